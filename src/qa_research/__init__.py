@@ -1,0 +1,1 @@
+"""A laboratory in which a person watches BERT learn to answer questions."""

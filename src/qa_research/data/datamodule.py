@@ -1,0 +1,174 @@
+"""Wires questions, windows and batches for Lightning."""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from annotated_types import Ge, Gt
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from qa_research.data.batches import ScoringBatches, TrainingBatches
+from qa_research.data.question import BadRow, Question, describe_bad_rows, find_bad_rows
+from qa_research.data.tensors import WindowDataset
+from qa_research.data.windows import Windows, cached_windows, fingerprint
+from qa_research.streams import stream
+
+log = logging.getLogger(__name__)
+BAD_ROWS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Both splits as read, and (built-in corpus only) the exact match of guessing by kind, in percent."""
+
+    train: list[Question]
+    validation: list[Question]
+    guessing: dict[str, float]
+
+
+class QuestionData(pl.LightningDataModule):
+    """Questions of one source, cut into windows and batched. Sources say how to `read`.
+
+    Use: `load()`, then `prepare(...)` once there is a tokenizer, then the loaders.
+
+    Raises:
+        ValueError: settings that do not fit each other.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        train_questions: Annotated[int, Ge(1)] | None,
+        validation_questions: Annotated[int, Ge(1)] | None,
+        seed: Annotated[int, Ge(0)],
+        on_bad_rows: Literal["error", "drop"],
+        max_tokens: Annotated[int, Ge(8)],
+        stride_tokens: Annotated[int, Ge(0)],
+        batch_size: Annotated[int, Ge(1)],
+        eval_batch_size: Annotated[int, Ge(1)],
+        num_workers: Annotated[int, Ge(0)],
+        validate_every: Annotated[float, Gt(0)],
+    ) -> None:
+        super().__init__()
+        if stride_tokens >= max_tokens:
+            raise ValueError(
+                f"data.stride_tokens={stride_tokens} must be less than data.max_tokens={max_tokens}: "
+                "it is what two windows share"
+            )
+        self.name = name
+        self.train_questions = train_questions
+        self.validation_questions = validation_questions
+        self.seed = seed
+        self.on_bad_rows = on_bad_rows
+        self.max_tokens = max_tokens
+        self.stride_tokens = stride_tokens
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.num_workers = num_workers
+        # Epochs between validations; the trainer's val_check_interval refers to it.
+        self.validate_every = validate_every
+        self.guessing: dict[str, float] = {}
+        self.bad_rows: list[BadRow] = []
+        self.train: list[Question] = []
+        self.validation: list[Question] = []
+
+    @abstractmethod
+    def read(self) -> Splits:
+        """All questions of the source."""
+
+    def load(self) -> None:
+        """Read, check and choose the questions of both splits.
+
+        Raises:
+            ValueError: rows that cannot be trained on, with on_bad_rows=error; or too few rows.
+        """
+        splits = self.read()
+        self.train = self._chosen(splits.train, "train", self.train_questions)
+        self.validation = self._chosen(
+            splits.validation, "validation", self.validation_questions
+        )
+        self.guessing = splits.guessing
+
+    def prepare(self, tokenizer: Any, cache: Path, order_seed: int) -> None:
+        """Cut both splits into windows, or take them from the cache."""
+        settings = (tokenizer, self.max_tokens, self.stride_tokens, cache)
+        self.train_windows = cached_windows(self.train, *settings)
+        self.validation_windows = cached_windows(self.validation, *settings)
+        self.pad_token_id = int(tokenizer.pad_token_id)
+        self.order_seed = order_seed
+
+    @property
+    def has_unanswerable(self) -> bool:
+        """Whether a training question has no answer (SQuAD v2.0)."""
+        return any(not row.answers for row in self.train)
+
+    def fingerprints(self) -> dict[str, str]:
+        """A sha256 of each split's questions."""
+        return {"train": fingerprint(self.train), "validation": fingerprint(self.validation)}
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        rank, world_size = self._place()
+        sampler = TrainingBatches(
+            self.train_windows.lengths, self.batch_size, self.order_seed, rank, world_size
+        )
+        return self._loader(self.train_windows, sampler)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        lengths = self.validation_windows.lengths
+        sampler = ScoringBatches(lengths, self.eval_batch_size, *self._place())
+        return self._loader(self.validation_windows, sampler)
+
+    def _loader(
+        self, windows: Windows, sampler: TrainingBatches | ScoringBatches
+    ) -> DataLoader[dict[str, Tensor]]:
+        return DataLoader(
+            WindowDataset(windows, self.pad_token_id),
+            batch_sampler=sampler,
+            collate_fn=_as_is,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Its own generator: making an iterator must not draw from dropout's.
+            generator=torch.Generator().manual_seed(self.order_seed),
+        )
+
+    def _place(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size
+
+    def _chosen(
+        self, questions: Sequence[Question], split: str, wanted: int | None
+    ) -> list[Question]:
+        bad = find_bad_rows(questions)
+        if bad and self.on_bad_rows == "error":
+            raise ValueError(
+                f"{len(bad)} of {len(questions)} {split} questions are unusable "
+                f"({describe_bad_rows(bad, BAD_ROWS_SHOWN)}); data.on_bad_rows=drop leaves them out"
+            )
+        if bad:
+            shown = describe_bad_rows(bad, BAD_ROWS_SHOWN)
+            log.warning("Left out %d of %d %s questions: %s", len(bad), len(questions), split, shown)
+            self.bad_rows += bad
+            ids = {row.id for row in bad}
+            questions = [row for row in questions if row.id not in ids]
+        if not questions:
+            raise ValueError(f"no usable {split} questions are left")
+        if wanted is None:
+            return list(questions)
+        if wanted > len(questions):
+            raise ValueError(
+                f"data.{split}_questions={wanted}, but there are only {len(questions)}; null = all"
+            )
+        order = stream(self.seed, "choice").permutation(len(questions))[:wanted]
+        return [questions[i] for i in order]
+
+
+def _as_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    return batch

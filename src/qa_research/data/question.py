@@ -1,0 +1,87 @@
+"""What a question is: one row of a SQuAD-like data set, and the checks that every row must pass."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+QUESTION_WORDS = ("what", "who", "whom", "whose", "when", "where", "which", "why", "how")
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """A right answer: its text, and the character of the context at which it starts."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question with its context and its right answers (none: the context does not answer it).
+
+    `kind` groups questions in reports. The built-in corpus says `lookup` or `match`; elsewhere it is
+    the first question word of the text, or `other`.
+    """
+
+    id: str
+    title: str
+    context: str
+    question: str
+    answers: tuple[Gold, ...]
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be trained or scored on, and why."""
+
+    id: str
+    reason: str
+
+
+def question_word(text: str) -> str:
+    """The first question word in `text`, lower case, or `other` ("In what year ...?" is `what`)."""
+    for word in text.lower().replace("?", " ").replace(",", " ").split():
+        stem = word.removesuffix("'s").removesuffix("’s")
+        if stem in QUESTION_WORDS:
+            return {"whom": "who", "whose": "who"}.get(stem, stem)
+    return "other"
+
+
+def find_bad_rows(questions: Iterable[Question]) -> list[BadRow]:
+    """Rows whose answer does not stand at its offset, that lack a text, or that repeat an id."""
+    bad: list[BadRow] = []
+    seen: set[str] = set()
+    for row in questions:
+        reason = _fault(row)
+        if row.id in seen:
+            reason = "its id stands twice"
+        seen.add(row.id)
+        if reason:
+            bad.append(BadRow(row.id, reason))
+    return bad
+
+
+def _fault(row: Question) -> str | None:
+    if not row.context.strip():
+        return "empty context"
+    if not row.question.strip():
+        return "empty question"
+    for gold in row.answers:
+        if not gold.text:
+            return "an answer without text"
+        found = row.context[max(gold.start, 0) : max(gold.start, 0) + len(gold.text)]
+        if gold.start < 0 or found != gold.text:
+            return f"answer {gold.text!r} is not at character {gold.start} (found {found!r})"
+    return None
+
+
+def describe_bad_rows(bad: Sequence[BadRow], limit: int) -> str:
+    """The first `limit` bad rows as text, one after the other, and how many more there are."""
+    text = "; ".join(f"{row.id}: {row.reason}" for row in bad[:limit])
+    return text + (f"; and {len(bad) - limit} more" if len(bad) > limit else "")
+
+
+def count_kinds(questions: Iterable[Question]) -> dict[str, int]:
+    """How many questions there are of each kind, the commonest first."""
+    return dict(Counter(row.kind for row in questions).most_common())

@@ -1,0 +1,166 @@
+"""Build an unmodified Hugging Face question-answering model, and say what was built."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForQuestionAnswering,
+    BertConfig,
+    BertForQuestionAnswering,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+
+from qa_research.model.weights import HUB_ERRORS, OFFLINE_CHOICES, locate, not_fetched
+
+# Positions that a model keeps for itself, by model type.
+RESERVED_POSITIONS = {"roberta": 2, "xlm-roberta": 2, "camembert": 2}
+DROPOUT_KEYS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Sizes of a BERT; None means "as the weights have it"."""
+
+    hidden_size: int | None
+    num_hidden_layers: int | None
+    num_attention_heads: int | None
+    intermediate_size: int | None
+    max_position_embeddings: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A network, and one sentence each on what was loaded, newly initialised and left unused."""
+
+    network: PreTrainedModel
+    report: tuple[str, ...]
+
+
+def build(
+    weights: str, architecture: Architecture, dropout: float | None, vocab_size: int, seed: int
+) -> Built:
+    """A question-answering model in float32, from random or given weights.
+
+    What is newly initialised is drawn under `torch.manual_seed(seed)`, so that `seed=42` gives the
+    same weights as `set_seed(42)` followed by Hugging Face's own constructor. The global generator is
+    left as it was. `vocab_size` is the tokenizer's.
+
+    Raises:
+        FileNotFoundError: the weights are not there or cannot be fetched.
+        ValueError: they do not fit the architecture or the tokenizer, or sizes are missing.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        if weights == "random":
+            return _random(architecture, dropout, vocab_size)
+        return _loaded(weights, architecture, dropout, vocab_size)
+
+
+def longest_window(config: PretrainedConfig) -> int:
+    """The most tokens that a model of this config can read at once."""
+    positions = getattr(config, "max_position_embeddings", None) or 512
+    return int(positions) - RESERVED_POSITIONS.get(config.model_type, 0)
+
+
+def count_parameters(network: torch.nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def describe_modules(network: torch.nn.Module) -> list[dict[str, Any]]:
+    """Every module in order: its name, class, and the shapes of the parameters it holds itself."""
+    return [
+        {
+            "name": name,
+            "class": type(module).__name__,
+            "parameters": {k: list(p.shape) for k, p in module.named_parameters(recurse=False)},
+        }
+        for name, module in network.named_modules()
+    ]
+
+
+def _random(architecture: Architecture, dropout: float | None, vocab_size: int) -> Built:
+    sizes = asdict(architecture)
+    for key, value in sizes.items():
+        if value is None:
+            raise ValueError(f"model.{key} must be given with model.weights=random, got null")
+    hidden, heads = sizes["hidden_size"], sizes["num_attention_heads"]
+    if hidden % heads:
+        raise ValueError(
+            f"model.hidden_size={hidden} must be a multiple of model.num_attention_heads={heads}"
+        )
+    config = BertConfig(vocab_size=vocab_size, **sizes, **_dropouts(BertConfig(), dropout))
+    network = BertForQuestionAnswering(config)
+    return Built(network, (f"Newly initialised: all {count_parameters(network):,} parameters.",))
+
+
+def _loaded(
+    weights: str, architecture: Architecture, dropout: float | None, vocab_size: int
+) -> Built:
+    source = locate(weights, "model.weights")
+    try:
+        config = AutoConfig.from_pretrained(source)
+    except HUB_ERRORS as error:
+        raise not_fetched(weights, "model.weights", error) from error
+    for key, wanted in asdict(architecture).items():
+        found = getattr(config, key, None)
+        if wanted is not None and found is not None and wanted != found:
+            raise ValueError(
+                f"model.weights={weights} do not fit the architecture: model.{key}={wanted}, "
+                f"the weights have {found}; model=as_weights takes the sizes from the weights"
+            )
+    if vocab_size > config.vocab_size:
+        raise ValueError(
+            f"the tokenizer has {vocab_size} pieces, model.weights={weights} know {config.vocab_size}; "
+            "leave model.tokenizer=null to use the weights' own"
+        )
+    for key, value in _dropouts(config, dropout).items():
+        setattr(config, key, value)
+    if type(config) not in AutoModelForQuestionAnswering._model_mapping:
+        raise ValueError(
+            f"model.weights={weights} are of the type {config.model_type!r}, which has no "
+            f"question-answering model; these do: bert, distilbert, roberta, electra, ... "
+            f"(without a network: {OFFLINE_CHOICES})"
+        )
+    try:
+        network, info = AutoModelForQuestionAnswering.from_pretrained(
+            source, config=config, dtype=torch.float32, output_loading_info=True
+        )
+    except HUB_ERRORS as error:
+        raise not_fetched(weights, "model.weights", error) from error
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ValueError(
+            f"model.weights={weights} do not fit their own config.json: {reason}"
+        ) from error
+    return Built(network, _loading_report(weights, network, info))
+
+
+def _loading_report(weights: str, network: PreTrainedModel, info: Any) -> tuple[str, ...]:
+    missing, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
+    total = len(network.state_dict())
+    lines = [f"Loaded: {total - len(missing)} of {total} tensors from {weights}."]
+    if missing:
+        lines.append(f"Newly initialised: {_modules(missing)}.")
+    if unused:
+        lines.append(f"Left unused: {_modules(unused)}.")
+    return tuple(lines)
+
+
+def _modules(keys: list[str]) -> str:
+    """The modules that tensors belong to: `qa_outputs (weight, bias)`; many become a number."""
+    grouped: dict[str, list[str]] = {}
+    for key in keys:
+        module, _, leaf = key.rpartition(".")
+        grouped.setdefault(module, []).append(leaf)
+    shown = [f"{module} ({', '.join(sorted(leaves))})" for module, leaves in grouped.items()]
+    return ", ".join(shown[:4]) + (f" and {len(shown) - 4} more modules" if len(shown) > 4 else "")
+
+
+def _dropouts(config: PretrainedConfig, dropout: float | None) -> dict[str, float]:
+    if dropout is None:
+        return {}
+    return {key: dropout for key in DROPOUT_KEYS if hasattr(config, key)}

@@ -1,0 +1,79 @@
+"""The tokenizer a model reads with: its weights' own, a named one, or a WordPiece trained here."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from qa_research.data.question import Question
+from qa_research.model.weights import HUB_ERRORS, locate, not_fetched
+
+log = logging.getLogger(__name__)
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def load_tokenizer(source: str, key: str) -> Any:
+    """The fast tokenizer of a hub id, a directory or `package:NAME/PATH`.
+
+    `key` is what the user calls it, such as `model.tokenizer`.
+
+    Raises:
+        FileNotFoundError: it is not there or cannot be fetched.
+        ValueError: it cannot say which characters a token covers.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(locate(source, key))
+    except HUB_ERRORS as error:
+        raise not_fetched(source, key, error) from error
+    if not tokenizer.is_fast:
+        raise ValueError(
+            f"{key}={source} has only a slow tokenizer, which cannot say where in the text a token "
+            "stands; name another with model.tokenizer="
+        )
+    return tokenizer
+
+
+def trained_wordpiece(questions: Iterable[Question], vocab_size: int, cache: Path) -> Any:
+    """A lower-casing BERT tokenizer whose pieces come from these questions and contexts alone.
+
+    Read from `cache` where one was trained on the same texts before. `vocab_size` is an upper bound.
+    Source: Schuster & Nakajima 2012, WordPiece, as the library `tokenizers` trains it.
+    """
+    from transformers import BertTokenizer
+
+    # Sorted, so that the same set of texts gives the same tokenizer in whatever order it came.
+    texts = sorted({text for row in questions for text in (row.context, row.question)})
+    digest = hashlib.sha256(str(vocab_size).encode())
+    for text in texts:
+        digest.update(text.encode() + b"\0")
+    path = cache / f"wordpiece-{digest.hexdigest()[:16]}.txt"
+    if not path.exists():
+        log.info("Training a WordPiece tokenizer on %d texts", len(texts))
+        _write(_train(texts, vocab_size), path)
+    words = path.read_text(encoding="utf-8").split("\n")
+    return BertTokenizer(vocab={word: i for i, word in enumerate(words)})
+
+
+def _train(texts: list[str], vocab_size: int) -> list[str]:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS), show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    vocabulary = tokenizer.get_vocab()
+    return sorted(vocabulary, key=vocabulary.__getitem__)
+
+
+def _write(words: list[str], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text("\n".join(words), encoding="utf-8")
+    os.replace(temporary, path)

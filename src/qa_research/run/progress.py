@@ -1,0 +1,137 @@
+"""Shows a training on the screen: a bar on a terminal, plain lines elsewhere; all lines in train.log."""
+
+import logging
+import time
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from torch import Tensor
+
+from qa_research.console import screen
+
+log = logging.getLogger(__name__)
+SECONDS_BETWEEN_LINES = 15.0
+SMOOTHING = 0.05
+
+
+class TrainingProgress(pl.Callback):
+    """Loss, samples a second, time left, and the latest exact match and F1.
+
+    `bar`: a live bar; `lines`: a line every 15 s; `auto`: the bar where stderr is a terminal.
+    What is said after each validation is always a line. Time left counts training and validations.
+    """
+
+    def __init__(self, show: Literal["auto", "bar", "lines", "none"]) -> None:
+        self.with_bar = show == "bar" or (show == "auto" and screen.is_terminal)
+        self.with_lines = show in ("auto", "lines") and not self.with_bar
+        self.quiet = show == "none"
+        self.bar: Progress | None = None
+        self.loss: Tensor | None = None
+        self.train_samples = 0
+        self.train_s = 0.0
+        self.validation_s = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.began = self.mark = self.said = time.perf_counter()
+        self.total = int(trainer.estimated_stepping_batches)
+        self.latest = ""
+        if not trainer.is_global_zero or not self.with_bar:
+            return
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=screen,
+            transient=True,
+        )
+        self.task = self.bar.add_task("step", total=self.total, text="")
+        self.validation_task = self.bar.add_task("validation", total=1, visible=False, text="")
+        self.bar.start()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: dict[str, Tensor],
+        batch_idx: int,
+    ) -> None:
+        now = time.perf_counter()
+        self.train_s += now - self.mark
+        self.mark = now
+        self.train_samples += len(batch["window"]) * trainer.world_size
+        # Kept as a tensor: reading it each step would make a GPU wait.
+        loss = outputs["loss"].detach()
+        self.loss = loss if self.loss is None else self.loss.lerp(loss, SMOOTHING)
+        if not trainer.is_global_zero:
+            return
+        if self.bar is not None:
+            self.bar.update(self.task, completed=trainer.global_step)
+            if now - self.said > 0.5:
+                self.said = now
+                self.bar.update(self.task, text=self._state(trainer))
+        elif now - self.said > SECONDS_BETWEEN_LINES and not self.quiet:
+            self.said = now
+            log.info(
+                "step %d/%d  %s",
+                *(trainer.global_step, self.total, self._state(trainer)),
+                extra={"file_only": not self.with_lines},
+            )
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.validation_began = time.perf_counter()
+        if self.bar is not None:
+            total = sum(int(n) for n in trainer.num_val_batches)
+            self.bar.reset(self.validation_task, total=total, visible=True)
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        if self.bar is not None:
+            self.bar.advance(self.validation_task)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.sanity_checking:
+            return
+        now = time.perf_counter()
+        self.validation_s += now - self.validation_began
+        self.mark = now
+        if self.bar is not None:
+            self.bar.update(self.validation_task, visible=False)
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        self.latest = f"EM {metrics['val/exact_match']:.1f}  F1 {metrics['val/f1']:.1f}"
+        prefix = "val/exact_match_"
+        kinds = [f"{k[len(prefix) :]} {v:.1f}" for k, v in metrics.items() if k.startswith(prefix)]
+        by_kind = f"  (EM by kind: {', '.join(kinds)})" if len(kinds) > 1 else ""
+        if trainer.is_global_zero and not self.quiet:
+            loss = f"loss {metrics['val/loss']:.3f}"
+            log.info(
+                "validation at step %d/%d  %s  %s%s",
+                *(trainer.global_step, self.total, loss, self.latest, by_kind),
+            )
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+
+    def on_exception(self, *_: Any) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def _state(self, trainer: pl.Trainer) -> str:
+        rate = self.train_samples / self.train_s
+        elapsed = time.perf_counter() - self.began
+        left = elapsed / max(trainer.global_step, 1) * (self.total - trainer.global_step)
+        loss = float("nan") if self.loss is None else self.loss.item()
+        return f"loss {loss:.3f}  {rate:.0f} samples/s  {clock(left)} left  {self.latest}".rstrip()
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, or hours and minutes: `1:05`, `2 h 03`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d}"
+    return f"{whole // 60}:{whole % 60:02d}"

@@ -1,0 +1,47 @@
+"""The end of a training, on the screen: the scores, where everything is, what to try next."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+def show_result(directory: Path, record: dict[str, Any]) -> None:
+    """A short table of the best scores, and the commands that go on from here."""
+    best: dict[str, float] = record["best"]
+    prefix = "val/exact_match_"
+    kinds = [key.removeprefix(prefix) for key in best if key.startswith(prefix)]
+    rows = [("all", best["val/exact_match"], best["val/f1"])]
+    if len(kinds) > 1:
+        rows += [(kind, best[prefix + kind], best[f"val/f1_{kind}"]) for kind in kinds]
+    guessing: dict[str, float] = record["guessing"]
+    header = f"{'validation':<12}{'exact match':>12}{'F1':>8}" + ("   guessing" if guessing else "")
+    lines = ["", header]
+    for kind, exact, f1 in rows:
+        guess = f"{guessing[kind]:>11.1f}" if kind in guessing else ""
+        lines.append(f"{kind:<12}{exact:>12.1f}{f1:>8.1f}{guess}")
+    if guessing and _on_the_plateau(best, guessing):
+        lines.append(
+            "`match` is where guessing among the candidates would be: it knows what kind of answer is "
+            "asked for, and does not yet look at whom the question is about."
+        )
+    trained = f"best of {record['steps']} steps: step {record['best_step']}"
+    lines += [
+        f"({trained}; {record['train_s']:.0f} s training, {record['validation_s']:.0f} s validation)",
+        "",
+        f"Everything is in   {directory}",
+        f"Score it again     qa-research evaluate {directory}",
+        f'Ask it             qa-research ask {directory} --question "..." --context "..."',
+        f"See the curves     tensorboard --logdir {directory.parent.parent}",
+    ]
+    for line in lines:
+        log.info("%s", line)
+
+
+def _on_the_plateau(best: dict[str, float], guessing: dict[str, float]) -> bool:
+    """Lookup mastered, match within ten points of guessing."""
+    lookup, match = best.get("val/exact_match_lookup"), best.get("val/exact_match_match")
+    if lookup is None or match is None:
+        return False
+    return lookup >= 90 and abs(match - guessing["match"]) <= 10

@@ -1,0 +1,43 @@
+"""The sections of a config that belong to the run itself."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """`runs`: where run directories and the ledger lie; `cache`: tokenised windows and vocabularies."""
+
+    runs: str
+    cache: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How a run is started and shown.
+
+    `resume`: `auto` reports a run that is finished instead of repeating it; `never` keeps the old
+    directory under another name and starts again. `threads`: for torch on the CPU (null: torch's own
+    choice). `progress`: `auto` shows bars on a terminal and lines elsewhere.
+    """
+
+    resume: Literal["auto", "never"]
+    threads: Annotated[int, Ge(1)] | None
+    progress: Literal["auto", "bar", "lines", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that may stand in a composed config; sections are checked against their `_target_`."""
+
+    study: str
+    seed: Annotated[int, Ge(0)]
+    data: dict[str, Any]
+    model: dict[str, Any]
+    trainer: dict[str, Any]
+    answer: dict[str, Any]
+    checkpoint: dict[str, Any]
+    train: dict[str, Any]
+    paths: dict[str, Any]

@@ -1,0 +1,8 @@
+"""Train: `python train.py +experiment=nopretrain`. The same function as `qa-research train`."""
+
+import sys
+
+from qa_research.run.launch import main
+
+if __name__ == "__main__":
+    sys.exit(main())
