@@ -22,12 +22,13 @@ LONG_NOTICE_ASIDES = 16
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A statement of the notice, and where in it the value stands."""
+    """A statement of the notice: `before`, the value, `after`."""
 
     kind: str
     subject: str
     value: str
-    sentence: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,13 @@ def _facts(rng: random.Random, n_match: int, n_lookup: int) -> list[Fact]:
         *rng.sample(KINDS[kinds[0]].values, n_match),
         *(rng.choice(KINDS[kind].values) for kind in wanted[n_match:]),
     ]
-    return [
-        Fact(kind, subject, value, rng.choice(KINDS[kind].statements))
-        for kind, subject, value in zip(wanted, subjects, values, strict=True)
-    ]
+    return [_fact(rng, *parts) for parts in zip(wanted, subjects, values, strict=True)]
+
+
+def _fact(rng: random.Random, kind: str, subject: str, value: str) -> Fact:
+    statement = rng.choice(KINDS[kind].statements)
+    before, after = (part.format(s=subject) for part in statement.split("{v}"))
+    return Fact(kind, subject, value, _capital(before), after)
 
 
 def _notice(rng: random.Random, facts: Sequence[Fact]) -> tuple[str, list[int]]:
@@ -121,11 +125,9 @@ def _notice(rng: random.Random, facts: Sequence[Fact]) -> tuple[str, list[int]]:
             text += part
             continue
         fact = facts[part]
-        before, after = fact.sentence.split("{v}")
-        before, after = before.format(s=fact.subject), after.format(s=fact.subject)
-        starts[part] = len(text) + len(before)
-        # Only the letter after the full stop turns into a capital; a value keeps its own.
-        text += _capital(before) + fact.value + after if before else fact.value + after
+        text += fact.before
+        starts[part] = len(text)
+        text += fact.value + fact.after
     return text, starts
 
 

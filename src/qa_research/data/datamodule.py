@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import lightning.pytorch as pl
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -47,13 +47,15 @@ class QuestionData(pl.LightningDataModule):
         train_questions: Annotated[int, Ge(1)] | None,
         validation_questions: Annotated[int, Ge(1)] | None,
         seed: Annotated[int, Ge(0)],
+        validate_on_train: bool,
         on_bad_rows: Literal["error", "drop"],
         max_tokens: Annotated[int, Ge(8)],
         stride_tokens: Annotated[int, Ge(0)],
         batch_size: Annotated[int, Ge(1)],
         eval_batch_size: Annotated[int, Ge(1)],
         num_workers: Annotated[int, Ge(0)],
-        validate_every: Annotated[float, Gt(0)],
+        max_answer_tokens: Annotated[int, Ge(1)],
+        validate_every: Annotated[float, Gt(0), Le(1)],
     ) -> None:
         super().__init__()
         if stride_tokens >= max_tokens:
@@ -65,13 +67,16 @@ class QuestionData(pl.LightningDataModule):
         self.train_questions = train_questions
         self.validation_questions = validation_questions
         self.seed = seed
+        self.validate_on_train = validate_on_train
         self.on_bad_rows = on_bad_rows
         self.max_tokens = max_tokens
         self.stride_tokens = stride_tokens
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
-        # Epochs between validations; the trainer's val_check_interval refers to it.
+        # What suits the data but is used elsewhere: `answer.max_answer_tokens` and
+        # `trainer.val_check_interval` (in epochs) refer to these two.
+        self.max_answer_tokens = max_answer_tokens
         self.validate_every = validate_every
         self.guessing: dict[str, float] = {}
         self.bad_rows: list[BadRow] = []
@@ -90,9 +95,11 @@ class QuestionData(pl.LightningDataModule):
         """
         splits = self.read()
         self.train = self._chosen(splits.train, "train", self.train_questions)
-        self.validation = self._chosen(
-            splits.validation, "validation", self.validation_questions
-        )
+        if self.validate_on_train:
+            self.validation = self.train
+        else:
+            wanted = self.validation_questions
+            self.validation = self._chosen(splits.validation, "validation", wanted)
         self.guessing = splits.guessing
 
     def prepare(self, tokenizer: Any, cache: Path, order_seed: int) -> None:

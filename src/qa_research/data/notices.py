@@ -15,12 +15,8 @@ class FactKind:
     questions: tuple[str, ...]
 
 
-SUBJECTS = (
-    *("pottery", "Latin", "chess", "archery", "algebra", "botany", "choir", "drawing", "fencing"),
-    *("geology", "judo", "knitting", "drama", "astronomy", "printing", "rowing", "sculpture"),
-    *("swimming", "typing", "violin", "weaving", "beekeeping", "carpentry", "Greek", "history"),
-    *("photography", "cooking", "debating", "gardening", "sailing", "climbing", "poetry"),
-)
+# Letters, because they are alike to a pretrained model: it cannot match them by meaning.
+SUBJECTS = tuple(f"group {letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 _NAMES = (
     *("Alder", "Birch", "Calder", "Dunn", "Ekman", "Farrow", "Galt", "Hale", "Ibsen", "Jarvis"),
@@ -35,12 +31,12 @@ KINDS: dict[str, FactKind] = {
         (
             "{v} teaches {s}.",
             "{s} is taught by {v}.",
-            "The teacher of {s} is {v}.",
+            "The teacher for {s} is {v}.",
             "This year {v} leads {s}.",
         ),
         (
             "Who teaches {s}?",
-            "Who is the teacher of {s}?",
+            "Who is the teacher for {s}?",
             "By whom is {s} taught?",
             "Which teacher leads {s}?",
         ),
@@ -66,12 +62,12 @@ KINDS: dict[str, FactKind] = {
     ),
     "day": FactKind(
         ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-        ("{s} is on {v}.", "{v} is the day of {s}.", "Every {v} there is {s}.", "{s} runs each {v}."),
+        ("{s} is on {v}.", "{v} is the day for {s}.", "Every {v} you find {s} here.", "{s} runs each {v}."),
         (
             "On which day is {s}?",
             "What day does {s} run?",
             "Which day of the week is {s}?",
-            "What is the day of {s}?",
+            "What is the day for {s}?",
         ),
     ),
     "time": FactKind(
@@ -148,14 +144,14 @@ KINDS: dict[str, FactKind] = {
         ),
         (
             "{s} opens in {v}.",
-            "From {v} on there is {s}.",
-            "The first month of {s} is {v}.",
+            "From {v} on you may join {s}.",
+            "The first month for {s} is {v}.",
             "We offer {s} from {v}.",
         ),
         (
             "In which month does {s} open?",
-            "What is the first month of {s}?",
-            "From which month on is there {s}?",
+            "What is the first month for {s}?",
+            "From which month on may I join {s}?",
             "Which month does {s} open in?",
         ),
     ),

@@ -42,7 +42,7 @@ class Built:
 def build(
     weights: str, architecture: Architecture, dropout: float | None, vocab_size: int, seed: int
 ) -> Built:
-    """A question-answering model in float32, from random or given weights.
+    """A question-answering model in float32 and in training mode, from random or given weights.
 
     What is newly initialised is drawn under `torch.manual_seed(seed)`, so that `seed=42` gives the
     same weights as `set_seed(42)` followed by Hugging Face's own constructor. The global generator is
@@ -55,8 +55,12 @@ def build(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if weights == "random":
-            return _random(architecture, dropout, vocab_size)
-        return _loaded(weights, architecture, dropout, vocab_size)
+            built = _random(architecture, dropout, vocab_size)
+        else:
+            built = _loaded(weights, architecture, dropout, vocab_size)
+    # `from_pretrained` gives eval mode, and Lightning would leave it so: dropout would be off.
+    built.network.train()
+    return built
 
 
 def longest_window(config: PretrainedConfig) -> int:

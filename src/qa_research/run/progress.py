@@ -13,6 +13,7 @@ from qa_research.console import screen
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 15.0
 SMOOTHING = 0.05
+KINDS_SHOWN = 4
 
 
 class TrainingProgress(pl.Callback):
@@ -102,7 +103,7 @@ class TrainingProgress(pl.Callback):
         self.latest = f"EM {metrics['val/exact_match']:.1f}  F1 {metrics['val/f1']:.1f}"
         prefix = "val/exact_match_"
         kinds = [f"{k[len(prefix) :]} {v:.1f}" for k, v in metrics.items() if k.startswith(prefix)]
-        by_kind = f"  (EM by kind: {', '.join(kinds)})" if len(kinds) > 1 else ""
+        by_kind = f"  (EM by kind: {', '.join(kinds)})" if 1 < len(kinds) <= KINDS_SHOWN else ""
         if trainer.is_global_zero and not self.quiet:
             loss = f"loss {metrics['val/loss']:.3f}"
             log.info(

@@ -23,7 +23,7 @@ def show_result(directory: Path, record: dict[str, Any]) -> None:
         lines.append(f"{kind:<12}{exact:>12.1f}{f1:>8.1f}{guess}")
     if guessing and _on_the_plateau(best, guessing):
         lines.append(
-            "`match` is where guessing among the candidates would be: it knows what kind of answer is "
+            "`match` stands where guessing among the candidates would be: it knows what kind of answer is "
             "asked for, and does not yet look at whom the question is about."
         )
     trained = f"best of {record['steps']} steps: step {record['best_step']}"

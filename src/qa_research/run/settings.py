@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Le
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,12 @@ class TrainSettings:
 
     `resume`: `auto` reports a run that is finished instead of repeating it; `never` keeps the old
     directory under another name and starts again. `threads`: for torch on the CPU (null: torch's own
-    choice). `progress`: `auto` shows bars on a terminal and lines elsewhere.
+    choice). `stop_at_exact_match`: percent on validation at which training ends early (null: never).
+    `progress`: `auto` shows bars on a terminal and lines elsewhere.
     """
 
     resume: Literal["auto", "never"]
+    stop_at_exact_match: Annotated[float, Gt(0), Le(100)] | None
     threads: Annotated[int, Ge(1)] | None
     progress: Literal["auto", "bar", "lines", "none"]
 

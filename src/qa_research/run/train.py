@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from omegaconf import DictConfig
 
@@ -104,7 +105,7 @@ def _fit(
         logging.getLogger(name).setLevel(logging.WARNING)
     trainer: Trainer = build(
         plain["trainer"],
-        callbacks=[progress, checkpoints],
+        callbacks=[progress, checkpoints, *_early_stopping(plain["train"]["stop_at_exact_match"])],
         logger=[
             TensorBoardLogger(directory, name="tensorboard", version=""),
             CSVLogger(directory, name="", version=""),
@@ -146,6 +147,17 @@ def _fit(
     return float(checkpoints.best[checkpoints.monitor])
 
 
+def _early_stopping(threshold: float | None) -> list[EarlyStopping]:
+    """Ends a training that has nothing left to learn; never one that merely stands still."""
+    if threshold is None:
+        return []
+    return [
+        EarlyStopping(
+            "val/exact_match", mode="max", stopping_threshold=threshold, patience=sys.maxsize
+        )
+    ]
+
+
 def _describe(data: QuestionData, module: QuestionAnswering, report: tuple[str, ...]) -> None:
     for line in report:
         log.info("%s", line)
@@ -171,7 +183,7 @@ def _describe(data: QuestionData, module: QuestionAnswering, report: tuple[str, 
 def _quietly(work: Any, module: QuestionAnswering, data: QuestionData) -> None:
     """Run Lightning without warnings of what is meant to be so."""
     with warnings.catch_warnings():
-        for message in (".*does not have many workers.*", ".*exists and is not empty.*"):
+        for message in (".*does not have many workers.*", ".*is smaller than the logging interval.*"):
             warnings.filterwarnings("ignore", message=message)
         warnings.filterwarnings("ignore", message=".*(LeafSpec|pytree).*")
         if work.__name__ == "validate":
@@ -183,7 +195,3 @@ def _quietly(work: Any, module: QuestionAnswering, data: QuestionData) -> None:
 def _is_child_process() -> bool:
     """Whether Lightning started this process beside the first one."""
     return int(os.environ.get("LOCAL_RANK", "0")) > 0 or int(os.environ.get("NODE_RANK", "0")) > 0
-
-
-if __name__ == "__main__":
-    sys.exit("run `python train.py` or `qa-research train`")

@@ -1,0 +1,255 @@
+"""The verbs of `qa-research`. Nothing heavy is imported until a verb runs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from qa_research.answer.decode import Answer
+    from qa_research.answer.evaluation import Evaluation
+    from qa_research.data.question import Question
+    from qa_research.run.opened import OpenRun
+
+app = typer.Typer(
+    name="qa-research",
+    help="Watch BERT learn to answer questions, and trust what you see.",
+    epilog="RUN is a run's directory or a part of its name that only it has. "
+    "--debug shows a traceback where there would be one sentence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="a directory, or a unique part of its name")]
+Runs = Annotated[Path, typer.Option("--runs", help="where runs lie", metavar="DIR")]
+Checkpoint = Annotated[str, typer.Option(help="best, last, a step number, or a path")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on stdout")]
+DEFAULT_RUNS = Path("runs")
+
+
+def main() -> None:
+    """Run the verb of the command line; a bad request is one sentence and exit code 2."""
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]
+    if sys.argv[1:2] == ["train"]:
+        from qa_research.run.launch import main as launch
+
+        sys.argv = [f"{sys.argv[0]} train", *sys.argv[2:], *(["--debug"] if debug else [])]
+        sys.exit(launch())
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        if debug:
+            raise
+        text = f"{error.strerror}: {error.filename}" if _is_plain_os_error(error) else str(error)
+        print(f"qa-research: {' '.join(text.split())}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+def train(overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None) -> None:
+    """Train; the same as python train.py (train --help lists all keys)."""
+    raise AssertionError("main() hands this verb to the launcher")
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    data: Annotated[
+        str, typer.Option(help="validation or train (the run's own), or a SQuAD file")
+    ] = "validation",
+    checkpoint: Checkpoint = "best",
+    out: Annotated[
+        Path | None, typer.Option(help="where the files go", metavar="DIR", show_default="in the run")
+    ] = None,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Exact match and F1 with intervals, overall and by kind; predictions.json and n best."""
+    from qa_research.answer.evaluation import evaluate as score_answers
+    from qa_research.answer.evaluation import write_evaluation
+
+    opened = _open(run, checkpoint, runs)
+    questions = _questions_of(opened, data)
+    answers = opened.answer(questions)
+    result = score_answers(questions, answers)
+    name = f"{Path(data).stem}-{opened.checkpoint.stem}"
+    folder = out or opened.directory / "predictions" / name
+    write_evaluation(folder, answers, result)
+    if as_json:
+        _print_json(result.as_json() | {"files": str(folder)})
+        return
+    _show_evaluation(result)
+    print(f"\n{opened.checkpoint.stem} of {opened.directory.name}, rules of SQuAD {result.rules}")
+    print(f"predictions.json, n_best.json, null_odds.json and scores.json are in {folder}")
+
+
+@app.command()
+def score(
+    predictions: Annotated[Path, typer.Argument(help="JSON: question id -> answer text")],
+    data: Annotated[Path, typer.Argument(help="the questions, in any form that training takes")],
+    rules: Annotated[str, typer.Option(help="v1.1, v2.0, or auto: v2.0 if a question has no answer")] = "auto",
+    null_odds: Annotated[Path | None, typer.Option(help="JSON: question id -> score for no answer")] = None,
+    null_threshold: Annotated[float, typer.Option(help="odds above this mean no answer")] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """The official SQuAD evaluation, v1.1 or v2.0, for anybody's predictions."""
+    from qa_research.answer.official import evaluate_v1, evaluate_v2
+    from qa_research.answer.predictions import check_fit, read_numbers, read_predictions
+    from qa_research.answer.score import rules_for
+    from qa_research.data.squad import read_questions
+
+    if rules not in ("auto", "v1.1", "v2.0"):
+        raise ValueError(f"--rules must be auto, v1.1 or v2.0, got {rules!r}")
+    questions = read_questions(data, "DATA")
+    answered = read_predictions(predictions)
+    check_fit(questions, answered)
+    chosen = rules_for(questions) if rules == "auto" else rules
+    if chosen == "v1.1":
+        result = evaluate_v1(questions, answered)
+    else:
+        odds = read_numbers(null_odds) if null_odds else None
+        result = evaluate_v2(questions, answered, odds, null_threshold)
+    missing = sum(row.id not in answered for row in questions)
+    if missing:
+        counts = "count 0" if chosen == "v1.1" else "are left out, as in the official script"
+        print(f"{missing} of {len(questions)} questions have no prediction and {counts}", file=sys.stderr)
+    if as_json:
+        _print_json(result)
+        return
+    for key, value in result.items():
+        print(f"{key:<28}{value:>10.3f}" if isinstance(value, float) else f"{key:<28}{value:>10}")
+
+
+@app.command()
+def ask(
+    run: Run,
+    question: Annotated[str, typer.Option(help="what to ask")],
+    context: Annotated[str | None, typer.Option(help="the text that holds the answer")] = None,
+    context_file: Annotated[Path | None, typer.Option(help="a file with that text; - is stdin")] = None,
+    checkpoint: Checkpoint = "best",
+    n_best: Annotated[int, typer.Option(min=1, help="how many candidates to show")] = 5,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """The answer, its probability, where it stands, and the next best candidates."""
+    if (context is None) == (context_file is None):
+        raise ValueError("give the text with either --context or --context-file")
+    text = context if context is not None else _read_text(context_file or Path("-"))
+    answer = _open(run, checkpoint, runs).ask(question, text)
+    if as_json:
+        from dataclasses import asdict
+
+        shown = asdict(answer)
+        shown["candidates"] = shown["candidates"][:n_best]
+        _print_json(shown)
+    else:
+        _show_answer(answer, text, n_best)
+
+
+@app.command()
+def export(
+    run: Run,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="a new directory")],
+    checkpoint: Checkpoint = "best",
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """A Hugging Face directory: from_pretrained(DIR) gives equal logits."""
+    opened = _open(run, checkpoint, runs)
+    opened.export(directory)
+    print(f"{type(opened.network).__name__}.from_pretrained({str(directory)!r})")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """What this machine has, what is missing, and what that means."""
+    from qa_research.doctor import examine, show
+
+    findings = examine()
+    if as_json:
+        _print_json(findings)
+    else:
+        show(findings)
+
+
+def _open(run: str, checkpoint: str, runs: Path) -> "OpenRun":
+    from qa_research.console import start_logging
+
+    start_logging()
+    from qa_research.run.opened import open_run
+
+    return open_run(run, checkpoint, runs)
+
+
+def _questions_of(opened: "OpenRun", data: str) -> "list[Question]":
+    if data in ("validation", "train"):
+        from qa_research.run.config import build
+
+        source: Any = build(opened.config["data"])
+        source.load()
+        wanted = opened.record["fingerprints"][data]
+        if source.fingerprints()[data] != wanted:
+            raise ValueError(
+                f"the {data} questions are no longer those of this run; "
+                "--data FILE scores it on others"
+            )
+        return list(getattr(source, data))
+    from qa_research.data.question import describe_bad_rows, find_bad_rows
+    from qa_research.data.squad import read_questions
+
+    questions = read_questions(data, "--data")
+    if bad := find_bad_rows(questions):
+        raise ValueError(f"--data={data} has {len(bad)} unusable questions: {describe_bad_rows(bad, 20)}")
+    return questions
+
+
+def _read_text(path: Path) -> str:
+    return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+
+
+def _is_plain_os_error(error: Exception) -> bool:
+    return isinstance(error, OSError) and bool(error.strerror and error.filename)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _show_evaluation(result: "Evaluation") -> None:
+    print(f"{'':<12}{'questions':>10}   {'exact match [95 %]':<22}{'F1 [95 %]':<22}")
+    parts = {"all": result.overall} | (result.by_kind if len(result.by_kind) > 1 else {})
+    for kind, part in parts.items():
+        print(f"{kind:<12}{part.total:>10}   {part.exact_match!s:<22}{part.f1!s:<22}".rstrip())
+    if result.rules == "v2.0":
+        for name in ("HasAns", "NoAns"):
+            if f"{name}_total" in result.official:
+                exact, f1 = (result.official[f"{name}_{m}"] for m in ("exact_match", "f1"))
+                total = result.official[f"{name}_total"]
+                print(f"{name:<12}{total:>10}   {exact:<22.1f}{f1:<22.1f}".rstrip())
+        best, threshold = (result.official[f"best_f1{end}"] for end in ("", "_threshold"))
+        print(f"best F1 over all null thresholds: {best:.1f} at {threshold:.2f}")
+
+
+def _show_answer(answer: "Answer", context: str, n_best: int) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    # A pipe gets whole lines; only a terminal wraps them.
+    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    if answer.text:
+        where = f"characters {answer.char_start} to {answer.char_end}"
+        console.print(f"{answer.text}   (probability {answer.probability:.3f}, {where})", markup=False)
+    else:
+        console.print(f"no answer in this text   (probability {answer.probability:.3f})")
+    before, after = context[: answer.char_start], context[answer.char_end :]
+    left = ("..." if len(before) > 80 else "") + before[-80:]
+    right = after[:80] + ("..." if len(after) > 80 else "")
+    if answer.text:
+        console.print(Text.assemble("\n  ", left, (answer.text, "bold reverse"), right, "\n"))
+    for place, candidate in enumerate(answer.candidates[:n_best], start=1):
+        text = candidate.text or "(no answer)"
+        console.print(f"{place:>3}. {candidate.probability:.3f}  {text}", markup=False)

@@ -1,0 +1,133 @@
+"""A run read back from its directory alone: ask it, score it, export it. Needs no Lightning.
+
+    from pathlib import Path
+    from qa_research.run.opened import open_run
+
+    run = open_run("runs/nopretrain/bert_mini-random-s1-1a2b3c4d")
+    answer = run.ask("Who teaches chess?", "Chess is taught by Ms Lund. Judo is on Monday.")
+    print(answer.text, answer.probability)
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from rich.progress import track
+from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel
+
+from qa_research.answer.decode import Answer, join_windows, spans_of_batch
+from qa_research.answer.settings import AnswerSettings
+from qa_research.console import screen
+from qa_research.data.batches import ScoringBatches
+from qa_research.data.question import Question, question_word
+from qa_research.data.tensors import padded_batch
+from qa_research.data.windows import make_windows
+from qa_research.run.checkpoints import find_checkpoint, load_network_weights
+from qa_research.run.directory import find_run, read_record
+
+log = logging.getLogger(__name__)
+BATCH_SIZE = 32
+PROGRESS_FROM = 200
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A trained network with its tokenizer and settings, in eval mode on one device."""
+
+    directory: Path
+    checkpoint: Path
+    config: dict[str, Any]
+    record: dict[str, Any]
+    network: PreTrainedModel
+    tokenizer: Any
+    answering: AnswerSettings
+
+    def ask(self, question: str, context: str) -> Answer:
+        """The answer to one question about one text, with its n best candidates.
+
+        Raises:
+            ValueError: question or context is empty, or the question longer than a window.
+        """
+        if not question.strip() or not context.strip():
+            raise ValueError(f"the {'context' if question.strip() else 'question'} is empty")
+        row = Question("asked", "", context, question, (), question_word(question))
+        return self.answer([row])[0]
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """One answer a question, in order. Shows progress when there are many."""
+        data = self.config["data"]
+        windows = make_windows(questions, self.tokenizer, data["max_tokens"], data["stride_tokens"])
+        batches = list(ScoringBatches(windows.lengths, BATCH_SIZE, 0, 1))
+        if len(questions) >= PROGRESS_FROM and screen.is_terminal:
+            shown = track(batches, "Answering", console=screen, transient=True)
+        else:
+            shown = batches
+        found = []
+        with torch.inference_mode():
+            for indices in shown:
+                batch = padded_batch(windows, indices, self.tokenizer.pad_token_id)
+                names = [n for n in batch if not n.endswith("_positions") and n != "window"]
+                output = self.network(**{n: batch[n].to(self.network.device) for n in names})
+                found += spans_of_batch(
+                    output.start_logits.cpu(),
+                    output.end_logits.cpu(),
+                    windows,
+                    indices,
+                    self.answering.max_answer_tokens,
+                    self.answering.n_best,
+                )
+        n_best, threshold = self.answering.n_best, self.answering.threshold
+        return join_windows(questions, windows, found, n_best, threshold)
+
+    def export(self, directory: Path) -> None:
+        """Write a Hugging Face directory; `from_pretrained(directory)` gives equal logits.
+
+        Raises:
+            FileExistsError: it is there and not empty.
+        """
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise FileExistsError(f"{directory} is there and not empty; name a new directory")
+        self.network.save_pretrained(directory)
+        self.tokenizer.save_pretrained(directory)
+
+
+def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs") -> OpenRun:
+    """A run by its directory or a unique part of its name under `runs`.
+
+    `checkpoint` is `best`, `last`, a step number or a path. The network stands on the GPU where
+    there is one, and computes in float32.
+
+    Raises:
+        FileNotFoundError: no such run or checkpoint.
+        ValueError: the name fits several runs, or the checkpoint is not of this network.
+    """
+    directory = find_run(str(run), Path(runs))
+    record = read_record(directory)
+    path = find_checkpoint(directory / "checkpoints", checkpoint)
+    config = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))
+    network = AutoModelForQuestionAnswering.from_config(
+        AutoConfig.from_pretrained(directory / "model"), dtype=torch.float32
+    )
+    try:
+        network.load_state_dict(load_network_weights(path))
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} does not fit the network of {directory.name}: "
+            f"{str(error).splitlines()[-1].strip()}"
+        ) from error
+    settings = {key: value for key, value in config["answer"].items() if key != "_target_"}
+    answering = AnswerSettings(**settings).resolved(bool(record and record["unanswerable"]))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return OpenRun(
+        directory=directory,
+        checkpoint=path,
+        config=config,
+        record=record or {},
+        network=network.eval().to(device),
+        tokenizer=AutoTokenizer.from_pretrained(directory / "model"),
+        answering=answering,
+    )

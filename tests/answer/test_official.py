@@ -1,0 +1,51 @@
+import pytest
+
+from qa_research.answer.official import evaluate_v1, evaluate_v2
+from qa_research.data.question import Gold, Question
+
+
+def row(identity: str, *golds: str) -> Question:
+    return Question(identity, "", "context", "Who?", tuple(Gold(g, 0) for g in golds), "who")
+
+
+def test_v1_counts_a_missing_prediction_as_wrong():
+    found = evaluate_v1([row("1", "cat"), row("2", "dog")], {"1": "The cat"})
+    assert found == {"exact_match": 50, "f1": 50, "total": 2}
+
+
+def test_v2_leaves_a_missing_prediction_out():
+    found = evaluate_v2([row("1", "cat"), row("2", "dog")], {"1": "cat"}, None, 1.0)
+    assert (found["exact_match"], found["total"]) == (100, 1)
+
+
+QUESTIONS = [row("1", "red cat"), row("2", "dog"), row("3"), row("4")]
+PREDICTIONS = {"1": "cat", "2": "dog", "3": "", "4": "bird"}
+
+
+def test_v2_splits_by_answerable():
+    found = evaluate_v2(QUESTIONS, PREDICTIONS, None, 1.0)
+    assert found["total"] == 4 and found["HasAns_total"] == found["NoAns_total"] == 2
+    assert found["HasAns_exact_match"] == 50
+    assert found["HasAns_f1"] == pytest.approx(100 * (2 / 3 + 1) / 2)
+    assert found["NoAns_exact_match"] == found["NoAns_f1"] == 50
+    assert found["exact_match"] == 50
+    assert "best_f1" not in found
+
+
+def test_odds_above_the_threshold_count_as_no_answer():
+    odds = {"1": 0.0, "2": 0.9, "3": 0.0, "4": 0.9}
+    found = evaluate_v2(QUESTIONS, PREDICTIONS, odds, 0.5)
+    assert found["NoAns_exact_match"] == 100
+    assert found["HasAns_exact_match"] == 0
+
+
+def test_the_best_threshold_is_found_by_trying_all():
+    odds = {"1": 0.5, "2": 0.1, "3": 0.3, "4": 0.8}
+    found = evaluate_v2(QUESTIONS, PREDICTIONS, odds, 1.0)
+    by_trial = max(
+        evaluate_v2(QUESTIONS, PREDICTIONS, odds, threshold)["f1"]
+        for threshold in (-1.0, *odds.values())
+    )
+    assert found["best_f1"] == pytest.approx(by_trial)
+    assert found["best_f1_threshold"] == 0.5
+    assert found["best_exact_match_threshold"] == 0.1

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchmetrics.functional.text import squad as torchmetrics_squad
+
+from qa_research.answer.score import (
+    bootstrap_mean,
+    exact_match,
+    f1,
+    normalize,
+    rules_for,
+    score_question,
+    score_questions,
+    summarize_by_kind,
+)
+from qa_research.data.question import Gold, Question
+
+
+def row(*golds: str, identity: str = "1", kind: str = "who") -> Question:
+    return Question(identity, "", "context", "Who?", tuple(Gold(g, 0) for g in golds), kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("The  Cat!", "cat"),
+        ("a an the", ""),
+        ("U.S.", "us"),
+        ("another theme", "another theme"),
+        ("20.8 %", "208"),
+        ("the-end", "theend"),
+    ],
+)
+def test_normalize(text, wanted):
+    assert normalize(text) == wanted
+
+
+def test_f1_by_hand():
+    assert f1("the red house", "red house on hill", "v1.1") == pytest.approx(2 * 1 * 0.5 / 1.5)
+    assert f1("no", "yes", "v1.1") == 0
+
+
+def test_rules_differ_on_answers_that_are_empty_after_normalising():
+    assert exact_match("the", "a") == 1
+    assert f1("the", "a", "v1.1") == 0
+    assert f1("the", "a", "v2.0") == 1
+    assert f1("the", "cat", "v2.0") == 0
+
+
+def test_the_best_gold_counts():
+    assert score_question(row("a dog", "cat"), "the cat", "v1.1").exact_match == 1
+
+
+def test_v2_leaves_out_golds_that_normalise_to_nothing():
+    assert score_question(row("the", "cat"), "", "v2.0").exact_match == 0
+    assert score_question(row("the"), "", "v2.0").exact_match == 1
+    assert score_question(row(), "", "v2.0").f1 == 1
+    assert score_question(row(), "cat", "v2.0").f1 == 0
+
+
+def test_v1_refuses_a_question_without_answer():
+    with pytest.raises(ValueError, match="question 1 has no answer"):
+        score_question(row(), "x", "v1.1")
+    assert rules_for([row()]) == "v2.0" and rules_for([row("x")]) == "v1.1"
+
+
+TEXTS = st.text(alphabet="ab the.,'-éİ 12\n", max_size=20) | st.lists(
+    st.sampled_from(["the", "a", "cat", "Dog", "12", "%", "don't"]), max_size=6
+).map(" ".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(TEXTS, st.lists(TEXTS, min_size=1, max_size=3)), min_size=1, max_size=5))
+def test_means_equal_torchmetrics(pairs):
+    questions = [row(*golds, identity=str(i)) for i, (_, golds) in enumerate(pairs)]
+    predictions = {str(i): text for i, (text, _) in enumerate(pairs)}
+    scores = score_questions(questions, predictions, "v1.1")
+    wanted = torchmetrics_squad(
+        [{"id": key, "prediction_text": text} for key, text in predictions.items()],
+        [
+            {"id": q.id, "answers": {"text": [g.text for g in q.answers], "answer_start": [0]}}
+            for q in questions
+        ],
+    )
+    exact = 100 * np.mean([score.exact_match for score in scores])
+    assert exact == pytest.approx(wanted["exact_match"].item(), abs=1e-4)
+    assert 100 * np.mean([s.f1 for s in scores]) == pytest.approx(wanted["f1"].item(), abs=1e-4)
+
+
+def test_the_interval_holds_the_mean_and_has_the_width_theory_gives():
+    values = [1.0] * 300 + [0.0] * 700
+    mean = bootstrap_mean(values)
+    error = 100 * 1.96 * (0.3 * 0.7 / 1000) ** 0.5
+    assert mean.value == pytest.approx(30)
+    assert mean.low == pytest.approx(30 - error, abs=0.4)
+    assert mean.high == pytest.approx(30 + error, abs=0.4)
+    assert bootstrap_mean(values) == mean
+
+
+def test_the_interval_covers_the_truth_about_95_times_in_100():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(200):
+        mean = bootstrap_mean(rng.beta(2, 3, size=80))
+        hits += mean.low <= 40 <= mean.high
+    assert 180 <= hits <= 199
+
+
+def test_an_interval_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="nothing"):
+        bootstrap_mean([])
+
+
+def test_kinds_are_summed_up_apart():
+    questions = [row("x", identity=str(i), kind="match" if i < 3 else "lookup") for i in range(5)]
+    predictions = {"0": "x", "3": "x", "4": "x"}
+    parts = summarize_by_kind(score_questions(questions, predictions, "v1.1"))
+    assert list(parts) == ["match", "lookup"]
+    assert (parts["match"].total, parts["lookup"].exact_match.value) == (3, 100)
+    assert parts["match"].exact_match.value == pytest.approx(100 / 3)

@@ -1,0 +1,49 @@
+"""Tiny real objects that tests share, and jaxtyping's checks of tensor shapes."""
+
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("qa_research.answer", "beartype.beartype")
+
+from qa_research.data.question import Gold, Question  # noqa: E402
+
+CONTEXT = "Ms Lund teaches chess. Judo is on Monday. The fee for pottery is 12 crowns."
+
+
+def make_question(number: int, question: str, answer: str | None, context: str = CONTEXT) -> Question:
+    """A question about `context`; answer None makes it unanswerable."""
+    golds = () if answer is None else (Gold(answer, context.index(answer)),)
+    return Question(f"q{number}", "Notice", context, question, golds, "lookup")
+
+
+@pytest.fixture(scope="session")
+def questions() -> list[Question]:
+    """Eight answerable questions about two contexts."""
+    other = "Dr Obi leads judo. Chess is on Friday. Pay 30 crowns for rowing. Bring a rope to rowing."
+    asked = [
+        ("Who teaches chess?", "Ms Lund", CONTEXT),
+        ("On which day is judo?", "Monday", CONTEXT),
+        ("What is the fee for pottery?", "12 crowns", CONTEXT),
+        ("Which activity does Ms Lund teach?", "chess", CONTEXT),
+        ("Who leads judo?", "Dr Obi", other),
+        ("On which day is chess?", "Friday", other),
+        ("What do I pay for rowing?", "30 crowns", other),
+        ("What should I bring to rowing?", "a rope", other),
+    ]
+    return [make_question(i, q, a, c) for i, (q, a, c) in enumerate(asked)]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all tests of a session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def tokenizer(questions: list[Question], cache: Path):
+    """A WordPiece trained on the eight questions."""
+    from qa_research.model.tokenizer import trained_wordpiece
+
+    return trained_wordpiece(questions, 400, cache)

@@ -1,0 +1,59 @@
+import pytest
+
+from qa_research.data.question import (
+    Gold,
+    Question,
+    describe_bad_rows,
+    find_bad_rows,
+    question_word,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Who won?", "who"),
+        ("In what year did it end?", "what"),
+        ("To whom was it given?", "who"),
+        ("What's the name?", "what"),
+        ("Name a river.", "other"),
+    ],
+)
+def test_question_word_is_the_first_one(text, word):
+    assert question_word(text) == word
+
+
+def row(**changes) -> Question:
+    values = {
+        "id": "1",
+        "title": "",
+        "context": "It was red.",
+        "question": "Which colour?",
+        "answers": (Gold("red", 7),),
+        "kind": "which",
+    }
+    return Question(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (row(answers=(Gold("red", 6),)), "is not at character 6"),
+        (row(answers=(Gold("red", -4),)), "is not at character -4"),
+        (row(answers=(Gold("", 3),)), "without text"),
+        (row(context=" \n"), "empty context"),
+        (row(question=" "), "empty question"),
+    ],
+)
+def test_a_bad_row_is_found_with_its_reason(bad, reason):
+    assert [found.reason for found in find_bad_rows([bad]) if reason in found.reason]
+
+
+def test_a_repeated_id_is_bad_and_an_unanswerable_question_is_not():
+    assert [b.reason for b in find_bad_rows([row(), row()])] == ["its id stands twice"]
+    assert find_bad_rows([row(answers=())]) == []
+
+
+def test_describing_bad_rows_says_how_many_more_there_are():
+    bad = find_bad_rows([row(id=str(i), context="") for i in range(5)])
+    assert describe_bad_rows(bad, 2) == "0: empty context; 1: empty context; and 3 more"
