@@ -151,8 +151,8 @@ def _early_stopping(threshold: float | None) -> list[EarlyStopping]:
     """Ends a training that has nothing left to learn; never one that merely stands still."""
     if threshold is None:
         return []
-    # Lightning stops above its threshold; ours counts as reached when it is met.
-    met = threshold - 1e-6
+    # Lightning stops above its threshold (in float32); ours is reached when it is met.
+    met = threshold - 1e-4
     return [
         EarlyStopping("val/exact_match", mode="max", stopping_threshold=met, patience=sys.maxsize)
     ]
