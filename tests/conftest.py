@@ -12,7 +12,9 @@ from qa_research.data.question import Gold, Question  # noqa: E402
 CONTEXT = "Ms Lund teaches chess. Judo is on Monday. The fee for pottery is 12 crowns."
 
 
-def make_question(number: int, question: str, answer: str | None, context: str = CONTEXT) -> Question:
+def make_question(
+    number: int, question: str, answer: str | None, context: str = CONTEXT
+) -> Question:
     """A question about `context`; answer None makes it unanswerable."""
     golds = () if answer is None else (Gold(answer, context.index(answer)),)
     return Question(f"q{number}", "Notice", context, question, golds, "lookup")
@@ -21,7 +23,9 @@ def make_question(number: int, question: str, answer: str | None, context: str =
 @pytest.fixture(scope="session")
 def questions() -> list[Question]:
     """Eight answerable questions about two contexts."""
-    other = "Dr Obi leads judo. Chess is on Friday. Pay 30 crowns for rowing. Bring a rope to rowing."
+    other = (
+        "Dr Obi leads judo. Chess is on Friday. Pay 30 crowns for rowing. Bring a rope to rowing."
+    )
     asked = [
         ("Who teaches chess?", "Ms Lund", CONTEXT),
         ("On which day is judo?", "Monday", CONTEXT),

@@ -24,7 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="a directory, or a unique part of its name")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="a directory, or a unique part of its name")
+]
 Runs = Annotated[Path, typer.Option("--runs", help="where runs lie", metavar="DIR")]
 Checkpoint = Annotated[str, typer.Option(help="best, last, a step number, or a path")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on stdout")]
@@ -51,9 +53,11 @@ def main() -> None:
 
 
 @app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
-def train(overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None) -> None:
+def train(
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
+) -> None:
     """Train; the same as python train.py (train --help lists all keys)."""
-    raise AssertionError("main() hands this verb to the launcher")
+    raise AssertionError(f"main() hands this verb to the launcher, with {overrides}")
 
 
 @app.command()
@@ -64,7 +68,8 @@ def evaluate(
     ] = "validation",
     checkpoint: Checkpoint = "best",
     out: Annotated[
-        Path | None, typer.Option(help="where the files go", metavar="DIR", show_default="in the run")
+        Path | None,
+        typer.Option(help="where the files go", metavar="DIR", show_default="in the run"),
     ] = None,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
@@ -92,8 +97,12 @@ def evaluate(
 def score(
     predictions: Annotated[Path, typer.Argument(help="JSON: question id -> answer text")],
     data: Annotated[Path, typer.Argument(help="the questions, in any form that training takes")],
-    rules: Annotated[str, typer.Option(help="v1.1, v2.0, or auto: v2.0 if a question has no answer")] = "auto",
-    null_odds: Annotated[Path | None, typer.Option(help="JSON: question id -> score for no answer")] = None,
+    rules: Annotated[
+        str, typer.Option(help="v1.1, v2.0, or auto: v2.0 if a question has no answer")
+    ] = "auto",
+    null_odds: Annotated[
+        Path | None, typer.Option(help="JSON: question id -> score for no answer")
+    ] = None,
     null_threshold: Annotated[float, typer.Option(help="odds above this mean no answer")] = 1.0,
     as_json: AsJson = False,
 ) -> None:
@@ -117,7 +126,10 @@ def score(
     missing = sum(row.id not in answered for row in questions)
     if missing:
         counts = "count 0" if chosen == "v1.1" else "are left out, as in the official script"
-        print(f"{missing} of {len(questions)} questions have no prediction and {counts}", file=sys.stderr)
+        print(
+            f"{missing} of {len(questions)} questions have no prediction and {counts}",
+            file=sys.stderr,
+        )
     if as_json:
         _print_json(result)
         return
@@ -130,7 +142,9 @@ def ask(
     run: Run,
     question: Annotated[str, typer.Option(help="what to ask")],
     context: Annotated[str | None, typer.Option(help="the text that holds the answer")] = None,
-    context_file: Annotated[Path | None, typer.Option(help="a file with that text; - is stdin")] = None,
+    context_file: Annotated[
+        Path | None, typer.Option(help="a file with that text; - is stdin")
+    ] = None,
     checkpoint: Checkpoint = "best",
     n_best: Annotated[int, typer.Option(min=1, help="how many candidates to show")] = 5,
     runs: Runs = DEFAULT_RUNS,
@@ -203,7 +217,9 @@ def _questions_of(opened: "OpenRun", data: str) -> "list[Question]":
 
     questions = read_questions(data, "--data")
     if bad := find_bad_rows(questions):
-        raise ValueError(f"--data={data} has {len(bad)} unusable questions: {describe_bad_rows(bad, 20)}")
+        raise ValueError(
+            f"--data={data} has {len(bad)} unusable questions: {describe_bad_rows(bad, 20)}"
+        )
     return questions
 
 
@@ -242,7 +258,9 @@ def _show_answer(answer: "Answer", context: str, n_best: int) -> None:
     console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
     if answer.text:
         where = f"characters {answer.char_start} to {answer.char_end}"
-        console.print(f"{answer.text}   (probability {answer.probability:.3f}, {where})", markup=False)
+        console.print(
+            f"{answer.text}   (probability {answer.probability:.3f}, {where})", markup=False
+        )
     else:
         console.print(f"no answer in this text   (probability {answer.probability:.3f})")
     before, after = context[: answer.char_start], context[answer.char_end :]
@@ -253,3 +271,7 @@ def _show_answer(answer: "Answer", context: str, n_best: int) -> None:
     for place, candidate in enumerate(answer.candidates[:n_best], start=1):
         text = candidate.text or "(no answer)"
         console.print(f"{place:>3}. {candidate.probability:.3f}  {text}", markup=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -42,7 +42,10 @@ def show(findings: Mapping[str, Any]) -> None:
     """The findings as lines, each `ok`, `note` or `lack` with the way out."""
     versions = ", ".join(f"{name} {number}" for name, number in findings["versions"].items())
     _line("ok", versions)
-    _line("ok", f"{findings['system']}, {findings['cores']} cores, torch uses {findings['torch_threads']}")
+    _line(
+        "ok",
+        f"{findings['system']}, {findings['cores']} cores, torch uses {findings['torch_threads']}",
+    )
     devices = [*findings["cuda"], *(["Apple MPS"] if findings["mps"] else [])]
     if devices:
         _line("ok", f"accelerators: {', '.join(devices)} (trainer=gpu)")
@@ -50,7 +53,9 @@ def show(findings: Mapping[str, Any]) -> None:
         _line("note", "no CUDA or MPS device: trainer=cpu, the default, is what works")
     speed = findings["bf16_speed_against_fp32"]
     if speed >= 1.1:
-        _line("ok", f"bfloat16 multiplies matrices {speed:.1f} times as fast as float32 on this CPU")
+        _line(
+            "ok", f"bfloat16 multiplies matrices {speed:.1f} times as fast as float32 on this CPU"
+        )
     else:
         _line(
             "note",
@@ -68,9 +73,14 @@ def show(findings: Mapping[str, Any]) -> None:
     if findings["writable"]:
         _line("ok", f"this directory is writable, {findings['free_gb']} GB are free")
     else:
-        _line("lack", "this directory is not writable: name others with paths.runs= and paths.cache=")
+        _line(
+            "lack", "this directory is not writable: name others with paths.runs= and paths.cache="
+        )
     for name, there in findings["programs"].items():
-        _line("ok" if there else "note", f"{name}: {'there' if there else 'not there'} ({OPTIONAL_PROGRAMS[name]})")
+        _line(
+            "ok" if there else "note",
+            f"{name}: {'there' if there else 'not there'} ({OPTIONAL_PROGRAMS[name]})",
+        )
 
 
 def _line(state: str, text: str) -> None:

@@ -94,7 +94,10 @@ def test_only_context_tokens_are_allowed(questions, tokenizer):
 def test_the_best_window_of_a_question_wins_and_gives_back_its_characters(questions, long_windows):
     row = questions[0]
     last_window = len(long_windows) - 1
-    first, last = int(long_windows.context_first[last_window]), int(long_windows.context_last[last_window])
+    first, last = (
+        int(long_windows.context_first[last_window]),
+        int(long_windows.context_last[last_window]),
+    )
     start, end = logits_for(long_windows, last_window, last - 1, last, 8.0)
     found = spans_of_batch(start, end, long_windows, range(len(long_windows)), 10, 5)
     answer = join_windows([row], long_windows, found, 5, None)[0]
@@ -111,7 +114,9 @@ def test_probabilities_are_shares_of_all_spans_of_all_windows(questions, long_wi
     found = spans_of_batch(start, end, long_windows, range(len(long_windows)), 10, 10_000)
     total = sum(math.exp(score) for spans in found for *_, score in spans.spans)
     answer = join_windows(questions[:1], long_windows, found, 10_000, None)[0]
-    assert answer.probability == pytest.approx(math.exp(answer.candidates[0].score) / total, rel=1e-5)
+    assert answer.probability == pytest.approx(
+        math.exp(answer.candidates[0].score) / total, rel=1e-5
+    )
 
 
 def test_a_span_that_two_windows_share_is_listed_once(questions, long_windows):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.text import squad as torchmetrics_squad
 
@@ -70,22 +70,44 @@ TEXTS = st.text(alphabet="ab the.,'-éİ 12\n", max_size=20) | st.lists(
 ).map(" ".join)
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(TEXTS, st.lists(TEXTS, min_size=1, max_size=3)), min_size=1, max_size=5))
-def test_means_equal_torchmetrics(pairs):
-    questions = [row(*golds, identity=str(i)) for i, (_, golds) in enumerate(pairs)]
-    predictions = {str(i): text for i, (text, _) in enumerate(pairs)}
-    scores = score_questions(questions, predictions, "v1.1")
-    wanted = torchmetrics_squad(
-        [{"id": key, "prediction_text": text} for key, text in predictions.items()],
+def torchmetrics_means(pairs):
+    """Exact match and F1 of (prediction, golds) pairs as torchmetrics gives them."""
+    found = torchmetrics_squad(
+        [{"id": str(i), "prediction_text": text} for i, (text, _) in enumerate(pairs)],
         [
-            {"id": q.id, "answers": {"text": [g.text for g in q.answers], "answer_start": [0]}}
-            for q in questions
+            {"id": str(i), "answers": {"text": golds, "answer_start": [0] * len(golds)}}
+            for i, (_, golds) in enumerate(pairs)
         ],
     )
-    exact = 100 * np.mean([score.exact_match for score in scores])
-    assert exact == pytest.approx(wanted["exact_match"].item(), abs=1e-4)
-    assert 100 * np.mean([s.f1 for s in scores]) == pytest.approx(wanted["f1"].item(), abs=1e-4)
+    return found["exact_match"].item(), found["f1"].item()
+
+
+PAIRS = st.lists(st.tuples(TEXTS, st.lists(TEXTS, min_size=1, max_size=3)), min_size=1, max_size=5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(PAIRS)
+def test_means_equal_torchmetrics_where_nothing_is_empty_after_normalising(pairs):
+    pairs = [(p, [g for g in golds if normalize(g)]) for p, golds in pairs if normalize(p)]
+    pairs = [(p, golds) for p, golds in pairs if golds]
+    assume(pairs)
+    questions = [row(*golds, identity=str(i)) for i, (_, golds) in enumerate(pairs)]
+    predictions = {str(i): text for i, (text, _) in enumerate(pairs)}
+    for rules in ("v1.1", "v2.0"):
+        scores = score_questions(questions, predictions, rules)
+        means = [
+            100 * np.mean([getattr(s, name) for s in scores]) for name in ("exact_match", "f1")
+        ]
+        assert means == pytest.approx(torchmetrics_means(pairs), abs=1e-4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(PAIRS)
+def test_torchmetrics_treats_empty_texts_as_v2_does(pairs):
+    exact = [max(exact_match(text, gold) for gold in golds) for text, golds in pairs]
+    overlap = [max(f1(text, gold, "v2.0") for gold in golds) for text, golds in pairs]
+    means = (100 * np.mean(exact), 100 * np.mean(overlap))
+    assert means == pytest.approx(torchmetrics_means(pairs), abs=1e-4)
 
 
 def test_the_interval_holds_the_mean_and_has_the_width_theory_gives():

@@ -19,7 +19,9 @@ def test_an_epoch_holds_every_window_exactly_once(count, batch_size, seed, epoch
 
 @given(st.integers(4, 400), st.integers(1, 5), st.integers(2, 4))
 def test_processes_share_each_global_batch_equally(count, batch_size, world_size):
-    ranks = [TrainingBatches(LENGTHS[:count], batch_size, 1, r, world_size) for r in range(world_size)]
+    ranks = [
+        TrainingBatches(LENGTHS[:count], batch_size, 1, r, world_size) for r in range(world_size)
+    ]
     shares = [list(rank) for rank in ranks]
     whole = batch_order(LENGTHS[:count], batch_size, 1, 0, world_size)
     for step, batch in enumerate(whole):

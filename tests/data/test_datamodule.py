@@ -1,5 +1,6 @@
 import json
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -33,9 +34,10 @@ def files(questions, tmp_path):
 
 
 def spoil(path):
-    value = json.loads(open(path).read())
+    path = Path(path)
+    value = json.loads(path.read_text())
     value["data"][0]["paragraphs"][0]["qas"][1]["answers"][0]["answer_start"] += 1
-    open(path, "w").write(json.dumps(value))
+    path.write_text(json.dumps(value))
 
 
 def test_the_first_n_after_a_seeded_shuffle_are_nested(files):
@@ -57,7 +59,9 @@ def test_asking_for_more_questions_than_there_are_is_refused(files):
 
 def test_a_bad_row_is_an_error_that_lists_its_id(files):
     spoil(files["train_path"])
-    with pytest.raises(ValueError, match=r"1 of 8 train questions are unusable \(q1: answer 'Monday'"):
+    with pytest.raises(
+        ValueError, match=r"1 of 8 train questions are unusable \(q1: answer 'Monday'"
+    ):
         FileData(**files, **SETTINGS).load()
 
 
@@ -73,7 +77,9 @@ def test_a_bad_row_can_be_dropped_and_is_named(files, caplog):
 
 
 def test_a_stride_as_long_as_the_window_is_refused():
-    with pytest.raises(ValueError, match="data.stride_tokens=64 must be less than data.max_tokens=64"):
+    with pytest.raises(
+        ValueError, match="data.stride_tokens=64 must be less than data.max_tokens=64"
+    ):
         BuiltinData(**SETTINGS | {"stride_tokens": 64})
 
 
@@ -129,5 +135,7 @@ def test_an_unreachable_hub_names_what_works_without(monkeypatch):
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     data = HubData(dataset="rajpurkar/no_such_squad", revision=None, **SETTINGS)
-    with pytest.raises(FileNotFoundError, match="could not be fetched.*data=builtin, data=squad_file"):
+    with pytest.raises(
+        FileNotFoundError, match="could not be fetched.*data=builtin, data=squad_file"
+    ):
         data.load()

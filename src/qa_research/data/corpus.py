@@ -66,10 +66,8 @@ def _split(
         n_facts = rng.randint(3, 6) if may_be_short else rng.randint(4, 6)
         if total - len(questions) == QUESTIONS_PER_NOTICE and not all_match_next:
             n_facts = 3
-        if n_facts == 3:
-            n_match = 3 if all_match_next else 0
-        else:
-            n_match = rng.randint(3, n_facts - 1)
+        short = 3 if all_match_next else 0
+        n_match = short if n_facts == 3 else rng.randint(3, n_facts - 1)
         facts = _facts(rng, n_match, n_facts - n_match)
         context, starts = _notice(rng, facts)
         if context in contexts:

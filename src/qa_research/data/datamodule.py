@@ -161,7 +161,9 @@ class QuestionData(pl.LightningDataModule):
             )
         if bad:
             shown = describe_bad_rows(bad, BAD_ROWS_SHOWN)
-            log.warning("Left out %d of %d %s questions: %s", len(bad), len(questions), split, shown)
+            log.warning(
+                "Left out %d of %d %s questions: %s", len(bad), len(questions), split, shown
+            )
             self.bad_rows += bad
             ids = {row.id for row in bad}
             questions = [row for row in questions if row.id not in ids]

@@ -62,7 +62,12 @@ KINDS: dict[str, FactKind] = {
     ),
     "day": FactKind(
         ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-        ("{s} is on {v}.", "{v} is the day for {s}.", "Every {v} you find {s} here.", "{s} runs each {v}."),
+        (
+            "{s} is on {v}.",
+            "{v} is the day for {s}.",
+            "Every {v} you find {s} here.",
+            "{s} runs each {v}.",
+        ),
         (
             "On which day is {s}?",
             "What day does {s} run?",

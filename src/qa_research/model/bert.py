@@ -17,7 +17,12 @@ from qa_research.model.weights import HUB_ERRORS, OFFLINE_CHOICES, locate, not_f
 
 # Positions that a model keeps for itself, by model type.
 RESERVED_POSITIONS = {"roberta": 2, "xlm-roberta": 2, "camembert": 2}
-DROPOUT_KEYS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")
+DROPOUT_KEYS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "attention_dropout",
+)
 
 
 @dataclass(frozen=True, slots=True)

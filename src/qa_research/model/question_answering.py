@@ -60,7 +60,7 @@ class QuestionAnswering(pl.LightningModule):
         adam_epsilon: Annotated[float, Gt(0)],
         warmup_fraction: Annotated[float, Ge(0), Lt(1)],
         decay: Literal["linear", "cosine", "constant"],
-        compile: bool,
+        compile: bool,  # noqa: A002 - the user's word for it
     ) -> None:
         super().__init__()
         self.name = name
@@ -125,7 +125,9 @@ class QuestionAnswering(pl.LightningModule):
         # In float16 the loss scaler skips such a step by itself and lowers its scale.
         if self.trainer.precision != "16-mixed" and not torch.isfinite(norm):
             raise NonFiniteLossError(
-                self._stopped(f"the gradient's norm is {norm.item()}", self.trainer.fit_loop.batch_idx)
+                self._stopped(
+                    f"the gradient's norm is {norm.item()}", self.trainer.fit_loop.batch_idx
+                )
             )
         self.log("train/gradient_norm", norm)
 

@@ -65,7 +65,9 @@ def _in_package(source: str, key: str) -> Path:
         )
     path = Path(next(iter(spec.submodule_search_locations)), *inside.split("/"))
     if not (path / "config.json").is_file():
-        found = ", ".join(sorted(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
+        found = (
+            ", ".join(sorted(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
+        )
         raise FileNotFoundError(
             f"{key}={source}: {inside or os.curdir} in that package holds no config.json"
             + (f" (beside it: {found})" if found else "")

@@ -23,7 +23,9 @@ from qa_research.answer.score import QuestionScore
 class DurableCheckpointIO(CheckpointIO):
     """Writes a checkpoint whole or not at all, and reads it without running foreign code."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.tmp")
@@ -74,7 +76,9 @@ class Checkpoints(pl.Callback):
         scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
         if self.monitor not in scores:
             known = ", ".join(sorted(scores))
-            raise ValueError(f"checkpoint.monitor={self.monitor} is not measured; these are: {known}")
+            raise ValueError(
+                f"checkpoint.monitor={self.monitor} is not measured; these are: {known}"
+            )
         value = self.sign * scores[self.monitor]
         if not self.best or value > self.sign * self.best[self.monitor]:
             self.best, self.best_step = scores, trainer.global_step
@@ -127,6 +131,13 @@ def find_checkpoint(directory: Path, which: str) -> Path:
     raise FileNotFoundError(f"there is no checkpoint {which}; this run has {names or 'none'}")
 
 
+# What torch's restricted unpickler raises on foreign or damaged bytes.
+_UNREADABLE = (
+    *(RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError, EOFError),
+    pickle.UnpicklingError,
+)
+
+
 def load_network_weights(path: Path) -> dict[str, Tensor]:
     """The network's tensors in a checkpoint, under Hugging Face's names.
 
@@ -136,6 +147,7 @@ def load_network_weights(path: Path) -> dict[str, Tensor]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         state = checkpoint["state_dict"]
-    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is no readable checkpoint of qa_research: {error}") from error
+    except _UNREADABLE as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+        raise ValueError(f"{path} is no readable checkpoint of qa_research: {reason}") from error
     return {name.removeprefix("network."): tensor for name, tensor in state.items()}

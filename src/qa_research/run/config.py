@@ -109,7 +109,9 @@ def _check_value(path: str, value: Any, expected: Any) -> None:
         TypeAdapter(expected, config=_STRICT).validate_python(value)
     except ValidationError as error:
         wishes = dict.fromkeys(
-            e["msg"].removeprefix("Input should be ").replace("greater than or equal to", "at least")
+            e["msg"]
+            .removeprefix("Input should be ")
+            .replace("greater than or equal to", "at least")
             for e in error.errors()
             if e["type"] != "is_instance_of"
         )

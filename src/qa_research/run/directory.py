@@ -104,4 +104,6 @@ def find_run(run: str, runs: Path) -> Path:
         more = f" and {len(fitting) - 8} more" if len(fitting) > 8 else ""
         raise ValueError(f"{run!r} fits {len(fitting)} runs: {names}{more}; give more of the name")
     names = ", ".join(f"{p.parent.name}/{p.name}" for p in known[-8:]) or "none yet"
-    raise FileNotFoundError(f"no run {run!r} under {runs} (there: {names}); --runs DIR looks elsewhere")
+    raise FileNotFoundError(
+        f"no run {run!r} under {runs} (there: {names}); --runs DIR looks elsewhere"
+    )

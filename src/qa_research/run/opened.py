@@ -1,11 +1,11 @@
 """A run read back from its directory alone: ask it, score it, export it. Needs no Lightning.
 
-    from pathlib import Path
-    from qa_research.run.opened import open_run
+from pathlib import Path
+from qa_research.run.opened import open_run
 
-    run = open_run("runs/nopretrain/bert_mini-random-s1-1a2b3c4d")
-    answer = run.ask("Who teaches chess?", "Chess is taught by Ms Lund. Judo is on Monday.")
-    print(answer.text, answer.probability)
+run = open_run("runs/nopretrain/bert_mini-random-s1-1a2b3c4d")
+answer = run.ask("Who teaches chess?", "Chess is taught by Ms Lund. Judo is on Monday.")
+print(answer.text, answer.probability)
 """
 
 import logging

@@ -122,7 +122,7 @@ def _fit(
     log.info("First step begins %.1f s after the start", time.perf_counter() - began)
     try:
         _quietly(trainer.fit, module, data)
-        if checkpoints.validated_step != trainer.global_step:
+        if trainer.global_step - (checkpoints.validated_step or 0) > trainer.global_step / 100:
             _quietly(trainer.validate, module, data)
     except BaseException as error:
         stopped = isinstance(error, (KeyboardInterrupt, SystemExit))
@@ -183,7 +183,10 @@ def _describe(data: QuestionData, module: QuestionAnswering, report: tuple[str, 
 def _quietly(work: Any, module: QuestionAnswering, data: QuestionData) -> None:
     """Run Lightning without warnings of what is meant to be so."""
     with warnings.catch_warnings():
-        for message in (".*does not have many workers.*", ".*is smaller than the logging interval.*"):
+        for message in (
+            ".*does not have many workers.*",
+            ".*is smaller than the logging interval.*",
+        ):
             warnings.filterwarnings("ignore", message=message)
         warnings.filterwarnings("ignore", message=".*(LeafSpec|pytree).*")
         if work.__name__ == "validate":

@@ -1,0 +1,52 @@
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+# Where the demo's run lies: any part of its name that only it has.
+DEMO := nopretrain/bert_tiny-random-s1-
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check bench study report clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create .venv and install the package with the extras offline and dev
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.11 setup" if sys.version_info < (3, 11) else 0)'
+	@echo "Installing into .venv (PyTorch is large: some minutes on a new machine)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,dev]'
+	@touch $(READY)
+
+demo: $(READY) ## train the default: random weights on the built-in questions, about two minutes
+	@$(BIN)/python train.py
+
+test: $(READY) ## the tests, less the slow ones
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY) ## all tests
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## ruff (lint and format), mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY) ## training speed beside Hugging Face's Trainer: make bench SQUAD=train.json
+	@test -n "$(SQUAD)" || { echo "name a SQuAD file: make bench SQUAD=train.json" >&2; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	@$(BIN)/python benchmarks/training_speed.py "$(SQUAD)"
+
+study: $(READY) ## repeat experiments/plateau_and_jump: three seeds of each kind, then its figure
+	@$(BIN)/python train.py -m +experiment=nopretrain seed=1,2,3
+	@$(BIN)/python train.py -m +experiment=pretrained seed=1,2,3
+	@$(BIN)/python experiments/plateau_and_jump/draw.py
+
+report: demo ## score the demo's run again and write its predictions
+	@$(BIN)/qa-research evaluate $(DEMO)
+
+clean: ## remove what was built and cached; runs/ and .venv stay
+	@rm -rf build dist cache .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

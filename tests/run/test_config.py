@@ -1,0 +1,105 @@
+import inspect
+import re
+
+import pytest
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+
+from qa_research.run.config import _arguments, checked, conf_directory, suggestion
+
+OPTIONS = [
+    (folder.name, file.stem)
+    for folder in sorted(conf_directory().iterdir())
+    if folder.is_dir() and folder.name != "experiment"
+    for file in sorted(folder.glob("*.yaml"))
+]
+EXPERIMENTS = sorted(file.stem for file in (conf_directory() / "experiment").glob("*.yaml"))
+NEEDED = ("data.train_path=a.json", "data.validation_path=b.json")
+
+
+def overrides_for(group: str, option: str) -> list[str]:
+    extra = NEEDED if option == "squad_file" else ()
+    extra = ("model.weights=some/directory",) if option == "as_weights" else extra
+    return [f"{group}={option}", *extra]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes_and_its_keys_fit_the_constructor(composed, group, option):
+    config = checked(composed(*overrides_for(group, option)))
+    target = get_class(config[group]["_target_"])
+    arguments = _arguments(target)
+    keys = set(config[group]) - {"_target_"}
+    assert keys <= set(arguments)
+    if target.__module__.startswith("qa_research"):
+        # Our constructors have no defaults: a value lives in conf/ and nowhere else.
+        given_in_code = {"directory"} if group == "checkpoint" else set()
+        assert keys == set(arguments) - given_in_code
+        for cls in target.__mro__:
+            if cls.__module__.startswith("qa_research") and "__init__" in vars(cls):
+                parameters = inspect.signature(cls.__init__).parameters.values()
+                assert all(p.default is inspect.Parameter.empty for p in parameters)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes(composed, experiment):
+    config = checked(composed(f"+experiment={experiment}"))
+    assert config["study"] == experiment
+
+
+def test_the_reference_labs_settings_are_kept(composed):
+    config = checked(composed("+experiment=squad_pretrained"))
+    assert (config["data"]["batch_size"], config["model"]["lr"], config["seed"]) == (12, 3e-5, 42)
+    assert (config["data"]["max_tokens"], config["data"]["stride_tokens"]) == (384, 128)
+    assert (config["trainer"]["max_epochs"], config["model"]["decay"]) == (2, "linear")
+    other = checked(composed("+experiment=squad_nopretrain"))
+    assert other["model"]["weights"] == "random" and other["data"] == config["data"]
+
+
+def test_the_default_run_is_the_experiment_nopretrain(composed):
+    assert checked(composed()) == checked(composed("+experiment=nopretrain"))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("+model.lrr=1", "there is no config key model.lrr; did you mean model.lr?"),
+        ("+sede=1", "there is no config key sede; did you mean seed?"),
+        (
+            "+trainer.max_epoch=1",
+            "no config key trainer.max_epoch; did you mean trainer.max_epochs?",
+        ),
+        ("data.batch_size=0", "data.batch_size must be at least 1, got 0"),
+        ("data.batch_size=many", "data.batch_size must be a valid integer, got 'many'"),
+        ("data.on_bad_rows=ignore", "data.on_bad_rows must be 'error' or 'drop', got 'ignore'"),
+        ("model.dropout=1.5", "model.dropout must be less than 1, got 1.5"),
+        ("model.lr=fast", "model.lr must be a valid number, got 'fast'"),
+        ("seed=-1", "seed must be at least 0, got -1"),
+        ("train.threads=0", "train.threads must be at least 1, got 0"),
+        ("trainer.precision=8-bit", "trainer.precision must be"),
+        ("data=squad_file", "data.train_path must be given"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_in_one_sentence(composed, change, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as refusal:
+        checked(composed(change))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_key_mistyped_in_an_experiment_file_is_refused(composed):
+    config = composed()
+    OmegaConf.set_struct(config, False)
+    config.merge_with({"data": {"batchsize": 3}})
+    with pytest.raises(
+        ValueError, match=r"no config key data\.batchsize; did you mean data\.batch_size"
+    ):
+        checked(config)
+
+
+def test_nothing_near_lists_what_is_known():
+    assert suggestion("zzz", ["lr", "seed"]) == "; known: lr, seed"
+
+
+def test_values_are_plain_and_resolved(composed):
+    config = checked(composed())
+    assert config["trainer"]["val_check_interval"] == config["data"]["validate_every"]
+    assert type(config["data"]) is dict

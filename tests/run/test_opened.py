@@ -1,0 +1,82 @@
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+from qa_research.answer.evaluation import evaluate, write_evaluation
+from qa_research.data.sources import BuiltinData
+from qa_research.run.directory import read_record
+from qa_research.run.opened import open_run
+from qa_research.run.train import train
+
+
+@pytest.fixture
+def run(tiny, tmp_path):
+    train(tiny("checkpoint.keep_every_n_steps=4"))
+    (directory,) = (tmp_path / "runs/nopretrain").iterdir()
+    return directory
+
+
+def test_a_run_asked_again_gives_the_scores_it_was_recorded_with(run):
+    opened = open_run(run)
+    settings = {k: v for k, v in opened.config["data"].items() if k != "_target_"}
+    data = BuiltinData(**settings)
+    data.load()
+    answers = opened.answer(data.validation)
+    recorded = json.loads((run / "predictions/validation.json").read_text())
+    assert [a.text for a in answers] == [row["prediction"] for row in recorded]
+    result = evaluate(data.validation, answers)
+    best = read_record(run)["best"]
+    assert result.official["f1"] == pytest.approx(best["val/f1"], abs=1e-4)
+    assert result.overall.f1.low <= result.overall.f1.value <= result.overall.f1.high
+    write_evaluation(run / "out", answers, result)
+    written = json.loads((run / "out/predictions.json").read_text())
+    assert written == {a.question_id: a.text for a in answers}
+    assert {p.name for p in (run / "out").iterdir()} == {
+        *("predictions.json", "n_best.json", "null_odds.json", "scores.json")
+    }
+
+
+def test_an_answer_stands_where_it_says(run):
+    context = "Group B meets in the barn. Ms Lund teaches group K."
+    answer = open_run(run).ask("Who teaches group K?", context)
+    assert context[answer.char_start : answer.char_end] == answer.text != ""
+    assert 0 < answer.probability <= 1
+    probabilities = [c.probability for c in answer.candidates]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_an_empty_question_or_context_is_refused(run):
+    opened = open_run(run)
+    with pytest.raises(ValueError, match="the question is empty"):
+        opened.ask(" ", "text")
+    with pytest.raises(ValueError, match="the context is empty"):
+        opened.ask("Who?", "")
+
+
+def test_an_export_gives_equal_logits(run, tmp_path):
+    opened = open_run(run, "last")
+    opened.export(tmp_path / "exported")
+    network = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "exported").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "exported")
+    batch = tokenizer("Who teaches group K?", "Ms Lund teaches group K.", return_tensors="pt")
+    with torch.inference_mode():
+        mine, theirs = opened.network(**batch), network(**batch)
+    assert torch.equal(mine.start_logits, theirs.start_logits)
+    assert torch.equal(mine.end_logits, theirs.end_logits)
+    with pytest.raises(FileExistsError, match="not empty"):
+        opened.export(tmp_path / "exported")
+
+
+def test_steps_can_be_opened_and_unknown_ones_are_named(run):
+    assert open_run(run, "4").checkpoint.name == "step-000004.ckpt"
+    with pytest.raises(FileNotFoundError, match="no checkpoint 5; this run has best, last, 4"):
+        open_run(run, "5")
+
+
+def test_a_checkpoint_of_another_network_is_refused(run, tmp_path):
+    other = tmp_path / "other.ckpt"
+    torch.save({"state_dict": {"network.x": torch.ones(1)}}, other)
+    with pytest.raises(ValueError, match="does not fit the network"):
+        open_run(run, str(other))

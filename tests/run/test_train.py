@@ -1,0 +1,265 @@
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from qa_research.data.squad import squad_json
+from qa_research.model.question_answering import NonFiniteLossError
+from qa_research.model.weights import PACKAGED
+from qa_research.run.checkpoints import load_network_weights
+from qa_research.run.directory import read_record, run_directory
+from qa_research.run.train import train
+
+ROOT = Path(__file__).parents[2]
+
+
+def digest(weights: dict[str, Tensor]) -> str:
+    """A sha256 over all tensors, bit for bit."""
+    total = hashlib.sha256()
+    for name in sorted(weights):
+        total.update(name.encode() + weights[name].numpy().tobytes())
+    return total.hexdigest()
+
+
+def directory_of(config) -> Path:
+    from omegaconf import OmegaConf
+
+    return run_directory(OmegaConf.to_container(config, resolve=True))
+
+
+def validation_rows(directory: Path) -> list[dict[str, str]]:
+    with (directory / "metrics.csv").open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row["val/f1"]]
+
+
+@pytest.fixture
+def squad_files(questions, tmp_path) -> list[str]:
+    """Overrides that train on eight answerable questions of a file."""
+    path = tmp_path / "questions.json"
+    path.write_text(json.dumps(squad_json(questions, "1.1")))
+    return [
+        "data=squad_file",
+        f"data.train_path={path}",
+        f"data.validation_path={path}",
+        "data.train_questions=8",
+        "data.validation_questions=8",
+    ]
+
+
+def test_a_run_leaves_behind_what_the_design_promises(tiny):
+    config = tiny("checkpoint.keep_every_n_steps=4")
+    score = train(config)
+    run = directory_of(config)
+    found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert found >= {
+        *("config.yaml", "run.json", "metrics.csv", "train.log", "architecture.json"),
+        *("model/config.json", "model/tokenizer.json", "predictions/validation.json"),
+        *("checkpoints/last.ckpt", "checkpoints/best.ckpt", "checkpoints/step-000004.ckpt"),
+    }
+    assert any((run / "tensorboard").glob("events.*"))
+    assert not any(path.endswith(".tmp") for path in found)
+    record = read_record(run)
+    assert record["status"] == "finished" and record["best"]["val/f1"] == score
+    assert record["fingerprints"].keys() == {"train", "validation"}
+    assert not {"user", "host", "node"} & set(json.dumps(record).lower().split('"'))
+
+
+def test_predictions_metrics_and_record_tell_the_same_scores(tiny):
+    config = tiny()
+    train(config)
+    run = directory_of(config)
+    rows = json.loads((run / "predictions/validation.json").read_text())
+    best = read_record(run)["best"]
+    assert len(rows) == 16
+    assert 100 * sum(row["f1"] for row in rows) / 16 == pytest.approx(best["val/f1"], abs=1e-4)
+    f1 = [float(row["val/f1"]) for row in validation_rows(run)]
+    assert max(f1) == pytest.approx(best["val/f1"], abs=1e-4)
+    for kind in ("lookup", "match"):
+        mine = [row["exact_match"] for row in rows if row["kind"] == kind]
+        mean = 100 * sum(mine) / len(mine)
+        assert mean == pytest.approx(best[f"val/exact_match_{kind}"], abs=1e-4)
+
+
+def test_checkpoints_hold_tensors_and_plain_types_only(tiny):
+    config = tiny()
+    train(config)
+    for path in (directory_of(config) / "checkpoints").iterdir():
+        checkpoint = torch.load(path, weights_only=True)
+        assert checkpoint["state_dict"].keys() == {
+            f"network.{name}" for name in load_network_weights(path)
+        }
+    last = torch.load(directory_of(config) / "checkpoints/last.ckpt", weights_only=True)
+    assert last["optimizer_states"] and last["lr_schedulers"]
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny, tmp_path):
+    digests = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        config = tiny(f"paths.runs={tmp_path / name}", f"seed={seed}")
+        train(config)
+        path = directory_of(config) / "checkpoints/last.ckpt"
+        digests.append(digest(load_network_weights(path)))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_precision_bf16_trains_too(tiny):
+    assert train(tiny("trainer.precision=bf16-mixed")) >= 0
+
+
+def test_accumulation_takes_fewer_steps(tiny):
+    config = tiny("trainer.accumulate_grad_batches=3")
+    train(config)
+    assert read_record(directory_of(config))["steps"] == 2
+
+
+def test_a_finished_run_is_reported_and_not_repeated(tiny):
+    config = tiny()
+    first = train(config)
+    record = directory_of(config) / "run.json"
+    before = record.stat().st_mtime_ns
+    assert train(config) == first
+    assert record.stat().st_mtime_ns == before
+
+
+def test_asking_for_it_trains_again_and_keeps_the_old_run(tiny):
+    config = tiny()
+    train(config)
+    train(tiny("train.resume=never"))
+    run = directory_of(config)
+    assert read_record(run)["status"] == "finished"
+    assert read_record(run.with_name(f"{run.name}.1"))["status"] == "finished"
+
+
+def test_an_early_end_comes_when_the_score_is_reached(tiny):
+    config = tiny(
+        *("data.train_questions=4", "data.validate_on_train=true", "data.batch_size=4"),
+        *("trainer.max_epochs=200", "trainer.check_val_every_n_epoch=10"),
+        *("trainer.val_check_interval=1.0", "model.lr=1e-2", "model.dropout=0.0"),
+        "train.stop_at_exact_match=100.0",
+    )
+    train(config)
+    record = read_record(directory_of(config))
+    assert record["best"]["val/exact_match"] == 100
+    assert record["steps"] < 200
+
+
+def test_a_run_that_ends_between_validations_is_validated_at_its_end(tiny):
+    config = tiny("trainer.max_steps=4", "data.validate_every=0.5")
+    train(config)
+    record = read_record(directory_of(config))
+    steps = [int(row["step"]) for row in validation_rows(directory_of(config))]
+    assert record["steps"] == 4 and steps == [2, 4]
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tiny):
+    config = tiny("model.lr=1e30", "model.warmup_fraction=0.6", "trainer.gradient_clip_val=null")
+    with pytest.raises(NonFiniteLossError, match=r"at step \d+, epoch 0, batch \d+; the last good"):
+        train(config)
+    run = directory_of(config)
+    assert read_record(run)["status"] == "failed"
+    for path in (run / "checkpoints").glob("*.ckpt"):
+        assert all(t.isfinite().all() for t in load_network_weights(path).values())
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "sentence"),
+    [
+        ("data.max_tokens=600", ValueError, "data.max_tokens=600 is more than this model can read"),
+        ("model.hidden_size=15", ValueError, "must be a multiple of model.num_attention_heads=2"),
+        ("data.train_questions=30000", ValueError, "there are only 20000"),
+        ("data.stride_tokens=128", ValueError, "data.stride_tokens=128 must be less than"),
+        ("paths.runs=/dev/null/runs", NotADirectoryError, "is a file"),
+        ("model.weights=./nowhere", FileNotFoundError, "model.weights=./nowhere is no directory"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(tiny, tmp_path, override, error, sentence):
+    with pytest.raises(error, match=sentence):
+        train(tiny(override))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unmeasured_monitor_is_refused_with_what_is_measured(tiny):
+    with pytest.raises(ValueError, match="val/accuracy is not measured; these are: .*val/f1"):
+        train(tiny("checkpoint.monitor=val/accuracy"))
+
+
+def test_unanswerable_questions_train_and_score(tiny, questions, tmp_path):
+    from tests.conftest import make_question
+
+    rows = [*questions, *(make_question(100 + i, "Why is it so?", None) for i in range(4))]
+    path = tmp_path / "v2.json"
+    path.write_text(json.dumps(squad_json(rows, "v2.0")))
+    config = tiny(
+        *("data=squad_file", f"data.train_path={path}", f"data.validation_path={path}"),
+        *("data.train_questions=null", "data.validation_questions=null", "data.batch_size=12"),
+        *("trainer.max_epochs=150", "trainer.check_val_every_n_epoch=50", "model.lr=1e-2"),
+        *("trainer.val_check_interval=1.0", "model.dropout=0.0"),
+    )
+    train(config)
+    run = directory_of(config)
+    assert read_record(run)["unanswerable"] is True
+    found = {
+        row["id"]: row for row in json.loads((run / "predictions/validation.json").read_text())
+    }
+    assert found["q100"]["prediction"] == "" and found["q100"]["null_odds"] > 0
+    assert found["q0"]["prediction"] == "Ms Lund"
+
+
+EXPERIMENTS = {
+    "nopretrain": (),
+    "pretrained": (f"model.weights={PACKAGED}",),
+    "overfit": ("data.train_questions=8", "data.batch_size=8", "trainer.max_epochs=1"),
+    "smoke": (),
+    "squad_nopretrain": ("model.tokenizer=null",),
+    "squad_pretrained": ("model=minilm", f"model.weights={PACKAGED}"),
+}
+
+
+@pytest.mark.parametrize(
+    "experiment", sorted(path.stem for path in (ROOT / "conf/experiment").iterdir())
+)
+def test_every_experiment_runs_two_batches(composed, squad_files, tmp_path, cache, experiment):
+    overrides = [f"+experiment={experiment}", *EXPERIMENTS[experiment]]
+    if experiment.startswith("squad"):
+        overrides += [*squad_files, "trainer=cpu"]
+    if experiment in ("nopretrain", "pretrained", "smoke"):
+        overrides += ["data.train_questions=64", "data.validation_questions=16"]
+    if "nopretrain" in experiment:
+        overrides += ["model.hidden_size=16", "model.intermediate_size=32"]
+        overrides += ["model.num_attention_heads=2", "model.num_hidden_layers=2"]
+    overrides += ["trainer.max_steps=2", "trainer.precision=32-true", "train.progress=none"]
+    overrides += [f"paths.runs={tmp_path / 'runs'}", f"paths.cache={cache}"]
+    config = composed(*overrides)
+    train(config)
+    assert read_record(directory_of(config))["steps"] >= 1
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path):
+    scores = {}
+    shared = [
+        *("data.train_questions=64", "data.validation_questions=16", "trainer.max_epochs=1"),
+        *("trainer.precision=32-true", "train.threads=1", "model.dropout=0.0"),
+        *("model.hidden_size=32", "model.intermediate_size=64", "model.num_attention_heads=2"),
+        *(f"paths.cache={tmp_path / 'cache'}", "trainer.log_every_n_steps=1"),
+    ]
+    for name, overrides in (
+        ("one", ["trainer=cpu", "data.batch_size=8"]),
+        ("two", ["trainer=ddp", "data.batch_size=4"]),
+    ):
+        command = [sys.executable, "train.py", *overrides, *shared, f"paths.runs={tmp_path / name}"]
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=300, env={**os.environ}
+        )
+        assert done.returncode == 0, done.stderr
+        (run,) = (tmp_path / name / "nopretrain").iterdir()
+        assert len(json.loads((run / "predictions/validation.json").read_text())) == 16
+        scores[name] = [float(row["val/loss"]) for row in validation_rows(run)]
+    assert scores["one"] == pytest.approx(scores["two"], abs=2e-3)

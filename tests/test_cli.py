@@ -1,0 +1,146 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qa_research import cli
+from qa_research.data.squad import squad_json
+
+
+@pytest.fixture
+def verb(monkeypatch, capsys):
+    """Run a verb in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["qa-research", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return run
+
+
+@pytest.fixture
+def data(questions, tmp_path) -> Path:
+    path = tmp_path / "dev.json"
+    path.write_text(json.dumps(squad_json(questions, "1.1")))
+    return path
+
+
+def predictions(tmp_path: Path, value: object) -> Path:
+    path = tmp_path / "predictions.json"
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_score_gives_the_official_keys(verb, data, questions, tmp_path):
+    path = predictions(tmp_path, {q.id: q.answers[0].text for q in questions})
+    code, out, err = verb("score", str(path), str(data), "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {"exact_match": 100.0, "f1": 100.0, "total": 8}
+
+
+def test_score_of_v2_tells_answerable_from_unanswerable(verb, questions, tmp_path):
+    from tests.conftest import make_question
+
+    rows = [questions[0], make_question(9, "Why?", None)]
+    path = tmp_path / "v2.json"
+    path.write_text(json.dumps(squad_json(rows, "v2.0")))
+    given = predictions(tmp_path, {"q0": "Ms Lund", "q9": "chess"})
+    _, out, _ = verb("score", str(given), str(path), "--json")
+    found = json.loads(out)
+    assert (found["HasAns_exact_match"], found["NoAns_exact_match"]) == (100, 0)
+    assert (found["exact_match"], found["total"]) == (50, 2)
+
+
+def test_score_says_what_is_missing(verb, data, tmp_path):
+    path = predictions(tmp_path, {"q0": "Ms Lund"})
+    code, out, err = verb("score", str(path), str(data))
+    assert code == 0 and "7 of 8 questions have no prediction and count 0" in err
+    assert "12.500" in out
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ([1, 2], "holds a list; expected one JSON object"),
+        ({"q0": 3}, "the answer to 'q0' is a int"),
+        ({"other": "x"}, "no prediction belongs to a question of DATA"),
+    ],
+)
+def test_bad_predictions_are_refused(verb, data, tmp_path, value, sentence):
+    code, out, err = verb("score", str(predictions(tmp_path, value)), str(data))
+    assert code == 2 and out == ""
+    assert sentence in err and err.count("\n") == 1
+
+
+def test_missing_files_are_named(verb, data, tmp_path):
+    code, _, err = verb("score", str(tmp_path / "none.json"), str(data))
+    assert code == 2 and "PREDICTIONS=" in err and "does not exist" in err
+
+
+def test_a_run_that_is_not_there_is_named(verb, tmp_path):
+    code, _, err = verb(
+        "ask", "nothing", "--question", "q", "--context", "c", "--runs", str(tmp_path)
+    )
+    assert code == 2 and "no run 'nothing'" in err
+
+
+def test_ask_needs_one_text(verb):
+    code, _, err = verb("ask", "run", "--question", "q")
+    assert code == 2 and "either --context or --context-file" in err
+
+
+def test_doctor_names_no_user_or_host(verb):
+    code, out, _ = verb("doctor", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["versions"]["torch"] and found["cores"] >= 1
+    code, out, _ = verb("doctor")
+    assert code == 0 and "trainer=" in out
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['qa-research', '--help']\n"
+        "from qa_research.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'lightning', 'transformers', 'hydra', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for name in ("train", "evaluate", "score", "ask", "export", "doctor"):
+        assert name in done.stdout
+
+
+@pytest.mark.slow
+def test_the_verbs_work_on_a_trained_run(verb, tmp_path, data):
+    runs = ["--runs", str(tmp_path / "runs")]
+    overrides = ["+experiment=smoke", f"paths.runs={tmp_path / 'runs'}"]
+    command = [sys.executable, "-m", "qa_research.cli", "train", *overrides]
+    command += [f"paths.cache={tmp_path / 'cache'}"]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    code, out, _ = verb("evaluate", "smoke", *runs, "--json")
+    found = json.loads(out)
+    assert code == 0 and found["total"] == 32
+    assert set(found["by_kind"]) == {"lookup", "match"}
+    assert (Path(found["files"]) / "predictions.json").is_file()
+    code, out, _ = verb("evaluate", "smoke", *runs, "--data", str(data), "--checkpoint", "last")
+    assert code == 0 and "exact match [95 %]" in out
+    text = tmp_path / "notice.txt"
+    text.write_text("Group B meets in the barn.")
+    question = ["--question", "Where does group B meet?"]
+    code, out, _ = verb("ask", "smoke", *question, "--context-file", str(text), *runs, "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert text.read_text()[answer["char_start"] : answer["char_end"]] == answer["text"]
+    code, out, _ = verb("ask", "smoke", *question, "--context", text.read_text(), *runs)
+    assert code == 0 and "probability" in out
+    code, out, _ = verb("export", "smoke", str(tmp_path / "exported"), *runs)
+    assert code == 0 and "BertForQuestionAnswering.from_pretrained" in out
