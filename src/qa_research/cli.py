@@ -47,7 +47,9 @@ def main() -> None:
     except (ValueError, OSError) as error:
         if debug:
             raise
-        text = f"{error.strerror}: {error.filename}" if _is_plain_os_error(error) else str(error)
+        text = str(error)
+        if isinstance(error, OSError) and error.strerror and error.filename:
+            text = f"{error.strerror}: {error.filename}"
         print(f"qa-research: {' '.join(text.split())}", file=sys.stderr)
         sys.exit(2)
 
@@ -225,10 +227,6 @@ def _questions_of(opened: "OpenRun", data: str) -> "list[Question]":
 
 def _read_text(path: Path) -> str:
     return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-
-
-def _is_plain_os_error(error: Exception) -> bool:
-    return isinstance(error, OSError) and bool(error.strerror and error.filename)
 
 
 def _print_json(value: Any) -> None:

@@ -30,9 +30,9 @@ def start_logging() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    for handler in list(_LOGGER.handlers):
-        _LOGGER.removeHandler(handler)
-        handler.close()
+    for old in list(_LOGGER.handlers):
+        _LOGGER.removeHandler(old)
+        old.close()
     handler: logging.Handler
     if screen.is_terminal:
         handler = RichHandler(console=screen, show_time=False, show_level=False, show_path=False)

@@ -54,3 +54,6 @@ def test_a_sweep_runs_one_after_the_other_and_leaves_no_hydra_directories(tmp_pa
     assert names == ["bert_tiny-random-s1-", "bert_tiny-random-s2-"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "runs"]
     assert not list(tmp_path.rglob(".hydra"))
+    for path in (tmp_path / "runs/smoke").iterdir():
+        (line,) = [x for x in (path / "train.log").read_text().splitlines() if " Run: " in x]
+        assert line.endswith(path.name)

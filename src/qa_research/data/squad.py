@@ -194,7 +194,8 @@ class _ArraysAsLists(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id == "array" and node.args:
-            return self.visit(node.args[0])
+            inner: ast.AST = self.visit(node.args[0])
+            return inner
         return node
 
 

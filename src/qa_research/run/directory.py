@@ -37,7 +37,8 @@ def run_directory(config: Mapping[str, Any]) -> Path:
     """`<paths.runs>/<study>/<model>-<weights>-s<seed>-<hash8>`."""
     model = config["model"]
     name = f"{model['name']}-{short_name(model['weights'])}-s{config['seed']}-{config_hash(config)}"
-    return Path(config["paths"]["runs"]).expanduser() / config["study"] / name
+    runs: str = config["paths"]["runs"]
+    return Path(runs).expanduser() / str(config["study"]) / name
 
 
 def check_writable(directory: Path) -> None:

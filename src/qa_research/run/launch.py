@@ -78,6 +78,8 @@ def _unknown_override(key: str) -> str:
 
 
 def _job(config: DictConfig) -> float | None:
+    # Each job of a sweep has a train.log of its own.
+    start_logging()
     # Torch and Lightning are slow to import, and --help needs neither.
     from qa_research.run.train import train
 

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from omegaconf import DictConfig
 
+from qa_research import STARTED
 from qa_research.console import log_to_file
 from qa_research.data.datamodule import QuestionData
 from qa_research.model.bert import count_parameters, longest_window
@@ -34,6 +35,12 @@ from qa_research.run.record import new_record, write_model
 from qa_research.run.result import show_result
 
 log = logging.getLogger(__name__)
+EXPECTED_WARNINGS = (
+    ".*does not have many workers.*",
+    ".*is smaller than the logging interval.*",
+    ".*exists and is not empty.*",
+    ".*(LeafSpec|pytree).*",
+)
 
 
 def train(config: DictConfig) -> float:
@@ -44,7 +51,6 @@ def train(config: DictConfig) -> float:
     Raises:
         ValueError, OSError: the request cannot be carried out; nothing has been written then.
     """
-    began = time.perf_counter()
     plain = checked(config)
     directory = run_directory(plain)
     first = not _is_child_process()
@@ -53,6 +59,8 @@ def train(config: DictConfig) -> float:
         log.info("This run is finished; train.resume=never trains it again.")
         show_result(directory, record)
         return float(record["best"][plain["checkpoint"]["monitor"]])
+    if not first:
+        logging.getLogger("qa_research").setLevel(logging.WARNING)
     check_writable(directory)
     data, module, report = _prepare(plain)
     if first:
@@ -66,11 +74,12 @@ def train(config: DictConfig) -> float:
         write_model(directory, module.network, module.tokenizer)
     log.info("Run: %s", directory)
     _describe(data, module, report)
-    return _fit(plain, directory, record or {}, data, module, began)
+    return _fit(plain, directory, record or {}, data, module)
 
 
 def _prepare(plain: dict[str, Any]) -> tuple[QuestionData, QuestionAnswering, tuple[str, ...]]:
     """Everything that can fail before a directory is made."""
+    _check_accelerator(plain["trainer"]["accelerator"])
     if plain["train"]["threads"] is not None:
         torch.set_num_threads(plain["train"]["threads"])
     cache = Path(plain["paths"]["cache"]).expanduser()
@@ -96,7 +105,6 @@ def _fit(
     record: dict[str, Any],
     data: QuestionData,
     module: QuestionAnswering,
-    began: float,
 ) -> float:
     checkpoints: Checkpoints = build(plain["checkpoint"], directory=directory / "checkpoints")
     progress = TrainingProgress(plain["train"]["progress"])
@@ -119,7 +127,7 @@ def _fit(
     )
     # The global generators belong to dropout alone.
     torch.manual_seed(plain["seed"])
-    log.info("First step begins %.1f s after the start", time.perf_counter() - began)
+    log.info("First step begins %.1f s after the start", time.perf_counter() - STARTED)
     try:
         _quietly(trainer.fit, module, data)
         if trainer.global_step - (checkpoints.validated_step or 0) > trainer.global_step / 100:
@@ -145,6 +153,15 @@ def _fit(
     write_record(directory, record)
     show_result(directory, record)
     return float(checkpoints.best[checkpoints.monitor])
+
+
+def _check_accelerator(wanted: str) -> None:
+    """Lightning finds out only once everything else is ready."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(wanted, any(there.values()) if wanted == "gpu" else True):
+        raise ValueError(
+            f"trainer.accelerator={wanted} is not there (no CUDA or MPS device); trainer=cpu works here"
+        )
 
 
 def _early_stopping(threshold: float | None) -> list[EarlyStopping]:
@@ -183,12 +200,8 @@ def _describe(data: QuestionData, module: QuestionAnswering, report: tuple[str, 
 def _quietly(work: Any, module: QuestionAnswering, data: QuestionData) -> None:
     """Run Lightning without warnings of what is meant to be so."""
     with warnings.catch_warnings():
-        for message in (
-            ".*does not have many workers.*",
-            ".*is smaller than the logging interval.*",
-        ):
+        for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
-        warnings.filterwarnings("ignore", message=".*(LeafSpec|pytree).*")
         if work.__name__ == "validate":
             work(module, datamodule=data, verbose=False)
         else:

