@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from qa_research.answer.decode import Answer
-    from qa_research.answer.evaluation import Evaluation
     from qa_research.data.question import Question
     from qa_research.run.opened import OpenRun
 
@@ -79,6 +77,7 @@ def evaluate(
     """Exact match and F1 with intervals, overall and by kind; predictions.json and n best."""
     from qa_research.answer.evaluation import evaluate as score_answers
     from qa_research.answer.evaluation import write_evaluation
+    from qa_research.answer.show import show_evaluation
 
     opened = _open(run, checkpoint, runs)
     questions = _questions_of(opened, data)
@@ -90,7 +89,7 @@ def evaluate(
     if as_json:
         _print_json(result.as_json() | {"files": str(folder)})
         return
-    _show_evaluation(result)
+    show_evaluation(result)
     print(f"\n{opened.checkpoint.stem} of {opened.directory.name}, rules of SQuAD {result.rules}")
     print(f"predictions.json, n_best.json, null_odds.json and scores.json are in {folder}")
 
@@ -153,6 +152,8 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """The answer, its probability, where it stands, and the next best candidates."""
+    from qa_research.answer.show import show_answer
+
     if (context is None) == (context_file is None):
         raise ValueError("give the text with either --context or --context-file")
     text = context if context is not None else _read_text(context_file or Path("-"))
@@ -164,7 +165,7 @@ def ask(
         shown["candidates"] = shown["candidates"][:n_best]
         _print_json(shown)
     else:
-        _show_answer(answer, text, n_best)
+        show_answer(answer, text, n_best)
 
 
 @app.command()
@@ -231,44 +232,6 @@ def _read_text(path: Path) -> str:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def _show_evaluation(result: "Evaluation") -> None:
-    print(f"{'':<12}{'questions':>10}   {'exact match [95 %]':<22}{'F1 [95 %]':<22}")
-    parts = {"all": result.overall} | (result.by_kind if len(result.by_kind) > 1 else {})
-    for kind, part in parts.items():
-        print(f"{kind:<12}{part.total:>10}   {part.exact_match!s:<22}{part.f1!s:<22}".rstrip())
-    if result.rules == "v2.0":
-        for name in ("HasAns", "NoAns"):
-            if f"{name}_total" in result.official:
-                exact, f1 = (result.official[f"{name}_{m}"] for m in ("exact_match", "f1"))
-                total = result.official[f"{name}_total"]
-                print(f"{name:<12}{total:>10}   {exact:<22.1f}{f1:<22.1f}".rstrip())
-        best, threshold = (result.official[f"best_f1{end}"] for end in ("", "_threshold"))
-        print(f"best F1 over all null thresholds: {best:.1f} at {threshold:.2f}")
-
-
-def _show_answer(answer: "Answer", context: str, n_best: int) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    # A pipe gets whole lines; only a terminal wraps them.
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
-    if answer.text:
-        where = f"characters {answer.char_start} to {answer.char_end}"
-        console.print(
-            f"{answer.text}   (probability {answer.probability:.3f}, {where})", markup=False
-        )
-    else:
-        console.print(f"no answer in this text   (probability {answer.probability:.3f})")
-    before, after = context[: answer.char_start], context[answer.char_end :]
-    left = ("..." if len(before) > 80 else "") + before[-80:]
-    right = after[:80] + ("..." if len(after) > 80 else "")
-    if answer.text:
-        console.print(Text.assemble("\n  ", left, (answer.text, "bold reverse"), right, "\n"))
-    for place, candidate in enumerate(answer.candidates[:n_best], start=1):
-        text = candidate.text or "(no answer)"
-        console.print(f"{place:>3}. {candidate.probability:.3f}  {text}", markup=False)
 
 
 if __name__ == "__main__":

@@ -87,10 +87,8 @@ class Checkpoints(pl.Callback):
                 module: Any = pl_module
                 path = self.directory.parent / "predictions" / "validation.json"
                 write_predictions(path, module.answers, module.scores)
-        if trainer.state.fn == "fit":
-            trainer.save_checkpoint(self.directory / "last.ckpt", weights_only=False)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.save_checkpoint(self.directory / "last.ckpt", weights_only=False)
 
     def state_dict(self) -> dict[str, Any]:

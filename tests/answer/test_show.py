@@ -1,0 +1,31 @@
+from qa_research.answer.decode import Answer, Candidate
+from qa_research.answer.evaluation import evaluate
+from qa_research.answer.show import show_answer, show_evaluation
+from tests.conftest import make_question
+
+
+def answer_to(identity: str, text: str, odds: float = -1.0) -> Answer:
+    return Answer(
+        identity, text, 0.75, 0, len(text), odds, (Candidate(text, 0, len(text), 1.0, 0.75),)
+    )
+
+
+def test_an_answer_is_shown_with_its_place_and_candidates(capsys):
+    show_answer(answer_to("q", "Ms Lund"), "Ms Lund teaches [chess].", 5)
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "Ms Lund   (probability 0.750, characters 0 to 7)"
+    assert "Ms Lund teaches [chess]." in out and "1. 0.750  Ms Lund" in out
+
+
+def test_no_answer_is_said_in_words(capsys):
+    show_answer(answer_to("q", ""), "Some text.", 5)
+    assert "no answer in this text" in capsys.readouterr().out
+
+
+def test_answerable_and_unanswerable_questions_are_shown_apart(capsys):
+    rows = [make_question(0, "Who?", "Ms Lund"), make_question(1, "Why?", None)]
+    result = evaluate(rows, [answer_to("q0", "Ms Lund"), answer_to("q1", "", odds=2.0)])
+    show_evaluation(result)
+    out = capsys.readouterr().out
+    assert "HasAns" in out and "NoAns" in out and "best F1 over all null thresholds: 100.0" in out
+    assert result.as_json()["exact_match_95"] == [100, 100]
