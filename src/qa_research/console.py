@@ -3,13 +3,20 @@
 import logging
 import os
 import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.progress import track
 
 screen = Console(stderr=True, highlight=False)
+SECONDS_BEFORE_A_LINE = 2.0
+SECONDS_BETWEEN_LINES = 10.0
 _LOGGER = logging.getLogger("qa_research")
+Item = TypeVar("Item")
 
 
 class _Kept(logging.Handler):
@@ -45,6 +52,19 @@ def start_logging() -> None:
     _LOGGER.propagate = False
 
 
+def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
+    """The items one by one, with a bar on a terminal and a line now and then elsewhere."""
+    if screen.is_terminal:
+        yield from track(items, what, console=screen, transient=True)
+        return
+    next_line = time.monotonic() + SECONDS_BEFORE_A_LINE
+    for done, item in enumerate(items):
+        if time.monotonic() > next_line:
+            next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+            _LOGGER.info("%s: %d %%", what, 100 * done // len(items))
+        yield item
+
+
 def log_to_file(path: Path) -> None:
     """From now on write everything to `path` too, beginning with what was said before."""
     file = logging.FileHandler(path, encoding="utf-8")
@@ -55,3 +75,11 @@ def log_to_file(path: Path) -> None:
                 file.emit(record)
             _LOGGER.removeHandler(handler)
     _LOGGER.addHandler(file)
+
+
+def close_log_file() -> None:
+    """Write to no file any more."""
+    for handler in list(_LOGGER.handlers):
+        if isinstance(handler, logging.FileHandler):
+            _LOGGER.removeHandler(handler)
+            handler.close()

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from transformers import AutoConfig, AutoModel
 
 from qa_research.data.squad import squad_json
 from qa_research.model.question_answering import NonFiniteLossError
 from qa_research.model.weights import PACKAGED
 from qa_research.run.checkpoints import load_network_weights
 from qa_research.run.directory import read_record, run_directory
+from qa_research.run.opened import open_run
 from qa_research.run.train import train
 
 ROOT = Path(__file__).parents[2]
@@ -177,6 +179,9 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tiny
         ("data.stride_tokens=128", ValueError, "data.stride_tokens=128 must be less than"),
         ("paths.runs=/dev/null/runs", NotADirectoryError, "is a file"),
         ("model.weights=./nowhere", FileNotFoundError, "model.weights=./nowhere is no directory"),
+        ("trainer.accelerator=mps", ValueError, "trainer.accelerator=mps is not there"),
+        ("trainer.devices=0", ValueError, "settings under trainer. do not fit"),
+        ("trainer.val_check_interval=500", ValueError, "val_check_interval"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(tiny, tmp_path, override, error, sentence):
@@ -210,6 +215,35 @@ def test_unanswerable_questions_train_and_score(tiny, questions, tmp_path):
     }
     assert found["q100"]["prediction"] == "" and found["q100"]["null_odds"] > 0
     assert found["q0"]["prediction"] == "Ms Lund"
+
+
+@pytest.mark.parametrize("model_type", ["distilbert", "roberta", "electra"])
+def test_other_architectures_train_from_a_directory(
+    composed, squad_files, tokenizer, tmp_path, cache, model_type
+):
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes |= {"vocab_size": len(tokenizer), "max_position_embeddings": 130}
+    config = AutoConfig.for_model(model_type, **sizes)
+    AutoModel.from_config(config).save_pretrained(tmp_path / "weights")
+    tokenizer.save_pretrained(tmp_path / "weights")
+    config = composed(
+        *("model=as_weights", f"model.weights={tmp_path / 'weights'}", *squad_files),
+        *("data.max_tokens=64", "data.stride_tokens=16", "trainer.max_epochs=1"),
+        *("trainer.precision=32-true", "train.progress=none", "train.threads=1"),
+        *(f"paths.runs={tmp_path / 'runs'}", f"paths.cache={cache}"),
+    )
+    train(config)
+    run = open_run(directory_of(config))
+    assert run.network.config.model_type == model_type
+    assert run.ask("Who teaches chess?", "Ms Lund teaches chess.").text
+
+
+@pytest.mark.slow
+def test_a_compiled_network_trains_and_is_saved_under_the_plain_names(tiny):
+    config = tiny("model.compile=true", "trainer.max_steps=2")
+    train(config)
+    names = load_network_weights(directory_of(config) / "checkpoints/last.ckpt")
+    assert "qa_outputs.weight" in names and not any("_orig_mod" in name for name in names)
 
 
 EXPERIMENTS = {

@@ -4,7 +4,6 @@ One function for training and validation: the labels stand in every window, the 
 """
 
 import hashlib
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from qa_research.console import tracked
 from qa_research.data.question import Question
 
-log = logging.getLogger(__name__)
 FORMAT = "windows-1"
 QUESTIONS_AT_ONCE = 1000
 
@@ -71,7 +70,7 @@ def make_windows(
     columns: dict[str, list[Any]] = {name: [] for name in (*_PER_TOKEN, *_PER_WINDOW)}
     lengths: list[int] = []
     has_token_types = "token_type_ids" in tokenizer.model_input_names
-    for begin in range(0, len(questions), QUESTIONS_AT_ONCE):
+    for begin in tracked(range(0, len(questions), QUESTIONS_AT_ONCE), "Cutting windows"):
         batch = questions[begin : begin + QUESTIONS_AT_ONCE]
         encodings = tokenizer(
             [row.question.lstrip() for row in batch],
@@ -128,8 +127,6 @@ def cached_windows(
     key.update(fingerprint(questions).encode())
     path = cache / f"windows-{key.hexdigest()[:16]}.arrow"
     if not path.exists():
-        if len(questions) > QUESTIONS_AT_ONCE:
-            log.info("Cutting %d questions into windows", len(questions))
         _write(make_windows(questions, tokenizer, max_tokens, stride_tokens), path)
     return _read(path)
 

@@ -1,5 +1,6 @@
 """Build an unmodified Hugging Face question-answering model, and say what was built."""
 
+import inspect
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,6 +73,11 @@ def longest_window(config: PretrainedConfig) -> int:
     """The most tokens that a model of this config can read at once."""
     positions = getattr(config, "max_position_embeddings", None) or 512
     return int(positions) - RESERVED_POSITIONS.get(config.model_type, 0)
+
+
+def input_names(network: torch.nn.Module) -> frozenset[str]:
+    """What the network takes: DistilBERT, for one, has no token types, whatever its tokenizer says."""
+    return frozenset(inspect.signature(network.forward).parameters)
 
 
 def count_parameters(network: torch.nn.Module) -> int:

@@ -21,11 +21,9 @@ from qa_research.answer.score import (
 from qa_research.answer.settings import AnswerSettings
 from qa_research.data.datamodule import QuestionData
 from qa_research.data.question import Question
-from qa_research.model.bert import Architecture, build
+from qa_research.model.bert import Architecture, build, input_names
 from qa_research.model.schedule import Decay, learning_rate_factor
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
-
-NOT_INPUTS = ("window",)
 
 
 class NonFiniteLossError(ValueError):
@@ -101,12 +99,13 @@ class QuestionAnswering(pl.LightningModule):
         built = build(self.weights, self.architecture, self.dropout, vocab_size, seed)
         self.network = built.network
         self.answering = answering
+        self._input_names = input_names(built.network)
         if self.compiles:
             self.network.compile(dynamic=True)
         return built.report
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        loss: Tensor = self.network(**_inputs(batch)).loss
+        loss: Tensor = self.network(**self._inputs(batch)).loss
         if not torch.isfinite(loss):
             raise NonFiniteLossError(self._stopped(f"the loss is {loss.item()}", batch_idx))
         self.log("train/loss", loss, batch_size=len(batch["window"]))
@@ -132,7 +131,7 @@ class QuestionAnswering(pl.LightningModule):
         self.log("train/gradient_norm", norm)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        output = self.network(**_inputs(batch))
+        output = self.network(**self._inputs(batch))
         self.log("val/loss", output.loss, batch_size=len(batch["window"]), sync_dist=True)
         self._found += spans_of_batch(
             output.start_logits,
@@ -186,6 +185,9 @@ class QuestionAnswering(pl.LightningModule):
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
+    def _inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor for name, tensor in batch.items() if name in self._input_names}
+
     @property
     def _data(self) -> QuestionData:
         data: Any = self.trainer
@@ -210,7 +212,3 @@ class QuestionAnswering(pl.LightningModule):
             f"batch {batch_idx}; the last good checkpoint is kept. Try a lower model.lr, a longer "
             "model.warmup_fraction or trainer.precision=32-true"
         )
-
-
-def _inputs(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in batch.items() if name not in NOT_INPUTS}

@@ -16,22 +16,22 @@ from typing import Any
 
 import torch
 import yaml
-from rich.progress import track
 from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel
 
 from qa_research.answer.decode import Answer, join_windows, spans_of_batch
 from qa_research.answer.settings import AnswerSettings
-from qa_research.console import screen
+from qa_research.console import tracked
 from qa_research.data.batches import ScoringBatches
 from qa_research.data.question import Question, question_word
 from qa_research.data.tensors import padded_batch
 from qa_research.data.windows import make_windows
+from qa_research.model.bert import input_names
 from qa_research.run.checkpoints import find_checkpoint, load_network_weights
 from qa_research.run.directory import find_run, read_record
 
 log = logging.getLogger(__name__)
 BATCH_SIZE = 32
-PROGRESS_FROM = 200
+LABELS = {"start_positions", "end_positions"}
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,11 @@ class OpenRun:
         data = self.config["data"]
         windows = make_windows(questions, self.tokenizer, data["max_tokens"], data["stride_tokens"])
         batches = list(ScoringBatches(windows.lengths, BATCH_SIZE, 0, 1))
-        if len(questions) >= PROGRESS_FROM and screen.is_terminal:
-            shown = track(batches, "Answering", console=screen, transient=True)
-        else:
-            shown = batches
         found = []
         with torch.inference_mode():
-            for indices in shown:
+            for indices in tracked(batches, "Answering"):
                 batch = padded_batch(windows, indices, self.tokenizer.pad_token_id)
-                names = [n for n in batch if not n.endswith("_positions") and n != "window"]
+                names = input_names(self.network) & batch.keys() - LABELS
                 output = self.network(**{n: batch[n].to(self.network.device) for n in names})
                 found += spans_of_batch(
                     output.start_logits.cpu(),

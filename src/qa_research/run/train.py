@@ -2,25 +2,20 @@
 
 import logging
 import os
-import sys
+import shutil
 import time
-import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from omegaconf import DictConfig
 
 from qa_research import STARTED
-from qa_research.console import log_to_file
+from qa_research.console import close_log_file, log_to_file
 from qa_research.data.datamodule import QuestionData
 from qa_research.model.bert import count_parameters, longest_window
 from qa_research.model.question_answering import QuestionAnswering
-from qa_research.run.checkpoints import Checkpoints, DurableCheckpointIO
 from qa_research.run.config import build, checked
 from qa_research.run.directory import (
     check_writable,
@@ -30,17 +25,11 @@ from qa_research.run.directory import (
     set_aside,
     write_record,
 )
-from qa_research.run.progress import TrainingProgress
 from qa_research.run.record import new_record, write_model
 from qa_research.run.result import show_result
+from qa_research.run.trainer import Machinery, make_machinery, quietly
 
 log = logging.getLogger(__name__)
-EXPECTED_WARNINGS = (
-    ".*does not have many workers.*",
-    ".*is smaller than the logging interval.*",
-    ".*exists and is not empty.*",
-    ".*(LeafSpec|pytree).*",
-)
 
 
 def train(config: DictConfig) -> float:
@@ -63,6 +52,7 @@ def train(config: DictConfig) -> float:
         logging.getLogger("qa_research").setLevel(logging.WARNING)
     check_writable(directory)
     data, module, report = _prepare(plain)
+    machinery = make_machinery(plain, directory)
     if first:
         if directory.exists():
             kept = set_aside(directory)
@@ -74,12 +64,13 @@ def train(config: DictConfig) -> float:
         write_model(directory, module.network, module.tokenizer)
     log.info("Run: %s", directory)
     _describe(data, module, report)
-    return _fit(plain, directory, record or {}, data, module)
+    # The global generators belong to dropout alone.
+    torch.manual_seed(plain["seed"])
+    return _fit(directory, record or {}, data, module, machinery)
 
 
 def _prepare(plain: dict[str, Any]) -> tuple[QuestionData, QuestionAnswering, tuple[str, ...]]:
     """Everything that can fail before a directory is made."""
-    _check_accelerator(plain["trainer"]["accelerator"])
     if plain["train"]["threads"] is not None:
         torch.set_num_threads(plain["train"]["threads"])
     cache = Path(plain["paths"]["cache"]).expanduser()
@@ -100,79 +91,48 @@ def _prepare(plain: dict[str, Any]) -> tuple[QuestionData, QuestionAnswering, tu
 
 
 def _fit(
-    plain: dict[str, Any],
     directory: Path,
     record: dict[str, Any],
     data: QuestionData,
     module: QuestionAnswering,
+    machinery: Machinery,
 ) -> float:
-    checkpoints: Checkpoints = build(plain["checkpoint"], directory=directory / "checkpoints")
-    progress = TrainingProgress(plain["train"]["progress"])
-    # Its hints on hardware and products; warnings and errors still come through.
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    trainer: Trainer = build(
-        plain["trainer"],
-        callbacks=[progress, checkpoints, *_early_stopping(plain["train"]["stop_at_exact_match"])],
-        logger=[
-            TensorBoardLogger(directory, name="tensorboard", version=""),
-            CSVLogger(directory, name="", version=""),
-        ],
-        plugins=[DurableCheckpointIO()],
-        default_root_dir=directory,
-        use_distributed_sampler=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    # The global generators belong to dropout alone.
-    torch.manual_seed(plain["seed"])
+    trainer, checkpoints, progress = machinery.trainer, machinery.checkpoints, machinery.progress
     log.info("First step begins %.1f s after the start", time.perf_counter() - STARTED)
     try:
-        _quietly(trainer.fit, module, data)
+        quietly(trainer.fit, module, datamodule=data)
         if trainer.global_step - (checkpoints.validated_step or 0) > trainer.global_step / 100:
-            _quietly(trainer.validate, module, data)
+            quietly(trainer.validate, module, datamodule=data, verbose=False)
     except BaseException as error:
-        stopped = isinstance(error, (KeyboardInterrupt, SystemExit))
-        record |= {"status": "interrupted" if stopped else "failed", "error": str(error)}
         if trainer.is_global_zero:
-            write_record(directory, record)
+            _end_badly(directory, record, error, trainer.global_step)
         raise
-    if not trainer.is_global_zero:
-        return float(checkpoints.best[checkpoints.monitor])
-    record |= {
-        "status": "finished",
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "steps": trainer.global_step,
-        "train_samples": progress.train_samples,
-        "train_s": round(progress.train_s, 1),
-        "validation_s": round(progress.validation_s, 1),
-        "best": checkpoints.best,
-        "best_step": checkpoints.best_step,
-    }
-    write_record(directory, record)
-    show_result(directory, record)
-    return float(checkpoints.best[checkpoints.monitor])
+    score = float(checkpoints.best[checkpoints.monitor])
+    if trainer.is_global_zero:
+        record |= {
+            "status": "finished",
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "steps": trainer.global_step,
+            "train_samples": progress.train_samples,
+            "train_s": round(progress.train_s, 1),
+            "validation_s": round(progress.validation_s, 1),
+            "best": checkpoints.best,
+            "best_step": checkpoints.best_step,
+        }
+        write_record(directory, record)
+        show_result(directory, record)
+    return score
 
 
-def _check_accelerator(wanted: str) -> None:
-    """Lightning finds out only once everything else is ready."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(wanted, any(there.values()) if wanted == "gpu" else True):
-        raise ValueError(
-            f"trainer.accelerator={wanted} is not there (no CUDA or MPS device); trainer=cpu works here"
-        )
-
-
-def _early_stopping(threshold: float | None) -> list[EarlyStopping]:
-    """Ends a training that has nothing left to learn; never one that merely stands still."""
-    if threshold is None:
-        return []
-    # Lightning stops above its threshold (in float32); ours is reached when it is met.
-    met = threshold - 1e-4
-    return [
-        EarlyStopping("val/exact_match", mode="max", stopping_threshold=met, patience=sys.maxsize)
-    ]
+def _end_badly(directory: Path, record: dict[str, Any], error: BaseException, steps: int) -> None:
+    """Write down why a run ended; where nothing was trained, leave nothing behind."""
+    if steps == 0:
+        close_log_file()
+        shutil.rmtree(directory)
+        return
+    stopped = isinstance(error, (KeyboardInterrupt, SystemExit))
+    status = "interrupted" if stopped else "failed"
+    write_record(directory, record | {"status": status, "steps": steps, "error": str(error)})
 
 
 def _describe(data: QuestionData, module: QuestionAnswering, report: tuple[str, ...]) -> None:
@@ -195,17 +155,6 @@ def _describe(data: QuestionData, module: QuestionAnswering, report: tuple[str, 
     if data.guessing:
         shown = ", ".join(f"{kind} {value:.1f}" for kind, value in data.guessing.items())
         log.info("Guessing among the candidates of the right kind earns exact match: %s", shown)
-
-
-def _quietly(work: Any, module: QuestionAnswering, data: QuestionData) -> None:
-    """Run Lightning without warnings of what is meant to be so."""
-    with warnings.catch_warnings():
-        for message in EXPECTED_WARNINGS:
-            warnings.filterwarnings("ignore", message=message)
-        if work.__name__ == "validate":
-            work(module, datamodule=data, verbose=False)
-        else:
-            work(module, datamodule=data)
 
 
 def _is_child_process() -> bool:

@@ -1,0 +1,106 @@
+"""Lightning's Trainer as a run needs it: loggers, checkpoints, progress, and no chatter."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from qa_research.run.checkpoints import Checkpoints, DurableCheckpointIO
+from qa_research.run.config import build
+from qa_research.run.progress import TrainingProgress
+
+EXPECTED_WARNINGS = (
+    ".*does not have many workers.*",
+    ".*is smaller than the logging interval.*",
+    ".*exists and is not empty.*",
+    ".*(LeafSpec|pytree).*",
+)
+
+
+@dataclass(frozen=True)
+class Machinery:
+    """A Trainer, and the two of its callbacks that are asked afterwards."""
+
+    trainer: Trainer
+    checkpoints: Checkpoints
+    progress: TrainingProgress
+
+
+def make_machinery(config: Mapping[str, Any], directory: Path) -> Machinery:
+    """The Trainer that a config describes, writing under `directory`. Makes no file yet.
+
+    Raises:
+        ValueError: Lightning cannot make such a Trainer here.
+    """
+    _check_accelerator(config["trainer"]["accelerator"])
+    checkpoints: Checkpoints = build(config["checkpoint"], directory=directory / "checkpoints")
+    progress = TrainingProgress(config["train"]["progress"])
+    # Hints on hardware and products; warnings and errors still come through.
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        trainer: Trainer = build(
+            config["trainer"],
+            callbacks=[
+                progress,
+                checkpoints,
+                *_early_stopping(config["train"]["stop_at_exact_match"]),
+            ],
+            logger=[
+                TensorBoardLogger(directory, name="tensorboard", version=""),
+                CSVLogger(directory, name="", version=""),
+            ],
+            plugins=[DurableCheckpointIO()],
+            default_root_dir=directory,
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except MisconfigurationException as error:
+        raise ValueError(f"the settings under trainer. do not fit: {error}") from error
+    return Machinery(trainer, checkpoints, progress)
+
+
+def quietly(work: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+    """Run Lightning without warnings of what is meant to be so.
+
+    Raises:
+        ValueError: also for what Lightning calls a misconfiguration.
+    """
+    with warnings.catch_warnings():
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            work(*arguments, **options)
+        except MisconfigurationException as error:
+            raise ValueError(f"the settings under trainer. do not fit: {error}") from error
+
+
+def _check_accelerator(wanted: str) -> None:
+    """Lightning finds out only once everything else is ready."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(wanted, any(there.values()) if wanted == "gpu" else True):
+        raise ValueError(
+            f"trainer.accelerator={wanted} is not there (no CUDA or MPS device); trainer=cpu works here"
+        )
+
+
+def _early_stopping(threshold: float | None) -> list[EarlyStopping]:
+    """Ends a training that has nothing left to learn; never one that merely stands still."""
+    if threshold is None:
+        return []
+    # Lightning stops above its threshold (in float32); ours is reached when it is met.
+    met = threshold - 1e-4
+    return [
+        EarlyStopping("val/exact_match", mode="max", stopping_threshold=met, patience=sys.maxsize)
+    ]
