@@ -123,7 +123,7 @@ def test_help_imports_nothing_heavy():
 def test_the_verbs_work_on_a_trained_run(verb, tmp_path, data):
     runs = ["--runs", str(tmp_path / "runs")]
     overrides = ["+experiment=smoke", f"paths.runs={tmp_path / 'runs'}"]
-    command = [sys.executable, "-m", "qa_research.cli", "train", *overrides]
+    command = [str(Path(sys.executable).with_name("qa-research")), "train", *overrides]
     command += [f"paths.cache={tmp_path / 'cache'}"]
     subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
     code, out, _ = verb("evaluate", "smoke", *runs, "--json")

@@ -36,9 +36,11 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]
     if sys.argv[1:2] == ["train"]:
+        from qa_research.run.launch import CHILD
         from qa_research.run.launch import main as launch
 
-        sys.argv = [f"{sys.argv[0]} train", *sys.argv[2:], *(["--debug"] if debug else [])]
+        # Lightning starts further processes of a distributed training as `python sys.argv[0]`.
+        sys.argv = [str(CHILD), *sys.argv[2:], *(["--debug"] if debug else [])]
         sys.exit(launch())
     try:
         app()
@@ -78,12 +80,15 @@ def evaluate(
     from qa_research.answer.evaluation import evaluate as score_answers
     from qa_research.answer.evaluation import write_evaluation
     from qa_research.answer.show import show_evaluation
+    from qa_research.data.windows import fingerprint
 
     opened = _open(run, checkpoint, runs)
     questions = _questions_of(opened, data)
     answers = opened.answer(questions)
     result = score_answers(questions, answers)
     name = f"{Path(data).stem}-{opened.checkpoint.stem}"
+    if data not in ("validation", "train"):
+        name += f"-{fingerprint(questions)[:8]}"  # files of one name are not one file
     folder = out or opened.directory / "predictions" / name
     write_evaluation(folder, answers, result)
     if as_json:
@@ -232,7 +237,3 @@ def _read_text(path: Path) -> str:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-if __name__ == "__main__":
-    main()

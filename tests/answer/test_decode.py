@@ -13,6 +13,7 @@ from qa_research.answer.decode import (
     spans_of_batch,
     top_spans,
 )
+from qa_research.data.question import Question
 from qa_research.data.windows import make_windows
 
 
@@ -149,6 +150,17 @@ def test_null_takes_the_lowest_score_of_all_windows(questions, long_windows):
         for w in range(len(long_windows))
     ]
     assert join_windows(questions[:1], long_windows, found, 3, 0.0)[0].text != ""
+
+
+def test_a_context_without_a_token_has_no_answer_and_finite_odds(questions, tokenizer):
+    row = Question("blank", "", "\u200b", "Who?", (), "who")
+    windows = make_windows([row], tokenizer, 64, 8)
+    logits = torch.zeros(1, int(windows.lengths[0]))
+    found = spans_of_batch(logits, logits, windows, [0], 5, 3)
+    for threshold in (None, 0.0):
+        answer = join_windows([row], windows, found, 3, threshold)[0]
+        assert answer.text == "" and math.isfinite(answer.null_odds)
+        assert math.isfinite(answer.probability)
 
 
 def test_a_question_without_windows_is_an_error(questions, tokenizer):

@@ -49,3 +49,9 @@ def test_the_best_threshold_is_found_by_trying_all():
     assert found["best_f1"] == pytest.approx(by_trial)
     assert found["best_f1_threshold"] == 0.5
     assert found["best_exact_match_threshold"] == 0.1
+
+
+def test_abstaining_counts_all_unanswerable_questions_of_the_data_as_the_script_does():
+    found = evaluate_v2([*QUESTIONS, row("5")], PREDICTIONS, dict.fromkeys("12345", 0.0), 1.0)
+    # Three unanswerable questions and one right answer, over the four that were predicted.
+    assert found["best_exact_match"] == 100

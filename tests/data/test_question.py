@@ -50,7 +50,8 @@ def test_a_bad_row_is_found_with_its_reason(bad, reason):
 
 
 def test_a_repeated_id_is_bad_and_an_unanswerable_question_is_not():
-    assert [b.reason for b in find_bad_rows([row(), row()])] == ["its id stands twice"]
+    (bad,) = find_bad_rows([row(), row()])
+    assert (bad.position, bad.reason) == (1, "its id stands twice")
     assert find_bad_rows([row(answers=())]) == []
 
 

@@ -45,6 +45,10 @@ WRITERS = {
     "v2.0": lambda p, q: p.write_text(json.dumps(squad_json(q, "v2.0"), indent=2)),
     "json lines": lambda p, q: p.write_text("\n".join(map(json.dumps, columns(q))) + "\n"),
     "json list": lambda p, q: p.write_text(json.dumps(columns(q))),
+    "rows under data": lambda p, q: p.write_text(json.dumps({"data": columns(q)})),
+    "json lines with odd separators": lambda p, q: p.write_text(
+        "\r\n".join(json.dumps(row | {"note": "\u2028"}, ensure_ascii=False) for row in columns(q))
+    ),
     "parallel lists": lambda p, q: p.write_text(
         json.dumps({key: [row[key] for row in columns(q)] for key in columns(q)[0]})
     ),
@@ -98,6 +102,14 @@ def test_unanswerable_questions_have_no_answers(questions, tmp_path):
         ('{"id":["1"],"context":["c"],"question":[],"answers":[[]]}', "different lengths"),
         ('[{"id":"1","context":"c","question":"q","answers":3}]', "answers '3' are unreadable"),
         ('[{"id":"1","question":"q","answers":[]}]', "row 0 has no text 'context'"),
+        ('{"data": [{"paragraphs": ["x"]}]}', "a paragraph has no list 'qas'"),
+        ('{"data": [{"paragraphs": [{"qas": null}]}]}', "a paragraph has no list 'qas'"),
+        ('{"data": [{"paragraphs": [{"qas": [1]}]}]}', "an entry of 'qas' is a int"),
+        ("\ufeff", "is empty"),
+        (
+            '[{"id":"1","context":"c","question":"q","answers":[{"text":"c","answer_start":0.7}]}]',
+            "are unreadable",
+        ),
         ("PAR1 but not really", "no readable Parquet"),
     ],
 )

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from qa_research.data.question import Gold, Question
 from qa_research.data.windows import cached_windows, fingerprint, make_windows
+from qa_research.model.tokenizer import trained_wordpiece
 
 
 def labels_by_the_example(offsets, parts, answers, cls_index=0):
@@ -105,6 +106,16 @@ def test_a_second_start_maps_the_same_windows_from_disk(questions, tokenizer, tm
             np.testing.assert_array_equal(getattr(found, name), getattr(made, name))
     assert len(list(tmp_path.iterdir())) == 1
     assert not found.input_ids.flags.owndata
+
+
+def test_both_splits_are_found_again_by_a_new_tokenizer(questions, tmp_path):
+    for _ in range(2):
+        fresh = trained_wordpiece(questions, 400, tmp_path / "words")
+        plain = fresh.backend_tokenizer.to_str()
+        for split in (questions[:5], questions[5:]):
+            cached_windows(split, fresh, 24, 6, tmp_path / "windows")
+        assert fresh.backend_tokenizer.to_str() == plain
+    assert len(list((tmp_path / "windows").iterdir())) == 2
 
 
 def test_the_cache_is_keyed_by_questions_and_settings(questions, tokenizer, tmp_path):

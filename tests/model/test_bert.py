@@ -142,6 +142,13 @@ def test_weights_that_do_not_fit_their_own_config_are_refused(saved, tmp_path):
         build(saved, AS_WEIGHTS, 0.0, 100, 1)
 
 
+def test_damaged_weights_are_refused(saved, tmp_path):
+    path = tmp_path / "tiny" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match="are damaged"):
+        build(saved, AS_WEIGHTS, 0.0, 100, 1)
+
+
 def test_a_tokenizer_with_more_pieces_than_the_weights_is_refused(saved):
     with pytest.raises(ValueError, match="the tokenizer has 101 pieces"):
         build(saved, AS_WEIGHTS, 0.0, 101, 1)

@@ -60,6 +60,11 @@ def test_a_run_is_found_by_path_name_or_unique_part(runs):
     assert find_run("a/tiny-s1-00", runs).name == "tiny-s1-00"
 
 
+def test_an_earlier_run_is_meant_only_by_its_whole_name(runs):
+    assert find_run("other", runs).name == "other-s1-11"
+    assert find_run("other-s1-11.1", runs).name == "other-s1-11.1"
+
+
 def test_a_name_that_fits_two_runs_or_none_is_refused(runs):
     with pytest.raises(ValueError, match="'tiny' fits 2 runs: a/tiny-s1-00, a/tiny-s2-00"):
         find_run("tiny", runs)

@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from qa_research.data.squad import squad_json
 from qa_research.model.question_answering import NonFiniteLossError
 from qa_research.model.weights import PACKAGED
 from qa_research.run.checkpoints import load_network_weights
-from qa_research.run.directory import read_record, run_directory
+from qa_research.run.directory import lock, read_record, run_directory
 from qa_research.run.opened import open_run
 from qa_research.run.train import train
 
@@ -69,7 +70,7 @@ def test_a_run_leaves_behind_what_the_design_promises(tiny):
     assert not any(path.endswith(".tmp") for path in found)
     record = read_record(run)
     assert record["status"] == "finished" and record["best"]["val/f1"] == score
-    assert record["fingerprints"].keys() == {"train", "validation"}
+    assert record["fingerprints"].keys() == {"train", "validation", "weights"}
     assert not {"user", "host", "node"} & set(json.dumps(record).lower().split('"'))
 
 
@@ -116,9 +117,11 @@ def test_precision_bf16_trains_too(tiny):
 
 
 def test_accumulation_takes_fewer_steps(tiny):
-    config = tiny("trainer.accumulate_grad_batches=3")
+    config = tiny("trainer.accumulate_grad_batches=3", "data.train_questions=40")
     train(config)
-    assert read_record(directory_of(config))["steps"] == 2
+    record = read_record(directory_of(config))
+    # What is left over at the end of an epoch makes a step too.
+    assert record["steps"] == math.ceil(math.ceil(record["train_samples"] / 8) / 3) == 2
 
 
 def test_a_finished_run_is_reported_and_not_repeated(tiny):
@@ -161,13 +164,44 @@ def test_a_run_that_ends_between_validations_is_validated_at_its_end(tiny):
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tiny):
-    config = tiny("model.lr=1e30", "model.warmup_fraction=0.6", "trainer.gradient_clip_val=null")
-    with pytest.raises(NonFiniteLossError, match=r"at step \d+, epoch 0, batch \d+; the last good"):
+    # The first step's learning rate is 0, and a validation follows it: that one is good.
+    config = tiny("model.lr=1e30", "model.warmup_fraction=0.6", "trainer.val_check_interval=1")
+    with pytest.raises(ValueError, match=r"at step \d+.*what was saved before is kept"):
         train(config)
     run = directory_of(config)
     assert read_record(run)["status"] == "failed"
-    for path in (run / "checkpoints").glob("*.ckpt"):
-        assert all(t.isfinite().all() for t in load_network_weights(path).values())
+    weights = load_network_weights(run / "checkpoints/best.ckpt")
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_step(tiny):
+    config = tiny("model.lr=1e30", "model.warmup_fraction=0.6", "data.validate_every=1.0")
+    with pytest.raises(NonFiniteLossError, match=r"the loss is .* at step \d, epoch 0, batch \d"):
+        train(config)
+
+
+def test_a_run_that_fails_before_its_first_step_leaves_the_earlier_one_in_place(tiny, monkeypatch):
+    config = tiny()
+    train(config)
+    before = read_record(directory_of(config))
+    again = tiny("train.resume=never")
+    monkeypatch.setattr("qa_research.run.train.quietly", _interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(again)
+    assert read_record(directory_of(config)) == before
+
+
+def _interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_two_processes_cannot_train_the_same_run(tiny):
+    config = tiny()
+    with (
+        lock(directory_of(config)),
+        pytest.raises(ValueError, match="another process is training"),
+    ):
+        train(config)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +213,16 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tiny
         ("data.stride_tokens=128", ValueError, "data.stride_tokens=128 must be less than"),
         ("paths.runs=/dev/null/runs", NotADirectoryError, "is a file"),
         ("model.weights=./nowhere", FileNotFoundError, "model.weights=./nowhere is no directory"),
+        ("checkpoint.monitor=val/accuracy", ValueError, "val/accuracy is not measured; these are"),
+        ("trainer.max_epochs=0", ValueError, "trainer.max_epochs must be at least 1, got 0"),
+        ("trainer.max_steps=0", ValueError, "trainer.max_steps must be at least 1"),
+        ("trainer.precision=16-mixed", ValueError, "needs a GPU"),
+        (
+            "+trainer.limit_val_batches=2",
+            ValueError,
+            "trainer.limit_val_batches does not work here",
+        ),
+        ("+trainer.gradient_clip_algorithm=value", ValueError, "must be norm"),
         ("trainer.accelerator=mps", ValueError, "trainer.accelerator=mps is not there"),
         ("trainer.devices=0", ValueError, "settings under trainer. do not fit"),
         ("trainer.val_check_interval=500", ValueError, "val_check_interval"),
@@ -187,12 +231,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tiny
 def test_bad_input_is_refused_before_anything_is_written(tiny, tmp_path, override, error, sentence):
     with pytest.raises(error, match=sentence):
         train(tiny(override))
-    assert not (tmp_path / "runs").exists()
-
-
-def test_an_unmeasured_monitor_is_refused_with_what_is_measured(tiny):
-    with pytest.raises(ValueError, match="val/accuracy is not measured; these are: .*val/f1"):
-        train(tiny("checkpoint.monitor=val/accuracy"))
+    assert not list(tmp_path.rglob("run.json"))
 
 
 def test_unanswerable_questions_train_and_score(tiny, questions, tmp_path):
@@ -273,6 +312,16 @@ def test_every_experiment_runs_two_batches(composed, squad_files, tmp_path, cach
     config = composed(*overrides)
     train(config)
     assert read_record(directory_of(config))["steps"] >= 1
+
+
+@pytest.mark.slow
+def test_the_console_script_starts_its_own_further_processes(tmp_path):
+    command = [str(Path(sys.executable).with_name("qa-research")), "train", "+experiment=smoke"]
+    command += ["trainer=ddp", "trainer.max_steps=2", "trainer.max_epochs=1", "train.threads=1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs/smoke").iterdir()
+    assert read_record(run)["status"] == "finished"
 
 
 @pytest.mark.slow

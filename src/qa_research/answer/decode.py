@@ -11,6 +11,9 @@ from torch import Tensor
 from qa_research.data.question import Question
 from qa_research.data.windows import Windows
 
+# The null odds of a context without any token: more than any threshold, and still JSON.
+NO_SPAN_ODDS = 1e6
+
 
 @dataclass(frozen=True)
 class TopSpans:
@@ -55,6 +58,7 @@ class Candidate:
 class Answer:
     """What a model answers to one question, and its best candidates (never empty).
 
+    There are at most n best spans, and "no answer" beside them where it is allowed.
     `null_odds` is the [CLS] score minus the best span's score: above the threshold the answer is
     that there is none. `text` is empty then.
     """
@@ -178,6 +182,8 @@ def _join(
         offset = int(windows.starts[spans.window])
         for first, last, score in spans.spans:
             place = (int(windows.char_start[offset + first]), int(windows.char_end[offset + last]))
+            if place[0] >= place[1]:
+                continue  # a token without characters, as RoBERTa has for blanks
             best[place] = max(score, best.get(place, -float("inf")))
     ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:n_best]
     candidates = [
@@ -185,7 +191,7 @@ def _join(
         for (a, b), score in ranked
     ]
     nothing = Candidate("", 0, 0, null_score, _share(null_score, log_total))
-    null_odds = null_score - (ranked[0][1] if ranked else -float("inf"))
+    null_odds = null_score - ranked[0][1] if ranked else NO_SPAN_ODDS
     if null_threshold is not None:
         candidates.append(nothing)
         candidates.sort(key=lambda candidate: -candidate.score)
@@ -199,7 +205,7 @@ def _join(
         char_start=chosen.char_start,
         char_end=chosen.char_end,
         null_odds=null_odds,
-        candidates=tuple(candidates[:n_best]) or (nothing,),
+        candidates=tuple(candidates) or (nothing,),
     )
 
 

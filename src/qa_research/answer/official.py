@@ -50,7 +50,7 @@ def evaluate_v2(
         result[prefix + "total"] = len(ids)
     if null_odds is not None:
         for name, scores in (("exact_match", exact), ("f1", f1)):
-            best, threshold = _best_threshold(scores, predictions, odds, has_answer)
+            best, threshold = _best_threshold(scores, predictions, null_odds, has_answer)
             result[f"best_{name}"] = best
             result[f"best_{name}_threshold"] = threshold
     return result
@@ -67,15 +67,17 @@ def _best_threshold(
     has_answer: Mapping[str, bool],
 ) -> tuple[float, float]:
     """The highest mean score over all thresholds, in percent, and where it is reached."""
-    ids = sorted(scores, key=lambda key: odds[key])
-    current = best = float(sum(not has_answer[key] for key in ids))
+    # Abstaining everywhere is right for all questions of the data that have no answer.
+    current = best = float(sum(not answered for answered in has_answer.values()))
     threshold = 0.0
-    for key in ids:
+    for key in sorted(odds, key=lambda key: odds[key]):
+        if key not in scores:
+            continue
         # Answering this question too: what it earns, or what abstaining would have earned.
         current += scores[key] if has_answer[key] else (-1.0 if predictions[key] else 0.0)
         if current > best:
             best, threshold = current, odds[key]
-    return 100 * best / len(ids), threshold
+    return 100 * best / len(scores), threshold
 
 
 def _scores(

@@ -165,8 +165,8 @@ class QuestionData(pl.LightningDataModule):
                 "Left out %d of %d %s questions: %s", len(bad), len(questions), split, shown
             )
             self.bad_rows += bad
-            ids = {row.id for row in bad}
-            questions = [row for row in questions if row.id not in ids]
+            positions = {row.position for row in bad}
+            questions = [row for i, row in enumerate(questions) if i not in positions]
         if not questions:
             raise ValueError(f"no usable {split} questions are left")
         if wanted is None:

@@ -33,8 +33,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot be trained or scored on, and why."""
+    """A row that cannot be trained or scored on: its position, its id, and why."""
 
+    position: int
     id: str
     reason: str
 
@@ -52,13 +53,13 @@ def find_bad_rows(questions: Iterable[Question]) -> list[BadRow]:
     """Rows whose answer does not stand at its offset, that lack a text, or that repeat an id."""
     bad: list[BadRow] = []
     seen: set[str] = set()
-    for row in questions:
+    for position, row in enumerate(questions):
         reason = _fault(row)
         if row.id in seen:
             reason = "its id stands twice"
         seen.add(row.id)
         if reason:
-            bad.append(BadRow(row.id, reason))
+            bad.append(BadRow(position, row.id, reason))
     return bad
 
 

@@ -42,6 +42,8 @@ def read_questions(path: str | Path, key: str) -> list[Question]:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise ValueError(f"{name} is neither Parquet nor UTF-8 text; {EXPECTED}") from error
+        if not text.strip():
+            raise ValueError(f"{name} is empty; {EXPECTED}")
         rows = _json_rows(text, name) if text.lstrip()[0] in "{[" else _csv_rows(text, name)
     questions = [_question(row, i, name) for i, row in enumerate(rows)]
     if not questions:
@@ -112,7 +114,8 @@ def _json_rows(text: str, name: str) -> list[dict[str, Any]]:
 
 def _json_lines(text: str, name: str) -> list[dict[str, Any]]:
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines: a string may hold other line separators, which JSON allows unescaped.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -133,6 +136,10 @@ def _as_object(value: object, where: str, name: str) -> dict[str, Any]:
 def _squad_rows(articles: list[Any], name: str) -> list[dict[str, Any]]:
     rows = []
     for article in articles:
+        if isinstance(article, dict) and all(key in article for key in COLUMNS):
+            # The form that Hugging Face's example reads: the hub's rows under 'data'.
+            rows.append(article)
+            continue
         if not isinstance(article, dict) or not isinstance(article.get("paragraphs"), list):
             found = ", ".join(map(repr, article)) if isinstance(article, dict) else repr(article)
             raise ValueError(
@@ -140,7 +147,13 @@ def _squad_rows(articles: list[Any], name: str) -> list[dict[str, Any]]:
                 f"(found {found[:80]})"
             )
         for paragraph in article["paragraphs"]:
-            for entry in paragraph.get("qas", []):
+            if not isinstance(paragraph, dict) or not isinstance(paragraph.get("qas"), list):
+                raise ValueError(
+                    f"{name} holds no SQuAD questions: a paragraph has no list 'qas' "
+                    f"(found {str(paragraph)[:80]})"
+                )
+            for entry in paragraph["qas"]:
+                entry = _as_object(entry, "an entry of 'qas'", name)
                 row = {**entry, "context": paragraph.get("context")}
                 row["title"] = article.get("title", "")
                 rows.append(row)
@@ -163,11 +176,14 @@ def _parquet_rows(content: bytes, name: str) -> list[dict[str, Any]]:
 def _csv_rows(text: str, name: str) -> list[dict[str, Any]]:
     csv.field_size_limit(2**31 - 1)
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    _need_columns(reader.fieldnames or [], name)
-    rows: list[dict[str, Any]] = []
-    for row in reader:
-        rows.append({**row, "answers": _cell(row["answers"], f"{name}, line {reader.line_num}")})
-    return rows
+    try:
+        _need_columns(reader.fieldnames or [], name)
+        return [
+            {**row, "answers": _cell(row["answers"], f"{name}, line {reader.line_num}")}
+            for row in reader
+        ]
+    except csv.Error as error:
+        raise ValueError(f"{name}, line {reader.line_num} is no valid CSV: {error}") from error
 
 
 def _need_columns(found: Sequence[str], name: str) -> None:
@@ -227,9 +243,9 @@ def _golds(answers: object, where: str) -> tuple[Gold, ...]:
             pairs = [(entry["text"], entry["answer_start"]) for entry in answers]
         else:
             raise TypeError(answers)
-        if not all(isinstance(text, str) for text, _ in pairs):
+        if not all(isinstance(text, str) and isinstance(start, int) for text, start in pairs):
             raise TypeError(pairs)
-        return tuple(Gold(text, int(start)) for text, start in pairs)
+        return tuple(Gold(text, start) for text, start in pairs)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{where}: answers {str(answers)[:80]!r} are unreadable; expected "

@@ -97,6 +97,7 @@ def make_windows(
             columns["char_end"].append(offsets[:, 1])
             for name, value in zip(_PER_WINDOW, (begin + local, first, last, *span), strict=True):
                 columns[name].append(value)
+    _forget_settings(tokenizer)
     empty = np.zeros(0, dtype=np.int32)
     return Windows(
         starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
@@ -122,13 +123,21 @@ def cached_windows(
     The key is the content of the questions, the tokenizer and the settings.
     """
     key = hashlib.sha256()
-    for part in (FORMAT, tokenizer.backend_tokenizer.to_str(), str((max_tokens, stride_tokens))):
-        key.update(part.encode())
+    _forget_settings(tokenizer)
+    text = tokenizer.backend_tokenizer.to_str()
+    for part in (FORMAT, text, tokenizer.model_input_names, (max_tokens, stride_tokens)):
+        key.update(str(part).encode())
     key.update(fingerprint(questions).encode())
     path = cache / f"windows-{key.hexdigest()[:16]}.arrow"
     if not path.exists():
         _write(make_windows(questions, tokenizer, max_tokens, stride_tokens), path)
     return _read(path)
+
+
+def _forget_settings(tokenizer: Any) -> None:
+    """A tokenizer keeps the last call's truncation and padding, which are no part of what it is."""
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
 
 
 def fingerprint(questions: Sequence[Question]) -> str:

@@ -1,10 +1,12 @@
 """Build an unmodified Hugging Face question-answering model, and say what was built."""
 
 import inspect
+import pickle
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForQuestionAnswering,
@@ -23,6 +25,7 @@ DROPOUT_KEYS = (
     "attention_probs_dropout_prob",
     "dropout",
     "attention_dropout",
+    "qa_dropout",
 )
 
 
@@ -76,8 +79,10 @@ def longest_window(config: PretrainedConfig) -> int:
 
 
 def input_names(network: torch.nn.Module) -> frozenset[str]:
-    """What the network takes: DistilBERT, for one, has no token types, whatever its tokenizer says."""
-    return frozenset(inspect.signature(network.forward).parameters)
+    """What the network takes: some have no or only one token type, whatever their tokenizer says."""
+    names = frozenset(inspect.signature(network.forward).parameters)
+    types = getattr(network.config, "type_vocab_size", 2)
+    return names if types > 1 else names - {"token_type_ids"}
 
 
 def count_parameters(network: torch.nn.Module) -> int:
@@ -146,6 +151,8 @@ def _loaded(
         )
     except HUB_ERRORS as error:
         raise not_fetched(weights, "model.weights", error) from error
+    except (SafetensorError, pickle.UnpicklingError) as error:
+        raise ValueError(f"model.weights={weights} are damaged: {error}") from error
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(

@@ -106,8 +106,7 @@ class QuestionAnswering(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         loss: Tensor = self.network(**self._inputs(batch)).loss
-        if not torch.isfinite(loss):
-            raise NonFiniteLossError(self._stopped(f"the loss is {loss.item()}", batch_idx))
+        self._loss = loss.detach()
         self.log("train/loss", loss, batch_size=len(batch["window"]))
         self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         return loss
@@ -121,12 +120,15 @@ class QuestionAnswering(pl.LightningModule):
         """Clip by global norm, log the norm, and stop where it is not finite, before it does harm."""
         limit = gradient_clip_val or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
-        # In float16 the loss scaler skips such a step by itself and lowers its scale.
-        if self.trainer.precision != "16-mixed" and not torch.isfinite(norm):
+        # The norm is the same in all processes. In float16 only the loss tells: the scaler lets
+        # gradients overflow, skips such a step by itself and lowers its scale.
+        watched = self._loss if self.trainer.precision == "16-mixed" else norm
+        if not torch.isfinite(watched):
             raise NonFiniteLossError(
-                self._stopped(
-                    f"the gradient's norm is {norm.item()}", self.trainer.fit_loop.batch_idx
-                )
+                f"the loss is {self._loss.item()} and its gradient's norm {norm.item()} at step "
+                f"{self.trainer.global_step + 1}, epoch {self.trainer.current_epoch}, batch "
+                f"{self.trainer.fit_loop.batch_idx}; what was saved before is kept. Try a lower "
+                "model.lr, a longer model.warmup_fraction or trainer.precision=32-true"
             )
         self.log("train/gradient_norm", norm)
 
@@ -205,10 +207,3 @@ class QuestionAnswering(pl.LightningModule):
         shares: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(shares, self._found)
         return [spans for share in shares for spans in share]
-
-    def _stopped(self, what: str, batch_idx: int) -> str:
-        return (
-            f"{what} at step {self.trainer.global_step + 1}, epoch {self.trainer.current_epoch}, "
-            f"batch {batch_idx}; the last good checkpoint is kept. Try a lower model.lr, a longer "
-            "model.warmup_fraction or trainer.precision=32-true"
-        )

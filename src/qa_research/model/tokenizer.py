@@ -34,6 +34,11 @@ def load_tokenizer(source: str, key: str) -> Any:
             f"{key}={source} has only a slow tokenizer, which cannot say where in the text a token "
             "stands; name another with model.tokenizer="
         )
+    if tokenizer.pad_token_id is None or tokenizer("a", "b").input_ids[0] != tokenizer.cls_token_id:
+        raise ValueError(
+            f"{key}={source}: its windows do not begin with a [CLS] token, or it has no padding; "
+            "tokenizers of BERT's kind do (bert, distilbert, roberta, electra, ...)"
+        )
     return tokenizer
 
 

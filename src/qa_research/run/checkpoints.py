@@ -4,6 +4,7 @@ Checkpoints are written to a temporary name, synced, renamed, and hold tensors a
 """
 
 import json
+import math
 import os
 import pickle
 from dataclasses import asdict
@@ -62,22 +63,24 @@ class Checkpoints(pl.Callback):
         self.best: dict[str, float] = {}
         self.best_step: int | None = None
         self.validated_step: int | None = None
+        self.kept_step: int | None = None
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         every, step = self.keep_every_n_steps, trainer.global_step
-        path = self.directory / f"step-{step:06d}.ckpt"
-        if every and step and step % every == 0 and not path.exists():
-            trainer.save_checkpoint(path, weights_only=True)
+        # All processes must agree whether to save, so the file system is not asked.
+        if every and step and step % every == 0 and step != self.kept_step:
+            self.kept_step = step
+            trainer.save_checkpoint(self.directory / f"step-{step:06d}.ckpt", weights_only=True)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
         self.validated_step = trainer.global_step
         scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-        if self.monitor not in scores:
-            known = ", ".join(sorted(scores))
+        if not math.isfinite(scores["val/loss"]):
             raise ValueError(
-                f"checkpoint.monitor={self.monitor} is not measured; these are: {known}"
+                f"the validation loss is {scores['val/loss']} at step {trainer.global_step}; what was "
+                "saved before is kept. Try a lower model.lr"
             )
         value = self.sign * scores[self.monitor]
         if not self.best or value > self.sign * self.best[self.monitor]:

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from qa_research.model.weights import short_name
 
@@ -61,6 +63,24 @@ def set_aside(directory: Path) -> Path:
     return kept
 
 
+@contextmanager
+def lock(directory: Path) -> Iterator[None]:
+    """Hold a run's place for this process, as long as it lives.
+
+    Raises:
+        ValueError: another process holds it.
+    """
+    folder = directory.parent.parent / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    held = FileLock(folder / f"{directory.parent.name}-{directory.name}.lock")
+    try:
+        held.acquire(blocking=False)
+    except Timeout as error:
+        raise ValueError(f"another process is training {directory} at this moment") from error
+    with held:
+        yield
+
+
 def create(directory: Path, config: Mapping[str, Any], record: dict[str, Any]) -> None:
     """Make the directory with config.yaml and run.json."""
     directory.mkdir(parents=True)
@@ -98,6 +118,10 @@ def find_run(run: str, runs: Path) -> Path:
     known = sorted(p.parent for p in runs.expanduser().glob("*/*/run.json"))
     exact = [p for p in known if run in (p.name, f"{p.parent.name}/{p.name}")]
     fitting = exact or [p for p in known if run in f"{p.parent.name}/{p.name}"]
+    # An earlier run kept as <name>.1 is meant only by its whole name.
+    fitting = [
+        p for p in fitting if not (p.suffix[1:].isdecimal() and p.with_suffix("") in fitting)
+    ]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

@@ -7,13 +7,16 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 # Hydra then raises instead of printing and leaving; the sentences are ours to say.
 os.environ["HYDRA_FULL_ERROR"] = "1"
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -21,6 +24,8 @@ from qa_research.console import start_logging
 from qa_research.run.config import conf_directory, suggestion
 
 USER_ERRORS = (ValueError, OSError)
+CHILD = Path(__file__).with_name("child.py")
+_failures: list[str] = []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,21 +34,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     sys.argv = [sys.argv[0], *(word for word in words if word != "--debug")]
     start_logging()
+    _failures.clear()
     try:
         launch: Any = hydra.main(
             version_base="1.3", config_path=str(conf_directory()), config_name="train"
-        )(_job)
+        )(_job if debug else _job_in_a_sentence)
         launch()
     except BrokenPipeError:
         # Whoever read our output has left, as `| head` does.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 1
+    except KeyboardInterrupt:
+        print("qa-research: stopped by Ctrl-C", file=sys.stderr)
+        return 130
     except (HydraException, OmegaConfBaseException, *USER_ERRORS) as error:
         if debug:
             raise
         print(f"qa-research: {plain_sentence(error)}", file=sys.stderr)
         return 2
-    return 0
+    return 2 if _failures else 0
 
 
 def plain_sentence(error: Exception) -> str:
@@ -77,9 +86,24 @@ def _unknown_override(key: str) -> str:
     return f"there is no config key {key}" + suggestion(last, map(str, known), prefix)
 
 
+def _job_in_a_sentence(config: DictConfig) -> float | None:
+    """A bad request is said when it is found; what remains of a sweep goes on."""
+    try:
+        return _job(config)
+    except USER_ERRORS as error:
+        _failures.append(plain_sentence(error))
+        print(f"qa-research: {_failures[-1]}", file=sys.stderr)
+        return None
+
+
 def _job(config: DictConfig) -> float | None:
     # Each job of a sweep has a train.log of its own.
     start_logging()
+    if HydraConfig.get().mode == RunMode.MULTIRUN and config.trainer.devices != 1:
+        raise ValueError(
+            "a sweep runs with one process a training (trainer.devices=1); start trainings of "
+            "several processes one by one"
+        )
     # Torch and Lightning are slow to import, and --help needs neither.
     from qa_research.run.train import train
 

@@ -64,7 +64,7 @@ class TrainingProgress(pl.Callback):
         self.mark = now
         self.train_samples += len(batch["window"]) * trainer.world_size
         # Kept as a tensor: reading it each step would make a GPU wait.
-        loss = outputs["loss"].detach()
+        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches
         self.loss = loss if self.loss is None else self.loss.lerp(loss, SMOOTHING)
         if not trainer.is_global_zero:
             return

@@ -1,5 +1,6 @@
 """What is written down when a run begins: run.json, and model/ from which it can be read back."""
 
+import hashlib
 import json
 import platform
 import sys
@@ -18,7 +19,9 @@ from qa_research.model.bert import describe_modules
 PACKAGES = ("qa-research", "torch", "lightning", "transformers", "tokenizers", "datasets", "numpy")
 
 
-def new_record(config: dict[str, Any], data: QuestionData) -> dict[str, Any]:
+def new_record(
+    config: dict[str, Any], data: QuestionData, network: PreTrainedModel
+) -> dict[str, Any]:
     """The first content of run.json: identity, fingerprints, versions. No host or user names."""
     return {
         "id": uuid.uuid4().hex,
@@ -28,7 +31,7 @@ def new_record(config: dict[str, Any], data: QuestionData) -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": ["qa-research", "train", *sys.argv[1:]],
         "data": data.name,
-        "fingerprints": data.fingerprints(),
+        "fingerprints": data.fingerprints() | {"weights": weights_fingerprint(network)},
         "questions": {"train": len(data.train), "validation": len(data.validation)},
         "unanswerable": data.has_unanswerable,
         "bad_rows": [row.id for row in data.bad_rows],
@@ -37,6 +40,14 @@ def new_record(config: dict[str, Any], data: QuestionData) -> dict[str, Any]:
         "machine": {"system": platform.system(), "processor": platform.machine()}
         | {"threads": torch.get_num_threads()},
     }
+
+
+def weights_fingerprint(network: PreTrainedModel) -> str:
+    """A sha256 of all tensors as they are before training."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def installed_versions() -> dict[str, str]:

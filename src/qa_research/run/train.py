@@ -20,6 +20,7 @@ from qa_research.run.config import build, checked
 from qa_research.run.directory import (
     check_writable,
     create,
+    lock,
     read_record,
     run_directory,
     set_aside,
@@ -53,20 +54,26 @@ def train(config: DictConfig) -> float:
     check_writable(directory)
     data, module, report = _prepare(plain)
     machinery = make_machinery(plain, directory)
-    if first:
-        if directory.exists():
-            kept = set_aside(directory)
-            why = "as asked" if record and record["status"] == "finished" else "it never finished"
-            log.info("An earlier run of this config is kept as %s (%s)", kept.name, why)
-        record = new_record(plain, data)
+    _check_monitor(plain["checkpoint"]["monitor"], data)
+    if not first:
+        return _fit(plain["seed"], data, module, machinery)
+    with lock(directory):
+        kept = set_aside(directory) if directory.exists() else None
+        record = new_record(plain, data, module.network)
         create(directory, plain, record)
-        log_to_file(directory / "train.log")
-        write_model(directory, module.network, module.tokenizer)
-    log.info("Run: %s", directory)
-    _describe(data, module, report)
-    # The global generators belong to dropout alone.
-    torch.manual_seed(plain["seed"])
-    return _fit(directory, record or {}, data, module, machinery)
+        try:
+            log_to_file(directory / "train.log")
+            write_model(directory, module.network, module.tokenizer)
+            if kept:
+                log.info("An earlier run of this config is kept as %s", kept.name)
+            log.info("Run: %s", directory)
+            _describe(data, module, report)
+            score = _fit(plain["seed"], data, module, machinery)
+        except BaseException as error:
+            _end_badly(directory, record, error, machinery.trainer.global_step, kept)
+            raise
+        _end_well(directory, record, machinery)
+    return score
 
 
 def _prepare(plain: dict[str, Any]) -> tuple[QuestionData, QuestionAnswering, tuple[str, ...]]:
@@ -90,49 +97,62 @@ def _prepare(plain: dict[str, Any]) -> tuple[QuestionData, QuestionAnswering, tu
     return data, module, report
 
 
-def _fit(
-    directory: Path,
-    record: dict[str, Any],
-    data: QuestionData,
-    module: QuestionAnswering,
-    machinery: Machinery,
-) -> float:
-    trainer, checkpoints, progress = machinery.trainer, machinery.checkpoints, machinery.progress
+def _fit(seed: int, data: QuestionData, module: QuestionAnswering, machinery: Machinery) -> float:
+    trainer, checkpoints = machinery.trainer, machinery.checkpoints
+    # The global generators belong to dropout alone.
+    torch.manual_seed(seed)
     log.info("First step begins %.1f s after the start", time.perf_counter() - STARTED)
     try:
         quietly(trainer.fit, module, datamodule=data)
-        if trainer.global_step - (checkpoints.validated_step or 0) > trainer.global_step / 100:
-            quietly(trainer.validate, module, datamodule=data, verbose=False)
-    except BaseException as error:
-        if trainer.is_global_zero:
-            _end_badly(directory, record, error, trainer.global_step)
-        raise
-    score = float(checkpoints.best[checkpoints.monitor])
-    if trainer.is_global_zero:
-        record |= {
-            "status": "finished",
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "steps": trainer.global_step,
-            "train_samples": progress.train_samples,
-            "train_s": round(progress.train_s, 1),
-            "validation_s": round(progress.validation_s, 1),
-            "best": checkpoints.best,
-            "best_step": checkpoints.best_step,
-        }
-        write_record(directory, record)
-        show_result(directory, record)
-    return score
+    except SystemExit as leaving:
+        # What Lightning makes of Ctrl-C.
+        raise KeyboardInterrupt from leaving
+    if trainer.global_step - (checkpoints.validated_step or 0) > trainer.global_step / 100:
+        quietly(trainer.validate, module, datamodule=data, verbose=False)
+    return float(checkpoints.best[checkpoints.monitor])
 
 
-def _end_badly(directory: Path, record: dict[str, Any], error: BaseException, steps: int) -> None:
-    """Write down why a run ended; where nothing was trained, leave nothing behind."""
+def _end_well(directory: Path, record: dict[str, Any], machinery: Machinery) -> None:
+    """Complete run.json and say what came out."""
+    progress, checkpoints = machinery.progress, machinery.checkpoints
+    record |= {
+        "status": "finished",
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "steps": machinery.trainer.global_step,
+        "train_samples": progress.train_samples,
+        "train_s": round(progress.train_s, 1),
+        "validation_s": round(progress.validation_s, 1),
+        "best": checkpoints.best,
+        "best_step": checkpoints.best_step,
+    }
+    write_record(directory, record)
+    show_result(directory, record)
+
+
+def _end_badly(
+    directory: Path, record: dict[str, Any], error: BaseException, steps: int, kept: Path | None
+) -> None:
+    """Write down why a run ended; where nothing was trained, leave all as it was before."""
     if steps == 0:
         close_log_file()
         shutil.rmtree(directory)
+        if kept:
+            kept.rename(directory)
         return
-    stopped = isinstance(error, (KeyboardInterrupt, SystemExit))
-    status = "interrupted" if stopped else "failed"
-    write_record(directory, record | {"status": status, "steps": steps, "error": str(error)})
+    stopped = isinstance(error, KeyboardInterrupt)
+    ending = {"status": "interrupted" if stopped else "failed", "steps": steps}
+    write_record(directory, record | ending | {"error": str(error) or type(error).__name__})
+
+
+def _check_monitor(monitor: str, data: QuestionData) -> None:
+    """The names of what a validation measures are known beforehand."""
+    kinds = sorted({row.kind for row in data.validation})
+    names = ["val/loss", "val/exact_match", "val/f1"]
+    names += [f"val/{metric}_{kind}" for metric in ("exact_match", "f1") for kind in kinds]
+    if monitor not in names:
+        raise ValueError(
+            f"checkpoint.monitor={monitor} is not measured; these are: {', '.join(names)}"
+        )
 
 
 def _describe(data: QuestionData, module: QuestionAnswering, report: tuple[str, ...]) -> None:

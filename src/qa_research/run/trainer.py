@@ -25,6 +25,13 @@ EXPECTED_WARNINGS = (
     ".*(LeafSpec|pytree).*",
 )
 
+_WHOLE = "every validation question is answered; data.validation_questions=N asks fewer"
+REFUSED = {
+    "limit_val_batches": _WHOLE,
+    "fast_dev_run": "trainer=smoke is the short run",
+    "overfit_batches": "+experiment=overfit is the recipe",
+}
+
 
 @dataclass(frozen=True)
 class Machinery:
@@ -41,7 +48,7 @@ def make_machinery(config: Mapping[str, Any], directory: Path) -> Machinery:
     Raises:
         ValueError: Lightning cannot make such a Trainer here.
     """
-    _check_accelerator(config["trainer"]["accelerator"])
+    _check_trainer(config["trainer"])
     checkpoints: Checkpoints = build(config["checkpoint"], directory=directory / "checkpoints")
     progress = TrainingProgress(config["train"]["progress"])
     # Hints on hardware and products; warnings and errors still come through.
@@ -86,13 +93,28 @@ def quietly(work: Callable[..., Any], *arguments: Any, **options: Any) -> None:
             raise ValueError(f"the settings under trainer. do not fit: {error}") from error
 
 
-def _check_accelerator(wanted: str) -> None:
-    """Lightning finds out only once everything else is ready."""
+def _check_trainer(settings: Mapping[str, Any]) -> None:
+    """What Lightning would find out late, work around, or take for something else."""
+    wanted = settings["accelerator"]
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(wanted, any(there.values()) if wanted == "gpu" else True):
         raise ValueError(
             f"trainer.accelerator={wanted} is not there (no CUDA or MPS device); trainer=cpu works here"
         )
+    if settings["precision"] == "16-mixed" and not any(there.values()):
+        raise ValueError(
+            "trainer.precision=16-mixed needs a GPU; on a CPU 32-true and bf16-mixed work"
+        )
+    epochs, steps = settings["max_epochs"], settings["max_steps"]
+    if epochs is None or epochs < 1:
+        raise ValueError(f"trainer.max_epochs must be at least 1, got {epochs}")
+    if steps == 0 or steps < -1:
+        raise ValueError(f"trainer.max_steps must be at least 1, or -1 for no limit, got {steps}")
+    if settings.get("gradient_clip_algorithm") not in (None, "norm"):
+        raise ValueError("trainer.gradient_clip_algorithm must be norm: clipping is by global norm")
+    for key, reason in REFUSED.items():
+        if settings.get(key):
+            raise ValueError(f"trainer.{key} does not work here: {reason}")
 
 
 def _early_stopping(threshold: float | None) -> list[EarlyStopping]:
@@ -102,5 +124,11 @@ def _early_stopping(threshold: float | None) -> list[EarlyStopping]:
     # Lightning stops above its threshold (in float32); ours is reached when it is met.
     met = threshold - 1e-4
     return [
-        EarlyStopping("val/exact_match", mode="max", stopping_threshold=met, patience=sys.maxsize)
+        EarlyStopping(
+            "val/exact_match",
+            mode="max",
+            stopping_threshold=met,
+            patience=sys.maxsize,
+            check_on_train_epoch_end=False,
+        )
     ]
