@@ -12,6 +12,7 @@ from qa_research.console import screen
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 15.0
+SECONDS_BETWEEN_VALIDATIONS = 5.0
 SMOOTHING = 0.05
 KINDS_SHOWN = 4
 
@@ -20,7 +21,7 @@ class TrainingProgress(pl.Callback):
     """Loss, samples a second, time left, and the latest exact match and F1.
 
     `bar`: a live bar; `lines`: a line every 15 s; `auto`: the bar where stderr is a terminal.
-    What is said after each validation is always a line. Time left counts training and validations.
+    Validations are lines in any case. Time left counts training and validations.
     """
 
     def __init__(self, show: Literal["auto", "bar", "lines", "none"]) -> None:
@@ -32,6 +33,7 @@ class TrainingProgress(pl.Callback):
         self.train_samples = 0
         self.train_s = 0.0
         self.validation_s = 0.0
+        self.validation_said = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.began = self.mark = self.said = time.perf_counter()
@@ -106,10 +108,14 @@ class TrainingProgress(pl.Callback):
         by_kind = f"  (EM by kind: {', '.join(kinds)})" if 1 < len(kinds) <= KINDS_SHOWN else ""
         if trainer.is_global_zero and not self.quiet:
             loss = f"loss {metrics['val/loss']:.3f}"
+            # Many short validations would flood the screen; train.log has them all.
+            often = now - self.validation_said < SECONDS_BETWEEN_VALIDATIONS
             log.info(
                 "validation at step %d/%d  %s  %s%s",
                 *(trainer.global_step, self.total, loss, self.latest, by_kind),
+                extra={"file_only": often},
             )
+            self.validation_said = self.validation_said if often else now
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()
