@@ -58,7 +58,10 @@ def main() -> None:
 def train(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
 ) -> None:
-    """Train; the same as python train.py (train --help lists all keys)."""
+    """Train; train --help lists every key.
+
+    The same function as python train.py.
+    """
     raise AssertionError(f"main() hands this verb to the launcher, with {overrides}")
 
 
@@ -76,7 +79,10 @@ def evaluate(
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Exact match and F1 with intervals, overall and by kind; predictions.json and n best."""
+    """Score a run: exact match and F1.
+
+    With 95 % intervals, overall and by kind of question; writes predictions.json and the n best.
+    """
     from qa_research.answer.evaluation import evaluate as score_answers
     from qa_research.answer.evaluation import write_evaluation
     from qa_research.answer.show import show_evaluation
@@ -112,7 +118,10 @@ def score(
     null_threshold: Annotated[float, typer.Option(help="odds above this mean no answer")] = 1.0,
     as_json: AsJson = False,
 ) -> None:
-    """The official SQuAD evaluation, v1.1 or v2.0, for anybody's predictions."""
+    """Score anybody's predictions.
+
+    The official SQuAD evaluation, v1.1 or v2.0.
+    """
     from qa_research.answer.official import evaluate_v1, evaluate_v2
     from qa_research.answer.predictions import check_fit, read_numbers, read_predictions
     from qa_research.answer.score import rules_for
@@ -156,7 +165,10 @@ def ask(
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """The answer, its probability, where it stands, and the next best candidates."""
+    """Ask a run about a text.
+
+    The answer, its probability, where it stands, and the next best candidates.
+    """
     from qa_research.answer.show import show_answer
 
     if (context is None) == (context_file is None):
@@ -180,7 +192,10 @@ def export(
     checkpoint: Checkpoint = "best",
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """A Hugging Face directory: from_pretrained(DIR) gives equal logits."""
+    """Write a Hugging Face directory.
+
+    from_pretrained(DIR) gives equal logits.
+    """
     opened = _open(run, checkpoint, runs)
     opened.export(directory)
     print(f"{type(opened.network).__name__}.from_pretrained({str(directory)!r})")
@@ -188,7 +203,7 @@ def export(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """What this machine has, what is missing, and what that means."""
+    """What this machine has and lacks."""
     from qa_research.doctor import examine, show
 
     findings = examine()
