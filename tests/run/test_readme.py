@@ -1,0 +1,44 @@
+import re
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from qa_research.run.config import conf_directory
+from qa_research.run.train import train
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_python_lines_run_as_they_stand(tiny, tmp_path, monkeypatch, capsys):
+    train(tiny("seed=1"))
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_every_key_that_is_named_exists(composed):
+    config = composed("data=squad_file", "data.train_path=a", "data.validation_path=b")
+    hub = composed("data=squad")
+    keys = set(re.findall(r"\b([a-z]+\.[a-z_]+)=", README))
+    assert len(keys) > 25
+    missing = object()
+    for key in keys:
+        found = [OmegaConf.select(c, key, default=missing) for c in (config, hub)]
+        assert any(value is not missing for value in found), key
+
+
+def test_every_part_that_is_named_exists():
+    for group, option in re.findall(
+        r"(?<![\w.])\+?(experiment|model|data|trainer)=([a-z_]+)", README
+    ):
+        assert (conf_directory() / group / f"{option}.yaml").is_file(), (group, option)
+
+
+def test_every_make_target_is_listed_with_its_help():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
+    wanted = "setup demo test test-all check bench study report clean".split()
+    assert targets == {"help", *wanted}
+    assert {name for name in re.findall(r"`?make ([a-z-]+)", README)} <= targets
