@@ -41,4 +41,4 @@ def test_every_make_target_is_listed_with_its_help():
     targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
     wanted = "setup demo test test-all check bench study report clean".split()
     assert targets == {"help", *wanted}
-    assert {name for name in re.findall(r"`?make ([a-z-]+)", README)} <= targets
+    assert set(re.findall(r"`?make ([a-z-]+)", README)) <= targets
