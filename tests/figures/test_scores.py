@@ -19,4 +19,4 @@ def test_every_run_and_kind_is_a_line_and_guessing_a_dashed_one():
     colours = {line.get_label(): line.get_color() for line in first.lines[:2]}
     assert colours["lookup"] != colours["match"] == first.lines[3].get_color()
     legend = [text.get_text() for text in first.get_legend().get_texts()]
-    assert legend == ["lookup", "match"] and first.get_title() == "a"
+    assert legend == ["lookup", "match", "match, guessing: 30 %"] and first.get_title() == "a"

@@ -42,17 +42,8 @@ def exact_match_by_kind(
                 )
         for kind, value in guessing.items():
             if kind in colours and value < 100:
-                panel.axhline(value, color=colours[kind], linestyle="--", linewidth=1)
-                panel.annotate(
-                    f"guessing among the candidates: {value:.0f} %",
-                    (0.98, value),
-                    xycoords=("axes fraction", "data"),
-                    textcoords="offset points",
-                    xytext=(0, -11),
-                    ha="right",
-                    fontsize=8,
-                    color=colours[kind],
-                )
+                label = f"{kind}, guessing: {value:.0f} %"
+                panel.axhline(value, color=colours[kind], linestyle="--", linewidth=1, label=label)
         panel.set(title=title, xlabel="optimizer step", ylim=(0, 102))
         panel.margins(x=0.02)
         panel.spines[["top", "right"]].set_visible(False)

@@ -101,7 +101,7 @@ def _fit(seed: int, data: QuestionData, module: QuestionAnswering, machinery: Ma
     trainer, checkpoints = machinery.trainer, machinery.checkpoints
     # The global generators belong to dropout alone.
     torch.manual_seed(seed)
-    log.info("First step begins %.1f s after the start", time.perf_counter() - STARTED)
+    log.info("First step begins %.1f s after the program started", time.perf_counter() - STARTED)
     try:
         quietly(trainer.fit, module, datamodule=data)
     except SystemExit as leaving:
