@@ -83,7 +83,7 @@ def _prepare(name: str, squad: Path, questions: int, folder: Path) -> Any:
         num_attention_heads=12,
         intermediate_size=1536,
         max_position_embeddings=512,
-        dropout=DROPOUT,
+        dropout=0.0 if "no-dropout" in name else DROPOUT,
         lr=LR,
         weight_decay=0.0,
         adam_beta1=0.9,
