@@ -2,7 +2,6 @@ import csv
 import hashlib
 import json
 import math
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from qa_research.run.checkpoints import load_network_weights
 from qa_research.run.directory import lock, read_record, run_directory
 from qa_research.run.opened import open_run
 from qa_research.run.train import train
+from tests.conftest import make_question
 
 ROOT = Path(__file__).parents[2]
 
@@ -235,8 +235,6 @@ def test_bad_input_is_refused_before_anything_is_written(tiny, tmp_path, overrid
 
 
 def test_unanswerable_questions_train_and_score(tiny, questions, tmp_path):
-    from tests.conftest import make_question
-
     rows = [*questions, *(make_question(100 + i, "Why is it so?", None) for i in range(4))]
     path = tmp_path / "v2.json"
     path.write_text(json.dumps(squad_json(rows, "v2.0")))
@@ -326,23 +324,33 @@ def test_the_console_script_starts_its_own_further_processes(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path):
-    scores = {}
-    shared = [
-        *("data.train_questions=64", "data.validation_questions=16", "trainer.max_epochs=1"),
-        *("trainer.precision=32-true", "train.threads=1", "model.dropout=0.0"),
-        *("model.hidden_size=32", "model.intermediate_size=64", "model.num_attention_heads=2"),
-        *(f"paths.cache={tmp_path / 'cache'}", "trainer.log_every_n_steps=1"),
+    # Windows of one length: Hugging Face's loss also runs over a batch's padding, which differs
+    # between the halves of a batch.
+    rows = [
+        make_question(
+            i, f"Who teaches group {letter}?", "Ms Lund", f"Ms Lund teaches group {letter}."
+        )
+        for i, letter in enumerate("ABCDEFGHIJKLMNOP")
     ]
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(squad_json(rows, "1.1")))
+    shared = [
+        *("data=squad_file", f"data.train_path={path}", f"data.validation_path={path}"),
+        *("trainer.max_epochs=3", "trainer.precision=32-true", "train.threads=1"),
+        *("model.hidden_size=32", "model.intermediate_size=64", "model.num_attention_heads=2"),
+        *(f"paths.cache={tmp_path / 'cache'}", "data.validate_every=0.5"),
+        *("train.stop_at_exact_match=null", "model.dropout=0.0", "model.warmup_fraction=0.0"),
+    ]
+    losses = {}
     for name, overrides in (
         ("one", ["trainer=cpu", "data.batch_size=8"]),
         ("two", ["trainer=ddp", "data.batch_size=4"]),
     ):
         command = [sys.executable, "train.py", *overrides, *shared, f"paths.runs={tmp_path / name}"]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=300, env={**os.environ}
-        )
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         (run,) = (tmp_path / name / "nopretrain").iterdir()
         assert len(json.loads((run / "predictions/validation.json").read_text())) == 16
-        scores[name] = [float(row["val/loss"]) for row in validation_rows(run)]
-    assert scores["one"] == pytest.approx(scores["two"], abs=2e-3)
+        losses[name] = [float(row["val/loss"]) for row in validation_rows(run)]
+    assert len(losses["one"]) == 6 and losses["one"][-1] < losses["one"][0]
+    assert losses["one"] == pytest.approx(losses["two"], abs=1e-4)

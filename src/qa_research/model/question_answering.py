@@ -33,8 +33,9 @@ class NonFiniteLossError(ValueError):
 class QuestionAnswering(pl.LightningModule):
     """Extractive question answering with an unmodified Hugging Face network.
 
-    Use: `read_with(...)`, which gives the tokenizer, then `build(...)`, then a Trainer. Losses are the
-    mean cross entropy of start and end over the tokens of a window, in nats.
+    Use: `read_with(...)`, which gives the tokenizer, then `build(...)`, then a Trainer. The loss is
+    Hugging Face's own: the mean cross entropy of start and end in nats, over all tokens of a padded
+    window, so that it depends a little on which windows share a batch. Scores do not.
     """
 
     network: PreTrainedModel
