@@ -37,6 +37,7 @@ def start_logging() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     for old in list(_LOGGER.handlers):
         _LOGGER.removeHandler(old)
         old.close()

@@ -70,7 +70,9 @@ def _fetch(dataset: str, revision: str | None) -> Any:
 
     datasets.disable_progress_bars()
     if not Path(dataset).is_dir():
-        log.info("Fetching %s from the hub", dataset)
+        log.info(
+            "Asking the hub for %s (without a network this takes half a minute to fail)", dataset
+        )
     try:
         return datasets.load_dataset(dataset, revision=revision)
     except (OSError, datasets.exceptions.DatasetNotFoundError) as error:

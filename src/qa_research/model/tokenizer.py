@@ -25,8 +25,13 @@ def load_tokenizer(source: str, key: str) -> Any:
     """
     from transformers import AutoTokenizer
 
+    place = locate(source, key)
+    if place == source and not Path(place).is_dir():
+        log.info(
+            "Asking the hub for %s (without a network this takes half a minute to fail)", source
+        )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(locate(source, key))
+        tokenizer = AutoTokenizer.from_pretrained(place)
     except HUB_ERRORS as error:
         raise not_fetched(source, key, error) from error
     if not tokenizer.is_fast:

@@ -28,7 +28,7 @@ from qa_research.run.directory import (
 )
 from qa_research.run.record import new_record, write_model
 from qa_research.run.result import show_result
-from qa_research.run.trainer import Machinery, make_machinery, quietly
+from qa_research.run.trainer import Machinery, check_trainer, make_machinery, quietly
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ def train(config: DictConfig) -> float:
 
 def _prepare(plain: dict[str, Any]) -> tuple[QuestionData, QuestionAnswering, tuple[str, ...]]:
     """Everything that can fail before a directory is made."""
+    check_trainer(plain["trainer"])
     if plain["train"]["threads"] is not None:
         torch.set_num_threads(plain["train"]["threads"])
     cache = Path(plain["paths"]["cache"]).expanduser()

@@ -48,7 +48,6 @@ def make_machinery(config: Mapping[str, Any], directory: Path) -> Machinery:
     Raises:
         ValueError: Lightning cannot make such a Trainer here.
     """
-    _check_trainer(config["trainer"])
     checkpoints: Checkpoints = build(config["checkpoint"], directory=directory / "checkpoints")
     progress = TrainingProgress(config["train"]["progress"])
     # Hints on hardware and products; warnings and errors still come through.
@@ -93,8 +92,8 @@ def quietly(work: Callable[..., Any], *arguments: Any, **options: Any) -> None:
             raise ValueError(f"the settings under trainer. do not fit: {error}") from error
 
 
-def _check_trainer(settings: Mapping[str, Any]) -> None:
-    """What Lightning would find out late, work around, or take for something else."""
+def check_trainer(settings: Mapping[str, Any]) -> None:
+    """Refuse what Lightning would find out late, work around, or take for something else."""
     wanted = settings["accelerator"]
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(wanted, any(there.values()) if wanted == "gpu" else True):
