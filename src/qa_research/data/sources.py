@@ -14,9 +14,6 @@ log = logging.getLogger(__name__)
 class BuiltinData(QuestionData):
     """The generated corpus of school notices; `seed` draws it."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-
     def read(self) -> Splits:
         corpus = generate(self.seed)
         return Splits(corpus.train, corpus.validation, corpus.guessing)

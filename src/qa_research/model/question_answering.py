@@ -109,7 +109,7 @@ class QuestionAnswering(pl.LightningModule):
         loss: Tensor = self.network(**self._inputs(batch)).loss
         self._loss = loss.detach()
         self.log("train/loss", loss, batch_size=len(batch["window"]))
-        self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
     def configure_gradient_clipping(
@@ -193,8 +193,9 @@ class QuestionAnswering(pl.LightningModule):
 
     @property
     def _data(self) -> QuestionData:
-        data: Any = self.trainer
-        return data.datamodule  # type: ignore[no-any-return]
+        trainer: Any = self.trainer  # Lightning's types do not know which datamodule it holds
+        data: QuestionData = trainer.datamodule
+        return data
 
     def _parameter_groups(self) -> Iterator[dict[str, Any]]:
         """Matrices decay; biases and normalisation weights do not (Devlin et al. 2019)."""

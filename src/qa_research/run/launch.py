@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 the training failed, 2 the request cannot be carried out (
 import os
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,10 @@ CHILD = Path(__file__).with_name("child.py")
 _failures: list[str] = []
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Compose a config from `arguments` (default: the command line) and train; the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
-    sys.argv = [sys.argv[0], *(word for word in words if word != "--debug")]
+def main() -> int:
+    """Compose a config from the command line and train; the exit code."""
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]
     start_logging()
     _failures.clear()
     try:
