@@ -22,7 +22,7 @@ def curves(run: Path) -> ScoreCurves:
         rows = [row for row in csv.DictReader(file) if row.get("val/exact_match")]
     kinds = [key.removeprefix(PREFIX) for key in rows[0] if key.startswith(PREFIX)]
     return ScoreCurves(
-        steps=np.array([int(row["step"]) + 1 for row in rows]),
+        steps=np.array([int(row["step"]) for row in rows]),
         exact_match={k: np.array([float(row[PREFIX + k]) for row in rows]) for k in kinds},
     )
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, runs_app
+
 if TYPE_CHECKING:
     from qa_research.data.question import Question
     from qa_research.run.opened import OpenRun
@@ -22,13 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="a directory, or a unique part of its name")
-]
-Runs = Annotated[Path, typer.Option("--runs", help="where runs lie", metavar="DIR")]
+app.add_typer(runs_app, name="runs")
+
 Checkpoint = Annotated[str, typer.Option(help="best, last, a step number, or a path")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on stdout")]
-DEFAULT_RUNS = Path("runs")
 
 
 def main() -> None:

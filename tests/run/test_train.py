@@ -2,6 +2,7 @@ import csv
 import hashlib
 import json
 import math
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from qa_research.model.weights import PACKAGED
 from qa_research.run.checkpoints import load_network_weights
 from qa_research.run.directory import lock, read_record, run_directory
 from qa_research.run.opened import open_run
+from qa_research.run.stop import Stopped
 from qa_research.run.train import train
 from tests.conftest import make_question
 
@@ -98,8 +100,6 @@ def test_checkpoints_hold_tensors_and_plain_types_only(tiny):
         assert checkpoint["state_dict"].keys() == {
             f"network.{name}" for name in load_network_weights(path)
         }
-    last = torch.load(directory_of(config) / "checkpoints/last.ckpt", weights_only=True)
-    assert last["optimizer_states"] and last["lr_schedulers"]
 
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny, tmp_path):
@@ -186,13 +186,13 @@ def test_a_run_that_fails_before_its_first_step_leaves_the_earlier_one_in_place(
     before = read_record(directory_of(config))
     again = tiny("train.resume=never")
     monkeypatch.setattr("qa_research.run.train.quietly", _interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         train(again)
     assert read_record(directory_of(config)) == before
 
 
 def _interrupt(*_, **__):
-    raise KeyboardInterrupt
+    raise Stopped(signal.SIGINT)
 
 
 def test_two_processes_cannot_train_the_same_run(tiny):

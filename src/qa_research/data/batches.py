@@ -37,8 +37,9 @@ def batch_order(
 class TrainingBatches:
     """A batch sampler for a DataLoader: this process's share of each global batch, epoch by epoch.
 
-    `len()` is always the whole epoch's. Deterministic for (seed, epoch, world size); draws nothing
-    from the global generators.
+    `len()` is always the whole epoch's, also of one that starts in the middle (`start_at`), which is
+    what loops count with. Deterministic for (seed, epoch, world size); draws nothing from the global
+    generators.
     """
 
     def __init__(
@@ -55,6 +56,12 @@ class TrainingBatches:
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
+        self.skipped = (0, 0)
+
+    def start_at(self, epoch: int, batches: int) -> None:
+        """Begin with this epoch, and in it after so many batches."""
+        self.epoch = epoch
+        self.skipped = (epoch, batches)
 
     @property
     def sampler(self) -> "TrainingBatches":
@@ -70,7 +77,8 @@ class TrainingBatches:
 
     def __iter__(self) -> Iterator[list[int]]:
         order = batch_order(self.lengths, self.batch_size, self.seed, self.epoch, self.world_size)
-        for batch in order:
+        epoch, batches = self.skipped
+        for batch in order[batches:] if self.epoch == epoch else order:
             yield batch[self.rank :: self.world_size].tolist()
 
 

@@ -109,6 +109,11 @@ class QuestionData(pl.LightningDataModule):
         self.validation_windows = cached_windows(self.validation, *settings)
         self.pad_token_id = int(tokenizer.pad_token_id)
         self.order_seed = order_seed
+        self.position = (0, 0)
+
+    def start_at(self, epoch: int, batches: int) -> None:
+        """Training begins in this epoch, after so many of its batches."""
+        self.position = (epoch, batches)
 
     @property
     def has_unanswerable(self) -> bool:
@@ -124,6 +129,8 @@ class QuestionData(pl.LightningDataModule):
         sampler = TrainingBatches(
             self.train_windows.lengths, self.batch_size, self.order_seed, rank, world_size
         )
+        # A worker fetches ahead as soon as there is an iterator, which is before Lightning sets the epoch.
+        sampler.start_at(*self.position)
         return self._loader(self.train_windows, sampler)
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:

@@ -81,6 +81,7 @@ class QuestionAnswering(pl.LightningModule):
         self.warmup_fraction = warmup_fraction
         self.decay: Decay = decay
         self.compiles = compile
+        self.gradient_norm = torch.zeros(())
         self.answers: list[Answer] = []
         self.scores: list[QuestionScore] = []
         self._found: list[WindowSpans] = []
@@ -108,8 +109,6 @@ class QuestionAnswering(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         loss: Tensor = self.network(**self._inputs(batch)).loss
         self._loss = loss.detach()
-        self.log("train/loss", loss, batch_size=len(batch["window"]))
-        self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
     def configure_gradient_clipping(
@@ -118,9 +117,10 @@ class QuestionAnswering(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip by global norm, log the norm, and stop where it is not finite, before it does harm."""
+        """Clip by global norm, and stop where that is not finite, before it does harm."""
         limit = gradient_clip_val or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        self.gradient_norm = norm
         # The norm is the same in all processes. In float16 only the loss tells: the scaler lets
         # gradients overflow, skips such a step by itself and lowers its scale.
         watched = self._loss if self.trainer.precision == "16-mixed" else norm
@@ -131,11 +131,11 @@ class QuestionAnswering(pl.LightningModule):
                 f"{self.trainer.fit_loop.batch_idx}; what was saved before is kept. Try a lower "
                 "model.lr, a longer model.warmup_fraction or trainer.precision=32-true"
             )
-        self.log("train/gradient_norm", norm)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         output = self.network(**self._inputs(batch))
-        self.log("val/loss", output.loss, batch_size=len(batch["window"]), sync_dist=True)
+        count = len(batch["window"])
+        self.log("val/loss", output.loss, batch_size=count, sync_dist=True, logger=False)
         self._found += spans_of_batch(
             output.start_logits,
             output.end_logits,
@@ -163,11 +163,12 @@ class QuestionAnswering(pl.LightningModule):
         predictions = {answer.question_id: answer.text for answer in self.answers}
         self.scores = score_questions(data.validation, predictions, rules_for(data.validation))
         summary = summarize(self.scores)
-        self.log("val/exact_match", summary.exact_match.value)
-        self.log("val/f1", summary.f1.value)
+        measured = {"val/exact_match": summary.exact_match.value, "val/f1": summary.f1.value}
         for kind, part in summarize_by_kind(self.scores).items():
-            self.log(f"val/exact_match_{kind}", part.exact_match.value)
-            self.log(f"val/f1_{kind}", part.f1.value)
+            measured[f"val/exact_match_{kind}"] = part.exact_match.value
+            measured[f"val/f1_{kind}"] = part.f1.value
+        # For the callbacks; what is written down, and at which step, is the business of run.curves.
+        self.log_dict(measured, logger=False)
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(

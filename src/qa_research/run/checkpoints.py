@@ -1,28 +1,35 @@
-"""What is kept of a training: last.ckpt, best.ckpt with its predictions, step-000050.ckpt ...
+"""The files of a training's checkpoints: written whole or not at all, read without running foreign code.
 
-Checkpoints are written to a temporary name, synced, renamed, and hold tensors and plain types only.
+They hold tensors and plain types only. last.ckpt is what a training goes on from, previous.ckpt the one
+before it; best.ckpt and step-000050.ckpt hold weights.
 """
 
-import json
-import math
+import errno
 import os
 import pickle
-from dataclasses import asdict
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import lightning.pytorch as pl
 import torch
-from annotated_types import Ge
 from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 
-from qa_research.answer.decode import Answer
-from qa_research.answer.score import QuestionScore
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+# What torch's restricted unpickler raises on foreign or damaged bytes.
+_UNREADABLE = (
+    *(RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError, EOFError),
+    pickle.UnpicklingError,
+)
 
 
 class DurableCheckpointIO(CheckpointIO):
-    """Writes a checkpoint whole or not at all, and reads it without running foreign code."""
+    """Writes to a temporary name, syncs, renames; keeps the last.ckpt before this one as previous.ckpt.
+
+    The checksums are those of torch's own file format: a CRC-32 for every record.
+    """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
@@ -30,11 +37,18 @@ class DurableCheckpointIO(CheckpointIO):
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.tmp")
-        with temporary.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+        except (OSError, RuntimeError) as error:
+            temporary.unlink(missing_ok=True)
+            raise _could_not_write(target, error) from error
+        if target.name == LAST and target.exists():
+            _keep(target, target.with_name(PREVIOUS))
         os.replace(temporary, target)
+        _sync_directory(target.parent)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = True
@@ -46,71 +60,81 @@ class DurableCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-class Checkpoints(pl.Callback):
-    """Keeps the last and the best state, and weights every n steps (null: none of these)."""
+@dataclass(frozen=True)
+class ResumePoint:
+    """A whole checkpoint to go on from, and the optimizer step it was saved at."""
 
-    def __init__(
-        self,
-        monitor: str,
-        mode: Literal["max", "min"],
-        keep_every_n_steps: Annotated[int, Ge(1)] | None,
-        directory: Path,
-    ) -> None:
-        self.monitor = monitor
-        self.sign = 1.0 if mode == "max" else -1.0
-        self.keep_every_n_steps = keep_every_n_steps
-        self.directory = directory
-        self.best: dict[str, float] = {}
-        self.best_step: int | None = None
-        self.validated_step: int | None = None
-        self.kept_step: int | None = None
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        every, step = self.keep_every_n_steps, trainer.global_step
-        # All processes must agree whether to save, so the file system is not asked.
-        if every and step and step % every == 0 and step != self.kept_step:
-            self.kept_step = step
-            trainer.save_checkpoint(self.directory / f"step-{step:06d}.ckpt", weights_only=True)
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.sanity_checking:
-            return
-        self.validated_step = trainer.global_step
-        scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-        if not math.isfinite(scores["val/loss"]):
-            raise ValueError(
-                f"the validation loss is {scores['val/loss']} at step {trainer.global_step}; what was "
-                "saved before is kept. Try a lower model.lr"
-            )
-        value = self.sign * scores[self.monitor]
-        if not self.best or value > self.sign * self.best[self.monitor]:
-            self.best, self.best_step = scores, trainer.global_step
-            trainer.save_checkpoint(self.directory / "best.ckpt", weights_only=True)
-            if trainer.is_global_zero:
-                module: Any = pl_module
-                path = self.directory.parent / "predictions" / "validation.json"
-                write_predictions(path, module.answers, module.scores)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        trainer.save_checkpoint(self.directory / "last.ckpt", weights_only=False)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_step": self.best_step}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best, self.best_step = state_dict["best"], state_dict["best_step"]
+    path: Path
+    step: int
 
 
-def write_predictions(path: Path, answers: list[Answer], scores: list[QuestionScore]) -> None:
-    """One object a question: what was answered, how sure, and the exact match and F1 it earned."""
-    rows = [
-        asdict(score) | {"probability": answer.probability, "null_odds": answer.null_odds}
-        for answer, score in zip(answers, scores, strict=True)
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(rows, ensure_ascii=False, indent=1), encoding="utf-8")
-    os.replace(temporary, path)
+@dataclass(frozen=True)
+class FoundPoint:
+    """Where to go on from (None: nowhere), and which damaged files were passed over, with the reason."""
+
+    point: ResumePoint | None
+    damaged: tuple[str, ...]
+
+
+def find_resume_point(
+    directory: Path, run_id: str, shapes: Mapping[str, tuple[int, ...]]
+) -> FoundPoint:
+    """The newest whole checkpoint of a run. `shapes`: the network's tensors by name.
+
+    Raises:
+        ValueError: a checkpoint is whole and not this run's: foreign, of another run, or of another
+            architecture.
+    """
+    damaged = []
+    for name in (LAST, PREVIOUS):
+        path = directory / name
+        if not path.is_file():
+            continue
+        if reason := damage(path):
+            damaged.append(f"{path} is damaged ({reason})")
+            continue
+        checkpoint = read_checkpoint(path)
+        if "exact" not in checkpoint:
+            continue  # The weights of a training's end, which has no more to go on with.
+        _check_is_ours(path, checkpoint, run_id, shapes)
+        return FoundPoint(ResumePoint(path, int(checkpoint["exact"]["step"])), tuple(damaged))
+    return FoundPoint(None, tuple(damaged))
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with the bytes of a checkpoint, or None: every checksum is right."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            record = file.testzip()
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        return str(error) or type(error).__name__
+    return None if record is None else f"wrong checksum of {record}"
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What is in a checkpoint, mapped from the file where it can be.
+
+    Raises:
+        ValueError: the file is no checkpoint of ours.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+            raise ValueError("it holds no state_dict")
+    except _UNREADABLE as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+        raise ValueError(f"{path} is no readable checkpoint of qa_research: {reason}") from error
+    return checkpoint
+
+
+def load_network_weights(path: Path) -> dict[str, Tensor]:
+    """The network's tensors in a checkpoint, under Hugging Face's names.
+
+    Raises:
+        ValueError: the file is no checkpoint of ours.
+    """
+    state = read_checkpoint(path)["state_dict"]
+    return {name.removeprefix("network."): tensor for name, tensor in state.items()}
 
 
 def find_checkpoint(directory: Path, which: str) -> Path:
@@ -127,28 +151,62 @@ def find_checkpoint(directory: Path, which: str) -> Path:
         path = Path(which).expanduser()
     if path.is_file():
         return path
-    found = sorted(p.stem for p in directory.glob("*.ckpt"))
+    found = sorted(p.stem for p in directory.glob("[!.]*.ckpt"))
     names = ", ".join(str(int(n[5:])) if n.startswith("step-") else n for n in found)
     raise FileNotFoundError(f"there is no checkpoint {which}; this run has {names or 'none'}")
 
 
-# What torch's restricted unpickler raises on foreign or damaged bytes.
-_UNREADABLE = (
-    *(RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError, EOFError),
-    pickle.UnpicklingError,
-)
+def _check_is_ours(
+    path: Path,
+    checkpoint: dict[str, Any],
+    run_id: str,
+    shapes: Mapping[str, tuple[int, ...]],
+) -> None:
+    if checkpoint["exact"]["run"] != run_id:
+        raise ValueError(f"{path} belongs to another run; put it back, or remove it")
+    found = {
+        name.removeprefix("network."): tuple(tensor.shape)
+        for name, tensor in checkpoint["state_dict"].items()
+    }
+    if found != dict(shapes):
+        names = sorted(n for n in found.keys() | shapes.keys() if found.get(n) != shapes.get(n))
+        theirs, ours = found.get(names[0], "missing"), shapes.get(names[0], "missing")
+        raise ValueError(
+            f"{path} is of another architecture: {names[0]} is {theirs} there and {ours} in this "
+            f"run's network ({len(names)} tensors differ)"
+        )
 
 
-def load_network_weights(path: Path) -> dict[str, Tensor]:
-    """The network's tensors in a checkpoint, under Hugging Face's names.
+def _could_not_write(target: Path, error: OSError | RuntimeError) -> OSError:
+    """The disk's own reason, which torch may have wrapped, and what is still there."""
+    reason: BaseException | None = error
+    while reason is not None and not isinstance(reason, OSError):
+        reason = reason.__context__
+    number = errno.EIO if reason is None or reason.errno is None else reason.errno
+    text = str(error).splitlines()[0] if reason is None else os.strerror(number)
+    kept = f"; the {target.name} from before is whole" if target.exists() else ""
+    return OSError(number, f"{target} could not be written ({text}){kept}")
 
-    Raises:
-        ValueError: the file is no checkpoint of ours.
-    """
+
+def _keep(target: Path, previous: Path) -> None:
+    """Give `target` a second name, so that at no time there is neither of the two."""
+    second = previous.with_name(f".{previous.name}.tmp")
+    second.unlink(missing_ok=True)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        state = checkpoint["state_dict"]
-    except _UNREADABLE as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        raise ValueError(f"{path} is no readable checkpoint of qa_research: {reason}") from error
-    return {name.removeprefix("network."): tensor for name, tensor in state.items()}
+        os.link(target, second)
+    except OSError:
+        # A file system without links. In between, previous.ckpt alone is there.
+        os.replace(target, previous)
+        return
+    os.replace(second, previous)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the renames themselves durable, where directories can be synced."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -21,6 +21,7 @@ WITHOUT_EFFECT = (
     "data.num_workers",
     "data.eval_batch_size",
     "checkpoint.keep_every_n_steps",
+    "checkpoint.every_n_minutes",
 )
 
 
@@ -70,23 +71,47 @@ def lock(directory: Path) -> Iterator[None]:
     Raises:
         ValueError: another process holds it.
     """
-    folder = directory.parent.parent / ".locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    held = FileLock(folder / f"{directory.parent.name}-{directory.name}.lock")
+    path = _lock_path(directory)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(path)
     try:
-        held.acquire(blocking=False)
+        # `is_held` in another process takes it for an instant.
+        held.acquire(timeout=1.0)
     except Timeout as error:
         raise ValueError(f"another process is training {directory} at this moment") from error
     with held:
         yield
 
 
-def create(directory: Path, config: Mapping[str, Any], record: dict[str, Any]) -> None:
-    """Make the directory with config.yaml and run.json."""
+def check_free(directory: Path) -> None:
+    """Raise ValueError where another process is training this run, before any slow work."""
+    if is_held(directory):
+        raise ValueError(f"another process is training {directory} at this moment")
+
+
+def is_held(directory: Path) -> bool:
+    """Whether a process is training this run at this moment."""
+    path = _lock_path(directory)
+    if not path.is_file():
+        return False
+    held = FileLock(path)
+    try:
+        held.acquire(blocking=False)
+    except Timeout:
+        return True
+    held.release()
+    return False
+
+
+def _lock_path(directory: Path) -> Path:
+    return directory.parent.parent / ".locks" / f"{directory.parent.name}-{directory.name}.lock"
+
+
+def create(directory: Path, config: Mapping[str, Any]) -> None:
+    """Make the directory with config.yaml."""
     directory.mkdir(parents=True)
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
     (directory / "config.yaml").write_text(text, encoding="utf-8")
-    write_record(directory, record)
 
 
 def write_record(directory: Path, record: Mapping[str, Any]) -> None:
@@ -103,6 +128,12 @@ def read_record(directory: Path) -> dict[str, Any] | None:
         return None
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return record
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether there is a run that was trained to its end."""
+    record = read_record(directory)
+    return record is not None and record["status"] == "finished"
 
 
 def find_run(run: str, runs: Path) -> Path:

@@ -15,6 +15,8 @@ SECONDS_BETWEEN_LINES = 15.0
 SECONDS_BETWEEN_VALIDATIONS = 5.0
 SMOOTHING = 0.05
 KINDS_SHOWN = 4
+# What goes on counting when a training goes on; `latest` is shown until the next validation.
+MEASURED = ("train_samples", "train_s", "validation_s", "latest")
 
 
 class TrainingProgress(pl.Callback):
@@ -34,11 +36,15 @@ class TrainingProgress(pl.Callback):
         self.train_s = 0.0
         self.validation_s = 0.0
         self.validation_said = 0.0
+        self.latest = ""
+        # A run resumed at its last step is only validated.
+        self.mark = time.perf_counter()
+        self.total = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.began = self.mark = self.said = time.perf_counter()
+        self.first_step = trainer.global_step
         self.total = int(trainer.estimated_stepping_batches)
-        self.latest = ""
         if not trainer.is_global_zero or not self.with_bar:
             return
         self.bar = Progress(
@@ -49,7 +55,9 @@ class TrainingProgress(pl.Callback):
             console=screen,
             transient=True,
         )
-        self.task = self.bar.add_task("step", total=self.total, text="")
+        self.task = self.bar.add_task(
+            "step", total=self.total, completed=self.first_step, text=""
+        )
         self.validation_task = self.bar.add_task("validation", total=1, visible=False, text="")
         self.bar.start()
 
@@ -117,6 +125,13 @@ class TrainingProgress(pl.Callback):
             )
             self.validation_said = self.validation_said if often else now
 
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in MEASURED}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in MEASURED:
+            setattr(self, name, state_dict[name])
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()
 
@@ -131,7 +146,8 @@ class TrainingProgress(pl.Callback):
     def _state(self, trainer: pl.Trainer) -> str:
         rate = self.train_samples / self.train_s
         elapsed = time.perf_counter() - self.began
-        left = elapsed / max(trainer.global_step, 1) * (self.total - trainer.global_step)
+        done = max(trainer.global_step - self.first_step, 1)
+        left = elapsed / done * (self.total - trainer.global_step)
         loss = float("nan") if self.loss is None else self.loss.item()
         return f"loss {loss:.3f}  {rate:.0f} samples/s  {clock(left)} left  {self.latest}".rstrip()
 

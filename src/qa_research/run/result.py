@@ -1,10 +1,47 @@
-"""The end of a training, on the screen: the scores, where everything is, what to try next."""
+"""A training on the screen: what begins, and at its end the scores, where all is, what to try next."""
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from qa_research import STARTED
+from qa_research.data.datamodule import QuestionData
+from qa_research.model.bert import count_parameters
+from qa_research.model.question_answering import QuestionAnswering
+
 log = logging.getLogger(__name__)
+
+
+def describe(data: QuestionData, module: QuestionAnswering, report: tuple[str, ...]) -> None:
+    """What is about to be trained, and on what."""
+    for line in report:
+        log.info("%s", line)
+    lengths = data.train_windows.lengths
+    log.info(
+        "Data: %s, %s training and %s validation questions in %s and %s windows of %.0f tokens on average",
+        data.name,
+        *(f"{len(rows):,}" for rows in (data.train, data.validation)),
+        *(f"{len(windows):,}" for windows in (data.train_windows, data.validation_windows)),
+        lengths.mean(),
+    )
+    log.info(
+        "Model: %s, %.1f million parameters, %d threads",
+        module.name,
+        count_parameters(module.network) / 1e6,
+        torch.get_num_threads(),
+    )
+    if data.guessing:
+        shown = ", ".join(f"{kind} {value:.1f}" for kind, value in data.guessing.items())
+        log.info("Guessing among the candidates of the right kind earns exact match: %s", shown)
+
+
+def time_until_training() -> str:
+    """How long the way here was."""
+    passed = time.perf_counter() - STARTED
+    return f"First step begins {passed:.1f} s after the program started"
 
 
 def show_result(directory: Path, record: dict[str, Any]) -> None:

@@ -1,181 +1,141 @@
-"""The story of a run, top to bottom: config, questions, tokenizer, network, training, result."""
+"""The story of a run, top to bottom: config, questions, network, what is there already, training, result."""
 
 import logging
 import os
-import shutil
-import time
-from datetime import UTC, datetime
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
-from qa_research import STARTED
-from qa_research.console import close_log_file, log_to_file
-from qa_research.data.datamodule import QuestionData
-from qa_research.model.bert import count_parameters, longest_window
-from qa_research.model.question_answering import QuestionAnswering
-from qa_research.run.config import build, checked
+from qa_research.console import log_to_file
+from qa_research.run.checkpoints import LAST, PREVIOUS
+from qa_research.run.claim import Claim, claim, taken
+from qa_research.run.config import checked
 from qa_research.run.directory import (
+    check_free,
     check_writable,
-    create,
+    is_finished,
     lock,
-    read_record,
     run_directory,
-    set_aside,
-    write_record,
 )
-from qa_research.run.record import new_record, write_model
-from qa_research.run.result import show_result
-from qa_research.run.trainer import Machinery, check_trainer, make_machinery, quietly
+from qa_research.run.disk import check_disk
+from qa_research.run.loaded import Loaded, load
+from qa_research.run.record import add_ending, add_result, keep_record, new_record, write_model
+from qa_research.run.result import describe, show_result, time_until_training
+from qa_research.run.stop import Signals, Stopped
+from qa_research.run.trainer import Machinery, Start, make_machinery, quietly
+from qa_research.streams import stream_seed
 
 log = logging.getLogger(__name__)
+# How the first process of a distributed training tells the others what to go on from.
+RESUME_FROM = "QA_RESEARCH_RESUME_FROM"
 
 
 def train(config: DictConfig) -> float:
     """Train what a composed config asks for; the best monitored score (by default F1 in percent).
 
-    A finished run of the same config is reported and not repeated.
+    A finished run of the same config is reported and not repeated; an interrupted one goes on.
 
     Raises:
-        ValueError, OSError: the request cannot be carried out; nothing has been written then.
+        ValueError, OSError: the request cannot be carried out; no run has been changed then.
+        Stopped: a signal asked to leave, and what had to be saved is saved.
     """
     plain = checked(config)
-    directory = run_directory(plain)
-    first = not _is_child_process()
-    record = read_record(directory)
-    if first and record and record["status"] == "finished" and plain["train"]["resume"] == "auto":
-        log.info("This run is finished; train.resume=never trains it again.")
-        show_result(directory, record)
-        return float(record["best"][plain["checkpoint"]["monitor"]])
-    if not first:
-        logging.getLogger("qa_research").setLevel(logging.WARNING)
-    check_writable(directory)
-    data, module, report = _prepare(plain)
-    machinery = make_machinery(plain, directory)
-    _check_monitor(plain["checkpoint"]["monitor"], data)
-    if not first:
-        return _fit(plain["seed"], data, module, machinery)
-    with lock(directory):
-        kept = set_aside(directory) if directory.exists() else None
-        record = new_record(plain, data, module.network)
-        create(directory, plain, record)
-        try:
-            log_to_file(directory / "train.log")
-            write_model(directory, module.network, module.tokenizer)
-            if kept:
-                log.info("An earlier run of this config is kept as %s", kept.name)
-            log.info("Run: %s", directory)
-            _describe(data, module, report)
-            score = _fit(plain["seed"], data, module, machinery)
-        except BaseException as error:
-            _end_badly(directory, record, error, machinery.trainer.global_step, kept)
-            raise
-        _end_well(directory, record, machinery)
+    return train_in(run_directory(plain), plain)
+
+
+def train_in(directory: Path, plain: dict[str, Any]) -> float:
+    """`train` for a config of plain values and a run that lies in `directory`."""
+    with Signals() as signals:
+        if _is_child_process():
+            return _train_beside(directory, plain, signals)
+        wish = plain["train"]["resume"]
+        reports = wish != "never" and is_finished(directory)
+        if not reports:
+            check_writable(directory)
+            check_free(directory)
+        loaded = load(plain)
+        with nullcontext() if reports else lock(directory):
+            found = claim(directory, wish, loaded.fingerprints(), loaded.shapes())
+            if found.record and found.is_finished:
+                log.info("This run is finished; train.resume=never trains it again.")
+                show_result(directory, found.record)
+                return float(found.record["best"][plain["checkpoint"]["monitor"]])
+            score = _train_claimed(directory, loaded, found, signals)
+        # Asked for when there was nothing left to stop; what comes after this run is not begun.
+        signals.check()
     return score
 
 
-def _prepare(plain: dict[str, Any]) -> tuple[QuestionData, QuestionAnswering, tuple[str, ...]]:
-    """Everything that can fail before a directory is made."""
-    check_trainer(plain["trainer"])
-    if plain["train"]["threads"] is not None:
-        torch.set_num_threads(plain["train"]["threads"])
-    cache = Path(plain["paths"]["cache"]).expanduser()
-    check_writable(cache)
-    data: QuestionData = build(plain["data"])
-    module: QuestionAnswering = build(plain["model"])
-    answering = build(plain["answer"])
-    data.load()
-    tokenizer = module.read_with(data.train, cache)
-    report = module.build(len(tokenizer), plain["seed"], answering.resolved(data.has_unanswerable))
-    limit = longest_window(module.network.config)
-    if data.max_tokens > limit:
-        raise ValueError(
-            f"data.max_tokens={data.max_tokens} is more than this model can read at once ({limit})"
-        )
-    data.prepare(tokenizer, cache, plain["seed"])
-    return data, module, report
+def _train_claimed(directory: Path, loaded: Loaded, found: Claim, signals: Signals) -> float:
+    """Begin or go on, train, and write down how it ended."""
+    plain = loaded.plain
+    loaded.cut()
+    signals.check()
+    record = found.record if found.record and found.point else new_record(loaded)
+    machinery = make_machinery(
+        plain, directory, Start(record["id"], signals, found.step, loaded.validation_names())
+    )
+    check_disk(directory, loaded.module.network, plain["checkpoint"])
+    with taken(directory, plain, record, found):
+        log_to_file(directory / "train.log")
+        if not found.point:
+            write_model(directory, loaded.module.network, loaded.module.tokenizer)
+        log.info("Run: %s", directory)
+        describe(loaded.data, loaded.module, loaded.report)
+        if found.point:
+            log.info("Going on after step %d (%s)", found.step, found.point.path.name)
+        try:
+            score = _fit(loaded, machinery, signals, str(found.point.path) if found.point else None)
+        except BaseException as error:
+            add_ending(record, error, machinery)
+            if record["steps"]:
+                keep_record(directory, record, plain)
+            raise
+        (directory / "checkpoints" / PREVIOUS).unlink(missing_ok=True)
+        add_result(record, machinery)
+        keep_record(directory, record, plain)
+    show_result(directory, record)
+    return score
 
 
-def _fit(seed: int, data: QuestionData, module: QuestionAnswering, machinery: Machinery) -> float:
-    trainer, checkpoints = machinery.trainer, machinery.checkpoints
+def _fit(loaded: Loaded, machinery: Machinery, signals: Signals, path: str | None) -> float:
+    trainer, checkpoints, seed = machinery.trainer, machinery.checkpoints, loaded.plain["seed"]
+    rank = trainer.global_rank
     # The global generators belong to dropout alone.
-    torch.manual_seed(seed)
-    log.info("First step begins %.1f s after the program started", time.perf_counter() - STARTED)
-    try:
-        quietly(trainer.fit, module, datamodule=data)
-    except SystemExit as leaving:
-        # What Lightning makes of Ctrl-C.
-        raise KeyboardInterrupt from leaving
-    if trainer.global_step - (checkpoints.validated_step or 0) > trainer.global_step / 100:
-        quietly(trainer.validate, module, datamodule=data, verbose=False)
+    torch.manual_seed(seed if rank == 0 else stream_seed(seed, "dropout", rank))
+    os.environ[RESUME_FROM] = path or ""
+    log.info("%s", time_until_training())
+    with signals.deferred():
+        quietly(trainer.fit, loaded.module, datamodule=loaded.data, ckpt_path=path)
+        steps = trainer.global_step
+        # The end of the last epoch may come a step or two after its last validation.
+        allowed = 0 if steps == trainer.max_steps else steps / 100
+        if steps - checkpoints.validated_step > allowed:
+            quietly(trainer.validate, loaded.module, datamodule=loaded.data, verbose=False)
+        trainer.save_checkpoint(checkpoints.directory / LAST, weights_only=True)
     return float(checkpoints.best[checkpoints.monitor])
 
 
-def _end_well(directory: Path, record: dict[str, Any], machinery: Machinery) -> None:
-    """Complete run.json and say what came out."""
-    progress, checkpoints = machinery.progress, machinery.checkpoints
-    record |= {
-        "status": "finished",
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "steps": machinery.trainer.global_step,
-        "train_samples": progress.train_samples,
-        "train_s": round(progress.train_s, 1),
-        "validation_s": round(progress.validation_s, 1),
-        "best": checkpoints.best,
-        "best_step": checkpoints.best_step,
-    }
-    write_record(directory, record)
-    show_result(directory, record)
-
-
-def _end_badly(
-    directory: Path, record: dict[str, Any], error: BaseException, steps: int, kept: Path | None
-) -> None:
-    """Write down why a run ended; where nothing was trained, leave all as it was before."""
-    if steps == 0:
-        close_log_file()
-        shutil.rmtree(directory)
-        if kept:
-            kept.rename(directory)
-        return
-    stopped = isinstance(error, KeyboardInterrupt)
-    ending = {"status": "interrupted" if stopped else "failed", "steps": steps}
-    write_record(directory, record | ending | {"error": str(error) or type(error).__name__})
-
-
-def _check_monitor(monitor: str, data: QuestionData) -> None:
-    """The names of what a validation measures are known beforehand."""
-    kinds = sorted({row.kind for row in data.validation})
-    names = ["val/loss", "val/exact_match", "val/f1"]
-    names += [f"val/{metric}_{kind}" for metric in ("exact_match", "f1") for kind in kinds]
-    if monitor not in names:
+def _train_beside(directory: Path, plain: dict[str, Any], signals: Signals) -> float:
+    """What a further process of a distributed training does: the same, and it writes nothing."""
+    logging.getLogger("qa_research").setLevel(logging.WARNING)
+    if RESUME_FROM not in os.environ:
         raise ValueError(
-            f"checkpoint.monitor={monitor} is not measured; these are: {', '.join(names)}"
+            "the first process of a training starts the others: trainer=ddp trainer.devices=N, without "
+            "torchrun or srun"
         )
-
-
-def _describe(data: QuestionData, module: QuestionAnswering, report: tuple[str, ...]) -> None:
-    for line in report:
-        log.info("%s", line)
-    lengths = data.train_windows.lengths
-    log.info(
-        "Data: %s, %s training and %s validation questions in %s and %s windows of %.0f tokens on average",
-        data.name,
-        *(f"{len(rows):,}" for rows in (data.train, data.validation)),
-        *(f"{len(windows):,}" for windows in (data.train_windows, data.validation_windows)),
-        lengths.mean(),
-    )
-    log.info(
-        "Model: %s, %.1f million parameters, %d threads",
-        module.name,
-        count_parameters(module.network) / 1e6,
-        torch.get_num_threads(),
-    )
-    if data.guessing:
-        shown = ", ".join(f"{kind} {value:.1f}" for kind, value in data.guessing.items())
-        log.info("Guessing among the candidates of the right kind earns exact match: %s", shown)
+    path = os.environ[RESUME_FROM] or None
+    loaded = load(plain)
+    loaded.cut()
+    machinery = make_machinery(plain, directory, Start("", signals, 0, loaded.validation_names()))
+    try:
+        return _fit(loaded, machinery, signals, path)
+    except Stopped:
+        # The first process says so, and Lightning kills it if another one leaves with an exit code.
+        return float("nan")
 
 
 def _is_child_process() -> bool:

@@ -1,28 +1,36 @@
 """Lightning's Trainer as a run needs it: loggers, checkpoints, progress, and no chatter."""
 
 import logging
+import math
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 
-from qa_research.run.checkpoints import Checkpoints, DurableCheckpointIO
+from qa_research.run.best import Checkpoints
+from qa_research.run.checkpoints import DurableCheckpointIO
 from qa_research.run.config import build
+from qa_research.run.curves import Curves
 from qa_research.run.progress import TrainingProgress
+from qa_research.run.saving import ExactCheckpoints
+from qa_research.run.stop import Signals
 
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",
     ".*is smaller than the logging interval.*",
     ".*exists and is not empty.*",
     ".*(LeafSpec|pytree).*",
+    # Lightning cannot know that the batches themselves begin where the checkpoint was saved.
+    ".*your dataloader is not resumable.*",
 )
 
 _WHOLE = "every validation question is answered; data.validation_questions=N asks fewer"
@@ -33,23 +41,61 @@ REFUSED = {
 }
 
 
+class ValidationBetweenSteps(pl.Callback):
+    """Makes `trainer.val_check_interval` count in steps if whole, and otherwise end with a step.
+
+    Lightning counts batches, and would validate in the middle of an accumulation, some weights twice.
+    """
+
+    def on_fit_start(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
+        every, accumulate = trainer.val_check_interval, trainer.accumulate_grad_batches
+        batches = int(trainer.num_training_batches)
+        if isinstance(every, int):
+            wanted = every * accumulate
+            if wanted > batches and trainer.check_val_every_n_epoch is not None:
+                raise ValueError(
+                    f"trainer.val_check_interval={every} steps is more than an epoch has "
+                    f"({math.ceil(batches / accumulate)}); a fraction of an epoch, as 0.25, always fits"
+                )
+        else:
+            wanted = min(math.ceil(max(1, int(batches * every)) / accumulate) * accumulate, batches)
+        trainer.val_check_batch = wanted
+
+
 @dataclass(frozen=True)
 class Machinery:
-    """A Trainer, and the two of its callbacks that are asked afterwards."""
+    """A Trainer, and those of its callbacks that are asked afterwards."""
 
     trainer: Trainer
     checkpoints: Checkpoints
     progress: TrainingProgress
+    saving: ExactCheckpoints
 
 
-def make_machinery(config: Mapping[str, Any], directory: Path) -> Machinery:
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with: which run it is, its signals, and the step it goes on from."""
+
+    run_id: str
+    signals: Signals
+    step: int
+    validation_names: Sequence[str]
+
+
+def make_machinery(config: Mapping[str, Any], directory: Path, start: Start) -> Machinery:
     """The Trainer that a config describes, writing under `directory`. Makes no file yet.
 
     Raises:
         ValueError: Lightning cannot make such a Trainer here.
     """
-    checkpoints: Checkpoints = build(config["checkpoint"], directory=directory / "checkpoints")
+    kept = directory / "checkpoints"
+    checkpoints: Checkpoints = build(config["checkpoint"], directory=kept)
     progress = TrainingProgress(config["train"]["progress"])
+    # What TensorBoard has of this step and later is not shown; Curves writes this step's again.
+    cut = {"purge_step": start.step} if start.step else {}
+    tensorboard = TensorBoardLogger(directory, name="tensorboard", version="", **cut)
+    every = checkpoints.every_n_minutes
+    saving = ExactCheckpoints(start.signals, every, kept, start.run_id)
     # Hints on hardware and products; warnings and errors still come through.
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -57,14 +103,14 @@ def make_machinery(config: Mapping[str, Any], directory: Path) -> Machinery:
         trainer: Trainer = build(
             config["trainer"],
             callbacks=[
+                ValidationBetweenSteps(),
                 progress,
+                Curves(directory / "metrics.csv", tensorboard, start.validation_names, start.step),
                 checkpoints,
                 *_early_stopping(config["train"]["stop_at_exact_match"]),
+                saving,
             ],
-            logger=[
-                TensorBoardLogger(directory, name="tensorboard", version=""),
-                CSVLogger(directory, name="", version=""),
-            ],
+            logger=tensorboard,
             plugins=[DurableCheckpointIO()],
             default_root_dir=directory,
             use_distributed_sampler=False,
@@ -74,7 +120,7 @@ def make_machinery(config: Mapping[str, Any], directory: Path) -> Machinery:
         )
     except MisconfigurationException as error:
         raise ValueError(f"the settings under trainer. do not fit: {error}") from error
-    return Machinery(trainer, checkpoints, progress)
+    return Machinery(trainer, checkpoints, progress, saving)
 
 
 def quietly(work: Callable[..., Any], *arguments: Any, **options: Any) -> None:
@@ -109,6 +155,11 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
         raise ValueError(f"trainer.max_epochs must be at least 1, got {epochs}")
     if steps == 0 or steps < -1:
         raise ValueError(f"trainer.max_steps must be at least 1, or -1 for no limit, got {steps}")
+    if settings["check_val_every_n_epoch"] is None and settings["accumulate_grad_batches"] > 1:
+        raise ValueError(
+            "trainer.check_val_every_n_epoch=null counts batches over epochs, which would validate within "
+            "an accumulation; set it to 1, or trainer.accumulate_grad_batches=1"
+        )
     if settings.get("gradient_clip_algorithm") not in (None, "norm"):
         raise ValueError("trainer.gradient_clip_algorithm must be norm: clipping is by global norm")
     for key, reason in REFUSED.items():

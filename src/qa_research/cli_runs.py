@@ -1,0 +1,162 @@
+"""`qa-research runs ...`: what was run, what differs, which is better and how sure we are."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from qa_research.ledger.entry import RunEntry
+
+runs_app = typer.Typer(
+    help="What was run, what differs, which is better and how sure that is.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="a directory, or a unique part of its name")
+]
+Runs = Annotated[Path, typer.Option("--runs", help="where runs lie", metavar="DIR")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on stdout")]
+DEFAULT_RUNS = Path("runs")
+
+
+@runs_app.command("list")
+def list_runs(
+    sort: Annotated[
+        str,
+        typer.Option(metavar="KEY", help="started, run, status, steps, size, or a score: val/f1"),
+    ] = "started",
+    study: Annotated[str | None, typer.Option(help="only the runs of this study")] = None,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """All runs, with scores and sizes.
+
+    The newest first; sorted by a score the best, by steps or size the most.
+    """
+    from qa_research.console import start_logging
+    from qa_research.run.listing import USUAL_SCORES, sorted_runs
+    from qa_research.run.listing import list_runs as listed
+    from qa_research.run.show_runs import show_list
+
+    start_logging()
+    listing = listed(runs.expanduser())
+    found = listing.runs
+    if study is not None:
+        found = [run for run in found if run.entry.study == study]
+        if not found and listing.runs:
+            known = ", ".join(sorted({run.entry.study for run in listing.runs}))
+            raise ValueError(f"--study {study} has no runs; these have: {known}")
+    found = sorted_runs(found, sort)
+    for note in listing.notes:
+        print(note, file=sys.stderr)
+    if as_json:
+        shown = [
+            _as_json(run.entry) | {"status": run.status, "size_bytes": run.size_bytes}
+            for run in found
+        ]
+        _print_json({"runs": shown, "notes": listing.notes})
+        return
+    asked_for = [sort] if "/" in sort and sort not in USUAL_SCORES else []
+    show_list(found, [*USUAL_SCORES, *asked_for])
+
+
+@runs_app.command()
+def show(run: Run, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
+    """One run: scores, config, sizes, and the command that goes on from here."""
+    from qa_research.run.runs import checkpoints_of, find, live_status, read_entry, size_by_part
+    from qa_research.run.show_runs import show_run
+
+    directory = find(run, runs)
+    entry = read_entry(directory)
+    status = live_status(entry)
+    verb = {"finished": "evaluate", "running": None}.get(status, "resume")
+    go_on = f"qa-research {verb} {shlex.quote(str(directory))}" if verb else ""
+    if not as_json:
+        show_run(directory, entry, status, go_on)
+        return
+    facts: dict[str, Any] = _as_json(entry) | {"status": status}
+    facts["checkpoints"] = checkpoints_of(directory)
+    facts["size_bytes"] = size_by_part(directory)
+    _print_json(facts | {"go_on": go_on})
+
+
+@runs_app.command()
+def compare(
+    wanted: Annotated[
+        list[str], typer.Argument(metavar="A B [C...]", help="two runs or more, named as RUN is")
+    ],
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """What differs, the scores side by side, and which is better and how sure that is.
+
+    Each run is compared with the first, on the validation questions both answered.
+    """
+    from qa_research.run.paired import side_by_side
+    from qa_research.run.runs import find
+
+    found = side_by_side([find(run, runs) for run in wanted])
+    if as_json:
+        _print_json(found.as_json())
+    else:
+        from qa_research.run.show_pairs import show_pairs
+
+        show_pairs(found)
+
+
+@runs_app.command()
+def scan(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
+    """Make the ledger again from each run.json, which is the truth."""
+    from dataclasses import asdict
+
+    from qa_research.console import start_logging
+    from qa_research.run.runs import LEDGER
+    from qa_research.run.runs import scan as read_all
+
+    start_logging()
+    found = read_all(runs.expanduser())
+    for reason in found.damaged:
+        print(f"left out: {reason}", file=sys.stderr)
+    if as_json:
+        _print_json(asdict(found))
+        return
+    for name in found.dropped:
+        print(f"dropped, its directory is gone: {name}")
+    print(f"{found.found} run{'' if found.found == 1 else 's'} in {runs / LEDGER}")
+
+
+@runs_app.command()
+def remove(
+    run: Run,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """Delete a run: its directory and its place in the ledger."""
+    from qa_research.run.runs import find, size_by_part
+    from qa_research.run.runs import remove as delete
+    from qa_research.run.show_runs import readable_size
+
+    directory = find(run, runs)
+    size = readable_size(sum(size_by_part(directory).values()))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ValueError(f"{directory} ({size}) is deleted only with --yes")
+        typer.confirm(f"Delete {directory} ({size})?", abort=True)
+    delete(directory)
+    print(f"deleted {directory} ({size})")
+
+
+def _as_json(entry: "RunEntry") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"run": entry.name} | asdict(entry) | {"directory": str(entry.directory)}
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))

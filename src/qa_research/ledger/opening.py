@@ -1,0 +1,135 @@
+"""Opening a ledger's file, to write or only to read, and saying plainly why that cannot be."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+VERSION = 1
+SECONDS_TO_WAIT = 60.0
+_ANEW = "move it away, and `qa-research runs scan` makes a new one from the run.json files"
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """A connection to the ledger at `path`, which is made where there is none.
+
+    Raises:
+        ValueError: the file is no ledger, or one of a newer version.
+        OSError: it cannot be made or opened.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise PermissionError(_not_writable(path))
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        # Turning WAL on fails with "database is locked" where another process opens the file too.
+        with lock.acquire(timeout=SECONDS_TO_WAIT, poll_interval=0.005), plain_errors(path):
+            connection = sqlite3.connect(path, timeout=SECONDS_TO_WAIT, isolation_level=None)
+            try:
+                _prepare(connection, path)
+            except BaseException:
+                connection.close()
+                raise
+    except Timeout as error:
+        raise TimeoutError(_busy(path)) from error
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; file and folder may be read-only.
+
+    Raises:
+        FileNotFoundError: there is none, or only an empty file.
+        ValueError: the file is no ledger, or one of a newer version.
+        PermissionError: what was written last can be had only by writing beside it.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        raise FileNotFoundError(f"there is no ledger {path}; `qa-research runs scan` makes one")
+    try:
+        connection = _checked_reader(path, "mode=ro")
+    except PermissionError:
+        # SQLite reads a file in WAL mode with the help of two files beside it, which it makes when
+        # nobody has it open. Where it may not, the file itself is all there is, unless a process
+        # was killed and left the last transactions in the first of the two.
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise PermissionError(
+                f"the last entries of {path} are still in {log.name}, and reading them takes the "
+                f"right to write in {path.parent}; copy the files {path.name}* to a place of your own"
+            ) from None
+        connection = _checked_reader(path, "mode=ro&immutable=1")
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+@contextmanager
+def plain_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite says of a file into a ValueError or OSError that says what to do."""
+    try:
+        yield
+    except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+        # Its other subclasses are mistakes in our own statements.
+        if type(error) not in (sqlite3.OperationalError, sqlite3.DatabaseError):
+            raise
+        name: str = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            raise ValueError(f"{path} is no SQLite database, or a damaged one; {_ANEW}") from error
+        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+            raise PermissionError(_not_writable(path)) from error
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise TimeoutError(_busy(path)) from error
+        raise OSError(f"the ledger {path} cannot be used: {error}") from error
+
+
+def _checked_reader(path: Path, how: str) -> sqlite3.Connection:
+    with plain_errors(path):
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?{how}", uri=True, timeout=SECONDS_TO_WAIT, isolation_level=None
+        )
+        try:
+            _check(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if version == 0 and tables == 0:
+        schema = files("qa_research.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
+        connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+    _check(connection, path)
+    # Where a file system has no WAL SQLite keeps its journal: as safe, but writing then waits for
+    # reading. The ledger is an index, so a power cut may cost it the last entries (NORMAL).
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise ValueError(
+            f"{path} was written by a newer qa_research (ledger version {version}, this one knows "
+            f"{VERSION}); upgrade qa_research, or {_ANEW}"
+        )
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if version < VERSION or not tables >= {"runs", "scores"}:
+        raise ValueError(f"{path} is a database, but no ledger of qa_research; {_ANEW}")
+
+
+def _not_writable(path: Path) -> str:
+    return f"the ledger {path} cannot be written: the file or its folder is read-only, or no folder"
+
+
+def _busy(path: Path) -> str:
+    return (
+        f"another process has held the ledger {path} for {SECONDS_TO_WAIT:.0f} s; try again later"
+    )

@@ -1,0 +1,118 @@
+"""Curves of a training: metrics.csv and TensorBoard, a row an optimizer step, no step twice."""
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+TRAINING = ("train/loss", "train/lr", "train/gradient_norm")
+
+
+class Curves(pl.Callback):
+    """Writes training metrics every `trainer.log_every_n_steps` steps, and every validation.
+
+    `step` is the number of optimizer steps done. `train/loss` is the mean over the step's batches and
+    over processes. All that was written is on the disk before a checkpoint is; going on from a
+    checkpoint drops what lies after it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tensorboard: TensorBoardLogger,
+        validation_names: Sequence[str],
+        first_step: int,
+    ) -> None:
+        self.path = path
+        self.tensorboard = tensorboard
+        self.columns = ("epoch", "step", *TRAINING, *validation_names)
+        self.step = first_step
+        self.losses: list[Tensor] = []
+        # What was written at the latest step: TensorBoard can only be cut before a step.
+        self.latest: list[dict[str, float]] = []
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        if self.step == 0 or not self.path.is_file():
+            self._replace_table([])
+            return
+        self._replace_table(self._rows_until(self.step))
+        latest, self.latest = self.latest, []
+        for row in latest:
+            if row["step"] == self.step:
+                self._write(row)
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Any
+    ) -> None:
+        self.lr = float(optimizer.param_groups[0]["lr"])
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        # Lightning has divided the loss for the accumulation.
+        self.losses.append(outputs["loss"].detach() * trainer.accumulate_grad_batches)
+        if trainer.global_step == self.step:
+            return
+        self.step = trainer.global_step
+        losses, self.losses = self.losses, []
+        if self.step % trainer.log_every_n_steps:
+            return
+        loss = sum(losses[1:], losses[0]) / len(losses)
+        if trainer.world_size > 1:
+            loss = trainer.strategy.reduce(loss, reduce_op="mean")
+        module: Any = pl_module
+        values = (float(loss), self.lr, float(module.gradient_norm))
+        self._log(trainer, dict(zip(TRAINING, values, strict=True)))
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            measured = trainer.callback_metrics
+            self._log(trainer, {name: float(measured[name]) for name in self.columns[5:]})
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        if trainer.is_global_zero:
+            self.tensorboard.experiment.flush()
+            with self.path.open("rb") as file:
+                os.fsync(file.fileno())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"latest": self.latest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.latest = state_dict["latest"]
+
+    def _log(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
+        if trainer.is_global_zero:
+            self._write({"epoch": trainer.current_epoch, "step": trainer.global_step} | values)
+
+    def _write(self, row: dict[str, float]) -> None:
+        step = int(row["step"])
+        self.latest = [*(kept for kept in self.latest if kept["step"] == step), row]
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self.columns).writerow(row)
+        for name, value in row.items():
+            if name != "step":
+                self.tensorboard.experiment.add_scalar(name, value, step)
+
+    def _rows_until(self, step: int) -> list[dict[str, str]]:
+        """The rows before `step`; a line that a crash cut short is none."""
+        with self.path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if None not in row.values()]
+        return [row for row in rows if int(row["step"]) < step]
+
+    def _replace_table(self, rows: list[dict[str, str]]) -> None:
+        temporary = self.path.with_suffix(".tmp")
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.columns)
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(temporary, self.path)

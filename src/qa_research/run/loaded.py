@@ -1,0 +1,78 @@
+"""Questions, tokenizer and network of a config, and all that can be found wrong before a run is touched."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qa_research.data.datamodule import QuestionData
+from qa_research.model.bert import longest_window
+from qa_research.model.question_answering import QuestionAnswering
+from qa_research.run.config import build
+from qa_research.run.directory import check_writable
+from qa_research.run.record import weights_fingerprint
+from qa_research.run.trainer import check_trainer
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Questions and network before anything is trained; `report`: how the network was made."""
+
+    data: QuestionData
+    module: QuestionAnswering
+    report: tuple[str, ...]
+    plain: dict[str, Any]
+
+    def fingerprints(self) -> dict[str, str]:
+        """A sha256 of each split's questions and of the initial weights."""
+        return self.data.fingerprints() | {"weights": weights_fingerprint(self.module.network)}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The network's tensors by Hugging Face's names."""
+        return {n: tuple(t.shape) for n, t in self.module.network.state_dict().items()}
+
+    def cut(self) -> None:
+        """Cut the questions into windows, or take them from the cache."""
+        self.data.prepare(self.module.tokenizer, _cache(self.plain), self.plain["seed"])
+
+    def validation_names(self) -> list[str]:
+        """What a validation measures."""
+        kinds = sorted({row.kind for row in self.data.validation})
+        names = ["val/loss", "val/exact_match", "val/f1"]
+        return names + [f"val/{metric}_{k}" for metric in ("exact_match", "f1") for k in kinds]
+
+
+def load(plain: dict[str, Any]) -> Loaded:
+    """Build data and network.
+
+    Raises:
+        ValueError, OSError: they cannot be made as asked for.
+    """
+    check_trainer(plain["trainer"])
+    if plain["train"]["threads"] is not None:
+        torch.set_num_threads(plain["train"]["threads"])
+    cache = _cache(plain)
+    check_writable(cache)
+    data: QuestionData = build(plain["data"])
+    module: QuestionAnswering = build(plain["model"])
+    answering = build(plain["answer"])
+    data.load()
+    tokenizer = module.read_with(data.train, cache)
+    report = module.build(len(tokenizer), plain["seed"], answering.resolved(data.has_unanswerable))
+    limit = longest_window(module.network.config)
+    if data.max_tokens > limit:
+        raise ValueError(
+            f"data.max_tokens={data.max_tokens} is more than this model can read at once ({limit})"
+        )
+    loaded = Loaded(data, module, report, plain)
+    names, monitor = loaded.validation_names(), plain["checkpoint"]["monitor"]
+    if monitor not in names:
+        raise ValueError(
+            f"checkpoint.monitor={monitor} is not measured; these are: {', '.join(names)}"
+        )
+    return loaded
+
+
+def _cache(plain: dict[str, Any]) -> Path:
+    return Path(plain["paths"]["cache"]).expanduser()

@@ -1,0 +1,110 @@
+"""Signals that ask a training to save, to stop, or to leave at once. Nothing is saved in a handler."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Self
+
+log = logging.getLogger(__name__)
+STOPPING = tuple(
+    number
+    for name in ("SIGINT", "SIGTERM")
+    if (number := getattr(signal, name, None)) is not None
+)
+# Windows has no such signal.
+SAVING: signal.Signals | None = getattr(signal, "SIGUSR1", None)
+SHOW_CURSOR = "\x1b[?25h"
+Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+class Stopped(BaseException):
+    """A signal asked to leave, and all that had to be saved is saved.
+
+    No Exception, so that nothing takes it for a failure; no KeyboardInterrupt, which Lightning turns
+    into an exit of its own.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.number
+
+
+class Signals:
+    """Listens while it is entered; the handlers that were there before are put back at the end.
+
+    SIGINT and SIGTERM raise `Stopped` at once, or, within `deferred()`, only set `stop`, for the end of
+    the step to see. SIGUSR1 sets `save`. A second SIGINT ends the process on the spot. A signal that
+    is ignored when listening begins, as by `nohup` or in a script's background, stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.stop: int | None = None
+        self.save = False
+        self._interrupts = 0
+        self._deferring = False
+        self._before: dict[int, Handler] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is not threading.main_thread():
+            log.info("Signals cannot be heard outside the main thread; periodic saves go on")
+            return self
+        for number in (*STOPPING, SAVING):
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.getsignal(number)
+        self.listen()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            # None: it was not installed from Python, and cannot be put back from here.
+            if handler is not None:
+                signal.signal(number, handler)
+        self._before.clear()
+
+    def listen(self) -> None:
+        """Take the signals again from whoever has taken them since, as Lightning does."""
+        for number in self._before:
+            signal.signal(number, self._handle)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Within, nobody is interrupted: `stop` waits to be seen."""
+        self._deferring = True
+        try:
+            yield
+        finally:
+            self._deferring = False
+
+    def check(self) -> None:
+        """Raise `Stopped` if that was asked for."""
+        if self.stop is not None:
+            raise Stopped(self.stop)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number == SAVING:
+            self.save = True
+            return
+        self._interrupts += number == signal.SIGINT
+        if self._interrupts > 1:
+            _say(SHOW_CURSOR + "Leaving at once; what was saved before is kept.")
+            os._exit(128 + number)
+        first, self.stop = self.stop is None, self.stop or number
+        if not self._deferring:
+            raise Stopped(self.stop)
+        if first:
+            _say("Stopping at the end of this step, and saving; Ctrl-C again leaves at once.")
+
+
+def _say(text: str) -> None:
+    """Write to stderr: a handler may stand in the middle of a buffered write, so not through one."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        os.write(2, f"\n{text}\n".encode())

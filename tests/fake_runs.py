@@ -1,0 +1,87 @@
+"""Run directories written by hand, as a training leaves them; and a process that fills a ledger."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qa_research.ledger.ledger import Ledger
+
+CONFIG: dict[str, Any] = {
+    "study": "nopretrain",
+    "seed": 1,
+    "model": {"name": "bert_tiny", "weights": "random", "lr": 1e-3, "layers": [0, -1]},
+    "data": {"batch_size": 32, "num_workers": 0},
+    "paths": {"runs": "runs"},
+}
+
+
+def record_of(number: int, **changes: Any) -> dict[str, Any]:
+    """The run.json of a finished run; a value of None leaves the key out."""
+    record = {
+        "id": f"{number:032x}",
+        "status": "finished",
+        "study": "nopretrain",
+        "seed": number,
+        "started": f"2025-11-{number:02d}T07:35:00+00:00",
+        "finished": f"2025-11-{number:02d}T07:37:10+00:00",
+        "command": ["qa-research", "train", f"seed={number}"],
+        "data": "builtin",
+        "fingerprints": {"train": "aa" * 32, "validation": "bb" * 32, "weights": "cc" * 32},
+        "questions": {"train": 2000, "validation": 200},
+        "versions": {"python": "3.11.7", "torch": "2.14.1"},
+        "git": {"commit": "0123456789abcdef", "modified": False},
+        "steps": 1000 + number,
+        "train_s": 62.5,
+        "validation_s": 45.0,
+        "best": {"val/loss": 1.5 - number / 10, "val/exact_match": 60.0 + number, "val/f1": 70.25},
+        "best_step": 900,
+    }
+    return {key: value for key, value in (record | changes).items() if value is not None}
+
+
+def running(number: int) -> dict[str, Any]:
+    """The run.json of a run that has not validated yet."""
+    unknown = ("finished", "steps", "train_s", "validation_s", "best", "best_step")
+    return record_of(number, status="running", **dict.fromkeys(unknown))
+
+
+def write_run(
+    runs: Path,
+    number: int,
+    right: list[float] | None = None,
+    config: dict[str, Any] | None = None,
+    record: dict[str, Any] | None = None,
+) -> Path:
+    """A run's directory; `right` are exact match and F1 of its validation questions."""
+    record = record or record_of(number)
+    config = CONFIG | {"seed": number, "study": record["study"]} | (config or {})
+    directory = runs / record["study"] / f"bert_tiny-random-s{number}-{number:08x}"
+    (directory / "checkpoints").mkdir(parents=True)
+    (directory / "run.json").write_text(json.dumps(record))
+    (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    for name, size in (("best", 3000), ("last", 9000), ("step-000050", 3000)):
+        (directory / "checkpoints" / f"{name}.ckpt").write_bytes(bytes(size))
+    if right is not None:
+        rows = [
+            {"id": f"q{i}", "kind": "lookup", "prediction": "x", "exact_match": value, "f1": value}
+            | {"probability": 0.5, "null_odds": None}
+            for i, value in enumerate(right)
+        ]
+        (directory / "predictions").mkdir()
+        (directory / "predictions" / "validation.json").write_text(json.dumps(rows))
+    return directory
+
+
+def fill_ledger(path: Path, worker: int, writes: int, reopen: bool) -> int:
+    """Write runs one by one, as a process among others; how many were written."""
+    ledger = Ledger(path)
+    for i in range(writes):
+        if reopen:
+            ledger.close()
+            ledger = Ledger(path)
+        number = worker * writes + i
+        ledger.write_run(path.parent / "study" / f"run{number}", record_of(1, id=str(number)), CONFIG)
+    ledger.close()
+    return writes

@@ -1,0 +1,64 @@
+"""A network that sends a signal to its own process at a chosen moment of its training."""
+
+import os
+import signal
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from qa_research.model.question_answering import QuestionAnswering
+
+
+class CrashError(RuntimeError):
+    """A crash, as far as a process can survive one."""
+
+
+@dataclass
+class Plan:
+    """What happens at the n-th call (from 1) of a hook: a signal, or a crash where `number` is None."""
+
+    hook: str
+    call: int
+    number: signal.Signals | None
+
+
+class Signalling(QuestionAnswering):
+    """Question answering with a plan, which is the same for the process and no part of the config."""
+
+    plans: ClassVar[list[Plan]] = []
+    calls: ClassVar[dict[str, int]] = {}
+
+    @classmethod
+    def follow(cls, *plans: Plan) -> None:
+        cls.plans, cls.calls = list(plans), {}
+
+    def _at(self, hook: str) -> None:
+        self.calls[hook] = self.calls.get(hook, 0) + 1
+        for plan in self.plans:
+            if (plan.hook, plan.call) == (hook, self.calls[hook]):
+                if plan.number is None:
+                    raise CrashError(hook)
+                os.kill(os.getpid(), plan.number)
+
+    def read_with(self, *arguments: Any) -> Any:
+        self._at("tokenising")
+        return super().read_with(*arguments)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        self._at("training")
+        return super().training_step(batch, batch_idx)
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        self._at("sanity check" if self.trainer.sanity_checking else "validation")
+        super().validation_step(batch, batch_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        self._at("validation's end")
+
+    def on_train_epoch_end(self) -> None:
+        self._at("epoch's end")
+
+    def on_train_epoch_start(self) -> None:
+        self._at("epoch's start")

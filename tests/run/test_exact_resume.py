@@ -1,0 +1,223 @@
+"""A training that was stopped anywhere and goes on is the uninterrupted one, bit for bit."""
+
+import csv
+import hashlib
+import itertools
+import random
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from qa_research.run.checkpoints import load_network_weights
+from qa_research.run.directory import read_record, run_directory
+from qa_research.run.saving import random_state, set_random_state
+from qa_research.run.stop import Stopped
+from qa_research.run.train import train
+from tests.run.signalling import CrashError, Plan, Signalling
+
+SEED = 20261122
+EPOCHS = 2
+# 44 questions in batches of 8: 6 batches an epoch, the last one smaller; validation after 2, 4 and 6.
+BATCHES = 6
+TAGS = ("train/loss", "train/lr", "train/gradient_norm", "val/loss", "val/f1")
+SETTINGS = (
+    "model._target_=tests.run.signalling.Signalling",
+    "model.dropout=0.3",
+    "data.train_questions=44",
+    "data.eval_batch_size=8",
+    "data.validate_every=0.34",
+    f"trainer.max_epochs={EPOCHS}",
+    "train.stop_at_exact_match=null",
+)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+@pytest.fixture(autouse=True)
+def _no_plan():
+    yield
+    Signalling.follow()
+
+
+# Validations: after 2, 4, 6 batches of an epoch; 3, 6; or 4 and, as the last step has to have one, at the end.
+VALIDATIONS = {1: 3 * EPOCHS, 3: 2 * EPOCHS, 4: EPOCHS + 1}
+
+
+def moments(accumulate: int) -> dict[str, int]:
+    """How often each moment comes that finds something left to stop."""
+    return {
+        "training": BATCHES * EPOCHS,
+        "validation": 2 * VALIDATIONS[accumulate],
+        "validation's end": VALIDATIONS[accumulate] - 1,
+        "epoch's end": EPOCHS - 1,
+    }
+
+
+def stopping_points(count: int) -> list[tuple[int, int, Plan]]:
+    """Drawn from SEED: accumulation, workers, and which signal comes when."""
+    draw = random.Random(SEED)
+    kinds = list(itertools.product((1, 3, 4), (0, 2), moments(1), SIGNALS))
+    points = []
+    for accumulate, workers, hook, number in draw.sample(kinds, count):
+        # After SIGUSR1 it goes on, and there must be room for the crash that ends it.
+        last = moments(accumulate)[hook] // (2 if number == signal.SIGUSR1 else 1)
+        points.append((accumulate, workers, Plan(hook, draw.randint(1, max(last, 1)), number)))
+    return points
+
+
+def describe(point: tuple[int, int, Plan]) -> str:
+    accumulate, workers, plan = point
+    return f"{plan.number.name}-{plan.hook}-{plan.call}-accumulate{accumulate}-workers{workers}"
+
+
+def directory_of(config) -> Path:
+    return run_directory(OmegaConf.to_container(config, resolve=True))
+
+
+def result_of(config) -> tuple[str, list[dict[str, str]], dict]:
+    """The sha256 of the last weights, every row of metrics.csv, and run.json."""
+    run = directory_of(config)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(load_network_weights(run / "checkpoints/last.ckpt").items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return digest.hexdigest(), rows, read_record(run)
+
+
+def assert_each_step_once(run: Path) -> None:
+    """TensorBoard shows no step of a curve twice, and what metrics.csv has."""
+    folder = run / "tensorboard"
+    # TensorBoard sorts by name, whose last part counts the files of this process: 10 before 9.
+    for path in list(folder.glob("events.*")):
+        head, _, count = path.name.rpartition(".")
+        path.rename(folder / f"{head}.{int(count):09d}")
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for tag in TAGS:
+        steps = [event.step for event in events.Scalars(tag)]
+        assert steps == sorted(set(steps)) == [int(row["step"]) for row in rows if row[tag]], tag
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    """Results of trainings that nobody stopped, by their settings."""
+    return {}
+
+
+def run_to_the_end(config, attempts: int = 5) -> int:
+    """The same again until it is finished; how often it was stopped."""
+    for stops in range(attempts):
+        try:
+            train(config)
+        except (Stopped, CrashError):
+            Signalling.follow()
+        else:
+            return stops
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("point", stopping_points(24), ids=describe)
+def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, uninterrupted, point):
+    accumulate, workers, plan = point
+    settings = [*SETTINGS, f"trainer.accumulate_grad_batches={accumulate}"]
+    if accumulate not in uninterrupted:
+        whole = tiny(*settings, f"paths.runs={tmp_path / 'whole'}")
+        train(whole)
+        uninterrupted[accumulate] = result_of(whole)
+    config = tiny(*settings, f"data.num_workers={workers}")
+    plans = [plan]
+    if plan.number == signal.SIGUSR1:
+        # It goes on after saving, so something else has to end it: a crash, somewhere after that.
+        plans.append(Plan("training", BATCHES * EPOCHS, None))
+    Signalling.follow(*plans)
+    stops = run_to_the_end(config)
+    digest, rows, record = result_of(config)
+    expected_digest, expected_rows, expected = uninterrupted[accumulate]
+    assert stops == 1 and record["resumed"][0]["step"] > 0
+    assert rows == expected_rows
+    assert digest == expected_digest
+    for key in ("steps", "best", "best_step", "train_samples", "fingerprints"):
+        assert record[key] == expected[key], key
+    assert_each_step_once(directory_of(config))
+    left = {path.name for path in (directory_of(config) / "checkpoints").iterdir()}
+    assert left == {"last.ckpt", "best.ckpt"}
+
+
+def test_a_signal_before_the_first_step_leaves_nothing_behind(tiny):
+    config = tiny(*SETTINGS, "trainer.num_sanity_val_steps=2")
+    for hook, number in (("tokenising", signal.SIGTERM), ("sanity check", signal.SIGINT)):
+        Signalling.follow(Plan(hook, 1, number))
+        with pytest.raises(Stopped) as stopped:
+            train(config)
+        assert stopped.value.exit_code == 128 + number
+        assert not directory_of(config).exists()
+
+
+def test_a_signal_in_the_sanity_check_of_a_resumed_run_keeps_it_resumable(tiny, tmp_path):
+    settings = [*SETTINGS, "trainer.num_sanity_val_steps=2"]
+    whole = tiny(*settings, f"paths.runs={tmp_path / 'whole'}")
+    train(whole)
+    config = tiny(*settings)
+    for plan in (
+        Plan("training", 3, signal.SIGINT),
+        Plan("tokenising", 1, signal.SIGINT),
+        Plan("sanity check", 1, signal.SIGINT),
+    ):
+        Signalling.follow(plan)
+        with pytest.raises(Stopped):
+            train(config)
+        record = read_record(directory_of(config))
+        assert (record["status"], record["steps"]) == ("interrupted", 3)
+    Signalling.follow()
+    train(config)
+    assert result_of(config)[:2] == result_of(whole)[:2]
+
+
+def test_a_signal_in_the_last_moments_lets_the_run_finish_and_still_leaves(tiny):
+    config = tiny(*SETTINGS)
+    Signalling.follow(Plan("epoch's end", EPOCHS, signal.SIGTERM))
+    with pytest.raises(Stopped):
+        train(config)
+    assert read_record(directory_of(config))["status"] == "finished"
+
+
+@pytest.mark.parametrize("extra", [(), ("train.stop_at_exact_match=1e-9",), ("trainer.max_steps=5",)])
+@pytest.mark.parametrize("call", [4, 5])
+def test_every_way_to_end_is_reached_again_after_a_stop(tiny, tmp_path, extra, call):
+    # The last validation begins with the fifth batch where max_steps=5 ends it after step 5.
+    settings = [*SETTINGS, *extra]
+    whole = tiny(*settings, f"paths.runs={tmp_path / 'whole'}")
+    train(whole)
+    config = tiny(*settings)
+    Signalling.follow(Plan("training", call, signal.SIGINT))
+    stops = run_to_the_end(config)
+    assert result_of(config)[:2] == result_of(whole)[:2]
+    assert stops == (0 if "train.stop_at_exact_match=1e-9" in extra and call == 5 else 1)
+
+
+def test_previous_handlers_are_put_back(tiny):
+    before = [signal.getsignal(number) for number in SIGNALS]
+    Signalling.follow(Plan("training", 2, signal.SIGTERM))
+    with pytest.raises(Stopped):
+        train(tiny(*SETTINGS))
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_all_random_state_comes_back():
+    random.seed(1), np.random.seed(2), torch.manual_seed(3)
+    random.gauss(0, 1), np.random.standard_normal()
+    state = random_state()
+
+    def draw():
+        return random.gauss(0, 1), np.random.standard_normal(3).tolist(), torch.rand(3).tolist()
+
+    first = draw()
+    set_random_state(state)
+    assert draw() == first
