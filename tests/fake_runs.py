@@ -1,12 +1,18 @@
-"""Run directories written by hand, as a training leaves them; and a process that fills a ledger."""
+"""Run directories written by hand, as a training leaves them, and what other processes do with them."""
 
 import json
+import os
+from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from qa_research.ledger.ledger import Ledger
+from qa_research.run.listing import list_runs
+
+NOBODY = 65534
 
 CONFIG: dict[str, Any] = {
     "study": "nopretrain",
@@ -74,14 +80,53 @@ def write_run(
     return directory
 
 
-def fill_ledger(path: Path, worker: int, writes: int, reopen: bool) -> int:
-    """Write runs one by one, as a process among others; how many were written."""
-    ledger = Ledger(path)
-    for i in range(writes):
-        if reopen:
-            ledger.close()
-            ledger = Ledger(path)
-        number = worker * writes + i
-        ledger.write_run(path.parent / "study" / f"run{number}", record_of(1, id=str(number)), CONFIG)
-    ledger.close()
-    return writes
+def fill_ledger(path: Path, worker: int, writes: int, reopen: bool, start: Any, said: Any) -> None:
+    """Write runs one by one, as a process among others; says what went wrong, or nothing."""
+    start.wait()
+    try:
+        ledger = Ledger(path)
+        for i in range(worker * writes, (worker + 1) * writes):
+            if reopen:
+                ledger.close()
+                ledger = Ledger(path)
+            ledger.write_run(path.parent / "study" / f"run{i}", record_of(1, id=str(i)), CONFIG)
+        ledger.close()
+    except Exception as error:
+        said.put(repr(error))
+        raise
+    said.put("")
+
+
+def without_rights(action: Callable[[Path], Any], path: Path) -> Any:
+    """What `action(path)` gives, or the error it raised, in a process that is not root."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(_as_nobody, (action, path))
+
+
+def _as_nobody(action: Callable[[Path], Any], path: Path) -> Any:
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    try:
+        return action(path)
+    except OSError as error:
+        return error
+
+
+def ids_in_ledger(path: Path) -> list[str]:
+    """Read a ledger."""
+    with Ledger(path, read_only=True) as ledger:
+        return sorted(entry.id for entry in ledger.runs())
+
+
+def forget_a_run(path: Path) -> None:
+    """Write to a ledger."""
+    with Ledger(path) as ledger:
+        ledger.remove("1")
+
+
+def names_in_list(runs: Path) -> tuple[list[str], list[str]]:
+    """The runs of a listing with their status, and its notes."""
+    listing = list_runs(runs)
+    return [f"{run.entry.name} {run.status}" for run in listing.runs], listing.notes

@@ -68,7 +68,10 @@ def list_runs(
 
 @runs_app.command()
 def show(run: Run, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
-    """One run: scores, config, sizes, and the command that goes on from here."""
+    """All there is to know of one run.
+
+    Scores, config, sizes, checkpoints, and the command that goes on from here.
+    """
     from qa_research.run.runs import checkpoints_of, find, live_status, read_entry, size_by_part
     from qa_research.run.show_runs import show_run
 
@@ -94,9 +97,10 @@ def compare(
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """What differs, the scores side by side, and which is better and how sure that is.
+    """What differs, and which is better.
 
-    Each run is compared with the first, on the validation questions both answered.
+    The scores side by side, and how sure the differences are: each run is compared with the first,
+    on the validation questions that both answered.
     """
     from qa_research.run.paired import side_by_side
     from qa_research.run.runs import find
@@ -112,7 +116,10 @@ def compare(
 
 @runs_app.command()
 def scan(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
-    """Make the ledger again from each run.json, which is the truth."""
+    """Make the ledger again.
+
+    Each run.json is the truth; runs whose directory is gone are dropped.
+    """
     from dataclasses import asdict
 
     from qa_research.console import start_logging
@@ -137,7 +144,10 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Delete a run: its directory and its place in the ledger."""
+    """Delete a run.
+
+    Its directory and its place in the ledger.
+    """
     from qa_research.run.runs import find, size_by_part
     from qa_research.run.runs import remove as delete
     from qa_research.run.show_runs import readable_size

@@ -160,15 +160,15 @@ def test_a_signal_before_the_first_step_leaves_nothing_behind(tiny):
         assert not directory_of(config).exists()
 
 
-def test_a_signal_in_the_sanity_check_of_a_resumed_run_keeps_it_resumable(tiny, tmp_path):
-    settings = [*SETTINGS, "trainer.num_sanity_val_steps=2"]
+def test_a_signal_before_the_first_step_of_a_resumed_run_keeps_it_resumable(tiny, tmp_path):
+    settings = SETTINGS
     whole = tiny(*settings, f"paths.runs={tmp_path / 'whole'}")
     train(whole)
     config = tiny(*settings)
     for plan in (
         Plan("training", 3, signal.SIGINT),
         Plan("tokenising", 1, signal.SIGINT),
-        Plan("sanity check", 1, signal.SIGINT),
+        Plan("tokenising", 1, signal.SIGTERM),
     ):
         Signalling.follow(plan)
         with pytest.raises(Stopped):
@@ -188,18 +188,28 @@ def test_a_signal_in_the_last_moments_lets_the_run_finish_and_still_leaves(tiny)
     assert read_record(directory_of(config))["status"] == "finished"
 
 
-@pytest.mark.parametrize("extra", [(), ("train.stop_at_exact_match=1e-9",), ("trainer.max_steps=5",)])
-@pytest.mark.parametrize("call", [4, 5])
+@pytest.mark.parametrize(
+    ("extra", "call"),
+    [
+        ("trainer.max_epochs=1", BATCHES),
+        # It ends with its first validation, which follows the second batch.
+        ("train.stop_at_exact_match=1e-9", 1),
+        ("train.stop_at_exact_match=1e-9", 2),
+        # No validation is due at the fifth batch, so the last step has one of its own.
+        ("trainer.max_steps=5", 4),
+        ("trainer.max_steps=5", 5),
+        ("trainer.max_steps=4", 4),
+        ("+trainer.limit_train_batches=3", 3),
+    ],
+)
 def test_every_way_to_end_is_reached_again_after_a_stop(tiny, tmp_path, extra, call):
-    # The last validation begins with the fifth batch where max_steps=5 ends it after step 5.
-    settings = [*SETTINGS, *extra]
+    settings = [*SETTINGS, extra]
     whole = tiny(*settings, f"paths.runs={tmp_path / 'whole'}")
     train(whole)
     config = tiny(*settings)
     Signalling.follow(Plan("training", call, signal.SIGINT))
-    stops = run_to_the_end(config)
+    assert run_to_the_end(config) == 1
     assert result_of(config)[:2] == result_of(whole)[:2]
-    assert stops == (0 if "train.stop_at_exact_match=1e-9" in extra and call == 5 else 1)
 
 
 def test_previous_handlers_are_put_back(tiny):

@@ -32,6 +32,8 @@ class Curves(pl.Callback):
         self.tensorboard = tensorboard
         self.columns = ("epoch", "step", *TRAINING, *validation_names)
         self.step = first_step
+        # Of the latest training batch: Lightning's own is already the next one's after an epoch's end.
+        self.epoch = 0
         self.losses: list[Tensor] = []
         # What was written at the latest step: TensorBoard can only be cut before a step.
         self.latest: list[dict[str, float]] = []
@@ -60,7 +62,7 @@ class Curves(pl.Callback):
         self.losses.append(outputs["loss"].detach() * trainer.accumulate_grad_batches)
         if trainer.global_step == self.step:
             return
-        self.step = trainer.global_step
+        self.step, self.epoch = trainer.global_step, trainer.current_epoch
         losses, self.losses = self.losses, []
         if self.step % trainer.log_every_n_steps:
             return
@@ -85,14 +87,14 @@ class Curves(pl.Callback):
                 os.fsync(file.fileno())
 
     def state_dict(self) -> dict[str, Any]:
-        return {"latest": self.latest}
+        return {"latest": self.latest, "epoch": self.epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.latest = state_dict["latest"]
+        self.latest, self.epoch = state_dict["latest"], state_dict["epoch"]
 
     def _log(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
         if trainer.is_global_zero:
-            self._write({"epoch": trainer.current_epoch, "step": trainer.global_step} | values)
+            self._write({"epoch": self.epoch, "step": trainer.global_step} | values)
 
     def _write(self, row: dict[str, float]) -> None:
         step = int(row["step"])

@@ -1,11 +1,15 @@
-"""The launcher behind `python train.py` and `qa-research train`: Hydra, and plain errors.
+"""The launcher behind `python train.py`, `qa-research train` and `resume`: Hydra, signals, plain errors.
 
-Exit codes: 0 done, 1 the training failed, 2 the request cannot be carried out (one sentence says why).
+Exit codes: 0 done, 1 a training failed, 2 the request cannot be carried out (one sentence says why),
+130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 import os
 import re
+import shlex
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +25,72 @@ from omegaconf.errors import OmegaConfBaseException
 
 from qa_research.console import start_logging
 from qa_research.run.config import conf_directory, suggestion
+from qa_research.run.stop import Signals, Stopped
+from qa_research.run.sweep import (
+    SweepStart,
+    SweepStoppedError,
+    is_stopped,
+    read_outcomes,
+    table,
+    write_outcome,
+)
 
 USER_ERRORS = (ValueError, OSError)
 CHILD = Path(__file__).with_name("child.py")
-_failures: list[str] = []
 
 
 def main() -> int:
     """Compose a config from the command line and train; the exit code."""
     debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]
+    SweepStart.current = None
+    launch: Any = hydra.main(
+        version_base="1.3", config_path=str(conf_directory()), config_name="train"
+    )(_job)
+    with Signals() as signals:
+        SweepStart.signals = signals
+        code = in_a_sentence(launch, debug, _command())
+    sweep = SweepStart.current
+    if sweep is None:
+        return code
+    outcomes = read_outcomes(sweep.directory)
+    print(f"\n{table(outcomes, sweep.planned)}", file=sys.stderr)
+    if signals.stop and not code:
+        code = 128 + signals.stop
+    if code > 128:
+        print(f"Go on with: {_command()}", file=sys.stderr)
+    return code
+
+
+def in_a_sentence(work: Callable[[], object], debug: bool, command: str) -> int:
+    """Do it; the exit code. What went wrong is said in one sentence, `command` is what goes on."""
     start_logging()
-    _failures.clear()
     try:
-        launch: Any = hydra.main(
-            version_base="1.3", config_path=str(conf_directory()), config_name="train"
-        )(_job if debug else _job_in_a_sentence)
-        launch()
+        work()
     except BrokenPipeError:
         # Whoever read our output has left, as `| head` does.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 1
-    except KeyboardInterrupt:
-        print("qa-research: stopped by Ctrl-C", file=sys.stderr)
-        return 130
+    except Stopped as stopped:
+        if SweepStart.current is None:
+            print(f"Stopped by {stopped}. Go on with: {command}", file=sys.stderr)
+        return stopped.exit_code
     except (HydraException, OmegaConfBaseException, *USER_ERRORS) as error:
         if debug:
             raise
-        print(f"qa-research: {plain_sentence(error)}", file=sys.stderr)
+        # The failures of a sweep were said when they happened.
+        if SweepStart.current is None or not read_outcomes(SweepStart.current.directory):
+            print(f"qa-research: {plain_sentence(error)}", file=sys.stderr)
         return 2
-    return 2 if _failures else 0
+    except SweepStoppedError:
+        return 0
+    return 0
+
+
+def _command() -> str:
+    """What was typed, fit for a shell."""
+    first = "qa-research train" if sys.argv[0] == str(CHILD) else f"python {shlex.quote(sys.argv[0])}"
+    return " ".join([first, *map(shlex.quote, sys.argv[1:])])
 
 
 def plain_sentence(error: Exception) -> str:
@@ -84,25 +124,36 @@ def _unknown_override(key: str) -> str:
     return f"there is no config key {key}" + suggestion(last, map(str, known), prefix)
 
 
-def _job_in_a_sentence(config: DictConfig) -> float | None:
-    """A bad request is said when it is found; what remains of a sweep goes on."""
-    try:
-        return _job(config)
-    except USER_ERRORS as error:
-        _failures.append(plain_sentence(error))
-        print(f"qa-research: {_failures[-1]}", file=sys.stderr)
-        return None
-
-
-def _job(config: DictConfig) -> float | None:
-    # Each job of a sweep has a train.log of its own.
-    start_logging()
-    if HydraConfig.get().mode == RunMode.MULTIRUN and config.trainer.devices != 1:
-        raise ValueError(
-            "a sweep runs with one process a training (trainer.devices=1); start trainings of "
-            "several processes one by one"
-        )
+def _job(config: DictConfig) -> float:
+    """One training. In a sweep its outcome is written, and a failure said when it happens."""
     # Torch and Lightning are slow to import, and --help needs neither.
     from qa_research.run.train import train
 
-    return train(config)
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        return train(config)
+    # Each job of a sweep has a train.log of its own.
+    start_logging()
+    if is_stopped():
+        raise SweepStoppedError("not begun: this sweep was stopped")
+    try:
+        if config.trainer.devices != 1:
+            raise ValueError(
+                "a sweep runs with one process a training (trainer.devices=1); start trainings of "
+                "several processes one by one"
+            )
+        score = train(config)
+    except Stopped as stopped:
+        write_outcome("interrupted", None, str(stopped), config)
+        if HydraConfig.get().launcher._target_.endswith(".BasicLauncher"):
+            raise
+        # Elsewhere only an exception finds its way back, and the other jobs are still saving.
+        raise SweepStoppedError(str(stopped)) from None
+    except Exception as error:
+        sentence = plain_sentence(error)
+        if not isinstance(error, USER_ERRORS):
+            traceback.print_exc()
+        print(f"qa-research: {sentence}", file=sys.stderr)
+        write_outcome("failed", None, sentence, config)
+        raise
+    write_outcome("done", score, None, config)
+    return score

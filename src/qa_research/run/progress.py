@@ -55,9 +55,7 @@ class TrainingProgress(pl.Callback):
             console=screen,
             transient=True,
         )
-        self.task = self.bar.add_task(
-            "step", total=self.total, completed=self.first_step, text=""
-        )
+        self.task = self.bar.add_task("step", total=self.total, completed=self.first_step, text="")
         self.validation_task = self.bar.add_task("validation", total=1, visible=False, text="")
         self.bar.start()
 

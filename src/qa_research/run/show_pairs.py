@@ -8,10 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qa_research.run.paired import ABSENT, Differences, SideBySide
-from qa_research.run.show_runs import aligned, console_out, number
-
-# A sha256 is told from another by less.
-_DIGITS = 12
+from qa_research.run.show_runs import DIGITS, aligned, console_out, number
 
 
 def show_pairs(found: SideBySide) -> None:
@@ -26,7 +23,7 @@ def show_pairs(found: SideBySide) -> None:
     if found.making:
         making = {
             key: [
-                value[:_DIGITS] if _is_digest(key) and isinstance(value, str) else value
+                value[:DIGITS] if _is_digest(key) and isinstance(value, str) else value
                 for value in values
             ]
             for key, values in found.making.items()
@@ -41,7 +38,7 @@ def show_pairs(found: SideBySide) -> None:
     _show_table("scores of the best checkpoints", found.labels, scores, flush_right=True)
     console.print(Text("\nwhich is better", "bold"))
     for pair in found.pairs:
-        console.print(pair.verdict, markup=False)
+        console.print(f"{pair.verdict}\n", markup=False)
     if any(pair.comparison for pair in found.pairs):
         console.print(
             "[..]: 95 % interval over questions; p: how often chance makes two equal runs differ so much. "

@@ -17,6 +17,8 @@ from qa_research.ledger.entry import RunEntry
 from qa_research.run.listing import DAMAGED, GONE, ListedRun
 from qa_research.run.runs import KILLED, UNCLEAR, checkpoints_of, size_by_part
 
+# So much of a sha256 tells it from another.
+DIGITS = 12
 _STYLES = {
     "finished": "green",
     "running": "cyan",
@@ -48,6 +50,9 @@ def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
     ]
     right = {*range(2, 3 + len(scores)), len(header) - 1}
     console = console_out()
+    if not rows:
+        console.print("no runs yet")
+        return
     lines = aligned([header, *rows], right)
     start = max(len(row[0]) for row in [header, *rows]) + 2
     if console.is_terminal and max(map(len, lines)) > console.width:
@@ -55,9 +60,8 @@ def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
         lines = aligned([["", *header[1:]], *(["", *row[1:]] for row in rows)], right)
         lines[1:] = [f"{row[0]}\n{line}" for row, line in zip(rows, lines[1:], strict=True)]
         start = 2
+    console.print(Text(lines[0], "dim"))
     for line, run in zip(lines[1:], runs, strict=True):
-        if run is runs[0]:
-            console.print(Text(lines[0], "dim"))
         text = Text(line)
         offset = line.index("\n") + 1 + start if "\n" in line else start
         text.stylize(_STYLES[run.status], offset, offset + len(run.status))
@@ -88,17 +92,18 @@ def show_run(directory: Path, entry: RunEntry, status: str, go_on: str) -> None:
         "time": _durations(entry),
         "seed": None if entry.seed is None else str(entry.seed),
         "data": f"{entry.data}, {splits} questions" if splits else entry.data,
-        **{f"{name} print": value for name, value in entry.fingerprints.items()},
+        "fingerprints": ", ".join(f"{k} {v[:DIGITS]}" for k, v in entry.fingerprints.items()),
         "commit": f"{entry.git_commit}{changes}" if entry.git_commit else "not known",
         "versions": ", ".join(f"{name} {version}" for name, version in entry.versions.items()),
         "command": shlex.join(entry.command),
         "id": entry.id,
     }
-    console = console_out()
+    # The terminal wraps: a command broken by us could not be copied.
+    console = Console(soft_wrap=True, highlight=False)
     console.print(Text(entry.name, "bold"))
     for name, fact in facts.items():
         if fact:
-            console.print(Text.assemble((f"{name:<18}", "dim"), fact))
+            console.print(Text.assemble((f"{name:<14}", "dim"), fact))
     console.print(Text("\nscores of the best checkpoint", "bold"))
     rows = [[f"  {name}", number(value)] for name, value in entry.scores.items()]
     for line in aligned(rows, {1}) or ["  none yet"]:

@@ -1,6 +1,7 @@
 """Signals that ask a training to save, to stop, or to leave at once. Nothing is saved in a handler."""
 
 import logging
+import multiprocessing
 import os
 import signal
 import threading
@@ -11,9 +12,7 @@ from typing import Any, Self
 
 log = logging.getLogger(__name__)
 STOPPING = tuple(
-    number
-    for name in ("SIGINT", "SIGTERM")
-    if (number := getattr(signal, name, None)) is not None
+    number for name in ("SIGINT", "SIGTERM") if (number := getattr(signal, name, None)) is not None
 )
 # Windows has no such signal.
 SAVING: signal.Signals | None = getattr(signal, "SIGUSR1", None)
@@ -51,6 +50,7 @@ class Signals:
         self.save = False
         self._interrupts = 0
         self._deferring = False
+        self._passing_on = False
         self._before: dict[int, Handler] = {}
 
     def __enter__(self) -> Self:
@@ -84,6 +84,10 @@ class Signals:
         finally:
             self._deferring = False
 
+    def pass_on_to_children(self) -> None:
+        """From now on only `stop` is set, and child processes are asked to stop too."""
+        self._deferring = self._passing_on = True
+
     def check(self) -> None:
         """Raise `Stopped` if that was asked for."""
         if self.stop is not None:
@@ -100,6 +104,10 @@ class Signals:
         first, self.stop = self.stop is None, self.stop or number
         if not self._deferring:
             raise Stopped(self.stop)
+        if first and self._passing_on:
+            # Never as SIGINT: a terminal's Ctrl-C has reached them already, and a second one is final.
+            for child in multiprocessing.active_children():
+                child.terminate()
         if first:
             _say("Stopping at the end of this step, and saving; Ctrl-C again leaves at once.")
 

@@ -1,0 +1,175 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from qa_research.answer.comparison import (
+    bootstrap_intervals,
+    compare,
+    holm,
+    mcnemar,
+    sign_flips,
+    verdict,
+)
+from qa_research.answer.score import QuestionScore
+
+SHARES = st.lists(
+    st.tuples(*[st.sampled_from([0.0, 0.4, 2 / 3, 1.0])] * 2), min_size=1, max_size=40
+)
+
+
+def scores(f1: list[float], exact: list[float] | None = None) -> list[QuestionScore]:
+    exact = [float(value == 1) for value in f1] if exact is None else exact
+    return [
+        QuestionScore(f"q{i}", "who", "x", e, f)
+        for i, (e, f) in enumerate(zip(exact, f1, strict=True))
+    ]
+
+
+def two_runs(both: int, only_first: int, only_second: int, neither: int = 0):
+    first = [1.0] * (both + only_first) + [0.0] * (only_second + neither)
+    second = [1.0] * both + [0.0] * only_first + [1.0] * only_second + [0.0] * neither
+    return scores(first), scores(second)
+
+
+def test_mcnemar_by_hand():
+    assert mcnemar(0, 0) == 1
+    assert mcnemar(0, 5) == mcnemar(5, 0) == pytest.approx(2 / 32)
+    # Binomial(10, 1/2): 2 * (1 + 10 + 45) / 1024.
+    assert mcnemar(2, 8) == pytest.approx(2 * 56 / 1024)
+    assert mcnemar(4, 4) == 1
+
+
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_mcnemar_is_twice_the_smaller_binomial_tail(only_first, only_second):
+    tail = binom.cdf(min(only_first, only_second), only_first + only_second, 0.5)
+    assert mcnemar(only_first, only_second) == pytest.approx(min(1, 2 * tail))
+
+
+def test_a_comparison_by_hand():
+    first, second = two_runs(both=50, only_first=10, only_second=30, neither=10)
+    (found,) = compare(first, [second])
+    assert (found.total, found.only_first, found.only_second) == (100, 10, 30)
+    assert found.exact_match.points == pytest.approx(20)
+    assert found.exact_match.p == found.exact_match.p_holm == mcnemar(10, 30)
+    # Normal theory: 20 +- 1.96 * sqrt(0.4 - 0.2 ** 2) / 10 * 100 points.
+    assert found.exact_match.low == pytest.approx(20 - 11.8, abs=1)
+    assert found.exact_match.high == pytest.approx(20 + 11.8, abs=1)
+    assert found.f1.p == pytest.approx(mcnemar(10, 30), abs=0.002)
+
+
+@given(SHARES)
+def test_the_other_way_round_is_the_same_with_the_other_sign(pairs):
+    first, second = scores([a for a, _ in pairs]), scores([b for _, b in pairs])
+    (there,), (back,) = compare(first, [second]), compare(second, [first])
+    assert there.only_first == back.only_second
+    for name in ("exact_match", "f1"):
+        one, other = getattr(there, name), getattr(back, name)
+        assert one.low <= one.points + 1e-9 and one.points <= one.high + 1e-9
+        assert (one.points, one.p) == (pytest.approx(-other.points), pytest.approx(other.p))
+        assert one.low == pytest.approx(-other.high, abs=1e-6)
+
+
+@given(SHARES)
+def test_a_run_is_equal_to_itself(pairs):
+    run = scores([a for a, _ in pairs])
+    (found,) = compare(run, [run])
+    assert (found.f1.points, found.f1.low, found.f1.high, found.f1.p) == (0, 0, 0, 1)
+    assert verdict(found, "A", "B") == f"A and B score equally on these {len(run)} questions."
+
+
+def test_intervals_cover_the_true_difference_about_95_times_in_100():
+    rng = np.random.default_rng(1)
+    # Differences of -1, 0, 1 with a mean of 0.1, as between two runs on 150 questions.
+    trials = rng.choice([-1.0, 0.0, 1.0], p=[0.15, 0.6, 0.25], size=(200, 1, 150))
+    inside = [low <= 0.1 <= high for ((low, high),) in map(bootstrap_intervals, trials)]
+    assert 0.90 <= np.mean(inside) <= 0.99
+
+
+def test_equals_are_called_different_about_5_times_in_100():
+    rng = np.random.default_rng(2)
+    trials = rng.choice([-0.5, 0.0, 0.5, 1.0, -1.0], size=(200, 60))
+    assert 0.01 <= np.mean([sign_flips(trial) < 0.05 for trial in trials]) <= 0.10
+
+
+@pytest.mark.parametrize(("questions", "p"), [(1, 1), (2, 1 / 2), (5, 1 / 16)])
+def test_few_questions_prove_nothing(questions, p):
+    (found,) = compare(scores([0.0] * questions), [scores([1.0] * questions)])
+    assert found.f1.p == pytest.approx(p, abs=0.02)
+    assert found.exact_match.p == pytest.approx(p)
+    assert "cannot be told apart" in verdict(found, "A", "B")
+
+
+def test_equal_input_gives_equal_intervals():
+    first, second = two_runs(30, 10, 20)
+    assert compare(first, [second]) == compare(first, [second])
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.04]) == [0.04] and holm([]) == []
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_keeps_the_order_and_never_goes_below(p_values):
+    corrected = holm(p_values)
+    ranked = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    assert [corrected[i] for i in ranked] == sorted(corrected)
+    assert all(p <= q <= 1 for p, q in zip(p_values, corrected, strict=True))
+
+
+def test_several_comparisons_are_corrected_for_their_number():
+    first, second = two_runs(50, 5, 16)
+    alone = compare(first, [second])[0].exact_match
+    together = compare(first, [second, second, first])[0].exact_match
+    assert alone.p == together.p < 0.05 and alone.p_holm == alone.p
+    assert together.p_holm == pytest.approx(3 * alone.p)
+    assert "B is better" in verdict(compare(first, [second])[0], "A", "B")
+    judged = verdict(compare(first, [second, second, first])[0], "A", "B")
+    assert judged.startswith("A and B cannot be told apart") and "after Holm" in judged
+
+
+def test_the_verdict_says_who_by_how_much_and_how_sure():
+    first, second = two_runs(both=500, only_first=100, only_second=200, neither=434)
+    judged = verdict(compare(first, [second])[0], "A", "B")
+    assert judged.startswith(
+        "B is better in exact match and F1 on these 1,234 questions. B against A"
+    )
+    assert "exact match +8.1 points [+5." in judged and "McNemar p < 0.001" in judged
+    assert "right alone: B 200, A 100" in judged
+    assert verdict(compare(second, [first])[0], "A", "B").startswith("A is better in exact match")
+
+
+def test_the_verdict_tells_the_two_measures_apart():
+    exact = [1.0] * 10 + [0.0] * 90
+    first, second = scores([0.2] * 100, exact), scores([0.4] * 100, exact)
+    judged = verdict(compare(first, [second])[0], "A", "B")
+    assert judged.startswith("B is better in F1 on these 100 questions; in exact match they cannot")
+    first = scores([0.9] * 100, [1.0] * 20 + [0.0] * 80)
+    second = scores([0.5] * 100, [1.0] * 60 + [0.0] * 40)
+    judged = verdict(compare(first, [second])[0], "A", "B")
+    assert judged.startswith("B is better in exact match, A in F1, on these 100 questions")
+
+
+def test_other_questions_cannot_be_compared():
+    first, second = two_runs(1, 1, 1)
+    for others in (second[1:], second[::-1]):
+        with pytest.raises(ValueError, match="the same questions in the same order"):
+            compare(first, [others])
+    with pytest.raises(ValueError):
+        compare([], [[]])
+
+
+def test_ten_thousand_questions_take_bounded_memory():
+    import tracemalloc
+
+    rng = np.random.default_rng(3)
+    differences = rng.normal(size=(2, 10_000))
+    tracemalloc.start()
+    bootstrap_intervals(differences)
+    sign_flips(differences[1])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6

@@ -1,0 +1,275 @@
+import math
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qa_research.ledger.entry import entry_of
+from qa_research.ledger.ledger import Ledger
+from tests.fake_runs import (
+    CONFIG,
+    fill_ledger,
+    forget_a_run,
+    ids_in_ledger,
+    record_of,
+    running,
+    without_rights,
+)
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "runs" / "ledger.sqlite"
+
+
+@pytest.fixture
+def for_all():
+    """A directory that every user may enter."""
+    place = Path(tempfile.mkdtemp())
+    place.chmod(0o755)
+    yield place
+    place.chmod(0o755)
+    shutil.rmtree(place)
+
+
+def test_a_run_is_read_as_it_was_written(path):
+    directory = path.parent / "nopretrain" / "run1"
+    with Ledger(path) as ledger:
+        ledger.write_run(directory, record_of(1), CONFIG)
+        (entry,) = ledger.runs()
+        assert entry == ledger.run(record_of(1)["id"]) == entry_of(directory, record_of(1), CONFIG)
+    assert entry.name == "nopretrain/run1" and entry.git_modified is False
+    assert entry.config == CONFIG and entry.scores["val/f1"] == 70.25
+
+
+def test_a_running_run_lacks_what_it_does_not_have_yet(path):
+    with Ledger(path) as ledger:
+        ledger.write_run(path.parent / "s" / "r", running(1) | {"git": {"commit": None}}, CONFIG)
+        (entry,) = ledger.runs()
+    assert (entry.status, entry.finished, entry.steps, entry.scores) == ("running", None, None, {})
+    assert entry.git_commit is None and entry.git_modified is None
+
+
+def test_writing_again_replaces_the_scores_too(path):
+    directory = path.parent / "s" / "r"
+    with Ledger(path) as ledger:
+        ledger.write_run(directory, record_of(1), CONFIG)
+        ledger.write_run(directory, record_of(1, best={"val/f1": 80, "val/loss": math.nan}), CONFIG)
+        (entry,) = ledger.runs()
+    assert entry.scores["val/f1"] == 80 and set(entry.scores) == {"val/f1", "val/loss"}
+    assert math.isnan(entry.scores["val/loss"])
+
+
+def test_another_run_at_the_same_place_replaces_the_first(path):
+    with Ledger(path) as ledger:
+        for number in (1, 2):
+            ledger.write_run(path.parent / "s" / "r", record_of(number), CONFIG)
+        assert [entry.id for entry in ledger.runs()] == [record_of(2)["id"]]
+        assert ledger.run(record_of(1)["id"]) is None
+
+
+def test_a_run_that_was_moved_stays_one_run(path):
+    with Ledger(path) as ledger:
+        ledger.write_run(path.parent / "s" / "r", record_of(1), CONFIG)
+        ledger.write_run(path.parent / "s" / "r.1", record_of(1), CONFIG)
+        assert [entry.name for entry in ledger.runs()] == ["s/r.1"]
+
+
+def test_removing_a_run_removes_its_scores(path):
+    with Ledger(path) as ledger:
+        ledger.write_run(path.parent / "s" / "r", record_of(1), CONFIG)
+        ledger.remove(record_of(1)["id"])
+        ledger.remove("unknown")
+        assert ledger.runs() == []
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM scores").fetchone() == (0,)
+    connection.close()
+
+
+def test_runs_within_the_folder_move_with_it_and_others_stay_where_they_are(path, tmp_path):
+    with Ledger(path) as ledger:
+        ledger.write_run(path.parent / "s" / "inside", record_of(1), CONFIG)
+        ledger.write_run(tmp_path / "elsewhere" / "outside", record_of(2), CONFIG)
+    path.parent.rename(tmp_path / "moved")
+    with Ledger(tmp_path / "moved" / "ledger.sqlite") as ledger:
+        places = {entry.directory for entry in ledger.runs()}
+    assert places == {tmp_path / "moved" / "s" / "inside", tmp_path / "elsewhere" / "outside"}
+
+
+def test_a_failed_rebuilding_changes_nothing(path):
+    def entries():
+        yield entry_of(path.parent / "s" / "new", record_of(2), CONFIG)
+        raise KeyboardInterrupt
+
+    with Ledger(path) as ledger:
+        ledger.write_run(path.parent / "s" / "r", record_of(1), CONFIG)
+        before = ledger.runs()
+        with pytest.raises(KeyboardInterrupt):
+            ledger.replace_all(entries())
+        assert ledger.runs() == before
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=8))
+def test_after_a_rebuilding_the_ledger_has_just_what_was_given(pairs):
+    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
+        place = Path(folder) / "s"
+        for number, directory in pairs:
+            ledger.write_run(place / str(directory), record_of(number + 1), CONFIG)
+        one_place_a_run = dict(pairs)
+        wanted = {directory: number for number, directory in one_place_a_run.items()}
+        entries = [
+            entry_of(place / str(directory), record_of(number + 1), CONFIG)
+            for directory, number in wanted.items()
+        ]
+        ledger.replace_all(entries)
+        assert sorted(ledger.runs(), key=repr) == sorted(entries, key=repr)
+
+
+def test_rebuilding_lets_runs_change_places_and_keeps_what_hangs_on_them(path):
+    a, b = path.parent / "s" / "a", path.parent / "s" / "b"
+    with Ledger(path) as ledger:
+        for number, place in ((1, a), (2, b), (3, path.parent / "s" / "c")):
+            ledger.write_run(place, record_of(number), CONFIG)
+        connection = sqlite3.connect(path)
+        with connection:
+            connection.execute(
+                "CREATE TABLE asked (run_id TEXT REFERENCES runs (id) ON DELETE CASCADE)"
+            )
+            connection.execute("INSERT INTO asked SELECT id FROM runs")
+        swapped = [entry_of(b, record_of(1), CONFIG), entry_of(a, record_of(2), CONFIG)]
+        ledger.replace_all(swapped)
+        assert {entry.id: entry.directory for entry in ledger.runs()} == {
+            entry.id: entry.directory for entry in swapped
+        }
+        assert connection.execute("SELECT count(*) FROM asked").fetchone() == (2,)
+        connection.close()
+
+
+@pytest.mark.parametrize("reopen", [False, True])
+def test_eight_processes_write_500_runs_each_at_once(path, reopen):
+    context = get_context("spawn")
+    start, said = context.Barrier(8), context.Queue()
+    workers = [
+        context.Process(target=fill_ledger, args=(path, n, 500, reopen, start, said))
+        for n in range(8)
+    ]
+    begun = time.monotonic()
+    for worker in workers:
+        worker.start()
+    while any(worker.is_alive() for worker in workers):
+        # Reading goes on meanwhile, and sees every run whole.
+        if path.exists() and path.stat().st_size:
+            with Ledger(path, read_only=True) as ledger:
+                assert all(len(entry.scores) == 3 for entry in ledger.runs())
+        time.sleep(0.2)
+    assert [said.get() for _ in workers] == [""] * 8
+    assert ids_in_ledger(path) == sorted(map(str, range(4000)))
+    print(f"8 x 500 writes, reopen={reopen}: {time.monotonic() - begun:.1f} s")
+
+
+def test_a_ledger_of_a_newer_version_is_refused(path):
+    Ledger(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 7")
+    connection.close()
+    for read_only in (False, True):
+        with pytest.raises(ValueError) as refused:
+            Ledger(path, read_only)
+        for part in (str(path), "version 7", "knows 1", "upgrade", "`qa-research runs scan`"):
+            assert part in str(refused.value)
+
+
+def test_what_is_no_ledger_is_refused_and_left_as_it_is(path):
+    path.parent.mkdir()
+    path.write_text("These are my notes. " * 100)
+    for read_only in (False, True):
+        with pytest.raises(ValueError, match="is no SQLite database"):
+            Ledger(path, read_only)
+    assert path.read_text().startswith("These are my notes")
+    path.unlink()
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE recipes (name TEXT)")
+    connection.close()
+    for read_only in (False, True):
+        with pytest.raises(ValueError, match="a database, but no ledger"):
+            Ledger(path, read_only)
+
+
+def test_there_is_nothing_to_read_where_no_ledger_was_made(path):
+    with pytest.raises(FileNotFoundError, match="`qa-research runs scan` makes one"):
+        Ledger(path, read_only=True)
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(FileNotFoundError):
+        Ledger(path, read_only=True)
+    Ledger(path).close()
+    assert ids_in_ledger(path) == []
+
+
+def test_a_ledger_opened_to_read_cannot_be_written(path):
+    Ledger(path).close()
+    with Ledger(path, read_only=True) as ledger, pytest.raises(PermissionError, match="read-only"):
+        ledger.write_run(path.parent / "s" / "r", record_of(1), CONFIG)
+
+
+def test_below_a_file_no_ledger_can_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError):
+        Ledger(tmp_path / "file" / "ledger.sqlite")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_a_read_only_directory_can_be_read_and_not_written(for_all):
+    path = for_all / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.write_run(for_all / "s" / "r", record_of(1, id="1"), CONFIG)
+    assert not path.with_name("ledger.sqlite-wal").exists()
+    for_all.chmod(0o555)
+    assert without_rights(ids_in_ledger, path) == ["1"]
+    refused = without_rights(forget_a_run, path)
+    assert isinstance(refused, PermissionError) and "cannot be written" in str(refused)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_a_read_only_directory_can_be_read_while_a_training_writes(for_all):
+    path = for_all / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.write_run(for_all / "s" / "r", record_of(1, id="1"), CONFIG)
+        for_all.chmod(0o555)
+        assert path.with_name("ledger.sqlite-wal").stat().st_size
+        assert without_rights(ids_in_ledger, path) == ["1"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_it_is_said_where_last_writes_cannot_be_read(for_all):
+    path, log = for_all / "ledger.sqlite", for_all / "ledger.sqlite-wal"
+    with Ledger(path) as ledger:
+        ledger.write_run(for_all / "s" / "r", record_of(1, id="1"), CONFIG)
+        kept = log.read_bytes()
+    log.write_bytes(kept)
+    for_all.chmod(0o555)
+    refused = without_rights(ids_in_ledger, path)
+    assert isinstance(refused, PermissionError)
+    assert "still in ledger.sqlite-wal" in str(refused) and "copy the files" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"id": None}, "has no id"),
+        ({"status": "resting"}, "the status 'resting'; known: running"),
+        ({"steps": "many"}, "steps='many'; expected a int"),
+        ({"best": {"val/f1": "high"}}, "val/f1='high'; expected a float"),
+        ({"started": "yesterday"}, "started='yesterday'; expected an ISO 8601 time"),
+    ],
+)
+def test_a_record_that_makes_no_sense_is_refused(change, sentence, path):
+    with Ledger(path) as ledger, pytest.raises(ValueError, match=sentence):
+        ledger.write_run(path.parent / "s" / "r", record_of(1, **change), CONFIG)

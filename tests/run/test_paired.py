@@ -1,0 +1,98 @@
+import json
+
+import pytest
+
+from qa_research.run.paired import flattened, read_scores, side_by_side
+from tests.fake_runs import CONFIG, record_of, running, write_run
+
+WORSE = [1.0] * 40 + [0.0] * 60
+BETTER = [1.0] * 70 + [0.0] * 30
+
+
+def test_what_differs_is_found_and_sorted_by_whether_it_matters(tmp_path):
+    model = {**CONFIG["model"], "lr": 3e-4, "dropout": 0.1}
+    first = write_run(tmp_path, 1, WORSE)
+    second = write_run(
+        tmp_path,
+        2,
+        BETTER,
+        config={"model": model, "paths": {"runs": "/else"}},
+        record=record_of(2, versions={"torch": "2.15.0"}, git=None),
+    )
+    found = side_by_side([first, second]).as_json()
+    assert found["config"] == {
+        "seed": {"A": 1, "B": 2},
+        "model.lr": {"A": 1e-3, "B": 3e-4},
+        "model.dropout": {"B": 0.1},
+    }
+    assert found["without_effect"] == {"paths.runs": {"A": "runs", "B": "/else"}}
+    assert found["making"]["versions.torch"] == {"A": "2.14.1", "B": "2.15.0"}
+    assert found["making"]["git.commit"] == {"A": "0123456789abcdef", "B": None}
+    assert found["scores"]["val/exact_match"] == {"A": 61.0, "B": 62.0}
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_each_run_is_compared_with_the_first(tmp_path):
+    runs = [write_run(tmp_path, n, right) for n, right in ((1, WORSE), (2, BETTER), (3, WORSE))]
+    better, equal = side_by_side(runs).pairs
+    assert better.verdict.startswith("B is better in exact match and F1 on these 100 questions")
+    assert better.comparison and better.comparison.only_second == 30
+    assert equal.verdict == "A and C score equally on these 100 questions."
+
+
+def test_runs_on_other_questions_are_not_paired(tmp_path):
+    prints = record_of(2)["fingerprints"] | {"validation": "dd" * 32}
+    runs = [
+        write_run(tmp_path, 1, WORSE),
+        write_run(tmp_path, 2, BETTER, record=record_of(2, fingerprints=prints)),
+        write_run(tmp_path, 3, BETTER),
+    ]
+    found = side_by_side(runs)
+    assert found.scores["val/f1"] == [70.25] * 3
+    other, same = found.pairs
+    assert other.comparison is None and "validated on different questions" in other.verdict
+    assert same.comparison is not None
+
+
+@pytest.mark.parametrize("without", [0, 1])
+def test_a_run_without_predictions_is_not_paired(tmp_path, without):
+    rights = [None if n == without else WORSE for n in range(2)]
+    runs = [write_run(tmp_path, n + 1, right) for n, right in enumerate(rights)]
+    (pair,) = side_by_side(runs).pairs
+    assert f"{runs[without].name} has no predictions yet" in pair.verdict
+
+
+def test_a_run_still_going_on_is_compared_as_it_stands(tmp_path):
+    runs = [write_run(tmp_path, 1, WORSE), write_run(tmp_path, 2, BETTER, record=running(2))]
+    found = side_by_side(runs)
+    assert found.statuses == ["finished", "killed"]
+    assert found.pairs[0].comparison is not None
+    assert found.as_json()["scores"]["val/f1"] == {"A": 70.25}
+
+
+def test_predictions_of_other_questions_are_found_out(tmp_path):
+    runs = [write_run(tmp_path, 1, WORSE), write_run(tmp_path, 2, BETTER[1:])]
+    (pair,) = side_by_side(runs).pairs
+    assert "their predictions are not of the same questions" in pair.refused
+
+
+def test_damaged_predictions_are_named(tmp_path):
+    directory = write_run(tmp_path, 1, WORSE)
+    for text in ("{", "[1]", '[{"id": "q0"}]'):
+        (directory / "predictions" / "validation.json").write_text(text)
+        with pytest.raises(ValueError, match="validation.json is damaged"):
+            read_scores(directory)
+
+
+def test_a_comparison_needs_two_different_runs(tmp_path):
+    run = write_run(tmp_path, 1, WORSE)
+    with pytest.raises(ValueError, match="at least two runs"):
+        side_by_side([run])
+    with pytest.raises(ValueError, match="are the same run"):
+        side_by_side([run, run])
+    with pytest.raises(ValueError, match="at most 26"):
+        side_by_side([run] * 27)
+
+
+def test_nested_keys_become_dotted_ones():
+    assert flattened({"a": {"b": {"c": 1}, "d": {}}, "e": [1]}) == {"a.b.c": 1, "a.d": {}, "e": [1]}
