@@ -97,6 +97,18 @@ def fill_ledger(path: Path, worker: int, writes: int, reopen: bool, start: Any, 
     said.put("")
 
 
+def make_ledgers(folder: Path, ledgers: int, start: Any, said: Any) -> None:
+    """Open new ledgers one by one, each at the same moment as other processes do."""
+    refused = []
+    for i in range(ledgers):
+        start.wait()
+        try:
+            Ledger(folder / f"{i}.sqlite").close()
+        except OSError as error:
+            refused.append(str(error))
+    said.put(refused)
+
+
 def without_rights(action: Callable[[Path], Any], path: Path) -> Any:
     """What `action(path)` gives, or the error it raised, in a process that is not root."""
     with get_context("spawn").Pool(1) as pool:

@@ -1,6 +1,7 @@
 """The verbs of `qa-research`. Nothing heavy is imported until a verb runs."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, runs_app
+from qa_research.run.stop import Stopped
 
 if TYPE_CHECKING:
     from qa_research.data.question import Question
@@ -42,6 +44,10 @@ def main() -> None:
         sys.exit(launch())
     try:
         app()
+    except Stopped as stopped:
+        command = shlex.join(["qa-research", *sys.argv[1:]])
+        print(f"Stopped by {stopped}. Go on with: {command}", file=sys.stderr)
+        sys.exit(stopped.exit_code)
     except (ValueError, OSError) as error:
         if debug:
             raise
@@ -61,6 +67,27 @@ def train(
     The same function as python train.py.
     """
     raise AssertionError(f"main() hands this verb to the launcher, with {overrides}")
+
+
+@app.command()
+def resume(
+    run: Run,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="settings that cannot change the result"),
+    ] = None,
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """Go on with a run.
+
+    From its own config and its last checkpoint, bit for bit.
+    """
+    from qa_research.console import start_logging
+
+    start_logging()
+    from qa_research.run.resume import resume as go_on
+
+    go_on(run, overrides or [], runs)
 
 
 @app.command()

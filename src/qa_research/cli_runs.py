@@ -133,7 +133,7 @@ def scan(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(asdict(found))
         return
-    for name in found.dropped:
+    for name in found.gone:
         print(f"dropped, its directory is gone: {name}")
     print(f"{found.found} run{'' if found.found == 1 else 's'} in {runs / LEDGER}")
 

@@ -1,6 +1,4 @@
 import math
-import os
-import shutil
 import sqlite3
 import tempfile
 import time
@@ -16,27 +14,16 @@ from qa_research.ledger.ledger import Ledger
 from tests.fake_runs import (
     CONFIG,
     fill_ledger,
-    forget_a_run,
     ids_in_ledger,
+    make_ledgers,
     record_of,
     running,
-    without_rights,
 )
 
 
 @pytest.fixture
 def path(tmp_path) -> Path:
     return tmp_path / "runs" / "ledger.sqlite"
-
-
-@pytest.fixture
-def for_all():
-    """A directory that every user may enter."""
-    place = Path(tempfile.mkdtemp())
-    place.chmod(0o755)
-    yield place
-    place.chmod(0o755)
-    shutil.rmtree(place)
 
 
 def test_a_run_is_read_as_it_was_written(path):
@@ -174,90 +161,17 @@ def test_eight_processes_write_500_runs_each_at_once(path, reopen):
     print(f"8 x 500 writes, reopen={reopen}: {time.monotonic() - begun:.1f} s")
 
 
-def test_a_ledger_of_a_newer_version_is_refused(path):
-    Ledger(path).close()
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 7")
-    connection.close()
-    for read_only in (False, True):
-        with pytest.raises(ValueError) as refused:
-            Ledger(path, read_only)
-        for part in (str(path), "version 7", "knows 1", "upgrade", "`qa-research runs scan`"):
-            assert part in str(refused.value)
-
-
-def test_what_is_no_ledger_is_refused_and_left_as_it_is(path):
-    path.parent.mkdir()
-    path.write_text("These are my notes. " * 100)
-    for read_only in (False, True):
-        with pytest.raises(ValueError, match="is no SQLite database"):
-            Ledger(path, read_only)
-    assert path.read_text().startswith("These are my notes")
-    path.unlink()
-    connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE recipes (name TEXT)")
-    connection.close()
-    for read_only in (False, True):
-        with pytest.raises(ValueError, match="a database, but no ledger"):
-            Ledger(path, read_only)
-
-
-def test_there_is_nothing_to_read_where_no_ledger_was_made(path):
-    with pytest.raises(FileNotFoundError, match="`qa-research runs scan` makes one"):
-        Ledger(path, read_only=True)
-    path.parent.mkdir()
-    path.touch()
-    with pytest.raises(FileNotFoundError):
-        Ledger(path, read_only=True)
-    Ledger(path).close()
-    assert ids_in_ledger(path) == []
-
-
-def test_a_ledger_opened_to_read_cannot_be_written(path):
-    Ledger(path).close()
-    with Ledger(path, read_only=True) as ledger, pytest.raises(PermissionError, match="read-only"):
-        ledger.write_run(path.parent / "s" / "r", record_of(1), CONFIG)
-
-
-def test_below_a_file_no_ledger_can_be_made(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(OSError):
-        Ledger(tmp_path / "file" / "ledger.sqlite")
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
-def test_a_read_only_directory_can_be_read_and_not_written(for_all):
-    path = for_all / "ledger.sqlite"
-    with Ledger(path) as ledger:
-        ledger.write_run(for_all / "s" / "r", record_of(1, id="1"), CONFIG)
-    assert not path.with_name("ledger.sqlite-wal").exists()
-    for_all.chmod(0o555)
-    assert without_rights(ids_in_ledger, path) == ["1"]
-    refused = without_rights(forget_a_run, path)
-    assert isinstance(refused, PermissionError) and "cannot be written" in str(refused)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
-def test_a_read_only_directory_can_be_read_while_a_training_writes(for_all):
-    path = for_all / "ledger.sqlite"
-    with Ledger(path) as ledger:
-        ledger.write_run(for_all / "s" / "r", record_of(1, id="1"), CONFIG)
-        for_all.chmod(0o555)
-        assert path.with_name("ledger.sqlite-wal").stat().st_size
-        assert without_rights(ids_in_ledger, path) == ["1"]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
-def test_it_is_said_where_last_writes_cannot_be_read(for_all):
-    path, log = for_all / "ledger.sqlite", for_all / "ledger.sqlite-wal"
-    with Ledger(path) as ledger:
-        ledger.write_run(for_all / "s" / "r", record_of(1, id="1"), CONFIG)
-        kept = log.read_bytes()
-    log.write_bytes(kept)
-    for_all.chmod(0o555)
-    refused = without_rights(ids_in_ledger, path)
-    assert isinstance(refused, PermissionError)
-    assert "still in ledger.sqlite-wal" in str(refused) and "copy the files" in str(refused)
+def test_eight_processes_make_the_same_new_ledger_at_once(tmp_path):
+    context = get_context("spawn")
+    start, said = context.Barrier(8), context.Queue()
+    workers = [
+        context.Process(target=make_ledgers, args=(tmp_path, 60, start, said)) for _ in range(8)
+    ]
+    for worker in workers:
+        worker.start()
+    assert [said.get() for _ in workers] == [[]] * 8
+    for worker in workers:
+        worker.join()
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,20 @@ class Plan:
     number: signal.Signals | None
 
 
+def plan_of_environment() -> list[Plan]:
+    """`SIGNALLING=hook:call:number:rank`: the plan of a process of its own, among several perhaps."""
+    if not os.environ.get("SIGNALLING"):
+        return []
+    hook, call, number, rank = os.environ["SIGNALLING"].split(":")
+    if rank != os.environ.get("LOCAL_RANK", "0"):
+        return []
+    return [Plan(hook, int(call), signal.Signals(int(number)))]
+
+
 class Signalling(QuestionAnswering):
     """Question answering with a plan, which is the same for the process and no part of the config."""
 
-    plans: ClassVar[list[Plan]] = []
+    plans: ClassVar[list[Plan]] = plan_of_environment()
     calls: ClassVar[dict[str, int]] = {}
 
     @classmethod

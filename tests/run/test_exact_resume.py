@@ -43,7 +43,7 @@ def _no_plan():
     Signalling.follow()
 
 
-# Validations: after 2, 4, 6 batches of an epoch; 3, 6; or 4 and, as the last step has to have one, at the end.
+# After 2, 4, 6 batches of an epoch; after 3, 6; after 4 and, as the last step has to have one, at the end.
 VALIDATIONS = {1: 3 * EPOCHS, 3: 2 * EPOCHS, 4: EPOCHS + 1}
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from qa_research.console import close_log_file
 from qa_research.run.checkpoints import ResumePoint, find_resume_point
 from qa_research.run.directory import create, read_record, set_aside
-from qa_research.run.record import changed_versions, forget_record, keep_record, now
+from qa_research.run.record import changed_versions, enter_kept, forget_record, keep_record, now
 
 log = logging.getLogger(__name__)
 Wish = Literal["auto", "never", "must"]
@@ -100,6 +100,7 @@ def taken(
         shutil.rmtree(directory)
     elif directory.exists():
         kept = set_aside(directory)
+        enter_kept(kept)
         log.info("An earlier run of this config is kept as %s", kept.name)
     create(directory, config)
     keep_record(directory, record, config)
@@ -112,6 +113,7 @@ def taken(
             forget_record(directory, record)
             if kept:
                 kept.rename(directory)
+                enter_kept(directory)
         raise
 
 

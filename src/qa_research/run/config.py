@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import hydra
 import hydra.utils
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
@@ -48,6 +49,14 @@ def checked(config: DictConfig) -> dict[str, Any]:
             _check_value(str(key), value, top[key])
         elif "_target_" in value:
             check_section(str(key), value)
+    return typing.cast(dict[str, Any], plain)
+
+
+def default_config() -> dict[str, Any]:
+    """The config of `qa-research train` without any override, as plain values."""
+    with hydra.initialize_config_dir(str(conf_directory()), version_base="1.3"):
+        config = hydra.compose("train")
+    plain: Any = OmegaConf.to_container(config, resolve=True)
     return typing.cast(dict[str, Any], plain)
 
 

@@ -64,7 +64,8 @@ class Curves(pl.Callback):
             return
         self.step, self.epoch = trainer.global_step, trainer.current_epoch
         losses, self.losses = self.losses, []
-        if self.step % trainer.log_every_n_steps:
+        every: Any = trainer  # Lightning's types do not know its own setting
+        if self.step % every.log_every_n_steps:
             return
         loss = sum(losses[1:], losses[0]) / len(losses)
         if trainer.world_size > 1:

@@ -1,6 +1,7 @@
 """How much room a training takes on the disk, said before it begins."""
 
 import logging
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ log = logging.getLogger(__name__)
 TENSORS_A_STATE = 3
 # last.ckpt, previous.ckpt and the one being written; best.ckpt, its successor, and the final weights.
 STATES, WEIGHTS = 3, 3
+UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def check_disk(directory: Path, network: PreTrainedModel, checkpoint: Mapping[str, Any]) -> None:
@@ -39,10 +41,6 @@ def check_disk(directory: Path, network: PreTrainedModel, checkpoint: Mapping[st
 
 def size(count: float) -> str:
     """Bytes as people write them: `1.2 GB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            break
-        count /= 1000
-    else:
-        unit = "TB"
-    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+    power = min(int(math.log10(max(count, 1))) // 3, len(UNITS) - 1)
+    value = count / 1000**power
+    return f"{value:.{0 if power == 0 or value >= 100 else 1}f} {UNITS[power]}"

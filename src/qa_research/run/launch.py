@@ -1,4 +1,4 @@
-"""The launcher behind `python train.py`, `qa-research train` and `resume`: Hydra, signals, plain errors.
+"""The launcher behind `python train.py` and `qa-research train`: Hydra, signals, plain errors.
 
 Exit codes: 0 done, 1 a training failed, 2 the request cannot be carried out (one sentence says why),
 130 stopped by Ctrl-C, 143 by SIGTERM.
@@ -27,6 +27,7 @@ from qa_research.console import start_logging
 from qa_research.run.config import conf_directory, suggestion
 from qa_research.run.stop import Signals, Stopped
 from qa_research.run.sweep import (
+    Sweep,
     SweepStart,
     SweepStoppedError,
     is_stopped,
@@ -49,8 +50,8 @@ def main() -> int:
     )(_job)
     with Signals() as signals:
         SweepStart.signals = signals
-        code = in_a_sentence(launch, debug, _command())
-    sweep = SweepStart.current
+        code = _in_a_sentence(launch, debug)
+    sweep: Sweep | None = getattr(SweepStart, "current")  # noqa: B009 - set by Hydra meanwhile
     if sweep is None:
         return code
     outcomes = read_outcomes(sweep.directory)
@@ -62,8 +63,8 @@ def main() -> int:
     return code
 
 
-def in_a_sentence(work: Callable[[], object], debug: bool, command: str) -> int:
-    """Do it; the exit code. What went wrong is said in one sentence, `command` is what goes on."""
+def _in_a_sentence(work: Callable[[], object], debug: bool) -> int:
+    """Do it; the exit code. What went wrong is said in one sentence."""
     start_logging()
     try:
         work()
@@ -73,7 +74,7 @@ def in_a_sentence(work: Callable[[], object], debug: bool, command: str) -> int:
         return 1
     except Stopped as stopped:
         if SweepStart.current is None:
-            print(f"Stopped by {stopped}. Go on with: {command}", file=sys.stderr)
+            print(f"Stopped by {stopped}. Go on with: {_command()}", file=sys.stderr)
         return stopped.exit_code
     except (HydraException, OmegaConfBaseException, *USER_ERRORS) as error:
         if debug:
@@ -89,7 +90,9 @@ def in_a_sentence(work: Callable[[], object], debug: bool, command: str) -> int:
 
 def _command() -> str:
     """What was typed, fit for a shell."""
-    first = "qa-research train" if sys.argv[0] == str(CHILD) else f"python {shlex.quote(sys.argv[0])}"
+    first = (
+        "qa-research train" if sys.argv[0] == str(CHILD) else f"python {shlex.quote(sys.argv[0])}"
+    )
     return " ".join([first, *map(shlex.quote, sys.argv[1:])])
 
 

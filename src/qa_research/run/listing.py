@@ -71,7 +71,9 @@ def list_runs(runs: Path) -> Listing:
     if unknown and not notes:
         names = ", ".join(f"{d.parent.name}/{d.name}" for d in unknown[:8])
         more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
-        notes.append(f"not in the ledger: {names}{more}; `qa-research runs scan` reads them")
+        notes.append(
+            f"not in the ledger: {names}{more}; `qa-research runs scan` reads them, or says why not"
+        )
     return Listing([_as_it_stands(e) for e in entries], notes)
 
 
@@ -105,9 +107,10 @@ def _nearest(key: str, known: Sequence[str]) -> str:
 
 
 def _as_it_stands(entry: RunEntry) -> ListedRun:
-    if not (entry.directory / "run.json").is_file():
+    try:
+        size = sum(size_by_part(entry.directory).values())
+    except FileNotFoundError:
         return ListedRun(entry, GONE, 0)
-    size = sum(size_by_part(entry.directory).values())
     if entry.status == "finished":
         return ListedRun(entry, entry.status, size)
     # It may have gone on without its ledger: killed between the two, or on a full disk.

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import platform
-import sqlite3
 import subprocess
 import sys
 import uuid
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+import yaml
 from transformers import PreTrainedModel
 
 from qa_research.ledger.ledger import Ledger
 from qa_research.model.bert import describe_modules
-from qa_research.run.directory import write_record
+from qa_research.run.directory import read_record, write_record
 from qa_research.run.stop import Stopped
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ def add_ending(record: dict[str, Any], error: BaseException, machinery: "Machine
     if isinstance(error, Stopped):
         record |= {"status": "interrupted", "steps": saved}
         if saved:
-            log.info("Stopped by %s; step %d is saved.", error, saved)
+            log.info("Stopped by %s after step %d, which is saved.", error, saved)
         else:
-            log.info("Stopped by %s before the first step; there is nothing to save.", error)
+            log.info("Stopped by %s before the first step: there is nothing to save.", error)
     else:
         record |= {"status": "failed", "steps": max(saved, machinery.trainer.global_step)}
         record["saved_step"] = saved
@@ -92,10 +92,17 @@ def keep_record(directory: Path, record: Mapping[str, Any], config: Mapping[str,
     try:
         with Ledger(ledger_path(directory)) as ledger:
             ledger.write_run(directory, record, config)
-    except (sqlite3.Error, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         log.warning(
             "The ledger does not know of this (%s); qa-research runs scan tells it later", error
         )
+
+
+def enter_kept(directory: Path) -> None:
+    """Tell the ledger where a run lies that was moved."""
+    record, config = read_record(directory), directory / "config.yaml"
+    if record and config.is_file():
+        keep_record(directory, record, yaml.safe_load(config.read_text(encoding="utf-8")))
 
 
 def forget_record(directory: Path, record: Mapping[str, Any]) -> None:
@@ -103,7 +110,7 @@ def forget_record(directory: Path, record: Mapping[str, Any]) -> None:
     try:
         with Ledger(ledger_path(directory)) as ledger:
             ledger.remove(record["id"])
-    except (sqlite3.Error, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         log.warning("The ledger still knows a run that is gone (%s); qa-research runs scan", error)
 
 

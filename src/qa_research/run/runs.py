@@ -29,11 +29,11 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What a scan found: how many runs, which cannot be read and why, which are no longer there."""
+    """What a scan found: how many runs, which are left out and why, which are no longer there."""
 
     found: int
     damaged: list[str]
-    dropped: list[str]
+    gone: list[str]
 
 
 def find(run: str, runs: Path) -> Path:
@@ -108,11 +108,11 @@ def scan(runs: Path) -> Scanned:
     run_directories(runs)
     damaged: list[str] = []
     with Ledger(runs / LEDGER) as ledger:
-        before = {entry.id: entry.name for entry in ledger.runs()}
+        before = ledger.runs()
         ledger.replace_all(readable_entries(runs, damaged))
         after = {entry.id for entry in ledger.runs()}
-    dropped = [name for run_id, name in before.items() if run_id not in after]
-    return Scanned(len(after), damaged, dropped)
+    gone = [e.name for e in before if e.id not in after and not e.directory.exists()]
+    return Scanned(len(after), damaged, gone)
 
 
 def remove(directory: Path) -> None:

@@ -19,7 +19,8 @@ class TrainSettings:
     """How a run is started and shown.
 
     `resume`: `auto` reports a run that is finished and goes on with one that was interrupted; `must`
-    only goes on, and never begins; `never` keeps the old directory under another name and starts again. `threads`: for torch on the CPU (null: torch's own
+    only goes on, and never begins; `never` keeps the old directory under another name and starts
+    again. `threads`: for torch on the CPU (null: torch's own
     choice). `stop_at_exact_match`: percent on validation at which training ends early (null: never).
     `progress`: `auto` shows bars on a terminal and lines elsewhere.
     """

@@ -39,7 +39,9 @@ class Outcome:
 
     @property
     def seed(self) -> str | None:
-        return next((w.removeprefix("seed=") for w in self.overrides if w.startswith("seed=")), None)
+        return next(
+            (w.removeprefix("seed=") for w in self.overrides if w.startswith("seed=")), None
+        )
 
 
 class SweepStoppedError(RuntimeError):
@@ -120,7 +122,7 @@ def table(outcomes: Sequence[Outcome], planned: int | None) -> str:
     for outcome in outcomes:
         groups.setdefault(outcome.group, []).append(outcome)
     monitor = outcomes[0].monitor
-    rows = [("", "done", "failed", "interrupted", monitor)]
+    rows: list[tuple[str, ...]] = [("", "done", "failed", "interrupted", monitor)]
     for group, members in groups.items():
         counts = [
             str(sum(m.status == s for m in members)) for s in ("done", "failed", "interrupted")

@@ -92,7 +92,7 @@ def make_machinery(config: Mapping[str, Any], directory: Path, start: Start) -> 
     checkpoints: Checkpoints = build(config["checkpoint"], directory=kept)
     progress = TrainingProgress(config["train"]["progress"])
     # What TensorBoard has of this step and later is not shown; Curves writes this step's again.
-    cut = {"purge_step": start.step} if start.step else {}
+    cut: dict[str, Any] = {"purge_step": start.step} if start.step else {}
     tensorboard = TensorBoardLogger(directory, name="tensorboard", version="", **cut)
     every = checkpoints.every_n_minutes
     saving = ExactCheckpoints(start.signals, every, kept, start.run_id)

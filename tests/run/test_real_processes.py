@@ -1,0 +1,159 @@
+"""Signals, kills and several processes, as a person meets them: with real processes."""
+
+import csv
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from qa_research.run.checkpoints import damage, load_network_weights
+from qa_research.run.directory import read_record
+from tests.run.conftest import TINY
+
+ROOT = Path(__file__).parents[2]
+SEED = 20261122
+SETTINGS = (
+    *(word for word in TINY if not word.startswith("train.progress")),
+    "model._target_=tests.run.signalling.Signalling",
+    "model.dropout=0.3",
+    "trainer.max_epochs=4",
+    "train.stop_at_exact_match=null",
+    "checkpoint.monitor=val/loss",
+    "checkpoint.mode=min",
+)
+
+pytestmark = pytest.mark.slow
+
+
+def start(tmp_path: Path, runs: str, *overrides: str, plan: str = "") -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "train.py"), *SETTINGS, *overrides]
+    command += [f"paths.runs={tmp_path / runs}", f"paths.cache={tmp_path / 'cache'}"]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"SIGNALLING": plan},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # A script's background process ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    text, _ = process.communicate(timeout=240)
+    return process.returncode, text
+
+
+def the_run(tmp_path: Path, runs: str) -> Path:
+    (run,) = (tmp_path / runs / "nopretrain").iterdir()
+    return run
+
+
+def result_of(run: Path) -> tuple[str, list[dict[str, str]]]:
+    """The sha256 of the last weights, and every row of metrics.csv."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(load_network_weights(run / "checkpoints/last.ckpt").items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    with (run / "metrics.csv").open(newline="") as file:
+        return digest.hexdigest(), list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    "shape", [("trainer=cpu",), ("trainer=ddp", "data.batch_size=4")], ids="-".join
+)
+def test_signals_stop_and_the_same_command_goes_on_bit_for_bit(tmp_path, shape):
+    shape = (*shape, "trainer.precision=32-true")
+    code, text = finish(start(tmp_path, "whole", *shape))
+    assert code == 0, text
+    plans = ["training:3:2:0", "validation:3:15:0", "training:4:15:0", "training:2:10:0"]
+    if "trainer=ddp" in shape:
+        # To the second process alone, and in a validation.
+        plans = ["training:3:15:1", "validation:3:15:1"]
+    for plan in plans:
+        number = int(plan.split(":")[2])
+        code, text = finish(start(tmp_path, "runs", *shape, plan=plan))
+        if number == signal.SIGUSR1:
+            assert code == 0 and "Saved step" in text, text
+            break
+        assert code == 128 + number, text
+        assert "which is saved" in text and "Go on with: python" in text
+        assert "Traceback" not in text
+        assert read_record(the_run(tmp_path, "runs"))["status"] == "interrupted"
+    code, text = finish(start(tmp_path, "runs", *shape))
+    assert code == 0, text
+    run, whole = the_run(tmp_path, "runs"), the_run(tmp_path, "whole")
+    assert result_of(run) == result_of(whole)
+    left = {path.name for path in (run / "checkpoints").iterdir()}
+    assert left == {"last.ckpt", "best.ckpt"}
+    assert len(list((run / "tensorboard").glob("events.*"))) < 12
+
+
+def test_a_second_ctrl_c_leaves_at_once(tmp_path):
+    process = start(tmp_path, "runs", "trainer.max_epochs=2000", "checkpoint.every_n_minutes=0.01")
+    wait_for(lambda: list((tmp_path / "runs").glob("*/*/checkpoints/last.ckpt")))
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+    code, text = finish(process)
+    assert code == 130, text
+    assert damage(the_run(tmp_path, "runs") / "checkpoints/last.ckpt") is None
+
+
+def test_after_ten_kills_it_goes_on_from_a_whole_checkpoint_each_time(tmp_path):
+    every_s = 0.3
+    overrides = ("trainer.max_epochs=100000", f"checkpoint.every_n_minutes={every_s / 60}")
+    draw, reached, during_save = random.Random(SEED), [], 0
+    for _ in range(10):
+        process = start(tmp_path, "runs", *overrides)
+        pattern = "nopretrain/*/checkpoints/.last.ckpt.tmp"
+        began = time.time()
+        wait_for(lambda began=began: newer_checkpoint(tmp_path, began), process)
+        time.sleep(draw.uniform(0.0, 2.0))
+        process.kill()
+        killed = time.time()
+        finish(process)
+        during_save += bool(list((tmp_path / "runs").glob(pattern)))
+        run = the_run(tmp_path, "runs")
+        last = run / "checkpoints/last.ckpt"
+        assert damage(last) is None
+        # A step or a validation may stand between, and the save itself.
+        assert killed - last.stat().st_mtime < every_s + 1.0
+        assert read_record(run)["status"] == "running"
+        reached.append(
+            read_record(run)["resumed"][-1]["step"] if "resumed" in read_record(run) else 0
+        )
+    assert reached == sorted(set(reached)), reached
+    print(f"gone on from the steps {reached}; {during_save} kills left a half-written file")
+    process = start(tmp_path, "runs", *overrides, plan="training:2:15:0")
+    code, text = finish(process)
+    assert code == 143, text
+    listed = subprocess.run(
+        [str(Path(sys.executable).with_name("qa-research")), "runs", "list", "--json"]
+        + ["--runs", str(tmp_path / "runs")],
+        capture_output=True,
+        text=True,
+    )
+    (row,) = json.loads(listed.stdout)
+    assert row["status"] == "interrupted"
+
+
+def newer_checkpoint(tmp_path: Path, since: float) -> bool:
+    found = (tmp_path / "runs").glob("*/*/checkpoints/last.ckpt")
+    return any(path.stat().st_mtime > since for path in found)
+
+
+def wait_for(condition, process: subprocess.Popen[str] | None = None) -> None:
+    limit = time.monotonic() + 120
+    while not condition():
+        if process is not None and process.poll() is not None:
+            raise AssertionError(process.communicate()[0])
+        assert time.monotonic() < limit
+        time.sleep(0.05)
