@@ -10,13 +10,13 @@ DEMO := nopretrain/bert_tiny-random-s1-
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
 
-setup: $(READY) ## create .venv and install the package with the extras offline and dev
+setup: $(READY) ## create .venv and install the package with the extras offline, cluster and dev
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.11 setup" if sys.version_info < (3, 11) else 0)'
 	@echo "Installing into .venv (PyTorch is large: some minutes on a new machine)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,cluster,dev]'
 	@touch $(READY)
 
 demo: $(READY) ## train the default: random weights on the built-in questions, about two minutes

@@ -42,13 +42,15 @@ class Checkpoints(pl.Callback):
         self.replaced_step: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Drop what lies after the checkpoint that training goes on from."""
+        """Drop what lies after the checkpoint gone on from, and what a crash left half written."""
         step = trainer.global_step
         if not step or not trainer.is_global_zero:
             return
         for path in self.directory.glob("step-*.ckpt"):
             if int(path.stem[5:]) > step:
                 path.unlink()
+        for path in self.directory.glob(".*.tmp"):
+            path.unlink()
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         every, step = self.keep_every_n_steps, trainer.global_step

@@ -73,10 +73,9 @@ def lock(directory: Path) -> Iterator[None]:
     """
     path = _lock_path(directory)
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(path)
     try:
         # `is_held` in another process takes it for an instant.
-        held.acquire(timeout=1.0)
+        held = FileLock(path).acquire(timeout=1.0)
     except Timeout as error:
         raise ValueError(f"another process is training {directory} at this moment") from error
     with held:

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 a training failed, 2 the request cannot be carried out (on
 import os
 import re
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -37,6 +38,14 @@ from qa_research.run.sweep import (
 )
 
 USER_ERRORS = (ValueError, OSError)
+_CLUSTER = "pip install 'qa-research[cluster]'"
+_PLUGINS = {
+    "job": _CLUSTER,
+    "sub": _CLUSTER,
+    "opt": _CLUSTER,
+    # Its own requirements name versions that it does not need.
+    "ray": "pip install 'ray>=2.60' && pip install --no-deps hydra-ray-launcher==1.2.2",
+}
 CHILD = Path(__file__).with_name("child.py")
 
 
@@ -56,8 +65,9 @@ def main() -> int:
         return code
     outcomes = read_outcomes(sweep.directory)
     print(f"\n{table(outcomes, sweep.planned)}", file=sys.stderr)
-    if signals.stop and not code:
-        code = 128 + signals.stop
+    stops = [signal.Signals[o.error] for o in outcomes if o.status == "interrupted" and o.error]
+    if not code and (signals.stop or stops):
+        code = 128 + (signals.stop or stops[0])
     if code > 128:
         print(f"Go on with: {_command()}", file=sys.stderr)
     return code
@@ -101,6 +111,9 @@ def plain_sentence(error: Exception) -> str:
     text = str(error).strip()
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
         return " ".join(text.split()) or type(error).__name__
+    if found := re.search(r"'(?:hydra/)?(launcher|sweeper)/(joblib|submitit\w*|optuna|ray)'", text):
+        how = "+launcher" if found.group(1) == "launcher" else "+search"
+        return f"{how}={found.group(2)} needs a plugin of Hydra's: {_PLUGINS[found.group(2)[:3]]}"
     if found := re.search(r"Could not override '([^']+)'", text):
         return _unknown_override(found.group(1))
     if found := re.search(r"Could not find '([^'/]+)/([^']+)'", text):

@@ -121,13 +121,14 @@ def table(outcomes: Sequence[Outcome], planned: int | None) -> str:
     groups: dict[tuple[str, ...], list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault(outcome.group, []).append(outcome)
+    shared = set.intersection(*(set(group) for group in groups))
     monitor = outcomes[0].monitor
     rows: list[tuple[str, ...]] = [("", "done", "failed", "interrupted", monitor)]
     for group, members in groups.items():
         counts = [
             str(sum(m.status == s for m in members)) for s in ("done", "failed", "interrupted")
         ]
-        name = " ".join(group) or "(no override but the seed)"
+        name = " ".join(w for w in group if w not in shared) or "all"
         rows.append((name, *counts, _spread([m.score for m in members if m.score is not None])))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
@@ -136,6 +137,8 @@ def table(outcomes: Sequence[Outcome], planned: int | None) -> str:
         + f"  {row[4]}"
         for row in rows
     ]
+    if shared:
+        lines.insert(0, " ".join(word for word in outcomes[0].group if word in shared))
     for outcome in outcomes:
         if outcome.status == "failed":
             lines.append(f"failed: {' '.join(outcome.overrides)}: {outcome.error}")
