@@ -10,7 +10,7 @@ from qa_research.run.config import _arguments, checked, conf_directory, suggesti
 OPTIONS = [
     (folder.name, file.stem)
     for folder in sorted(conf_directory().iterdir())
-    if folder.is_dir() and folder.name != "experiment"
+    if folder.is_dir() and folder.name not in ("experiment", "launcher", "search")
     for file in sorted(folder.glob("*.yaml"))
 ]
 EXPERIMENTS = sorted(file.stem for file in (conf_directory() / "experiment").glob("*.yaml"))

@@ -160,7 +160,7 @@ def test_a_run_that_ends_between_validations_is_validated_at_its_end(tiny):
     train(config)
     record = read_record(directory_of(config))
     steps = [int(row["step"]) for row in validation_rows(directory_of(config))]
-    assert record["steps"] == 4 and steps == [2, 4]
+    assert record["steps"] == 4 and steps == [3, 4]
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tiny):

@@ -46,6 +46,7 @@ _PLUGINS = {
     # Its own requirements name versions that it does not need.
     "ray": "pip install 'ray>=2.60' && pip install --no-deps hydra-ray-launcher==1.2.2",
 }
+_refusals: list[Exception] = []
 CHILD = Path(__file__).with_name("child.py")
 
 
@@ -76,8 +77,11 @@ def main() -> int:
 def _in_a_sentence(work: Callable[[], object], debug: bool) -> int:
     """Do it; the exit code. What went wrong is said in one sentence."""
     start_logging()
+    _refusals.clear()
     try:
         work()
+        if _refusals:
+            raise _refusals[0]
     except BrokenPipeError:
         # Whoever read our output has left, as `| head` does.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
@@ -140,13 +144,18 @@ def _unknown_override(key: str) -> str:
     return f"there is no config key {key}" + suggestion(last, map(str, known), prefix)
 
 
-def _job(config: DictConfig) -> float:
+def _job(config: DictConfig) -> float | None:
     """One training. In a sweep its outcome is written, and a failure said when it happens."""
     # Torch and Lightning are slow to import, and --help needs neither.
     from qa_research.run.train import train
 
     if HydraConfig.get().mode != RunMode.MULTIRUN:
-        return train(config)
+        try:
+            return train(config)
+        except USER_ERRORS as error:
+            # Raised, Hydra would say more of it than the sentence.
+            _refusals.append(error)
+            return None
     # Each job of a sweep has a train.log of its own.
     start_logging()
     if is_stopped():
