@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,11 +17,11 @@ class CrashError(RuntimeError):
 
 @dataclass
 class Plan:
-    """What happens at the n-th call (from 1) of a hook: a signal, or a crash where `number` is None."""
+    """What happens at the n-th call (from 1) of a hook: a signal, a crash (None), or anything else."""
 
     hook: str
     call: int
-    number: signal.Signals | None
+    number: signal.Signals | Callable[[], object] | None
 
 
 def plan_of_environment() -> list[Plan]:
@@ -49,7 +50,10 @@ class Signalling(QuestionAnswering):
             if (plan.hook, plan.call) == (hook, self.calls[hook]):
                 if plan.number is None:
                     raise CrashError(hook)
-                os.kill(os.getpid(), plan.number)
+                if callable(plan.number):
+                    plan.number()
+                else:
+                    os.kill(os.getpid(), plan.number)
 
     def read_with(self, *arguments: Any) -> Any:
         self._at("tokenising")

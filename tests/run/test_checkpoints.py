@@ -1,15 +1,34 @@
+import os
+import random
+from pathlib import Path
+
 import pytest
 import torch
 
 from qa_research.run.checkpoints import (
     DurableCheckpointIO,
+    damage,
     find_checkpoint,
+    find_resume_point,
     load_network_weights,
 )
 
+SHAPES = {"a": (2, 3)}
+
+
+def state(step: int, run: str = "r1", tensor: torch.Tensor | None = None) -> dict:
+    tensor = torch.full((2, 3), float(step)) if tensor is None else tensor
+    return {"state_dict": {"network.a": tensor}, "exact": {"run": run, "step": step}}
+
+
+def saved(folder: Path, *steps: int) -> Path:
+    for step in steps:
+        DurableCheckpointIO().save_checkpoint(state(step), folder / "last.ckpt")
+    return folder
+
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path):
-    io, path = DurableCheckpointIO(), tmp_path / "c" / "last.ckpt"
+    io, path = DurableCheckpointIO(), tmp_path / "c" / "best.ckpt"
     io.save_checkpoint({"x": torch.ones(2)}, path)
     with pytest.raises((AttributeError, TypeError)):
         io.save_checkpoint({"x": lambda: None}, path)
@@ -18,11 +37,101 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_on_a_full_disk_the_old_checkpoint_survives_and_the_sentence_says_so(tmp_path):
+    saved(tmp_path, 1)
+    os.symlink("/dev/full", tmp_path / ".last.ckpt.tmp")
+    big = {**state(2), "filling": torch.rand(300_000)}
+    with pytest.raises(OSError, match=r"No space left.*the last.ckpt from before is whole"):
+        DurableCheckpointIO().save_checkpoint(big, tmp_path / "last.ckpt")
+    assert find_resume_point(tmp_path, "r1", SHAPES).point.step == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_the_last_two_states_are_kept(tmp_path):
+    saved(tmp_path, 1, 2, 3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "previous.ckpt"]
+    steps = [
+        torch.load(tmp_path / name, weights_only=True)["exact"]["step"]
+        for name in ("previous.ckpt", "last.ckpt")
+    ]
+    assert steps == [2, 3]
+
+
+def test_a_file_system_without_links_keeps_them_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    saved(tmp_path, 1, 2)
+    assert find_resume_point(tmp_path, "r1", SHAPES).point.step == 2
+    (tmp_path / "last.ckpt").unlink()
+    assert find_resume_point(tmp_path, "r1", SHAPES).point.step == 1
+
+
+def test_every_damaged_byte_of_the_contents_is_noticed(tmp_path):
+    saved(tmp_path, 1)
+    path = tmp_path / "last.ckpt"
+    whole = path.read_bytes()
+    assert damage(path) is None
+    at = whole.index(torch.full((2, 3), 1.0).numpy().tobytes())
+    for offset in range(24):
+        changed = bytearray(whole)
+        changed[at + offset] ^= 1
+        path.write_bytes(changed)
+        assert "checksum" in damage(path)
+    draw = random.Random(1)
+    for _ in range(50):
+        path.write_bytes(whole[: draw.randrange(len(whole))])
+        assert damage(path)
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path):
+    saved(tmp_path, 1, 2)
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:-100])
+    found = find_resume_point(tmp_path, "r1", SHAPES)
+    assert (found.point.path.name, found.point.step) == ("previous.ckpt", 1)
+    (sentence,) = found.damaged
+    assert str(path) in sentence and "is damaged" in sentence
+
+
+def test_where_nothing_was_saved_there_is_nothing_to_go_on_from(tmp_path):
+    found = find_resume_point(tmp_path, "r1", SHAPES)
+    assert found.point is None and found.damaged == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (state(1, run="r2"), "belongs to another run"),
+        (
+            state(1, tensor=torch.ones(4, 3)),
+            r"another architecture: a is \(4, 3\) there and \(2, 3\)",
+        ),
+        ({"state_dict": {}, "exact": {"run": "r1", "step": 1}}, "a is missing there"),
+        ({"exact": {}}, "no readable checkpoint of qa_research: it holds no state_dict"),
+        ({"state_dict": {"a": pytest.approx(1)}}, "no readable checkpoint"),
+        ([1, 2], "no readable checkpoint"),
+    ],
+)
+def test_a_foreign_checkpoint_is_refused_by_name(tmp_path, content, sentence):
+    torch.save(content, tmp_path / "last.ckpt")
+    with pytest.raises(ValueError, match=sentence) as refused:
+        find_resume_point(tmp_path, "r1", SHAPES)
+    assert "last.ckpt" in str(refused.value)
+
+
 def test_foreign_code_in_a_checkpoint_is_never_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "run"),))
+
     path = tmp_path / "x.ckpt"
-    torch.save({"state_dict": {"a": pytest.approx(1)}}, path)
+    torch.save({"state_dict": {"a": Evil()}}, path)
     with pytest.raises(ValueError, match="no readable checkpoint"):
         load_network_weights(path)
+    assert not (tmp_path / "run").exists()
     path.write_bytes(b"rubbish")
     with pytest.raises(ValueError, match="no readable checkpoint"):
         load_network_weights(path)

@@ -12,7 +12,9 @@ from typing import Any
 
 import hydra
 import hydra.utils
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import InstantiationException
+from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -54,8 +56,13 @@ def checked(config: DictConfig) -> dict[str, Any]:
 
 def default_config() -> dict[str, Any]:
     """The config of `qa-research train` without any override, as plain values."""
-    with hydra.initialize_config_dir(str(conf_directory()), version_base="1.3"):
-        config = hydra.compose("train")
+    before = get_gh_backup()
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(conf_directory()), version_base="1.3"):
+            config = hydra.compose("train")
+    finally:
+        restore_gh_from_backup(before)
     plain: Any = OmegaConf.to_container(config, resolve=True)
     return typing.cast(dict[str, Any], plain)
 

@@ -31,14 +31,10 @@ def check_disk(directory: Path, network: PreTrainedModel, checkpoint: Mapping[st
     free = shutil.disk_usage(place).free
     every = checkpoint["keep_every_n_steps"]
     more = f", and {readable_size(weights)} more every {every} steps" if every else ""
-    log.info(
-        "Disk: the checkpoints need up to %s%s; %s are free",
-        readable_size(needed),
-        more,
-        readable_size(free),
-    )
+    need, room = readable_size(needed), readable_size(free)
+    log.info("Disk: the checkpoints need up to %s%s; %s are free", need, more, room)
     if needed > free:
         raise OSError(
-            f"the checkpoints need up to {readable_size(needed)} and only {readable_size(free)} are free in {place}; "
-            "paths.runs=DIR names another place"
+            f"the checkpoints need up to {need} and only {room} are free in {place}; paths.runs=DIR "
+            "names another place"
         )

@@ -25,7 +25,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from qa_research.console import start_logging
-from qa_research.run.config import conf_directory, suggestion
+from qa_research.run.config import conf_directory, default_config, suggestion
 from qa_research.run.stop import Signals, Stopped
 from qa_research.run.sweep import (
     Sweep,
@@ -129,16 +129,11 @@ def plain_sentence(error: Exception) -> str:
 
 def _unknown_override(key: str) -> str:
     """Hydra says only that a key is not there; the default config knows what is."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_directory()), version_base="1.3"):
-        known: Any = compose("train")
+    known: Any = default_config()
     *sections, last = key.split(".")
     prefix = ""
     for section in sections:
-        if section not in known or not isinstance(known[section], DictConfig):
+        if section not in known or not isinstance(known[section], dict):
             return f"there is no config key {key}" + suggestion(section, map(str, known), prefix)
         known, prefix = known[section], f"{prefix}{section}."
     return f"there is no config key {key}" + suggestion(last, map(str, known), prefix)

@@ -53,6 +53,8 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
         raise ValueError(unknown_key(section, "", plain))
     if name and (not isinstance(known, dict) or name not in known):
         raise ValueError(unknown_key(name, f"{section}.", known if isinstance(known, dict) else ()))
+    if key in ("paths.runs", "train.resume"):
+        raise ValueError(f"{key} cannot be set for a run that is there already")
     raise ValueError(
         f"{key} changes the result, so it would be another run; qa-research train {override} ... begins "
         f"that one. A resumed run takes {', '.join(CHANGEABLE)}"
