@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, runs_app
-from qa_research.run.stop import Stopped
+from qa_research.run.stop import Stopped, leave
 
 if TYPE_CHECKING:
     from qa_research.data.question import Question
@@ -47,7 +47,7 @@ def main() -> None:
     except Stopped as stopped:
         command = shlex.join(["qa-research", *sys.argv[1:]])
         print(f"Stopped by {stopped}. Go on with: {command}", file=sys.stderr)
-        sys.exit(stopped.exit_code)
+        leave(stopped.exit_code)
     except (ValueError, OSError) as error:
         if debug:
             raise

@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from qa_research.console import start_logging
 from qa_research.run.config import conf_directory, default_config, suggestion
-from qa_research.run.stop import Signals, Stopped
+from qa_research.run.stop import Signals, Stopped, leave
 from qa_research.run.sweep import (
     Sweep,
     SweepStart,
@@ -62,8 +62,15 @@ def main() -> int:
         SweepStart.signals = signals
         code = _in_a_sentence(launch, debug)
     sweep: Sweep | None = getattr(SweepStart, "current")  # noqa: B009 - set by Hydra meanwhile
-    if sweep is None:
-        return code
+    if sweep is not None:
+        code = _end_sweep(sweep, code, signals)
+    elif code > 128:
+        leave(code)
+    return code
+
+
+def _end_sweep(sweep: Sweep, code: int, signals: Signals) -> int:
+    """Show what became of the jobs; the exit code."""
     outcomes = read_outcomes(sweep.directory)
     print(f"\n{table(outcomes, sweep.planned)}", file=sys.stderr)
     stops = [signal.Signals[o.error] for o in outcomes if o.status == "interrupted" and o.error]

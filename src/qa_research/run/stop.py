@@ -4,11 +4,12 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 log = logging.getLogger(__name__)
 STOPPING = tuple(
@@ -110,6 +111,15 @@ class Signals:
                 child.terminate()
         if first:
             _say("Stopping at the end of this step, and saving; Ctrl-C again leaves at once.")
+
+
+def leave(code: int) -> NoReturn:
+    """End this process now. All is saved, and taking torch apart takes longer than a step does."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(BrokenPipeError):
+            stream.flush()
+    os._exit(code)
 
 
 def _say(text: str) -> None:
