@@ -123,7 +123,14 @@ def run_to_the_end(config, attempts: int = 5) -> int:
     raise AssertionError("it never ends")
 
 
-@pytest.mark.parametrize("point", stopping_points(24), ids=describe)
+def all_points(count: int, fast: int) -> list:
+    """So many stopping points, of which the first are tried by `make test` too."""
+    points = stopping_points(count)
+    slow = [pytest.param(point, marks=pytest.mark.slow) for point in points[fast:]]
+    return [*points[:fast], *slow]
+
+
+@pytest.mark.parametrize("point", all_points(24, fast=8), ids=describe)
 def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, uninterrupted, point):
     accumulate, workers, plan = point
     settings = [*SETTINGS, f"trainer.accumulate_grad_batches={accumulate}"]

@@ -49,11 +49,16 @@ def test_the_first_of_several_signals_counts():
 def test_handlers_are_put_back_also_after_an_error_and_taken_again_when_asked():
     numbers = (*STOPS, signal.SIGUSR1)
     before = [signal.getsignal(number) for number in numbers]
-    with pytest.raises(KeyError), Signals() as signals:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signals.listen()
-        assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, None)
-        raise KeyError
+
+    def fail():
+        with Signals() as signals:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signals.listen()
+            assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, None)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert [signal.getsignal(number) for number in numbers] == before
 
 

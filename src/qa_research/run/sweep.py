@@ -128,7 +128,8 @@ def table(outcomes: Sequence[Outcome], planned: int | None) -> str:
         counts = [
             str(sum(m.status == s for m in members)) for s in ("done", "failed", "interrupted")
         ]
-        name = " ".join(w for w in group if w not in shared) or "all"
+        # Hydra writes what its grammar needs, as `package\:name`.
+        name = " ".join(w for w in group if w not in shared).replace("\\", "") or "all"
         rows.append((name, *counts, _spread([m.score for m in members if m.score is not None])))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
