@@ -3,17 +3,13 @@
 import json
 import shlex
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from qa_research.cli_answers import ask, evaluate, export, score
 from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, runs_app
 from qa_research.run.stop import Stopped, leave
-
-if TYPE_CHECKING:
-    from qa_research.data.question import Question
-    from qa_research.run.opened import OpenRun
 
 app = typer.Typer(
     name="qa-research",
@@ -27,8 +23,6 @@ app = typer.Typer(
 )
 
 app.add_typer(runs_app, name="runs")
-
-Checkpoint = Annotated[str, typer.Option(help="best, last, a step number, or a path")]
 
 
 def main() -> None:
@@ -90,140 +84,8 @@ def resume(
     go_on(run, overrides or [], runs)
 
 
-@app.command()
-def evaluate(
-    run: Run,
-    data: Annotated[
-        str, typer.Option(help="validation or train (the run's own), or a SQuAD file")
-    ] = "validation",
-    checkpoint: Checkpoint = "best",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="where the files go", metavar="DIR", show_default="in the run"),
-    ] = None,
-    runs: Runs = DEFAULT_RUNS,
-    as_json: AsJson = False,
-) -> None:
-    """Score a run: exact match and F1.
-
-    With 95 % intervals, overall and by kind of question; writes predictions.json and the n best.
-    """
-    from qa_research.answer.evaluation import evaluate as score_answers
-    from qa_research.answer.evaluation import write_evaluation
-    from qa_research.answer.show import show_evaluation
-    from qa_research.data.windows import fingerprint
-
-    opened = _open(run, checkpoint, runs)
-    questions = _questions_of(opened, data)
-    answers = opened.answer(questions)
-    result = score_answers(questions, answers)
-    name = f"{Path(data).stem}-{opened.checkpoint.stem}"
-    if data not in ("validation", "train"):
-        name += f"-{fingerprint(questions)[:8]}"  # files of one name are not one file
-    folder = out or opened.directory / "predictions" / name
-    write_evaluation(folder, answers, result)
-    if as_json:
-        _print_json(result.as_json() | {"files": str(folder)})
-        return
-    show_evaluation(result)
-    print(f"\n{opened.checkpoint.stem} of {opened.directory.name}, rules of SQuAD {result.rules}")
-    print(f"predictions.json, n_best.json, null_odds.json and scores.json are in {folder}")
-
-
-@app.command()
-def score(
-    predictions: Annotated[Path, typer.Argument(help="JSON: question id -> answer text")],
-    data: Annotated[Path, typer.Argument(help="the questions, in any form that training takes")],
-    rules: Annotated[
-        str, typer.Option(help="v1.1, v2.0, or auto: v2.0 if a question has no answer")
-    ] = "auto",
-    null_odds: Annotated[
-        Path | None, typer.Option(help="JSON: question id -> score for no answer")
-    ] = None,
-    null_threshold: Annotated[float, typer.Option(help="odds above this mean no answer")] = 1.0,
-    as_json: AsJson = False,
-) -> None:
-    """Score anybody's predictions.
-
-    The official SQuAD evaluation, v1.1 or v2.0.
-    """
-    from qa_research.answer.official import evaluate_v1, evaluate_v2
-    from qa_research.answer.predictions import check_fit, read_numbers, read_predictions
-    from qa_research.answer.score import rules_for
-    from qa_research.data.squad import read_questions
-
-    if rules not in ("auto", "v1.1", "v2.0"):
-        raise ValueError(f"--rules must be auto, v1.1 or v2.0, got {rules!r}")
-    questions = read_questions(data, "DATA")
-    answered = read_predictions(predictions)
-    check_fit(questions, answered)
-    chosen = rules_for(questions) if rules == "auto" else rules
-    if chosen == "v1.1":
-        result = evaluate_v1(questions, answered)
-    else:
-        odds = read_numbers(null_odds) if null_odds else None
-        result = evaluate_v2(questions, answered, odds, null_threshold)
-    missing = sum(row.id not in answered for row in questions)
-    if missing:
-        counts = "count 0" if chosen == "v1.1" else "are left out, as in the official script"
-        print(
-            f"{missing} of {len(questions)} questions have no prediction and {counts}",
-            file=sys.stderr,
-        )
-    if as_json:
-        _print_json(result)
-        return
-    for key, value in result.items():
-        print(f"{key:<28}{value:>10.3f}" if isinstance(value, float) else f"{key:<28}{value:>10}")
-
-
-@app.command()
-def ask(
-    run: Run,
-    question: Annotated[str, typer.Option(help="what to ask")],
-    context: Annotated[str | None, typer.Option(help="the text that holds the answer")] = None,
-    context_file: Annotated[
-        Path | None, typer.Option(help="a file with that text; - is stdin")
-    ] = None,
-    checkpoint: Checkpoint = "best",
-    n_best: Annotated[int, typer.Option(min=1, help="how many candidates to show")] = 5,
-    runs: Runs = DEFAULT_RUNS,
-    as_json: AsJson = False,
-) -> None:
-    """Ask a run about a text.
-
-    The answer, its probability, where it stands, and the next best candidates.
-    """
-    from qa_research.answer.show import show_answer
-
-    if (context is None) == (context_file is None):
-        raise ValueError("give the text with either --context or --context-file")
-    text = context if context is not None else _read_text(context_file or Path("-"))
-    answer = _open(run, checkpoint, runs).ask(question, text)
-    if as_json:
-        from dataclasses import asdict
-
-        shown = asdict(answer)
-        shown["candidates"] = shown["candidates"][:n_best]
-        _print_json(shown)
-    else:
-        show_answer(answer, text, n_best)
-
-
-@app.command()
-def export(
-    run: Run,
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="a new directory")],
-    checkpoint: Checkpoint = "best",
-    runs: Runs = DEFAULT_RUNS,
-) -> None:
-    """Write a Hugging Face directory.
-
-    from_pretrained(DIR) gives equal logits.
-    """
-    opened = _open(run, checkpoint, runs)
-    opened.export(directory)
-    print(f"{type(opened.network).__name__}.from_pretrained({str(directory)!r})")
+for verb in (evaluate, score, ask, export):
+    app.command()(verb)
 
 
 @app.command()
@@ -233,47 +95,6 @@ def doctor(as_json: AsJson = False) -> None:
 
     findings = examine()
     if as_json:
-        _print_json(findings)
+        print(json.dumps(findings, ensure_ascii=False, indent=2))
     else:
         show(findings)
-
-
-def _open(run: str, checkpoint: str, runs: Path) -> "OpenRun":
-    from qa_research.console import start_logging
-
-    start_logging()
-    from qa_research.run.opened import open_run
-
-    return open_run(run, checkpoint, runs)
-
-
-def _questions_of(opened: "OpenRun", data: str) -> "list[Question]":
-    if data in ("validation", "train"):
-        from qa_research.run.config import build
-
-        source: Any = build(opened.config["data"])
-        source.load()
-        wanted = opened.record["fingerprints"][data]
-        if source.fingerprints()[data] != wanted:
-            raise ValueError(
-                f"the {data} questions are no longer those of this run; "
-                "--data FILE scores it on others"
-            )
-        return list(getattr(source, data))
-    from qa_research.data.question import describe_bad_rows, find_bad_rows
-    from qa_research.data.squad import read_questions
-
-    questions = read_questions(data, "--data")
-    if bad := find_bad_rows(questions):
-        raise ValueError(
-            f"--data={data} has {len(bad)} unusable questions: {describe_bad_rows(bad, 20)}"
-        )
-    return questions
-
-
-def _read_text(path: Path) -> str:
-    return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))

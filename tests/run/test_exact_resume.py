@@ -1,7 +1,5 @@
 """A training that was stopped anywhere and goes on is the uninterrupted one, bit for bit."""
 
-import csv
-import hashlib
 import itertools
 import random
 import signal
@@ -10,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from qa_research.run.checkpoints import load_network_weights
-from qa_research.run.directory import read_record, run_directory
+from qa_research.run.directory import read_record
 from qa_research.run.saving import random_state, set_random_state
 from qa_research.run.stop import Stopped
 from qa_research.run.train import train
+from tests.run.reading import directory_of, result_of, rows_of
 from tests.run.signalling import CrashError, Plan, Signalling
 
 SEED = 20261122
@@ -74,21 +71,6 @@ def describe(point: tuple[int, int, Plan]) -> str:
     return f"{plan.number.name}-{plan.hook}-{plan.call}-accumulate{accumulate}-workers{workers}"
 
 
-def directory_of(config) -> Path:
-    return run_directory(OmegaConf.to_container(config, resolve=True))
-
-
-def result_of(config) -> tuple[str, list[dict[str, str]], dict]:
-    """The sha256 of the last weights, every row of metrics.csv, and run.json."""
-    run = directory_of(config)
-    digest = hashlib.sha256()
-    for name, tensor in sorted(load_network_weights(run / "checkpoints/last.ckpt").items()):
-        digest.update(name.encode() + tensor.numpy().tobytes())
-    with (run / "metrics.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return digest.hexdigest(), rows, read_record(run)
-
-
 def assert_each_step_once(run: Path) -> None:
     """TensorBoard shows no step of a curve twice, and what metrics.csv has."""
     folder = run / "tensorboard"
@@ -98,8 +80,7 @@ def assert_each_step_once(run: Path) -> None:
         path.rename(folder / f"{head}.{int(count):09d}")
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
-    with (run / "metrics.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(run)
     for tag in TAGS:
         steps = [event.step for event in events.Scalars(tag)]
         assert steps == sorted(set(steps)) == [int(row["step"]) for row in rows if row[tag]], tag
@@ -137,7 +118,10 @@ def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, uninterrupted, p
     if accumulate not in uninterrupted:
         whole = tiny(*settings, f"paths.runs={tmp_path / 'whole'}")
         train(whole)
-        uninterrupted[accumulate] = result_of(whole)
+        uninterrupted[accumulate] = (
+            *result_of(directory_of(whole)),
+            read_record(directory_of(whole)),
+        )
     config = tiny(*settings, f"data.num_workers={workers}")
     plans = [plan]
     if plan.number == signal.SIGUSR1:
@@ -145,7 +129,8 @@ def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, uninterrupted, p
         plans.append(Plan("training", BATCHES * EPOCHS, None))
     Signalling.follow(*plans)
     stops = run_to_the_end(config)
-    digest, rows, record = result_of(config)
+    digest, rows = result_of(directory_of(config))
+    record = read_record(directory_of(config))
     expected_digest, expected_rows, expected = uninterrupted[accumulate]
     assert stops == 1 and record["resumed"][0]["step"] > 0
     assert rows == expected_rows
@@ -184,7 +169,7 @@ def test_a_signal_before_the_first_step_of_a_resumed_run_keeps_it_resumable(tiny
         assert (record["status"], record["steps"]) == ("interrupted", 3)
     Signalling.follow()
     train(config)
-    assert result_of(config)[:2] == result_of(whole)[:2]
+    assert result_of(directory_of(config)) == result_of(directory_of(whole))
 
 
 def test_a_signal_in_the_last_moments_lets_the_run_finish_and_still_leaves(tiny):
@@ -216,7 +201,7 @@ def test_every_way_to_end_is_reached_again_after_a_stop(tiny, tmp_path, extra, c
     config = tiny(*settings)
     Signalling.follow(Plan("training", call, signal.SIGINT))
     assert run_to_the_end(config) == 1
-    assert result_of(config)[:2] == result_of(whole)[:2]
+    assert result_of(directory_of(config)) == result_of(directory_of(whole))
 
 
 def test_previous_handlers_are_put_back(tiny):

@@ -1,7 +1,5 @@
 """Signals, kills and several processes, as a person meets them: with real processes."""
 
-import csv
-import hashlib
 import json
 import os
 import random
@@ -13,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from qa_research.run.checkpoints import damage, load_network_weights
+from qa_research.run.checkpoints import damage
 from qa_research.run.directory import read_record
 from tests.run.conftest import TINY
+from tests.run.reading import result_of
 
 ROOT = Path(__file__).parents[2]
 SEED = 20261122
@@ -55,15 +54,6 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
 def the_run(tmp_path: Path, runs: str) -> Path:
     (run,) = (tmp_path / runs / "nopretrain").iterdir()
     return run
-
-
-def result_of(run: Path) -> tuple[str, list[dict[str, str]]]:
-    """The sha256 of the last weights, and every row of metrics.csv."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(load_network_weights(run / "checkpoints/last.ckpt").items()):
-        digest.update(name.encode() + tensor.numpy().tobytes())
-    with (run / "metrics.csv").open(newline="") as file:
-        return digest.hexdigest(), list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize(

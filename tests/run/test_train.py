@@ -1,61 +1,21 @@
-import csv
-import hashlib
 import json
 import math
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
-from transformers import AutoConfig, AutoModel
 
 from qa_research.data.squad import squad_json
 from qa_research.model.question_answering import NonFiniteLossError
-from qa_research.model.weights import PACKAGED
 from qa_research.run.checkpoints import load_network_weights
-from qa_research.run.directory import lock, read_record, run_directory
-from qa_research.run.opened import open_run
+from qa_research.run.directory import lock, read_record
 from qa_research.run.stop import Stopped
 from qa_research.run.train import train
 from tests.conftest import make_question
+from tests.run.reading import digest, directory_of, validation_rows
 
 ROOT = Path(__file__).parents[2]
-
-
-def digest(weights: dict[str, Tensor]) -> str:
-    """A sha256 over all tensors, bit for bit."""
-    total = hashlib.sha256()
-    for name in sorted(weights):
-        total.update(name.encode() + weights[name].numpy().tobytes())
-    return total.hexdigest()
-
-
-def directory_of(config) -> Path:
-    from omegaconf import OmegaConf
-
-    return run_directory(OmegaConf.to_container(config, resolve=True))
-
-
-def validation_rows(directory: Path) -> list[dict[str, str]]:
-    with (directory / "metrics.csv").open(newline="") as file:
-        return [row for row in csv.DictReader(file) if row["val/f1"]]
-
-
-@pytest.fixture
-def squad_files(questions, tmp_path) -> list[str]:
-    """Overrides that train on eight answerable questions of a file."""
-    path = tmp_path / "questions.json"
-    path.write_text(json.dumps(squad_json(questions, "1.1")))
-    return [
-        "data=squad_file",
-        f"data.train_path={path}",
-        f"data.validation_path={path}",
-        "data.train_questions=8",
-        "data.validation_questions=8",
-    ]
 
 
 def test_a_run_leaves_behind_what_the_design_promises(tiny):
@@ -107,8 +67,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         config = tiny(f"paths.runs={tmp_path / name}", f"seed={seed}")
         train(config)
-        path = directory_of(config) / "checkpoints/last.ckpt"
-        digests.append(digest(load_network_weights(path)))
+        digests.append(digest(directory_of(config) / "checkpoints/last.ckpt"))
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -204,36 +163,6 @@ def test_two_processes_cannot_train_the_same_run(tiny):
         train(config)
 
 
-@pytest.mark.parametrize(
-    ("override", "error", "sentence"),
-    [
-        ("data.max_tokens=600", ValueError, "data.max_tokens=600 is more than this model can read"),
-        ("model.hidden_size=15", ValueError, "must be a multiple of model.num_attention_heads=2"),
-        ("data.train_questions=30000", ValueError, "there are only 20000"),
-        ("data.stride_tokens=128", ValueError, "data.stride_tokens=128 must be less than"),
-        ("paths.runs=/dev/null/runs", NotADirectoryError, "is a file"),
-        ("model.weights=./nowhere", FileNotFoundError, "model.weights=./nowhere is no directory"),
-        ("checkpoint.monitor=val/accuracy", ValueError, "val/accuracy is not measured; these are"),
-        ("trainer.max_epochs=0", ValueError, "trainer.max_epochs must be at least 1, got 0"),
-        ("trainer.max_steps=0", ValueError, "trainer.max_steps must be at least 1"),
-        ("trainer.precision=16-mixed", ValueError, "needs a GPU"),
-        (
-            "+trainer.limit_val_batches=2",
-            ValueError,
-            "trainer.limit_val_batches does not work here",
-        ),
-        ("+trainer.gradient_clip_algorithm=value", ValueError, "must be norm"),
-        ("trainer.accelerator=mps", ValueError, "trainer.accelerator=mps is not there"),
-        ("trainer.devices=0", ValueError, "settings under trainer. do not fit"),
-        ("trainer.val_check_interval=500", ValueError, "val_check_interval"),
-    ],
-)
-def test_bad_input_is_refused_before_anything_is_written(tiny, tmp_path, override, error, sentence):
-    with pytest.raises(error, match=sentence):
-        train(tiny(override))
-    assert not list(tmp_path.rglob("run.json"))
-
-
 def test_unanswerable_questions_train_and_score(tiny, questions, tmp_path):
     rows = [*questions, *(make_question(100 + i, "Why is it so?", None) for i in range(4))]
     path = tmp_path / "v2.json"
@@ -252,108 +181,3 @@ def test_unanswerable_questions_train_and_score(tiny, questions, tmp_path):
     }
     assert found["q100"]["prediction"] == "" and found["q100"]["null_odds"] > 0
     assert found["q0"]["prediction"] == "Ms Lund"
-
-
-@pytest.mark.parametrize("model_type", ["distilbert", "roberta", "electra"])
-def test_other_architectures_train_from_a_directory(
-    composed, squad_files, tokenizer, tmp_path, cache, model_type
-):
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    sizes |= {"vocab_size": len(tokenizer), "max_position_embeddings": 130}
-    config = AutoConfig.for_model(model_type, **sizes)
-    AutoModel.from_config(config).save_pretrained(tmp_path / "weights")
-    tokenizer.save_pretrained(tmp_path / "weights")
-    config = composed(
-        *("model=as_weights", f"model.weights={tmp_path / 'weights'}", *squad_files),
-        *("data.max_tokens=64", "data.stride_tokens=16", "trainer.max_epochs=1"),
-        *("trainer.precision=32-true", "train.progress=none", "train.threads=1"),
-        *(f"paths.runs={tmp_path / 'runs'}", f"paths.cache={cache}"),
-    )
-    train(config)
-    run = open_run(directory_of(config))
-    assert run.network.config.model_type == model_type
-    assert run.ask("Who teaches chess?", "Ms Lund teaches chess.").text
-
-
-@pytest.mark.slow
-def test_a_compiled_network_trains_and_is_saved_under_the_plain_names(tiny):
-    config = tiny("model.compile=true", "trainer.max_steps=2")
-    train(config)
-    names = load_network_weights(directory_of(config) / "checkpoints/last.ckpt")
-    assert "qa_outputs.weight" in names and not any("_orig_mod" in name for name in names)
-
-
-EXPERIMENTS = {
-    "nopretrain": (),
-    "pretrained": (f"model.weights={PACKAGED}",),
-    "overfit": ("data.train_questions=8", "data.batch_size=8", "trainer.max_epochs=1"),
-    "smoke": (),
-    "squad_nopretrain": ("model.tokenizer=null",),
-    "squad_pretrained": ("model=minilm", f"model.weights={PACKAGED}"),
-}
-
-
-@pytest.mark.parametrize(
-    "experiment", sorted(path.stem for path in (ROOT / "conf/experiment").iterdir())
-)
-def test_every_experiment_runs_two_batches(composed, squad_files, tmp_path, cache, experiment):
-    overrides = [f"+experiment={experiment}", *EXPERIMENTS[experiment]]
-    if experiment.startswith("squad"):
-        overrides += [*squad_files, "trainer=cpu"]
-    if experiment in ("nopretrain", "pretrained", "smoke"):
-        overrides += ["data.train_questions=64", "data.validation_questions=16"]
-    if "nopretrain" in experiment:
-        overrides += ["model.hidden_size=16", "model.intermediate_size=32"]
-        overrides += ["model.num_attention_heads=2", "model.num_hidden_layers=2"]
-    overrides += ["trainer.max_steps=2", "trainer.precision=32-true", "train.progress=none"]
-    overrides += [f"paths.runs={tmp_path / 'runs'}", f"paths.cache={cache}"]
-    config = composed(*overrides)
-    train(config)
-    assert read_record(directory_of(config))["steps"] >= 1
-
-
-@pytest.mark.slow
-def test_the_console_script_starts_its_own_further_processes(tmp_path):
-    command = [str(Path(sys.executable).with_name("qa-research")), "train", "+experiment=smoke"]
-    command += ["trainer=ddp", "trainer.max_steps=2", "trainer.max_epochs=1", "train.threads=1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    (run,) = (tmp_path / "runs/smoke").iterdir()
-    assert read_record(run)["status"] == "finished"
-
-
-@pytest.mark.slow
-def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path):
-    # Windows of one length: Hugging Face's loss also runs over a batch's padding, which differs
-    # between the halves of a batch.
-    rows = [
-        make_question(
-            i, f"Who teaches group {letter}?", "Ms Lund", f"Ms Lund teaches group {letter}."
-        )
-        for i, letter in enumerate("ABCDEFGHIJKLMNOP")
-    ]
-    path = tmp_path / "rows.json"
-    path.write_text(json.dumps(squad_json(rows, "1.1")))
-    shared = [
-        *("data=squad_file", f"data.train_path={path}", f"data.validation_path={path}"),
-        *("trainer.max_epochs=3", "trainer.precision=32-true", "train.threads=1"),
-        "trainer.log_every_n_steps=1",
-        *("model.hidden_size=32", "model.intermediate_size=64", "model.num_attention_heads=2"),
-        *(f"paths.cache={tmp_path / 'cache'}", "data.validate_every=0.5"),
-        *("train.stop_at_exact_match=null", "model.dropout=0.0", "model.warmup_fraction=0.0"),
-    ]
-    losses = {}
-    for name, overrides in (
-        ("one", ["trainer=cpu", "data.batch_size=8"]),
-        ("two", ["trainer=ddp", "data.batch_size=4"]),
-    ):
-        command = [sys.executable, "train.py", *overrides, *shared, f"paths.runs={tmp_path / name}"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        (run,) = (tmp_path / name / "nopretrain").iterdir()
-        assert len(json.loads((run / "predictions/validation.json").read_text())) == 16
-        with (run / "metrics.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        losses[name] = [float(r[c]) for c in ("train/loss", "val/loss") for r in rows if r[c]]
-    assert len(losses["one"]) == 12 and losses["one"][-1] < losses["one"][6]
-    assert losses["one"] == pytest.approx(losses["two"], abs=1e-4)

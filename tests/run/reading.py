@@ -1,0 +1,39 @@
+"""What tests read back of a run."""
+
+import csv
+import hashlib
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from qa_research.run.checkpoints import load_network_weights
+from qa_research.run.directory import run_directory
+
+
+def directory_of(config: DictConfig) -> Path:
+    """Where the run of a composed config lies."""
+    return run_directory(OmegaConf.to_container(config, resolve=True))
+
+
+def digest(checkpoint: Path) -> str:
+    """A sha256 over all of a checkpoint's weights, bit for bit."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(load_network_weights(checkpoint).items()):
+        total.update(name.encode() + tensor.numpy().tobytes())
+    return total.hexdigest()
+
+
+def rows_of(run: Path) -> list[dict[str, str]]:
+    """Every row of a run's metrics.csv."""
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def validation_rows(run: Path) -> list[dict[str, str]]:
+    """Those that a validation wrote."""
+    return [row for row in rows_of(run) if row["val/f1"]]
+
+
+def result_of(run: Path) -> tuple[str, list[dict[str, str]]]:
+    """The last weights' digest, and every row of metrics.csv."""
+    return digest(run / "checkpoints/last.ckpt"), rows_of(run)
