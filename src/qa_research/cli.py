@@ -9,7 +9,7 @@ import typer
 
 from qa_research.cli_answers import ask, evaluate, export, score
 from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, runs_app
-from qa_research.run.stop import Stopped, leave
+from qa_research.run.stop import Signals, Stopped, leave
 
 app = typer.Typer(
     name="qa-research",
@@ -79,9 +79,10 @@ def resume(
     from qa_research.console import start_logging
 
     start_logging()
-    from qa_research.run.resume import resume as go_on
+    with Signals():
+        from qa_research.run.resume import resume as go_on
 
-    go_on(run, overrides or [], runs)
+        go_on(run, overrides or [], runs)
 
 
 for verb in (evaluate, score, ask, export):

@@ -148,9 +148,9 @@ def remove(
 
     Its directory and its place in the ledger.
     """
+    from qa_research.console import readable_size
     from qa_research.run.runs import find, size_by_part
     from qa_research.run.runs import remove as delete
-    from qa_research.run.show_runs import readable_size
 
     directory = find(run, runs)
     size = readable_size(sum(size_by_part(directory).values()))

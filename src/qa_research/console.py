@@ -84,3 +84,11 @@ def close_log_file() -> None:
         if isinstance(handler, logging.FileHandler):
             _LOGGER.removeHandler(handler)
             handler.close()
+
+
+def readable_size(size_bytes: int) -> str:
+    """Bytes in kB, MB or GB of 1,000."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes / 1e3:.1f} kB"

@@ -104,14 +104,7 @@ def run_to_the_end(config, attempts: int = 5) -> int:
     raise AssertionError("it never ends")
 
 
-def all_points(count: int, fast: int) -> list:
-    """So many stopping points, of which the first are tried by `make test` too."""
-    points = stopping_points(count)
-    slow = [pytest.param(point, marks=pytest.mark.slow) for point in points[fast:]]
-    return [*points[:fast], *slow]
-
-
-@pytest.mark.parametrize("point", all_points(24, fast=8), ids=describe)
+@pytest.mark.parametrize("point", stopping_points(24), ids=describe)
 def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, uninterrupted, point):
     accumulate, workers, plan = point
     settings = [*SETTINGS, f"trainer.accumulate_grad_batches={accumulate}"]
@@ -191,6 +184,8 @@ def test_a_signal_in_the_last_moments_lets_the_run_finish_and_still_leaves(tiny)
         ("trainer.max_steps=5", 4),
         ("trainer.max_steps=5", 5),
         ("trainer.max_steps=4", 4),
+        ("trainer.max_steps=9", 8),
+        ("trainer.max_steps=9", 9),
         ("+trainer.limit_train_batches=3", 3),
     ],
 )
@@ -202,6 +197,18 @@ def test_every_way_to_end_is_reached_again_after_a_stop(tiny, tmp_path, extra, c
     Signalling.follow(Plan("training", call, signal.SIGINT))
     assert run_to_the_end(config) == 1
     assert result_of(directory_of(config)) == result_of(directory_of(whole))
+
+
+def test_an_early_end_that_has_to_wait_is_remembered(tiny, tmp_path):
+    # The first validation meets the threshold, and the epoch still has to be finished.
+    settings = [*SETTINGS, "train.stop_at_exact_match=1e-9", "+trainer.min_epochs=1"]
+    whole = tiny(*settings, "trainer.max_epochs=3", f"paths.runs={tmp_path / 'whole'}")
+    train(whole)
+    config = tiny(*settings, "trainer.max_epochs=3")
+    Signalling.follow(Plan("training", BATCHES - 1, signal.SIGINT))
+    assert run_to_the_end(config) == 1
+    assert result_of(directory_of(config)) == result_of(directory_of(whole))
+    assert read_record(directory_of(whole))["steps"] == BATCHES
 
 
 def test_previous_handlers_are_put_back(tiny):

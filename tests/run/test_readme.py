@@ -21,7 +21,7 @@ def test_the_python_lines_run_as_they_stand(tiny, tmp_path, monkeypatch, capsys)
 def test_every_key_that_is_named_exists(composed):
     config = composed("data=squad_file", "data.train_path=a", "data.validation_path=b")
     hub = composed("data=squad")
-    keys = set(re.findall(r"\b([a-z]+\.[a-z_]+)=", README))
+    keys = set(re.findall(r"(?<![\w.])([a-z]+\.[a-z_]+)=", README))
     assert len(keys) > 25
     missing = object()
     for key in keys:
@@ -31,7 +31,7 @@ def test_every_key_that_is_named_exists(composed):
 
 def test_every_part_that_is_named_exists():
     for group, option in re.findall(
-        r"(?<![\w.])\+?(experiment|model|data|trainer)=([a-z_]+)", README
+        r"(?<![\w.])\+?(experiment|model|data|trainer|launcher|search)=([a-z_]+)", README
     ):
         assert (conf_directory() / group / f"{option}.yaml").is_file(), (group, option)
 

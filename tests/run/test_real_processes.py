@@ -57,7 +57,9 @@ def the_run(tmp_path: Path, runs: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "shape", [("trainer=cpu",), ("trainer=ddp", "data.batch_size=4")], ids="-".join
+    "shape",
+    [("trainer=cpu",), ("trainer=ddp", "data.batch_size=4", "trainer.accumulate_grad_batches=2")],
+    ids="-".join,
 )
 def test_signals_stop_and_the_same_command_goes_on_bit_for_bit(tmp_path, shape):
     shape = (*shape, "trainer.precision=32-true")
@@ -66,7 +68,7 @@ def test_signals_stop_and_the_same_command_goes_on_bit_for_bit(tmp_path, shape):
     plans = ["training:3:2:0", "validation:3:15:0", "training:4:15:0", "training:2:10:0"]
     if "trainer=ddp" in shape:
         # To the second process alone, and in a validation.
-        plans = ["training:3:15:1", "validation:3:15:1"]
+        plans = ["training:3:15:1", "validation:3:15:1", "training:3:2:0", "training:3:10:1"]
     for plan in plans:
         number = int(plan.split(":")[2])
         code, text = finish(start(tmp_path, "runs", *shape, plan=plan))
@@ -93,7 +95,8 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path):
         process.send_signal(signal.SIGINT)
         time.sleep(0.005)
     code, text = finish(process)
-    assert code == 130, text
+    assert code == 130 and "Leaving at once" in text and "which is saved" not in text, text
+    assert read_record(the_run(tmp_path, "runs"))["status"] == "running"
     assert damage(the_run(tmp_path, "runs") / "checkpoints/last.ckpt") is None
 
 

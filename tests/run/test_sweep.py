@@ -53,7 +53,12 @@ def test_a_sweep_over_seeds_alone_is_one_line():
 
 @pytest.mark.parametrize(
     ("overrides", "count"),
-    [(["seed=1,2,3", "a=range(0,4)"], 12), (["seed=1"], 1), (["a=choice(x,y)", "b=[1,2]"], 2)],
+    [
+        (["seed=1,2,3", "a=range(0,4)"], 12),
+        (["seed=1"], 1),
+        (["a=choice(x,y)", "b=[1,2]"], 2),
+        (["a=glob(*)"], None),
+    ],
 )
 def test_jobs_are_counted_before_they_run(overrides, count):
     assert count_jobs(overrides) == count

@@ -1,6 +1,7 @@
 """Which weights of a training are kept: the best by a validation score, and every n-th step's."""
 
 import json
+import logging
 import math
 import os
 from dataclasses import asdict
@@ -13,6 +14,8 @@ from annotated_types import Ge, Gt
 from qa_research.answer.decode import Answer
 from qa_research.answer.score import QuestionScore
 from qa_research.run.checkpoints import BEST, read_checkpoint
+
+log = logging.getLogger(__name__)
 
 
 class Checkpoints(pl.Callback):
@@ -47,7 +50,7 @@ class Checkpoints(pl.Callback):
         if not step or not trainer.is_global_zero:
             return
         for path in self.directory.glob("step-*.ckpt"):
-            if int(path.stem[5:]) > step:
+            if path.stem[5:].isdecimal() and int(path.stem[5:]) > step:
                 path.unlink()
         for path in self.directory.glob(".*.tmp"):
             path.unlink()
@@ -72,7 +75,7 @@ class Checkpoints(pl.Callback):
         value = self.sign * scores[self.monitor]
         better = not self.best or value > self.sign * self.best[self.monitor]
         if better or step == self.replaced_step:
-            self.best, self.best_step = scores, step
+            self.best, self.best_step, self.replaced_step = scores, step, None
             trainer.save_checkpoint(self.directory / BEST, weights_only=True)
             if trainer.is_global_zero:
                 module: Any = pl_module
@@ -86,12 +89,16 @@ class Checkpoints(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for name, value in state_dict.items():
             setattr(self, name, value)
+        try:
+            step = int(read_checkpoint(self.directory / BEST)["global_step"])
+        except (FileNotFoundError, ValueError) as error:
+            if self.best:
+                log.warning("The next validation counts as the best: %s", error)
+                self.best = {}
+            return
         # A crash came after best.ckpt was replaced and before that was saved: at that step the file
         # has to be written again in any case, for the best one before it is gone.
-        path = self.directory / BEST
-        if path.is_file():
-            step = int(read_checkpoint(path)["global_step"])
-            self.replaced_step = None if step == self.best_step else step
+        self.replaced_step = None if step == self.best_step else step
 
 
 def write_predictions(path: Path, answers: list[Answer], scores: list[QuestionScore]) -> None:

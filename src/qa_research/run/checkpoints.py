@@ -60,6 +60,10 @@ class DurableCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
+class DamagedCheckpointError(ValueError):
+    """The bytes of a checkpoint are not those that were written."""
+
+
 @dataclass(frozen=True)
 class ResumePoint:
     """A whole checkpoint to go on from, and the optimizer step it was saved at."""
@@ -93,7 +97,11 @@ def find_resume_point(
         if reason := damage(path):
             damaged.append(f"{path} is damaged ({reason})")
             continue
-        checkpoint = read_checkpoint(path)
+        try:
+            checkpoint = read_checkpoint(path)
+        except DamagedCheckpointError as error:
+            damaged.append(str(error))
+            continue
         if "exact" not in checkpoint:
             continue  # The weights of a training's end, which has no more to go on with.
         _check_is_ours(path, checkpoint, run_id, shapes)
@@ -106,7 +114,8 @@ def damage(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as file:
             record = file.testzip()
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+    except Exception as error:
+        # Damaged headers make zipfile raise whatever they lead it to.
         return str(error) or type(error).__name__
     return None if record is None else f"wrong checksum of {record}"
 
@@ -123,7 +132,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             raise ValueError("it holds no state_dict")
     except _UNREADABLE as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        raise ValueError(f"{path} is no readable checkpoint of qa_research: {reason}") from error
+        text = f"{path} is no readable checkpoint of qa_research: {reason}"
+        if isinstance(error, RuntimeError):
+            # A record that torch's own file format must have is not there.
+            raise DamagedCheckpointError(text) from error
+        raise ValueError(text) from error
     return checkpoint
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qa_research.console import close_log_file
-from qa_research.run.checkpoints import ResumePoint, find_resume_point
+from qa_research.run.checkpoints import LAST, PREVIOUS, ResumePoint, find_resume_point
 from qa_research.run.directory import create, read_record, set_aside
 from qa_research.run.record import changed_versions, enter_kept, forget_record, keep_record, now
 
@@ -89,32 +89,40 @@ def taken(
     if found.point:
         if changed := changed_versions(record):
             log.warning("Other versions than it began with, so not bit for bit: %s", changed)
-        record |= {"status": "running", "error": None}
+        if found.point.path.name == PREVIOUS:
+            # It must not take this one's place when the next state is saved.
+            (found.point.path.parent / LAST).unlink(missing_ok=True)
+        record |= {"status": "running", "error": None, "finished": None}
         record.setdefault("resumed", []).append({"at": now(), "step": found.step})
         keep_record(directory, record, config)
         yield
         return
-    kept = None
+    kept = set_aside(directory) if directory.exists() else None
+    # A crash before anything was saved leaves nothing to keep.
+    empty = kept and found.record and not any((kept / "checkpoints").glob("[!.]*.ckpt"))
     if found.record:
-        log.info("The run that is there ended before anything was saved; it begins again.")
-        shutil.rmtree(directory)
-    elif directory.exists():
-        kept = set_aside(directory)
-        enter_kept(kept)
-        log.info("An earlier run of this config is kept as %s", kept.name)
-    create(directory, config)
-    keep_record(directory, record, config)
+        log.info("The run that is there ended before its state was saved; it begins again.")
     try:
+        create(directory, config)
+        keep_record(directory, record, config)
+        if kept and not empty:
+            enter_kept(kept)
+            log.info("The earlier run is kept as %s", kept.name)
         yield
     except BaseException:
         if not record["steps"]:
             close_log_file()
-            shutil.rmtree(directory)
             forget_record(directory, record)
+            shutil.rmtree(directory)
             if kept:
                 kept.rename(directory)
                 enter_kept(directory)
+            raise
+        if kept and empty:
+            shutil.rmtree(kept)
         raise
+    if kept and empty:
+        shutil.rmtree(kept)
 
 
 def _check_same(directory: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:

@@ -50,6 +50,10 @@ class Curves(pl.Callback):
             if row["step"] == self.step:
                 self._write(row)
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Only the first process was told the first step.
+        self.step = trainer.global_step
+
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Any
     ) -> None:
@@ -84,8 +88,10 @@ class Curves(pl.Callback):
     ) -> None:
         if trainer.is_global_zero:
             self.tensorboard.experiment.flush()
-            with self.path.open("rb") as file:
-                os.fsync(file.fileno())
+            events = Path(self.tensorboard.log_dir).glob("events.*")
+            for path in (self.path, *events):
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
 
     def state_dict(self) -> dict[str, Any]:
         return {"latest": self.latest, "epoch": self.epoch}

@@ -19,7 +19,6 @@ WITHOUT_EFFECT = (
     "train.resume",
     "train.progress",
     "data.num_workers",
-    "data.eval_batch_size",
     "checkpoint.keep_every_n_steps",
     "checkpoint.every_n_minutes",
 )
@@ -103,6 +102,7 @@ def is_held(directory: Path) -> bool:
 
 
 def _lock_path(directory: Path) -> Path:
+    directory = Path(os.path.abspath(directory))
     return directory.parent.parent / ".locks" / f"{directory.parent.name}-{directory.name}.lock"
 
 
@@ -116,7 +116,10 @@ def create(directory: Path, config: Mapping[str, Any]) -> None:
 def write_record(directory: Path, record: Mapping[str, Any]) -> None:
     """Write run.json, whole or not at all."""
     temporary = directory / "run.json.tmp"
-    temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(record, file, indent=2, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, directory / "run.json")
 
 
@@ -125,7 +128,10 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     path = directory / "run.json"
     if not path.is_file():
         return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}); move its directory away") from error
     return record
 
 

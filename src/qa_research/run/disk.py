@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from qa_research.run.show_runs import readable_size
+from qa_research.console import readable_size
 
 log = logging.getLogger(__name__)
 # Weights and the two moments of AdamW.
@@ -28,6 +28,9 @@ def check_disk(directory: Path, network: PreTrainedModel, checkpoint: Mapping[st
     place = directory
     while not place.exists():
         place = place.parent
+    # What lies there already is replaced.
+    there = sum(p.stat().st_size for p in (directory / "checkpoints").glob("[!s]*.ckpt"))
+    needed = max(needed - there, 0)
     free = shutil.disk_usage(place).free
     every = checkpoint["keep_every_n_steps"]
     more = f", and {readable_size(weights)} more every {every} steps" if every else ""

@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from qa_research.console import start_logging
 from qa_research.run.config import conf_directory, default_config, suggestion
-from qa_research.run.stop import Signals, Stopped, leave
+from qa_research.run.stop import REQUEUEING, STOPPING, Signals, Stopped, leave
 from qa_research.run.sweep import (
     Sweep,
     SweepStart,
@@ -74,7 +74,7 @@ def _end_sweep(sweep: Sweep, code: int, signals: Signals) -> int:
     outcomes = read_outcomes(sweep.directory)
     print(f"\n{table(outcomes, sweep.planned)}", file=sys.stderr)
     stops = [signal.Signals[o.error] for o in outcomes if o.status == "interrupted" and o.error]
-    if not code and (signals.stop or stops):
+    if signals.stop or stops:
         code = 128 + (signals.stop or stops[0])
     if code > 128:
         print(f"Go on with: {_command()}", file=sys.stderr)
@@ -106,15 +106,22 @@ def _in_a_sentence(work: Callable[[], object], debug: bool) -> int:
         return 2
     except SweepStoppedError:
         return 0
+    except Exception:
+        # A sweep has shown the traceback when the job failed.
+        if debug or SweepStart.current is None:
+            raise
+        return 1
     return 0
 
 
 def _command() -> str:
-    """What was typed, fit for a shell."""
+    """What goes on: what was typed, fit for a shell, without the wish to begin again."""
     first = (
         "qa-research train" if sys.argv[0] == str(CHILD) else f"python {shlex.quote(sys.argv[0])}"
     )
-    return " ".join([first, *map(shlex.quote, sys.argv[1:])])
+    return " ".join(
+        [first, *(shlex.quote(w) for w in sys.argv[1:] if not w.startswith("train.resume="))]
+    )
 
 
 def plain_sentence(error: Exception) -> str:
@@ -146,6 +153,20 @@ def _unknown_override(key: str) -> str:
     return f"there is no config key {key}" + suggestion(last, map(str, known), prefix)
 
 
+def hydra_launcher() -> str:
+    """The class of the launcher of this sweep."""
+    return str(HydraConfig.get().launcher._target_)
+
+
+def _outlive_signals() -> None:
+    """Let no signal end a worker that is between jobs: joblib would then kill those that are saving.
+
+    SIG_IGN would not do: `Signals` keeps deaf to what is ignored.
+    """
+    for number in STOPPING:
+        signal.signal(number, lambda *_: None)
+
+
 def _job(config: DictConfig) -> float | None:
     """One training. In a sweep its outcome is written, and a failure said when it happens."""
     # Torch and Lightning are slow to import, and --help needs neither.
@@ -160,6 +181,8 @@ def _job(config: DictConfig) -> float | None:
             return None
     # Each job of a sweep has a train.log of its own.
     start_logging()
+    if SweepStart.current is None and hydra_launcher().endswith(".JoblibLauncher"):
+        _outlive_signals()
     if is_stopped():
         raise SweepStoppedError("not begun: this sweep was stopped")
     try:
@@ -170,9 +193,15 @@ def _job(config: DictConfig) -> float | None:
             )
         score = train(config)
     except Stopped as stopped:
-        write_outcome("interrupted", None, str(stopped), config)
-        if HydraConfig.get().launcher._target_.endswith(".BasicLauncher"):
+        if stopped.score is None:
+            write_outcome("interrupted", None, str(stopped), config)
+        else:
+            write_outcome("done", stopped.score, None, config)
+        if hydra_launcher().endswith(".BasicLauncher"):
             raise
+        if stopped.number == REQUEUEING:
+            # All is saved; now submitit, which listened before, has the job queued again.
+            os.kill(os.getpid(), stopped.number)
         # Elsewhere only an exception finds its way back, and the other jobs are still saving.
         raise SweepStoppedError(str(stopped)) from None
     except Exception as error:

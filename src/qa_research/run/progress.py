@@ -118,7 +118,13 @@ class TrainingProgress(pl.Callback):
             often = now - self.validation_said < SECONDS_BETWEEN_VALIDATIONS
             log.info(
                 "validation at step %d/%d  %s  %s%s",
-                *(trainer.global_step, self.total, loss, self.latest, by_kind),
+                *(
+                    trainer.global_step,
+                    self.total or trainer.global_step,
+                    loss,
+                    self.latest,
+                    by_kind,
+                ),
                 extra={"file_only": often},
             )
             self.validation_said = self.validation_said if often else now

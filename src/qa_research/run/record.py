@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import platform
 import subprocess
 import sys
@@ -48,8 +49,7 @@ def new_record(loaded: "Loaded") -> dict[str, Any]:
         "guessing": data.guessing,
         "versions": installed_versions(),
         "git": git_state(),
-        "machine": {"system": platform.system(), "processor": platform.machine()}
-        | {"threads": torch.get_num_threads()},
+        "machine": machine(),
         "steps": 0,
     }
 
@@ -70,11 +70,18 @@ def add_result(record: dict[str, Any], machinery: "Machinery") -> None:
     }
 
 
-def add_ending(record: dict[str, Any], error: BaseException, machinery: "Machinery") -> None:
+def add_ending(
+    record: dict[str, Any], error: BaseException, machinery: "Machinery", first_step: int
+) -> None:
     """Say why a run ended before its end, and after how many steps: for a stopped one, those saved."""
-    saved, checkpoints = machinery.saving.saved_step, machinery.checkpoints
+    saved = max(machinery.saving.saved_step, first_step)
+    checkpoints, progress = machinery.checkpoints, machinery.progress
     record |= {"error": str(error) or type(error).__name__, "finished": now()}
-    record |= {"best": checkpoints.best, "best_step": checkpoints.best_step}
+    if checkpoints.best:
+        record |= {"best": checkpoints.best, "best_step": checkpoints.best_step}
+    if progress.train_s:
+        record["train_s"] = round(progress.train_s, 1)
+        record["validation_s"] = round(progress.validation_s, 1)
     if isinstance(error, Stopped):
         record |= {"status": "interrupted", "steps": saved}
         if saved:
@@ -116,12 +123,23 @@ def forget_record(directory: Path, record: Mapping[str, Any]) -> None:
 
 def ledger_path(directory: Path) -> Path:
     """`<paths.runs>/ledger.sqlite` of a run's directory."""
-    return directory.parent.parent / "ledger.sqlite"
+    return Path(os.path.abspath(directory)).parent.parent / "ledger.sqlite"
 
 
 def now() -> str:
     """The time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def machine() -> dict[str, Any]:
+    """What of this machine decides how numbers are rounded. No names of it."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "gpu": gpu,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def git_state() -> dict[str, Any]:
@@ -146,9 +164,12 @@ def changed_versions(record: Mapping[str, Any]) -> str:
     """Which packages and settings of this machine are others than at a run's beginning."""
     then, today = record["versions"], installed_versions()
     changed = [f"{n} {then.get(n)} -> {today[n]}" for n in today if then.get(n) != today[n]]
-    threads = record["machine"]["threads"]
-    if threads != torch.get_num_threads():
-        changed.append(f"threads {threads} -> {torch.get_num_threads()}")
+    for key, value in machine().items():
+        if record["machine"].get(key) != value:
+            changed.append(f"{key} {record['machine'].get(key)} -> {value}")
+    commit = git_state()["commit"]
+    if record["git"]["commit"] != commit:
+        changed.append(f"commit {record['git']['commit']} -> {commit}")
     return ", ".join(changed)
 
 

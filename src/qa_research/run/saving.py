@@ -38,6 +38,7 @@ class ExactCheckpoints(pl.Callback):
         self.run_id = run_id
         self.step = 0
         self.step_ended = True
+        self.shared_batches = 0
         # The latest step whose state is on the disk; 0 needs none.
         self.saved_step = 0
         self.saved_at = time.monotonic()
@@ -95,6 +96,7 @@ class ExactCheckpoints(pl.Callback):
             "step": trainer.global_step,
             "epoch": trainer.current_epoch,
             "batches": trainer.fit_loop.batch_idx + 1 if inside else WHOLE_EPOCH,
+            "should_stop": trainer.should_stop,
             "random": _of_all_processes(trainer, random_state()),
         }
 
@@ -109,6 +111,8 @@ class ExactCheckpoints(pl.Callback):
                 f"go on with it exactly; set trainer.devices={len(self.random)}"
             )
         self.step = self.saved_step = exact["step"]
+        # Met already, where trainer.min_epochs does not let it end yet.
+        trainer.should_stop = exact["should_stop"]
         data: Any = trainer
         data.datamodule.start_at(exact["epoch"], exact["batches"])
 

@@ -20,9 +20,9 @@ class TrainSettings:
 
     `resume`: `auto` reports a run that is finished and goes on with one that was interrupted; `must`
     only goes on, and never begins; `never` keeps the old directory under another name and starts
-    again. `threads`: for torch on the CPU (null: torch's own
-    choice). `stop_at_exact_match`: percent on validation at which training ends early (null: never).
-    `progress`: `auto` shows bars on a terminal and lines elsewhere.
+    again. `threads`: for torch on the CPU (null: torch's own choice). `stop_at_exact_match`: percent on
+    validation at which training ends early (null: never). `progress`: `auto` shows bars on a terminal
+    and lines elsewhere.
     """
 
     resume: Literal["auto", "never", "must"]

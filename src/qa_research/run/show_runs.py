@@ -13,6 +13,7 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
+from qa_research.console import readable_size
 from qa_research.ledger.entry import RunEntry
 from qa_research.run.listing import DAMAGED, GONE, ListedRun
 from qa_research.run.runs import KILLED, UNCLEAR, checkpoints_of, size_by_part
@@ -128,14 +129,6 @@ def aligned(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
 def number(value: float | None) -> str:
     """A score with two decimals; a dash where there is none."""
     return "-" if value is None else f"{value:.2f}"
-
-
-def readable_size(size_bytes: int) -> str:
-    """Bytes in kB, MB or GB of 1,000."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
-        if size_bytes >= factor:
-            return f"{size_bytes / factor:.1f} {unit}"
-    return f"{size_bytes / 1e3:.1f} kB"
 
 
 def local_time(moment: str | None) -> str:

@@ -17,6 +17,8 @@ STOPPING = tuple(
 )
 # Windows has no such signal.
 SAVING: signal.Signals | None = getattr(signal, "SIGUSR1", None)
+# With it SLURM announces the end of a job's time to who listens for it, as submitit does.
+REQUEUEING: signal.Signals | None = getattr(signal, "SIGUSR2", None)
 SHOW_CURSOR = "\x1b[?25h"
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -28,9 +30,10 @@ class Stopped(BaseException):
     into an exit of its own.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, score: float | None = None) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
+        self.score = score
 
     @property
     def exit_code(self) -> int:
@@ -51,7 +54,7 @@ class Signals:
         self.save = False
         self._interrupts = 0
         self._deferring = False
-        self._passing_on = False
+        self._also: Callable[[], object] | None = None
         self._before: dict[int, Handler] = {}
 
     def __enter__(self) -> Self:
@@ -61,6 +64,8 @@ class Signals:
         for number in (*STOPPING, SAVING):
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:
                 self._before[number] = signal.getsignal(number)
+        if REQUEUEING is not None and callable(signal.getsignal(REQUEUEING)):
+            self._before[REQUEUEING] = signal.getsignal(REQUEUEING)
         self.listen()
         return self
 
@@ -85,14 +90,14 @@ class Signals:
         finally:
             self._deferring = False
 
-    def pass_on_to_children(self) -> None:
-        """From now on only `stop` is set, and child processes are asked to stop too."""
-        self._deferring = self._passing_on = True
+    def pass_on_to_children(self, also: Callable[[], object]) -> None:
+        """From now on only `stop` is set, child processes are asked to stop too, and `also` is done."""
+        self._deferring, self._also = True, also
 
-    def check(self) -> None:
-        """Raise `Stopped` if that was asked for."""
+    def check(self, score: float | None = None) -> None:
+        """Raise `Stopped` if that was asked for; `score`: of a training that is finished all the same."""
         if self.stop is not None:
-            raise Stopped(self.stop)
+            raise Stopped(self.stop, score)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number == SAVING:
@@ -105,7 +110,8 @@ class Signals:
         first, self.stop = self.stop is None, self.stop or number
         if not self._deferring:
             raise Stopped(self.stop)
-        if first and self._passing_on:
+        if first and self._also is not None:
+            self._also()
             # Never as SIGINT: a terminal's Ctrl-C has reached them already, and a second one is final.
             for child in multiprocessing.active_children():
                 child.terminate()
@@ -125,4 +131,6 @@ def leave(code: int) -> NoReturn:
 def _say(text: str) -> None:
     """Write to stderr: a handler may stand in the middle of a buffered write, so not through one."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        os.write(2, f"\n{text}\n".encode())
+        # The terminal may be gone.
+        with suppress(OSError):
+            os.write(2, f"\n{text}\n".encode())

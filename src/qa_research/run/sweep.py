@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
@@ -69,16 +70,21 @@ class SweepStart(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         hydra = config.hydra
         searches = not hydra.sweeper._target_.endswith(".BasicSweeper")
+        searches = searches or bool(hydra.sweeper.get("params"))
+        directory = Path(hydra.sweep.dir).absolute()
         planned = None if searches else count_jobs(list(hydra.overrides.task))
-        SweepStart.current = Sweep(Path(hydra.sweep.dir).absolute(), planned)
+        SweepStart.current = Sweep(directory, planned)
         if self.signals is not None and hydra.launcher._target_.endswith(".JoblibLauncher"):
-            self.signals.pass_on_to_children()
+            (directory / JOBS).mkdir(parents=True, exist_ok=True)
+            self.signals.pass_on_to_children(also=(directory / STOPPED).touch)
 
 
-def count_jobs(overrides: Sequence[str]) -> int:
-    """How many combinations the overrides of a sweep ask for."""
+def count_jobs(overrides: Sequence[str]) -> int | None:
+    """How many combinations the overrides of a sweep ask for; None where only Hydra knows (glob)."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     sweeps = [override for override in parsed if override.is_sweep_override()]
+    if any(isinstance(override.value(), Glob) for override in sweeps):
+        return None
     return math.prod(len(list(override.sweep_string_iterator())) for override in sweeps)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,11 @@ def train_in(directory: Path, plain: dict[str, Any]) -> float:
                 log.info("This run is finished; train.resume=never trains it again.")
                 show_result(directory, found.record)
                 return float(found.record["best"][plain["checkpoint"]["monitor"]])
+            if reports:
+                raise ValueError(f"{directory} has changed since this began; start again")
             score = _train_claimed(directory, loaded, found, signals)
         # Asked for when there was nothing left to stop; what comes after this run is not begun.
-        signals.check()
+        signals.check(score)
     return score
 
 
@@ -79,7 +82,8 @@ def _train_claimed(directory: Path, loaded: Loaded, found: Claim, signals: Signa
         plain, directory, Start(record["id"], signals, found.step, loaded.validation_names())
     )
     check_disk(directory, loaded.module.network, plain["checkpoint"])
-    with taken(directory, plain, record, found):
+    # From here on nobody is interrupted: a training sees for itself that it has to stop.
+    with signals.deferred(), taken(directory, plain, record, found):
         log_to_file(directory / "train.log")
         if not found.point:
             write_model(directory, loaded.module.network, loaded.module.tokenizer)
@@ -88,34 +92,35 @@ def _train_claimed(directory: Path, loaded: Loaded, found: Claim, signals: Signa
         if found.point:
             log.info("Going on after step %d (%s)", found.step, found.point.path.name)
         try:
-            score = _fit(loaded, machinery, signals, str(found.point.path) if found.point else None)
+            score = _fit(loaded, machinery, str(found.point.path) if found.point else None)
         except BaseException as error:
-            add_ending(record, error, machinery)
+            add_ending(record, error, machinery, found.step)
             if record["steps"]:
                 keep_record(directory, record, plain)
+            if not isinstance(error, Stopped):
+                _end_other_processes(machinery)
             raise
-        (directory / "checkpoints" / PREVIOUS).unlink(missing_ok=True)
         add_result(record, machinery)
         keep_record(directory, record, plain)
+        (directory / "checkpoints" / PREVIOUS).unlink(missing_ok=True)
     show_result(directory, record)
     return score
 
 
-def _fit(loaded: Loaded, machinery: Machinery, signals: Signals, path: str | None) -> float:
+def _fit(loaded: Loaded, machinery: Machinery, path: str | None) -> float:
     trainer, checkpoints, seed = machinery.trainer, machinery.checkpoints, loaded.plain["seed"]
     rank = trainer.global_rank
     # The global generators belong to dropout alone.
     torch.manual_seed(seed if rank == 0 else stream_seed(seed, "dropout", rank))
     os.environ[RESUME_FROM] = path or ""
     log.info("%s", time_until_training())
-    with signals.deferred():
-        quietly(trainer.fit, loaded.module, datamodule=loaded.data, ckpt_path=path)
-        steps = trainer.global_step
-        # The end of the last epoch may come a step or two after its last validation.
-        allowed = 0 if steps == trainer.max_steps else steps / 100
-        if steps - checkpoints.validated_step > allowed:
-            quietly(trainer.validate, loaded.module, datamodule=loaded.data, verbose=False)
-        trainer.save_checkpoint(checkpoints.directory / LAST, weights_only=True)
+    quietly(trainer.fit, loaded.module, datamodule=loaded.data, ckpt_path=path)
+    steps = trainer.global_step
+    # The end of the last epoch may come a step or two after its last validation.
+    allowed = 0 if steps == trainer.max_steps else steps / 100
+    if steps - checkpoints.validated_step > allowed:
+        quietly(trainer.validate, loaded.module, datamodule=loaded.data, verbose=False)
+    trainer.save_checkpoint(checkpoints.directory / LAST, weights_only=True)
     return float(checkpoints.best[checkpoints.monitor])
 
 
@@ -128,14 +133,22 @@ def _train_beside(directory: Path, plain: dict[str, Any], signals: Signals) -> f
             "torchrun or srun"
         )
     path = os.environ[RESUME_FROM] or None
-    loaded = load(plain)
-    loaded.cut()
-    machinery = make_machinery(plain, directory, Start("", signals, 0, loaded.validation_names()))
     try:
-        return _fit(loaded, machinery, signals, path)
+        # All processes stop together, at a place where they agree.
+        with signals.deferred():
+            loaded = load(plain)
+            loaded.cut()
+            start = Start("", signals, 0, loaded.validation_names())
+            return _fit(loaded, make_machinery(plain, directory, start), path)
     except Stopped:
         # The first process says so, and Lightning kills it if another one leaves with an exit code.
         return float("nan")
+
+
+def _end_other_processes(machinery: Machinery) -> None:
+    """Where this process failed alone, the others would wait for it."""
+    if machinery.trainer.strategy.launcher is not None:
+        machinery.trainer.strategy.launcher.kill(signal.SIGKILL)
 
 
 def _is_child_process() -> bool:

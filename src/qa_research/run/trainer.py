@@ -38,6 +38,7 @@ REFUSED = {
     "limit_val_batches": _WHOLE,
     "fast_dev_run": "trainer=smoke is the short run",
     "overfit_batches": "+experiment=overfit is the recipe",
+    "max_time": "it would end at another step each time; trainer.max_steps=N ends at the same one",
 }
 
 
@@ -155,6 +156,15 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
         raise ValueError(f"trainer.max_epochs must be at least 1, got {epochs}")
     if steps == 0 or steps < -1:
         raise ValueError(f"trainer.max_steps must be at least 1, or -1 for no limit, got {steps}")
+    if not isinstance(settings["val_check_interval"], (int, float)):
+        raise ValueError(
+            "trainer.val_check_interval must be a fraction of an epoch or a number of steps, got "
+            f"{settings['val_check_interval']!r}"
+        )
+    if settings["log_every_n_steps"] < 1:
+        raise ValueError(
+            f"trainer.log_every_n_steps must be at least 1, got {settings['log_every_n_steps']}"
+        )
     if settings["check_val_every_n_epoch"] is None and settings["accumulate_grad_batches"] > 1:
         raise ValueError(
             "trainer.check_val_every_n_epoch=null counts batches over epochs, which would validate within "
