@@ -2,10 +2,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from qa_research.run.directory import read_record
 from qa_research.run.sweep import Outcome, count_jobs, table
 
 ROOT = Path(__file__).parents[2]
@@ -64,19 +66,24 @@ def test_jobs_are_counted_before_they_run(overrides, count):
     assert count_jobs(overrides) == count
 
 
-def sweep(tmp_path: Path, *overrides: str, plan: str = "") -> tuple[int, str]:
+def start(tmp_path: Path, *overrides: str, plan: str = "") -> subprocess.Popen[str]:
     places = (f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'cache'}")
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), "-m", *SHORT, *places, *overrides],
         cwd=tmp_path,
         env=os.environ | {"SIGNALLING": plan, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=240,
+        start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    return done.returncode, done.stdout
+
+
+def sweep(tmp_path: Path, *overrides: str, plan: str = "") -> tuple[int, str]:
+    process = start(tmp_path, *overrides, plan=plan)
+    text, _ = process.communicate(timeout=240)
+    return process.returncode, text
 
 
 @pytest.mark.slow
@@ -128,6 +135,37 @@ def test_a_parallel_sweep_saves_its_jobs_before_it_leaves(tmp_path):
     assert "which is saved" in text and "are not begun" in text
     code, text = sweep(tmp_path, "+launcher=joblib", "seed=1,2,3,4,5,6")
     assert code == 0 and "Going on after step 2" in text and "(6 seeds, " in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to_all", [False, True])
+def test_ctrl_c_in_a_parallel_sweep_saves_also_while_a_worker_is_idle(tmp_path, to_all):
+    # Two workers, one job: a signal that killed the idle one would kill the other with it.
+    process = start(tmp_path, "+launcher=joblib", "trainer.max_epochs=100000", "seed=1")
+    said = ""
+    while "First step begins" not in said:
+        said += process.stdout.readline()
+    time.sleep(2)
+    if to_all:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGTERM)
+    text, _ = process.communicate(timeout=100)
+    assert process.returncode == (130 if to_all else 143), said + text
+    assert "which is saved" in text and "Go on with: python" in text
+    (record,) = (tmp_path / "runs/smoke").glob("*/run.json")
+    assert read_record(record.parent)["status"] == "interrupted"
+
+
+@pytest.mark.slow
+def test_slurms_warning_before_the_end_saves(tmp_path):
+    sweep(tmp_path, "+launcher=submitit_local", "seed=1", plan="training:2:12:0")
+    (record,) = (tmp_path / "runs/smoke").glob("*/run.json")
+    assert read_record(record.parent)["status"] == "interrupted"
+    assert read_record(record.parent)["steps"] == 2
+    code, text = sweep(tmp_path, "+launcher=submitit_local", "seed=1")
+    assert code == 0, text
+    assert read_record(record.parent)["resumed"][0]["step"] == 2
 
 
 @pytest.mark.slow

@@ -131,7 +131,7 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}); move its directory away") from error
+        raise ValueError(f"{path} is no valid JSON: {error}; move its directory away") from error
     return record
 
 

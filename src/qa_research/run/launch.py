@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from qa_research.console import start_logging
 from qa_research.run.config import conf_directory, default_config, suggestion
-from qa_research.run.stop import REQUEUEING, STOPPING, Signals, Stopped, leave
+from qa_research.run.stop import REQUEUEING, Signals, Stopped, hearing, leave
 from qa_research.run.sweep import (
     Sweep,
     SweepStart,
@@ -158,17 +158,8 @@ def hydra_launcher() -> str:
     return str(HydraConfig.get().launcher._target_)
 
 
-def _outlive_signals() -> None:
-    """Let no signal end a worker that is between jobs: joblib would then kill those that are saving.
-
-    SIG_IGN would not do: `Signals` keeps deaf to what is ignored.
-    """
-    for number in STOPPING:
-        signal.signal(number, lambda *_: None)
-
-
 def _job(config: DictConfig) -> float | None:
-    """One training. In a sweep its outcome is written, and a failure said when it happens."""
+    """One training, alone or in a sweep."""
     # Torch and Lightning are slow to import, and --help needs neither.
     from qa_research.run.train import train
 
@@ -181,17 +172,24 @@ def _job(config: DictConfig) -> float | None:
             return None
     # Each job of a sweep has a train.log of its own.
     start_logging()
-    if SweepStart.current is None and hydra_launcher().endswith(".JoblibLauncher"):
-        _outlive_signals()
     if is_stopped():
         raise SweepStoppedError("not begun: this sweep was stopped")
+    return _job_of_sweep(config)
+
+
+def _job_of_sweep(config: DictConfig) -> float:
+    """A training whose outcome is written, and whose failure is said when it happens."""
+    from qa_research.run.train import train
+
     try:
         if config.trainer.devices != 1:
             raise ValueError(
                 "a sweep runs with one process a training (trainer.devices=1); start trainings of "
                 "several processes one by one"
             )
-        score = train(config)
+        # A worker of joblib's is deaf between its jobs.
+        with Signals(), hearing():
+            score = train(config)
     except Stopped as stopped:
         if stopped.score is None:
             write_outcome("interrupted", None, str(stopped), config)

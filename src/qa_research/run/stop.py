@@ -70,6 +70,8 @@ class Signals:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._also is not None and hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         for number, handler in self._before.items():
             # None: it was not installed from Python, and cannot be put back from here.
             if handler is not None:
@@ -91,13 +93,25 @@ class Signals:
             self._deferring = False
 
     def pass_on_to_children(self, also: Callable[[], object]) -> None:
-        """From now on only `stop` is set, child processes are asked to stop too, and `also` is done."""
+        """From now on only `stop` is set, child processes are asked to stop too, and `also` is done.
+
+        Children begun from now on hear signals only within `hearing()`: one that died of a signal
+        while it had nothing to do would take the others along, in the middle of their saves.
+        """
         self._deferring, self._also = True, also
+        if hasattr(signal, "pthread_sigmask"):
+            # A mask is inherited; what it keeps from this thread, another one waits for.
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+            threading.Thread(target=self._wait, daemon=True).start()
 
     def check(self, score: float | None = None) -> None:
         """Raise `Stopped` if that was asked for; `score`: of a training that is finished all the same."""
         if self.stop is not None:
             raise Stopped(self.stop, score)
+
+    def _wait(self) -> None:
+        while True:
+            self._handle(signal.sigwait(STOPPING), None)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number == SAVING:
@@ -117,6 +131,19 @@ class Signals:
                 child.terminate()
         if first:
             _say("Stopping at the end of this step, and saving; Ctrl-C again leaves at once.")
+
+
+@contextmanager
+def hearing() -> Iterator[None]:
+    """Within, a process that was born deaf (`Signals.pass_on_to_children`) hears signals."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def leave(code: int) -> NoReturn:
