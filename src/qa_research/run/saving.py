@@ -18,7 +18,8 @@ from qa_research.run.stop import Signals, Stopped
 log = logging.getLogger(__name__)
 # More batches than an epoch can have: nothing of it is left to train on.
 WHOLE_EPOCH = 2**62
-SAVE = 1
+# What processes tell each other, the more urgent the higher: save, save as was asked, stop by a signal.
+SAVE, SAVE_ASKED, STOP = 1, 2, 100
 
 
 class ExactCheckpoints(pl.Callback):
@@ -122,15 +123,17 @@ class ExactCheckpoints(pl.Callback):
         if not wish:
             return
         if self.step != self.saved_step:
-            self._save(trainer)
+            self._save(trainer, quietly=wish == SAVE)
         self.signals.save = False
         self.saved_at = time.monotonic()
-        if wish != SAVE:
-            raise Stopped(wish)
+        if wish > STOP:
+            raise Stopped(wish - STOP)
 
     def _agreed(self, trainer: pl.Trainer) -> int:
-        """0: go on; SAVE; otherwise the number of the signal to stop by."""
-        wish = self.signals.stop or (SAVE if self.signals.save else 0)
+        """0: go on; SAVE; SAVE_ASKED; STOP and the number of a signal."""
+        wish = SAVE_ASKED if self.signals.save else 0
+        if self.signals.stop:
+            wish = STOP + self.signals.stop
         # Clocks differ: the first process's counts.
         if not wish and trainer.is_global_zero:
             wish = SAVE if time.monotonic() - self.saved_at > self.every_s else 0
@@ -140,14 +143,13 @@ class ExactCheckpoints(pl.Callback):
             wish = int(wishes)
         return wish
 
-    def _save(self, trainer: pl.Trainer) -> None:
+    def _save(self, trainer: pl.Trainer, quietly: bool) -> None:
         began = time.perf_counter()
         trainer.save_checkpoint(self.directory / LAST, weights_only=False)
         self.saved_step = self.step
-        asked = self.signals.save or self.signals.stop
         log.info(
             *("Saved step %d in %.1f s", self.step, time.perf_counter() - began),
-            extra={"file_only": not asked},
+            extra={"file_only": quietly},
         )
 
 
