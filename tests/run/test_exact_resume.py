@@ -14,10 +14,10 @@ from qa_research.run.directory import read_record
 from qa_research.run.saving import random_state, set_random_state
 from qa_research.run.stop import Stopped
 from qa_research.run.train import train
+from tests.conftest import STOPPING_SEED
 from tests.run.reading import directory_of, result_of, rows_of
 from tests.run.signalling import CrashError, Plan, Signalling
 
-SEED = 20261122
 EPOCHS = 2
 # 44 questions in batches of 8: 6 batches an epoch, the last one smaller; validation after 2, 4 and 6.
 BATCHES = 6
@@ -55,8 +55,8 @@ def moments(accumulate: int) -> dict[str, int]:
 
 
 def stopping_points(count: int) -> list[tuple[int, int, Plan]]:
-    """Drawn from SEED: accumulation, workers, and which signal comes when."""
-    draw = random.Random(SEED)
+    """Drawn from STOPPING_SEED: accumulation, workers, and which signal comes when."""
+    draw = random.Random(STOPPING_SEED)
     kinds = list(itertools.product((1, 3, 4), (0, 2), moments(1), SIGNALS))
     points = []
     for accumulate, workers, hook, number in draw.sample(kinds, count):

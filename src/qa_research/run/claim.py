@@ -113,7 +113,8 @@ def taken(
         if not record["steps"]:
             close_log_file()
             forget_record(directory, record)
-            shutil.rmtree(directory)
+            if directory.exists():
+                shutil.rmtree(directory)
             if kept:
                 kept.rename(directory)
                 enter_kept(directory)

@@ -100,18 +100,26 @@ def _in_a_sentence(work: Callable[[], object], debug: bool) -> int:
     except (HydraException, OmegaConfBaseException, *USER_ERRORS) as error:
         if debug:
             raise
-        # The failures of a sweep were said when they happened.
-        if SweepStart.current is None or not read_outcomes(SweepStart.current.directory):
+        if not _was_said():
             print(f"qa-research: {plain_sentence(error)}", file=sys.stderr)
         return 2
     except SweepStoppedError:
         return 0
-    except Exception:
-        # A sweep has shown the traceback when the job failed.
+    except Exception as error:
         if debug or SweepStart.current is None:
             raise
+        if not _was_said():
+            # The launcher's own, as when the system kills a worker.
+            print(f"qa-research: {type(error).__name__}: {plain_sentence(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _was_said() -> bool:
+    """Whether this is the failure of a sweep's job, which was said when it happened."""
+    if SweepStart.current is None:
+        return False
+    return any(o.status == "failed" for o in read_outcomes(SweepStart.current.directory))
 
 
 def _command() -> str:
@@ -188,7 +196,7 @@ def _job_of_sweep(config: DictConfig) -> float:
                 "several processes one by one"
             )
         # A worker of joblib's is deaf between its jobs.
-        with Signals(), hearing():
+        with hearing():
             score = train(config)
     except Stopped as stopped:
         if stopped.score is None:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from signal import SIG_DFL, default_int_handler
 from types import FrameType
 from typing import Any, NoReturn, Self
 
@@ -134,16 +135,23 @@ class Signals:
 
 
 @contextmanager
-def hearing() -> Iterator[None]:
-    """Within, a process that was born deaf (`Signals.pass_on_to_children`) hears signals."""
+def hearing() -> Iterator[Signals]:
+    """Listen, also in a process born deaf (`Signals.pass_on_to_children`), which is deaf again after it."""
     if not hasattr(signal, "pthread_sigmask"):
-        yield
+        with Signals() as signals:
+            yield signals
         return
-    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    for number in STOPPING:
+        if number in before and signal.getsignal(number) in (SIG_DFL, default_int_handler):
+            # Threads begun within are not deaf after it, and by default a signal to them is the end.
+            signal.signal(number, lambda *_: None)
+    with Signals() as signals:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        try:
+            yield signals
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def leave(code: int) -> NoReturn:

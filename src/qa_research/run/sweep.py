@@ -76,7 +76,18 @@ class SweepStart(Callback):
         SweepStart.current = Sweep(directory, planned)
         if self.signals is not None and hydra.launcher._target_.endswith(".JoblibLauncher"):
             (directory / JOBS).mkdir(parents=True, exist_ok=True)
+            _start_trackers()
             self.signals.pass_on_to_children(also=(directory / STOPPED).touch)
+
+
+def _start_trackers() -> None:
+    """Start what watches the workers' resources: that opens this thread to signals when it begins."""
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as joblibs
+
+    resource_tracker.ensure_running()
+    joblibs.ensure_running()
 
 
 def count_jobs(overrides: Sequence[str]) -> int | None:

@@ -148,7 +148,7 @@ def _train_beside(directory: Path, plain: dict[str, Any], signals: Signals) -> f
 def _end_other_processes(machinery: Machinery) -> None:
     """Where this process failed alone, the others would wait for it."""
     if machinery.trainer.strategy.launcher is not None:
-        machinery.trainer.strategy.launcher.kill(signal.SIGKILL)
+        machinery.trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def _is_child_process() -> bool:
