@@ -6,6 +6,7 @@ the process is gone, beside the time of a step and of a save.
 """
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -68,8 +69,6 @@ def hooks_share(common: list[str], folder: str) -> tuple[float, float]:
         saves.append(time.perf_counter() - began)
 
     DurableCheckpointIO.save_checkpoint = timed_write  # type: ignore[method-assign]
-    import yaml
-
     with initialize_config_dir(str(conf_directory()), version_base="1.3"):
         # No save within the training: the hooks alone.
         config = compose("train", [*common, f"paths.runs={folder}/a", "train.progress=none"])
@@ -81,7 +80,7 @@ def hooks_share(common: list[str], folder: str) -> tuple[float, float]:
             compose("train", [*common, f"paths.runs={folder}/b", "train.progress=none", *frequent])
         )
     (record_path,) = Path(folder, "a").glob("*/*/run.json")
-    record = yaml.safe_load(record_path.read_text())
+    record = json.loads(record_path.read_text())
     train_s, steps = record["train_s"], record["steps"]
     for name, seconds in sorted(hooks.items()):
         print(f"{name:<42}{1e6 * seconds / steps:>9.1f} us a step  {seconds / train_s:>8.3%}")

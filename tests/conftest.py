@@ -1,6 +1,7 @@
 """Tiny real objects that tests share, and jaxtyping's checks of tensor shapes."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,10 @@ from jaxtyping import install_import_hook
 install_import_hook("qa_research.answer", "beartype.beartype")
 
 from qa_research.data.question import Gold, Question  # noqa: E402
+
+# What a script starts in the background ignores Ctrl-C, and a training respects that; tests send it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Where tests/run/test_exact_resume.py stops trainings; STOPPING_SEED=N draws other places.
 STOPPING_SEED = int(os.environ.get("STOPPING_SEED", "20261122"))
