@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,21 @@ def tokenizer(questions: list[Question], cache: Path):
     from qa_research.model.tokenizer import trained_wordpiece
 
     return trained_wordpiece(questions, 400, cache)
+
+
+@pytest.fixture
+def verb(monkeypatch, capsys):
+    """Run a verb in this process: (exit code, stdout, stderr)."""
+    from qa_research import cli
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["qa-research", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return run

@@ -5,25 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qa_research import cli
 from qa_research.data.squad import squad_json
-
-
-@pytest.fixture
-def verb(monkeypatch, capsys):
-    """Run a verb in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["qa-research", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return run
 
 
 @pytest.fixture

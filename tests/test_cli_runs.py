@@ -23,20 +23,9 @@ def runs(tmp_path) -> Path:
 
 
 @pytest.fixture
-def verb(monkeypatch, capsys, runs):
+def verb(verb, runs):
     """Run a verb on the four runs in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["qa-research", "runs", *arguments, "--runs", str(runs)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return run
+    return lambda *arguments: verb("runs", *arguments, "--runs", str(runs))
 
 
 def test_list_has_a_line_a_run_the_newest_first(verb):

@@ -123,7 +123,7 @@ def scan(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     from dataclasses import asdict
 
     from qa_research.console import start_logging
-    from qa_research.run.runs import LEDGER
+    from qa_research.ledger.ledger import LEDGER
     from qa_research.run.runs import scan as read_all
 
     start_logging()

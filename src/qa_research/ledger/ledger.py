@@ -16,6 +16,8 @@ from typing import Any, Self
 from qa_research.ledger.entry import FINGERPRINTS, RunEntry, entry_of
 from qa_research.ledger.opening import open_to_read, open_to_write, plain_errors
 
+# Its name in the folder of runs.
+LEDGER = "ledger.sqlite"
 _PLAIN = (
     *("id", "status", "study", "seed", "started", "finished", "data"),
     *("git_commit", "steps", "best_step", "train_s", "validation_s", "error"),

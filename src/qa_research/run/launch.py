@@ -161,7 +161,7 @@ def _unknown_override(key: str) -> str:
     return f"there is no config key {key}" + suggestion(last, map(str, known), prefix)
 
 
-def hydra_launcher() -> str:
+def _launcher() -> str:
     """The class of the launcher of this sweep."""
     return str(HydraConfig.get().launcher._target_)
 
@@ -203,7 +203,7 @@ def _job_of_sweep(config: DictConfig) -> float:
             write_outcome("interrupted", None, str(stopped), config)
         else:
             write_outcome("done", stopped.score, None, config)
-        if hydra_launcher().endswith(".BasicLauncher"):
+        if _launcher().endswith(".BasicLauncher"):
             raise
         if stopped.number == REQUEUEING:
             # All is saved; now submitit, which listened before, has the job queued again.

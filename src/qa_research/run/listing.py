@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from qa_research.ledger.entry import RunEntry
-from qa_research.ledger.ledger import Ledger
+from qa_research.ledger.ledger import LEDGER, Ledger
 from qa_research.run.runs import (
-    LEDGER,
     has_content,
     live_status,
     read_entry,

@@ -18,7 +18,7 @@ import torch
 import yaml
 from transformers import PreTrainedModel
 
-from qa_research.ledger.ledger import Ledger
+from qa_research.ledger.ledger import LEDGER, Ledger
 from qa_research.model.bert import describe_modules
 from qa_research.run.directory import read_record, write_record
 from qa_research.run.stop import Stopped
@@ -123,7 +123,7 @@ def forget_record(directory: Path, record: Mapping[str, Any]) -> None:
 
 def ledger_path(directory: Path) -> Path:
     """`<paths.runs>/ledger.sqlite` of a run's directory."""
-    return Path(os.path.abspath(directory)).parent.parent / "ledger.sqlite"
+    return Path(os.path.abspath(directory)).parent.parent / LEDGER
 
 
 def now() -> str:

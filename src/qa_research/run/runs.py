@@ -17,10 +17,9 @@ import yaml
 
 from qa_research.console import tracked
 from qa_research.ledger.entry import RunEntry, entry_of
-from qa_research.ledger.ledger import Ledger
+from qa_research.ledger.ledger import LEDGER, Ledger
 from qa_research.run.directory import find_run, is_held, lock, read_record
 
-LEDGER = "ledger.sqlite"
 # What may be true of a run whose run.json says running.
 KILLED, UNCLEAR = "killed", "running?"
 _REMOVED = ".removed"

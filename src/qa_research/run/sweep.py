@@ -38,12 +38,6 @@ class Outcome:
         """What makes this job another than its repetitions with other seeds."""
         return tuple(word for word in self.overrides if not word.startswith("seed="))
 
-    @property
-    def seed(self) -> str | None:
-        return next(
-            (w.removeprefix("seed=") for w in self.overrides if w.startswith("seed=")), None
-        )
-
 
 class SweepStoppedError(RuntimeError):
     """A job of a parallel sweep that was stopped, or not begun because another one was."""
