@@ -4,8 +4,10 @@ import csv
 import hashlib
 from pathlib import Path
 
+import xarray as xr
 from omegaconf import DictConfig, OmegaConf
 
+from qa_research.capture.reading import Recording
 from qa_research.run.checkpoints import load_network_weights
 from qa_research.run.directory import run_directory
 
@@ -27,6 +29,13 @@ def rows_of(run: Path) -> list[dict[str, str]]:
     """Every row of a run's metrics.csv."""
     with (run / "metrics.csv").open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def recording_of(run: Path) -> dict[str, xr.Dataset]:
+    """All that was recorded, by group; what a recording holds is whole."""
+    recording = Recording(run / "recording.zarr")
+    assert recording.damage() == []
+    return {name: recording.read(name).load() for name in recording.recorders}
 
 
 def validation_rows(run: Path) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from qa_research.run.directory import read_record
@@ -15,7 +16,7 @@ from qa_research.run.saving import random_state, set_random_state
 from qa_research.run.stop import Stopped
 from qa_research.run.train import train
 from tests.conftest import STOPPING_SEED
-from tests.run.reading import directory_of, result_of, rows_of
+from tests.run.reading import directory_of, recording_of, result_of, rows_of
 from tests.run.signalling import CrashError, Plan, Signalling
 
 EPOCHS = 2
@@ -23,6 +24,10 @@ EPOCHS = 2
 BATCHES = 6
 TAGS = ("train/loss", "train/lr", "train/gradient_norm", "val/loss", "val/f1")
 SETTINGS = (
+    "capture=everything",
+    "capture.every_n_steps=2",
+    "capture.questions=3",
+    "capture.dynamics.histograms=false",
     "model._target_=tests.run.signalling.Signalling",
     "model.dropout=0.3",
     "data.train_questions=44",
@@ -84,6 +89,10 @@ def assert_each_step_once(run: Path) -> None:
     for tag in TAGS:
         steps = [event.step for event in events.Scalars(tag)]
         assert steps == sorted(set(steps)) == [int(row["step"]) for row in rows if row[tag]], tag
+    captured = recording_of(run)["logits"].step.values.tolist()
+    for tag in ("watched/loss", "dynamics_update_ratio/head"):
+        steps = [event.step for event in events.Scalars(tag)]
+        assert steps == [s for s in captured if s or tag.startswith("watched")], tag
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +123,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, uninterrupted, p
         uninterrupted[accumulate] = (
             *result_of(directory_of(whole)),
             read_record(directory_of(whole)),
+            recording_of(directory_of(whole)),
         )
     config = tiny(*settings, f"data.num_workers={workers}")
     plans = [plan]
@@ -124,10 +134,14 @@ def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, uninterrupted, p
     stops = run_to_the_end(config)
     digest, rows = result_of(directory_of(config))
     record = read_record(directory_of(config))
-    expected_digest, expected_rows, expected = uninterrupted[accumulate]
+    expected_digest, expected_rows, expected, recording = uninterrupted[accumulate]
     assert stops == 1 and record["resumed"][0]["step"] > 0
     assert rows == expected_rows
     assert digest == expected_digest
+    found = recording_of(directory_of(config))
+    assert found.keys() == recording.keys() and len(found["logits"].step) > 2
+    for group, arrays in recording.items():
+        xr.testing.assert_identical(found[group], arrays)
     for key in ("steps", "best", "best_step", "train_samples", "fingerprints"):
         assert record[key] == expected[key], key
     assert_each_step_once(directory_of(config))

@@ -84,12 +84,9 @@ def top_spans(
     A span starts no later than it ends, has at most `max_answer_tokens` tokens, and both its ends
     are `allowed`. Scores are computed in float32.
     """
-    starts = start.float().masked_fill(~allowed, -torch.inf)
-    ends = end.float().masked_fill(~allowed, -torch.inf)
-    n_windows, n_tokens = starts.shape
-    width = min(max_answer_tokens, n_tokens)
-    padded = torch.nn.functional.pad(ends, (0, width - 1), value=-torch.inf)
-    scores = (starts[:, :, None] + padded.unfold(1, width, 1)).reshape(n_windows, -1)
+    by_start = span_scores(start, end, allowed, max_answer_tokens)
+    width = by_start.shape[2]
+    scores = by_start.flatten(1)
     best = scores.topk(min(n_best, scores.shape[1]), dim=1)
     first = best.indices // width
     log_total = torch.logsumexp(scores, dim=1)
@@ -100,6 +97,20 @@ def top_spans(
         log_total=log_total,
         null_score=start[:, 0].float() + end[:, 0].float(),
     )
+
+
+def span_scores(
+    start: Float[Tensor, "window token"],
+    end: Float[Tensor, "window token"],
+    allowed: Bool[Tensor, "window token"],
+    max_answer_tokens: int,
+) -> Float[Tensor, "window token width"]:
+    """start + end score by first token and by number of further tokens; -inf where not allowed."""
+    starts = start.float().masked_fill(~allowed, -torch.inf)
+    ends = end.float().masked_fill(~allowed, -torch.inf)
+    width = min(max_answer_tokens, starts.shape[1])
+    padded = torch.nn.functional.pad(ends, (0, width - 1), value=-torch.inf)
+    return starts[:, :, None] + padded.unfold(1, width, 1)
 
 
 def context_mask(windows: Windows, indices: Sequence[int], n_tokens: int) -> Bool[Tensor, "w t"]:

@@ -20,6 +20,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from qa_research.run.settings import Settings
 
+# The argument that makes a section one of recorders.
+RECORDERS = "recorders"
 _STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
 
 
@@ -68,15 +70,33 @@ def default_config() -> dict[str, Any]:
 
 
 def check_section(name: str, section: Mapping[str, Any]) -> None:
-    """Refuse keys and values that the constructor of a section's `_target_` does not take."""
-    target = hydra.utils.get_class(section["_target_"])
+    """Refuse keys and values that the constructor of a section's `_target_` does not take.
+
+    A section of recorders has parts, which are sections of their own, under any name.
+    """
+    target = _target(name, section)
     arguments = _arguments(target)
     for key, value in section.items():
         if key == "_target_":
             continue
+        if RECORDERS in arguments and is_part(value):
+            check_section(f"{name}.{key}", value)
+            continue
         if key not in arguments:
             raise ValueError(unknown_key(str(key), f"{name}.", arguments))
         _check_value(f"{name}.{key}", value, arguments[key])
+
+
+def is_part(value: Any) -> bool:
+    """Whether a value of a section describes an object itself."""
+    return isinstance(value, Mapping) and "_target_" in value
+
+
+def build_capture(section: Mapping[str, Any]) -> Any:
+    """The object of a section of recorders, with the recorders that its parts describe, by name."""
+    parts = {key: build(value) for key, value in section.items() if is_part(value)}
+    own = {key: value for key, value in section.items() if key not in parts}
+    return build(own, recorders=parts)
 
 
 def build(section: Mapping[str, Any], **extra: Any) -> Any:
@@ -103,11 +123,20 @@ def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
     return f"; known: {', '.join(prefix + n for n in names)}"
 
 
+def _target(name: str, section: Mapping[str, Any]) -> type:
+    try:
+        return hydra.utils.get_class(section["_target_"])
+    except ImportError as error:
+        raise ValueError(
+            f"{name}._target_={section['_target_']} cannot be imported: {error}"
+        ) from error
+
+
 def _arguments(target: type) -> dict[str, Any]:
     """The constructor's arguments and their types, through `**settings` up to the base class."""
     arguments: dict[str, Any] = {}
     for cls in target.__mro__:
-        if "__init__" not in vars(cls):
+        if cls is object or "__init__" not in vars(cls):
             continue
         constructor = vars(cls)["__init__"]
         hints = typing.get_type_hints(constructor, include_extras=True)

@@ -6,10 +6,13 @@ from typing import Any
 
 import torch
 
+from qa_research.capture.callback import Capture
+from qa_research.capture.recorders.recorder import Subject
+from qa_research.capture.watched import choose, watch
 from qa_research.data.datamodule import QuestionData
 from qa_research.model.bert import longest_window
 from qa_research.model.question_answering import QuestionAnswering
-from qa_research.run.config import build
+from qa_research.run.config import build, build_capture
 from qa_research.run.directory import check_writable
 from qa_research.run.record import weights_fingerprint
 from qa_research.run.trainer import check_trainer
@@ -17,11 +20,15 @@ from qa_research.run.trainer import check_trainer
 
 @dataclass(frozen=True)
 class Loaded:
-    """Questions and network before anything is trained; `report`: how the network was made."""
+    """Questions and network before anything is trained; `report`: how the network was made.
+
+    `capture`: what will look into the training, None for nothing.
+    """
 
     data: QuestionData
     module: QuestionAnswering
     report: tuple[str, ...]
+    capture: Capture | None
     plain: dict[str, Any]
 
     def fingerprints(self) -> dict[str, str]:
@@ -65,13 +72,25 @@ def load(plain: dict[str, Any]) -> Loaded:
         raise ValueError(
             f"data.max_tokens={data.max_tokens} is more than this model can read at once ({limit})"
         )
-    loaded = Loaded(data, module, report, plain)
+    capture = _capture(plain, data, module) if plain["capture"] else None
+    loaded = Loaded(data, module, report, capture, plain)
     names, monitor = loaded.validation_names(), plain["checkpoint"]["monitor"]
     if monitor not in names:
         raise ValueError(
             f"checkpoint.monitor={monitor} is not measured; these are: {', '.join(names)}"
         )
     return loaded
+
+
+def _capture(plain: dict[str, Any], data: QuestionData, module: QuestionAnswering) -> Capture:
+    capture: Capture = build_capture(plain["capture"])
+    # Drawn by the seed of the data, so that runs of several seeds watch the same questions.
+    chosen = choose(capture.questions, data.train, data.validation, data.seed)
+    watched = watch(chosen, module.tokenizer, data.max_tokens, data.stride_tokens)
+    capture.prepare(
+        Subject(module.network, watched, module.answering, data.max_tokens, module.compiles)
+    )
+    return capture
 
 
 def _cache(plain: dict[str, Any]) -> Path:

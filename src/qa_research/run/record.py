@@ -68,6 +68,8 @@ def add_result(record: dict[str, Any], machinery: "Machinery") -> None:
         "best_step": checkpoints.best_step,
         "error": None,
     }
+    if machinery.capture:
+        record["capture"] = machinery.capture.cost()
 
 
 def add_ending(

@@ -66,14 +66,26 @@ def show_result(directory: Path, record: dict[str, Any]) -> None:
     trained = f"best of {record['steps']} steps: step {record['best_step']}"
     lines += [
         f"({trained}; {record['train_s']:.0f} s training, {record['validation_s']:.0f} s validation)",
+        *_captured(record.get("capture")),
         "",
         f"Everything is in   {directory}",
         f"Score it again     qa-research evaluate {directory}",
         f'Ask it             qa-research ask {directory} --question "..." --context "..."',
+        *([f"Watch it learn     qa-research watch {directory}"] if "capture" in record else []),
         f"See the curves     tensorboard --logdir {directory.parent.parent}",
     ]
     for line in lines:
         log.info("%s", line)
+
+
+def _captured(cost: dict[str, float] | None) -> list[str]:
+    if not cost:
+        return []
+    left_out = f", {cost['left_out']} left out" if cost["left_out"] else ""
+    return [
+        f"(looked inside {cost['captures']} times{left_out}: {cost['seconds']:.1f} s, "
+        f"{cost['percent_of_training']:.1f} % of the training's time; {cost['mb']:.0f} MB before compression)"
+    ]
 
 
 def _on_the_plateau(best: dict[str, float], guessing: dict[str, float]) -> bool:

@@ -42,5 +42,6 @@ class Settings:
     trainer: dict[str, Any]
     answer: dict[str, Any]
     checkpoint: dict[str, Any]
+    capture: dict[str, Any] | None
     train: dict[str, Any]
     paths: dict[str, Any]

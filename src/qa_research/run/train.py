@@ -79,7 +79,9 @@ def _train_claimed(directory: Path, loaded: Loaded, found: Claim, signals: Signa
     signals.check()
     record = found.record if found.record and found.point else new_record(loaded)
     machinery = make_machinery(
-        plain, directory, Start(record["id"], signals, found.step, loaded.validation_names())
+        plain,
+        directory,
+        Start(record["id"], signals, found.step, loaded.validation_names(), loaded.capture),
     )
     check_disk(directory, loaded.module.network, plain["checkpoint"])
     # From here on nobody is interrupted: a training sees for itself that it has to stop.
@@ -138,7 +140,7 @@ def _train_beside(directory: Path, plain: dict[str, Any], signals: Signals) -> f
         with signals.deferred():
             loaded = load(plain)
             loaded.cut()
-            start = Start("", signals, 0, loaded.validation_names())
+            start = Start("", signals, 0, loaded.validation_names(), loaded.capture)
             return _fit(loaded, make_machinery(plain, directory, start), path)
     except Stopped:
         # The first process says so, and Lightning kills it if another one leaves with an exit code.

@@ -16,6 +16,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from qa_research.capture.callback import Capture
 from qa_research.run.best import Checkpoints
 from qa_research.run.checkpoints import DurableCheckpointIO
 from qa_research.run.config import build
@@ -73,16 +74,20 @@ class Machinery:
     checkpoints: Checkpoints
     progress: TrainingProgress
     saving: ExactCheckpoints
+    capture: Capture | None
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a training begins with: which run it is, its signals, and the step it goes on from."""
+    """What a training begins with: which run it is, its signals, the step it goes on from, and what
+    looks into it.
+    """
 
     run_id: str
     signals: Signals
     step: int
     validation_names: Sequence[str]
+    capture: Capture | None
 
 
 def make_machinery(config: Mapping[str, Any], directory: Path, start: Start) -> Machinery:
@@ -99,6 +104,8 @@ def make_machinery(config: Mapping[str, Any], directory: Path, start: Start) -> 
     tensorboard = TensorBoardLogger(directory, name="tensorboard", version="", **cut)
     every = checkpoints.every_n_minutes
     saving = ExactCheckpoints(start.signals, every, kept, start.run_id)
+    if start.capture:
+        start.capture.write_to(directory, tensorboard)
     # Hints on hardware and products; warnings and errors still come through.
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -109,6 +116,7 @@ def make_machinery(config: Mapping[str, Any], directory: Path, start: Start) -> 
                 ValidationBetweenSteps(),
                 progress,
                 Curves(directory / "metrics.csv", tensorboard, start.validation_names, start.step),
+                *([start.capture] if start.capture else []),
                 checkpoints,
                 *_early_stopping(config["train"]["stop_at_exact_match"]),
                 saving,
@@ -123,7 +131,7 @@ def make_machinery(config: Mapping[str, Any], directory: Path, start: Start) -> 
         )
     except MisconfigurationException as error:
         raise ValueError(f"the settings under trainer. do not fit: {error}") from error
-    return Machinery(trainer, checkpoints, progress, saving)
+    return Machinery(trainer, checkpoints, progress, saving, start.capture)
 
 
 def quietly(work: Callable[..., Any], *arguments: Any, **options: Any) -> None:

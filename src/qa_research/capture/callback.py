@@ -1,0 +1,183 @@
+"""When a training is looked into: the one Lightning callback. What is done then: capture.capturing."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import lightning.pytorch as pl
+from annotated_types import Ge, Gt, Le
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from qa_research.capture.board import Board
+from qa_research.capture.budget import TimeBudget
+from qa_research.capture.capturing import Capturing, Schedule
+from qa_research.capture.places import Anatomy, Site
+from qa_research.capture.recorders.recorder import Recorder, Subject
+from qa_research.capture.tap import Point, tap
+
+log = logging.getLogger(__name__)
+
+
+class Capture(pl.Callback):
+    """Runs the watched questions through the network at the planned steps, and has recorders write it down.
+
+    Training itself is not touched: a run with capture is bit-identical to one without. Of several
+    processes only the first one looks. Must come before the callback that saves checkpoints.
+
+    `questions`: how many (half of training, half of validation, each kind in turn), or their ids, or a file.
+    `every_n_steps`; `at_steps`, or `log_spaced` (so many), take its place. Step 0 and the last one are
+    always taken. `max_mb`: of the whole recording, before compression; where it is too little, one step in
+    2, 4, 8 ... is taken. `max_step_fraction`: of the training's time; a capture that is due while they have
+    taken more is left out. Null: no limit.
+    """
+
+    def __init__(
+        self,
+        questions: Annotated[int, Ge(1)] | str | list[str | int],
+        every_n_steps: Annotated[int, Ge(1)],
+        at_steps: list[Annotated[int, Ge(0)]] | None,
+        log_spaced: Annotated[int, Ge(1)] | None,
+        max_mb: Annotated[float, Gt(0)] | None,
+        max_step_fraction: Annotated[float, Gt(0), Le(1)] | None,
+        tensorboard: bool,
+        recorders: dict[str, Recorder],
+    ) -> None:
+        if at_steps is not None and log_spaced is not None:
+            raise ValueError("capture.at_steps and capture.log_spaced are two schedules; give one")
+        self.questions = questions
+        self.schedule = Schedule(every_n_steps, at_steps, log_spaced, max_mb)
+        self.budget = TimeBudget(max_step_fraction)
+        self.tensorboard = tensorboard
+        self.recorders = recorders
+        self.step = 0
+        self.left_out = 0
+        self.is_first = False
+        self.hooks = ExitStack()
+        self.passed: dict[Site, Tensor] = {}
+
+    def prepare(self, subject: Subject) -> None:
+        """Give every recorder its network, while that has its initial weights.
+
+        Raises:
+            ValueError: what is asked for is not in the network.
+        """
+        self.subject = subject
+        for name, recorder in self.recorders.items():
+            recorder.prepare(f"capture.{name}", subject)
+
+    def write_to(self, directory: Path, logger: TensorBoardLogger) -> None:
+        """Where the recording goes, and TensorBoard's events."""
+        board = Board(logger, self.subject.watched) if self.tensorboard else None
+        self.capturing = Capturing(self.recorders, self.subject, self.schedule, directory, board)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.step, self.is_first = trainer.global_step, trainer.is_global_zero
+        if not self.is_first:
+            return
+        start = self.capturing.go_on if self.step else self.capturing.begin
+        with self.budget.spending(counts=False):
+            start(self.step, int(trainer.estimated_stepping_batches))
+        self.budget.go()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        sites = {site for recorder in self.recorders.values() for site in recorder.batch_sites}
+        if sites and self.is_first and self._is_planned(self.step + 1):
+            anatomy = Anatomy(self.subject.network)
+            points = {site: Point(*anatomy.module(site)) for site in sites}
+            self.passed = self.hooks.enter_context(tap(points))
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Any
+    ) -> None:
+        if self.is_first:
+            with self.budget.spending(counts=True):
+                for recorder in self.recorders.values():
+                    recorder.before_step(
+                        self.subject.network, self.step + 1, self._is_planned(self.step + 1)
+                    )
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Mapping[str, Tensor],
+        batch_idx: int,
+    ) -> None:
+        self.hooks.close()
+        if not self.is_first or trainer.global_step == self.step:
+            return
+        self.step = trainer.global_step
+        if not self._is_planned(self.step):
+            return
+        if self.budget.is_exceeded:
+            self.left_out += 1
+            return
+        with self.budget.spending(counts=True):
+            for recorder in self.recorders.values():
+                if recorder.batch_sites:
+                    recorder.after_batch(self.passed, batch)
+            self.capturing.take(self.step)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.budget.pause()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.is_first:
+            self.budget.go()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self.is_first:
+            return
+        with self.budget.spending(counts=False):
+            if self.left_out:
+                self.capturing.note(
+                    f"{self.left_out} captures were left out: with them, all would have taken more than "
+                    f"{self.budget.fraction:.1%} of the training's time (capture.max_step_fraction)"
+                )
+            self.capturing.finish(self.step)
+        self.budget.pause()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        self.hooks.close()
+        if self.is_first:
+            self.capturing.flush()
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        if self.is_first:
+            with self.budget.spending(counts=True):
+                self.capturing.sync()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "left_out": self.left_out,
+            "budget": self.budget.state(),
+            "capturing": self.capturing.state(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.left_out = state_dict["left_out"]
+        self.budget.set_state(state_dict["budget"])
+        self.capturing.set_state(state_dict["capturing"])
+
+    def cost(self) -> dict[str, float]:
+        """What captures took: how many, seconds, percent of the training's time, MB before compression."""
+        return {
+            "captures": self.capturing.count,
+            "left_out": self.left_out,
+            "seconds": round(self.budget.captures_s, 2),
+            "percent_of_training": round(100 * self.budget.share, 2),
+            "mb": round(self.capturing.count * self.capturing.bytes_each / 1e6, 2),
+        }
+
+    def _is_planned(self, step: int) -> bool:
+        return step in self.capturing.steps

@@ -1,0 +1,224 @@
+"""One recorder's part of a recording: made in memory by zarr, then appended to, cut, and gone on with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import zarr
+from zarr.abc.buffer import Buffer
+from zarr.storage import LocalStore, MemoryStore
+
+from qa_research.capture.arrays import Array, Coordinate
+from qa_research.capture.disk import ROOT, Files
+from qa_research.capture.growing import LAYOUT, GrowingArray, captures_a_chunk
+from qa_research.capture.stored_coordinates import stored
+
+STEP = "step"
+BEGIN_ANEW = "train.resume=never begins a new one"
+STEPS = Array((), np.zeros((), np.int64), "steps", "optimizer step")
+
+
+class RecordedGroup:
+    """The arrays of one group and how many captures they hold.
+
+    `steps`: of the captures that are there; `unwritten`: files that are written with the next flush.
+    """
+
+    def __init__(
+        self,
+        files: Files,
+        name: str,
+        arrays: Mapping[str, GrowingArray],
+        steps: Sequence[int],
+        unwritten: Mapping[str, bytes],
+    ) -> None:
+        self.files = files
+        self.name = name
+        self.arrays = arrays
+        self.captures = self.flushed = len(steps)
+        self.latest = steps[-1] if steps else None
+        self.unwritten = dict(unwritten)
+
+    def check(self, step: int, captured: Mapping[str, Array]) -> None:
+        """Raise ValueError where `captured` cannot follow what is there."""
+        if self.latest is not None and step <= self.latest:
+            raise ValueError(
+                f"{self.name}: step {step} cannot follow step {self.latest}; steps must increase"
+            )
+        then = {name: a.form for name, a in self.arrays.items() if name != STEP}
+        now = {name: (a.axes, a.values.shape, a.values.dtype) for name, a in captured.items()}
+        for name in sorted(then.keys() | now.keys()):
+            if then.get(name) != now.get(name):
+                was = f"is {_form(*then[name])}" if name in then else "does not exist"
+                is_now = _form(*now[name]) if name in now else "not captured"
+                raise ValueError(
+                    f"{self.files.root}: {name} of {self.name} {was} there, and is {is_now} now; "
+                    f"{BEGIN_ANEW}"
+                )
+
+    def append(self, step: int, captured: Mapping[str, Array]) -> None:
+        """One more capture, for readers only after `flush` and a commit that counts it."""
+        self.arrays[STEP].put(self.captures, np.array(step))
+        for name, array in captured.items():
+            self.arrays[name].put(self.captures, array.values)
+        self.captures += 1
+        self.latest = step
+
+    def flush(self) -> None:
+        """Write what is not on the disk yet."""
+        for key, content in self.unwritten.items():
+            self.files.write(key, content)
+        for array in self.arrays.values():
+            array.flush(self.captures)
+        self.unwritten.clear()
+        self.flushed = self.captures
+
+
+def new_group(
+    files: Files, name: str, captured: Mapping[str, Array], coordinates: Mapping[str, Coordinate]
+) -> RecordedGroup:
+    """A group without captures, of the form of `captured`; nothing is written.
+
+    Raises:
+        ValueError: arrays or coordinates do not fit each other, or cannot be stored.
+    """
+    _check(name, captured, coordinates)
+    made: dict[str, Buffer] = {}
+    attributes: dict[str, Any] = {"arrays": list(captured), "beside": list(coordinates)}
+    if unlike := [c for c, coordinate in coordinates.items() if coordinate.axes != (c,)]:
+        # How xarray knows a coordinate that is not named like its axis.
+        attributes["coordinates"] = " ".join(unlike)
+    group = zarr.create_group(MemoryStore(made), path=name, attributes=attributes)
+    for key, coordinate in coordinates.items():
+        values, labels = stored(key, coordinate)
+        shapes = (values.shape, values.shape)
+        _create(group, key, coordinate.axes, shapes, values.dtype, labels)[...] = values
+    arrays = {}
+    for key, array in {STEP: STEPS, **captured}.items():
+        values = array.values
+        shapes = ((0, *values.shape), (captures_a_chunk(values.nbytes), *values.shape))
+        units = {"units": array.units, "long_name": array.long_name}
+        grown = _create(group, key, (STEP, *array.axes), shapes, values.dtype, units)
+        arrays[key] = GrowingArray(files, grown, made.pop(f"{grown.path}/{ROOT}").to_bytes(), 0)
+    made.pop(ROOT)
+    return RecordedGroup(
+        files, name, arrays, [], {key: content.to_bytes() for key, content in made.items()}
+    )
+
+
+def commit(groups: Iterable[RecordedGroup]) -> dict[str, Any]:
+    """What the root says of whole captures."""
+    captures = {group.name: group.captures for group in groups}
+    latest = [group.latest for group in groups if group.latest is not None]
+    return {"step": max(latest, default=None), "captures": captures}
+
+
+def open_group(files: Files, name: str) -> zarr.Group:
+    """A group that was written before."""
+    return zarr.open_group(LocalStore(files.root), path=name, mode="r+")
+
+
+def steps_of(group: zarr.Group, captures: int) -> list[int]:
+    """The steps of its first captures."""
+    found = np.asarray(_array(group, STEP)[:captures])
+    _check_length(group, STEP, len(found), captures)
+    return [int(step) for step in found]
+
+
+def reopened(files: Files, group: zarr.Group, steps: Sequence[int]) -> RecordedGroup:
+    """A group as its first captures left it, which were made at `steps`; changes nothing.
+
+    Raises:
+        ValueError: an array, or what is needed of it, is damaged.
+    """
+    arrays = {}
+    for name in (STEP, *_recorded(group)):
+        array = _array(group, name)
+        _check_length(group, name, array.shape[0], len(steps))
+        metadata = (files.root / array.path / ROOT).read_bytes()
+        arrays[name] = GrowingArray(files, array, metadata, len(steps))
+    return RecordedGroup(files, group.path, arrays, steps, {})
+
+
+def shorten(group: zarr.Group, captures: int) -> None:
+    """Drop what is behind the first captures."""
+    for name in (STEP, *_recorded(group)):
+        array = _array(group, name)
+        if array.shape[0] != captures:
+            array.resize((captures, *array.shape[1:]))
+
+
+def coordinates_of(group: zarr.Group) -> dict[str, zarr.Array[Any]]:
+    """What stands along the axes of a group."""
+    recorded = {STEP, *_recorded(group)}
+    return {name: array for name, array in group.arrays() if name not in recorded}
+
+
+def _recorded(group: zarr.Group) -> list[str]:
+    return cast(list[str], group.attrs["arrays"])
+
+
+def _check_length(group: zarr.Group, name: str, found: int, captures: int) -> None:
+    if found < captures:
+        raise ValueError(f"{name} of {group.path} has {found} captures instead of {captures}")
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    found = group.get(name)
+    if not isinstance(found, zarr.Array):
+        raise ValueError(f"{group.path} has no array {name}")
+    return found
+
+
+def _create(
+    group: zarr.Group,
+    name: str,
+    axes: tuple[str, ...],
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    dtype: np.dtype[Any],
+    attributes: Mapping[str, Any],
+) -> zarr.Array[Any]:
+    """An empty array; `shapes`: of the whole and of a chunk."""
+    return group.create_array(
+        name,
+        shape=shapes[0],
+        chunks=shapes[1],
+        dtype=dtype,
+        fill_value=np.nan if dtype.kind == "f" else -1,
+        dimension_names=axes,
+        attributes=dict(attributes),
+        **LAYOUT,
+    )
+
+
+def _check(
+    group: str, captured: Mapping[str, Array], coordinates: Mapping[str, Coordinate]
+) -> None:
+    """Raise ValueError where arrays or coordinates do not fit each other, or cannot be stored."""
+    if twice := sorted(captured.keys() & {STEP, *coordinates}):
+        raise ValueError(f"{group}: {twice[0]} is the name of an array and of a coordinate")
+    sizes: dict[str, tuple[int, str]] = {}
+    every: dict[str, Array | Coordinate] = {**coordinates, **captured}
+    for name, found in every.items():
+        values = np.asarray(found.values)
+        if values.ndim != len(found.axes) or len({*found.axes, STEP}) <= values.ndim:
+            raise ValueError(
+                f"{group}: {name} has {values.ndim} dimensions; its axes are {found.axes}, of "
+                f"which each must be another one, and none {STEP!r}"
+            )
+        if values.dtype.kind not in ("fi" if name in captured else "fiU") or not values.size:
+            raise ValueError(
+                f"{group}: {name} is {values.dtype} {list(values.shape)}; what is recorded must be "
+                "signed integers or floats, at least one"
+            )
+        for axis, size in zip(found.axes, values.shape, strict=True):
+            other, owner = sizes.setdefault(axis, (size, name))
+            if size != other:
+                raise ValueError(
+                    f"{group}: {name} has {size} along {axis}, and {owner} has {other}"
+                )
+
+
+def _form(axes: tuple[str, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    sizes = " ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))
+    return f"{dtype} [{sizes}]"

@@ -1,0 +1,110 @@
+"""The head's weights, how they have changed since the start, by three measures, and which changed most."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from qa_research.capture.arrays import Array, Coordinate
+from qa_research.capture.forward import Forward
+from qa_research.capture.recorders.recorder import ROWS, Recorder, Subject, Summaries, numbers
+
+MEASURES = ("percent", "absolute", "standardised")
+RANKED = 10
+
+Floats = NDArray[np.float32]
+
+
+class HeadWeightsRecorder(Recorder):
+    """`qa_outputs.weight`, whole. Percent change favours the weights that began nearest zero: so it stands
+    beside two other measures, and with its correlation with 1/|w0|.
+    """
+
+    def prepare(self, key: str, subject: Subject) -> None:
+        # The initial weights, also where a run goes on: a checkpoint is read later than this.
+        self.first = numbers(subject.network.get_submodule("qa_outputs").get_parameter("weight"))
+
+    def coordinates(self) -> Mapping[str, Coordinate]:
+        return {
+            "measure": Coordinate(("measure",), MEASURES),
+            "unit": Coordinate(("unit",), np.arange(self.first.shape[1], dtype=np.int32)),
+            "rank": Coordinate(("rank",), np.arange(1, self._ranked + 1, dtype=np.int32)),
+        }
+
+    @property
+    def _ranked(self) -> int:
+        return min(RANKED, self.first.shape[1])
+
+    def record(self, forward: Forward) -> Mapping[str, Array]:
+        weight = numbers(forward.network.get_submodule("qa_outputs").get_parameter("weight"))
+        change = changes(self.first, weight)
+        order = np.argsort(-np.abs(change), axis=2, kind="stable")[:, :, : self._ranked]
+        pearson, spearman = inverse_start_correlations(self.first, change[0])
+        return {
+            "weight": Array(("row", "unit"), weight, "1", "head weights (qa_outputs.weight)"),
+            "change": Array(
+                ("measure", "row", "unit"),
+                change,
+                "percent, 1, standard deviations of the row's initial weights",
+                "change since step 0 by each measure",
+            ),
+            "ranked_unit": Array(
+                ("measure", "row", "rank"),
+                order.astype(np.int32),
+                "unit",
+                "the units that changed most by each measure, the most changed first",
+            ),
+            "correlation": Array(
+                ("row",),
+                pearson,
+                "1",
+                "Pearson correlation of |percent change| with 1/|initial weight|",
+            ),
+            "rank_correlation": Array(
+                ("row",),
+                spearman,
+                "1",
+                "Spearman correlation of |percent change| with 1/|initial weight|",
+            ),
+        }
+
+    def summaries(self, captured: Mapping[str, Array], with_pictures: bool) -> Summaries:
+        curves, histograms = {}, {}
+        change = captured["change"].values
+        for r, row in enumerate(ROWS):
+            histograms[f"head_weights/{row}"] = captured["weight"].values[r]
+            histograms[f"head_weights_change/{row}"] = change[1, r]
+            curves[f"head_weights/{row}: mean absolute change"] = float(np.abs(change[1, r]).mean())
+            correlation = float(captured["correlation"].values[r])
+            if np.isfinite(correlation):
+                curves[f"head_weights/{row}: percent change against 1÷|w0|"] = correlation
+        return Summaries(curves=curves, histograms=histograms)
+
+
+def changes(first: Floats, weight: Floats) -> Floats:
+    """[measure, row, unit]: 100 (w - w0) / |w0|, w - w0, (w - w0) / standard deviation of the row's w0."""
+    difference = (weight - first).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        percent = 100 * difference / np.abs(first)
+        standardised = difference / first.astype(np.float64).std(axis=1, keepdims=True)
+    # A weight that began at exactly zero and did not move has not changed.
+    measured = np.stack([percent, difference, standardised])
+    return np.where(difference == 0, 0.0, measured).astype(np.float32)
+
+
+def inverse_start_correlations(first: Floats, percent: Floats) -> tuple[Floats, Floats]:
+    """By row, Pearson's and Spearman's correlation of |percent change| with 1/|w0|; NaN before any change."""
+    pearson, spearman = [], []
+    for start, change in zip(
+        first.astype(np.float64), np.abs(percent).astype(np.float64), strict=True
+    ):
+        kept = (start != 0) & np.isfinite(change)
+        inverse, moved = 1 / np.abs(start[kept]), change[kept]
+        if len(moved) < 2 or moved.std() == 0 or inverse.std() == 0:
+            pearson.append(np.nan)
+            spearman.append(np.nan)
+            continue
+        pearson.append(np.corrcoef(inverse, moved)[0, 1])
+        spearman.append(np.corrcoef(rankdata(inverse), rankdata(moved))[0, 1])
+    return np.array(pearson, dtype=np.float32), np.array(spearman, dtype=np.float32)

@@ -1,0 +1,121 @@
+"""Start and end logits, losses, the true span's probability and rank, and the answer of the moment."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qa_research.answer.decode import context_mask
+from qa_research.answer.score import rules_for, score_question
+from qa_research.answer.standing import standing
+from qa_research.capture.arrays import Array
+from qa_research.capture.forward import Forward
+from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.watched import Watched
+
+CURVES_AT_MOST = 8
+
+
+class LogitsRecorder(Recorder):
+    """What the network answers to the watched windows, and how near the true span is to being the answer."""
+
+    def prepare(self, key: str, subject: Subject) -> None:
+        self.answering = subject.answering
+        self.watched = subject.watched
+        self.rules = rules_for(subject.watched.questions)
+
+    def record(self, forward: Forward) -> Mapping[str, Array]:
+        watched, logits = forward.watched, forward.logits
+        allowed = context_mask(watched.windows, watched.indices, logits.shape[2])
+        found = standing(
+            logits[:, 0],
+            logits[:, 1],
+            allowed,
+            watched.spans,
+            self.answering.max_answer_tokens,
+            self.answering.threshold,
+        )
+        texts = [answer_text(watched, i, *span) for i, span in enumerate(found.answer.tolist())]
+        exact = [
+            score_question(row, text, self.rules).exact_match
+            for row, text in zip(watched.questions, texts, strict=True)
+        ]
+        shown = logits.masked_fill(~watched.mask[:, None, :], torch.nan)
+        by_question, by_row = ("question",), ("question", "row")
+        return {
+            "logit": Array(
+                ("question", "row", "token"),
+                numbers(shown),
+                "logits",
+                "score of each token as start and as end of the answer",
+            ),
+            "loss": Array(
+                by_row,
+                numbers(own_losses(logits, watched)),
+                "nats",
+                "cross entropy of the true start and end over the window's own tokens",
+            ),
+            "probability": Array(
+                by_question,
+                numbers(found.probability),
+                "probability",
+                "share of the true span among all spans that may be answered",
+            ),
+            "rank": Array(
+                by_question,
+                numbers(found.rank, "int32"),
+                "1",
+                "place of the true span among them; 1: it is the answer, -1: it may not be answered",
+            ),
+            "answer": Array(
+                by_row,
+                numbers(found.answer, "int32"),
+                "token",
+                "first and last token of the answer given; 0, 0 is no answer",
+            ),
+            "answer_probability": Array(
+                by_question,
+                numbers(found.answer_probability),
+                "probability",
+                "share of the answer given among all spans that may be answered",
+            ),
+            "exact_match": Array(
+                by_question,
+                numbers(torch.tensor(exact), "int32"),
+                "1",
+                "1 where the answer given is right by SQuAD's rules",
+            ),
+        }
+
+    def summaries(self, captured: Mapping[str, Array], with_pictures: bool) -> Summaries:
+        losses, probability = captured["loss"].values, captured["probability"].values
+        curves = {
+            "watched/loss": float(losses.mean()),
+            "watched/exact_match": 100 * float(captured["exact_match"].values.mean()),
+        }
+        for i, row in enumerate(self.watched.questions[:CURVES_AT_MOST]):
+            curves[f"watched_loss/{row.id}"] = float(losses[i].mean())
+            curves[f"watched_probability/{row.id}"] = float(probability[i])
+        return Summaries(curves=curves)
+
+
+def own_losses(
+    logits: Float[Tensor, "question row token"], watched: Watched
+) -> Float[Tensor, "question row"]:
+    """Cross entropy of the true start and end in nats, each question over its own tokens alone.
+
+    So it does not depend on which questions are watched together, as the loss of a padded batch would.
+    """
+    masked = logits.masked_fill(~watched.mask[:, None, :], -torch.inf)
+    return -masked.log_softmax(dim=2).gather(2, watched.spans[:, :, None]).squeeze(2)
+
+
+def answer_text(watched: Watched, question: int, first: int, last: int) -> str:
+    """The text of a span of a watched window; empty for no answer."""
+    if last == 0:
+        return ""
+    windows = watched.windows
+    offset = int(windows.starts[watched.indices[question]])
+    begin, end = windows.char_start[offset + first], windows.char_end[offset + last]
+    return watched.questions[question].context[begin:end]

@@ -1,0 +1,111 @@
+"""A recording as it is written: captures are appended while a training runs, and hold after a kill.
+
+What lies on the disk is zarr v3, a group a recorder, each with its own axis `step`. Readers see as many
+captures as the commit in the root's attributes counts, which is written after all arrays.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from qa_research.capture.arrays import Array, Coordinate
+from qa_research.capture.cutting import Kept, cut_back
+from qa_research.capture.disk import FORMAT, Files
+from qa_research.capture.group import BEGIN_ANEW, commit, new_group
+
+# A flush rewrites two files of every array.
+FLUSH_EVERY_S = 10.0
+
+
+class RecordingWriter:
+    """Appends captures; readable while it grows, whole after a kill.
+
+    `about`: the root's attributes, such as `questions`. `coordinates`: by group. `kept`: what `go_on` found.
+    A capture that fills chunks of its own is on the disk at once; the rest waits for the next flush, which
+    `append` does by itself after the first capture, and then every ten seconds.
+
+    Raises:
+        FileExistsError: there is something at `path`, and it is not gone on with.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        about: Mapping[str, Any],
+        coordinates: Mapping[str, Mapping[str, Coordinate]],
+        kept: Kept | None = None,
+    ) -> None:
+        if kept is None and path.exists():
+            raise FileExistsError(f"there is a recording {path} already; {BEGIN_ANEW}")
+        self._files = kept.files if kept else Files(path)
+        self._about = dict(about)
+        self._coordinates = coordinates
+        self._groups = kept.groups if kept else {}
+        self._thinned = kept.thinned if kept else []
+        self._noted = False
+        self._flushed_at = -float("inf")
+
+    @classmethod
+    def go_on(
+        cls,
+        path: Path,
+        about: Mapping[str, Any],
+        coordinates: Mapping[str, Mapping[str, Coordinate]],
+        step: int,
+    ) -> Self:
+        """Drop the captures after `step`, for good, and append to those that are left.
+
+        A recording that was killed before its first capture was whole begins anew.
+
+        Raises:
+            FileNotFoundError: there is no such directory.
+            ValueError: it is of another format, about other questions, has other coordinates, or is damaged.
+                Other arrays are found by the first `append`.
+        """
+        return cls(path, about, coordinates, cut_back(path, about, coordinates, step))
+
+    def append(self, step: int, captured: Mapping[str, Mapping[str, Array]]) -> None:
+        """Add one capture; groups may be missing. The values are free to change afterwards.
+
+        Raises:
+            ValueError: the step is not after the latest one of a group; arrays are not those of the captures
+                before it, or do not fit each other and the coordinates. Then nothing is added.
+            OSError: it could not be written. The groups before the one that failed are added, and the others
+                can be appended again.
+        """
+        groups = {
+            name: self._groups.get(name)
+            or new_group(self._files, name, arrays, self._coordinates.get(name, {}))
+            for name, arrays in captured.items()
+        }
+        for name, group in groups.items():
+            group.check(step, captured[name])
+        for name, group in groups.items():
+            group.append(step, captured[name])
+            self._groups[name] = group
+        if time.monotonic() - self._flushed_at >= FLUSH_EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Let readers see all captures: arrays first, then the commit."""
+        changed = [group for group in self._groups.values() if group.captures != group.flushed]
+        for group in changed:
+            group.flush()
+        if changed or self._noted:
+            groups = self._groups.values()
+            thinned = {"thinned": self._thinned, "commit": commit(groups)}
+            self._files.write_root({"format": FORMAT, **self._about, **thinned})
+            self._noted = False
+        self._flushed_at = time.monotonic()
+
+    def sync(self) -> None:
+        """Flush, and have it all on the disk, whatever happens to the machine."""
+        self.flush()
+        self._files.sync()
+
+    def note(self, sentence: str) -> None:
+        """Say in the recording, from the next flush on, what was left out of it."""
+        if sentence not in self._thinned:
+            self._thinned.append(sentence)
+            self._noted = True

@@ -1,0 +1,100 @@
+"""The verb that shows what was seen inside a run: watch."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs
+
+RECORDING = "recording.zarr"
+
+
+def watch(
+    run: Run,
+    question: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="a watched question, by its id or a part of it; else the first"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="where the files go", show_default="in the run"),
+    ] = None,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="also every figure of what was recorded, as PNG")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="read all of the recording, and say what is damaged")
+    ] = False,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """The film of one question over a training.
+
+    As a page with a slider over the steps, in one file, and as a strip in a PNG; also while it trains.
+    """
+    from qa_research.console import start_logging
+    from qa_research.run.directory import find_run
+
+    start_logging()
+    directory = find_run(run, runs)
+    from qa_research.report.film_page import film_page
+    from qa_research.report.film_strip import film_strip
+    from qa_research.report.watching import figures_of, film_of, find_question, save, story_of
+
+    recording = _opened(directory)
+    damage = recording.damage() if check else []
+    index = find_question(recording, question)
+    film = film_of(recording, index)
+    folder = (out or directory / "films").expanduser()
+    name = re.sub(r"[^\w.-]+", "_", film.question_id)[:80]
+    folder.mkdir(parents=True, exist_ok=True)
+    page, strip = folder / f"{name}.html", folder / f"{name}.png"
+    page.write_text(film_page(film, f"{film.question} - {directory.name}"), encoding="utf-8")
+    save(film_strip(film), strip)
+    drawn = []
+    if figures:
+        for title, figure in figures_of(recording, index, directory / "metrics.csv"):
+            drawn.append(folder / name / f"{title}.png")
+            save(figure, drawn[-1])
+    stories = [story_of(recording, i) for i in range(len(recording.questions))]
+    if as_json:
+        shown: dict[str, Any] = {
+            "recording": str(recording.path),
+            "step": recording.step,
+            "recorders": recording.recorders,
+            "left_out": recording.thinned,
+            "questions": [asdict(story) for story in stories],
+            "page": str(page),
+            "strip": str(strip),
+            "figures": [str(path) for path in drawn],
+        }
+        print(
+            json.dumps(shown | ({"damage": damage} if check else {}), ensure_ascii=False, indent=2)
+        )
+        return
+    from qa_research.report.show_watched import show_watched
+
+    show_watched(recording, stories, index)
+    for sentence in damage or (["Every array was read, and is whole."] if check else []):
+        print(sentence)
+    print(f"\nPage     {page}\nStrip    {strip}")
+    if drawn:
+        print(f"Figures  {len(drawn)} in {folder / name}")
+
+
+def _opened(directory: Path) -> Any:
+    from qa_research.capture.reading import Recording
+
+    try:
+        return Recording(directory / RECORDING)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{directory.name} has no {RECORDING}: it was trained without looking inside (capture=none), or "
+            "has not begun"
+        ) from error

@@ -1,0 +1,91 @@
+"""Start and end logits of one watched question over a training. Reads and saves nothing."""
+
+from collections.abc import Sequence
+
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
+
+from qa_research.figures.panels import (
+    frame_columns,
+    label_captures,
+    legend_above,
+    plain,
+    signed_map,
+    strongest,
+)
+from qa_research.figures.recorded import at, numbers, recorded, spread, steps_of
+from qa_research.figures.tokens import TRUE, head_line, label_tokens, token_inches, window_of
+
+ROWS = ("start", "end")
+# Early to late.
+SHADES = ("#b9c6cf", "#5b9bb8", "#0b3c5d")
+
+
+def logits_over_steps(dataset: xr.Dataset, question: int, tokens: Sequence[str]) -> Figure:
+    """Heat maps step x token of the start and the end logits; the true span is framed.
+
+    `dataset` is the group `logits`, `tokens` the window's token texts. A row is a capture, the latest
+    on top. A triangle points at the token where the true answer starts, or ends.
+
+    Raises:
+        ValueError: the question is not watched, has other tokens, or nothing is recorded.
+    """
+    logit = recorded(dataset, "logit")
+    window = window_of(dataset, question, tokens)
+    logit = at(logit, question=question).isel(token=slice(len(window))).compute()
+    steps = steps_of(logit)
+    values = {row: numbers(at(logit, row=row), "step", "token") for row in ROWS}
+    most = strongest(*values.values())
+    inches = token_inches(len(window), 5, 8)
+    height = min(max(0.12 * len(steps), 0.5), 2.2)
+    figure = Figure(figsize=(inches + 1.6, 2 * height + 2.1), layout="constrained")
+    panels = figure.subplots(len(ROWS), sharex=True)
+    for panel, row, true in zip(panels, ROWS, (window.true_first, window.true_last), strict=True):
+        image = signed_map(panel, values[row], most)
+        frame_columns(panel, window.true_first, window.true_last, len(steps))
+        above = offset_copy(panel.get_xaxis_transform(), figure, y=6, units="points")
+        panel.plot(true, 1, marker="v", ms=6, color=TRUE, transform=above, clip_on=False)
+        panel.set_title(f"{row} logits", loc="left", fontsize=10, pad=13)
+        label_captures(panel.yaxis, steps)
+    panels[0].tick_params(axis="x", bottom=False, labelbottom=False)
+    label_tokens(panels[-1].xaxis, window, inches)
+    panels[-1].set_xlabel("token of the window (frame: the true span)")
+    figure.supylabel("optimizer step", fontsize=10)
+    figure.colorbar(image, ax=list(panels), label="logit", fraction=0.05, aspect=40)
+    head_line(figure, window)
+    return figure
+
+
+def logits_at_three_steps(dataset: xr.Dataset, question: int, tokens: Sequence[str]) -> Figure:
+    """Lines by token: the start and the end logits at the first, middle and last recorded step.
+
+    `dataset` is the group `logits`. The true span is shaded, with a mark on its first (start) or last
+    token (end) of each line.
+
+    Raises:
+        ValueError: the question is not watched, has other tokens, or nothing is recorded.
+    """
+    logit = recorded(dataset, "logit")
+    window = window_of(dataset, question, tokens)
+    logit = at(logit, question=question).isel(token=slice(len(window))).compute()
+    shown = spread(steps_of(logit), 3)
+    inches = token_inches(len(window), 5, 8)
+    figure = Figure(figsize=(inches + 0.9, 5.4), layout="constrained")
+    panels = figure.subplots(len(ROWS), sharex=True)
+    for panel, row, true in zip(panels, ROWS, (window.true_first, window.true_last), strict=True):
+        panel.axvspan(window.true_first - 0.5, window.true_last + 0.5, color=TRUE, alpha=0.15, lw=0)
+        for step, shade in zip(shown, SHADES[-len(shown) :], strict=True):
+            values = numbers(at(logit, row=row, step=step), "token")
+            panel.plot(values, color=shade, lw=1.3, label=f"step {step}")
+            panel.plot(true, values[true], marker="o", ms=4, color=shade, mec=TRUE)
+        panel.set_title(f"{row} logits", loc="left", fontsize=10)
+        panel.set_ylabel("logit")
+        plain(panel)
+        panel.set_xlim(-0.5, len(window) - 0.5)
+    legend_above(panels[0], len(shown))
+    panels[0].tick_params(axis="x", bottom=False, labelbottom=False)
+    label_tokens(panels[-1].xaxis, window, inches)
+    panels[-1].set_xlabel("token of the window (shaded: the true span)")
+    head_line(figure, window)
+    return figure

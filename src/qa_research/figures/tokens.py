@@ -1,0 +1,158 @@
+"""A watched question's window as an axis of a figure: token texts where they fit, the true span marked."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import xarray as xr
+from matplotlib.axis import Axis, XAxis
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+
+from qa_research.figures.recorded import at
+from qa_research.figures.scores import COLOURS
+
+TRUE = COLOURS[3]
+# Inches that a token needs so that its text, set across the axis, does not touch the next one.
+ROOM = 0.115
+FONT_SIZE = 7
+LONGEST_TEXT = 16
+HEAD_SIZE = 11
+# Inches of a character of the title, on average.
+HEAD_ROOM = 0.088
+
+
+@dataclass(frozen=True)
+class Window:
+    """The window of one watched question: its tokens, and what each is a part of.
+
+    `parts` are "cls", "question", "sep" and "context". The true span is inclusive; 0, 0 is no answer.
+    """
+
+    question: int
+    tokens: tuple[str, ...]
+    parts: tuple[str, ...]
+    true_first: int
+    true_last: int
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def asked(self) -> str:
+        """The question, as its word pieces give it."""
+        parts = zip(self.tokens, self.parts, strict=True)
+        return joined([token for token, part in parts if part == "question"])
+
+
+def window_of(dataset: xr.Dataset, question: int, tokens: Sequence[str]) -> Window:
+    """The window of `question`, whose token texts are `tokens`.
+
+    Raises:
+        ValueError: the question is not watched, or has another number of tokens.
+    """
+    n = int(at(dataset["tokens"], question=question))
+    if len(tokens) != n:
+        raise ValueError(f"question {question} has {n} tokens in the recording, got {len(tokens)}")
+    parts = at(dataset["part"], question=question).values[:n]
+    return Window(
+        question=question,
+        tokens=tuple(tokens),
+        parts=tuple(str(part) for part in parts),
+        true_first=int(at(dataset["true_first"], question=question)),
+        true_last=int(at(dataset["true_last"], question=question)),
+    )
+
+
+def head_line(figure: Figure, window: Window, more: str = "") -> None:
+    """The figure's title: which watched question it is, in at most two lines, and a line `more`."""
+    width = int(figure.get_figwidth() / HEAD_ROOM)
+    text = f"Watched question {window.question}: {window.asked}"
+    lines = textwrap.wrap(text, width, max_lines=2, placeholder=" …")
+    if more:
+        lines += textwrap.wrap(more, width, max_lines=2, placeholder=" …")
+    figure.suptitle("\n".join(lines), fontsize=HEAD_SIZE, parse_math=False)
+
+
+def joined(pieces: Sequence[str]) -> str:
+    """Word pieces as one line of text; blanks stand between words and punctuation alike."""
+    return drawable(" ".join(pieces).replace(" ##", ""))
+
+
+def shortened(text: str, longest: int) -> str:
+    """`text`, or its beginning and an ellipsis: at most `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def drawable(text: str) -> str:
+    """`text` with a square for each character that the figure's font does not have."""
+    known = _characters()
+    return "".join(character if ord(character) in known else "□" for character in text)
+
+
+@cache
+def _characters() -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
+
+
+def token_inches(n_tokens: int, narrowest: float, widest: float) -> float:
+    """How long to make a token axis so that up to about 60 texts can be read."""
+    return min(max(n_tokens * (ROOM + 0.02), narrowest), widest)
+
+
+def label_tokens(axis: Axis, window: Window, inches: float, size: float = FONT_SIZE) -> None:
+    """Ticks with token texts along `axis`, which is `inches` long; the true span is bold and green.
+
+    Where the texts of all tokens do not fit, these are named as far as they fit: the true span,
+    [CLS] and the [SEP]s, and token numbers.
+    """
+    room = ROOM * size / FONT_SIZE * len(window) / inches
+    marks = _all_marks(window) if room <= 1 else _some_marks(window, room)
+    axis.set_ticks(
+        [mark.place for mark in marks],
+        [mark.text for mark in marks],
+        fontsize=size,
+        rotation=90 if isinstance(axis, XAxis) else 0,
+        parse_math=False,
+    )
+    axis.set_tick_params(length=2, pad=2)
+    for label, mark in zip(axis.get_ticklabels(), marks, strict=True):
+        if mark.is_true:
+            label.set(color=TRUE, fontweight="bold")
+
+
+@dataclass(frozen=True)
+class _Mark:
+    place: float
+    text: str
+    is_true: bool = False
+
+
+def _all_marks(window: Window) -> list[_Mark]:
+    return [
+        _Mark(
+            place,
+            shortened(drawable(token), LONGEST_TEXT),
+            window.true_first <= place <= window.true_last,
+        )
+        for place, token in enumerate(window.tokens)
+    ]
+
+
+def _some_marks(window: Window, room: float) -> list[_Mark]:
+    first, last = window.true_first, window.true_last
+    span = shortened(joined(window.tokens[first : last + 1]), LONGEST_TEXT)
+    wanted = [_Mark((first + last) / 2, span, True)]
+    wanted += [
+        _Mark(place, shortened(drawable(window.tokens[place]), LONGEST_TEXT))
+        for place, part in enumerate(window.parts)
+        if part in ("cls", "sep")
+    ]
+    every = next(every for every in (10, 20, 50, 100, 200, 500) if every >= 5 * room)
+    wanted += [_Mark(place, str(place)) for place in range(every, len(window), every)]
+    kept: list[_Mark] = []
+    for mark in wanted:
+        if all(abs(mark.place - other.place) >= room for other in kept):
+            kept.append(mark)
+    return sorted(kept, key=lambda mark: mark.place)

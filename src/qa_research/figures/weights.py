@@ -1,0 +1,140 @@
+"""The head weights: [2, hidden], a row for the start and one for the end. Reads and saves nothing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from qa_research.figures.panels import legend_above, plain
+from qa_research.figures.pointing import Point, point_out
+from qa_research.figures.recorded import at, last_step, numbers, recorded, steps_of
+from qa_research.figures.scores import COLOURS
+
+ROWS = ("start", "end")
+# How a change is measured: its axis label, and how one change is written.
+MEASURES = {
+    "percent": ("100 (w − w₀) / |w₀|, %", "{:+,.0f} %"),
+    "absolute": ("w − w₀", "{:+.2g}"),
+    "standardised": ("(w − w₀) / std(w₀)", "{:+.2f}"),
+}
+NAMED = 3
+# Inches: a figure's width, and what its axis labels leave of it.
+WIDTH, PANEL = 8.0, 7.2
+
+
+def head_weights_at_start(dataset: xr.Dataset) -> Figure:
+    """Both rows of the head weights at step 0; the weight nearest zero is marked and named.
+
+    `dataset` is the group `head_weights`.
+
+    Raises:
+        ValueError: step 0 is not recorded.
+    """
+    weight = at(recorded(dataset, "weight"), step=0)
+    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
+    panels = figure.subplots(2, sharex=True, sharey=True)
+    units = np.asarray(weight.get_index("unit"))
+    for panel, row, colour in zip(panels, ROWS, COLOURS, strict=False):
+        values = numbers(at(weight, row=row), "unit")
+        panel.plot(units, values, color=colour, lw=0.8)
+        nearest = int(np.abs(values).argmin())
+        panel.axhline(0, color="#999999", lw=0.6)
+        text = f"nearest zero: unit {units[nearest]}, {_signed(f'{values[nearest]:.2g}')}"
+        panel.set(ylabel="weight w₀")
+        panel.set_title(f"{row} row", loc="left", fontsize=10)
+        plain(panel)
+        point_out(
+            panel, [Point(float(units[nearest]), float(values[nearest]), text, "black")], PANEL
+        )
+    panels[-1].set_xlabel("unit of the last layer's output")
+    figure.suptitle("Head weights at step 0")
+    return figure
+
+
+def head_weight_change(dataset: xr.Dataset, step: int | None = None) -> Figure:
+    """What changed since step 0, measured in three ways; the largest changes name their unit.
+
+    `dataset` is the group `head_weights`; None is its last step. The percentage is largest where the
+    weight began near zero: its panel says how far |change| goes with 1 / |w0|.
+
+    Raises:
+        ValueError: the step is not recorded.
+    """
+    change = recorded(dataset, "change")
+    step = last_step(change, step)
+    change = at(change, step=step).compute()
+    ranked = at(recorded(dataset, "ranked_unit"), step=step)
+    units = np.asarray(change.get_index("unit"))
+    figure = Figure(figsize=(WIDTH, 8), layout="constrained")
+    panels = figure.subplots(len(MEASURES), sharex=True)
+    for panel, (measure, (label, form)) in zip(panels, MEASURES.items(), strict=True):
+        points = []
+        for row, colour in zip(ROWS, COLOURS, strict=False):
+            values = at(change, measure=measure, row=row)
+            panel.plot(
+                units, numbers(values, "unit"), color=colour, lw=0.8, alpha=0.85, label=f"{row} row"
+            )
+            for unit in at(ranked, measure=measure, row=row).values[:NAMED]:
+                value = float(at(values, unit=int(unit)))
+                if value and np.isfinite(value):
+                    text = f"{unit}: {_signed(form.format(value))}"
+                    points.append(Point(float(unit), value, text, colour))
+        panel.set_ylabel(label)
+        panel.set_title(f"{measure} change", loc="left", fontsize=10)
+        plain(panel)
+        point_out(panel, points, PANEL)
+    panels[0].set_title(f"percent change; {_correlation(dataset, step)}", loc="left", fontsize=10)
+    panels[-1].set_xlabel("unit of the last layer's output")
+    legend_above(panels[1], 2)
+    title = f"Change of the head weights from step 0 to step {step}"
+    if points:
+        title += f"\n(named: the {NAMED} units of each row that changed most)"
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def head_weights_over_steps(dataset: xr.Dataset, units: Sequence[int]) -> Figure:
+    """The change of chosen units' weights since step 0, in units of w, a panel a row.
+
+    `dataset` is the group `head_weights`.
+
+    Raises:
+        ValueError: no units, more than there are colours, or one that there is not.
+    """
+    change = recorded(dataset, "change")
+    if not 1 <= len(units) <= len(COLOURS):
+        raise ValueError(f"units must be 1 to {len(COLOURS)}, got {len(units)}")
+    steps = steps_of(change)
+    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, row in zip(panels, ROWS, strict=True):
+        for unit, colour in zip(units, COLOURS, strict=False):
+            values = at(change, measure="absolute", row=row, unit=unit)
+            mark = "o" if len(steps) == 1 else ""
+            panel.plot(
+                steps, numbers(values, "step"), marker=mark, color=colour, label=f"unit {unit}"
+            )
+        panel.set(xlabel="optimizer step")
+        panel.set_title(f"{row} row", loc="left", fontsize=10)
+        plain(panel, n_ticks=5)
+    panels[0].set_ylabel("w − w₀")
+    panels[1].legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.suptitle("Change of single head weights since step 0")
+    return figure
+
+
+def _correlation(dataset: xr.Dataset, step: int) -> str:
+    pearson = at(recorded(dataset, "correlation"), step=step)
+    spearman = at(recorded(dataset, "rank_correlation"), step=step)
+    words = []
+    for row in ROWS:
+        r, rank = float(at(pearson, row=row)), float(at(spearman, row=row))
+        if np.isnan(r):
+            return "its correlation with 1 / |w₀| is not defined"
+        words.append(f"{row} {_signed(f'{r:.2f}')} (ranks {_signed(f'{rank:.2f}')})")
+    return f"|change| correlates with 1 / |w₀|: {', '.join(words)}"
+
+
+def _signed(number: str) -> str:
+    return number.replace("-", "−")

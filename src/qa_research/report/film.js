@@ -1,0 +1,113 @@
+// The film's data, and what one capture says: the answer, and the context's shading.
+
+const film = JSON.parse(document.getElementById("film").textContent);
+const byId = (id) => document.getElementById(id);
+const lastCapture = film.steps.length - 1;
+const hasTruth = film.parts[film.truth[0]] === "context";
+
+function percent(p) {
+  if (p === null || p === undefined || Number.isNaN(p)) return "not a number";
+  const value = 100 * p;
+  if (value >= 99.95 || value === 0) return `${Math.round(value)} %`;
+  return value >= 10 ? `${value.toFixed(0)} %` : value >= 0.1 ? `${value.toFixed(1)} %` : "< 0.1 %";
+}
+
+function decimal(value, digits) {
+  return value === null ? "not a number" : value.toFixed(digits);
+}
+
+// A square root, so that small probabilities are seen; the legend's swatches use the same.
+function shade(p) {
+  return p === null || Number.isNaN(p) ? 0 : 0.8 * Math.sqrt(p);
+}
+
+function nearestIndex(steps, step) {
+  let best = 0;
+  steps.forEach((other, i) => {
+    if (Math.abs(other - step) < Math.abs(steps[best] - step)) best = i;
+  });
+  return best;
+}
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+// The text of each token as a person reads it: the context's own characters, else the word piece.
+const tokenTexts = film.tokens.slice();
+for (const [text, token] of film.segments) if (token !== null) tokenTexts[token] = text || film.tokens[token];
+
+// Puts the context's text into `box`, the true span in a frame. Returns elements by token (undefined
+// outside the context), and per piece of text the tokens beside it, which an underline needs.
+function layContext(box) {
+  const tokens = [];
+  const pieces = [];
+  const inWindow = film.segments.map(([, token]) => token !== null);
+  const firstInside = inWindow.indexOf(true);
+  const lastInside = inWindow.lastIndexOf(true);
+  let frame = null;
+  let before = -1;
+  film.segments.forEach(([text, token], i) => {
+    const piece = element("span", token === null ? "gap" : "token", text);
+    if (token !== null) {
+      piece.dataset.token = token;
+      tokens[token] = piece;
+      before = token;
+    } else if (i < firstInside || i > lastInside) piece.className = "outside";
+    if (hasTruth && token === film.truth[0]) frame = box.appendChild(element("span", "truth"));
+    (frame || box).append(piece);
+    if (token === film.truth[1]) frame = null;
+    pieces.push({ piece, token, before });
+  });
+  return { tokens, pieces };
+}
+
+const context = layContext(byId("context"));
+if (film.segments.length > 1 && byId("context").querySelector(".outside")) {
+  byId("context").append(element("span", "outside", " (pale: outside the window that was watched)"));
+}
+let contextToken = null;
+
+function tellContextToken(capture) {
+  const outside = (row) => film[row][capture].reduce((sum, p, i) => (film.parts[i] === "context" ? sum : sum + p), 0);
+  const [start, end] = [film.start[capture], film.end[capture]];
+  byId("context-readout").textContent =
+    start[0] === null
+      ? "The logits of this step are not finite: there are no probabilities."
+      : contextToken === null
+        ? `Outside the context: start ${percent(outside("start"))}, end ${percent(outside("end"))}. Point at a word for its numbers.`
+        : `“${tokenTexts[contextToken]}” (token ${contextToken}): starts here ${percent(start[contextToken])}, ends here ${percent(end[contextToken])}`;
+}
+
+function showContext(capture) {
+  const { first, last, right } = film.answers[capture];
+  context.tokens.forEach((piece, token) => {
+    piece.style.setProperty("--s", shade(film.start[capture][token]).toFixed(3));
+    piece.style.setProperty("--e", shade(film.end[capture][token]).toFixed(3));
+  });
+  for (const { piece, token, before } of context.pieces) {
+    const inside = last > 0 && (token === null ? before >= first && before < last : token >= first && token <= last);
+    piece.classList.toggle("given", inside);
+    piece.classList.toggle("right", inside && right);
+    piece.classList.toggle("wrong", inside && !right);
+  }
+  tellContextToken(capture);
+}
+
+function showVerdict(capture) {
+  const { text, right, rank } = film.answers[capture];
+  byId("mark").textContent = right ? "✓ right" : "✗ wrong";
+  byId("mark").className = right ? "right" : "wrong";
+  byId("answer").textContent = text || "no answer";
+  const name = hasTruth ? "true span" : "true answer, that there is none here,";
+  const truth = rank < 1
+    ? `the ${name} may not be answered`
+    : rank === 1 ? `it is the ${name.replace(/,$/, "")}` : `the ${name} has rank ${rank}, with ${percent(film.true_probability[capture])}`;
+  const given = film.answer_probability[capture];
+  byId("chances").textContent = given === null
+    ? "The logits of this step are not finite: there are no probabilities."
+    : `given with probability ${percent(given)}; ${truth}`;
+}

@@ -1,0 +1,135 @@
+// Slider, play and pause, keys, the address: which capture, layer and head are shown.
+
+const FILM_MS = 14000;
+const slider = byId("slider");
+let shown = 0;
+let playing = null;
+
+const goToStep = (step) => { pause(); show(nearestIndex(film.steps, step)); };
+const chartOf = (id, choices) => lineChart(byId(id), { steps: film.steps, bar: true, onStep: goToStep, ...choices });
+const lossChart = chartOf("loss-chart", { most: largest, label: (value) => value });
+const truthChart = chartOf("truth-chart", { most: () => 1, label: (value) => `${Math.round(100 * value)} %` });
+const attention = byId("pieces") && attentionView(() => { showHead(); writeAddress(); });
+const headCharts = byId("head-charts") && Object.fromEntries(
+  ["entropy", "distance"].map((name) => [
+    name,
+    chartOf(`${name}-chart`, { steps: film.heads.steps, bar: false, most: largest, label: (value) => value }),
+  ]),
+);
+
+function show(capture) {
+  shown = Math.min(Math.max(capture, 0), lastCapture);
+  const step = film.steps[shown];
+  slider.value = shown;
+  slider.setAttribute("aria-valuetext", `step ${step}, ${film.answers[shown].right ? "right" : "wrong"}`);
+  byId("step").replaceChildren("step ", element("b", "", step), " ", element("span", "", `(${shown + 1} of ${lastCapture + 1})`));
+  byId("back").disabled = shown === 0;
+  byId("on").disabled = shown === lastCapture;
+  showVerdict(shown);
+  showContext(shown);
+  lossChart.mark(step);
+  truthChart.mark(step);
+  byId("loss-now").textContent = `(now ${decimal(film.loss.start[shown], 2)} and ${decimal(film.loss.end[shown], 2)})`;
+  byId("truth-now").textContent = film.answers[shown].rank < 1 && film.answer_probability[shown] !== null ? "(it may not be answered)" : `(now ${percent(film.true_probability[shown])})`;
+  if (attention) attention.showStep(step);
+  markHead(step);
+  if (!playing) writeAddress();
+}
+
+// Of the head that is chosen: its two curves. `heads` may have other layers than `attention`.
+function showHead() {
+  if (!headCharts) return;
+  const { layer, head } = attention.chosen();
+  const at = film.heads.layers.indexOf(layer);
+  for (const name of ["entropy", "distance"]) {
+    headCharts[name].set(at < 0 ? [] : [{ name: "head", values: film.heads[name].map((capture) => capture[at][head]) }]);
+  }
+  markHead(film.steps[shown]);
+}
+
+function markHead(step) {
+  if (!headCharts) return;
+  const { layer, head } = attention.chosen();
+  const at = film.heads.layers.indexOf(layer);
+  const capture = nearestIndex(film.heads.steps, step);
+  for (const name of ["entropy", "distance"]) {
+    headCharts[name].mark(step);
+    byId(`${name}-now`).textContent = at < 0 ? "(not recorded for this layer)" : `(now ${decimal(film.heads[name][capture][at][head], 2)})`;
+  }
+}
+
+function pause() {
+  if (!playing) return;
+  clearInterval(playing);
+  playing = null;
+  byId("play").firstChild.textContent = "▶";
+  byId("play").setAttribute("aria-label", "Play");
+  byId("verdict").setAttribute("aria-live", "polite");
+  writeAddress();
+}
+
+function play() {
+  if (shown === lastCapture) show(0);
+  byId("verdict").setAttribute("aria-live", "off");
+  byId("play").firstChild.textContent = "❚❚";
+  byId("play").setAttribute("aria-label", "Pause");
+  const pace = Math.min(Math.max(FILM_MS / (lastCapture + 1), 60), 700);
+  playing = setInterval(() => { if (shown === lastCapture) pause(); else show(shown + 1); }, pace);
+}
+
+const toggle = () => (playing ? pause() : play());
+const goTo = (capture) => { pause(); show(capture); };
+
+// Written a moment later: browsers limit how often a page may do so.
+let writing = null;
+function writeAddress() {
+  clearTimeout(writing);
+  writing = setTimeout(() => {
+    const { layer, head } = attention ? attention.chosen() : {};
+    const rest = attention ? `&layer=${layer}&head=${head}` : "";
+    history.replaceState(null, "", `#step=${film.steps[shown]}${rest}`);
+  }, 250);
+}
+
+function readAddress() {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  const number = (name) => (/^\d+$/.test(asked.get(name) ?? "") ? Number(asked.get(name)) : null);
+  if (attention) attention.choose(number("layer"), number("head"));
+  showHead();
+  show(number("step") === null ? shown : nearestIndex(film.steps, number("step")));
+}
+
+slider.addEventListener("input", () => goTo(Number(slider.value)));
+byId("play").addEventListener("click", toggle);
+byId("play").disabled = lastCapture === 0;
+byId("back").addEventListener("click", () => goTo(shown - 1));
+byId("on").addEventListener("click", () => goTo(shown + 1));
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
+  const moves = { ArrowLeft: shown - 1, ArrowRight: shown + 1, Home: 0, End: lastCapture };
+  if (event.key in moves) goTo(moves[event.key]);
+  else if (event.key === " " && event.target.tagName !== "BUTTON" && lastCapture > 0) toggle();
+  else return;
+  event.preventDefault();
+});
+for (const name of ["pointerover", "click"]) {
+  byId("context").addEventListener(name, (event) => {
+    contextToken = event.target.dataset.token === undefined ? null : Number(event.target.dataset.token);
+    tellContextToken(shown);
+  });
+}
+byId("context").addEventListener("pointerleave", (event) => {
+  if (event.pointerType === "mouse") contextToken = null;
+  tellContextToken(shown);
+});
+const turn = film.settled || film.first_right;
+if (turn) {
+  byId("moment").hidden = false;
+  byId("moment").textContent = `Go to step ${film.steps[turn]}`;
+  byId("moment").addEventListener("click", () => goTo(turn));
+}
+window.addEventListener("hashchange", readAddress);
+
+lossChart.set([{ name: "start", values: film.loss.start }, { name: "end", values: film.loss.end }]);
+truthChart.set([{ name: "true", values: film.true_probability }]);
+readAddress();

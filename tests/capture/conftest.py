@@ -1,0 +1,56 @@
+"""Networks of two layers of every known kind, with dropout and in training mode, and watched questions."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+from transformers import AutoConfig, AutoModelForQuestionAnswering, PreTrainedModel
+
+from qa_research.answer.settings import AnswerSettings
+
+install_import_hook("qa_research.capture.forward", "beartype.beartype")
+
+from qa_research.capture.recorders.recorder import Subject  # noqa: E402
+from qa_research.capture.watched import Watched, watch  # noqa: E402
+
+KINDS = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
+
+
+def make_network(kind: str, vocab_size: int, **extra: object) -> PreTrainedModel:
+    """Two layers of two heads, 16 wide; weights large enough that attention is far from uniform."""
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 130}
+    sizes |= {"hidden_size": 16, "vocab_size": vocab_size, "initializer_range": 0.5}
+    if kind == "electra":
+        # Electra has embeddings of another width than its layers.
+        sizes["embedding_size"] = 8
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = AutoModelForQuestionAnswering.from_config(
+            AutoConfig.for_model(kind, **sizes), **extra
+        )
+        with torch.no_grad():
+            # Biases and normalisations begin at 0 and 1, which would hide a mistake.
+            for parameter in network.parameters():
+                if parameter.ndim == 1:
+                    parameter.add_(0.3 * torch.randn_like(parameter))
+    return network.train()
+
+
+@pytest.fixture
+def network(tokenizer) -> PreTrainedModel:
+    return make_network("bert", len(tokenizer))
+
+
+@pytest.fixture
+def watched(questions, tokenizer) -> Watched:
+    """Four questions, in windows of different lengths."""
+    return watch([("train", row) for row in questions[:2] + questions[4:6]], tokenizer, 64, 16)
+
+
+@pytest.fixture
+def subject(watched) -> Callable[[PreTrainedModel], Subject]:
+    def make(network: PreTrainedModel) -> Subject:
+        return Subject(network, watched, AnswerSettings(8, 5, False, 0.0), 64, False)
+
+    return make

@@ -1,0 +1,86 @@
+"""Gradients, updates and changes of all parameters, and the first that goes astray."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from qa_research.capture.forward import look
+from qa_research.capture.recorders.dynamics import KINDS, DynamicsRecorder, kind_of, layer_of
+from tests.capture.conftest import make_network
+
+
+@pytest.fixture
+def recorder(network, subject):
+    made = DynamicsRecorder(histograms=True, explodes_at=100.0)
+    made.prepare("capture.dynamics", subject(network))
+    return made
+
+
+def step(network, recorder, number, size=1.0, captured=True):
+    """One step of plain descent on gradients of that size."""
+    for parameter in network.parameters():
+        parameter.grad = torch.full_like(parameter, size)
+    recorder.before_step(network, number, captured)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter -= 0.1 * parameter.grad.nan_to_num()
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta", "electra"])
+def test_every_parameter_of_a_layer_has_a_kind(kind, tokenizer):
+    names = [name for name, _ in make_network(kind, len(tokenizer)).named_parameters()]
+    counts = {k: sum(kind_of(name) == k for name in names) for k in KINDS}
+    layers = {n for n in map(layer_of, names) if n >= 0}
+    assert layers == {0, 1}
+    for part in ("query", "key", "value", "attention_output", "mlp_in", "mlp_out"):
+        assert counts[part] == 4, part  # two layers, weight and bias
+    assert counts["head"] == 2 and counts["norm"] == 10 and counts["embeddings"] >= 2
+    assert counts["other"] == (2 if kind == "electra" else 0)  # its embeddings' projection
+
+
+def test_norms_updates_and_changes(network, watched, recorder):
+    first = recorder.record(look(network, watched, 0))
+    assert np.isnan(first["gradient_norm"].values).all() and not first["change"].values.any()
+    before = [p.detach().clone() for p in network.parameters()]
+    step(network, recorder, 1)
+    step(network, recorder, 2)
+    found = recorder.record(look(network, watched, 2))
+    for i, (now, start) in enumerate(zip(network.parameters(), before, strict=True)):
+        size = now.numel() ** 0.5
+        assert found["gradient_norm"].values[i] == pytest.approx(size, rel=1e-5)
+        assert found["change"].values[i] == pytest.approx(
+            0.2 * size / start.norm().item(), rel=1e-3
+        )
+        between = (start - 0.1).norm().item()
+        assert found["update_ratio"].values[i] == pytest.approx(0.1 * size / between, rel=1e-3)
+    shown = recorder.summaries(found, with_pictures=False)
+    assert shown.curves["dynamics_change/query 1"] > 0
+    assert {"weights/qa_outputs.weight", "gradients/qa_outputs.weight"} <= set(shown.histograms)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [(float("nan"), "is nan"), (1e4, "times its usual size")]
+)
+def test_the_first_gradient_that_goes_astray_is_named_once(network, recorder, caplog, size, said):
+    for number in range(1, 31):
+        step(network, recorder, number, captured=False)
+    assert not caplog.records
+    with caplog.at_level(logging.WARNING, "qa_research"):
+        step(network, recorder, 31, size, captured=False)
+        step(network, recorder, 32, size, captured=False)
+    (record,) = caplog.records
+    assert "Step 31: the gradient of qa_outputs.bias" in record.getMessage()
+    assert said in record.getMessage()
+
+
+def test_what_is_usual_is_kept_over_a_restart(network, subject, recorder, caplog):
+    for number in range(1, 31):
+        step(network, recorder, number, captured=False)
+    again = DynamicsRecorder(histograms=False, explodes_at=100.0)
+    again.prepare("capture.dynamics", subject(network))
+    again.set_state(recorder.state())
+    with caplog.at_level(logging.WARNING, "qa_research"):
+        step(network, again, 31, 1e4, captured=False)
+    assert len(caplog.records) == 1

@@ -1,0 +1,129 @@
+"""A look at the watched questions sees what the network does, and leaves no trace of itself."""
+
+import pytest
+import torch
+
+from qa_research.capture.forward import look
+from qa_research.capture.places import FINAL, KNOWN, PLACES, Anatomy, Site, chosen_layers
+from qa_research.capture.silence import silenced
+from qa_research.capture.tap import Point, tap
+from qa_research.model.bert import input_names
+from tests.capture.conftest import KINDS, make_network
+
+EVERYWHERE = [
+    FINAL,
+    Site("embeddings"),
+    *(Site(place, layer) for place in KNOWN["bert"][1] for layer in (0, 1)),
+]
+
+
+def inputs_of(network, watched):
+    names = input_names(network) & {"input_ids", "attention_mask", "token_type_ids"}
+    return {name: watched.batch[name] for name in names}
+
+
+def hooks_of(network) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules())
+
+
+def test_every_kind_that_is_known_is_tried():
+    assert set(KINDS) == set(KNOWN)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_attention_equals_that_of_the_eager_network(kind, tokenizer, watched):
+    network = make_network(kind, len(tokenizer), attn_implementation="sdpa")
+    eager = make_network(kind, len(tokenizer), attn_implementation="eager").eval()
+    sites = [Site(place, layer) for place in ("query", "key") for layer in (0, 1)]
+    found = look(network, watched, 0, sites)
+    with torch.no_grad():
+        wanted = eager(**inputs_of(eager, watched), output_attentions=True)
+    assert network.config._attn_implementation == "sdpa"
+    for layer in (0, 1):
+        assert found.attention(layer).std() > 0.02
+        seen = watched.mask[:, None, :, None].expand_as(wanted.attentions[layer])
+        assert (found.attention(layer) - wanted.attentions[layer])[seen].abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_places_are_those_of_the_networks_own_hidden_states(kind, tokenizer, watched):
+    network = make_network(kind, len(tokenizer))
+    sites = [Site("embeddings"), FINAL, *(Site(p, n) for p in PLACES[1:] for n in (0, 1))]
+    found = look(network, watched, 0, sites).values
+    network.eval()
+    with torch.no_grad():
+        states = network(**inputs_of(network, watched), output_hidden_states=True).hidden_states
+    assert torch.equal(found[Site("layer_output", 0)], states[1])
+    assert torch.equal(found[Site("layer_output", 1)], states[2])
+    assert torch.equal(found[FINAL], states[2])
+    if kind != "electra":  # whose embeddings are projected before the first layer
+        assert torch.equal(found[Site("embeddings")], states[0])
+    for layer in (0, 1):
+        anatomy = Anatomy(network)
+        added = anatomy.module(Site("context", layer))[0](found[Site("context", layer)])
+        norm = anatomy.module(Site("attention_output", layer))[0]
+        joined = norm(added + states[layer])
+        assert torch.allclose(joined, found[Site("attention_output", layer)], atol=1e-5)
+        whole = anatomy.module(Site("layer_output", layer))[0](found[Site("mlp", layer)] + joined)
+        assert torch.allclose(whole, states[layer + 1], atol=1e-5)
+
+
+def test_a_look_leaves_modes_hooks_gradients_and_chance_as_they_were(network, watched):
+    network.qa_outputs.eval()
+    modes = [m.training for m in network.modules()]
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first = look(network, watched, 0, EVERYWHERE)
+    assert [m.training for m in network.modules()] == modes and True in modes and False in modes
+    assert hooks_of(network) == 0
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(p.grad is None for p in network.parameters())
+    assert not first.logits.requires_grad
+    assert torch.equal(first.logits, look(network, watched, 0).logits), "dropout was on"
+
+
+def test_no_hook_is_left_when_the_forward_pass_raises(network, watched):
+    def explode(*_):
+        raise RuntimeError("in the middle")
+
+    broken = network.bert.encoder.layer[1].register_forward_pre_hook(explode)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        look(network, watched, 0, EVERYWHERE, EVERYWHERE)
+    broken.remove()
+    assert hooks_of(network) == 0 and network.training
+
+
+def test_no_hook_is_left_when_a_tap_cannot_be_made(network):
+    points = {"right": Point(network.qa_outputs, "output"), "wrong": Point(None, "output")}
+    with pytest.raises(AttributeError), tap(points):
+        pass
+    assert hooks_of(network) == 0
+
+
+def test_a_silenced_head_adds_nothing_and_others_are_as_before(network, watched):
+    context = Site("context", 1)
+    before = look(network, watched, 0, [context, Site("context", 0)])
+    projection = Anatomy(network).module(context)[0]
+    given = []
+    with silenced(network, [(1, 0)]):
+        listening = projection.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+        changed = look(network, watched, 0)
+        listening.remove()
+    assert torch.equal(given[0][:, :, :8], torch.zeros_like(given[0][:, :, :8]))
+    assert torch.equal(given[0][:, :, 8:], before.values[context][:, :, 8:])
+    assert not torch.allclose(changed.logits, before.logits)
+    assert torch.equal(look(network, watched, 0).logits, before.logits) and hooks_of(network) == 0
+
+
+def test_unknown_heads_layers_and_networks_are_named(network):
+    message = "no head 2 in layer 1.*layers 0 to 1.*heads 0 to 1"
+    with pytest.raises(ValueError, match=message), silenced(network, [(1, 2)]):
+        pass
+    with pytest.raises(ValueError, match=r"capture.attention.layers has 6.*layers 0 to 5"):
+        chosen_layers("capture.attention.layers", [0, 6], 6)
+    assert chosen_layers("k", [-1, 0, 5], 6) == [0, 5] and chosen_layers("k", None, 3) == [0, 1, 2]
+    network.config.model_type = "xlnet"
+    with pytest.raises(
+        ValueError, match="xlnet.*bert, camembert, distilbert, electra.*capture=none"
+    ):
+        Anatomy(network)

@@ -1,0 +1,117 @@
+"""Which questions are watched, and what is known of their tokens."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from qa_research.capture.watched import PARTS, choose, watch
+from qa_research.data.corpus import generate
+from qa_research.data.question import Gold, Question
+from qa_research.data.squad import squad_json
+from qa_research.model.tokenizer import trained_wordpiece
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return generate(0)
+
+
+def test_a_number_is_drawn_by_seed_half_from_each_split_and_by_kind(corpus):
+    chosen = choose(8, corpus.train, corpus.validation, 0)
+    cells = [(split, row.kind) for split, row in chosen]
+    for split in ("train", "validation"):
+        for kind in ("lookup", "match"):
+            assert cells.count((split, kind)) == 2
+    assert chosen == choose(8, corpus.train, corpus.validation, 0)
+    assert chosen != choose(8, corpus.train, corpus.validation, 1)
+    assert len({row.id for _, row in choose(9, corpus.train, corpus.validation, 0)}) == 9
+
+
+def test_a_small_split_gives_what_it_has(questions):
+    chosen = choose(7, questions[:2], questions[2:], 0)
+    assert [split for split, _ in chosen].count("train") == 2 and len(chosen) == 7
+    assert len(choose(8, questions, questions, 0)) == 8
+    with pytest.raises(ValueError, match=r"capture.questions=9, but there are only 8"):
+        choose(9, questions[:2], questions[2:], 0)
+
+
+def test_ids_are_found_in_both_splits_and_a_file_may_name_them(questions, tmp_path):
+    wanted = [("validation", questions[5]), ("train", questions[0])]
+    assert choose(["q5", "q0", "q5"], questions[:4], questions[4:], 0) == wanted
+    path = tmp_path / "watched.txt"
+    path.write_text("q5\nq0\n")
+    assert choose(str(path), questions[:4], questions[4:], 0) == wanted
+    assert choose("q5", questions[:4], questions[4:], 0) == wanted[:1]
+    with pytest.raises(ValueError, match=r"q99 is in neither split.*q0, q4"):
+        choose(["q0", "q99"], questions[:4], questions[4:], 0)
+
+
+def test_a_file_of_questions_is_watched_though_it_is_no_part_of_the_data(questions, tmp_path):
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(squad_json(questions[:2], "1.1")))
+    chosen = choose(str(path), questions[4:], questions[4:], 0)
+    assert [(split, row.id) for split, row in chosen] == [("file", "q0"), ("file", "q1")]
+    path.write_text("{}")
+    with pytest.raises(ValueError, match=r"capture\.questions"):
+        choose(str(path), questions, questions, 0)
+
+
+def test_parts_spans_and_answers_stand_at_their_tokens(watched, questions):
+    assert watched.parts.shape == watched.batch["input_ids"].shape
+    for i, row in enumerate(watched.questions):
+        tokens, parts = watched.tokens[i], watched.parts[i]
+        assert tokens[0] == "[CLS]" and PARTS[parts[0]] == "cls"
+        assert [PARTS[p] for t, p in zip(tokens, parts, strict=False) if t == "[SEP]"] == [
+            "sep"
+        ] * 2
+        assert (parts[len(tokens) :] == PARTS.index("padding")).all()
+        asked = [t for t, p in zip(tokens, parts, strict=False) if PARTS[p] == "question"]
+        assert "".join(asked).replace("##", "") == row.question.lower().replace(" ", "")
+        told = [t for t, a in zip(tokens, watched.answer[i], strict=False) if a]
+        gold = row.answers[0].text.lower().replace(" ", "")
+        assert "".join(told).replace("##", "") == gold
+
+
+def test_the_window_is_the_first_that_holds_the_answer(tokenizer):
+    context = (
+        "Nothing of note happens here at all, says the notice. " * 5 + "Ms Lund teaches chess."
+    )
+    gold = Gold("Ms Lund", context.index("Ms Lund"))
+    row = Question("long", "", context, "Who teaches chess?", (gold,), "who")
+    watched = watch([("train", row)], tokenizer, 40, 8)
+    assert len(watched.windows) > 2 and watched.indices[0] > 0
+    assert int(watched.spans[0, 1]) > 0
+    without = Question("none", "", context, "Who teaches chess?", (), "who")
+    watched = watch([("train", without)], tokenizer, 40, 8)
+    assert watched.indices == (0,) and watched.spans.tolist() == [[0, 0]]
+    assert not watched.answer.any() and not watched.matching.any()
+
+
+def test_matching_words_are_those_that_tell_the_fact_from_the_others(tokenizer):
+    context = "Dr Obi leads rowing. Ms Lund leads chess. Zebedee leads judo."
+    row = Question(
+        "m",
+        "",
+        context,
+        "Who leads chess in Zagreb?",
+        (Gold("Ms Lund", context.index("Ms Lund")),),
+        "match",
+    )
+    watched = watch([("train", row)], tokenizer, 64, 16)
+    tokens = np.array(watched.tokens[0])
+    places = np.flatnonzero(watched.matching[0])
+    assert "[UNK]" in tokens and set(tokens[places]) == {"chess"}
+    assert [PARTS[p] for p in watched.parts[0, places]] == ["question", "context"]
+
+
+def test_every_match_question_of_the_corpus_has_its_subject_as_matching_word(corpus, cache):
+    tokenizer = trained_wordpiece(corpus.validation, 2000, cache)
+    rows = [row for row in corpus.validation if row.kind == "match"][:100]
+    watched = watch([("validation", row) for row in rows], tokenizer, 256, 32)
+    for i, row in enumerate(rows):
+        letter = re.search(r"group ([A-Z])", row.question)[1].lower()
+        told = {t for t, m in zip(watched.tokens[i], watched.matching[i], strict=False) if m}
+        assert letter in told, row
+        assert (watched.matching[i] & (watched.parts[i] == PARTS.index("context"))).any()
