@@ -22,11 +22,13 @@ def test_up_to_six_steps_are_shown_the_first_and_last_among_them():
 def test_a_map_holds_the_weights_of_that_step_without_padding(steps):
     recording = attention((30, 24), layers=(0, 11))
     figure = attention_over_steps(recording, 1, 11, 0, tokens(24), steps)
+    shown = recording["weight"].sel(question=1, layer=11, step=steps or [0, 100, 200])
+    top = float(shown.isel(head=0).max())
     for panel, step in zip(maps(figure), steps or [0, 100, 200], strict=True):
         (image,) = panel.images
         expected = recording["weight"].sel(question=1, layer=11, step=step)[0, :24, :24]
         np.testing.assert_array_equal(image.get_array(), expected.values.astype(float))
-        assert panel.get_title() == f"step {step}" and image.get_clim() == (0, 1)
+        assert panel.get_title() == f"step {step}" and image.get_clim() == (0, top)
 
 
 def test_queries_run_downwards_and_the_true_tokens_are_bold_on_both_axes():
@@ -42,6 +44,17 @@ def test_queries_run_downwards_and_the_true_tokens_are_bold_on_both_axes():
     assert lines == [8.5]  # behind the question's last token
 
 
+def test_even_attention_is_pale_and_no_colour_stands_for_more_than_all():
+    even = attention((24,), steps=[0])
+    (image,) = maps(attention_over_steps(even, 0, 0, 0, tokens(24)))[0].images
+    assert image.get_clim() == pytest.approx((0, 10 / 24))
+    even["weight"][:] = 1 / 8
+    few = {"query": slice(8), "key": slice(8), "token": slice(8)}
+    short = even.isel(few).assign_coords(tokens=("question", [8]))
+    (image,) = maps(attention_over_steps(short, 0, 0, 0, tokens(24)[:8]))[0].images
+    assert image.get_clim() == (0, 1)
+
+
 def test_in_a_long_window_a_cell_shows_the_largest_weight_of_its_tokens():
     recording = attention((300,), steps=[0])
     recording["weight"][:] = 0.001
@@ -52,14 +65,12 @@ def test_in_a_long_window_a_cell_shows_the_largest_weight_of_its_tokens():
     assert shown.shape == (100, 100)
     assert np.argwhere(shown > 0.5).tolist() == [[155 // 3, 8 // 3]]
     assert panel.images[0].get_extent() == [-0.5, 299.5, 299.5, -0.5]
-    assert any("a cell is the largest of 3 × 3 tokens" in text for text, _ in texts(figure))
+    said = " ".join(text for text, _ in texts(figure))
+    assert "a cell is the largest of 3 × 3 tokens" in said
 
 
-@pytest.mark.parametrize("n_tokens", [14, 30, 61, 384])
-@pytest.mark.parametrize("n_steps", [1, 2, 4, 7])
+@pytest.mark.parametrize(("n_tokens", "n_steps"), [(14, 1), (384, 2), (61, 4), (30, 7)])
 def test_no_text_touches_another(n_tokens, n_steps):
-    if n_tokens == 384 and n_steps > 2:
-        pytest.skip("large, and no other layout")
     recording = attention((n_tokens,), (11,), 1, np.arange(n_steps) * 200_000)
     figure = attention_over_steps(recording, 0, 11, 0, tokens(n_tokens))
     assert not collisions(figure)

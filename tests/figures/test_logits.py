@@ -73,8 +73,10 @@ def test_fewer_steps_are_fewer_lines(steps, shown):
     assert [line.get_label() for line in panel.lines[::2]] == [f"step {step}" for step in shown]
 
 
-@pytest.mark.parametrize("n_tokens", [14, 30, 60, 61, 384])
-@pytest.mark.parametrize("steps", [[50], range(0, 1_234_501, 12_345)])
+@pytest.mark.parametrize(
+    ("n_tokens", "steps"),
+    [(14, [50]), (60, range(0, 1_234_501, 12_345)), (75, [0, 1]), (384, range(0, 5_001, 50))],
+)
 @pytest.mark.parametrize("draw", [logits_over_steps, logits_at_three_steps])
 def test_no_text_touches_another(draw, steps, n_tokens):
     figure = draw(logits((n_tokens,), steps), 0, tokens(n_tokens))

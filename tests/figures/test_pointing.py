@@ -7,9 +7,9 @@ from tests.figures.drawn import collisions
 
 
 @pytest.mark.parametrize(
-    "places", [[0, 1, 2], [97, 98, 99], [50, 50, 50, 50], [0, 0, 99, 99], [3, 40, 41, 42, 90]]
+    ("places", "sign"),
+    [([0, 1, 2], 1), ([97, 98, 99], -1), ([50, 50, 50, 50], 1), ([3, 40, 41, 42, 90], -1)],
 )
-@pytest.mark.parametrize("sign", [1, -1])
 def test_names_stand_inside_the_panel_apart_from_each_other_and_from_the_data(places, sign):
     values = sign * np.linspace(1, 2, 100)
     figure = Figure(figsize=(6, 3), layout="constrained")

@@ -1,6 +1,7 @@
 import pytest
 from matplotlib.figure import Figure
 
+from qa_research.figures.scores import COLOURS
 from qa_research.figures.tokens import drawable, head_line, joined, label_tokens, window_of
 from tests.figures.drawn import collisions, texts
 from tests.figures.synthetic import logits, tokens
@@ -37,8 +38,8 @@ def test_where_they_do_not_fit_the_true_span_is_always_named_at_its_middle(span)
     ((place, shown),) = bold
     assert place == sum(span) / 2
     assert shown == text if len(text) <= 16 else shown.endswith("…") and len(shown) <= 16
-    others = {label.get_text() for label in panel.get_xticklabels()}
-    assert {"100", "[CLS]"} <= others
+    others = {label.get_text(): label.get_color() for label in panel.get_xticklabels()}
+    assert others["100"] == others["300"] == COLOURS[5] != others["[CLS]"]
     assert not collisions(figure)
 
 

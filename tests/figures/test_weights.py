@@ -88,8 +88,7 @@ def test_chosen_units_are_lines_over_the_steps():
             assert line.get_label() == f"unit {unit}"
 
 
-@pytest.mark.parametrize("n_units", [4, 128, 768])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("n_units", "seed"), [(4, 0), (128, 1), (768, 2)])
 def test_no_text_touches_another(n_units, seed):
     recording = head_weights(n_units, steps=range(0, 1_500_001, 100_000), seed=seed)
     recording["change"] *= 1_000 if seed else 1

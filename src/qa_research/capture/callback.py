@@ -47,6 +47,8 @@ class Capture(pl.Callback):
     ) -> None:
         if at_steps is not None and log_spaced is not None:
             raise ValueError("capture.at_steps and capture.log_spaced are two schedules; give one")
+        if not recorders:
+            raise ValueError("capture has no recorder; capture=none trains without looking inside")
         self.questions = questions
         self.schedule = Schedule(every_n_steps, at_steps, log_spaced, max_mb)
         self.budget = TimeBudget(max_step_fraction)
@@ -78,9 +80,9 @@ class Capture(pl.Callback):
         if not self.is_first:
             return
         start = self.capturing.go_on if self.step else self.capturing.begin
+        self.budget.go()
         with self.budget.spending(counts=False):
             start(self.step, int(trainer.estimated_stepping_batches))
-        self.budget.go()
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -115,7 +117,7 @@ class Capture(pl.Callback):
         self.step = trainer.global_step
         if not self._is_planned(self.step):
             return
-        if self.budget.is_exceeded:
+        if self.budget.is_exceeded and self.step < max(self.capturing.steps):
             self.left_out += 1
             return
         with self.budget.spending(counts=True):

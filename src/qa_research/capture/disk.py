@@ -5,6 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from zarr.abc.buffer import Buffer, BufferPrototype
+from zarr.abc.store import ByteRequest
+from zarr.storage import LocalStore
+
 FORMAT = 1
 ROOT = "zarr.json"
 
@@ -52,6 +56,21 @@ class Files:
             for directory in directories:
                 _sync(directory, os.O_RDONLY)
         self._unsynced.clear()
+
+
+class StrictStore(LocalStore):
+    """A directory in which a missing chunk is an error; to zarr alone it is nothing but fill values."""
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        found = await super().get(key, prototype, byte_range)
+        if found is None and key.rpartition("/")[2].startswith("c."):
+            raise ValueError(f"{self.root / key} is missing")
+        return found
 
 
 def read_root(path: Path) -> dict[str, Any] | None:

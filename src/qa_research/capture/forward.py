@@ -111,4 +111,5 @@ def attention_weights(
     queries = query.float().view(count, tokens, heads, size).transpose(1, 2)
     keys = key.float().view(count, tokens, heads, size).transpose(1, 2)
     scores = queries @ keys.transpose(2, 3) * size**-0.5
-    return scores.masked_fill(~mask[:, None, None, :], -torch.inf).softmax(dim=-1)
+    weights: Tensor = scores.masked_fill(~mask[:, None, None, :], -torch.inf).softmax(dim=-1)
+    return weights

@@ -6,10 +6,10 @@ from typing import Any, cast
 import numpy as np
 import zarr
 from zarr.abc.buffer import Buffer
-from zarr.storage import LocalStore, MemoryStore
+from zarr.storage import MemoryStore
 
 from qa_research.capture.arrays import Array, Coordinate
-from qa_research.capture.disk import ROOT, Files
+from qa_research.capture.disk import ROOT, Files, StrictStore
 from qa_research.capture.growing import LAYOUT, GrowingArray, captures_a_chunk
 from qa_research.capture.stored_coordinates import stored
 
@@ -115,7 +115,7 @@ def commit(groups: Iterable[RecordedGroup]) -> dict[str, Any]:
 
 def open_group(files: Files, name: str) -> zarr.Group:
     """A group that was written before."""
-    return zarr.open_group(LocalStore(files.root), path=name, mode="r+")
+    return zarr.open_group(StrictStore(files.root), path=name, mode="r+")
 
 
 def steps_of(group: zarr.Group, captures: int) -> list[int]:
@@ -150,8 +150,7 @@ def shorten(group: zarr.Group, captures: int) -> None:
 
 def coordinates_of(group: zarr.Group) -> dict[str, zarr.Array[Any]]:
     """What stands along the axes of a group."""
-    recorded = {STEP, *_recorded(group)}
-    return {name: array for name, array in group.arrays() if name not in recorded}
+    return {name: _array(group, name) for name in cast(list[str], group.attrs["beside"])}
 
 
 def _recorded(group: zarr.Group) -> list[str]:

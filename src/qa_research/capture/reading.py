@@ -12,9 +12,8 @@ import xarray as xr
 import zarr
 from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest
-from zarr.storage import LocalStore
 
-from qa_research.capture.disk import ROOT, read_root
+from qa_research.capture.disk import ROOT, StrictStore, read_root
 from qa_research.capture.group import STEP
 from qa_research.capture.growing import chunk_damage, chunk_file
 from qa_research.capture.stored_coordinates import words_of
@@ -68,6 +67,11 @@ class Recording:
         except Exception as error:
             # What zarr and xarray raise depends on which bytes are wrong.
             raise ValueError(f"{group} of {self.path} cannot be opened: {error}") from error
+        names = {STEP, *found.attrs["arrays"], *found.attrs["beside"]}
+        if lost := sorted(names - set(found.variables)):
+            raise ValueError(
+                f"{group} of {self.path} cannot be opened: {', '.join(lost)} is missing"
+            )
         words = {
             name: (array.dims, words_of(array.values, array.attrs["labels"]))
             for name, array in found.coords.items()
@@ -133,7 +137,7 @@ class Recording:
         return bad
 
 
-class _Committed(LocalStore):
+class _Committed(StrictStore):
     """A recording's files as if its arrays ended where the commit does.
 
     Between two files of a flush, and after a kill, arrays are longer, and of different lengths.
@@ -150,14 +154,8 @@ class _Committed(LocalStore):
         byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
         found = await super().get(key, prototype, byte_range)
-        group, _, rest = key.partition("/")
-        file = rest.rpartition("/")[2]
-        if found is None:
-            if file.startswith("c."):
-                # To zarr it would be nothing but fill values.
-                raise ValueError(f"{self.root / key} is missing")
-            return None
-        if file != ROOT or group not in self._captures:
+        group = key.partition("/")[0]
+        if found is None or group not in self._captures or key.rpartition("/")[2] != ROOT:
             return found
         metadata = json.loads(found.to_bytes())
         if (metadata.get("dimension_names") or [None])[0] != STEP:

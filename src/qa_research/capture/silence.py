@@ -1,6 +1,6 @@
 """Silencing attention heads, to see what they are needed for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -31,18 +31,14 @@ def silenced(network: PreTrainedModel, heads: Iterable[tuple[int, int]]) -> Iter
             )
         by_layer.setdefault(layer, []).append(head)
 
-    def without(silent: list[int]) -> Tensor:
+    def without(silent: list[int]) -> Callable[[Tensor], Tensor]:
         kept = torch.ones(anatomy.heads, size)
         kept[silent] = 0.0
-        return kept.flatten()
+        return lambda context: context * kept.flatten().to(context)
 
-    masks = {layer: without(silent) for layer, silent in by_layer.items()}
-    with changed_inputs(
-        {
-            anatomy.module(Site("context", layer))[0]: lambda context, mask=mask: (
-                context * mask.to(context)
-            )
-            for layer, mask in masks.items()
-        }
-    ):
+    changes = {
+        anatomy.module(Site("context", layer))[0]: without(silent)
+        for layer, silent in by_layer.items()
+    }
+    with changed_inputs(changes):
         yield

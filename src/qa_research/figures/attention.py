@@ -9,6 +9,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from qa_research.figures.panels import strongest
 from qa_research.figures.recorded import at, numbers, recorded, spread, steps_of
 from qa_research.figures.tokens import Window, head_line, label_tokens, window_of
 
@@ -19,7 +20,10 @@ SIZE = 6
 MAP_INCHES = (2.6, 3.0)
 # More tokens than this do not have a cell each.
 MOST_CELLS = 128
-TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1)
+# The colour scale reaches at least this many times the weight of even attention: such is pale.
+TIMES_EVEN = 10
+# Of the strongest colour; their square roots are evenly spaced.
+TICKS = np.array([0, 0.04, 0.16, 0.36, 0.64, 1])
 
 
 def attention_over_steps(
@@ -30,7 +34,7 @@ def attention_over_steps(
     tokens: Sequence[str],
     steps: Sequence[int] | None = None,
 ) -> Figure:
-    """Maps query x key of one head at up to six recorded steps, on one colour scale, 0 to 1.
+    """Maps query x key of one head at up to six recorded steps, on one colour scale.
 
     `dataset` is the group `attention`; None takes the first, the last and steps evenly between. Colour
     follows the square root of the weight, because [SEP] often takes nearly all. Thin lines part
@@ -58,7 +62,8 @@ def attention_over_steps(
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     n_pooled = -(-len(window) // MOST_CELLS)
     covered = -(-len(window) // n_pooled) * n_pooled
-    scale = PowerNorm(0.5, vmin=0, vmax=1)
+    top = min(max(TIMES_EVEN / len(window), strongest(*maps)), 1.0)
+    scale = PowerNorm(0.5, vmin=0, vmax=top)
     for panel, one, step in zip(panels, maps, shown, strict=False):
         image = panel.imshow(
             _largest(one, n_pooled),
@@ -77,8 +82,8 @@ def attention_over_steps(
         label_tokens(panel.xaxis, window, inches, SIZE)
     for panel in panels[: len(maps) : n_columns]:
         label_tokens(panel.yaxis, window, inches, SIZE)
-    bar = figure.colorbar(image, ax=list(panels), fraction=0.04, aspect=35, ticks=TICKS)
-    bar.ax.set_yticklabels([f"{tick:g}" for tick in TICKS], fontsize=8)
+    bar = figure.colorbar(image, ax=list(panels), fraction=0.04, aspect=35, ticks=top * TICKS)
+    bar.ax.set_yticklabels([f"{tick:.2g}" for tick in top * TICKS], fontsize=8)
     bar.set_label("attention (square-root scale)", fontsize=9)
     figure.supylabel("from token (query)", fontsize=9)
     figure.supxlabel("to token (key)", fontsize=9)

@@ -130,6 +130,7 @@ def _lines(
         order = [int(place) for place in np.argsort(-ranked, kind="stable") if ranked[place] > 0]
         if not order:
             said = "no head grew"
+            panel.set_xlim(steps[0] - 0.5, steps[-1] + 0.5)
         for place, colour in zip(order[:GREW_MOST], COLOURS, strict=False):
             layer, head = divmod(place, len(heads))
             panel.plot(

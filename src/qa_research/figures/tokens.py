@@ -105,7 +105,7 @@ def label_tokens(axis: Axis, window: Window, inches: float, size: float = FONT_S
     """Ticks with token texts along `axis`, which is `inches` long; the true span is bold and green.
 
     Where the texts of all tokens do not fit, these are named as far as they fit: the true span,
-    [CLS] and the [SEP]s, and token numbers.
+    [CLS] and the [SEP]s, and, in grey, token numbers.
     """
     room = ROOM * size / FONT_SIZE * len(window) / inches
     marks = _all_marks(window) if room <= 1 else _some_marks(window, room)
@@ -120,6 +120,8 @@ def label_tokens(axis: Axis, window: Window, inches: float, size: float = FONT_S
     for label, mark in zip(axis.get_ticklabels(), marks, strict=True):
         if mark.is_true:
             label.set(color=TRUE, fontweight="bold")
+        if mark.is_number:
+            label.set(color=COLOURS[5])
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class _Mark:
     place: float
     text: str
     is_true: bool = False
+    is_number: bool = False
 
 
 def _all_marks(window: Window) -> list[_Mark]:
@@ -150,7 +153,9 @@ def _some_marks(window: Window, room: float) -> list[_Mark]:
         if part in ("cls", "sep")
     ]
     every = next(every for every in (10, 20, 50, 100, 200, 500) if every >= 5 * room)
-    wanted += [_Mark(place, str(place)) for place in range(every, len(window), every)]
+    wanted += [
+        _Mark(place, str(place), is_number=True) for place in range(every, len(window), every)
+    ]
     kept: list[_Mark] = []
     for mark in wanted:
         if all(abs(mark.place - other.place) >= room for other in kept):

@@ -64,16 +64,16 @@ def film_of(recording: Recording, index: int) -> Film:
     Raises:
         ValueError: the logits, which a film is made of, were not recorded.
     """
-    groups = {
-        name: recording.read(name) if name in recording.recorders else None
-        for name in ("logits", "attention", "heads")
-    }
-    if groups["logits"] is None:
+    if "logits" not in recording.recorders:
         raise ValueError(
             f"{recording.path} has no logits, which a film shows; it has "
             f"{', '.join(recording.recorders)}. Train with logits among capture/recorders"
         )
-    logits, attention, heads = groups.values()
+    attention, heads = (
+        recording.read(name) if name in recording.recorders else None
+        for name in ("attention", "heads")
+    )
+    logits = recording.read("logits")
     return make_film(recording.questions[index], index, logits, attention, heads)
 
 

@@ -96,7 +96,8 @@ class DynamicsRecorder(Recorder):
             moved = [(p - b).norm() / b.norm() for p, b in zip(parameters, before, strict=True)]
             updates = torch.stack(moved).float()
         changed = [
-            (p.cpu() - w).norm() / w.norm() for p, w in zip(parameters, self.first, strict=True)
+            (p.cpu() - w).norm() / w.norm() if w.any() else torch.tensor(torch.nan)
+            for p, w in zip(parameters, self.first, strict=True)
         ]
         if self.histograms:
             self.distributions |= {
@@ -117,7 +118,7 @@ class DynamicsRecorder(Recorder):
                 axes,
                 numbers(torch.stack(changed)),
                 "1",
-                "norm of the change since step 0 by the norm then; infinite where it was zero",
+                "norm of the change since step 0 by the norm then; NaN where that was zero",
             ),
         }
 

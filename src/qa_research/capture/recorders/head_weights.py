@@ -23,7 +23,9 @@ class HeadWeightsRecorder(Recorder):
 
     def prepare(self, key: str, subject: Subject) -> None:
         # The initial weights, also where a run goes on: a checkpoint is read later than this.
-        self.first = numbers(subject.network.get_submodule("qa_outputs").get_parameter("weight"))
+        self.first: Floats = numbers(
+            subject.network.get_submodule("qa_outputs").get_parameter("weight")
+        )
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         return {
@@ -34,7 +36,7 @@ class HeadWeightsRecorder(Recorder):
 
     @property
     def _ranked(self) -> int:
-        return min(RANKED, self.first.shape[1])
+        return min(RANKED, len(self.first[0]))
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
         weight = numbers(forward.network.get_submodule("qa_outputs").get_parameter("weight"))

@@ -1,0 +1,156 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qa_research.capture.reading import Recording
+from qa_research.capture.recording import RecordingWriter
+from tests.capture.captures import ABOUT, attention, capture, coordinates, is_right
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    """70 captures at the steps 0, 10, ... 690, each of both groups."""
+    path = tmp_path / "recording.zarr"
+    writer = RecordingWriter(path, ABOUT, coordinates())
+    for step in range(0, 700, 10):
+        writer.append(step, capture(step))
+    writer.flush()
+    return path
+
+
+def flip(file: Path, place: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[place] ^= 4
+    file.write_bytes(content)
+
+
+def test_whole_recording_has_no_damage(path):
+    assert Recording(path).damage() == []
+
+
+def test_missing_chunks_are_named_by_group_and_step(path):
+    for number in (2, 3, 4, 9):
+        (path / f"attention/weight/c.{number}.0.0.0").unlink()
+    recording = Recording(path)
+    assert recording.damage() == [
+        "attention: weight cannot be read at steps 20 to 40, 90 (no file)",
+        "attention: 66 of 70 captures are whole",
+        "whole: logits",
+    ]
+    read = recording.read("attention").weight
+    assert read.sel(step=50).min() == 50
+    with pytest.raises(ValueError, match=r"c\.3\.0\.0\.0 is missing"):
+        read.sel(step=30).load()
+
+
+@pytest.mark.parametrize("place", [0, 30, -1])
+def test_flipped_bit_is_an_error_and_not_another_number(path, place):
+    flip(path / "logits/logit/c.1.0.0.0", place)
+    recording = Recording(path)
+    assert recording.damage() == [
+        "logits: logit cannot be read at steps 640 to 690 (a wrong checksum)",
+        "logits: 64 of 70 captures are whole",
+        "whole: attention",
+    ]
+    logit = recording.read("logits").logit
+    assert is_right("logits", recording.read("logits").isel(step=slice(64)))
+    with pytest.raises(ValueError, match="checksum"):
+        logit.sel(step=640).load()
+
+
+def test_damage_names_all_that_is_wrong(path):
+    (path / "logits/rank/c.0.0").write_bytes(b"")
+    (path / "logits/step/c.1").unlink()
+    (path / "logits/part/c.0.0").unlink()
+    (path / "attention/weight/zarr.json").write_text("{")
+    *sentences, whole = Recording(path).damage()
+    assert sentences[:3] == [
+        "logits: step cannot be read at captures 64 to 69 (no file)",
+        "logits: rank cannot be read at captures 0 to 63 (an empty file)",
+        "logits: part cannot be read (no file)",
+    ]
+    assert sentences[3] == "logits: 0 of 70 captures are whole"
+    assert sentences[4].startswith("attention: weight cannot be opened (")
+    assert sentences[5] == "attention: 0 of 70 captures are whole"
+    assert whole == "whole: no group"
+
+
+def test_lost_group_is_damage_and_the_others_are_read(path):
+    (path / "attention/zarr.json").unlink()
+    recording = Recording(path)
+    first, last = recording.damage()
+    assert first.startswith("attention: cannot be opened (") and last == "whole: logits"
+    assert is_right("logits", recording.read("logits"))
+    with pytest.raises(ValueError, match=r"attention of .* cannot be opened"):
+        recording.read("attention")
+
+
+def test_what_is_no_recording_of_this_format_is_refused_by_name(path, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no recording .*nowhere"):
+        Recording(tmp_path / "nowhere")
+    root = json.loads((path / "zarr.json").read_text())
+    root["attributes"]["format"] = 7
+    (path / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(
+        ValueError, match=r"is a recording of format 7; this version reads format 1"
+    ):
+        Recording(path)
+    with pytest.raises(
+        ValueError, match=r"is a recording of format 7; this version reads format 1"
+    ):
+        RecordingWriter.go_on(path, ABOUT, coordinates(), 0)
+    del root["attributes"]["format"]
+    (path / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(ValueError, match="is no recording of qa_research"):
+        Recording(path)
+    for content in ("", "{", "[]", '{"attributes": []}'):
+        (path / "zarr.json").write_text(content)
+        with pytest.raises(ValueError, match="is damaged: its zarr.json cannot be read"):
+            Recording(path)
+
+
+def test_half_written_recording_says_that_nothing_is_readable_and_begins_anew(path):
+    (path / "zarr.json").unlink()
+    with pytest.raises(ValueError, match=r"nothing is readable yet in .*recording\.zarr"):
+        Recording(path)
+    writer = RecordingWriter.go_on(path, ABOUT, coordinates(), 900)
+    assert not path.exists()
+    writer.append(900, capture(900))
+    assert Recording(path).read("logits").step.values.tolist() == [900]
+
+
+def test_recording_cut_to_nothing_says_that_nothing_is_readable(path):
+    writer = RecordingWriter.go_on(path, ABOUT, coordinates(), -1)
+    with pytest.raises(ValueError, match="nothing is readable yet"):
+        Recording(path)
+    writer.append(3, {"attention": attention(3)})
+    assert Recording(path).recorders == ["attention"]
+
+
+def test_damaged_recording_is_not_gone_on_with(path):
+    def refused(step: int = 690) -> str:
+        with pytest.raises(ValueError, match="is damaged and cannot be gone on with") as error:
+            RecordingWriter.go_on(path, ABOUT, coordinates(), step)
+        assert "train.resume=never begins a new one" in str(error.value)
+        return str(error.value)
+
+    before = (path / "zarr.json").read_bytes()
+    flip(path / "logits/logit/c.1.0.0.0", 30)
+    assert "checksum" in refused()
+    (path / "logits/logit/c.1.0.0.0").unlink()
+    assert "c.1.0.0.0 is missing" in refused()
+    (path / "logits/logit/zarr.json").unlink()
+    assert "logits has no array logit" in refused()
+    (path / "attention/step/c.0").unlink()
+    assert "c.0 is missing" in refused(step=0)
+    assert (path / "zarr.json").read_bytes() == before
+
+
+def test_values_are_read_only_when_they_are_used(path):
+    recording = Recording(path)
+    lazy = recording.read("attention").weight
+    for file in (path / "attention/weight").glob("c.[1-9]*"):
+        file.unlink()
+    assert np.array_equal(lazy[0], np.zeros_like(lazy[0]))

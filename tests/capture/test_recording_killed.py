@@ -1,0 +1,84 @@
+"""Recordings whose process was killed: what was committed is read, and gone on with."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from qa_research.capture.reading import Recording
+from qa_research.capture.recording import RecordingWriter
+from tests.capture.captures import ABOUT, capture, coordinates, is_right
+from tests.conftest import STOPPING_SEED
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "tests.capture.appending"]
+
+pytestmark = pytest.mark.slow
+
+
+def committed(path: Path) -> list[int]:
+    """The steps that are read, all values being right and nothing damaged."""
+    recording = Recording(path)
+    assert recording.damage() == []
+    read = {group: recording.read(group) for group in recording.recorders}
+    assert all(is_right(group, recorded) for group, recorded in read.items())
+    steps: list[int] = read["logits"].step.values.tolist()
+    assert steps == list(range(recording.step + 1))
+    assert read["attention"].step.values.tolist() == [step for step in steps if step % 2 == 0]
+    return steps
+
+
+def go_on(path: Path, step: int) -> None:
+    """Two captures more, seen by plain xarray too."""
+    writer = RecordingWriter.go_on(path, ABOUT, coordinates(), step)
+    for more in (step + 1, step + 2):
+        writer.append(more, capture(more))
+    writer.sync()
+    assert committed(path) == list(range(step + 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tree = xr.open_datatree(path, engine="zarr", consolidated=False)
+        assert tree["logits"].sizes["step"] == step + 3
+
+
+def test_recording_survives_kills_at_random_moments(tmp_path):
+    path, draw = tmp_path / "recording.zarr", random.Random(STOPPING_SEED)
+    step = -1
+    for _ in range(8):
+        command = [*COMMAND, "endless", str(path), str(step)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout and process.stdout.readline() == "begins\n"
+            time.sleep(draw.uniform(0.1, 0.8))
+            process.send_signal(signal.SIGKILL)
+            said = [int(line) for line in process.stdout if line.endswith("\n")]
+        assert process.returncode == -signal.SIGKILL
+        steps = committed(path)
+        assert steps[-1] >= max(said, default=step)
+        step = draw.randrange(len(steps) // 2, len(steps))
+    go_on(path, step)
+
+
+def test_recording_survives_a_kill_before_each_file(tmp_path):
+    subprocess.run([*COMMAND, "each", str(tmp_path)], cwd=ROOT, check=True)
+    paths = sorted(tmp_path.glob("*.zarr"), key=lambda path: int(path.stem))
+    readable = 0
+    for path in paths:
+        said = path.with_suffix(".said")
+        if not (path / "zarr.json").exists():
+            with pytest.raises(ValueError, match="nothing is readable yet"):
+                Recording(path)
+            assert not said.exists()
+            continue
+        readable += 1
+        steps = committed(path)
+        # Killed after the commit and before it was said: one more.
+        assert steps[-1] - (int(said.read_text()) if said.exists() else -1) in (0, 1)
+        go_on(path, min(steps[-1], 5))
+    assert committed(paths[-1])
+    assert readable > 100
