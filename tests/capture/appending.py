@@ -33,18 +33,20 @@ def append_endlessly(path: Path, step: int) -> None:
 
 
 def append_a_few(path: Path) -> None:
-    """Ten captures, cut back to seven, and two more; says beside the recording what is committed."""
+    """Four captures, cut back to two, and two more; says beside the recording what its last step can be."""
     said = path.with_suffix(".said")
     writer = open_writer(path, -1)
-    for step in range(10):
+    for step in range(4):
+        said.write_text(f"{step - 1} {step}")
         writer.append(step, capture(step))
         writer.flush()
         said.write_text(f"{step}")
-    said.write_text("6")
-    writer = open_writer(path, 6)
-    for step in (7, 8):
+    said.write_text("3 1")
+    writer = open_writer(path, 1)
+    for step in (2, 3):
+        said.write_text(f"{step - 1} {step}")
         writer.append(step, capture(step))
-        writer.sync()
+        writer.flush()
         said.write_text(f"{step}")
 
 

@@ -2,6 +2,7 @@ import json
 import os
 import random
 import resource
+import time
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,16 @@ def test_first_capture_is_readable_at_once_and_the_rest_from_the_next_flush_on(p
     append(writer, 1, 2)
     assert Recording(path).step == 0
     writer.flush()
+    assert Recording(path).step == 2
+
+
+def test_flush_that_is_due_comes_with_the_next_capture(path, writer, monkeypatch):
+    monkeypatch.setattr("qa_research.capture.recording.FLUSH_EVERY_S", 0.3)
+    monkeypatch.setattr("qa_research.capture.recording.FLUSH_MAX_SHARE", 1.0)
+    append(writer, 0, 1)
+    assert Recording(path).step == 0
+    time.sleep(0.3)
+    append(writer, 2)
     assert Recording(path).step == 2
 
 

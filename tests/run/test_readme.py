@@ -1,21 +1,28 @@
 import re
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from qa_research.run.config import conf_directory
 from qa_research.run.train import train
+from tests.run.reading import directory_of
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_python_lines_run_as_they_stand(tiny, tmp_path, monkeypatch, capsys):
-    train(tiny("seed=1"))
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    config = tiny("seed=1", "capture=default")
+    train(config)
+    name = directory_of(config).name
+    reading, asking = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(asking, "README.md", "exec"), {})
     assert len(capsys.readouterr().out.splitlines()) == 5
+    seen: dict[str, Any] = {}
+    exec(compile(reading.replace("RUN", name), "README.md", "exec"), seen)
+    assert seen["looked"].dims == ("step", "question", "layer", "head")
 
 
 def test_every_key_that_is_named_exists(composed):
@@ -31,7 +38,7 @@ def test_every_key_that_is_named_exists(composed):
 
 def test_every_part_that_is_named_exists():
     for group, option in re.findall(
-        r"(?<![\w.])\+?(experiment|model|data|trainer|launcher|search)=([a-z_]+)", README
+        r"(?<![\w.])\+?(experiment|model|data|trainer|launcher|search|capture)=([a-z_]+)", README
     ):
         assert (conf_directory() / group / f"{option}.yaml").is_file(), (group, option)
 

@@ -1,8 +1,8 @@
 """An array on the disk that grows along its first axis, `step`.
 
-zarr makes it and reads it. Growing it through zarr takes about three times as long (each write passes an
-event loop and its threads several times), so its two kinds of file are written here, as zarr's own
-specification says: chunks, which are zstd and then CRC-32C, and zarr.json with the shape.
+zarr makes it and reads it. Growing it through zarr takes more than twice as long (each write passes an
+event loop and its threads several times), so its two kinds of file are written here, as the specification
+of zarr v3 says: chunks, which are zstd and then CRC-32C, and zarr.json with the shape.
 """
 
 import json

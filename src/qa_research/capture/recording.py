@@ -14,8 +14,9 @@ from qa_research.capture.cutting import Kept, cut_back
 from qa_research.capture.disk import FORMAT, Files
 from qa_research.capture.group import BEGIN_ANEW, commit, new_group
 
-# A flush rewrites two files of every array.
+# A flush rewrites two files of every array, which takes 20 ms or, on a disk that others keep busy, 200.
 FLUSH_EVERY_S = 10.0
+FLUSH_MAX_SHARE = 0.003
 
 
 class RecordingWriter:
@@ -23,7 +24,8 @@ class RecordingWriter:
 
     `about`: the root's attributes, such as `questions`. `coordinates`: by group. `kept`: what `go_on` found.
     A capture that fills chunks of its own is on the disk at once; the rest waits for the next flush, which
-    `append` does by itself after the first capture, and then every ten seconds.
+    `append` does by itself after the first capture, and then every ten seconds, or less often where flushes
+    would take more than 0.3 % of the time.
 
     Raises:
         FileExistsError: there is something at `path`, and it is not gone on with.
@@ -44,7 +46,7 @@ class RecordingWriter:
         self._groups = kept.groups if kept else {}
         self._thinned = kept.thinned if kept else []
         self._noted = False
-        self._flushed_at = -float("inf")
+        self._flush_at = -float("inf")
 
     @classmethod
     def go_on(
@@ -84,11 +86,12 @@ class RecordingWriter:
         for name, group in groups.items():
             group.append(step, captured[name])
             self._groups[name] = group
-        if time.monotonic() - self._flushed_at >= FLUSH_EVERY_S:
+        if time.monotonic() >= self._flush_at:
             self.flush()
 
     def flush(self) -> None:
         """Let readers see all captures: arrays first, then the commit."""
+        began, makes_groups = time.monotonic(), any(g.unwritten for g in self._groups.values())
         changed = [group for group in self._groups.values() if group.captures != group.flushed]
         for group in changed:
             group.flush()
@@ -97,7 +100,9 @@ class RecordingWriter:
             thinned = {"thinned": self._thinned, "commit": commit(groups)}
             self._files.write_root({"format": FORMAT, **self._about, **thinned})
             self._noted = False
-        self._flushed_at = time.monotonic()
+        now = time.monotonic()
+        took_s = 0.0 if makes_groups else now - began
+        self._flush_at = now + max(FLUSH_EVERY_S, took_s / FLUSH_MAX_SHARE)
 
     def sync(self) -> None:
         """Flush, and have it all on the disk, whatever happens to the machine."""

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 STEP_LABELS = 7
+MANY_COLUMNS = 100
 
 
 def plain(panel: Axes, n_ticks: int = 8) -> None:
@@ -66,13 +67,15 @@ def strongest(*maps: NDArray[np.float64]) -> float:
 
 def frame_columns(panel: Axes, first: int, last: int, n_rows: int) -> Rectangle:
     """A frame round the columns `first` to `last` of a heat map of `n_rows` rows."""
+    left, right = panel.get_xlim()
     frame = Rectangle(
         (first - 0.5, -0.5),
         last - first + 1,
         n_rows,
         fill=False,
         edgecolor="black",
-        linewidth=1.2,
+        # In many columns a thick line would hide what it frames.
+        linewidth=1.2 if right - left <= MANY_COLUMNS else 0.5,
         clip_on=False,
     )
     panel.add_patch(frame)

@@ -110,7 +110,7 @@ def measure(
     targets = (
         groups[:, 1:].to(attention.dtype).masked_fill((sizes[:, 1:] == 0)[:, :, None], torch.nan)
     )
-    weight = torch.einsum("qsi,qhij,qtj->qhst", sources, attention, targets)
+    weight = sources[:, None] @ attention @ targets[:, None].transpose(2, 3)
     return (
         (entropy * queries).sum(dim=2) / tokens,
         (distance * queries).sum(dim=2) / tokens,

@@ -1,0 +1,130 @@
+"""Draw the figures of the study, and print which heads change when.
+
+python experiments/the_moment_it_matches/draw.py [RUNS]
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from phases import HEADS_NAMED, MATCHED, PHASES, PLATEAU, ROUTES, Seen, studied
+
+COLOURS = ("#0b6e99", "#d1495b", "#3c7a3b", "#777777")
+NAMES = [f"{source} -> {target}".replace("match_", "word in ") for source, target in ROUTES]
+
+
+def table(found: list[Seen], control: list[Seen]) -> list[str]:
+    """When it jumps, how much heads change a step in each phase, and which change most."""
+    lines = [
+        "| seed | plateau until | matched from | heads that change most before | at the jump | after |"
+    ]
+    lines.append("|---|---|---|---|---|---|")
+    for seen in found:
+        if seen.borders is None:
+            lines.append(f"| {seen.seed} | never jumps | | | | |")
+            continue
+        cells = []
+        for phase in seen.changes():
+            size = np.abs(phase).max(axis=0)
+            order = np.argsort(-size, axis=None)[:HEADS_NAMED]
+            heads = [np.unravel_index(i, size.shape) for i in order]
+            cells.append(
+                ", ".join(
+                    f"{layer}.{head} {phase[np.abs(phase[:, layer, head]).argmax(), layer, head]:+.2f}"
+                    for layer, head in heads
+                )
+            )
+        first, last = (seen.steps[seen.borders[i]] for i in (1, 2))
+        lines.append(f"| {seen.seed} | step {first} | step {last} | {' | '.join(cells)} |")
+    jumped = [seen for seen in found if seen.borders is not None]
+    named = [set(seen.named()) for seen in jumped]
+    if named:
+        common = sorted(set.intersection(*named))
+        lines += ["", "named in all seeds: " + (", ".join(f"{a}.{b}" for a, b in common) or "none")]
+    for seen in control:
+        change = np.abs(seen.weight[-1] - seen.weight[0]).max()
+        lines.append(
+            f"control, seed {seen.seed}: {seen.steps[-1]} steps, `match` {seen.exact_match[-1]:.0f} %, "
+            f"largest change of any head on any route {change:.3f}"
+        )
+    return lines
+
+
+def draw_jump(found: list[Seen], control: list[Seen]) -> Figure:
+    """Exact match, and the attention of the named heads on their routes, over steps."""
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    panels = figure.subplots(2, len(found), sharex="col", sharey="row", squeeze=False)
+    for column, seen in enumerate(found):
+        top, bottom = panels[:, column]
+        top.plot(seen.steps, seen.exact_match, color="#333333", label="pretrained")
+        for other in control:
+            top.plot(other.steps, other.exact_match, color="#aaaaaa", label="random weights")
+        top.set(title=f"seed {seen.seed}", ylim=(0, 102), xlim=(0, seen.steps[-1]))
+        if seen.borders is not None:
+            begin, end = (seen.steps[seen.borders[i]] for i in (1, 2))
+            for panel in (top, bottom):
+                panel.axvspan(begin, end, color="#f3e3b3", zorder=0)
+            rise = seen.changes()[PHASES.index("at")]
+            for i, (layer, head) in enumerate(seen.named()):
+                route = int(rise[:, layer, head].argmax())
+                bottom.plot(
+                    seen.steps,
+                    seen.weight[:, route, layer, head],
+                    color=COLOURS[route],
+                    linestyle=("-", "--", ":", "-.")[i % 4],
+                    label=f"{layer}.{head} {NAMES[route]}",
+                )
+            bottom.legend(fontsize=7, frameon=False, loc="upper left")
+        bottom.set_xlabel("optimizer step")
+        for panel in (top, bottom):
+            panel.spines[["top", "right"]].set_visible(False)
+    panels[0, 0].set_ylabel("exact match, watched `match` questions, %")
+    panels[1, 0].set_ylabel("attention of the named heads")
+    panels[0, 0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def draw_phases(found: list[Seen]) -> Figure:
+    """Layer x head: change of attention by route (rows) and phase (columns), mean over seeds."""
+    jumped = [seen for seen in found if seen.borders is not None]
+    mean = np.mean([seen.changes() for seen in jumped], axis=0)
+    most = np.abs(mean).max()
+    figure = Figure(figsize=(10, 8), layout="constrained")
+    panels = figure.subplots(len(ROUTES), len(PHASES), sharex=True, sharey=True)
+    for row, name in enumerate(NAMES):
+        for column, phase in enumerate(PHASES):
+            panel = panels[row, column]
+            image = panel.imshow(
+                mean[column, row],
+                cmap="RdBu_r",
+                vmin=-most,
+                vmax=most,
+                origin="lower",
+                aspect="auto",
+            )
+            panel.set_title(f"{name}, {phase}", fontsize=9)
+            panel.set_xticks(range(mean.shape[3]))
+        panels[row, 0].set_ylabel("layer")
+    for panel in panels[-1]:
+        panel.set_xlabel("head")
+    figure.colorbar(image, ax=panels, label="change of attention", shrink=0.6)
+    when = f"before: `match` up to {PLATEAU:.0f} %; after: from {MATCHED:.0f} % on"
+    figure.suptitle(f"Change of attention, mean over {len(jumped)} seeds ({when})")
+    return figure
+
+
+def main() -> None:
+    """Read, print, draw."""
+    runs = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
+    found, control = studied(runs, "moment"), studied(runs, "moment_control")
+    if not any(seen.borders for seen in found):
+        sys.exit(f"no run of this study under {runs} that jumps; README.md has the commands")
+    print("\n".join(table(found, control)))
+    here = Path(__file__).parent
+    draw_jump(found, control).savefig(here / "jump.png", dpi=160)
+    draw_phases(found).savefig(here / "phases.png", dpi=160)
+
+
+if __name__ == "__main__":
+    main()
