@@ -115,16 +115,20 @@ class TimedTrainer(pl.Trainer):
         super().__init__(callbacks=[Begin(), *callbacks, End()], **settings)
 
 
-class EagerQuestionAnswering(QuestionAnswering):
-    """The plain way: every training batch gives the attention of all layers, and some of it is kept.
-
-    As often, as many rows, of the same layers, and in the same precision as ours keeps it.
-    """
+class EagerKernel(QuestionAnswering):
+    """Attends by matrices that stand in memory, and gives them to nobody."""
 
     def build(self, vocab_size: int, seed: int, answering: AnswerSettings) -> tuple[str, ...]:
         report = super().build(vocab_size, seed, answering)
         self.network.set_attn_implementation("eager")
         return report
+
+
+class EagerQuestionAnswering(EagerKernel):
+    """The plain way: every training batch gives the attention of all layers, and some of it is kept.
+
+    As often, as many rows, of the same layers, and in the same precision as ours keeps it.
+    """
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         output = self.network(**self._inputs(batch), output_attentions=True)

@@ -8,6 +8,8 @@ the one validation, which comes after the training, are not timed. TMPDIR says w
 
 A whole training's time varies by several percent from one run to the next. What the callback's hooks took
 of it, timed within the run, shows a cost of 2 % too; eager has none, as its cost is in the training step.
+It also attends by another kernel, which may be the faster one; `--contestants eager-kernel eager` tells what
+giving the attention costs apart from that.
 """
 
 import argparse
@@ -27,12 +29,13 @@ WAYS = {
     NONE: ["capture=none"],
     "ours": ["capture=default"],
     "eager": ["capture=none", "model._target_=capture_contestants.EagerQuestionAnswering"],
+    "eager-kernel": ["capture=none", "model._target_=capture_contestants.EagerKernel"],
     "nnsight": [
         *("capture=default", "capture.max_step_fraction=null", "capture.tensorboard=false"),
         "capture._target_=capture_contestants.NnsightCapture",
     ],
 }
-OTHERS = tuple(name for name in WAYS if name != NONE)
+USUAL = ("ours", "eager", "nnsight")
 SETTINGS = {"bert_tiny": [], "minilm": ["+experiment=pretrained"]}
 # Some captures lie between the first and the last.
 STEPS = {"bert_tiny": 400, "minilm": 100}
@@ -82,7 +85,7 @@ def main() -> None:
             found = measure(_settings(arguments), Path(folder))
         print(json.dumps(found))
         return
-    names = [NONE, *arguments.contestants]
+    names = [NONE, *dict.fromkeys(arguments.contestants)]
     if "nnsight" in names and importlib.util.find_spec("nnsight") is None:
         print("nnsight is not installed and left out: pip install '.[bench]'", file=sys.stderr)
         names.remove("nnsight")
@@ -96,7 +99,7 @@ def main() -> None:
             for name in names[first:] + names[:first]:
                 measured = _in_a_process(name, arguments.model, arguments.steps, cache)
                 rounds[name].append(measured)
-                print(f"round {number + 1}: {name:<8}{measured.train_s:9.2f} s", file=sys.stderr)
+                print(f"round {number + 1}: {name:<13}{measured.train_s:9.2f} s", file=sys.stderr)
     threads = os.environ.get("OMP_NUM_THREADS", os.cpu_count())
     print(
         f"{arguments.model}, {arguments.steps} steps, {arguments.rounds} rounds, {threads} threads; "
@@ -110,7 +113,7 @@ def main() -> None:
 def render(rounds: dict[str, list[Measurement]]) -> str:
     """Medians over the rounds, and the range of ratios to `none` of the same round."""
     lines = [
-        f"{'':<9}{'training s':>11}{'ratio [low, high]':>22}{'hooks':>8}{'stated':>8}{'captures':>10}"
+        f"{'':<13}{'training s':>11}{'ratio [low, high]':>22}{'hooks':>8}{'stated':>8}{'captures':>10}"
         f"{'left out':>9}{'a capture':>11}{'its look':>10}{'peak MiB':>10}{'disk':>7}{'memory':>8}"
     ]
     nones = rounds[NONE]
@@ -120,7 +123,7 @@ def render(rounds: dict[str, list[Measurement]]) -> str:
         above = [f.peak_mib - n.peak_mib for f, n in zip(found, nones, strict=True)]
         peak = _median([f.peak_mib for f in found]) if name == NONE else _median(above, "+.0f")
         lines.append(
-            f"{name:<9}{_median([f.train_s for f in found], '.2f'):>11}{ratio:>22}"
+            f"{name:<13}{_median([f.train_s for f in found], '.2f'):>11}{ratio:>22}"
             f"{_median([f.hooks_percent for f in found], '.2f', ' %'):>8}"
             f"{_median([f.stated_percent for f in found], '.2f', ' %'):>8}"
             f"{_median([f.captures for f in found]):>10}{_median([f.left_out for f in found]):>9}"
@@ -142,9 +145,10 @@ def _details(rounds: dict[str, list[Measurement]]) -> list[str]:
     for name in ("ours", "nnsight"):
         for first in rounds.get(name, [])[:1]:
             for hook, calls in first.spent.items():
-                share = f"{sum(calls):8.3f} s{sum(calls) / first.train_s:9.3%}"
-                if hook.startswith("on_"):
-                    lines.append(f"{name}, {hook:<26}{share}  of the first round")
+                share = sum(calls) / first.train_s
+                if hook.startswith("on_") and share >= 1e-4:
+                    spent = f"{sum(calls):.3f} s, {share:.2%} of the first round"
+                    lines.append(f"{name}, {hook}: {spent}")
     if "ours" in rounds:
         pairs = zip(rounds["ours"], rounds[NONE], strict=True)
         more = _median([o.board_mib - n.board_mib for o, n in pairs], "+.2f")
@@ -193,7 +197,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", choices=SETTINGS, default="bert_tiny")
     parser.add_argument("--steps", type=int, help=f"default: {STEPS}")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--contestants", nargs="+", choices=OTHERS, default=OTHERS)
+    parser.add_argument(
+        "--contestants", nargs="+", choices=[w for w in WAYS if w != NONE], default=USUAL
+    )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--cache", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from google.protobuf import text_format
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from qa_research.run.config import checked
@@ -195,7 +196,14 @@ def test_tensorboard_has_curves_distributions_pictures_and_vectors(tiny):
     assert rows[0].split("\t") == ["token", "part", "question", "kind"]
     assert len(rows) - 1 == len(vectors) and len(vectors[0].split("\t")) == 16
     assert sum(row.startswith("[CLS]\t") for row in rows) == 4
-    assert (folder / "projector_config.pbtxt").read_text().count("embeddings {") == 2
+    projector = text_format.Parse(
+        (folder / "projector_config.pbtxt").read_text(), ProjectorConfig()
+    )
+    assert [e.tensor_name for e in projector.embeddings] == [
+        "watched_tokens:7",
+        "watched_questions:7",
+    ]
+    assert all((folder / e.metadata_path).is_file() for e in projector.embeddings)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
 """What TensorBoard shows of captures: curves, distributions, pictures, and vectors to walk among."""
 
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
+import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 
 from qa_research.capture.arrays import Array
 from qa_research.capture.forward import Forward
@@ -78,38 +77,42 @@ class Board:
                 writer.add_image(tag, picture, step, dataformats="HWC")
 
     def project(self, forward: Forward) -> None:
-        """What the head reads of every watched token, and of each question's [CLS], for the projector."""
-        folder = Path(self.logger.log_dir)
-        # A training that was stopped after this, and does it again, would find them there.
-        for place in folder.glob("*/watched_*"):
-            shutil.rmtree(place)
-        (folder / "projector_config.pbtxt").unlink(missing_ok=True)
+        """What the head reads of every watched token, and of each question's [CLS], for the projector.
+
+        As files of the projector's format: `SummaryWriter.add_embedding` opens its file anew for every row.
+        """
         values = forward.values[FINAL]
-        labels = [
-            [token, PARTS[part], row.id, row.kind]
-            for row, tokens, parts in zip(
-                self.watched.questions, self.watched.tokens, self.watched.parts, strict=True
-            )
-            for token, part in zip(tokens, parts, strict=False)
+        rows = zip(self.watched.questions, self.watched.tokens, self.watched.parts, strict=True)
+        tokens = [
+            (token, PARTS[part], row.id, row.kind)
+            for row, words, parts in rows
+            for token, part in zip(words, parts, strict=False)
         ]
-        self._add(
-            TOKENS,
-            values[self.watched.mask],
-            labels,
-            ["token", "part", "question", "kind"],
-            forward.step,
-        )
         asked = [
-            [row.question, row.kind, row.id, split]
+            (row.question, row.kind, row.id, split)
             for row, split in zip(self.watched.questions, self.watched.splits, strict=True)
         ]
-        self._add(QUESTIONS, values[:, 0], asked, ["question", "kind", "id", "split"], forward.step)
+        folder = Path(self.logger.log_dir)
+        config = [
+            _write_vectors(folder, tag, forward.step, vectors, [header, *labels])
+            for tag, vectors, header, labels in (
+                (TOKENS, values[self.watched.mask], ("token", "part", "question", "kind"), tokens),
+                (QUESTIONS, values[:, 0], ("question", "kind", "id", "split"), asked),
+            )
+        ]
+        (folder / "projector_config.pbtxt").write_text("".join(config), encoding="utf-8")
 
-    def _add(
-        self, tag: str, vectors: torch.Tensor, labels: list[list[str]], header: list[str], step: int
-    ) -> None:
-        plain = [[" ".join(str(word).split()) or "?" for word in row] for row in labels]
-        writer: Any = self.logger.experiment
-        writer.add_embedding(
-            vectors, metadata=plain, metadata_header=header, global_step=step, tag=tag
-        )
+
+def _write_vectors(
+    folder: Path, tag: str, step: int, vectors: Tensor, labels: Sequence[Sequence[str]]
+) -> str:
+    """tensors.tsv and metadata.tsv in a folder of their own; what the projector's config says of them."""
+    place = folder / "projector" / tag
+    place.mkdir(parents=True, exist_ok=True)
+    # In a table of tabs no word may hold one, or be nothing at all.
+    plain = ("\t".join(" ".join(word.split()) or "?" for word in row) for row in labels)
+    (place / "metadata.tsv").write_text("\n".join(plain) + "\n", encoding="utf-8")
+    np.savetxt(place / "tensors.tsv", vectors.numpy(), fmt="%.6g", delimiter="\t")
+    files = {"tensor_path": "tensors.tsv", "metadata_path": "metadata.tsv"}
+    lines = [f'  {key}: "{(place / name).relative_to(folder)}"' for key, name in files.items()]
+    return "\n".join(["embeddings {", f'  tensor_name: "{tag}:{step}"', *lines, "}", ""])
