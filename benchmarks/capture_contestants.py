@@ -20,7 +20,8 @@ from torch import Tensor
 from qa_research.answer.settings import AnswerSettings
 from qa_research.capture import capturing
 from qa_research.capture.callback import Capture
-from qa_research.capture.capturing import RECORDING, Capturing
+from qa_research.capture.capturing import Capturing
+from qa_research.capture.disk import RECORDING
 from qa_research.capture.forward import attention_weights, look
 from qa_research.capture.places import FINAL, Anatomy, Site
 from qa_research.model.bert import input_names

@@ -10,8 +10,6 @@ import typer
 
 from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs
 
-RECORDING = "recording.zarr"
-
 
 def watch(
     run: Run,
@@ -48,9 +46,19 @@ def watch(
     from qa_research.report.watching import figures_of, film_of, find_question, save, story_of
 
     recording = _opened(directory)
-    damage = recording.damage() if check else []
+    if check and (damage := recording.damage()):
+        # A film is made of what is whole; first this.
+        print(json.dumps({"damage": damage}, indent=2) if as_json else "\n".join(damage))
+        raise typer.Exit(1)
     index = find_question(recording, question)
-    film = film_of(recording, index)
+    try:
+        film = film_of(recording, index)
+    except (ValueError, RuntimeError) as error:
+        if check or not recording.damage():
+            raise
+        raise ValueError(
+            f"{recording.path} is damaged ({error}); qa-research watch {run} --check says what is whole"
+        ) from error
     folder = (out or directory / "films").expanduser()
     name = re.sub(r"[^\w.-]+", "_", film.question_id)[:80]
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,21 +82,20 @@ def watch(
             "strip": str(strip),
             "figures": [str(path) for path in drawn],
         }
-        print(
-            json.dumps(shown | ({"damage": damage} if check else {}), ensure_ascii=False, indent=2)
-        )
+        print(json.dumps(shown | ({"damage": []} if check else {}), ensure_ascii=False, indent=2))
         return
     from qa_research.report.show_watched import show_watched
 
     show_watched(recording, stories, index)
-    for sentence in damage or (["Every array was read, and is whole."] if check else []):
-        print(sentence)
+    if check:
+        print("Every array was read, and is whole.")
     print(f"\nPage     {page}\nStrip    {strip}")
     if drawn:
         print(f"Figures  {len(drawn)} in {folder / name}")
 
 
 def _opened(directory: Path) -> Any:
+    from qa_research.capture.disk import RECORDING
     from qa_research.capture.reading import Recording
 
     try:

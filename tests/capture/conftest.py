@@ -51,6 +51,6 @@ def watched(questions, tokenizer) -> Watched:
 @pytest.fixture
 def subject(watched) -> Callable[[PreTrainedModel], Subject]:
     def make(network: PreTrainedModel) -> Subject:
-        return Subject(network, watched, AnswerSettings(8, 5, False, 0.0), 64, False)
+        return Subject(network, watched, AnswerSettings(8, 5, False, 0.0), 64, 8, False, False)
 
     return make

@@ -1,5 +1,6 @@
 """Gradients, updates and changes of all parameters, and the first that goes astray."""
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -18,10 +19,10 @@ def recorder(network, subject):
     return made
 
 
-def step(network, recorder, number, size=1.0, captured=True):
-    """One step of plain descent on gradients of that size."""
-    for parameter in network.parameters():
-        parameter.grad = torch.full_like(parameter, size)
+def step(network, recorder, number, size=1.0, captured=True, only=""):
+    """One step of plain descent on gradients of 1, or of that size where the name has `only`."""
+    for name, parameter in network.named_parameters():
+        parameter.grad = torch.full_like(parameter, size if only in name else 1.0)
     recorder.before_step(network, number, captured)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -61,18 +62,55 @@ def test_norms_updates_and_changes(network, watched, recorder):
 
 
 @pytest.mark.parametrize(
-    ("size", "said"), [(float("nan"), "is nan"), (1e4, "times its usual size")]
+    ("size", "said"), [(float("nan"), "is nan"), (1e4, "10000 times its usual size")]
 )
 def test_the_first_gradient_that_goes_astray_is_named_once(network, recorder, caplog, size, said):
     for number in range(1, 31):
         step(network, recorder, number, captured=False)
     assert not caplog.records
     with caplog.at_level(logging.WARNING, "qa_research"):
-        step(network, recorder, 31, size, captured=False)
+        step(network, recorder, 31, size, captured=False, only="layer.1.attention.self")
         step(network, recorder, 32, size, captured=False)
     (record,) = caplog.records
-    assert "Step 31: the gradient of qa_outputs.bias" in record.getMessage()
-    assert said in record.getMessage()
+    message = record.getMessage()
+    assert "Step 31: the gradient of bert.encoder.layer.1.attention.self.value.bias" in message
+    assert said in message and "with 5 others" in message
+
+
+def test_a_gradient_that_recovers_is_named_again_when_it_goes_astray_again(
+    network, recorder, caplog
+):
+    with caplog.at_level(logging.WARNING, "qa_research"):
+        # The very first step teaches nothing.
+        step(network, recorder, 1, float("inf"), captured=False, only="qa_outputs.bias")
+        for number in range(2, 31):
+            step(network, recorder, number, captured=False)
+        step(network, recorder, 31, 1e6, captured=False, only="qa_outputs.weight")
+    assert [r.getMessage().split(" is ")[0] for r in caplog.records] == [
+        "Step 1: the gradient of qa_outputs.bias",
+        "Step 31: the gradient of qa_outputs.weight",
+    ]
+
+
+def test_weights_or_the_loss_are_named_where_no_gradient_is_finite(network, recorder, caplog):
+    with caplog.at_level(logging.WARNING, "qa_research"):
+        step(network, recorder, 1, float("nan"), captured=False)
+        step(network, recorder, 2, captured=False)
+        with torch.no_grad():
+            network.bert.encoder.layer[0].output.dense.weight[0, 0] = float("nan")
+        step(network, recorder, 3, float("nan"), captured=False)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "the loss itself is not" in first
+    assert "bert.encoder.layer.0.output.dense.weight is the first tensor of weights" in second
+
+
+def test_overflows_of_a_scaled_loss_are_no_news(network, subject, caplog):
+    about = dataclasses.replace(subject(network), is_scaled=True)
+    scaled = DynamicsRecorder(histograms=False, explodes_at=100.0)
+    scaled.prepare("capture.dynamics", about)
+    with caplog.at_level(logging.WARNING, "qa_research"):
+        step(network, scaled, 1, float("inf"), captured=False)
+    assert not caplog.records
 
 
 def test_what_is_usual_is_kept_over_a_restart(network, subject, recorder, caplog):

@@ -5,14 +5,20 @@ import pytest
 import torch
 
 from qa_research.answer.decode import context_mask, top_spans
+from qa_research.answer.settings import AnswerSettings
 from qa_research.capture.forward import look
-from qa_research.capture.places import Site
+from qa_research.capture.places import PLACES, Site, module_of
 from qa_research.capture.recorders.activations import ActivationsRecorder, similarity
 from qa_research.capture.recorders.attention import AttentionRecorder
 from qa_research.capture.recorders.attribution import AttributionRecorder
+from qa_research.capture.recorders.batch_attention import BatchAttentionRecorder
 from qa_research.capture.recorders.head_weights import HeadWeightsRecorder
 from qa_research.capture.recorders.heads import SOURCES, TARGETS, HeadsRecorder, measure
 from qa_research.capture.recorders.logits import LogitsRecorder
+from qa_research.capture.recorders.recorder import Subject
+from qa_research.capture.tap import Point, tap
+from qa_research.capture.watched import watch
+from qa_research.data.question import Gold, Question
 from tests.capture.conftest import KINDS, make_network
 
 
@@ -171,6 +177,57 @@ def test_activations_of_chosen_places_layers_and_units(network, subject, watched
     assert np.isnan(found["layer_output_cka"]).all() and found["embeddings"].ndim == 3
     again, _ = recorded(recorder, about)
     assert np.allclose(again["layer_output_cka"], 1) and np.allclose(again["embeddings_cka"], 1)
+
+
+@pytest.mark.parametrize("kind", ["electra", "distilbert"])
+def test_all_places_can_be_recorded_of_other_networks(kind, tokenizer, subject):
+    about = subject(make_network(kind, len(tokenizer)))
+    found, _ = recorded(
+        prepared(ActivationsRecorder(list(PLACES), None, None, "float32"), about), about
+    )
+    assert set(found) == {f"{p}{end}" for p in PLACES for end in ("", "_norm", "_cka")}
+    assert found["embeddings"].shape[-1] == 16
+
+
+def test_attention_of_a_training_batch_is_that_of_its_row_in_eager(tokenizer, subject, watched):
+    network = make_network("bert", len(tokenizer)).eval()
+    recorder = BatchAttentionRecorder(row=2, layers=None, dtype="float32")
+    about = subject(network)
+    recorder.prepare("capture.x", about)
+    assert not recorder.record(None)["tokens"].values
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    with tap({s: Point(*module_of(network, s)) for s in recorder.batch_sites}) as values:
+        network(**{n: watched.batch[n] for n in names})
+    recorder.after_batch(values, watched.batch)
+    found = {name: array.values for name, array in recorder.record(None).items()}
+    eager = make_network("bert", len(tokenizer), attn_implementation="eager").eval()
+    with torch.no_grad():
+        wanted = eager(**{n: watched.batch[n] for n in names}, output_attentions=True).attentions
+    count = int(watched.mask[2].sum())
+    assert found["tokens"] == count
+    assert found["token_id"][:count].tolist() == watched.batch["input_ids"][2, :count].tolist()
+    for layer in (0, 1):
+        shown = found["weight"][layer, :, :count, :count]
+        assert np.abs(shown - wanted[layer][2, :, :count, :count].numpy()).max() < 1e-5
+    recorder.after_batch(values, {n: t[:2] for n, t in watched.batch.items()})
+    assert not recorder.record(None)["tokens"].values, "a batch of two rows has no third"
+
+
+def test_an_answer_outside_the_window_is_not_taken_for_no_answer(tokenizer):
+    context = (
+        "Nothing of note happens here at all, says the notice. " * 5 + "Ms Lund teaches chess."
+    )
+    gold = Gold(
+        "notice. " * 1 + "Nothing of note happens here at all, says the notice. Nothing", 44
+    )
+    assert context[gold.start :].startswith(gold.text)
+    row = Question("wide", "", context, "Who teaches chess?", (gold,), "who")
+    watched = watch([("train", row)], tokenizer, 40, 8)
+    assert watched.spans.tolist() == [[0, 0]]
+    network = make_network("bert", len(tokenizer))
+    about = Subject(network, watched, AnswerSettings(8, 5, True, 0.0), 40, 8, False, False)
+    found, _ = recorded(prepared(LogitsRecorder(), about), about)
+    assert found["rank"].tolist() == [-1] and np.isnan(found["probability"]).all()
 
 
 def test_similarity_knows_rotations_and_what_is_unrelated():

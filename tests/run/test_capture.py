@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+import yaml
 from google.protobuf import text_format
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+from transformers import AutoConfig, AutoModel
 
+from qa_research.capture.reading import Recording
+from qa_research.data.squad import squad_json
 from qa_research.run.config import checked
 from qa_research.run.directory import read_record
 from qa_research.run.opened import open_run
@@ -38,9 +43,10 @@ def hooks_of(network) -> int:
     )
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
-def test_a_training_with_capture_is_bit_identical_to_one_without(tiny, accumulate):
+@pytest.mark.parametrize(("accumulate", "precision"), [(1, "bf16-mixed"), (3, "32-true")])
+def test_a_training_with_capture_is_bit_identical_to_one_without(tiny, accumulate, precision):
     settings = ("model.dropout=0.3", f"trainer.accumulate_grad_batches={accumulate}")
+    settings += (f"trainer.precision={precision}",)
     without = tiny(*settings)
     train(without)
     for extra in (["capture=default"], ["capture=everything", BATCH]):
@@ -167,7 +173,10 @@ def test_a_budget_thins_and_says_so_in_the_recording_and_on_the_screen(tiny, cap
     with caplog.at_level(logging.WARNING, "qa_research"):
         train(config)
     assert recording_of(directory_of(config))["logits"]["step"].values.tolist() == [0, 7]
-    assert any("6 captures were left out" in record.getMessage() for record in caplog.records)
+    said = [record.getMessage() for record in caplog.records]
+    assert any("From step 1 on captures are left out" in sentence for sentence in said)
+    assert any("6 captures were left out" in sentence for sentence in said)
+    assert len(Recording(directory_of(config) / "recording.zarr").thinned) == 2
     assert read_record(directory_of(config))["capture"]["left_out"] == 6
 
 
@@ -216,6 +225,7 @@ def test_tensorboard_has_curves_distributions_pictures_and_vectors(tiny):
         (["capture.at_steps=[3]", "capture.log_spaced=4"], "are two schedules"),
         (["capture.at_steps=[30]"], "capture.at_steps has 30; this training has the steps 0 to 7"),
         (["capture/recorders=[]"], "capture has no recorder"),
+        ([BATCH, "capture.batch_attention.row=8"], "row=8, but a batch has the rows 0 to 7"),
         (["+capture/recorders@capture=unit_traces"], r"units=\[287\]: the units.* are 0 to 15"),
         ([BATCH, "model.compile=true"], "capture.batch_attention.*model.compile=false"),
     ],
@@ -237,6 +247,12 @@ def test_keys_of_recorders_are_checked_like_all_others(tiny):
     config = tiny("capture=default", "capture.attention.dtype=int8")
     with pytest.raises(ValueError, match=r"capture.attention.dtype must be 'float16' or 'float32'"):
         checked(config)
+    config = tiny("capture=default", "+capture.recorders={}")
+    with pytest.raises(ValueError, match=r"no config key capture.recorders"):
+        checked(config)
+    config = tiny("capture=default", "capture.logits._target_=fractions.Fraction")
+    with pytest.raises(ValueError, match=r"capture.logits is no recorder but a Fraction"):
+        train(config)
     config = tiny("capture=default", "capture.logits._target_=nowhere.Recorder")
     with pytest.raises(ValueError, match=r"capture.logits._target_=nowhere.Recorder cannot be"):
         checked(config)
@@ -302,6 +318,75 @@ def test_the_film_of_a_run_is_drawn_from_the_run_alone(tiny, verb, tmp_path):
     assert (tmp_path / "films" / f"{wanted['id']}.html").is_file()
     code, _, err = verb("watch", run, "--question", "nobody")
     assert code == 2 and "was not watched; these were" in err and wanted["id"] in err
+
+
+def test_damage_is_told_by_array_and_step_and_no_film_is_made(tiny, verb):
+    config = tiny("capture=default", *EVERY_STEP)
+    train(config)
+    run = directory_of(config)
+    (chunk,) = (run / "recording.zarr/logits/loss").glob("c.0*")
+    content = bytearray(chunk.read_bytes())
+    content[5] ^= 1
+    chunk.write_bytes(content)
+    code, out, _ = verb("watch", str(run), "--check")
+    assert code == 1 and not (run / "films").exists()
+    assert "logits: loss cannot be read at steps 0 to 7 (a wrong checksum)" in out
+    assert "whole: head_weights, attention, heads, attribution" in out
+    code, _, err = verb("watch", str(run))
+    assert code == 2 and "is damaged" in err and "--check says what is whole" in err
+
+
+def test_a_network_that_is_not_known_inside_is_watched_from_outside(
+    composed, questions, tokenizer, tmp_path, cache
+):
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes |= {"vocab_size": len(tokenizer), "embedding_size": 8, "intermediate_size": 32}
+    AutoModel.from_config(AutoConfig.for_model("albert", **sizes)).save_pretrained(tmp_path / "w")
+    tokenizer.save_pretrained(tmp_path / "w")
+    path = tmp_path / "questions.json"
+    path.write_text(json.dumps(squad_json(questions, "1.1")))
+    config = composed(
+        *("model=as_weights", f"model.weights={tmp_path / 'w'}", "data=squad_file"),
+        *(f"data.train_path={path}", f"data.validation_path={path}"),
+        *("data.max_tokens=64", "data.stride_tokens=16", "trainer.max_epochs=1"),
+        *("trainer.precision=32-true", "train.progress=none", "train.threads=1"),
+        *(f"paths.runs={tmp_path / 'runs'}", f"paths.cache={cache}"),
+        "capture/recorders=[logits,head_weights]",
+    )
+    train(config)
+    found = recording_of(directory_of(config))
+    assert set(found) == {"logits", "head_weights"} and len(found["logits"]["step"]) >= 2
+
+
+def test_a_run_of_a_version_that_did_not_look_inside_goes_on(tiny, verb):
+    config = tiny("model._target_=tests.run.signalling.Signalling")
+    Signalling.follow(Plan("training", 3, 2))
+    with pytest.raises(Stopped):
+        train(config)
+    Signalling.follow()
+    path = directory_of(config) / "config.yaml"
+    plain = yaml.safe_load(path.read_text())
+    del plain["capture"]
+    path.write_text(yaml.safe_dump(plain))
+    code, _, err = verb("resume", str(directory_of(config)))
+    assert code == 0, err
+    assert read_record(directory_of(config))["status"] == "finished"
+
+
+def test_an_early_end_between_planned_steps_holds_nothing_of_an_earlier_step(tiny):
+    config = tiny(
+        "capture=everything",
+        BATCH,
+        "capture.every_n_steps=2",
+        "train.stop_at_exact_match=1e-9",
+    )
+    train(config)
+    found = recording_of(directory_of(config))
+    last = int(found["logits"]["step"][-1])
+    assert last % 2 == 1
+    assert found["batch_attention"]["tokens"].values.tolist()[-1] == 0
+    assert np.isnan(found["dynamics"]["gradient_norm"].values[-1]).all()
+    assert np.isfinite(found["dynamics"]["gradient_norm"].values[1]).all()
 
 
 def test_runs_without_a_recording_or_with_a_foreign_one_are_refused_with_a_reason(tiny, verb):

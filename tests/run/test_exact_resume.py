@@ -25,6 +25,7 @@ BATCHES = 6
 TAGS = ("train/loss", "train/lr", "train/gradient_norm", "val/loss", "val/f1")
 SETTINGS = (
     "capture=everything",
+    "+capture/recorders@capture=batch_attention",
     "capture.every_n_steps=2",
     "capture.questions=3",
     "capture.dynamics.histograms=false",
@@ -211,6 +212,11 @@ def test_every_way_to_end_is_reached_again_after_a_stop(tiny, tmp_path, extra, c
     Signalling.follow(Plan("training", call, signal.SIGINT))
     assert run_to_the_end(config) == 1
     assert result_of(directory_of(config)) == result_of(directory_of(whole))
+    recording = recording_of(directory_of(whole))
+    for group, arrays in recording_of(directory_of(config)).items():
+        xr.testing.assert_identical(arrays, recording[group])
+    assert_each_step_once(directory_of(config))
+    assert (directory_of(config) / "tensorboard/projector_config.pbtxt").is_file()
 
 
 def test_an_early_end_that_has_to_wait_is_remembered(tiny, tmp_path):

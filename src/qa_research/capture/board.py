@@ -49,7 +49,8 @@ class Board:
     ) -> None:
         """The latest capture where a training goes on: TensorBoard can only be cut before a step.
 
-        Its `curves` as they were then; what else is shown follows from the weights.
+        Its `curves` as they were then; pictures and distributions as the weights give them again, so that
+        distributions of gradients are missing at that step.
         """
         for _ in self._show_all(step, count, recorders, captured):
             pass

@@ -14,7 +14,7 @@ from torch import Tensor
 from qa_research.capture.board import Board
 from qa_research.capture.budget import TimeBudget
 from qa_research.capture.capturing import Capturing, Schedule
-from qa_research.capture.places import Anatomy, Site
+from qa_research.capture.places import Site, module_of
 from qa_research.capture.recorders.recorder import Recorder, Subject
 from qa_research.capture.tap import Point, tap
 
@@ -45,6 +45,9 @@ class Capture(pl.Callback):
         tensorboard: bool,
         recorders: dict[str, Recorder],
     ) -> None:
+        for name, recorder in recorders.items():
+            if not isinstance(recorder, Recorder):
+                raise ValueError(f"capture.{name} is no recorder but a {type(recorder).__name__}")
         if at_steps is not None and log_spaced is not None:
             raise ValueError("capture.at_steps and capture.log_spaced are two schedules; give one")
         if not recorders:
@@ -55,6 +58,9 @@ class Capture(pl.Callback):
         self.tensorboard = tensorboard
         self.recorders = recorders
         self.step = 0
+        self.decided = 0
+        self.is_due = False
+        self.is_finished = False
         self.left_out = 0
         self.is_first = False
         self.hooks = ExitStack()
@@ -76,32 +82,29 @@ class Capture(pl.Callback):
         self.capturing = Capturing(self.recorders, self.subject, self.schedule, directory, board)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.step, self.is_first = trainer.global_step, trainer.is_global_zero
-        if not self.is_first:
-            return
-        start = self.capturing.go_on if self.step else self.capturing.begin
-        self.budget.go()
-        with self.budget.spending(counts=False):
-            start(self.step, int(trainer.estimated_stepping_batches))
+        self.is_first = trainer.is_global_zero
+        if self.is_first:
+            self._start(trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
+        if not self.is_first:
+            return
+        self._decide(self.step + 1)
         sites = {site for recorder in self.recorders.values() for site in recorder.batch_sites}
-        if sites and self.is_first and self._is_planned(self.step + 1):
-            anatomy = Anatomy(self.subject.network)
-            points = {site: Point(*anatomy.module(site)) for site in sites}
+        if sites and self.is_due:
+            points = {site: Point(*module_of(self.subject.network, site)) for site in sites}
             self.passed = self.hooks.enter_context(tap(points))
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Any
     ) -> None:
         if self.is_first:
-            with self.budget.spending(counts=True):
+            # What a recorder does at every step is not less where captures are left out.
+            with self.budget.spending(counts=False):
                 for recorder in self.recorders.values():
-                    recorder.before_step(
-                        self.subject.network, self.step + 1, self._is_planned(self.step + 1)
-                    )
+                    recorder.before_step(self.subject.network, self.step + 1, self.is_due)
 
     def on_train_batch_end(
         self,
@@ -115,42 +118,39 @@ class Capture(pl.Callback):
         if not self.is_first or trainer.global_step == self.step:
             return
         self.step = trainer.global_step
-        if not self._is_planned(self.step):
-            return
-        if self.budget.is_exceeded and self.step < max(self.capturing.steps):
-            self.left_out += 1
-            return
-        with self.budget.spending(counts=True):
-            for recorder in self.recorders.values():
-                if recorder.batch_sites:
-                    recorder.after_batch(self.passed, batch)
-            self.capturing.take(self.step)
+        if self.is_due:
+            with self.budget.spending(counts=True):
+                for recorder in self.recorders.values():
+                    if recorder.batch_sites:
+                        recorder.after_batch(self.passed, batch)
+                self.capturing.take(self.step)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.budget.pause()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.is_first:
+        if self.is_first and not self.is_finished:
             self.budget.go()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self.is_first:
-            return
-        with self.budget.spending(counts=False):
-            if self.left_out:
-                self.capturing.note(
-                    f"{self.left_out} captures were left out: with them, all would have taken more than "
-                    f"{self.budget.fraction:.1%} of the training's time (capture.max_step_fraction)"
-                )
-            self.capturing.finish(self.step)
-        self.budget.pause()
+        if self.is_first:
+            self._finish()
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Lightning neither starts nor ends a training that was stopped after its very last step.
+        if trainer.is_global_zero and not self.is_finished:
+            self._start(trainer)
+            self._finish()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         self.hooks.close()
         if self.is_first:
-            self.capturing.flush()
+            try:
+                self.capturing.flush()
+            except OSError as error:
+                log.warning("The latest captures could not be written: %s", error)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -181,5 +181,33 @@ class Capture(pl.Callback):
             "mb": round(self.capturing.count * self.capturing.bytes_each / 1e6, 2),
         }
 
-    def _is_planned(self, step: int) -> bool:
-        return step in self.capturing.steps
+    def _start(self, trainer: pl.Trainer) -> None:
+        self.step = trainer.global_step
+        start = self.capturing.go_on if self.step else self.capturing.begin
+        self.budget.go()
+        with self.budget.spending(counts=False):
+            start(self.step, int(trainer.estimated_stepping_batches))
+
+    def _decide(self, step: int) -> None:
+        """Whether the step about to be made is captured: once for all hooks of its batches."""
+        if step == self.decided:
+            return
+        self.decided = step
+        steps = self.capturing.steps
+        self.is_due = step in steps
+        if self.is_due and step < max(steps) and self.budget.is_exceeded:
+            self.is_due = False
+            self.left_out += 1
+            if self.left_out == 1:
+                self.capturing.note(
+                    f"From step {step} on captures are left out where all would have taken more than "
+                    f"{self.budget.fraction:.3g} of the training's time (capture.max_step_fraction)"
+                )
+
+    def _finish(self) -> None:
+        with self.budget.spending(counts=False):
+            if self.left_out:
+                self.capturing.note(f"{self.left_out} captures were left out of the planned ones")
+            self.capturing.finish(self.step)
+        self.budget.pause()
+        self.is_finished = True

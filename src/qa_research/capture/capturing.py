@@ -8,6 +8,7 @@ from typing import Any
 
 from qa_research.capture.arrays import Array, Coordinate
 from qa_research.capture.board import Board
+from qa_research.capture.disk import RECORDING
 from qa_research.capture.forward import Forward, look
 from qa_research.capture.labels import about, shared_coordinates
 from qa_research.capture.places import FINAL
@@ -16,7 +17,6 @@ from qa_research.capture.recording import RecordingWriter
 from qa_research.capture.schedule import planned_steps, within_budget
 
 log = logging.getLogger(__name__)
-RECORDING = "recording.zarr"
 
 Captured = Mapping[str, Mapping[str, Array]]
 
@@ -95,6 +95,8 @@ class Capturing:
     def finish(self, step: int) -> None:
         """The last capture, where it is not made yet, and the vectors for TensorBoard's projector."""
         if self.latest != step:
+            for recorder in self.recorders.values():
+                recorder.forget_step()
             self.take(step)
         if self.board:
             self.board.project(look(self.subject.network, self.subject.watched, step, [FINAL]))

@@ -9,6 +9,8 @@ from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest
 from zarr.storage import LocalStore
 
+# In a run's directory.
+RECORDING = "recording.zarr"
 FORMAT = 1
 ROOT = "zarr.json"
 

@@ -1,14 +1,14 @@
 """One look at the watched questions: a forward pass that leaves no trace in the training."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qa_research.capture.places import Anatomy, Site
+from qa_research.capture.places import Site, module_of
 from qa_research.capture.tap import Point, tap
 from qa_research.capture.watched import Watched
 from qa_research.model.bert import input_names
@@ -28,18 +28,17 @@ class Forward:
     logits: Float[Tensor, "question row token"]
     values: dict[Site, Float[Tensor, "question token unit"]]
     at_span: dict[Site, Float[Tensor, "question row unit"]]
-    _attention: dict[int, Tensor] = field(default_factory=dict)
 
     def attention(self, layer: int) -> Float[Tensor, "question head query key"]:
-        """A layer's attention, from its queries and keys; zero towards padding."""
-        if layer not in self._attention:
-            self._attention[layer] = attention_weights(
-                self.values[Site("query", layer)],
-                self.values[Site("key", layer)],
-                self.watched.mask,
-                int(self.network.config.num_attention_heads),
-            )
-        return self._attention[layer]
+        """A layer's attention, from its queries and keys; zero towards padding. Computed at each call: kept
+        for all layers it would be the largest thing by far.
+        """
+        return attention_weights(
+            self.values[Site("query", layer)],
+            self.values[Site("key", layer)],
+            self.watched.mask,
+            int(self.network.config.num_attention_heads),
+        )
 
 
 def look(
@@ -58,14 +57,12 @@ def look(
     spans = watched.spans.to(device)
     every = torch.arange(len(spans), device=device)[:, None]
     sites = [(site, False) for site in set(whole)] + [(site, True) for site in set(at_span)]
-    anatomy = Anatomy(network) if sites else None
     points = {
         (site, cut): Point(
-            *anatomy.module(site),
+            *module_of(network, site),
             (lambda value: value.detach()[every, spans].float().cpu()) if cut else _kept,
         )
         for site, cut in sites
-        if anatomy
     }
     names = input_names(network) - {"start_positions", "end_positions"}
     inputs = {n: t.to(device) for n, t in watched.batch.items() if n in names}

@@ -14,7 +14,7 @@ from qa_research.capture.growing import LAYOUT, GrowingArray, captures_a_chunk
 from qa_research.capture.stored_coordinates import stored
 
 STEP = "step"
-BEGIN_ANEW = "train.resume=never begins a new one"
+BEGIN_ANEW = "move it away, and a new one begins with the next capture"
 STEPS = Array((), np.zeros((), np.int64), "steps", "optimizer step")
 
 

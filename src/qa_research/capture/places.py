@@ -61,6 +61,18 @@ class Site:
 FINAL = Site("final")
 
 
+def module_of(network: PreTrainedModel, site: Site) -> tuple[nn.Module, Side]:
+    """The module of a site, and on which side of it the values pass.
+
+    Raises:
+        ValueError: the site is within layers, and where this network has them is not known here.
+    """
+    if site == FINAL:
+        # Every question-answering network of Hugging Face's has its head there.
+        return network.get_submodule("qa_outputs"), "input"
+    return Anatomy(network).module(site)
+
+
 class Anatomy:
     """What a network has where.
 
@@ -84,10 +96,11 @@ class Anatomy:
 
     def module(self, site: Site) -> tuple[nn.Module, Side]:
         """The module of a site, and on which side of it the values pass."""
-        if site == FINAL:
-            return self.network.get_submodule("qa_outputs"), "input"
         if site.layer is None:
-            return self.network.get_submodule(f"{self.stem.split('.')[0]}.{site.place}"), "output"
+            body = self.network.get_submodule(self.stem.partition(".")[0])
+            # ELECTRA's may be narrower than its layers, and are projected.
+            projected = site.place == "embeddings" and hasattr(body, "embeddings_project")
+            return body.get_submodule("embeddings_project" if projected else site.place), "output"
         path, side = self.parts[site.place]
         return self.network.get_submodule(f"{self.stem}.{site.layer}.{path}"), side
 

@@ -84,7 +84,10 @@ def choose(
     if isinstance(wish, str) and Path(wish).is_file():
         if not wish.endswith(".txt"):
             return _from_file(wish)
-        ids = Path(wish).read_text(encoding="utf-8").split()
+        try:
+            ids = Path(wish).read_text(encoding="utf-8").split()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"capture.questions={wish} is no text in UTF-8: {error}") from error
     else:
         ids = [wish] if isinstance(wish, str) else [str(word) for word in wish]
     if not ids:

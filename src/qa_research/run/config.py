@@ -79,10 +79,10 @@ def check_section(name: str, section: Mapping[str, Any]) -> None:
     for key, value in section.items():
         if key == "_target_":
             continue
-        if RECORDERS in arguments and is_part(value):
+        if RECORDERS in arguments and is_part(value) and key not in arguments:
             check_section(f"{name}.{key}", value)
             continue
-        if key not in arguments:
+        if key not in arguments or key == RECORDERS:
             raise ValueError(unknown_key(str(key), f"{name}.", arguments))
         _check_value(f"{name}.{key}", value, arguments[key])
 

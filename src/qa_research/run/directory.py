@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from qa_research.model.weights import short_name
 
-# What cannot change a result, and so does not decide where a run lies.
+# What cannot change a result, and so does not decide where a run lies. What `capture` records is a result:
+# a finished run could not give what other recorders would have seen.
 WITHOUT_EFFECT = (
     "paths",
     "train.resume",

@@ -88,7 +88,15 @@ def _capture(plain: dict[str, Any], data: QuestionData, module: QuestionAnswerin
     chosen = choose(capture.questions, data.train, data.validation, data.seed)
     watched = watch(chosen, module.tokenizer, data.max_tokens, data.stride_tokens)
     capture.prepare(
-        Subject(module.network, watched, module.answering, data.max_tokens, module.compiles)
+        Subject(
+            network=module.network,
+            watched=watched,
+            answering=module.answering,
+            max_tokens=data.max_tokens,
+            batch_size=data.batch_size,
+            is_compiled=module.compiles,
+            is_scaled=plain["trainer"]["precision"] == "16-mixed",
+        )
     )
     return capture
 

@@ -63,6 +63,8 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
 
 def _add_missing(plain: dict[str, Any], directory: Path) -> None:
     """Give keys that a newer version added the default, where they cannot change the result."""
+    # Begun by a version that did not look inside.
+    plain.setdefault("capture", None)
     for key in CHANGEABLE:
         section, _, name = key.partition(".")
         if section not in plain:

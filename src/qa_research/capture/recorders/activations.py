@@ -97,11 +97,10 @@ class ActivationsRecorder(Recorder):
         curves, histograms = {}, {}
         for name, array in captured.items():
             if name.endswith("_cka"):
-                for layer, value in zip(
-                    self.layers or [0], np.atleast_1d(array.values), strict=False
-                ):
+                layers = [f" {layer}" for layer in self.layers] if array.axes else [""]
+                for layer, value in zip(layers, np.atleast_1d(array.values), strict=True):
                     if np.isfinite(value):
-                        curves[f"similarity_to_previous/{name[:-4]} {layer}"] = float(value)
+                        curves[f"similarity_to_previous/{name[:-4]}{layer}"] = float(value)
             elif not name.endswith("_norm"):
                 finite = array.values[np.isfinite(array.values)]
                 histograms[f"activations/{name}"] = finite.astype(np.float32)

@@ -18,7 +18,8 @@ class BatchAttentionRecorder(Recorder):
     """What the network attended to while it learned, rather than when it was asked: `row` of the batch that
     ended a captured step (the last of an accumulation), by hooks that stand during such steps only.
 
-    Before dropout, in the precision of the training. Another question each time, as the batches come.
+    Before dropout, in the precision of the training. Another question each time, as the batches come. Nothing
+    at step 0, where a batch has fewer rows, and where a training ends early between two planned steps.
     """
 
     def __init__(
@@ -37,6 +38,11 @@ class BatchAttentionRecorder(Recorder):
                 f"{key} looks into the training step by hooks, which a compiled network does not call; "
                 "set model.compile=false, or take `attention` of the watched questions instead"
             )
+        if self.row >= subject.batch_size:
+            raise ValueError(
+                f"{key}.row={self.row}, but a batch has the rows 0 to {subject.batch_size - 1} "
+                "(data.batch_size)"
+            )
         anatomy = Anatomy(subject.network)
         self.layers = chosen_layers(f"{key}.layers", self.wanted, anatomy.layers)
         if not self.layers:
@@ -49,9 +55,10 @@ class BatchAttentionRecorder(Recorder):
         return {"layer": Coordinate(("layer",), np.array(self.layers, dtype=np.int32))}
 
     def after_batch(self, values: Mapping[Site, Tensor], batch: Mapping[str, Tensor]) -> None:
-        # A batch may have fewer rows, the last one of an epoch.
-        row = min(self.row, len(batch["input_ids"]) - 1)
-        self._forget(self.weight.shape[-1])
+        self.forget_step()
+        row = self.row
+        if row >= len(batch["input_ids"]):
+            return  # an epoch's last batch may be smaller
         mask = batch["attention_mask"][row : row + 1].bool().cpu()
         count = int(mask.sum())
         for i, layer in enumerate(self.layers):
@@ -72,8 +79,13 @@ class BatchAttentionRecorder(Recorder):
                 "attention in the training step's own forward pass, before dropout",
             ),
             "token_id": Array(("token",), self.token_id.copy(), "1", "the row's tokens; -1: none"),
-            "tokens": Array((), self.tokens.copy(), "tokens", "length of the row; 0 at step 0"),
+            "tokens": Array(
+                (), self.tokens.copy(), "tokens", "length of the row; 0 where the batch had none"
+            ),
         }
+
+    def forget_step(self) -> None:
+        self._forget(self.weight.shape[-1])
 
     def _forget(self, tokens: int) -> None:
         shape = (len(self.layers), self.heads, tokens, tokens)

@@ -57,6 +57,7 @@ class DynamicsRecorder(Recorder):
 
     def prepare(self, key: str, subject: Subject) -> None:
         # The initial weights, also where a run goes on: a checkpoint is read later than this.
+        self.is_scaled = subject.is_scaled
         named = [(n, p) for n, p in subject.network.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in named]
         self.first = [p.detach().cpu().clone() for _, p in named]
@@ -73,9 +74,12 @@ class DynamicsRecorder(Recorder):
     def before_step(self, network: PreTrainedModel, step: int, is_captured: bool) -> None:
         parameters = [p for p in network.parameters() if p.requires_grad]
         norms = torch.stack(
-            [torch.zeros(()) if p.grad is None else p.grad.norm().float().cpu() for p in parameters]
-        )
-        self._watch(norms, step)
+            [
+                p.new_zeros((), dtype=torch.float32) if p.grad is None else p.grad.norm().float()
+                for p in parameters
+            ]
+        ).cpu()
+        self._watch(norms, parameters, step)
         if is_captured:
             self.gradients = norms
             self.before = [p.detach().clone() for p in parameters]
@@ -93,12 +97,9 @@ class DynamicsRecorder(Recorder):
         before, self.before = self.before, []
         updates = nothing
         if before:
-            moved = [(p - b).norm() / b.norm() for p, b in zip(parameters, before, strict=True)]
-            updates = torch.stack(moved).float()
-        changed = [
-            (p.cpu() - w).norm() / w.norm() if w.any() else torch.tensor(torch.nan)
-            for p, w in zip(parameters, self.first, strict=True)
-        ]
+            moved = [_relative(p, b) for p, b in zip(parameters, before, strict=True)]
+            updates = torch.stack(moved)
+        changed = [_relative(p.cpu(), w) for p, w in zip(parameters, self.first, strict=True)]
         if self.histograms:
             self.distributions |= {
                 f"weights/{n}": numbers(p) for n, p in zip(self.names, parameters, strict=True)
@@ -112,7 +113,10 @@ class DynamicsRecorder(Recorder):
                 "norm of the gradient of the latest step, before clipping",
             ),
             "update_ratio": Array(
-                axes, numbers(updates), "1", "norm of the latest update by the norm of the weights"
+                axes,
+                numbers(updates),
+                "1",
+                "norm of the latest update by the norm of the weights; NaN where that was zero",
             ),
             "change": Array(
                 axes,
@@ -148,30 +152,52 @@ class DynamicsRecorder(Recorder):
             self.usual = state["usual"]
             self.seen, self.is_astray = int(state["counts"][0]), bool(state["counts"][1])
 
-    def _watch(self, norms: Tensor, step: int) -> None:
-        """Name what goes astray, once, and learn what is usual."""
+    def forget_step(self) -> None:
+        self.gradients, self.before, self.distributions = None, [], {}
+
+    def _watch(self, norms: Tensor, parameters: list[Tensor], step: int) -> None:
+        """Name what goes astray, once until all is well again, and learn what is usual."""
+        finite = torch.isfinite(norms)
         if self.usual is None:
-            self.usual = norms.clone()
+            self.usual = torch.zeros_like(norms)
         limits = torch.where(self.usual > 0, self.usual * self.explodes_at, torch.inf)
-        broken = ~torch.isfinite(norms)
-        exploding = (norms > limits) & (self.seen >= WARM_UP)
-        astray = (broken | exploding).nonzero().flatten().tolist()
-        if astray and not self.is_astray:
-            self.is_astray = True
-            # The gradient runs from the last tensor to the first: the last one named went first.
-            worst = astray[-1]
-            what = (
-                f"is {norms[worst].item()}"
-                if broken[worst]
-                else f"is {norms[worst]:.3g}, {norms[worst] / self.usual[worst]:.0f} times its usual size"
+        # Where the loss is scaled, overflows are looked for, and such a step is not made.
+        astray = (norms > limits) & finite & (self.seen >= WARM_UP)
+        if not self.is_scaled:
+            astray |= ~finite
+        if astray.any() and not self.is_astray:
+            log.warning("Step %d: %s", step, self._what(norms, astray, parameters))
+        self.is_astray = bool(astray.any())
+        if finite.all():
+            self.usual += (norms - self.usual) / min(self.seen + 1, 100)
+            self.seen += 1
+
+    def _what(self, norms: Tensor, astray: Tensor, parameters: list[Tensor]) -> str:
+        if not torch.isfinite(norms).any():
+            broken = [
+                name
+                for name, p in zip(self.names, parameters, strict=True)
+                if not torch.isfinite(p).all()
+            ]
+            reason = (
+                f"{broken[0]} is the first tensor of weights that is not finite" if broken else ""
             )
-            log.warning(
-                "Step %d: the gradient of %s %s; it is the first to go astray, with %d others",
-                *(step, self.names[worst], what, len(astray) - 1),
-            )
-        kept = torch.isfinite(norms)
-        self.usual[kept] += (norms[kept] - self.usual[kept]) / min(self.seen + 1, 100)
-        self.seen += 1
+            return "no gradient is finite: " + (reason or "the loss itself is not, all weights are")
+        # The gradient runs from the head down: of those that are astray the last tensor was the first.
+        worst = int(astray.nonzero().flatten()[-1])
+        size = f"{norms[worst]:.3g}"
+        if self.usual is not None and torch.isfinite(norms[worst]):
+            size += f", {norms[worst] / self.usual[worst]:.0f} times its usual size"
+        others = int(astray.sum()) - 1
+        return f"the gradient of {self.names[worst]} is {size}; it is the first to go astray" + (
+            f", with {others} others" if others else ""
+        )
+
+
+def _relative(after: Tensor, before: Tensor) -> Tensor:
+    """Norm of the change by the norm before; NaN where that is zero."""
+    size = before.norm().float()
+    return torch.where(size > 0, (after - before).norm().float() / size, torch.nan)
 
 
 def kind_of(name: str) -> str:

@@ -24,6 +24,15 @@ class LogitsRecorder(Recorder):
         self.answering = subject.answering
         self.watched = subject.watched
         self.rules = rules_for(subject.watched.questions)
+        # Its window does not hold the answer: [CLS] is where training points to, but no right answer.
+        self.beyond = torch.tensor(
+            [
+                bool(row.answers) and last == 0
+                for row, (_, last) in zip(
+                    subject.watched.questions, subject.watched.spans.tolist(), strict=True
+                )
+            ]
+        )
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
         watched, logits = forward.watched, forward.logits
@@ -58,13 +67,13 @@ class LogitsRecorder(Recorder):
             ),
             "probability": Array(
                 by_question,
-                numbers(found.probability),
+                numbers(found.probability.masked_fill(self.beyond, torch.nan)),
                 "probability",
                 "share of the true span among all spans that may be answered",
             ),
             "rank": Array(
                 by_question,
-                numbers(found.rank, "int32"),
+                numbers(found.rank.masked_fill(self.beyond, -1), "int32"),
                 "1",
                 "place of the true span among them; 1: it is the answer, -1: it may not be answered",
             ),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -23,14 +24,18 @@ ROWS = ("start", "end")
 class Subject:
     """What is recorded: a network with its initial weights, the watched questions, how answers are given.
 
-    `max_tokens`: the most tokens of a training window. `is_compiled`: hooks are not called in training.
+    `max_tokens`: the most tokens of a training window. `batch_size`: windows of a training batch.
+    `is_compiled`: hooks are not called in training. `is_scaled`: gradients may overflow, as the loss is
+    scaled up for float16 and the scale is found by trying.
     """
 
     network: PreTrainedModel
     watched: Watched
     answering: AnswerSettings
     max_tokens: int
+    batch_size: int
     is_compiled: bool
+    is_scaled: bool
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,12 @@ class Recorder(ABC):
         return Summaries()
 
     def before_step(self, network: PreTrainedModel, step: int, is_captured: bool) -> None:  # noqa: B027
-        """Called before every optimizer step, the gradients being there; `step` is about to be made."""
+        """Called before every optimizer step, the gradients being there; `step` is about to be made, and
+        will be captured unless the process dies.
+        """
+
+    def forget_step(self) -> None:  # noqa: B027
+        """Called where the latest step is captured without having been due, at an early end."""
 
     def after_batch(self, values: Mapping[Site, Tensor], batch: Mapping[str, Tensor]) -> None:  # noqa: B027
         """Given the `batch_sites` of the training batch that is about to be captured, in eager mode."""
@@ -88,5 +98,6 @@ class Recorder(ABC):
 
 
 def numbers(values: Tensor, dtype: str = "float32") -> NDArray[Any]:
-    """A tensor as a numpy array of that type."""
-    return values.detach().cpu().numpy().astype(dtype)
+    """A tensor as a numpy array of that type; bfloat16, which numpy does not have, goes through float32."""
+    plain = values.detach().cpu()
+    return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy().astype(dtype)
