@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from phases import HEADS_NAMED, MATCHED, PHASES, PLATEAU, ROUTES, Seen, studied
 
 COLOURS = ("#0b6e99", "#d1495b", "#3c7a3b", "#777777")
+STYLES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)))
 NAMES = [f"{source} -> {target}".replace("match_", "word in ") for source, target in ROUTES]
 
 
@@ -72,14 +73,16 @@ def draw_jump(found: list[Seen], control: list[Seen]) -> Figure:
                     seen.steps,
                     seen.weight[:, route, layer, head],
                     color=COLOURS[route],
-                    linestyle=("-", "--", ":", "-.")[i % 4],
+                    linestyle=STYLES[i % len(STYLES)],
                     label=f"{layer}.{head} {NAMES[route]}",
                 )
+            # Above the lines, which end at 1.
+            bottom.set_ylim(-0.02, 1.55)
             bottom.legend(fontsize=7, frameon=False, loc="upper left")
         bottom.set_xlabel("optimizer step")
         for panel in (top, bottom):
             panel.spines[["top", "right"]].set_visible(False)
-    panels[0, 0].set_ylabel("exact match, watched `match` questions, %")
+    panels[0, 0].set_ylabel("exact match on watched `match`, %")
     panels[1, 0].set_ylabel("attention of the named heads")
     panels[0, 0].legend(frameon=False, fontsize=8)
     return figure
