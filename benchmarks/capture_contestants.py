@@ -23,7 +23,7 @@ from qa_research.capture.callback import Capture
 from qa_research.capture.capturing import Capturing
 from qa_research.capture.disk import RECORDING
 from qa_research.capture.forward import attention_weights, look
-from qa_research.capture.places import FINAL, Anatomy, Site
+from qa_research.capture.places import FINAL, Anatomy, Site, module_of
 from qa_research.model.bert import input_names
 from qa_research.model.question_answering import QuestionAnswering
 from qa_research.run.config import conf_directory
@@ -174,7 +174,7 @@ class NnsightCapturing(Capturing):
         order = [Site(part, n) for n in range(anatomy.layers) for part in anatomy.parts] + [FINAL]
         self.reads = []
         for site in sorted(self.whole | self.at_span, key=order.index):
-            module, side = anatomy.module(site)
+            module, side = module_of(network, site)
             self.reads.append((site, envoys[names[module]], side))
         SEEN.difference = self.difference
 

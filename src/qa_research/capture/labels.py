@@ -44,6 +44,8 @@ def shared_coordinates(watched: Watched, axes: Iterable[str]) -> Mapping[str, Co
         "true_first": Coordinate(by_question, spans[:, 0]),
         "true_last": Coordinate(by_question, spans[:, 1]),
     }
+    if not has & {"token", "query"}:
+        return found
     windows = watched.windows
     shape = watched.parts.shape
     offsets = {name: np.zeros(shape, dtype=np.int32) for name in ("char_start", "char_end")}
