@@ -16,7 +16,7 @@ from qa_research.capture.group import BEGIN_ANEW, commit, new_group
 
 # A flush rewrites two files of every array, which takes 20 ms or, on a disk that others keep busy, 200.
 FLUSH_EVERY_S = 10.0
-FLUSH_MAX_SHARE = 0.003
+FLUSH_MAX_SHARE = 0.0015
 
 
 class RecordingWriter:
@@ -25,7 +25,7 @@ class RecordingWriter:
     `about`: the root's attributes, such as `questions`. `coordinates`: by group. `kept`: what `go_on` found.
     A capture that fills chunks of its own is on the disk at once; the rest waits for the next flush, which
     `append` does by itself after the first capture, and then every ten seconds, or less often where flushes
-    would take more than 0.3 % of the time.
+    would take more than 0.15 % of the time.
 
     Raises:
         FileExistsError: there is something at `path`, and it is not gone on with.
