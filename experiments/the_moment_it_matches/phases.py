@@ -25,7 +25,7 @@ HEADS_NAMED = 6
 @dataclass(frozen=True)
 class Seen:
     """A run: exact match of its watched `match` questions in percent [step], each head's attention on each
-    route [step, route, layer, head] (mean over these questions), and the borders of its phases among the steps.
+    route [step, route, layer, head] (mean over these questions), and the borders of its phases.
     """
 
     directory: Path
