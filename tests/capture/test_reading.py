@@ -133,7 +133,7 @@ def test_damaged_recording_is_not_gone_on_with(path):
     def refused(step: int = 690) -> str:
         with pytest.raises(ValueError, match="is damaged and cannot be gone on with") as error:
             RecordingWriter.go_on(path, ABOUT, coordinates(), step)
-        assert "train.resume=never begins a new one" in str(error.value)
+        assert "move it away, and a new one begins" in str(error.value)
         return str(error.value)
 
     before = (path / "zarr.json").read_bytes()

@@ -9,7 +9,7 @@ from qa_research.capture.reading import Recording
 from qa_research.capture.recording import RecordingWriter
 from tests.capture.captures import ABOUT, capture, coordinates, logits
 
-WAY_OUT = "; train.resume=never begins a new one"
+WAY_OUT = "; move it away, and a new one begins"
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What TensorBoard shows of captures: curves, distributions, pictures, and vectors to walk among."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 from qa_research.capture.arrays import Array
 from qa_research.capture.forward import Forward
 from qa_research.capture.places import FINAL
-from qa_research.capture.recorders.recorder import Recorder, Summaries
+from qa_research.capture.recorders.recorder import Recorder
 from qa_research.capture.watched import PARTS, Watched
 
 # Of a distribution; torch's own choice of some 1,500 takes a sixth of a capture's time.
@@ -35,49 +35,28 @@ class Board:
         count: int,
         recorders: Mapping[str, Recorder],
         captured: Mapping[str, Mapping[str, Array]],
+        again: bool = False,
     ) -> None:
-        """One capture, of which there have been `count` before."""
-        self.curves = {}
-        for shown in self._show_all(step, count, recorders, captured):
-            self.curves |= shown.curves
-        self._draw(self.curves, step)
+        """One capture, of which there have been `count` before.
 
-    def show_again(
-        self,
-        step: int,
-        count: int,
-        recorders: Mapping[str, Recorder],
-        captured: Mapping[str, Mapping[str, Array]],
-    ) -> None:
-        """The latest capture where a training goes on: TensorBoard can only be cut before a step.
-
-        Its `curves` as they were then; pictures and distributions as the weights give them again, so that
+        `again`: the latest one where a training goes on, as TensorBoard can only be cut before a step. Its
+        curves are those of then; pictures and distributions are as the weights give them again, so that
         distributions of gradients are missing at that step.
         """
-        for _ in self._show_all(step, count, recorders, captured):
-            pass
-        self._draw(self.curves, step)
-
-    def _draw(self, curves: Mapping[str, float], step: int) -> None:
-        for tag, value in curves.items():
-            self.logger.experiment.add_scalar(tag, value, step)
-
-    def _show_all(
-        self,
-        step: int,
-        count: int,
-        recorders: Mapping[str, Recorder],
-        captured: Mapping[str, Mapping[str, Array]],
-    ) -> Iterator[Summaries]:
         with_pictures = count < 2 or (count & (count - 1)) == 0
         writer = self.logger.experiment
+        curves: dict[str, float] = {}
         for name, arrays in captured.items():
             shown = recorders[name].summaries(arrays, with_pictures)
-            yield shown
+            curves |= shown.curves
             for tag, values in shown.histograms.items():
                 writer.add_histogram(tag, values, step, bins=BINS)
             for tag, picture in shown.pictures.items():
                 writer.add_image(tag, picture, step, dataformats="HWC")
+        if not again:
+            self.curves = curves
+        for tag, value in self.curves.items():
+            writer.add_scalar(tag, value, step)
 
     def project(self, forward: Forward) -> None:
         """What the head reads of every watched token, and of each question's [CLS], for the projector.

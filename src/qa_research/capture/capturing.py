@@ -76,7 +76,7 @@ class Capturing:
         before = self.state()
         captured = self._record(step)[1]
         if self.board and self.latest == step:
-            self.board.show_again(step, self.count - 1, self.recorders, captured)
+            self.board.show(step, self.count - 1, self.recorders, captured, again=True)
         # That look is not a capture.
         self.set_state(before)
         self._plan(total)

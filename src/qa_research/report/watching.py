@@ -108,9 +108,8 @@ def figures_of(recording: Recording, index: int, metrics: Path) -> Iterator[tupl
             yield from draw(recording, index, tokens)
     for name in recording.recorders:
         data = recording.read(name)
-        units = data.coords.get("unit")
-        for place in (p for p in PLACES if p in data.data_vars and units is not None):
-            unit = int(units.values[0])  # type: ignore[union-attr]
+        for place in (p for p in PLACES if p in data.data_vars):
+            unit = int(data["unit"].values[0])
             figure = unit_by_token(data, place, index, unit, tokens)
             yield f"{name}_{place}_unit_{unit}_by_token", figure
 
