@@ -23,6 +23,10 @@ def open_writer(path: Path, step: int) -> RecordingWriter:
 
 def append_endlessly(path: Path, step: int) -> None:
     writer, draw = open_writer(path, step), random.Random()
+    step += 1
+    writer.append(step, capture(step))
+    writer.flush()
+    # From here on something is committed; kills before that are those of `each`.
     print("begins", flush=True)
     while True:
         step += 1

@@ -5,14 +5,16 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from qa_research.run.config import _arguments, checked, conf_directory, suggestion
+from qa_research.run.config import _arguments, checked, conf_directory, is_part, suggestion
 
 OPTIONS = [
     (folder.name, file.stem)
     for folder in sorted(conf_directory().iterdir())
     if folder.is_dir() and folder.name not in ("experiment", "launcher", "search")
     for file in sorted(folder.glob("*.yaml"))
+    if file.stem != "none"
 ]
+RECORDERS = sorted(file.stem for file in (conf_directory() / "capture/recorders").glob("*.yaml"))
 EXPERIMENTS = sorted(file.stem for file in (conf_directory() / "experiment").glob("*.yaml"))
 NEEDED = ("data.train_path=a.json", "data.validation_path=b.json")
 
@@ -26,13 +28,31 @@ def overrides_for(group: str, option: str) -> list[str]:
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_its_keys_fit_the_constructor(composed, group, option):
     config = checked(composed(*overrides_for(group, option)))
-    target = get_class(config[group]["_target_"])
+    section = {key: value for key, value in config[group].items() if not is_part(value)}
+    given_in_code = {"checkpoint": {"directory"}, "capture": {"recorders"}}.get(group, set())
+    assert_fits(section, given_in_code)
+
+
+@pytest.mark.parametrize("recorder", RECORDERS)
+def test_every_recorder_composes_and_its_keys_fit_the_constructor(composed, recorder):
+    config = checked(composed(f"capture/recorders=[{recorder}]"))
+    (name,) = (key for key, value in config["capture"].items() if is_part(value))
+    assert name == recorder
+    assert_fits(config["capture"][name], set())
+
+
+def test_no_capture_is_a_choice(composed):
+    assert checked(composed("capture=none"))["capture"] is None
+
+
+def assert_fits(section, given_in_code):
+    """The keys are the constructor's arguments, but for those that code gives."""
+    target = get_class(section["_target_"])
     arguments = _arguments(target)
-    keys = set(config[group]) - {"_target_"}
+    keys = set(section) - {"_target_"}
     assert keys <= set(arguments)
     if target.__module__.startswith("qa_research"):
         # Our constructors have no defaults: a value lives in conf/ and nowhere else.
-        given_in_code = {"directory"} if group == "checkpoint" else set()
         assert keys == set(arguments) - given_in_code
         for cls in target.__mro__:
             if cls.__module__.startswith("qa_research") and "__init__" in vars(cls):
