@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import sys
+import time
 from pathlib import Path
 
 from qa_research.capture.recording import RecordingWriter
@@ -30,6 +31,8 @@ def append_endlessly(path: Path, step: int) -> None:
     print("begins", flush=True)
     while True:
         step += 1
+        # A quiet machine would make thousands, all of which the test reads.
+        time.sleep(0.005)
         writer.append(step, capture(step))
         if draw.random() < 0.3:
             writer.flush()
