@@ -39,7 +39,7 @@ def test_debug_shows_the_traceback(tmp_path):
 def test_help_lists_parts_and_values():
     done = launch("--help")
     assert done.returncode == 0
-    assert "experiment: nopretrain, overfit, pretrained" in done.stdout
+    assert "nopretrain, overfit, pretrained" in done.stdout
     assert "batch_size: 32" in done.stdout
 
 
