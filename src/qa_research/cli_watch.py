@@ -1,14 +1,16 @@
 """The verb that shows what was seen inside a run: watch."""
 
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs
+
+if TYPE_CHECKING:
+    from qa_research.capture.reading import Recording
 
 
 def watch(
@@ -41,9 +43,14 @@ def watch(
 
     start_logging()
     directory = find_run(run, runs)
-    from qa_research.report.film_page import film_page
-    from qa_research.report.film_strip import film_strip
-    from qa_research.report.watching import figures_of, film_of, find_question, save, story_of
+    from qa_research.report.watching import (
+        figures_of,
+        film_of,
+        find_question,
+        save,
+        story_of,
+        write_film,
+    )
 
     recording = _opened(directory)
     if check and (damage := recording.damage()):
@@ -60,15 +67,11 @@ def watch(
             f"{recording.path} is damaged ({error}); qa-research watch {run} --check says what is whole"
         ) from error
     folder = (out or directory / "films").expanduser()
-    name = re.sub(r"[^\w.-]+", "_", film.question_id)[:80]
-    folder.mkdir(parents=True, exist_ok=True)
-    page, strip = folder / f"{name}.html", folder / f"{name}.png"
-    page.write_text(film_page(film, f"{film.question} - {directory.name}"), encoding="utf-8")
-    save(film_strip(film), strip)
+    page, strip = write_film(film, folder, directory.name)
     drawn = []
     if figures:
         for title, figure in figures_of(recording, index, directory / "metrics.csv"):
-            drawn.append(folder / name / f"{title}.png")
+            drawn.append(page.with_suffix("") / f"{title}.png")
             save(figure, drawn[-1])
     stories = [story_of(recording, i) for i in range(len(recording.questions))]
     if as_json:
@@ -91,10 +94,10 @@ def watch(
         print("Every array was read, and is whole.")
     print(f"\nPage     {page}\nStrip    {strip}")
     if drawn:
-        print(f"Figures  {len(drawn)} in {folder / name}")
+        print(f"Figures  {len(drawn)} in {page.with_suffix('')}")
 
 
-def _opened(directory: Path) -> Any:
+def _opened(directory: Path) -> "Recording":
     from qa_research.capture.disk import RECORDING
     from qa_research.capture.reading import Recording
 

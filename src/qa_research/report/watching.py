@@ -1,6 +1,7 @@
 """What was seen of a run's watched questions: a table of all of them, the film of one, and its figures."""
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from qa_research.figures.logits import logits_at_three_steps, logits_over_steps
 from qa_research.figures.losses import question_losses, training_loss
 from qa_research.figures.weights import head_weight_change, head_weights_at_start
 from qa_research.report.film import Film, make_film
+from qa_research.report.film_page import film_page
+from qa_research.report.film_strip import film_strip
 
 DPI = 130
 PLACES = ("context", "attention_output", "mlp", "layer_output")
@@ -112,6 +115,17 @@ def figures_of(recording: Recording, index: int, metrics: Path) -> Iterator[tupl
             unit = int(data["unit"].values[0])
             figure = unit_by_token(data, place, index, unit, tokens)
             yield f"{name}_{place}_unit_{unit}_by_token", figure
+
+
+def write_film(film: Film, folder: Path, run: str) -> tuple[Path, Path]:
+    """Write a film's page and its strip, named after the question; where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # A dot would make part of the name a file's ending.
+    name = re.sub(r"[^\w-]+", "_", film.question_id)[:80]
+    page, strip = folder / f"{name}.html", folder / f"{name}.png"
+    page.write_text(film_page(film, f"{film.question} - {run}"), encoding="utf-8")
+    save(film_strip(film), strip)
+    return page, strip
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -79,15 +79,13 @@ class Recorder(ABC):
         return Summaries()
 
     def before_step(self, network: PreTrainedModel, step: int, is_captured: bool) -> None:  # noqa: B027
-        """Called before every optimizer step, the gradients being there; `step` is about to be made, and
-        will be captured unless the process dies.
-        """
+        """Called before every optimizer step, the gradients being there; `is_captured`: a capture follows."""
 
     def forget_step(self) -> None:  # noqa: B027
         """Called where the latest step is captured without having been due, at an early end."""
 
     def after_batch(self, values: Mapping[Site, Tensor], batch: Mapping[str, Tensor]) -> None:  # noqa: B027
-        """Given the `batch_sites` of the training batch that is about to be captured, in eager mode."""
+        """Given what passed the `batch_sites` with the batch that ended the step, before it is captured."""
 
     def state(self) -> dict[str, Tensor]:
         """What the next capture needs of the latest one, for a checkpoint."""
