@@ -10,7 +10,6 @@ import typer
 from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs
 
 if TYPE_CHECKING:
-    from qa_research.data.question import Question
     from qa_research.run.opened import OpenRun
 
 Checkpoint = Annotated[str, typer.Option(help="best, last, a step number, or a path")]
@@ -37,9 +36,10 @@ def evaluate(
     from qa_research.answer.evaluation import write_evaluation
     from qa_research.answer.show import show_evaluation
     from qa_research.data.windows import fingerprint
+    from qa_research.run.questions import questions_of
 
     opened = _open(run, checkpoint, runs)
-    questions = _questions_of(opened, data)
+    questions = questions_of(opened.config, opened.record, data)
     answers = opened.answer(questions)
     result = score_answers(questions, answers)
     name = f"{Path(data).stem}-{opened.checkpoint.stem}"
@@ -155,30 +155,6 @@ def _open(run: str, checkpoint: str, runs: Path) -> "OpenRun":
     from qa_research.run.opened import open_run
 
     return open_run(run, checkpoint, runs)
-
-
-def _questions_of(opened: "OpenRun", data: str) -> "list[Question]":
-    if data in ("validation", "train"):
-        from qa_research.run.config import build
-
-        source: Any = build(opened.config["data"])
-        source.load()
-        wanted = opened.record["fingerprints"][data]
-        if source.fingerprints()[data] != wanted:
-            raise ValueError(
-                f"the {data} questions are no longer those of this run; "
-                "--data FILE scores it on others"
-            )
-        return list(getattr(source, data))
-    from qa_research.data.question import describe_bad_rows, find_bad_rows
-    from qa_research.data.squad import read_questions
-
-    questions = read_questions(data, "--data")
-    if bad := find_bad_rows(questions):
-        raise ValueError(
-            f"--data={data} has {len(bad)} unusable questions: {describe_bad_rows(bad, 20)}"
-        )
-    return questions
 
 
 def _read_text(path: Path) -> str:

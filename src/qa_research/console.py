@@ -54,7 +54,10 @@ def start_logging() -> None:
 
 
 def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """The items one by one, with a bar on a terminal and a line now and then elsewhere."""
+    """The items one by one, with a bar on a terminal and a line now and then elsewhere; one alone without."""
+    if len(items) < 2:
+        yield from items
+        return
     if screen.is_terminal:
         yield from track(items, what, console=screen, transient=True)
         return

@@ -127,15 +127,15 @@ def test_rebuilding_lets_runs_change_places_and_keeps_what_hangs_on_them(path):
         connection = sqlite3.connect(path)
         with connection:
             connection.execute(
-                "CREATE TABLE asked (run_id TEXT REFERENCES runs (id) ON DELETE CASCADE)"
+                "CREATE TABLE hung (run_id TEXT REFERENCES runs (id) ON DELETE CASCADE)"
             )
-            connection.execute("INSERT INTO asked SELECT id FROM runs")
+            connection.execute("INSERT INTO hung SELECT id FROM runs")
         swapped = [entry_of(b, record_of(1), CONFIG), entry_of(a, record_of(2), CONFIG)]
         ledger.replace_all(swapped)
         assert {entry.id: entry.directory for entry in ledger.runs()} == {
             entry.id: entry.directory for entry in swapped
         }
-        assert connection.execute("SELECT count(*) FROM asked").fetchone() == (2,)
+        assert connection.execute("SELECT count(*) FROM hung").fetchone() == (2,)
         connection.close()
 
 

@@ -33,7 +33,7 @@ def test_a_ledger_of_a_newer_version_is_refused(path):
     for read_only in (False, True):
         with pytest.raises(ValueError) as refused:
             Ledger(path, read_only)
-        for part in (str(path), "version 7", "knows 1", "upgrade", "`qa-research runs scan`"):
+        for part in (str(path), "version 7", "knows 2", "upgrade", "`qa-research runs scan`"):
             assert part in str(refused.value)
 
 

@@ -1,20 +1,21 @@
-"""The ledger of runs, in SQLite. An index: what is true stands in each run's run.json.
+"""The ledger, in SQLite: the index of all runs, whose truth stands in each run.json, and what was asked.
 
-Many processes may write at once: each write is one short transaction, and waits for its turn.
+Here are the runs; `ledger.asked` writes and reads questions. Many processes may write at once: each
+write is one short transaction, and waits for its turn.
 """
 
 import json
 import math
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from qa_research.ledger.entry import FINGERPRINTS, RunEntry, entry_of
-from qa_research.ledger.opening import open_to_read, open_to_write, plain_errors
+from qa_research.ledger.opening import open_to_read, open_to_write, plain_errors, transaction
 
 # Its name in the folder of runs.
 LEDGER = "ledger.sqlite"
@@ -67,6 +68,14 @@ class Ledger:
         with plain_errors(self.path):
             self._connection.close()
 
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction that may write; it is undone where its block raises."""
+        return transaction(self._connection, self.path, "BEGIN IMMEDIATE")
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction that sees the ledger as it is at one moment."""
+        return transaction(self._connection, self.path, "BEGIN")
+
     def write_run(
         self, directory: Path, record: Mapping[str, Any], config: Mapping[str, Any]
     ) -> None:
@@ -75,7 +84,7 @@ class Ledger:
         A run known under another id at the same place is forgotten.
         """
         entry = entry_of(directory, record, config)
-        with self._transaction("BEGIN IMMEDIATE"):
+        with self.writing():
             self._write(entry)
 
     def replace_all(self, entries: Iterable[RunEntry]) -> None:
@@ -84,7 +93,7 @@ class Ledger:
         They are taken one by one while other writers wait. So what is read from the disk meanwhile
         is never older than what a training wrote here before, nor newer than what it writes after.
         """
-        with self._transaction("BEGIN IMMEDIATE"):
+        with self.writing():
             # Two runs may have changed places, and a run that stays must not lose what hangs on it.
             self._connection.execute("UPDATE runs SET directory = 'not seen: ' || id")
             for entry in entries:
@@ -93,7 +102,7 @@ class Ledger:
 
     def remove(self, run_id: str) -> None:
         """Forget a run and its scores; one that is not known is no error."""
-        with self._transaction("BEGIN IMMEDIATE"):
+        with self.writing():
             self._connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
     def runs(self) -> list[RunEntry]:
@@ -134,7 +143,7 @@ class Ledger:
         return str(directory)
 
     def _read(self, clause: str, *values: str) -> list[RunEntry]:
-        with self._transaction("BEGIN"):
+        with self.reading():
             execute = self._connection.execute
             rows = execute(f"SELECT * FROM runs {clause}", values).fetchall()
             scores: dict[str, dict[str, float]] = {row["id"]: {} for row in rows}
@@ -155,16 +164,3 @@ class Ledger:
             fingerprints={name: value for name, value in fingerprints.items() if value is not None},
             scores=scores,
         )
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        # To write it must begin IMMEDIATE: one that begins by reading may find it comes too late.
-        with plain_errors(self.path):
-            self._connection.execute(begin)
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise

@@ -1,5 +1,6 @@
 """Opening a ledger's file, to write or only to read, and saying plainly why that cannot be."""
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -9,9 +10,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-VERSION = 1
+log = logging.getLogger(__name__)
+VERSION = 2
+# Version 1 knew runs alone; to be read it need not be changed.
+OLDEST_READABLE = 1
 SECONDS_TO_WAIT = 60.0
-_ANEW = "move it away, and `qa-research runs scan` makes a new one from the run.json files"
+SECONDS_BEFORE_A_LINE = 2.0
+_ANEW = (
+    "move it away, and `qa-research runs scan` makes a new one from the run.json files (questions that "
+    "were asked stand in the old one alone)"
+)
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
@@ -86,13 +94,47 @@ def plain_errors(path: Path) -> Iterator[None]:
         raise OSError(f"the ledger {path} cannot be used: {error}") from error
 
 
+@contextmanager
+def transaction(
+    connection: sqlite3.Connection, path: Path, begin: str
+) -> Iterator[sqlite3.Connection]:
+    """All of it is done, or nothing. `begin`: BEGIN, or BEGIN IMMEDIATE to write.
+
+    To write it must begin IMMEDIATE: one that begins by reading may find it comes too late.
+    """
+    with plain_errors(path):
+        _begin(connection, path, begin)
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _begin(connection: sqlite3.Connection, path: Path, begin: str) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {1000 * SECONDS_BEFORE_A_LINE:.0f}")
+    try:
+        connection.execute(begin)
+        return
+    except sqlite3.OperationalError as error:
+        if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise
+        log.info("Waiting for the ledger %s, which another process holds", path)
+    finally:
+        left = 1000 * (SECONDS_TO_WAIT - SECONDS_BEFORE_A_LINE)
+        connection.execute(f"PRAGMA busy_timeout = {left:.0f}")
+    connection.execute(begin)
+
+
 def _checked_reader(path: Path, how: str) -> sqlite3.Connection:
     with plain_errors(path):
         connection = sqlite3.connect(
             f"{path.as_uri()}?{how}", uri=True, timeout=SECONDS_TO_WAIT, isolation_level=None
         )
         try:
-            _check(connection, path)
+            _check(connection, path, OLDEST_READABLE)
         except BaseException:
             connection.close()
             raise
@@ -102,27 +144,32 @@ def _checked_reader(path: Path, how: str) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if version == 0 and tables == 0:
+    is_older = OLDEST_READABLE <= version < VERSION and _is_ledger(connection)
+    if (version == 0 and tables == 0) or is_older:
         schema = files("qa_research.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
         connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
-    _check(connection, path)
+    _check(connection, path, VERSION)
     # Where a file system has no WAL SQLite keeps its journal: as safe, but writing then waits for
-    # reading. The ledger is an index, so a power cut may cost it the last entries (NORMAL).
+    # reading. What was asked stands here alone, so each transaction is synced (FULL).
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _check(connection: sqlite3.Connection, path: Path, oldest: int) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise ValueError(
             f"{path} was written by a newer qa_research (ledger version {version}, this one knows "
             f"{VERSION}); upgrade qa_research, or {_ANEW}"
         )
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    if version < VERSION or not tables >= {"runs", "scores"}:
+    if version < oldest or not _is_ledger(connection):
         raise ValueError(f"{path} is a database, but no ledger of qa_research; {_ANEW}")
+
+
+def _is_ledger(connection: sqlite3.Connection) -> bool:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    return tables >= {"runs", "scores"}
 
 
 def _not_writable(path: Path) -> str:

@@ -1,7 +1,9 @@
--- The ledger of runs: an index of every run.json, made again from them by `qa-research runs scan`.
+-- The ledger. `runs` and `scores` are an index of every run.json, made again from them by
+-- `qa-research runs scan`; all else is what was asked, which stands nowhere else.
 -- user_version counts the versions of this layout; a program refuses one that is newer than its own.
+-- A ledger of version 1 has the first two tables alone: what is missing is added to it.
 
-CREATE TABLE runs (
+CREATE TABLE IF NOT EXISTS runs (
     id                     TEXT PRIMARY KEY,     -- of run.json; stays when a directory is moved
     directory              TEXT NOT NULL UNIQUE, -- from the ledger's own folder on, or absolute outside it
     status                 TEXT NOT NULL,        -- as run.json says; "running" may mean killed hard
@@ -27,11 +29,153 @@ CREATE TABLE runs (
 );
 
 -- What the best checkpoint scored: val/f1 and the like, in percent; val/loss in nats.
-CREATE TABLE scores (
+CREATE TABLE IF NOT EXISTS scores (
     run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     name   TEXT NOT NULL,
     value  REAL,                                 -- NULL: not a number
     PRIMARY KEY (run_id, name)
 ) WITHOUT ROWID;
 
-PRAGMA user_version = 1;
+-- A database of the reference system whose records were taken over.
+CREATE TABLE IF NOT EXISTS imports (
+    id       INTEGER PRIMARY KEY,
+    file     TEXT NOT NULL,                      -- its name
+    sha256   TEXT NOT NULL UNIQUE,               -- so that nothing is taken over twice
+    imported TEXT NOT NULL,                      -- ISO 8601, UTC
+    notes    TEXT NOT NULL                       -- JSON: what was odd in it, a list of sentences
+);
+
+-- A network in one state: the weights of a run at one step. No REFERENCES runs: that table is made
+-- again from the disk, and what was asked outlives the run's directory.
+CREATE TABLE IF NOT EXISTS states (
+    id         INTEGER PRIMARY KEY,
+    run_id     TEXT,                             -- of run.json; NULL: imported
+    run        TEXT NOT NULL,                    -- the run's name when it was last asked
+    step       INTEGER,                          -- optimizer steps; NULL: not known
+    weights    TEXT,                             -- sha256 of all tensors; NULL: imported
+    pretrained INTEGER CHECK (pretrained IN (0, 1)), -- 1: its training began from pretrained weights
+    import_id  INTEGER REFERENCES imports (id) ON DELETE CASCADE,
+    UNIQUE (run_id, step, weights),
+    CHECK (import_id IS NOT NULL OR (run_id IS NOT NULL AND weights IS NOT NULL))
+);
+
+-- A split that questions are drawn from.
+CREATE TABLE IF NOT EXISTS sources (
+    id          INTEGER PRIMARY KEY,
+    name        TEXT NOT NULL,                   -- data.name, or a file's name
+    split       TEXT NOT NULL,                   -- validation, train, or file
+    fingerprint TEXT UNIQUE,                     -- sha256 of all questions; NULL: imported, not known
+    questions   INTEGER                          -- how many it has; NULL: not known
+);
+
+-- Those questions of a source that anybody was asked.
+CREATE TABLE IF NOT EXISTS questions (
+    source_id INTEGER NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
+    number    INTEGER NOT NULL,                  -- the index in its split, from 0
+    id        TEXT,                              -- NULL from here on: imported
+    kind      TEXT,
+    question  TEXT,
+    golds     TEXT,                              -- JSON: all gold answers, in order; []: no answer
+    PRIMARY KEY (source_id, number)
+) WITHOUT ROWID;
+
+-- One draw of questions without replacement, asked of one state in rounds.
+CREATE TABLE IF NOT EXISTS searches (
+    id           INTEGER PRIMARY KEY,
+    state_id     INTEGER NOT NULL REFERENCES states (id) ON DELETE CASCADE,
+    source_id    INTEGER NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
+    seed         INTEGER,                        -- NULL: imported, not seeded
+    draw         INTEGER NOT NULL,               -- which order of this seed, from 0
+    goal         TEXT NOT NULL CHECK (goal IN ('right', 'questions', 'width')),
+    started      TEXT,                           -- ISO 8601, UTC
+    -- right: an answer was; done: so many were asked, or the interval is narrow; exhausted: the whole
+    -- split was asked; bound: the most questions or minutes; stopped: by a signal; failed: the model
+    -- failed on all of a round. NULL: it still runs, or was killed.
+    ending       TEXT CHECK (ending IN ('right', 'done', 'exhausted', 'bound', 'stopped', 'failed')),
+    told_counted INTEGER,                        -- imported: how many questions the other program
+    told_right   INTEGER,                        -- counted; our own are counted in `asked`
+    UNIQUE (state_id, source_id, seed, draw)
+);
+
+-- Every asked question.
+CREATE TABLE IF NOT EXISTS asked (
+    search_id   INTEGER NOT NULL REFERENCES searches (id) ON DELETE CASCADE,
+    place       INTEGER NOT NULL,                -- in the order of the search, from 0
+    round       INTEGER NOT NULL,                -- from 0; a round is asked at once, and one transaction
+    source_id   INTEGER NOT NULL,
+    number      INTEGER,                         -- NULL: imported and lost in a crash
+    -- 'not kept': imported; the answers were not written down, nor which of them was right
+    status      TEXT NOT NULL CHECK (status IN ('answered', 'failed', 'not kept')),
+    reason      TEXT,                            -- why it failed
+    -- 1: in the ratio. Of a search for a right answer: up to and including the first right one
+    counted     INTEGER NOT NULL CHECK (counted IN (0, 1)),
+    answer      TEXT,                            -- '': no answer
+    exact_match INTEGER CHECK (exact_match IN (0, 1)), -- with any gold answer, by SQuAD's rules
+    f1          REAL,                            -- in [0, 1], the best over all gold answers
+    first_gold  INTEGER CHECK (first_gold IN (0, 1)),  -- equal to the first gold answer but for case
+    char_start  INTEGER,                         -- of the answer in the context
+    char_end    INTEGER,                         -- exclusive
+    score       REAL,                            -- start logit + end logit
+    probability REAL,                            -- among all spans that may be answered
+    seconds     REAL,                            -- its share of the round's time
+    PRIMARY KEY (search_id, place),
+    FOREIGN KEY (source_id, number) REFERENCES questions (source_id, number),
+    CHECK ((status = 'answered') = (answer IS NOT NULL AND exact_match IS NOT NULL)),
+    CHECK (status = 'answered' OR counted = 0)
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS asked_by_question ON asked (source_id, number);
+
+-- Every asked question with all that is known of it: what `qa-research ledger export` writes.
+CREATE VIEW IF NOT EXISTS asked_questions AS
+SELECT states.run, states.run_id, states.step, states.weights, states.pretrained,
+       sources.name AS data, sources.split, sources.fingerprint,
+       searches.id AS search, searches.seed, searches.draw, searches.goal, searches.ending,
+       searches.started, asked.round, asked.place, asked.number AS "index", questions.id,
+       questions.kind, questions.question, questions.golds, asked.status, asked.reason, asked.counted,
+       asked.answer, asked.exact_match, asked.f1, asked.first_gold, asked.char_start, asked.char_end,
+       asked.score, asked.probability, asked.seconds
+FROM asked
+JOIN searches ON searches.id = asked.search_id
+JOIN states ON states.id = searches.state_id
+JOIN sources ON sources.id = searches.source_id
+LEFT JOIN questions ON questions.source_id = asked.source_id AND questions.number = asked.number
+ORDER BY searches.id, asked.place;
+
+-- What each search came to.
+CREATE VIEW IF NOT EXISTS search_counts AS
+SELECT searches.id AS search_id, state_id, searches.source_id, seed, draw, goal, ending, started,
+       count(asked.place) AS asked,
+       coalesce(told_counted, sum(counted), 0) AS counted,
+       coalesce(told_right, sum(counted AND exact_match), 0) AS correct,
+       coalesce(sum(counted AND first_gold), 0) AS first_gold,
+       coalesce(sum(CASE WHEN counted THEN f1 END), 0.0) AS f1,
+       coalesce(sum(status = 'failed'), 0) AS failed,
+       coalesce(sum(seconds), 0.0) AS seconds
+FROM searches LEFT JOIN asked ON asked.search_id = searches.id
+GROUP BY searches.id;
+
+-- What each state came to on each source.
+CREATE VIEW IF NOT EXISTS state_counts AS
+SELECT state_id, source_id, count(*) AS searches, sum(ending IS 'right') AS ended_right,
+       sum(asked) AS asked, sum(counted) AS counted, sum(correct) AS correct,
+       sum(first_gold) AS first_gold, sum(f1) AS f1, sum(failed) AS failed, sum(seconds) AS seconds
+FROM search_counts GROUP BY state_id, source_id;
+
+-- The same by kind of question, where it is known.
+CREATE VIEW IF NOT EXISTS kind_counts AS
+SELECT state_id, searches.source_id, kind, count(*) AS counted, sum(exact_match) AS correct
+FROM asked
+JOIN searches ON searches.id = asked.search_id
+JOIN questions ON questions.source_id = asked.source_id AND questions.number = asked.number
+WHERE counted AND kind IS NOT NULL
+GROUP BY state_id, searches.source_id, kind;
+
+-- Questions that one state was asked more than once.
+CREATE VIEW IF NOT EXISTS repeats AS
+SELECT state_id, searches.source_id, number, count(*) AS times
+FROM asked JOIN searches ON searches.id = asked.search_id
+WHERE number IS NOT NULL
+GROUP BY state_id, searches.source_id, number HAVING count(*) > 1;
+
+PRAGMA user_version = 2;

@@ -150,6 +150,12 @@ def load_network_weights(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix("network."): tensor for name, tensor in state.items()}
 
 
+def step_of(path: Path) -> int | None:
+    """The optimizer step of a checkpoint, or None: it does not say."""
+    step = read_checkpoint(path).get("global_step")
+    return step if isinstance(step, int) else None
+
+
 def find_checkpoint(directory: Path, which: str) -> Path:
     """The file of the checkpoint `best`, `last`, a step number, or a path.
 

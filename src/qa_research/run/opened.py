@@ -26,7 +26,7 @@ from qa_research.data.question import Question, question_word
 from qa_research.data.tensors import padded_batch
 from qa_research.data.windows import make_windows
 from qa_research.model.bert import input_names
-from qa_research.run.checkpoints import find_checkpoint, load_network_weights
+from qa_research.run.checkpoints import find_checkpoint, load_network_weights, step_of
 from qa_research.run.directory import find_run, read_record
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,14 @@ LABELS = {"start_positions", "end_positions"}
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A trained network with its tokenizer and settings, in eval mode on one device."""
+    """A trained network with its tokenizer and settings, in eval mode on one device.
+
+    `step`: optimizer steps until its checkpoint (None: a foreign one that does not say).
+    """
 
     directory: Path
     checkpoint: Path
+    step: int | None
     config: dict[str, Any]
     record: dict[str, Any]
     network: PreTrainedModel
@@ -121,6 +125,7 @@ def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs
     return OpenRun(
         directory=directory,
         checkpoint=path,
+        step=step_of(path),
         config=config,
         record=record or {},
         network=network.eval().to(device),

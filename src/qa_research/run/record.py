@@ -176,10 +176,10 @@ def changed_versions(record: Mapping[str, Any]) -> str:
 
 
 def weights_fingerprint(network: PreTrainedModel) -> str:
-    """A sha256 of all tensors as they are before training."""
+    """A sha256 of all tensors as they are."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode() + tensor.numpy().tobytes())
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

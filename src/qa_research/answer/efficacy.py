@@ -1,0 +1,245 @@
+"""Asks a model seeded random questions, in rounds, until it knows one; every answer goes to the ledger.
+
+Knows no network: what answers is a function from questions to answers.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from qa_research.answer.decode import Answer
+from qa_research.answer.score import Rules, rules_for, score_question
+from qa_research.data.question import Question
+from qa_research.ledger.asked import (
+    AskedQuestion,
+    Ending,
+    Goal,
+    Search,
+    Source,
+    State,
+    end_search,
+    start_search,
+    write_round,
+)
+from qa_research.ledger.estimates import exact_ratio
+from qa_research.ledger.ledger import Ledger
+from qa_research.streams import stream
+
+# A model that failed on so many questions, and answered none, is asked no further.
+HOPELESS = 8
+Answerer = Callable[[Sequence[Question]], Sequence[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one search is for, and what bounds it.
+
+    `goal`: until one answer is "right"; a number of "questions", which is `max_questions`; or until the
+    interval of the ratio is at most `width` wide, a share in (0, 1], together with what was `known`
+    before: so many right answers of so many questions. `deadline`: when time.monotonic() reaches it.
+    """
+
+    goal: Goal
+    max_questions: int
+    round_size: int
+    deadline: float
+    width: float = 1.0
+    known: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What was asked at once, in order, and the seconds it took."""
+
+    number: int
+    rows: tuple[AskedQuestion, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How a search ended, and all that it asked."""
+
+    search: Search
+    ending: Ending
+    rows: tuple[AskedQuestion, ...]
+    seconds: float
+
+    @property
+    def counted(self) -> int:
+        """Questions that count: of a search for a right answer, up to and including it."""
+        return sum(row.counted for row in self.rows)
+
+    @property
+    def right(self) -> int:
+        """Right answers among those that count."""
+        return sum(bool(row.counted and row.exact_match) for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who is asked, and what from. `questions` are all of the split, which `source` names."""
+
+    state: State
+    source: Source
+    questions: Sequence[Question]
+    answer: Answerer
+
+
+def search(
+    ledger: Ledger,
+    subject: Subject,
+    plan: Plan,
+    seed: int,
+    on_round: Callable[[Round], None],
+    should_stop: Callable[[], bool],
+) -> Found:
+    """Ask one random order of the questions, without replacement, until the plan's goal or a bound.
+
+    The order depends on `seed` and on how often the state was asked with it before, and not on the
+    state: so states with the same history are asked the same questions. Each round is written to the
+    ledger, in one transaction, before `on_round` sees it.
+
+    Raises:
+        ValueError: there are no questions.
+        OSError: the ledger cannot be written; earlier rounds stand in it.
+    """
+    questions = subject.questions
+    if not questions:
+        raise ValueError(f"the split {subject.source.split} of {subject.source.name} is empty")
+    rules = rules_for(questions)
+    begun = start_search(ledger, subject.state, subject.source, seed, plan.goal)
+    order = stream(seed, "asked", begun.draw).permutation(len(questions)).tolist()
+    rows: list[AskedQuestion] = []
+    clock = time.monotonic()
+    ending: Ending | None = None
+    while ending is None:
+        size = min(plan.round_size, plan.max_questions - len(rows))
+        chosen = order[len(rows) : len(rows) + size]
+        number = rows[-1].round + 1 if rows else 0
+        asked = _ask_round(subject, rules, chosen, number, len(rows))
+        if plan.goal == "right":
+            asked = replace(asked, rows=_up_to_the_first_right(asked.rows))
+        write_round(ledger, begun, asked.rows)
+        rows += asked.rows
+        on_round(asked)
+        ending = _ending(plan, rows, len(order), should_stop)
+    end_search(ledger, begun, ending)
+    return Found(begun, ending, tuple(rows), time.monotonic() - clock)
+
+
+def _ending(
+    plan: Plan, rows: Sequence[AskedQuestion], total: int, should_stop: Callable[[], bool]
+) -> Ending | None:
+    """Why asking ends here, or None: it goes on."""
+    counted = sum(row.counted for row in rows)
+    right = sum(bool(row.counted and row.exact_match) for row in rows)
+    if plan.goal == "right" and right:
+        return "right"
+    if plan.goal == "width" and is_narrow(plan, right, counted):
+        return "done"
+    if len(rows) >= total:
+        return "done" if plan.goal == "questions" else "exhausted"
+    if len(rows) >= plan.max_questions:
+        return "done" if plan.goal == "questions" else "bound"
+    if len(rows) >= HOPELESS and all(row.status == "failed" for row in rows):
+        return "failed"
+    if should_stop():
+        return "stopped"
+    return "bound" if time.monotonic() >= plan.deadline else None
+
+
+def is_narrow(plan: Plan, right: int, counted: int) -> bool:
+    """Whether the interval is as narrow as the plan wants it, with so many more answers."""
+    before_right, before_asked = plan.known
+    asked = before_asked + counted
+    return asked > 0 and exact_ratio(before_right + right, asked).width <= plan.width
+
+
+def _ask_round(
+    subject: Subject, rules: Rules, chosen: Sequence[int], number: int, place: int
+) -> Round:
+    clock = time.monotonic()
+    questions = [subject.questions[i] for i in chosen]
+    answers = answer_each(subject.answer, questions)
+    seconds = time.monotonic() - clock
+    rows = tuple(
+        _row(question, answer, rules, place + i, number, index, seconds / len(chosen))
+        for i, (index, question, answer) in enumerate(zip(chosen, questions, answers, strict=True))
+    )
+    return Round(number, rows, seconds)
+
+
+def answer_each(answer: Answerer, questions: Sequence[Question]) -> list[Answer | str]:
+    """An answer to each question, or why there is none: a failure costs the question that caused it alone.
+
+    Questions that fail together are asked again in halves.
+    """
+    try:
+        answers = answer(questions)
+    except Exception as error:
+        if len(questions) > 1:
+            half = len(questions) // 2
+            return answer_each(answer, questions[:half]) + answer_each(answer, questions[half:])
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        return [f"{type(error).__name__}: {first_line}"[:300]]
+    return [
+        found if math.isfinite(_score(found)) else "its scores are not finite numbers"
+        for found in answers
+    ]
+
+
+def _score(answer: Answer) -> float:
+    """Start logit + end logit of what was answered."""
+    place = (answer.text, answer.char_start, answer.char_end)
+    for candidate in answer.candidates:
+        if (candidate.text, candidate.char_start, candidate.char_end) == place:
+            return candidate.score
+    raise AssertionError(f"the answer to {answer.question_id} is none of its candidates")
+
+
+def _row(
+    question: Question,
+    answer: Answer | str,
+    rules: Rules,
+    place: int,
+    number: int,
+    index: int,
+    seconds: float,
+) -> AskedQuestion:
+    golds = tuple(gold.text for gold in question.answers)
+    row = AskedQuestion(
+        place=place,
+        round=number,
+        number=index,
+        id=question.id,
+        kind=question.kind,
+        question=question.question,
+        golds=golds,
+        status="failed",
+        counted=False,
+        seconds=seconds,
+    )
+    if isinstance(answer, str):
+        return replace(row, reason=answer)
+    score = score_question(question, answer.text, rules)
+    return replace(
+        row,
+        status="answered",
+        counted=True,
+        answer=answer.text,
+        exact_match=bool(score.exact_match),
+        f1=score.f1,
+        first_gold=answer.text.casefold() == (golds[0] if golds else "").casefold(),
+        char_start=answer.char_start,
+        char_end=answer.char_end,
+        score=_score(answer),
+        probability=answer.probability,
+    )
+
+
+def _up_to_the_first_right(rows: tuple[AskedQuestion, ...]) -> tuple[AskedQuestion, ...]:
+    """What a round asked after its first right answer does not count: the search had ended there."""
+    first = next((i for i, row in enumerate(rows) if row.exact_match), len(rows))
+    return rows[: first + 1] + tuple(replace(row, counted=False) for row in rows[first + 1 :])

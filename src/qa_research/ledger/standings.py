@@ -1,0 +1,168 @@
+"""What each state of each model came to: the ledger's counts with their estimates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qa_research.ledger.asked import Source, State
+from qa_research.ledger.estimates import (
+    Needed,
+    Ratio,
+    exact_ratio,
+    expected_repeats,
+    needed,
+    observed,
+    unbiased_ratio,
+)
+from qa_research.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class SearchCount:
+    """What one search came to. `ending` None: it still runs, or was killed."""
+
+    goal: str
+    ending: str | None
+    seed: int | None
+    draw: int
+    asked: int
+    counted: int
+    correct: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One state on one source.
+
+    `ratio`: of all that counts (None: nothing was answered); `unbiased`: over the searches for a right answer
+    that found one, from two on; `first_gold`: what equals the first gold answer but for case (None:
+    not known); `kinds`: the ratio by kind of question. `needed`: what `ratio` makes of it, between
+    `needed_least` and `needed_most` by its interval; `observed`: by the searches themselves.
+    `repeats` of the asked questions had been asked before, `expected_repeats` if chance alone chose
+    (None: the size of the split is not known). `is_whole`: every question of the split counts, so that
+    the ratio is exact. `mean_f1` in [0, 1].
+    """
+
+    state: State
+    source: Source
+    searches: tuple[SearchCount, ...]
+    asked: int
+    failed: int
+    seconds: float
+    ratio: Ratio | None
+    unbiased: float | None
+    first_gold: Ratio | None
+    mean_f1: float | None
+    kinds: dict[str, Ratio]
+    needed: Needed
+    needed_least: Needed
+    needed_most: Needed
+    observed: Needed
+    repeats: int
+    expected_repeats: float | None
+    is_whole: bool
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another program asked: in rounds of three, counted whole."""
+        return self.state.run_id is None
+
+
+def standings(ledger: Ledger, run_id: str | None = None) -> list[Standing]:
+    """Every state on every source, by run, step and source; of one run by its id.
+
+    Raises:
+        FileNotFoundError: nobody was ever asked.
+    """
+    with ledger.reading() as connection:
+        known = connection.execute(
+            "SELECT count(*) FROM sqlite_master WHERE name = 'state_counts'"
+        ).fetchone()[0]
+        rows = connection.execute(_COUNTS).fetchall() if known else []
+        if not rows:
+            raise FileNotFoundError(
+                f"nobody was asked yet in {ledger.path}; qa-research efficacy RUN asks"
+            )
+        searches = _grouped(connection.execute("SELECT * FROM search_counts ORDER BY search_id"))
+        kinds = _grouped(
+            connection.execute("SELECT * FROM kind_counts ORDER BY counted DESC, kind")
+        )
+        distinct = _grouped(connection.execute(_DISTINCT))
+    found = []
+    for row in rows:
+        key = (row["state_id"], row["source_id"])
+        if run_id is None or row["run_id"] == run_id:
+            found.append(_standing(row, searches[key], kinds.get(key, []), distinct.get(key, [])))
+    return found
+
+
+_COUNTS = """
+SELECT state_counts.*, run_id, run, step, weights, pretrained,
+       name, split, fingerprint, questions
+FROM state_counts
+JOIN states ON states.id = state_id
+JOIN sources ON sources.id = source_id
+ORDER BY run_id IS NULL, run, run_id, step, states.id, name, split, sources.id
+"""
+
+_DISTINCT = """
+SELECT state_id, searches.source_id, count(number) - count(DISTINCT number) AS repeats,
+       count(DISTINCT CASE WHEN counted THEN number END) AS counted
+FROM asked JOIN searches ON searches.id = search_id
+GROUP BY state_id, searches.source_id
+"""
+
+
+def _grouped(rows: Any) -> dict[tuple[int, int], list[Mapping[str, Any]]]:
+    groups: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["state_id"], row["source_id"]), []).append(row)
+    return groups
+
+
+def _standing(
+    row: Mapping[str, Any],
+    searches: list[Mapping[str, Any]],
+    kinds: list[Mapping[str, Any]],
+    distinct: list[Mapping[str, Any]],
+) -> Standing:
+    is_imported = row["run_id"] is None
+    wanted = [search for search in searches if search["goal"] == "right"]
+    lengths = [search["counted"] for search in wanted if search["ending"] == "right"]
+    bounded = [search["counted"] for search in wanted if search["ending"] != "right"]
+    ratio = exact_ratio(row["correct"], row["counted"]) if row["counted"] else None
+    total = row["questions"]
+    # The reference drew each question from all of them; a search of ours draws each once.
+    sizes = [1] * row["asked"] if is_imported else [search["asked"] for search in searches]
+    pretrained = row["pretrained"]
+    return Standing(
+        state=State(
+            row["run_id"],
+            row["run"],
+            row["step"],
+            row["weights"],
+            None if pretrained is None else bool(pretrained),
+        ),
+        source=Source(row["name"], row["split"], row["fingerprint"], total),
+        searches=tuple(
+            SearchCount(**{name: search[name] for name in SearchCount.__slots__})
+            for search in searches
+        ),
+        asked=row["asked"],
+        failed=row["failed"],
+        seconds=row["seconds"],
+        ratio=ratio,
+        unbiased=unbiased_ratio(lengths),
+        first_gold=(
+            exact_ratio(row["first_gold"], row["counted"]) if ratio and not is_imported else None
+        ),
+        mean_f1=row["f1"] / row["counted"] if ratio and not is_imported else None,
+        kinds={kind["kind"]: exact_ratio(kind["correct"], kind["counted"]) for kind in kinds},
+        needed=needed(ratio.value if ratio else 0.0),
+        needed_least=needed(ratio.high if ratio else 1.0),
+        needed_most=needed(ratio.low if ratio else 0.0),
+        observed=observed(lengths, bounded),
+        repeats=sum(line["repeats"] for line in distinct),
+        is_whole=total is not None and sum(line["counted"] for line in distinct) == total,
+        expected_repeats=expected_repeats(sizes, total) if total else None,
+    )

@@ -1,0 +1,41 @@
+"""The questions that a trained run can be asked: its own splits, or any SQuAD file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qa_research.data.question import Question, describe_bad_rows, find_bad_rows
+from qa_research.data.squad import read_questions
+from qa_research.run.config import build
+
+SPLITS = ("validation", "train")
+
+
+def questions_of(config: Mapping[str, Any], record: Mapping[str, Any], data: str) -> list[Question]:
+    """`data`: validation or train, the run's own as it was trained on them; or a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the run's questions are no longer what they were, or the file's are unusable.
+    """
+    if data in SPLITS:
+        source: Any = build(config["data"])
+        source.load()
+        if source.fingerprints()[data] != record["fingerprints"][data]:
+            raise ValueError(
+                f"the {data} questions are no longer those of this run; --data FILE names others"
+            )
+        return list(getattr(source, data))
+    questions = read_questions(data, "--data")
+    if bad := find_bad_rows(questions):
+        raise ValueError(
+            f"--data={data} has {len(bad)} unusable questions: {describe_bad_rows(bad, 20)}"
+        )
+    return questions
+
+
+def name_of(config: Mapping[str, Any], data: str) -> tuple[str, str]:
+    """What `data` is called: the source and the split. A file's own name, and `file`."""
+    if data in SPLITS:
+        return str(config["data"]["name"]), data
+    return Path(data).name, "file"

@@ -1,0 +1,150 @@
+"""What the models know, as a person reads it on stdout: all estimates of one state, and a table of all."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from qa_research.ledger.estimates import Needed, Ratio
+from qa_research.ledger.standings import SearchCount, Standing
+from qa_research.run.show_runs import aligned, console_out
+
+SEARCHES_SHOWN = 20
+SEARCHES_IN_TABLE = 8
+
+
+def percent(ratio: Ratio | None) -> str:
+    """A ratio in percent with its interval."""
+    if ratio is None:
+        return "-"
+    return f"{100 * ratio.value:.1f} [{100 * ratio.low:.1f}, {100 * ratio.high:.1f}]"
+
+
+def show_standing(standing: Standing) -> None:
+    """All estimates of one state."""
+    console = console_out()
+    source, state, ratio = standing.source, standing.state, standing.ratio
+    of = "" if source.questions is None else f", {source.questions:,} questions"
+    console.print(
+        f"\n{state.run}, step {state.step}; {source.name} {source.split}{of}", markup=False
+    )
+    rows = [("asked", f"{standing.asked:,} in {_searches(len(standing.searches))}")]
+    if standing.seconds:
+        pace = standing.asked / standing.seconds
+        rows[0] = ("asked", f"{rows[0][1]}, {standing.seconds:.1f} s, {pace:.0f} a second")
+    if ratio is None:
+        rows.append(("right", "nothing was answered"))
+    else:
+        f1 = f", mean F1 {100 * standing.mean_f1:.1f}" if standing.mean_f1 is not None else ""
+        exact = "; this is the whole split, so it is exact" if standing.is_whole else ""
+        rows.append(("right", f"{ratio.right:,} of {ratio.asked:,}: {percent(ratio)} %{f1}{exact}"))
+    if standing.first_gold:
+        rows.append(
+            (
+                "first gold",
+                f"{percent(standing.first_gold)} % equal the first gold answer but for case",
+            )
+        )
+    if standing.unbiased is not None:
+        ended = sum(s.goal == "right" and s.ending == "right" for s in standing.searches)
+        rows.append(("unbiased", f"{100 * standing.unbiased:.1f} % over {_searches(ended)}"))
+    rows.append(("a search", _needs(standing)))
+    if sizes := lengths(standing.searches, SEARCHES_SHOWN):
+        rows.append(("needed", sizes))
+    if len(standing.kinds) > 1:
+        kinds = "; ".join(f"{k} {percent(r)} of {r.asked}" for k, r in standing.kinds.items())
+        rows.append(("by kind", kinds))
+    if standing.failed:
+        rows.append(("failed", f"{standing.failed:,}, which count neither as right nor as wrong"))
+    if standing.expected_repeats is not None and len(standing.searches) > 1:
+        chance = f"{standing.expected_repeats:.1f}"
+        rows.append(("repeats", f"{standing.repeats:,} asked before; chance alone: {chance}"))
+    if standing.is_imported:
+        rows.append(("imported", "in rounds of three, counted whole: the true ratio is higher"))
+    for name, text in rows:
+        console.print(f"  {name:<11}{text}", markup=False)
+
+
+def show_table(found: Sequence[Standing]) -> None:
+    """A line a state and source; the lengths of its searches stand last, as far as there is room."""
+    header = ["run", "step", "questions", "right", "asked", "% [95 %]", "unbiased %"]
+    header += ["needs median", "95 %", "failed", "searches"]
+    rows = [_cells(standing) for standing in found]
+    right = {1, 3, 4, 5, 6, 7, 8, 9}
+    console = console_out()
+    lines = aligned([header, *rows], right)
+    if console.is_terminal and max(map(len, lines)) > console.width:
+        # The name on a line of its own: folded in a column it could not be copied.
+        lines = aligned([["", *header[1:]], *(["", *row[1:]] for row in rows)], right)
+        lines[1:] = [f"{row[0]}\n{line}" for row, line in zip(rows, lines[1:], strict=True)]
+    console.print(Text(lines[0], "dim"))
+    for line in lines[1:]:
+        console.print(line, markup=False)
+    if any(standing.is_imported for standing in found):
+        console.print(
+            "imported: a round of three was counted whole, so the true ratio is higher",
+            markup=False,
+        )
+
+
+def _cells(standing: Standing) -> list[str]:
+    state, ratio, source = standing.state, standing.ratio, standing.source
+    unbiased = standing.unbiased
+    return [
+        state.run + (" (imported)" if standing.is_imported else ""),
+        "-" if state.step is None else str(state.step),
+        f"{source.name} {source.split}",
+        str(ratio.right) if ratio else "-",
+        str(ratio.asked) if ratio else "-",
+        percent(ratio),
+        "-" if unbiased is None else f"{100 * unbiased:.1f}",
+        _plain(standing.needed.median),
+        _plain(standing.needed.most),
+        str(standing.failed) if standing.failed else "-",
+        lengths(standing.searches, SEARCHES_IN_TABLE),
+    ]
+
+
+def lengths(searches: Sequence[SearchCount], most: int) -> str:
+    """How many questions each search for a right answer needed; >n: n were not enough."""
+    sizes = [_length(search) for search in searches if search.goal == "right"]
+    return ",".join(sizes[:most]) + (f",... ({len(sizes)})" if len(sizes) > most else "")
+
+
+def questions(number: int) -> str:
+    """So many questions."""
+    return f"{number:,} question{'' if number == 1 else 's'}"
+
+
+def _plain(number: int | None) -> str:
+    return "-" if number is None else str(number)
+
+
+def _needs(standing: Standing) -> str:
+    by_ratio, least, most = standing.needed, standing.needed_least, standing.needed_most
+    if by_ratio.median is None or by_ratio.most is None:
+        return f"none right yet; needs at least {least.median:,} questions at the median"
+    text = (
+        f"needs {by_ratio.median:,} {_range(least.median, most.median)} at the median, "
+        f"at most {by_ratio.most:,} {_range(least.most, most.most)} in 95 % of searches"
+    )
+    seen = standing.observed
+    if seen != Needed(None, None):
+        text += f"; seen: {_or_more(seen.median)} and {_or_more(seen.most)}"
+    return text
+
+
+def _range(low: int | None, high: int | None) -> str:
+    return f"[{low:,}, {'...' if high is None else f'{high:,}'}]"
+
+
+def _or_more(number: int | None) -> str:
+    return "more than was asked" if number is None else f"{number:,}"
+
+
+def _length(search: SearchCount) -> str:
+    bound = "" if search.ending == "right" else ">"
+    return f"{bound}{search.counted}"
+
+
+def _searches(number: int) -> str:
+    return f"{number:,} search{'' if number == 1 else 'es'}"

@@ -1,0 +1,149 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom, binomtest, nbinom
+
+from qa_research.ledger.estimates import (
+    Needed,
+    exact_ratio,
+    expected_repeats,
+    needed,
+    observed,
+    unbiased_ratio,
+)
+
+RATES = (0.01, 0.04, 0.33)
+
+
+@given(st.integers(1, 2000), st.data())
+def test_the_interval_is_scipys_exact_one(asked, data):
+    right = data.draw(st.integers(0, asked))
+    ratio = exact_ratio(right, asked)
+    theirs = binomtest(right, asked).proportion_ci(method="exact")
+    assert (ratio.low, ratio.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+    assert ratio.low <= ratio.value <= ratio.high
+
+
+def test_no_ratio_of_nothing():
+    for right, asked in ((0, 0), (2, 1), (-1, 5)):
+        with pytest.raises(ValueError, match="is no ratio"):
+            exact_ratio(right, asked)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("asked", [20, 100, 1000])
+def test_the_interval_of_a_number_of_questions_covers(rate, asked):
+    """Not by chance: summed over every possible count."""
+    counts = np.arange(asked + 1)
+    covers = [_covers(exact_ratio(int(k), asked), rate) for k in counts]
+    assert binom.pmf(counts, asked, rate)[covers].sum() >= 0.95
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("searches", [1, 2, 5, 20])
+def test_the_interval_covers_where_asking_ends_at_right_answers(rate, searches):
+    longest = int(nbinom.ppf(1 - 1e-6, searches, rate))
+    wrong = np.arange(longest + 1)
+    covers = [_covers(exact_ratio(searches, searches + int(w)), rate) for w in wrong]
+    assert nbinom.pmf(wrong, searches, rate)[covers].sum() >= 0.95
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_the_interval_covers_where_asking_ends_when_it_is_narrow(rate):
+    """Rounds of 64 until it is 5 points wide: the rule of --until-width, simulated."""
+    rng = np.random.default_rng(5)
+    n_simulated, size, most = 4000, 64, 30
+    right = rng.binomial(size, rate, (n_simulated, most)).cumsum(axis=1)
+    known = {}
+    covered = 0
+    for counts in right:
+        for i, k in enumerate(counts):
+            key = (int(k), size * (i + 1))
+            if key not in known:
+                known[key] = exact_ratio(*key)
+            if known[key].width <= 0.05:
+                break
+        else:
+            pytest.fail("the interval never became narrow")
+        covered += _covers(known[key], rate)
+    assert covered / n_simulated >= 0.94
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("searches", [2, 3, 10])
+def test_the_unbiased_ratio_has_no_bias(rate, searches):
+    """A search's own ratio reads 1 % as 4.7 %; this one is right to 0.1 points, simulated and summed."""
+    rng = np.random.default_rng(7)
+    lengths = searches + rng.negative_binomial(searches, rate, 1_000_000)
+    assert abs(((searches - 1) / (lengths - 1)).mean() - rate) < 0.001
+    wrong = np.arange(int(nbinom.ppf(1 - 1e-9, searches, rate)) + 1)
+    chances = nbinom.pmf(wrong, searches, rate)
+    exact = sum(
+        chance * (unbiased_ratio([searches + w - (searches - 1)] + [1] * (searches - 1)) or 0.0)
+        for w, chance in zip(wrong.tolist(), chances.tolist(), strict=True)
+    )
+    assert exact == pytest.approx(rate, abs=1e-6)
+
+
+@pytest.mark.parametrize(("right", "total"), [(10, 1000), (40, 1000), (3, 9)])
+def test_the_unbiased_ratio_has_no_bias_without_replacement(right, total):
+    """One order of all questions, cut at every right answer: the first two searches of it."""
+    rng = np.random.default_rng(11)
+    # Where the second right answer stands: an order statistic of a random choice of places.
+    places = np.stack([np.sort(rng.permutation(total)[:right])[:2] + 1 for _ in range(60_000)])
+    first, second = places[:, 0], places[:, 1] - places[:, 0]
+    estimates = [unbiased_ratio(pair) for pair in np.stack([first, second], 1).tolist()]
+    error = np.std(estimates) / math.sqrt(len(estimates))
+    assert abs(np.mean(estimates) - right / total) < 4 * error + 1e-12
+
+
+def test_a_single_search_has_no_unbiased_ratio():
+    assert unbiased_ratio([]) is None and unbiased_ratio([7]) is None
+    assert unbiased_ratio([1, 1]) == 1.0 and unbiased_ratio([3, 4]) == pytest.approx(1 / 6)
+
+
+@pytest.mark.parametrize("rate", [0.001, *RATES, 0.5, 0.99])
+def test_so_many_questions_are_needed_and_one_less_is_too_few(rate):
+    wanted = needed(rate)
+    for number, share in ((wanted.median, 0.5), (wanted.most, 0.95)):
+        assert number is not None
+        assert 1 - (1 - rate) ** number >= share - 1e-9
+        assert number == 1 or 1 - (1 - rate) ** (number - 1) < share
+
+
+def test_who_knows_nothing_needs_no_number_and_who_knows_all_one():
+    assert needed(0.0) == Needed(None, None) and needed(1.0) == Needed(1, 1)
+
+
+def test_observed_lengths_are_plain_quantiles_where_all_searches_ended():
+    assert observed(list(range(1, 21)), []) == Needed(10, 19)
+    assert observed([4], []) == Needed(4, 4) and observed([], [9]) == Needed(None, None)
+
+
+def test_bounded_searches_count_as_longer_than_they_came():
+    # Of 4 searches one was left after 2 questions: after 1 there remain 3/4, after 5 half of that.
+    assert observed([1, 5, 8], [2]) == Needed(5, 8)
+    assert observed([1], [3, 3, 3]) == Needed(None, None)
+    with_ties = observed([3], [3])  # the bounded one still stood when the other ended
+    assert with_ties == Needed(3, None)
+
+
+def test_expected_repeats_are_what_chance_does():
+    rng = np.random.default_rng(3)
+    sizes, total = (30, 50, 8), 200
+    repeats = [
+        sum(sizes) - len(set().union(*(rng.permutation(total)[:n].tolist() for n in sizes)))
+        for _ in range(4000)
+    ]
+    error = np.std(repeats) / math.sqrt(len(repeats))
+    assert abs(np.mean(repeats) - expected_repeats(sizes, total)) < 4 * error
+    # One a draw: n^2 / 2N for few.
+    assert expected_repeats([1] * 51, 87_599) == pytest.approx(51 * 50 / 2 / 87_599, rel=1e-3)
+    assert expected_repeats([1000], 1000) == 0 and expected_repeats([9, 9], 9) == pytest.approx(9)
+
+
+def _covers(ratio, rate) -> bool:
+    return ratio.low <= rate <= ratio.high

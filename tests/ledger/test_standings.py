@@ -1,0 +1,91 @@
+import pytest
+
+from qa_research.ledger.asked import Source, start_search, write_round
+from qa_research.ledger.estimates import Needed, exact_ratio
+from qa_research.ledger.ledger import Ledger
+from qa_research.ledger.standings import standings
+from tests.ledger.asking import SOURCE, failed_row, row_of, state_of, write_search
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "runs" / "ledger.sqlite") as opened:
+        yield opened
+
+
+def test_nobody_asked_is_said_with_the_way_out(ledger):
+    with pytest.raises(FileNotFoundError, match="nobody was asked yet .* qa-research efficacy RUN"):
+        standings(ledger)
+
+
+def test_searches_are_pooled_and_the_unbiased_ratio_leaves_bounded_ones_out(ledger):
+    for right in ([False, False, True], [True], [False] * 5 + [True]):
+        write_search(ledger, right, state_of())
+    write_search(ledger, [False] * 4, state_of())  # ended by a bound
+    (standing,) = standings(ledger)
+    assert standing.ratio == exact_ratio(3, 3 + 1 + 6 + 4)
+    assert standing.unbiased == pytest.approx((3 - 1) / (3 + 1 + 6 - 1))
+    assert standing.observed == Needed(3, 6)
+    assert [(s.counted, s.ending) for s in standing.searches] == [
+        *((3, "right"), (1, "right"), (6, "right"), (4, "bound"))
+    ]
+
+
+def test_a_search_that_was_killed_counts_as_bounded(ledger):
+    write_search(ledger, [False] * 4, state_of(), ending=None)
+    write_search(ledger, [True], state_of())
+    (standing,) = standings(ledger)
+    assert standing.ratio == exact_ratio(1, 5) and standing.unbiased is None
+
+
+def test_states_and_sources_stand_apart_in_order_of_steps(ledger):
+    other = Source("dev.json", "file", "f2", 7)
+    write_search(ledger, [True], state_of(100))
+    write_search(ledger, [True, False], state_of(50), goal="questions")
+    write_search(ledger, [False], state_of(50), other, goal="questions")
+    write_search(ledger, [True], state_of(50, "r2", pretrained=True))
+    found = standings(ledger)
+    assert [(s.state.run_id, s.state.step, s.source.name) for s in found] == [
+        *(("r1", 50, "builtin"), ("r1", 50, "dev.json"), ("r1", 100, "builtin")),
+        ("r2", 50, "builtin"),
+    ]
+    assert [s.state.pretrained for s in found] == [False, False, False, True]
+    assert found == standings(ledger, "r1") + standings(ledger, "r2")
+    assert standings(ledger, "unknown") == []
+
+
+def test_failed_questions_are_neither_right_nor_wrong(ledger):
+    search = start_search(ledger, state_of(), SOURCE, 1, "questions")
+    write_round(ledger, search, [row_of(0, True), failed_row(1), row_of(2, False), failed_row(3)])
+    (standing,) = standings(ledger)
+    assert standing.ratio == exact_ratio(1, 2) and (standing.asked, standing.failed) == (4, 2)
+    assert not standing.is_whole
+
+
+def test_who_only_failed_has_no_ratio(ledger):
+    search = start_search(ledger, state_of(), SOURCE, 1, "right")
+    write_round(ledger, search, [failed_row(0)])
+    (standing,) = standings(ledger)
+    assert standing.ratio is None and standing.first_gold is None and standing.unbiased is None
+    assert standing.needed == Needed(None, None) and standing.kinds == {}
+
+
+def test_kinds_and_the_first_gold_rule_stand_beside(ledger):
+    search = start_search(ledger, state_of(), SOURCE, 1, "questions")
+    rows = [row_of(i, True, first_gold=i == 0) for i in range(4)] + [row_of(4, False)]
+    write_round(ledger, search, rows)
+    (standing,) = standings(ledger)
+    assert standing.first_gold == exact_ratio(1, 5)
+    assert standing.kinds == {"lookup": exact_ratio(2, 3), "match": exact_ratio(2, 2)}
+    assert list(standing.kinds) == ["lookup", "match"] and standing.mean_f1 == pytest.approx(0.8)
+
+
+def test_repeats_are_counted_beside_what_chance_does(ledger):
+    small = Source("ten", "file", "f10", 10)
+    write_search(ledger, [False] * 10, state_of(), small, goal="questions")
+    (standing,) = standings(ledger)
+    assert standing.repeats == 0 and standing.expected_repeats == 0 and standing.is_whole
+    write_search(ledger, [False] * 4, state_of(), small, goal="questions")
+    (standing,) = standings(ledger)
+    assert standing.repeats == 4 and standing.expected_repeats == pytest.approx(4)
+    assert standing.is_whole
