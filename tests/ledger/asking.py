@@ -58,7 +58,7 @@ def write_search(
 ) -> Search:
     """A finished search; of one for a right answer what follows it does not count."""
     goal, seed = changes.get("goal", "right"), changes.get("seed", 1)
-    search = start_search(ledger, state, source, seed, goal)
+    search = start_search(ledger, state, source, seed, goal, 1)
     first = right.index(True) if True in right and goal == "right" else len(right)
     first_number = changes.get("first_number", 0)
     rows = [
@@ -78,7 +78,7 @@ def ask_many(path: Path, worker: int, searches: int, start: Any, said: Any) -> N
     try:
         for number in range(searches):
             with Ledger(path) as ledger:
-                search = start_search(ledger, state_of(worker % 2), SOURCE, 1, "right")
+                search = start_search(ledger, state_of(worker % 2), SOURCE, 1, "right", 1)
                 for i in range(3):
                     rows = [row_of(8 * i + j, i + j == 9) for j in range(8)]
                     write_round(ledger, search, rows)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qa_research.ledger import opening
-from qa_research.ledger.asked import end_search, start_search, write_round
+from qa_research.ledger.asked import Source, end_search, start_search, write_round
 from qa_research.ledger.entry import entry_of
 from qa_research.ledger.ledger import Ledger
 from tests.fake_runs import CONFIG, record_of
@@ -41,11 +41,28 @@ def test_a_state_and_a_source_are_one_row_however_often_they_are_asked(path):
         first = write_search(ledger, [False, True], state_of())
         again = write_search(ledger, [True], state_of())
         other_step = write_search(ledger, [True], state_of(100))
-        other_seed = start_search(ledger, state_of(), SOURCE, 2, "right")
-    assert [search.draw for search in (first, again, other_step, other_seed)] == [0, 1, 0, 0]
+        other_seed = start_search(ledger, state_of(), SOURCE, 2, "right", 1)
+    begun = [(search.draw, search.first) for search in (first, again, other_step, other_seed)]
+    assert begun == [(0, 0), (0, 2), (0, 0), (0, 0)]
     assert query(path, "SELECT count(*) FROM states") == [(2,)]
     assert query(path, "SELECT name, questions FROM sources") == [("builtin", 1000)]
     assert query(path, "SELECT count(*) FROM questions") == [(2,)]
+
+
+def test_an_order_is_gone_on_with_until_it_is_used_up(path):
+    ten = Source("ten", "file", "f10", 10)
+    with Ledger(path) as ledger:
+
+        def begin(wanted, asked, ending="done"):
+            search = start_search(ledger, state_of(), ten, 1, "questions", wanted)
+            write_round(ledger, search, [row_of(i, False) for i in range(asked)])
+            if ending:
+                end_search(ledger, search, ending)
+            return search.draw, search.first
+
+        assert [begin(1, 4), begin(5, 5), begin(1, 1)] == [(0, 0), (0, 4), (0, 9)]
+        assert [begin(3, 8), begin(3, 1, None)] == [(1, 0), (2, 0)], "too few are left"
+        assert begin(1, 1) == (3, 0), "another process is at the order before"
 
 
 def test_a_renamed_run_is_known_by_its_id(path):
@@ -60,7 +77,7 @@ def test_a_renamed_run_is_known_by_its_id(path):
 def test_counts_are_views_over_the_rows(path):
     with Ledger(path) as ledger:
         write_search(ledger, [False, False, True, True], state_of())
-        search = start_search(ledger, state_of(), SOURCE, 1, "questions")
+        search = start_search(ledger, state_of(), SOURCE, 1, "questions", 1)
         write_round(ledger, search, [row_of(0, True), failed_row(1), row_of(2, False)])
     counts = query(path, "SELECT asked, counted, correct, failed, ending FROM search_counts")
     assert counts == [(4, 3, 1, 0, "right"), (3, 2, 1, 1, None)]
@@ -82,7 +99,7 @@ def test_counts_are_views_over_the_rows(path):
 )
 def test_rows_that_contradict_themselves_are_refused_with_their_whole_round(path, row):
     with Ledger(path) as ledger:
-        search = start_search(ledger, state_of(), SOURCE, 1, "right")
+        search = start_search(ledger, state_of(), SOURCE, 1, "right", 1)
         with pytest.raises(sqlite3.IntegrityError):
             write_round(ledger, search, [row_of(1, False), row])
     assert query(path, "SELECT count(*) FROM asked") == [(0,)]
@@ -91,7 +108,7 @@ def test_rows_that_contradict_themselves_are_refused_with_their_whole_round(path
 
 def test_a_round_of_no_search_is_refused(path):
     with Ledger(path) as ledger:
-        search = start_search(ledger, state_of(), SOURCE, 1, "right")
+        search = start_search(ledger, state_of(), SOURCE, 1, "right", 1)
         with ledger.writing() as connection:
             connection.execute("DELETE FROM searches")
         with pytest.raises(sqlite3.IntegrityError):
@@ -147,8 +164,10 @@ def test_eight_processes_asking_at_once_lose_nothing(path):
     assert query(path, "SELECT count(*), sum(asked), sum(ending IS NULL) FROM search_counts") == [
         (160, 160 * 24, 0)
     ]
-    draws = query(path, "SELECT state_id, group_concat(draw) FROM searches GROUP BY state_id")
-    assert [sorted(map(int, text.split(","))) for _, text in draws] == [list(range(80))] * 2
+    places = query(path, "SELECT DISTINCT state_id, draw, first FROM searches")
+    assert len(places) == 160 and {first % 24 for _, _, first in places} == {0}
+    for state, draw, first in places:
+        assert first == 0 or (state, draw, first - 24) in places, "an order has no gaps"
 
 
 def test_a_ledger_that_a_foreign_program_holds_is_waited_for_and_then_named(

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -94,14 +95,36 @@ def test_a_search_shows_question_expected_and_given_answer_and_its_cost(efficacy
     assert "a search " in out and "[" in out
 
 
-def test_the_same_command_asks_on_in_another_order(efficacy, runs):
+def test_the_same_command_goes_on_asking_and_repeats_nothing_before_all_were_asked(efficacy, runs):
     for _ in range(2):
-        assert efficacy("tiny", "--rounds", "2", "--max-questions", "6")[0] == 0
-    searches = rows(runs, "SELECT seed, draw FROM searches")
-    assert [tuple(row) for row in searches] == [(1, 0), (1, 1), (1, 2), (1, 3)]
-    firsts = rows(runs, "SELECT number FROM asked WHERE place < 4 ORDER BY search_id, place")
-    orders = [tuple(row["number"] for row in firsts[i : i + 4]) for i in range(0, 16, 4)]
-    assert len(set(orders)) > 1
+        assert (
+            efficacy("tiny", "--rounds", "2", "--max-questions", "4", "--round-size", "4")[0] == 0
+        )
+    searches = rows(runs, "SELECT seed, draw, first FROM searches")
+    assert [tuple(row) for row in searches] == [(1, 0, 0), (1, 0, 4), (1, 0, 8), (1, 0, 12)]
+    assert sorted(row["number"] for row in rows(runs, "SELECT number FROM asked")) == list(
+        range(16)
+    )
+    assert efficacy("tiny", "--questions", "16")[0] == 0
+    assert [tuple(r) for r in rows(runs, "SELECT draw, first FROM searches")][-1] == (1, 0)
+
+
+def test_a_search_that_meets_the_end_of_an_order_goes_on_in_the_next(efficacy, runs, monkeypatch):
+    ask = OpenRun.answer
+    monkeypatch.setattr(
+        OpenRun,
+        "answer",
+        lambda self, rows: [replace(a, text="", char_start=0, char_end=0) for a in ask(self, rows)],
+    )
+    monkeypatch.setattr("qa_research.answer.efficacy._score", lambda answer: 0.0)
+    assert efficacy("tiny", "--questions", "10")[0] == 0
+    code, out, _ = efficacy("tiny")
+    assert code == 0 and out.count("every question was asked in this order") == 2
+    searches = rows(runs, "SELECT draw, first, ending, asked FROM search_counts")
+    assert [tuple(row) for row in searches][1:] == [
+        (0, 10, "exhausted", 6),
+        (1, 0, "exhausted", 16),
+    ]
 
 
 def test_all_checkpoints_are_asked_the_same_questions_and_drawn(efficacy, runs, tmp_path):

@@ -95,11 +95,12 @@ def search(
     on_round: Callable[[Round], None],
     should_stop: Callable[[], bool],
 ) -> Found:
-    """Ask one random order of the questions, without replacement, until the plan's goal or a bound.
+    """Ask questions in random order, without replacement, until the plan's goal or a bound.
 
-    The order depends on `seed` and on how often the state was asked with it before, and not on the
-    state: so states with the same history are asked the same questions. Each round is written to the
-    ledger, in one transaction, before `on_round` sees it.
+    It goes on in the order of `seed` where the state's last search left it (see `start_search`). The
+    order does not depend on the state: those with the same history are asked the same questions. What a
+    round asked after its first right answer is left out by its place alone, so what counts remains a
+    random order. Each round is written to the ledger, in one transaction, before `on_round` sees it.
 
     Raises:
         ValueError: there are no questions.
@@ -109,8 +110,9 @@ def search(
     if not questions:
         raise ValueError(f"the split {subject.source.split} of {subject.source.name} is empty")
     rules = rules_for(questions)
-    begun = start_search(ledger, subject.state, subject.source, seed, plan.goal)
-    order = stream(seed, "asked", begun.draw).permutation(len(questions)).tolist()
+    wanted = plan.max_questions if plan.goal == "questions" else 1
+    begun = start_search(ledger, subject.state, subject.source, seed, plan.goal, wanted)
+    order = stream(seed, "asked", begun.draw).permutation(len(questions))[begun.first :].tolist()
     rows: list[AskedQuestion] = []
     clock = time.monotonic()
     ending: Ending | None = None
@@ -124,25 +126,30 @@ def search(
         write_round(ledger, begun, asked.rows)
         rows += asked.rows
         on_round(asked)
-        ending = _ending(plan, rows, len(order), should_stop)
+        ending = _ending(plan, rows, len(order), len(questions), should_stop)
     end_search(ledger, begun, ending)
     return Found(begun, ending, tuple(rows), time.monotonic() - clock)
 
 
 def _ending(
-    plan: Plan, rows: Sequence[AskedQuestion], total: int, should_stop: Callable[[], bool]
+    plan: Plan,
+    rows: Sequence[AskedQuestion],
+    left: int,
+    total: int,
+    should_stop: Callable[[], bool],
 ) -> Ending | None:
-    """Why asking ends here, or None: it goes on."""
+    """Why asking ends here, or None: it goes on. `left`: questions the order had for this search."""
     counted = sum(row.counted for row in rows)
     right = sum(bool(row.counted and row.exact_match) for row in rows)
     if plan.goal == "right" and right:
         return "right"
     if plan.goal == "width" and is_narrow(plan, right, counted):
         return "done"
-    if len(rows) >= total:
-        return "done" if plan.goal == "questions" else "exhausted"
-    if len(rows) >= plan.max_questions:
-        return "done" if plan.goal == "questions" else "bound"
+    if len(rows) >= min(left, plan.max_questions):
+        if plan.goal == "questions":
+            return "done"
+        is_bound = len(rows) >= plan.max_questions < total
+        return "bound" if is_bound else "exhausted"
     if len(rows) >= HOPELESS and all(row.status == "failed" for row in rows):
         return "failed"
     if should_stop():

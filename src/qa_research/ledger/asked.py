@@ -67,11 +67,12 @@ class AskedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search that has begun: its row, and which order of its seed it asks in."""
+    """A search that has begun: its row, which order of its seed it asks in, and from which place on."""
 
     id: int
     source_id: int
     draw: int
+    first: int
 
 
 _ASKED = (
@@ -80,27 +81,38 @@ _ASKED = (
 )
 
 
-def start_search(ledger: Ledger, state: State, source: Source, seed: int, goal: Goal) -> Search:
-    """Begin a search in the next order of `seed` that this state was not asked in before.
+def start_search(
+    ledger: Ledger, state: State, source: Source, seed: int, goal: Goal, wanted: int
+) -> Search:
+    """Begin a search where this state was last asked with `seed`, or with the next order of it.
 
-    Several processes that ask the same state get different orders.
+    The next order is begun where the last one has fewer than `wanted` questions left, or where a
+    search in it has not ended: another process is at it, or was killed. So no question is asked
+    twice before all were, but by other seeds and by several processes at once.
     """
+    assert source.questions is not None
     with ledger.writing() as connection:
         state_id = _state(connection, state)
         source_id = _source(connection, source)
-        (draw,) = connection.execute(
-            "SELECT coalesce(max(draw) + 1, 0) FROM searches "
-            "WHERE state_id = ? AND source_id = ? AND seed = ?",
+        draw, first = 0, 0
+        last = connection.execute(
+            "SELECT draw, first, ending, "
+            "(SELECT count(*) FROM asked WHERE search_id = searches.id) AS asked FROM searches "
+            "WHERE state_id = ? AND source_id = ? AND seed = ? ORDER BY draw DESC, first DESC",
             (state_id, source_id, seed),
         ).fetchone()
+        if last:
+            draw, first = last["draw"], last["first"] + last["asked"]
+            if last["ending"] is None or source.questions - first < wanted:
+                draw, first = draw + 1, 0
         started = datetime.now(UTC).isoformat(timespec="seconds")
         row = connection.execute(
-            "INSERT INTO searches (state_id, source_id, seed, draw, goal, started) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (state_id, source_id, seed, draw, goal, started),
+            "INSERT INTO searches (state_id, source_id, seed, draw, first, goal, started) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (state_id, source_id, seed, draw, first, goal, started),
         )
         assert row.lastrowid is not None
-        return Search(row.lastrowid, source_id, draw)
+        return Search(row.lastrowid, source_id, draw, first)
 
 
 def write_round(ledger: Ledger, search: Search, rows: Sequence[AskedQuestion]) -> None:

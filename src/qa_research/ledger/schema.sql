@@ -3,6 +3,7 @@
 -- user_version counts the versions of this layout; a program refuses one that is newer than its own.
 -- A ledger of version 1 has the first two tables alone: what is missing is added to it.
 
+-- Every run, as its run.json says.
 CREATE TABLE IF NOT EXISTS runs (
     id                     TEXT PRIMARY KEY,     -- of run.json; stays when a directory is moved
     directory              TEXT NOT NULL UNIQUE, -- from the ledger's own folder on, or absolute outside it
@@ -79,22 +80,24 @@ CREATE TABLE IF NOT EXISTS questions (
     PRIMARY KEY (source_id, number)
 ) WITHOUT ROWID;
 
--- One draw of questions without replacement, asked of one state in rounds.
+-- What one state was asked in rounds, until something was reached. Searches one after the other share a
+-- draw: a random order of the split, without replacement.
 CREATE TABLE IF NOT EXISTS searches (
     id           INTEGER PRIMARY KEY,
     state_id     INTEGER NOT NULL REFERENCES states (id) ON DELETE CASCADE,
     source_id    INTEGER NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
     seed         INTEGER,                        -- NULL: imported, not seeded
     draw         INTEGER NOT NULL,               -- which order of this seed, from 0
+    first        INTEGER NOT NULL DEFAULT 0,     -- the place in this order where it begins
     goal         TEXT NOT NULL CHECK (goal IN ('right', 'questions', 'width')),
     started      TEXT,                           -- ISO 8601, UTC
-    -- right: an answer was; done: so many were asked, or the interval is narrow; exhausted: the whole
-    -- split was asked; bound: the most questions or minutes; stopped: by a signal; failed: the model
+    -- right: an answer was; done: so many were asked, or the interval is narrow; exhausted: the order
+    -- has no more questions; bound: the most questions or minutes; stopped: by a signal; failed: the model
     -- failed on all of a round. NULL: it still runs, or was killed.
     ending       TEXT CHECK (ending IN ('right', 'done', 'exhausted', 'bound', 'stopped', 'failed')),
     told_counted INTEGER,                        -- imported: how many questions the other program
     told_right   INTEGER,                        -- counted; our own are counted in `asked`
-    UNIQUE (state_id, source_id, seed, draw)
+    UNIQUE (state_id, source_id, seed, draw, first)
 );
 
 -- Every asked question.
@@ -144,7 +147,7 @@ ORDER BY searches.id, asked.place;
 
 -- What each search came to.
 CREATE VIEW IF NOT EXISTS search_counts AS
-SELECT searches.id AS search_id, state_id, searches.source_id, seed, draw, goal, ending, started,
+SELECT searches.id AS search_id, state_id, searches.source_id, seed, draw, first, goal, ending, started,
        count(asked.place) AS asked,
        coalesce(told_counted, sum(counted), 0) AS counted,
        coalesce(told_right, sum(counted AND exact_match), 0) AS correct,

@@ -25,6 +25,7 @@ class SearchCount:
     ending: str | None
     seed: int | None
     draw: int
+    first: int
     asked: int
     counted: int
     correct: int
@@ -132,8 +133,12 @@ def _standing(
     bounded = [search["counted"] for search in wanted if search["ending"] != "right"]
     ratio = exact_ratio(row["correct"], row["counted"]) if row["counted"] else None
     total = row["questions"]
-    # The reference drew each question from all of them; a search of ours draws each once.
-    sizes = [1] * row["asked"] if is_imported else [search["asked"] for search in searches]
+    orders: dict[tuple[int, int], int] = {}
+    for search in searches:
+        order = (search["seed"], search["draw"])
+        orders[order] = orders.get(order, 0) + search["asked"]
+    # The reference drew each question from all of them; an order of ours has each once.
+    sizes = [1] * row["asked"] if is_imported else list(orders.values())
     pretrained = row["pretrained"]
     return Standing(
         state=State(

@@ -156,7 +156,8 @@ def _ask(
             return []
     screen.begin(subject, wish.seed)
     results = []
-    for _ in range(wish.searches):
+    left = wish.searches
+    while left:
         found = search(
             ledger, subject, plan, wish.seed, lambda asked: screen.round(asked, plan), should_stop
         )
@@ -164,6 +165,8 @@ def _ask(
         results.append(found)
         if found.ending in ("stopped", "failed") or time.monotonic() >= plan.deadline:
             break
+        # Where an order ended before anything was right, another one is gone on with.
+        left -= not (found.ending == "exhausted" and found.search.first and plan.goal == "right")
     return results
 
 

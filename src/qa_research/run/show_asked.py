@@ -17,7 +17,7 @@ SECONDS_BETWEEN_LINES = 5.0
 ENDINGS = {
     "right": "",
     "done": "",
-    "exhausted": "the whole split was asked",
+    "exhausted": "every question was asked in this order",
     "bound": "ended by --max-questions or --max-minutes",
     "stopped": "stopped",
     "failed": "given up: the model failed on every question",

@@ -1,0 +1,109 @@
+"""How far the estimates of `qa-research efficacy` can be believed: coverage and bias at known true ratios.
+
+    python benchmarks/estimators.py [--simulated 20000]
+
+Each simulated asking goes through a random order of 2,000 questions in rounds of 8, as the verb does: a
+search goes on after the round in which the one before it ended.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qa_research.ledger.estimates import Ratio, exact_ratio, unbiased_ratio
+
+SPLIT, ROUND = 2000, 8
+RATES = (0.01, 0.04, 0.10, 0.33, 0.50, 0.90)
+SEED = 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--simulated", type=int, default=20_000)
+    simulated = parser.parse_args().simulated
+    print(f"{simulated:,} simulated askings each, {SPLIT:,} questions, seed {SEED}\n")
+    print("coverage of the 95 % interval, in percent")
+    rules: dict[str, Callable[[np.random.Generator, float], tuple[int, int]]] = {
+        "100 questions": lambda rng, rate: _number(rng, rate, 100),
+        "1,000 questions": lambda rng, rate: _number(rng, rate, 1000),
+        "1 search": lambda rng, rate: _searches(rng, rate, 1)[:2],
+        "10 searches": lambda rng, rate: _searches(rng, rate, 10)[:2],
+        "until 5 points wide": _until_narrow,
+        "until 10 points wide": lambda rng, rate: _until_narrow(rng, rate, 0.10),
+    }
+    print(f"{'true ratio':<22}" + "".join(f"{100 * rate:>8.0f} %" for rate in RATES))
+    for name, rule in rules.items():
+        cells = []
+        for rate in RATES:
+            rng = np.random.default_rng(SEED)
+            true = round(rate * SPLIT) / SPLIT
+            covered = sum(_covers(*rule(rng, rate), true) for _ in range(simulated))
+            cells.append(f"{100 * covered / simulated:>10.1f}")
+        print(f"{name:<22}" + "".join(cells))
+    print("\nbias in points: mean of the estimate less the true ratio, and its standard error")
+    for count in (2, 3, 10):
+        for label in ("right/asked", "unbiased"):
+            cells = []
+            for rate in RATES:
+                rng = np.random.default_rng(SEED)
+                found = [_searches(rng, rate, count) for _ in range(simulated)]
+                values = np.array(
+                    [
+                        k / n if label == "right/asked" else unbiased_ratio(lengths)
+                        for k, n, lengths in found
+                    ]
+                )
+                bias = 100 * (values.mean() - round(rate * SPLIT) / SPLIT)
+                error = 100 * values.std() / np.sqrt(simulated)
+                cells.append(f"{bias:>+6.2f}±{error:.2f}")
+            print(f"{count:>2} searches {label:<12}" + "".join(f"{c:>12}" for c in cells))
+
+
+def _order(rng: np.random.Generator, rate: float) -> NDArray[np.bool_]:
+    """Which questions of a random order are answered right."""
+    right = np.zeros(SPLIT, dtype=bool)
+    right[: round(rate * SPLIT)] = True
+    return rng.permutation(right)
+
+
+def _number(rng: np.random.Generator, rate: float, asked: int) -> tuple[int, int]:
+    return int(_order(rng, rate)[:asked].sum()), asked
+
+
+def _searches(rng: np.random.Generator, rate: float, count: int) -> tuple[int, int, list[int]]:
+    right = np.flatnonzero(_order(rng, rate))
+    lengths: list[int] = []
+    begin = 0
+    for _ in range(count):
+        found = right[np.searchsorted(right, begin)]
+        lengths.append(int(found) + 1 - begin)
+        begin += -(-lengths[-1] // ROUND) * ROUND
+    return count, sum(lengths), lengths
+
+
+def _until_narrow(rng: np.random.Generator, rate: float, width: float = 0.05) -> tuple[int, int]:
+    right = _order(rng, rate).cumsum()
+    for asked in [*range(64, SPLIT, 64), SPLIT]:
+        if _ratio(int(right[asked - 1]), asked).width <= width:
+            break
+    return int(right[asked - 1]), asked
+
+
+_KNOWN: dict[tuple[int, int], Ratio] = {}
+
+
+def _ratio(right: int, asked: int) -> Ratio:
+    if (right, asked) not in _KNOWN:
+        _KNOWN[right, asked] = exact_ratio(right, asked)
+    return _KNOWN[right, asked]
+
+
+def _covers(right: int, asked: int, rate: float) -> bool:
+    ratio = _ratio(right, asked)
+    return ratio.low <= rate <= ratio.high
+
+
+if __name__ == "__main__":
+    main()
