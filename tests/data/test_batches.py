@@ -4,7 +4,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa_research.data.batches import ScoringBatches, TrainingBatches, batch_order
+from qa_research.data.batches import (
+    ScoringBatches,
+    TrainingBatches,
+    batch_order,
+    batches_of_tokens,
+)
 from qa_research.streams import stream
 
 LENGTHS = stream(0, "test").integers(10, 300, 5003)
@@ -31,6 +36,16 @@ def test_processes_share_each_global_batch_equally(count, batch_size, world_size
     seen = {window for share in shares for part in share for window in part}
     assert seen == set(range(count))
     assert all(len(rank) == len(share) for rank, share in zip(ranks, shares, strict=True))
+
+
+@given(st.lists(st.integers(1, 400), max_size=60), st.integers(1, 2000))
+def test_batches_of_tokens_hold_each_window_once_and_no_more_tokens_than_allowed(lengths, most):
+    batches = batches_of_tokens(np.array(lengths, dtype=int), most)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= most
+    flat = [lengths[i] for batch in batches for i in batch]
+    assert flat == sorted(lengths, reverse=True)
 
 
 def test_two_processes_see_the_global_batches_of_one_process_of_twice_the_size():

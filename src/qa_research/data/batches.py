@@ -34,6 +34,21 @@ def batch_order(
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
+def batches_of_tokens(lengths: NDArray[np.integer], most_tokens: int) -> list[list[int]]:
+    """All windows, sorted by length, in batches of at most `most_tokens` tokens with their padding.
+
+    A window longer than that is a batch of its own.
+    """
+    order = np.argsort(-lengths, kind="stable").tolist()
+    batches = []
+    begin = 0
+    while begin < len(order):
+        size = max(1, most_tokens // max(1, int(lengths[order[begin]])))
+        batches.append(order[begin : begin + size])
+        begin += size
+    return batches
+
+
 class TrainingBatches:
     """A batch sampler for a DataLoader: this process's share of each global batch, epoch by epoch.
 
