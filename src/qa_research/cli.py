@@ -9,6 +9,7 @@ import typer
 
 from qa_research.cli_answers import ask, evaluate, export, score
 from qa_research.cli_efficacy import efficacy
+from qa_research.cli_ledger import ledger_app
 from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, runs_app
 from qa_research.cli_watch import watch
 from qa_research.run.stop import Signals, Stopped, leave
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(runs_app, name="runs")
+app.add_typer(ledger_app, name="ledger")
 
 
 def main() -> None:

@@ -95,8 +95,8 @@ CREATE TABLE IF NOT EXISTS searches (
     -- has no more questions; bound: the most questions or minutes; stopped: by a signal; failed: the model
     -- failed on all of a round. NULL: it still runs, or was killed.
     ending       TEXT CHECK (ending IN ('right', 'done', 'exhausted', 'bound', 'stopped', 'failed')),
-    told_counted INTEGER,                        -- imported: how many questions the other program
-    told_right   INTEGER,                        -- counted; our own are counted in `asked`
+    told_counted INTEGER,                        -- imported: questions that the other program counted
+    told_right   INTEGER,                        -- imported: right answers that it counted
     UNIQUE (state_id, source_id, seed, draw, first)
 );
 

@@ -30,7 +30,7 @@ from qa_research.run.checkpoints import find_checkpoint, load_network_weights, s
 from qa_research.run.directory import find_run, read_record
 
 log = logging.getLogger(__name__)
-# With padding, in one batch: on a CPU some 2,000 stay in its caches, a GPU wants more (which was not measured).
+# Of one batch, with padding: some 2,000 stay in a CPU's caches; what a GPU wants was not measured.
 MOST_TOKENS = {"cpu": 2048, "cuda": 16_384}
 LABELS = {"start_positions", "end_positions"}
 

@@ -1,0 +1,116 @@
+"""Rows as text: an aligned table that keeps every value whole, CSV, and JSON."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from rich.cells import cell_len
+
+# So many rows are aligned at once: a million need not be held.
+BLOCK = 5_000
+NULL = "-"
+
+
+def table_lines(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None
+) -> Iterator[str]:
+    """The rows as lines of columns, numbers flush right, NULL as a dash.
+
+    Where they are wider than `width` (of a terminal; None: a pipe) each row becomes a few lines, one a
+    column. Nothing is cut.
+    """
+    left = iter(rows)
+    block = list(islice(left, BLOCK))
+    is_right = [
+        all(isinstance(row[i], int | float | None) for row in block) for i in range(len(columns))
+    ]
+    header = [_cell(name) for name in columns]
+    widths = [cell_len(name) for name in header]
+    cells = [[_cell(value) for value in row] for row in block]
+    _widen(widths, cells)
+    if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
+        yield from _records(header, chain(block, left))
+        return
+    yield _line(header, widths, is_right)
+    while cells:
+        yield from (_line(row, widths, is_right) for row in cells)
+        cells = [[_cell(value) for value in row] for row in islice(left, BLOCK)]
+        _widen(widths, cells)
+
+
+def csv_line(row: Iterable[Any]) -> str:
+    """A line of CSV after RFC 4180, with its end. NULL is nothing, and an empty text is \"\"."""
+    return ",".join(map(_csv_field, row)) + "\r\n"
+
+
+def json_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """The lines of a JSON list of objects, a row each.
+
+    Raises:
+        ValueError: two columns have one name.
+    """
+    double = [name for name in dict.fromkeys(columns) if list(columns).count(name) > 1]
+    if double:
+        raise ValueError(
+            f"--json cannot tell columns of one name apart: {', '.join(double)}; name them with AS"
+        )
+    before = "["
+    for row in rows:
+        values = map(_json_value, row)
+        text = json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)
+        yield f"{before}\n  {text}"
+        before = ","
+    yield "[]\n" if before == "[" else "\n]\n"
+
+
+def _records(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    width = max(map(cell_len, header))
+    for number, row in enumerate(rows, start=1):
+        yield f"row {number}"
+        for name, value in zip(header, row, strict=True):
+            yield f"  {_padded(name, width, False)}  {_cell(value)}"
+
+
+def _widen(widths: list[int], rows: Iterable[Sequence[str]]) -> None:
+    for row in rows:
+        for place, cell in enumerate(row):
+            widths[place] = max(widths[place], cell_len(cell))
+
+
+def _line(row: Sequence[str], widths: Sequence[int], is_right: Sequence[bool]) -> str:
+    cells = (_padded(*cell) for cell in zip(row, widths, is_right, strict=True))
+    return "  ".join(cells).rstrip()
+
+
+def _padded(text: str, width: int, is_right: bool) -> str:
+    space = " " * (width - cell_len(text))
+    return space + text if is_right else text + space
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return NULL
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e6 else repr(value)
+    # A line break within would break the table, and a control character the terminal.
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+
+
+def _csv_field(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value.hex() if isinstance(value, bytes) else str(value)
+    if text and not any(c in text for c in ',"\r\n'):
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    # JSON has no infinity, and SQLite no other number that JSON lacks.
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
