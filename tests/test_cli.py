@@ -97,7 +97,17 @@ def test_help_imports_nothing_heavy():
         "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for name in ("train", "evaluate", "score", "ask", "export", "doctor"):
+    for name in (
+        "train",
+        "evaluate",
+        "efficacy",
+        "score",
+        "ask",
+        "squad",
+        "export",
+        "ledger",
+        "doctor",
+    ):
         assert name in done.stdout
 
 

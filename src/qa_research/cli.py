@@ -11,6 +11,7 @@ from qa_research.cli_answers import ask, evaluate, export, score
 from qa_research.cli_efficacy import efficacy
 from qa_research.cli_ledger import ledger_app
 from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, runs_app
+from qa_research.cli_squad import squad
 from qa_research.cli_watch import watch
 from qa_research.run.stop import Signals, Stopped, leave
 
@@ -89,7 +90,7 @@ def resume(
         go_on(run, overrides or [], runs)
 
 
-for verb in (watch, evaluate, efficacy, score, ask, export):
+for verb in (watch, evaluate, efficacy, score, ask, squad, export):
     app.command()(verb)
 
 

@@ -138,7 +138,12 @@ def test_all_checkpoints_are_asked_the_same_questions_and_drawn(efficacy, runs, 
     assert [line.split()[1] for line in out.splitlines()[1:4]] == ["3", "6", "7"]
     picture = tmp_path / "curve.png"
     code, out, _ = efficacy("--table", "--plot", "--out", str(picture))
-    assert code == 0 and out.count("builtin validation") == 3 and str(picture) in out
+    assert (
+        code == 0
+        and out.count("builtin validation") == 3
+        and "right: of the" in out
+        and str(picture) in out
+    )
     assert picture.read_bytes()[:4] == b"\x89PNG"
     code, out, _ = efficacy("tiny", "--table", "--json")
     assert [state["state"]["step"] for state in json.loads(out)["states"]] == [3, 6, 7]

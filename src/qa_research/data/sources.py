@@ -1,14 +1,16 @@
 """Where questions come from: the built-in corpus, files, or a hub. One class a source."""
 
-import logging
-from pathlib import Path
 from typing import Any
 
 from qa_research.data.corpus import generate
 from qa_research.data.datamodule import QuestionData, Splits
+from qa_research.data.hub import fetch
 from qa_research.data.squad import questions_from_columns, read_questions
 
-log = logging.getLogger(__name__)
+_WITHOUT_NETWORK = (
+    "These work without a network: data=builtin, data=squad_file with data.train_path= and "
+    "data.validation_path=, or data.dataset=DIRECTORY in the hub's layout"
+)
 
 
 class BuiltinData(QuestionData):
@@ -42,7 +44,9 @@ class HubData(QuestionData):
         self.revision = revision
 
     def read(self) -> Splits:
-        columns = _fetch(self.dataset, self.revision)
+        columns = fetch(
+            self.dataset, self.revision, f"data.dataset={self.dataset}", _WITHOUT_NETWORK
+        )
         missing = {"train", "validation"} - set(columns)
         if missing:
             raise ValueError(
@@ -55,30 +59,3 @@ class HubData(QuestionData):
             questions_from_columns(columns["validation"], name),
             {},
         )
-
-
-def _fetch(dataset: str, revision: str | None) -> Any:
-    """All splits of a data set.
-
-    Raises:
-        FileNotFoundError: it is neither a directory here nor can the hub be reached.
-    """
-    import datasets
-
-    datasets.disable_progress_bars()
-    if not Path(dataset).is_dir():
-        log.info(
-            "Asking the hub for %s (without a network this takes half a minute to fail)", dataset
-        )
-    try:
-        return datasets.load_dataset(dataset, revision=revision)
-    except (OSError, datasets.exceptions.DatasetNotFoundError) as error:
-        raise FileNotFoundError(
-            f"data.dataset={dataset} could not be fetched ({_first_line(error)}). These work without "
-            "a network: data=builtin, data=squad_file with data.train_path= and "
-            "data.validation_path=, or data.dataset=DIRECTORY in the hub's layout"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:160]

@@ -117,4 +117,5 @@ def expected_repeats(sizes: Sequence[int], questions: int) -> float:
     never = 1.0
     for size in sizes:
         never *= 1 - min(size, questions) / questions
-    return sum(sizes) - questions * (1 - never)
+    # One order alone gives 0, but for rounding.
+    return max(0.0, sum(sizes) - questions * (1 - never))

@@ -1,6 +1,7 @@
 """Which questions were asked of one state more than once, beside what chance alone would do."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from qa_research.ledger.ledger import Ledger
 from qa_research.ledger.standings import Standing, standings
@@ -22,6 +23,17 @@ class Repeats:
 
     standing: Standing
     questions: tuple[Repeat, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "state": asdict(self.standing.state),
+            "source": asdict(self.standing.source),
+            "asked": self.standing.asked,
+            "repeats": self.standing.repeats,
+            "expected_repeats": self.standing.expected_repeats,
+            "questions": [asdict(question) for question in self.questions],
+        }
 
 
 _REPEATS = """

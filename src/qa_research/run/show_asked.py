@@ -69,9 +69,7 @@ class AskingScreen:
         self._searches += 1
         if plan.goal != "right":
             pace = len(found.rows) / max(found.seconds, 1e-9)
-            log.info(
-                "%s in %.1f s, %.0f a second", questions(len(found.rows)), found.seconds, pace
-            )
+            log.info("%s in %.1f s, %.0f a second", questions(len(found.rows)), found.seconds, pace)
         if plan.goal != "right" or self._quiet:
             return
         spent = f"{found.seconds:.1f} s"

@@ -16,9 +16,8 @@ def show_repeats(found: Sequence[Repeats]) -> None:
         state, source = standing.state, standing.source
         chance = standing.expected_repeats
         told = "unknown: the size of the split is not known" if chance is None else f"{chance:.1f}"
-        again = sum(repeat.times - 1 for repeat in repeats.questions)
         console.print(
-            f"{state.run}, step {state.step}; {source.name} {source.split}: {again:,} of "
+            f"{state.run}, step {state.step}; {source.name} {source.split}: {standing.repeats:,} of "
             f"{standing.asked:,} asked had been asked before; by chance alone: {told}",
             markup=False,
         )

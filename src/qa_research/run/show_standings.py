@@ -66,10 +66,9 @@ def show_standing(standing: Standing) -> None:
 
 def show_table(found: Sequence[Standing]) -> None:
     """A line a state and source; the lengths of its searches stand last, as far as there is room."""
-    header = ["run", "step", "questions", "right", "asked", "% [95 %]", "unbiased %"]
-    header += ["needs median", "95 %", "failed", "searches"]
+    header = ["run", "step", "data", "right", "% [95 %]", "unbiased", "needs", "searches"]
     rows = [_cells(standing) for standing in found]
-    right = {1, 3, 4, 5, 6, 7, 8, 9}
+    right = {1, 3, 4, 5, 6}
     console = console_out()
     lines = aligned([header, *rows], right)
     if console.is_terminal and max(map(len, lines)) > console.width:
@@ -79,6 +78,11 @@ def show_table(found: Sequence[Standing]) -> None:
     console.print(Text(lines[0], "dim"))
     for line in lines[1:]:
         console.print(line, markup=False)
+    console.print(
+        "right: of the questions that count; needs: at the median, and in 95 % of searches"
+    )
+    if failed := sum(standing.failed for standing in found):
+        console.print(f"{questions(failed)} failed, and count neither as right nor as wrong")
     if any(standing.is_imported for standing in found):
         console.print(
             "imported: a round of three was counted whole, so the true ratio is higher",
@@ -89,17 +93,15 @@ def show_table(found: Sequence[Standing]) -> None:
 def _cells(standing: Standing) -> list[str]:
     state, ratio, source = standing.state, standing.ratio, standing.source
     unbiased = standing.unbiased
+    needs = (standing.needed.median, standing.needed.most)
     return [
         state.run + (" (imported)" if standing.is_imported else ""),
         "-" if state.step is None else str(state.step),
         f"{source.name} {source.split}",
-        str(ratio.right) if ratio else "-",
-        str(ratio.asked) if ratio else "-",
+        f"{ratio.right}/{ratio.asked}" if ratio else "-",
         percent(ratio),
         "-" if unbiased is None else f"{100 * unbiased:.1f}",
-        _plain(standing.needed.median),
-        _plain(standing.needed.most),
-        str(standing.failed) if standing.failed else "-",
+        "-" if None in needs else f"{needs[0]}, {needs[1]}",
         lengths(standing.searches, SEARCHES_IN_TABLE),
     ]
 
@@ -113,10 +115,6 @@ def lengths(searches: Sequence[SearchCount], most: int) -> str:
 def questions(number: int) -> str:
     """So many questions."""
     return f"{number:,} question{'' if number == 1 else 's'}"
-
-
-def _plain(number: int | None) -> str:
-    return "-" if number is None else str(number)
 
 
 def _needs(standing: Standing) -> str:
