@@ -118,7 +118,9 @@ def test_a_row_says_all_that_was_asked_and_answered(ledger):
     assert (row.char_start, row.char_end, row.score, row.probability) == (0, 7, 1.0, 0.5)
     assert row.status == "answered" and row.seconds is not None and row.seconds >= 0
     with ledger.reading() as connection:
-        stored = connection.execute('SELECT * FROM asked_questions WHERE "index" = 3').fetchone()
+        stored = connection.execute(
+            "SELECT * FROM asked_questions WHERE question_index = 3"
+        ).fetchone()
     assert (stored["run"], stored["run_id"], stored["step"]) == ("study/run", "run1", 50)
     assert (stored["weights"], stored["fingerprint"], stored["split"]) == ("w1", "f1", "validation")
     assert stored["golds"] == '["Ms Lund"]' and stored["question"] == "Who teaches? 3"

@@ -135,7 +135,16 @@ def test_parquet_has_types(export, runs, tmp_path):
     assert (code, out) == (0, f"3 rows of asked_questions in {file}\n")
     table = pq.read_table(file)
     types = {field.name: field.type for field in table.schema}
-    for name in ("step", "search", "seed", "draw", "round", "place", "index", "char_start"):
+    for name in (
+        "step",
+        "search",
+        "seed",
+        "draw",
+        "round",
+        "place",
+        "question_index",
+        "char_start",
+    ):
         assert types[name] == pa.int64()
     for name in ("f1", "score", "probability", "seconds"):
         assert types[name] == pa.float64()

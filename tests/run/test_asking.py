@@ -76,7 +76,7 @@ def test_every_asked_question_becomes_a_row_that_evaluating_confirms(efficacy, r
     assert {(r["run_id"], r["step"], r["split"], r["fingerprint"]) for r in asked} == {
         (record["id"], record["best_step"], "validation", record["fingerprints"]["validation"])
     }
-    assert sorted(row["index"] for row in asked) == list(range(16))
+    assert sorted(row["question_index"] for row in asked) == list(range(16))
     assert all(row["probability"] and row["score"] is not None and row["seconds"] for row in asked)
 
 
@@ -131,7 +131,8 @@ def test_all_checkpoints_are_asked_the_same_questions_and_drawn(efficacy, runs, 
     code, out, _ = efficacy("tiny", "--all-checkpoints", "--questions", "10")
     assert code == 0
     asked = rows(
-        runs, 'SELECT step, group_concat("index") AS order_ FROM asked_questions GROUP BY step'
+        runs,
+        "SELECT step, group_concat(question_index) AS order_ FROM asked_questions GROUP BY step",
     )
     assert [row["step"] for row in asked] == [3, 6, 7]
     assert len({row["order_"] for row in asked}) == 1
@@ -278,7 +279,9 @@ def test_asking_again_gives_the_same_answers(efficacy, runs):
     """A question asked alone or among others, in any order, is answered alike."""
     for size in ("1", "16"):
         assert efficacy("tiny", "--questions", "16", "--round-size", size)[0] == 0
-    answers = rows(runs, 'SELECT count(DISTINCT answer) AS n FROM asked_questions GROUP BY "index"')
+    answers = rows(
+        runs, "SELECT count(DISTINCT answer) AS n FROM asked_questions GROUP BY question_index"
+    )
     assert [row["n"] for row in answers] == [1] * 16
 
 

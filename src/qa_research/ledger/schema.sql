@@ -134,7 +134,7 @@ CREATE VIEW IF NOT EXISTS asked_questions AS
 SELECT states.run, states.run_id, states.step, states.weights, states.pretrained,
        sources.name AS data, sources.split, sources.fingerprint,
        searches.id AS search, searches.seed, searches.draw, searches.goal, searches.ending,
-       searches.started, asked.round, asked.place, asked.number AS "index", questions.id,
+       searches.started, asked.round, asked.place, asked.number AS question_index, questions.id,
        questions.kind, questions.question, questions.golds, asked.status, asked.reason, asked.counted,
        asked.answer, asked.exact_match, asked.f1, asked.first_gold, asked.char_start, asked.char_end,
        asked.score, asked.probability, asked.seconds

@@ -1,5 +1,6 @@
 """Runs that are asked until they know: which states, which questions, how often, and what was found."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from qa_research.run.questions import name_of, questions_of
 from qa_research.run.record import ledger_path, weights_fingerprint
 from qa_research.run.runs import checkpoints_of
 
+log = logging.getLogger(__name__)
 # Questions asked at once. Until one is right few, for what is asked after it does not count; a number of
 # them many, so that questions of one length find each other.
 ROUND_SIZES: dict[Goal, int] = {"right": 8, "width": 64, "questions": 256}
@@ -87,6 +89,8 @@ def ask_run(
             results.append((standing, found))
             if should_stop() or time.monotonic() >= deadline:
                 break
+    if left := checkpoints[len(results) :]:
+        log.warning("Not asked, for it was stopped or out of time: %s", ", ".join(left))
     return results
 
 

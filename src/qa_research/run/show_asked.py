@@ -69,7 +69,9 @@ class AskingScreen:
         self._searches += 1
         if plan.goal != "right":
             pace = len(found.rows) / max(found.seconds, 1e-9)
-            log.info("%s in %.1f s, %.0f a second", questions(len(found.rows)), found.seconds, pace)
+            why = f" ({ENDINGS[found.ending]})" if ENDINGS[found.ending] else ""
+            spent = f"{found.seconds:.1f} s, {pace:.0f} a second{why}"
+            log.info("%s in %s", questions(len(found.rows)), spent)
         if plan.goal != "right" or self._quiet:
             return
         spent = f"{found.seconds:.1f} s"
