@@ -35,14 +35,23 @@ def efficacy(
         int | None,
         typer.Option(min=1, help="most in one search", show_default="1000, or the whole split"),
     ] = None,
-    max_minutes: Annotated[float, typer.Option(help="most for all of it")] = 30.0,
-    checkpoint: Annotated[str, typer.Option(help="best, last, a step number, or a path")] = "best",
+    max_minutes: Annotated[
+        float | None, typer.Option(help="most for all of it", show_default="30")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="best, last, a step number, or a path", show_default="best")
+    ] = None,
     all_checkpoints: Annotated[
         bool, typer.Option("--all-checkpoints", help="every kept step: a curve over training")
     ] = False,
-    split: Annotated[str, typer.Option(help="validation or train, the run's own")] = "validation",
+    split: Annotated[
+        str | None,
+        typer.Option(help="validation or train, the run's own", show_default="validation"),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="a SQuAD file instead", metavar="FILE")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="of the questions' order")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="of the questions' order", show_default="1")
+    ] = None,
     round_size: Annotated[
         int | None,
         typer.Option(
@@ -69,7 +78,7 @@ def efficacy(
     """Ask random questions until one answer is right.
 
     In rounds, without replacement; each question, its answer and what it earned go to the ledger. Asking
-    the same run again asks in another order. The ratio of right answers has an exact 95 % interval.
+    the same run again goes on in the same order. The ratio of right answers has an exact 95 % interval.
     """
     from qa_research.console import start_logging
 
@@ -79,24 +88,38 @@ def efficacy(
     if len(given) > 1:
         raise ValueError(f"{given[0]} and {given[1]} are two different goals; give one")
     if table or plot:
-        if given or all_checkpoints:
-            raise ValueError(
-                f"--table and --plot ask nothing; leave {(given or ['--all-checkpoints'])[0]} away"
-            )
+        asking: dict[str, object] = {
+            **goals,
+            "--max-questions": max_questions,
+            "--max-minutes": max_minutes,
+        }
+        asking |= {"--checkpoint": checkpoint, "--all-checkpoints": all_checkpoints or None}
+        asking |= {"--split": split, "--data": data, "--seed": seed, "--round-size": round_size}
+        if useless := [name for name, value in asking.items() if value is not None]:
+            raise ValueError(f"--table and --plot ask nothing; leave {useless[0]} away")
+        if out is not None and not plot:
+            raise ValueError("--out names the file of --plot, which is not given")
         _show_all(run, table, plot, out, runs, as_json)
         return
     if run is None:
         raise ValueError("name the RUN to ask; --table and --plot show what was asked of all")
     if out is not None:
         raise ValueError("--out names the file of --plot, which is not given")
-    if split not in ("validation", "train"):
+    if split is not None and data is not None:
+        raise ValueError(
+            f"--split {split} belongs to the run's own questions, and --data is a file"
+        )
+    if all_checkpoints and checkpoint is not None:
+        raise ValueError(f"--all-checkpoints asks more than --checkpoint {checkpoint}; give one")
+    if split not in (None, "validation", "train"):
         raise ValueError(f"--split must be validation or train, got {split!r}; --data names a file")
     if until_width is not None and not 0 < until_width <= 100:
         raise ValueError(
             f"--until-width must be more than 0 and at most 100 points, got {until_width}"
         )
-    if max_minutes <= 0:
-        raise ValueError(f"--max-minutes must be more than 0, got {max_minutes}")
+    max_minutes = 30.0 if max_minutes is None else max_minutes
+    if not 0 < max_minutes < float("inf"):
+        raise ValueError(f"--max-minutes must be a number above 0, got {max_minutes}")
     from qa_research.run.asking import Wish, ask_run, kept_steps
     from qa_research.run.runs import find
     from qa_research.run.show_asked import AskingScreen
@@ -104,10 +127,10 @@ def efficacy(
     from qa_research.run.stop import Signals
 
     directory = find(run, runs)
-    checkpoints = kept_steps(directory) if all_checkpoints else [checkpoint]
+    checkpoints = kept_steps(directory) if all_checkpoints else [checkpoint or "best"]
     wish = Wish(
-        data=str(data) if data else split,
-        seed=seed,
+        data=str(data) if data else split or "validation",
+        seed=1 if seed is None else seed,
         searches=rounds or 1,
         questions=questions,
         width=until_width,
@@ -133,6 +156,8 @@ def efficacy(
         else:
             show_standing(results[0][0])
         signals.check()
+    if any(found.ending == "failed" for _, founds in results for found in founds):
+        raise typer.Exit(1)
 
 
 def _show_all(
@@ -145,7 +170,10 @@ def _show_all(
     with Ledger(runs.expanduser() / LEDGER, read_only=True) as ledger:
         found = standings(ledger)
     if run is not None:
-        named = [s for s in found if run.rstrip("/") in s.state.run or s.state.run in run]
+        part = run.rstrip("/")
+        if Path(part).is_dir():
+            part = "/".join(Path(part).resolve().parts[-2:])
+        named = [s for s in found if part in s.state.run]
         if not named:
             raise ValueError(f"{run} was not asked yet; qa-research efficacy {run} asks")
         found = named

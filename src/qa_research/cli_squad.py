@@ -100,6 +100,8 @@ def squad(
             "terminal, qa-research squad alone asks"
         )
     if repeats:
+        if useless := [name for name, value in (("--run", run), ("--data", data)) if value]:
+            raise ValueError(f"--repeats reads the ledger of --runs; leave {useless[0]} away")
         _repeats(runs, as_json)
         return
     index = _index(which)

@@ -46,3 +46,11 @@ def test_many_runs_share_a_label_and_differ_in_style():
     )
     assert [t.get_text() for t in second.get_legend().get_texts()] == ["run0", "run1"]
     assert collisions(figure) == []
+
+
+def test_every_panel_shows_its_highest_point():
+    figure = efficacy_over_steps(
+        {"low": [curve("a", "random", [5, 6, 7])], "high": [curve("b", "random", [50, 80, 90])]}
+    )
+    for panel in figure.axes:
+        assert panel.get_ylim()[0] == 0 and panel.get_ylim()[1] > 94

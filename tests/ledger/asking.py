@@ -8,7 +8,6 @@ from qa_research.ledger.asked import (
     Search,
     Source,
     State,
-    end_search,
     start_search,
     write_round,
 )
@@ -60,15 +59,13 @@ def write_search(
     goal, seed = changes.get("goal", "right"), changes.get("seed", 1)
     search = start_search(ledger, state, source, seed, goal, 1)
     first = right.index(True) if True in right and goal == "right" else len(right)
-    first_number = changes.get("first_number", 0)
+    first_number = changes.get("first_number", search.first)
     rows = [
         row_of(i, value, i <= first, number=first_number + i, id=f"q{first_number + i}")
         for i, value in enumerate(right)
     ]
-    write_round(ledger, search, rows)
     ending = changes.get("ending", "right" if True in right and goal == "right" else "bound")
-    if ending:
-        end_search(ledger, search, ending)
+    write_round(ledger, search, rows, ending)
     return search
 
 
@@ -81,8 +78,8 @@ def ask_many(path: Path, worker: int, searches: int, start: Any, said: Any) -> N
                 search = start_search(ledger, state_of(worker % 2), SOURCE, 1, "right", 1)
                 for i in range(3):
                     rows = [row_of(8 * i + j, i + j == 9) for j in range(8)]
-                    write_round(ledger, search, rows)
-                end_search(ledger, search, "right" if number % 2 else "bound")
+                    ending = ("right" if number % 2 else "bound") if i == 2 else None
+                    write_round(ledger, search, rows, ending)
     except Exception as error:
         said.put(repr(error))
         raise

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qa_research.ledger import opening
-from qa_research.ledger.asked import Source, end_search, start_search, write_round
+from qa_research.ledger.asked import Source, start_search, write_round
 from qa_research.ledger.entry import entry_of
 from qa_research.ledger.ledger import Ledger
 from tests.fake_runs import CONFIG, record_of
@@ -46,7 +46,7 @@ def test_a_state_and_a_source_are_one_row_however_often_they_are_asked(path):
     assert begun == [(0, 0), (0, 2), (0, 0), (0, 0)]
     assert query(path, "SELECT count(*) FROM states") == [(2,)]
     assert query(path, "SELECT name, questions FROM sources") == [("builtin", 1000)]
-    assert query(path, "SELECT count(*) FROM questions") == [(2,)]
+    assert query(path, "SELECT count(*) FROM questions") == [(3,)]
 
 
 def test_an_order_is_gone_on_with_until_it_is_used_up(path):
@@ -55,14 +55,13 @@ def test_an_order_is_gone_on_with_until_it_is_used_up(path):
 
         def begin(wanted, asked, ending="done"):
             search = start_search(ledger, state_of(), ten, 1, "questions", wanted)
-            write_round(ledger, search, [row_of(i, False) for i in range(asked)])
-            if ending:
-                end_search(ledger, search, ending)
+            write_round(ledger, search, [row_of(i, False) for i in range(asked)], ending)
             return search.draw, search.first
 
-        assert [begin(1, 4), begin(5, 5), begin(1, 1)] == [(0, 0), (0, 4), (0, 9)]
+        assert [begin(1, 4), begin(5, 5)] == [(0, 0), (0, 4)]
         assert [begin(3, 8), begin(3, 1, None)] == [(1, 0), (2, 0)], "too few are left"
-        assert begin(1, 1) == (3, 0), "another process is at the order before"
+        assert begin(1, 1) == (0, 9), "what is left of an order is asked first"
+        assert begin(3, 1) == (3, 0), "another process is at the order before"
 
 
 def test_a_renamed_run_is_known_by_its_id(path):
@@ -78,13 +77,13 @@ def test_counts_are_views_over_the_rows(path):
     with Ledger(path) as ledger:
         write_search(ledger, [False, False, True, True], state_of())
         search = start_search(ledger, state_of(), SOURCE, 1, "questions", 1)
-        write_round(ledger, search, [row_of(0, True), failed_row(1), row_of(2, False)])
+        write_round(ledger, search, [row_of(0, True), failed_row(1), row_of(2, False)], None)
     counts = query(path, "SELECT asked, counted, correct, failed, ending FROM search_counts")
     assert counts == [(4, 3, 1, 0, "right"), (3, 2, 1, 1, None)]
     totals = query(path, "SELECT searches, ended_right, asked, counted, correct FROM state_counts")
-    assert totals == [(2, 1, 7, 5, 2)]
+    assert totals == [(2, 1, 7, 3, 2)], "a question counts once, however often it was asked"
     kinds = query(path, "SELECT kind, counted, correct FROM kind_counts ORDER BY kind")
-    assert kinds == [("lookup", 4, 2), ("match", 1, 0)]
+    assert kinds == [("lookup", 2, 2), ("match", 1, 0)]
     assert query(path, "SELECT number, times FROM repeats") == [(0, 2), (1, 2), (2, 2)]
 
 
@@ -101,7 +100,7 @@ def test_rows_that_contradict_themselves_are_refused_with_their_whole_round(path
     with Ledger(path) as ledger:
         search = start_search(ledger, state_of(), SOURCE, 1, "right", 1)
         with pytest.raises(sqlite3.IntegrityError):
-            write_round(ledger, search, [row_of(1, False), row])
+            write_round(ledger, search, [row_of(1, False), row], "right")
     assert query(path, "SELECT count(*) FROM asked") == [(0,)]
     assert query(path, "SELECT count(*) FROM questions") == [(0,)]
 
@@ -112,7 +111,7 @@ def test_a_round_of_no_search_is_refused(path):
         with ledger.writing() as connection:
             connection.execute("DELETE FROM searches")
         with pytest.raises(sqlite3.IntegrityError):
-            write_round(ledger, search, [row_of(0, True)])
+            write_round(ledger, search, [row_of(0, True)], None)
 
 
 def test_what_was_asked_outlives_the_run_and_the_making_again_of_its_index(path):
@@ -181,11 +180,11 @@ def test_a_ledger_that_a_foreign_program_holds_is_waited_for_and_then_named(
         foreign = sqlite3.connect(path, isolation_level=None)
         foreign.execute("BEGIN IMMEDIATE")
         with caplog.at_level("INFO"), pytest.raises(TimeoutError) as refused:
-            end_search(ledger, search, "right")
+            write_round(ledger, search, [row_of(1, False)], "right")
         assert "another process has held the ledger" in str(refused.value)
         assert str(path) in str(refused.value) and "try again later" in str(refused.value)
         assert f"Waiting for the ledger {path}" in caplog.text
         foreign.execute("ROLLBACK")
         foreign.close()
-        end_search(ledger, search, "right")
+        write_round(ledger, search, [row_of(1, False)], "right")
     assert query(path, "SELECT ending FROM searches") == [("right",)]

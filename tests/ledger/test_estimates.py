@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest, nbinom
+from scipy.stats import binom, binomtest, hypergeom, nbinom
 
 from qa_research.ledger.estimates import (
     Needed,
@@ -107,7 +107,7 @@ def test_a_single_search_has_no_unbiased_ratio():
 
 @pytest.mark.parametrize("rate", [0.001, *RATES, 0.5, 0.99])
 def test_so_many_questions_are_needed_and_one_less_is_too_few(rate):
-    wanted = needed(rate)
+    wanted = needed(rate, None)
     for number, share in ((wanted.median, 0.5), (wanted.most, 0.95)):
         assert number is not None
         assert 1 - (1 - rate) ** number >= share - 1e-9
@@ -115,7 +115,18 @@ def test_so_many_questions_are_needed_and_one_less_is_too_few(rate):
 
 
 def test_who_knows_nothing_needs_no_number_and_who_knows_all_one():
-    assert needed(0.0) == Needed(None, None) and needed(1.0) == Needed(1, 1)
+    for total in (None, 1000):
+        assert needed(0.0, total) == Needed(None, None) and needed(1.0, total) == Needed(1, 1)
+
+
+@pytest.mark.parametrize(("right", "total"), [(1, 1000), (3, 9), (40, 1000), (5, 6)])
+def test_without_replacement_no_more_questions_are_needed_than_there_are(right, total):
+    wanted = needed(right / total, total)
+    for number, share in ((wanted.median, 0.5), (wanted.most, 0.95)):
+        assert number is not None
+        found, missed = hypergeom(total, right, number), hypergeom(total, right, number - 1)
+        assert found.sf(0) >= share - 1e-9 and (number == 1 or missed.sf(0) < share)
+    assert needed(1 / 1000, 1000) == Needed(500, 950)
 
 
 def test_observed_lengths_are_plain_quantiles_where_all_searches_ended():

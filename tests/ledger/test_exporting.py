@@ -17,7 +17,6 @@ from qa_research.ledger.asked import (
     AskedQuestion,
     Source,
     State,
-    end_search,
     start_search,
     write_round,
 )
@@ -61,8 +60,7 @@ def fill(path: Path, questions: int = 2) -> None:
     with Ledger(path) as ledger:
         ledger.write_run(path.parent / "nopretrain" / "run1", record_of(1), CONFIG)
         search = start_search(ledger, STATE, SOURCE, 1, "right", 1)
-        write_round(ledger, search, [*rows, failed])
-        end_search(ledger, search, "right")
+        write_round(ledger, search, [*rows, failed], "right")
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_searches_are_pooled_and_the_unbiased_ratio_leaves_bounded_ones_out(ledg
 
 def test_a_search_that_was_killed_counts_as_bounded(ledger):
     write_search(ledger, [False] * 4, state_of(), ending=None)
-    write_search(ledger, [True], state_of())
+    write_search(ledger, [True], state_of(), first_number=4)
     (standing,) = standings(ledger)
     assert standing.ratio == exact_ratio(1, 5) and standing.unbiased is None
 
@@ -56,7 +56,9 @@ def test_states_and_sources_stand_apart_in_order_of_steps(ledger):
 
 def test_failed_questions_are_neither_right_nor_wrong(ledger):
     search = start_search(ledger, state_of(), SOURCE, 1, "questions", 1)
-    write_round(ledger, search, [row_of(0, True), failed_row(1), row_of(2, False), failed_row(3)])
+    write_round(
+        ledger, search, [row_of(0, True), failed_row(1), row_of(2, False), failed_row(3)], None
+    )
     (standing,) = standings(ledger)
     assert standing.ratio == exact_ratio(1, 2) and (standing.asked, standing.failed) == (4, 2)
     assert not standing.is_whole
@@ -64,7 +66,7 @@ def test_failed_questions_are_neither_right_nor_wrong(ledger):
 
 def test_who_only_failed_has_no_ratio(ledger):
     search = start_search(ledger, state_of(), SOURCE, 1, "right", 1)
-    write_round(ledger, search, [failed_row(0)])
+    write_round(ledger, search, [failed_row(0)], None)
     (standing,) = standings(ledger)
     assert standing.ratio is None and standing.first_gold is None and standing.unbiased is None
     assert standing.needed == Needed(None, None) and standing.kinds == {}
@@ -73,11 +75,34 @@ def test_who_only_failed_has_no_ratio(ledger):
 def test_kinds_and_the_first_gold_rule_stand_beside(ledger):
     search = start_search(ledger, state_of(), SOURCE, 1, "questions", 1)
     rows = [row_of(i, True, first_gold=i == 0) for i in range(4)] + [row_of(4, False)]
-    write_round(ledger, search, rows)
+    write_round(ledger, search, rows, None)
     (standing,) = standings(ledger)
     assert standing.first_gold == exact_ratio(1, 5)
     assert standing.kinds == {"lookup": exact_ratio(2, 3), "match": exact_ratio(2, 2)}
     assert list(standing.kinds) == ["lookup", "match"] and standing.mean_f1 == pytest.approx(0.8)
+
+
+def test_a_question_counts_once_and_a_whole_split_is_exact(ledger):
+    ten = Source("ten", "file", "f10", 10)
+    write_search(ledger, [False, False, True, True], state_of(), ten)  # three of four count
+    write_search(ledger, [True] + [False] * 3, state_of(), ten, goal="questions", seed=2)
+    (standing,) = standings(ledger)
+    # Models answer alike when asked again; where rounding decides otherwise, once right is right.
+    assert standing.ratio == exact_ratio(3, 4) and standing.asked == 8 and not standing.is_whole
+    write_search(ledger, [False] * 6, state_of(), ten, goal="questions", seed=3, first_number=4)
+    (standing,) = standings(ledger)
+    assert standing.is_whole and standing.ratio is not None
+    assert (standing.ratio.right, standing.ratio.asked, standing.ratio.width) == (3, 10, 0)
+
+
+def test_answerable_and_unanswerable_questions_stand_apart_where_there_are_both(ledger):
+    search = start_search(ledger, state_of(), SOURCE, 1, "questions", 1)
+    rows = [row_of(0, True), row_of(1, True, golds=()), row_of(2, False, golds=())]
+    write_round(ledger, search, rows, "done")
+    (standing,) = standings(ledger)
+    assert standing.kinds["answerable"] == exact_ratio(1, 1)
+    assert standing.kinds["unanswerable"] == exact_ratio(1, 2)
+    assert standing.kinds["lookup"] == exact_ratio(1, 2)
 
 
 def test_repeats_are_counted_beside_what_chance_does(ledger):

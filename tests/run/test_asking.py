@@ -119,7 +119,7 @@ def test_a_search_that_meets_the_end_of_an_order_goes_on_in_the_next(efficacy, r
     monkeypatch.setattr("qa_research.answer.efficacy._score", lambda answer: 0.0)
     assert efficacy("tiny", "--questions", "10")[0] == 0
     code, out, _ = efficacy("tiny")
-    assert code == 0 and out.count("every question was asked in this order") == 2
+    assert code == 0 and out.count("the order of questions is used up") == 2
     searches = rows(runs, "SELECT draw, first, ending, asked FROM search_counts")
     assert [tuple(row) for row in searches][1:] == [
         (0, 10, "exhausted", 6),
@@ -213,7 +213,7 @@ def test_a_network_of_nan_is_given_up_and_never_wrong(efficacy, runs):
             tensor.fill_(float("nan"))
     torch.save(checkpoint, path)
     code, out, _ = efficacy("tiny")
-    assert code == 0 and "given up: the model failed on every question" in out
+    assert code == 1 and "given up: the model fails on one question after the other" in out
     assert "nothing was answered" in out
     assert {row["reason"] for row in rows(runs)} == {"its scores are not finite numbers"}
 
@@ -229,7 +229,14 @@ def test_a_network_of_nan_is_given_up_and_never_wrong(efficacy, runs):
         (("tiny", "--questions", "17"), "--questions 17, but there are only 16"),
         (("tiny", "--questions", "9", "--max-questions", "5"), "more than --max-questions 5"),
         (("tiny", "--until-width", "0"), "more than 0 and at most 100"),
-        (("tiny", "--max-minutes", "0"), "--max-minutes must be more than 0"),
+        (("tiny", "--max-minutes", "0"), "--max-minutes must be a number above 0"),
+        (("tiny", "--max-minutes", "nan"), "--max-minutes must be a number above 0, got nan"),
+        (("tiny", "--all-checkpoints", "--checkpoint", "3"), "asks more than --checkpoint 3"),
+        (
+            ("tiny", "--data", "a.json", "--split", "train"),
+            "--split train belongs to the run's own",
+        ),
+        (("--table", "--seed", "4"), "--table and --plot ask nothing; leave --seed away"),
         (
             ("tiny", "--checkpoint", "5"),
             "there is no checkpoint 5; this run has best, last, 3, 6",

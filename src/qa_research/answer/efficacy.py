@@ -5,8 +5,8 @@ Knows no network: what answers is a function from questions to answers.
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from qa_research.answer.decode import Answer
 from qa_research.answer.score import Rules, rules_for, score_question
@@ -18,7 +18,6 @@ from qa_research.ledger.asked import (
     Search,
     Source,
     State,
-    end_search,
     start_search,
     write_round,
 )
@@ -26,7 +25,7 @@ from qa_research.ledger.estimates import exact_ratio
 from qa_research.ledger.ledger import Ledger
 from qa_research.streams import stream
 
-# A model that failed on so many questions, and answered none, is asked no further.
+# A model that failed on so many questions in a row is asked no further.
 HOPELESS = 8
 Answerer = Callable[[Sequence[Question]], Sequence[Answer]]
 
@@ -37,7 +36,8 @@ class Plan:
 
     `goal`: until one answer is "right"; a number of "questions", which is `max_questions`; or until the
     interval of the ratio is at most `width` wide, a share in (0, 1], together with what was `known`
-    before: so many right answers of so many questions. `deadline`: when time.monotonic() reaches it.
+    before: by the number of a question, whether it was answered right. `deadline`: when
+    time.monotonic() reaches it.
     """
 
     goal: Goal
@@ -45,7 +45,7 @@ class Plan:
     round_size: int
     deadline: float
     width: float = 1.0
-    known: tuple[int, int] = (0, 0)
+    known: Mapping[int, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +123,10 @@ def search(
         asked = _ask_round(subject, rules, chosen, number, len(rows))
         if plan.goal == "right":
             asked = replace(asked, rows=_up_to_the_first_right(asked.rows))
-        write_round(ledger, begun, asked.rows)
         rows += asked.rows
-        on_round(asked)
         ending = _ending(plan, rows, len(order), len(questions), should_stop)
-    end_search(ledger, begun, ending)
+        write_round(ledger, begun, asked.rows, ending)
+        on_round(asked)
     return Found(begun, ending, tuple(rows), time.monotonic() - clock)
 
 
@@ -139,29 +138,29 @@ def _ending(
     should_stop: Callable[[], bool],
 ) -> Ending | None:
     """Why asking ends here, or None: it goes on. `left`: questions the order had for this search."""
-    counted = sum(row.counted for row in rows)
-    right = sum(bool(row.counted and row.exact_match) for row in rows)
-    if plan.goal == "right" and right:
+    if plan.goal == "right" and any(row.counted and row.exact_match for row in rows):
         return "right"
-    if plan.goal == "width" and is_narrow(plan, right, counted):
+    if plan.goal == "width" and is_narrow(plan, rows):
         return "done"
+    if len(rows) >= HOPELESS and all(row.status == "failed" for row in rows[-HOPELESS:]):
+        return "failed"
     if len(rows) >= min(left, plan.max_questions):
         if plan.goal == "questions":
             return "done"
         is_bound = len(rows) >= plan.max_questions < total
         return "bound" if is_bound else "exhausted"
-    if len(rows) >= HOPELESS and all(row.status == "failed" for row in rows):
-        return "failed"
     if should_stop():
         return "stopped"
     return "bound" if time.monotonic() >= plan.deadline else None
 
 
-def is_narrow(plan: Plan, right: int, counted: int) -> bool:
-    """Whether the interval is as narrow as the plan wants it, with so many more answers."""
-    before_right, before_asked = plan.known
-    asked = before_asked + counted
-    return asked > 0 and exact_ratio(before_right + right, asked).width <= plan.width
+def is_narrow(plan: Plan, rows: Sequence[AskedQuestion]) -> bool:
+    """Whether the interval is as narrow as the plan wants it, with these answers beside the known ones."""
+    answers = dict(plan.known)
+    for row in rows:
+        if row.counted and row.number is not None:
+            answers[row.number] = bool(row.exact_match)
+    return bool(answers) and exact_ratio(sum(answers.values()), len(answers)).width <= plan.width
 
 
 def _ask_round(

@@ -77,7 +77,8 @@ def efficacy_over_steps(panels: Mapping[str, Sequence[EfficacyCurve]]) -> Figure
             )
         plain(panel)
         panel.set(title=title, xlabel="optimizer step")
-        panel.set_ylim(bottom=0)
         panel.legend(frameon=False, fontsize=8, loc="best")
+    # The panels share it, so only when all are drawn: setting it ends autoscaling.
+    axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("questions answered right, %")
     return figure

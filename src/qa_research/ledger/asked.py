@@ -80,31 +80,34 @@ _ASKED = (
     *("first_gold", "char_start", "char_end", "score", "probability", "seconds"),
 )
 
+# The last search in each order: max() makes SQLite take all columns from its row.
+_ORDERS = """
+SELECT draw, max(first) AS first, ending,
+       (SELECT count(*) FROM asked WHERE search_id = searches.id) AS asked
+FROM searches WHERE state_id = ? AND source_id = ? AND seed = ? GROUP BY draw ORDER BY draw
+"""
+
 
 def start_search(
     ledger: Ledger, state: State, source: Source, seed: int, goal: Goal, wanted: int
 ) -> Search:
-    """Begin a search where this state was last asked with `seed`, or with the next order of it.
+    """Begin a search where this state was asked with `seed` before, or with the next order of it.
 
-    The next order is begun where the last one has fewer than `wanted` questions left, or where a
-    search in it has not ended: another process is at it, or was killed. So no question is asked
-    twice before all were, but by other seeds and by several processes at once.
+    The next order is begun where no earlier one has `wanted` questions left, or a search in each has
+    not ended: another process is at it, or was killed. So no question is asked twice before all were,
+    but by other seeds and by several processes at once.
     """
     assert source.questions is not None
     with ledger.writing() as connection:
         state_id = _state(connection, state)
         source_id = _source(connection, source)
-        draw, first = 0, 0
-        last = connection.execute(
-            "SELECT draw, first, ending, "
-            "(SELECT count(*) FROM asked WHERE search_id = searches.id) AS asked FROM searches "
-            "WHERE state_id = ? AND source_id = ? AND seed = ? ORDER BY draw DESC, first DESC",
-            (state_id, source_id, seed),
-        ).fetchone()
-        if last:
-            draw, first = last["draw"], last["first"] + last["asked"]
-            if last["ending"] is None or source.questions - first < wanted:
-                draw, first = draw + 1, 0
+        orders = connection.execute(_ORDERS, (state_id, source_id, seed)).fetchall()
+        draw, first = len(orders), 0
+        for order in orders:
+            begin = order["first"] + order["asked"]
+            if order["ending"] is not None and source.questions - begin >= wanted:
+                draw, first = order["draw"], begin
+                break
         started = datetime.now(UTC).isoformat(timespec="seconds")
         row = connection.execute(
             "INSERT INTO searches (state_id, source_id, seed, draw, first, goal, started) "
@@ -115,16 +118,28 @@ def start_search(
         return Search(row.lastrowid, source_id, draw, first)
 
 
-def write_round(ledger: Ledger, search: Search, rows: Sequence[AskedQuestion]) -> None:
-    """Write one round, in one transaction."""
+def write_round(
+    ledger: Ledger, search: Search, rows: Sequence[AskedQuestion], ending: Ending | None
+) -> None:
+    """Write one round, and how the search ended if it did, in one transaction."""
     with ledger.writing() as connection:
         insert_asked(connection, search.id, search.source_id, rows)
-
-
-def end_search(ledger: Ledger, search: Search, ending: Ending) -> None:
-    """Say how a search ended."""
-    with ledger.writing() as connection:
         connection.execute("UPDATE searches SET ending = ? WHERE id = ?", (ending, search.id))
+
+
+def counted_answers(ledger: Ledger, state: State, source: Source) -> dict[int, bool]:
+    """Which questions count for a state, by number, and whether they were answered right."""
+    with ledger.reading() as connection:
+        rows = connection.execute(
+            "SELECT number, exact_match FROM known_answers WHERE counted "
+            "AND state_id = (SELECT id FROM states WHERE run_id = ? AND step IS ? AND weights = ?) "
+            "AND source_id = (SELECT id FROM sources WHERE name = ? AND split = ? AND fingerprint = ?)",
+            (
+                *(state.run_id, state.step, state.weights),
+                *(source.name, source.split, source.fingerprint),
+            ),
+        )
+        return {row["number"]: bool(row["exact_match"]) for row in rows}
 
 
 def insert_asked(
@@ -168,7 +183,8 @@ def _state(connection: Any, state: State) -> int:
 
 def _source(connection: Any, source: Source) -> int:
     found = connection.execute(
-        "SELECT id FROM sources WHERE fingerprint = ?", (source.fingerprint,)
+        "SELECT id FROM sources WHERE name = ? AND split = ? AND fingerprint = ?",
+        (source.name, source.split, source.fingerprint),
     ).fetchone()
     if found:
         return int(found["id"])

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.stats import beta
 
 CONFIDENCE = 0.95
@@ -63,7 +64,8 @@ def unbiased_ratio(lengths: Sequence[int]) -> float | None:
     """(R-1)/(n-1) of R searches that each ended at their first right answer, after n questions in all.
 
     A search's own ratio 1/n is biased upwards (true 1 % reads as 4.7 % on average); this is not, also
-    where questions are drawn without replacement. None for fewer than two searches.
+    where the searches share one order without replacement. It is too high where searches that ended
+    otherwise are left out, as at a bound or at the end of an order. None for fewer than two searches.
 
     Source: Haldane 1945, Biometrika 33, "On a method of estimating frequencies".
     """
@@ -72,18 +74,25 @@ def unbiased_ratio(lengths: Sequence[int]) -> float | None:
     return (len(lengths) - 1) / (sum(lengths) - 1)
 
 
-def needed(ratio: float) -> Needed:
-    """How many questions a search needs if a question is right with probability `ratio`."""
-    return Needed(_needed(ratio, 0.5), _needed(ratio, CONFIDENCE))
+def needed(ratio: float, questions: int | None) -> Needed:
+    """How many questions a search needs where `ratio` of the split is answered right.
+
+    `questions`: of the split, which are drawn without replacement; None: not known, taken for endless.
+    """
+    return Needed(_needed(ratio, questions, 0.5), _needed(ratio, questions, CONFIDENCE))
 
 
-def _needed(ratio: float, share: float) -> int | None:
+def _needed(ratio: float, questions: int | None, share: float) -> int | None:
     if ratio <= 0:
         return None
     if ratio >= 1:
         return 1
-    # The least m with 1 - (1 - ratio)^m >= share; the margin keeps a whole number from being rounded up.
-    return max(1, math.ceil(math.log1p(-share) / math.log1p(-ratio) - 1e-9))
+    if questions is None:
+        # The least m with 1 - (1 - ratio)^m >= share; the margin keeps a whole number as it is.
+        return max(1, math.ceil(math.log1p(-share) / math.log1p(-ratio) - 1e-9))
+    right = ratio * questions
+    chances = np.clip(1 - right / (questions - np.arange(questions)), 0.0, 1.0)
+    return int(np.argmax(np.cumprod(chances) <= 1 - share + 1e-9)) + 1
 
 
 def observed(lengths: Sequence[int], bounded: Sequence[int]) -> Needed:

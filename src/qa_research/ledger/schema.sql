@@ -63,10 +63,11 @@ CREATE TABLE IF NOT EXISTS states (
 -- A split that questions are drawn from.
 CREATE TABLE IF NOT EXISTS sources (
     id          INTEGER PRIMARY KEY,
-    name        TEXT NOT NULL,                   -- data.name, or a file's name
+    name        TEXT NOT NULL,                   -- builtin, a file's name, or a data set of the hub
     split       TEXT NOT NULL,                   -- validation, train, or file
-    fingerprint TEXT UNIQUE,                     -- sha256 of all questions; NULL: imported, not known
-    questions   INTEGER                          -- how many it has; NULL: not known
+    fingerprint TEXT,                            -- sha256 of all questions; NULL: imported, not known
+    questions   INTEGER,                         -- how many it has; NULL: not known
+    UNIQUE (name, split, fingerprint)
 );
 
 -- Those questions of a source that anybody was asked.
@@ -93,7 +94,7 @@ CREATE TABLE IF NOT EXISTS searches (
     started      TEXT,                           -- ISO 8601, UTC
     -- right: an answer was; done: so many were asked, or the interval is narrow; exhausted: the order
     -- has no more questions; bound: the most questions or minutes; stopped: by a signal; failed: the model
-    -- failed on all of a round. NULL: it still runs, or was killed.
+    -- failed on many in a row. NULL: it still runs, or was killed.
     ending       TEXT CHECK (ending IN ('right', 'done', 'exhausted', 'bound', 'stopped', 'failed')),
     told_counted INTEGER,                        -- imported: questions that the other program counted
     told_right   INTEGER,                        -- imported: right answers that it counted
@@ -158,21 +159,53 @@ SELECT searches.id AS search_id, state_id, searches.source_id, seed, draw, first
 FROM searches LEFT JOIN asked ON asked.search_id = searches.id
 GROUP BY searches.id;
 
--- What each state came to on each source.
-CREATE VIEW IF NOT EXISTS state_counts AS
-SELECT state_id, source_id, count(*) AS searches, sum(ending IS 'right') AS ended_right,
-       sum(asked) AS asked, sum(counted) AS counted, sum(correct) AS correct,
-       sum(first_gold) AS first_gold, sum(f1) AS f1, sum(failed) AS failed, sum(seconds) AS seconds
-FROM search_counts GROUP BY state_id, source_id;
-
--- The same by kind of question, where it is known.
-CREATE VIEW IF NOT EXISTS kind_counts AS
-SELECT state_id, searches.source_id, kind, count(*) AS counted, sum(exact_match) AS correct
+-- What each state answered to each question, once however often it was asked: asked again it answers
+-- the same. counted: 1 where it counts in any search.
+CREATE VIEW IF NOT EXISTS known_answers AS
+SELECT state_id, asked.source_id, asked.number, kind, golds = '[]' AS unanswerable,
+       max(counted) AS counted, max(exact_match) AS exact_match, max(first_gold) AS first_gold,
+       max(f1) AS f1
 FROM asked
 JOIN searches ON searches.id = asked.search_id
 JOIN questions ON questions.source_id = asked.source_id AND questions.number = asked.number
-WHERE counted AND kind IS NOT NULL
-GROUP BY state_id, searches.source_id, kind;
+WHERE status = 'answered'
+GROUP BY state_id, asked.source_id, asked.number;
+
+-- What each state came to on each source: by searches, and by questions, each once. all_: also those that
+-- count in no search. Imported: what the other program counted.
+CREATE VIEW IF NOT EXISTS state_counts AS
+SELECT state_id, source_id, searches, ended_right, asked, failed, seconds,
+       iif(answered IS NULL, told_counted, known_counted) AS counted,
+       iif(answered IS NULL, told_correct, known_correct) AS correct,
+       coalesce(known_first_gold, 0) AS first_gold, coalesce(known_f1, 0.0) AS f1,
+       coalesce(answered, 0) AS all_counted, coalesce(all_correct, 0) AS all_correct,
+       coalesce(all_first_gold, 0) AS all_first_gold, coalesce(all_f1, 0.0) AS all_f1
+FROM (
+    SELECT state_id, source_id, count(*) AS searches, sum(ending IS 'right') AS ended_right,
+           sum(asked) AS asked, sum(failed) AS failed, sum(seconds) AS seconds,
+           sum(counted) AS told_counted, sum(correct) AS told_correct
+    FROM search_counts GROUP BY state_id, source_id
+) LEFT JOIN (
+    SELECT state_id, source_id, count(*) AS answered, sum(exact_match) AS all_correct,
+           sum(first_gold) AS all_first_gold, sum(f1) AS all_f1, sum(counted) AS known_counted,
+           sum(counted AND exact_match) AS known_correct,
+           sum(counted AND first_gold) AS known_first_gold,
+           sum(CASE WHEN counted THEN f1 END) AS known_f1
+    FROM known_answers GROUP BY state_id, source_id
+) USING (state_id, source_id);
+
+-- The same by kind of question; answerable and unanswerable are kinds, too, where there are both.
+CREATE VIEW IF NOT EXISTS kind_counts AS
+SELECT state_id, source_id, kind, sum(counted) AS counted, sum(counted AND exact_match) AS correct,
+       count(*) AS all_counted, sum(exact_match) AS all_correct
+FROM known_answers GROUP BY state_id, source_id, kind
+UNION ALL
+SELECT state_id, source_id, iif(unanswerable, 'unanswerable', 'answerable'), sum(counted),
+       sum(counted AND exact_match), count(*), sum(exact_match)
+FROM known_answers
+WHERE (SELECT count(DISTINCT golds = '[]') FROM questions
+       WHERE questions.source_id = known_answers.source_id) > 1
+GROUP BY state_id, source_id, unanswerable;
 
 -- Questions that one state was asked more than once.
 CREATE VIEW IF NOT EXISTS repeats AS

@@ -35,13 +35,13 @@ class SearchCount:
 class Standing:
     """One state on one source.
 
-    `ratio`: of all that counts (None: nothing was answered); `unbiased`: over the searches for a right answer
-    that found one, from two on; `first_gold`: what equals the first gold answer but for case (None:
-    not known); `kinds`: the ratio by kind of question. `needed`: what `ratio` makes of it, between
+    `ratio`: of all questions that count, each once (None: nothing was answered). `is_whole`: every question
+    of the split was answered, so that `ratio` is exact, whatever counts. `unbiased`: over the searches for
+    a right answer that found one, from two on. `first_gold`: what equals the first gold answer but for case
+    (None: not known). `kinds`: the ratio by kind of question. `needed`: what `ratio` makes of it, between
     `needed_least` and `needed_most` by its interval; `observed`: by the searches themselves.
     `repeats` of the asked questions had been asked before, `expected_repeats` if chance alone chose
-    (None: the size of the split is not known). `is_whole`: every question of the split counts, so that
-    the ratio is exact. `mean_f1` in [0, 1].
+    (None: the size of the split is not known). `mean_f1` in [0, 1].
     """
 
     state: State
@@ -107,8 +107,7 @@ ORDER BY run_id IS NULL, run, run_id, step, states.id, name, split, sources.id
 """
 
 _DISTINCT = """
-SELECT state_id, searches.source_id, count(number) - count(DISTINCT number) AS repeats,
-       count(DISTINCT CASE WHEN counted THEN number END) AS counted
+SELECT state_id, searches.source_id, count(number) - count(DISTINCT number) AS repeats
 FROM asked JOIN searches ON searches.id = search_id
 GROUP BY state_id, searches.source_id
 """
@@ -128,11 +127,17 @@ def _standing(
     distinct: list[Mapping[str, Any]],
 ) -> Standing:
     is_imported = row["run_id"] is None
+    total = row["questions"]
+    is_whole = total is not None and row["all_counted"] == total
+    which = "all_" if is_whole else ""
     wanted = [search for search in searches if search["goal"] == "right"]
     lengths = [search["counted"] for search in wanted if search["ending"] == "right"]
     bounded = [search["counted"] for search in wanted if search["ending"] != "right"]
-    ratio = exact_ratio(row["correct"], row["counted"]) if row["counted"] else None
-    total = row["questions"]
+    right, counted = row[f"{which}correct"], row[f"{which}counted"]
+    ratio = exact_ratio(right, counted) if counted else None
+    if is_whole:
+        ratio = Ratio(right, counted, right / counted, right / counted)
+    first_gold = row[f"{which}first_gold"]
     orders: dict[tuple[int, int], int] = {}
     for search in searches:
         order = (search["seed"], search["draw"])
@@ -158,16 +163,18 @@ def _standing(
         seconds=row["seconds"],
         ratio=ratio,
         unbiased=unbiased_ratio(lengths),
-        first_gold=(
-            exact_ratio(row["first_gold"], row["counted"]) if ratio and not is_imported else None
-        ),
-        mean_f1=row["f1"] / row["counted"] if ratio and not is_imported else None,
-        kinds={kind["kind"]: exact_ratio(kind["correct"], kind["counted"]) for kind in kinds},
-        needed=needed(ratio.value if ratio else 0.0),
-        needed_least=needed(ratio.high if ratio else 1.0),
-        needed_most=needed(ratio.low if ratio else 0.0),
+        first_gold=exact_ratio(first_gold, counted) if ratio and not is_imported else None,
+        mean_f1=row[f"{which}f1"] / counted if ratio and not is_imported else None,
+        kinds={
+            kind["kind"]: exact_ratio(kind[f"{which}correct"], kind[f"{which}counted"])
+            for kind in kinds
+            if kind[f"{which}counted"]
+        },
+        needed=needed(ratio.value if ratio else 0.0, total),
+        needed_least=needed(ratio.high if ratio else 1.0, total),
+        needed_most=needed(ratio.low if ratio else 0.0, total),
         observed=observed(lengths, bounded),
         repeats=sum(line["repeats"] for line in distinct),
-        is_whole=total is not None and sum(line["counted"] for line in distinct) == total,
+        is_whole=is_whole,
         expected_repeats=expected_repeats(sizes, total) if total else None,
     )

@@ -10,7 +10,7 @@ from typing import Protocol
 from qa_research.answer.efficacy import Found, Plan, Round, Subject, is_narrow, search
 from qa_research.data.question import Question
 from qa_research.data.windows import fingerprint
-from qa_research.ledger.asked import Goal, Source, State
+from qa_research.ledger.asked import Goal, Source, State, counted_answers
 from qa_research.ledger.ledger import Ledger
 from qa_research.ledger.standings import Standing, standings
 from qa_research.run.checkpoints import LAST, step_of
@@ -155,8 +155,9 @@ def _ask(
 ) -> list[Found]:
     before = _standing(ledger, subject)
     if wish.width is not None and before and before.ratio:
-        plan = replace(plan, known=(before.ratio.right, before.ratio.asked))
-        if before.is_whole or is_narrow(plan, 0, 0):
+        known = counted_answers(ledger, subject.state, subject.source)
+        plan = replace(plan, known=known)
+        if before.is_whole or is_narrow(plan, []):
             return []
     screen.begin(subject, wish.seed)
     results = []
@@ -180,8 +181,8 @@ def _standing(ledger: Ledger, subject: Subject) -> Standing | None:
         known = standings(ledger, subject.state.run_id)
     except FileNotFoundError:
         return None
-    wanted = (subject.state.weights, subject.state.step, subject.source.fingerprint)
+    wanted = (subject.state.weights, subject.state.step, subject.source)
     for standing in known:
-        if (standing.state.weights, standing.state.step, standing.source.fingerprint) == wanted:
+        if (standing.state.weights, standing.state.step, standing.source) == wanted:
             return standing
     return None

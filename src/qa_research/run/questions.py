@@ -35,7 +35,10 @@ def questions_of(config: Mapping[str, Any], record: Mapping[str, Any], data: str
 
 
 def name_of(config: Mapping[str, Any], data: str) -> tuple[str, str]:
-    """What `data` is called: the source and the split. A file's own name, and `file`."""
+    """What `data` is called: a file's own name, a data set of the hub, or builtin; and the split."""
     if data in SPLITS:
-        return str(config["data"]["name"]), data
+        settings = config["data"]
+        file = settings.get(f"{data}_path")
+        name = Path(file).name if file else settings.get("dataset") or settings["name"]
+        return str(name), data
     return Path(data).name, "file"

@@ -14,13 +14,14 @@ from qa_research.run.show_standings import percent, questions
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 5.0
+FAILURES_SHOWN = 3
 ENDINGS = {
     "right": "",
     "done": "",
-    "exhausted": "every question was asked in this order",
+    "exhausted": "the order of questions is used up",
     "bound": "ended by --max-questions or --max-minutes",
     "stopped": "stopped",
-    "failed": "given up: the model failed on every question",
+    "failed": "given up: the model fails on one question after the other",
 }
 
 
@@ -32,7 +33,7 @@ class AskingScreen:
         self._quiet = quiet
         self._console = console_out()
         self._searches = 0
-        self._counted = self._right = 0
+        self._counted = self._right = self._failed = 0
         self._next_line = 0.0
 
     def begin(self, subject: Subject, seed: int) -> None:
@@ -40,14 +41,14 @@ class AskingScreen:
         source = subject.source
         where = f"{source.split} of {source.name}" if source.split != "file" else source.name
         log.info(
-            "Asking %s, step %s, from %s: %s questions, seed %d",
+            "Asking %s, step %s, from %s: %s, seed %d",
             subject.state.run,
             subject.state.step,
             where,
-            f"{source.questions:,}",
+            questions(len(subject.questions)),
             seed,
         )
-        self._counted = self._right = 0
+        self._counted = self._right = self._failed = 0
         self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
 
     def round(self, asked: Round, plan: Plan) -> None:
@@ -55,7 +56,9 @@ class AskingScreen:
         for row in asked.rows:
             self._counted += row.counted
             self._right += bool(row.counted and row.exact_match)
-            if row.status == "failed" and not (self._questions and plan.goal == "right"):
+            self._failed += row.status == "failed"
+            is_shown = self._questions and not self._quiet and plan.goal == "right"
+            if row.status == "failed" and not is_shown and self._failed <= FAILURES_SHOWN:
                 log.warning("Question %s (%s) failed: %s", row.number, row.id, row.reason)
         if self._questions and not self._quiet and plan.goal == "right":
             self._show(asked)

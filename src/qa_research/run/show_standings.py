@@ -4,18 +4,21 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from qa_research.ledger.estimates import Needed, Ratio
+from qa_research.ledger.estimates import Ratio
 from qa_research.ledger.standings import SearchCount, Standing
 from qa_research.run.show_runs import aligned, console_out
 
 SEARCHES_SHOWN = 20
 SEARCHES_IN_TABLE = 8
+SEARCHES_TO_TELL = 20
 
 
 def percent(ratio: Ratio | None) -> str:
     """A ratio in percent with its interval."""
     if ratio is None:
         return "-"
+    if ratio.low == ratio.high:
+        return f"{100 * ratio.value:.1f}, exactly"
     return f"{100 * ratio.value:.1f} [{100 * ratio.low:.1f}, {100 * ratio.high:.1f}]"
 
 
@@ -23,7 +26,7 @@ def show_standing(standing: Standing) -> None:
     """All estimates of one state."""
     console = console_out()
     source, state, ratio = standing.source, standing.state, standing.ratio
-    of = "" if source.questions is None else f", {source.questions:,} questions"
+    of = "" if source.questions is None else f", {questions(source.questions)}"
     console.print(
         f"\n{state.run}, step {state.step}; {source.name} {source.split}{of}", markup=False
     )
@@ -35,8 +38,8 @@ def show_standing(standing: Standing) -> None:
         rows.append(("right", "nothing was answered"))
     else:
         f1 = f", mean F1 {100 * standing.mean_f1:.1f}" if standing.mean_f1 is not None else ""
-        exact = "; this is the whole split, so it is exact" if standing.is_whole else ""
-        rows.append(("right", f"{ratio.right:,} of {ratio.asked:,}: {percent(ratio)} %{f1}{exact}"))
+        exact = " (the whole split)" if standing.is_whole else ""
+        rows.append(("right", f"{ratio.right:,} of {ratio.asked:,}: {percent(ratio)} %{exact}{f1}"))
     if standing.first_gold:
         rows.append(
             (
@@ -44,10 +47,17 @@ def show_standing(standing: Standing) -> None:
                 f"{percent(standing.first_gold)} % equal the first gold answer but for case",
             )
         )
-    if standing.unbiased is not None:
-        ended = sum(s.goal == "right" and s.ending == "right" for s in standing.searches)
-        rows.append(("unbiased", f"{100 * standing.unbiased:.1f} % over {_searches(ended)}"))
-    rows.append(("a search", _needs(standing)))
+    if standing.unbiased is not None and not standing.is_whole:
+        wanted = [search for search in standing.searches if search.goal == "right"]
+        ended = sum(search.ending == "right" for search in wanted)
+        left_out = ""
+        if ended < len(wanted):
+            left_out = f"; {len(wanted) - ended} that found none are left out, so it reads too high"
+        rows.append(
+            ("unbiased", f"{100 * standing.unbiased:.1f} % over {_searches(ended)}{left_out}")
+        )
+    if ratio is not None:
+        rows.append(("a search", _needs(standing)))
     if sizes := lengths(standing.searches, SEARCHES_SHOWN):
         rows.append(("needed", sizes))
     if len(standing.kinds) > 1:
@@ -85,7 +95,7 @@ def show_table(found: Sequence[Standing]) -> None:
         console.print(f"{questions(failed)} failed, and count neither as right nor as wrong")
     if any(standing.is_imported for standing in found):
         console.print(
-            "imported: a round of three was counted whole, so the true ratio is higher",
+            "imported: rounds of three were counted whole, so the true ratios are higher",
             markup=False,
         )
 
@@ -107,9 +117,9 @@ def _cells(standing: Standing) -> list[str]:
 
 
 def lengths(searches: Sequence[SearchCount], most: int) -> str:
-    """How many questions each search for a right answer needed; >n: n were not enough."""
+    """How many questions each search for a right answer needed, the latest; >n: n were not enough."""
     sizes = [_length(search) for search in searches if search.goal == "right"]
-    return ",".join(sizes[:most]) + (f",... ({len(sizes)})" if len(sizes) > most else "")
+    return (f"({len(sizes)}) ...," if len(sizes) > most else "") + ",".join(sizes[-most:])
 
 
 def questions(number: int) -> str:
@@ -120,14 +130,19 @@ def questions(number: int) -> str:
 def _needs(standing: Standing) -> str:
     by_ratio, least, most = standing.needed, standing.needed_least, standing.needed_most
     if by_ratio.median is None or by_ratio.most is None:
-        return f"none right yet; needs at least {least.median:,} questions at the median"
+        if least.median is None:
+            return "finds none: no question of the split is answered right"
+        return f"has found none yet; needs at least {questions(least.median)} at the median"
     text = (
         f"needs {by_ratio.median:,} {_range(least.median, most.median)} at the median, "
         f"at most {by_ratio.most:,} {_range(least.most, most.most)} in 95 % of searches"
     )
-    seen = standing.observed
-    if seen != Needed(None, None):
-        text += f"; seen: {_or_more(seen.median)} and {_or_more(seen.most)}"
+    total = sum(search.goal == "right" for search in standing.searches)
+    if total > 1:
+        # The 95 % point of a few searches would be their longest.
+        seen = standing.observed
+        told = f"; seen over {_searches(total)}: {_or_more(seen.median)}"
+        text += told + (f" and {_or_more(seen.most)}" if total >= SEARCHES_TO_TELL else "")
     return text
 
 
