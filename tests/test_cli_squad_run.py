@@ -91,3 +91,13 @@ def test_questions_that_are_no_longer_the_runs_are_refused_unless_catalogued(ask
     assert code == 0 and "q0" in out
     code, out, err = ask("--search", "chess", "--split", "train")
     assert code == 2 and out == "" and "no longer those of this run" in err
+
+
+def test_a_question_that_fits_into_no_window_is_shown_all_the_same(ask, tmp_path):
+    data = tmp_path / "long.json"
+    rows = [make_question(0, "Who teaches " * 60 + "chess?", "Ms Lund")]
+    data.write_text(json.dumps(squad_json(rows, "1.1")))
+    code, out, _ = ask("0", "--data", str(data))
+    assert code == 0 and "Who teaches Who teaches" in out and "its answer" not in out
+    found = json.loads(ask("0", "--data", str(data), "--json")[1])
+    assert found["run"] is None and found["fit"]["windows"] == [] and found["fit"]["room"] == 36

@@ -64,7 +64,8 @@ class Browser:
             fault=bad[0].reason if bad else None,
             tokenizer=self.tokenizer_name,
             fit=fitted,
-            answered=self._answered(row),
+            # Where no window is, `fit` says why, and nothing can be answered.
+            answered=self._answered(row) if fitted is None or fitted.windows else None,
         )
 
     def random_index(self) -> int:

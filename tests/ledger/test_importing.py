@@ -519,3 +519,9 @@ def test_the_verb_tells_state_by_state(place, tmp_path):
     assert found["states"][0]["between"] == [15 / 1581, 15 / 1551]
     assert found["states"][0]["corrections"][0]["asked"] == -3
     assert found["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest() and found["notes"]
+
+
+def test_data_that_was_asked_one_by_one_has_an_exact_share(place, ledger_path):
+    write_reference(place, [("Bert-20-data.json", "2", "5", "1,4"), ("B-5-squad", 2, 6, "3,3")])
+    one_by_one, in_threes = import_reference(place, ledger_path).states
+    assert one_by_one.bounds == (0.4, 0.4) and in_threes.bounds == (pytest.approx(1 / 3), 1.0)

@@ -75,10 +75,13 @@ class KeptState:
     def bounds(self) -> tuple[float, float] | None:
         """Between what the share of right answers lies, had asking stopped at each first right answer.
 
-        A round of three was counted whole: up to two questions a right answer came after it.
+        A round of three was counted whole: up to two questions a right answer came after it. Custom data was
+        asked one question at a time, so there the share is exact.
         """
         if not self.asked:
             return None
+        if any(search.asked % ROUND for search in self.searches):
+            return self.right / self.asked, self.right / self.asked
         most = self.asked - (ROUND - 1) * self.right
         return self.right / self.asked, min(1.0, self.right / most) if most > 0 else 1.0
 
