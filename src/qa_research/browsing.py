@@ -116,14 +116,12 @@ class Browser:
         # The rules of the whole source, as `evaluate` has them.
         unanswerable = self.catalogue.has_unanswerable
         score = score_question(row, answer.text, "v2.0" if unanswerable else "v1.1")
-        place = (answer.text, answer.char_start, answer.char_end)
-        chosen = next(c for c in answer.candidates if (c.text, c.char_start, c.char_end) == place)
         return RunAnswer(
             run=self.run.name,
             checkpoint=self._opened.checkpoint.stem,
             text=answer.text,
             probability=answer.probability,
-            score=chosen.score,
+            score=answer.score,
             char_start=answer.char_start,
             char_end=answer.char_end,
             exact_match=score.exact_match,

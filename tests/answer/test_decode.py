@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa_research.answer.decode import (
+    Answer,
+    Candidate,
     WindowSpans,
     context_mask,
     join_windows,
@@ -49,6 +51,12 @@ def test_top_spans_are_the_best_of_all_spans(n_tokens, longest, n_best, seed):
     if wanted:
         total = math.log(sum(math.exp(score) for score in wanted.values()))
         assert top.log_total.item() == pytest.approx(total, abs=1e-4)
+
+
+def test_an_answer_has_the_score_of_what_was_chosen():
+    candidates = (Candidate("", 0, 0, 3.0, 0.6), Candidate("a b", 2, 5, 2.5, 0.4))
+    assert Answer("q", "a b", 0.4, 2, 5, 0.5, candidates).score == 2.5
+    assert Answer("q", "", 0.6, 0, 0, 0.5, candidates).score == 3.0
 
 
 def test_best_span_never_ends_before_it_starts():

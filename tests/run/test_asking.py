@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from qa_research.answer.decode import Answer
 from qa_research.ledger import opening
 from qa_research.run.opened import OpenRun, open_run
 from qa_research.run.train import train
@@ -116,7 +117,7 @@ def test_a_search_that_meets_the_end_of_an_order_goes_on_in_the_next(efficacy, r
         "answer",
         lambda self, rows: [replace(a, text="", char_start=0, char_end=0) for a in ask(self, rows)],
     )
-    monkeypatch.setattr("qa_research.answer.efficacy._score", lambda answer: 0.0)
+    monkeypatch.setattr(Answer, "score", property(lambda answer: 0.0))
     assert efficacy("tiny", "--questions", "10")[0] == 0
     code, out, _ = efficacy("tiny")
     assert code == 0 and out.count("the order of questions is used up") == 2

@@ -71,6 +71,13 @@ class Answer:
     null_odds: float
     candidates: tuple[Candidate, ...]
 
+    @property
+    def score(self) -> float:
+        """Start logit + end logit of what is answered."""
+        place = (self.text, self.char_start, self.char_end)
+        candidates = ((c.text, c.char_start, c.char_end, c.score) for c in self.candidates)
+        return next(score for *where, score in candidates if tuple(where) == place)
+
 
 def top_spans(
     start: Float[Tensor, "window token"],

@@ -191,18 +191,9 @@ def answer_each(answer: Answerer, questions: Sequence[Question]) -> list[Answer 
         first_line = (str(error).strip().splitlines() or [""])[0]
         return [f"{type(error).__name__}: {first_line}"[:300]]
     return [
-        found if math.isfinite(_score(found)) else "its scores are not finite numbers"
+        found if math.isfinite(found.score) else "its scores are not finite numbers"
         for found in answers
     ]
-
-
-def _score(answer: Answer) -> float:
-    """Start logit + end logit of what was answered."""
-    place = (answer.text, answer.char_start, answer.char_end)
-    for candidate in answer.candidates:
-        if (candidate.text, candidate.char_start, candidate.char_end) == place:
-            return candidate.score
-    raise AssertionError(f"the answer to {answer.question_id} is none of its candidates")
 
 
 def _row(
@@ -240,7 +231,7 @@ def _row(
         first_gold=answer.text.casefold() == (golds[0] if golds else "").casefold(),
         char_start=answer.char_start,
         char_end=answer.char_end,
-        score=_score(answer),
+        score=answer.score,
         probability=answer.probability,
     )
 

@@ -58,7 +58,7 @@ def efficacy_over_steps(panels: Mapping[str, Sequence[EfficacyCurve]]) -> Figure
                     curve.percent,
                     color=colour,
                     linestyle=STYLES[(number - 1) % len(STYLES)],
-                    marker="o",
+                    marker="^" if curve.is_floor else "o",
                     markersize=3,
                     linewidth=1.3,
                     label=label,

@@ -1,5 +1,6 @@
 """What was asked of all runs, from the ledger: curves over training steps, and plain values for JSON."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +30,9 @@ def efficacy_figure(found: Sequence[Standing]) -> Figure:
         title = f"{source.name} {source.split}"
         if source.fingerprint and _is_ambiguous(standing, found):
             title += f" {source.fingerprint[:8]}"
-        panels.setdefault(title, {}).setdefault(state.run_id or state.run, []).append(standing)
+        panels.setdefault(title, {}).setdefault(state.run_id or _model(standing), []).append(
+            standing
+        )
     if not panels:
         raise ValueError("there is nothing to plot: no state has both a step and an answer")
     return efficacy_over_steps(
@@ -66,19 +69,26 @@ def _ratio(ratio: Ratio | None) -> dict[str, Any] | None:
 
 
 def _curve(states: Sequence[Standing]) -> EfficacyCurve:
-    points = {s.state.step: s.ratio for s in states if s.state.step is not None and s.ratio}
-    ordered = [points[step] for step in sorted(points)]
+    points = [(s.state.step, s.ratio) for s in states if s.state.step is not None and s.ratio]
+    points.sort(key=lambda point: point[0])
+    steps, ordered = [step for step, _ in points], [ratio for _, ratio in points]
     first = states[0]
     begin = {True: "pretrained", False: "random", None: "not known"}[first.state.pretrained]
     return EfficacyCurve(
-        name=first.state.run.rsplit("/", 1)[-1],
+        name=_model(first).rsplit("/", 1)[-1],
         begin=begin,
-        steps=np.array(sorted(points)),
+        steps=np.array(steps),
         percent=100 * np.array([ratio.value for ratio in ordered]),
         low=100 * np.array([ratio.low for ratio in ordered]),
         high=100 * np.array([ratio.high for ratio in ordered]),
         is_floor=first.is_imported,
     )
+
+
+def _model(standing: Standing) -> str:
+    """The run; of an imported state its name without the step, which its other states share."""
+    run = standing.state.run
+    return re.sub(rf"-{standing.state.step}(?=-)", "", run) if standing.is_imported else run
 
 
 def _is_ambiguous(standing: Standing, found: Sequence[Standing]) -> bool:

@@ -1,5 +1,6 @@
 """What the models know, as a person reads it on stdout: all estimates of one state, and a table of all."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -10,6 +11,8 @@ from qa_research.run.show_runs import aligned, console_out
 
 SEARCHES_SHOWN = 20
 SEARCHES_IN_TABLE = 8
+# So much of a sha256 tells it from the one beside it.
+DIGITS = 6
 SEARCHES_TO_TELL = 20
 
 
@@ -18,7 +21,7 @@ def percent(ratio: Ratio | None) -> str:
     if ratio is None:
         return "-"
     if ratio.low == ratio.high:
-        return f"{100 * ratio.value:.1f}, exactly"
+        return f"{100 * ratio.value:.1f} [exact]"
     return f"{100 * ratio.value:.1f} [{100 * ratio.low:.1f}, {100 * ratio.high:.1f}]"
 
 
@@ -77,7 +80,8 @@ def show_standing(standing: Standing) -> None:
 def show_table(found: Sequence[Standing]) -> None:
     """A line a state and source; the lengths of its searches stand last, as far as there is room."""
     header = ["run", "step", "data", "right", "% [95 %]", "unbiased", "needs", "searches"]
-    rows = [_cells(standing) for standing in found]
+    places = Counter(_place(standing) for standing in found)
+    rows = [_cells(standing, places[_place(standing)] > 1) for standing in found]
     right = {1, 3, 4, 5, 6}
     console = console_out()
     lines = aligned([header, *rows], right)
@@ -100,14 +104,22 @@ def show_table(found: Sequence[Standing]) -> None:
         )
 
 
-def _cells(standing: Standing) -> list[str]:
+def _place(standing: Standing) -> tuple[object, ...]:
+    state, source = standing.state, standing.source
+    return state.run, state.step, source.name, source.split
+
+
+def _cells(standing: Standing, is_ambiguous: bool) -> list[str]:
+    """`is_ambiguous`: the row beside it differs in weights or questions alone, so say which these are."""
     state, ratio, source = standing.state, standing.ratio, standing.source
     unbiased = standing.unbiased
     needs = (standing.needed.median, standing.needed.most)
     return [
         state.run + (" (imported)" if standing.is_imported else ""),
-        "-" if state.step is None else str(state.step),
-        f"{source.name} {source.split}",
+        ("-" if state.step is None else str(state.step))
+        + (f" {(state.weights or '')[:DIGITS]}" if is_ambiguous else ""),
+        f"{source.name} {source.split}"
+        + (f" {(source.fingerprint or '')[:DIGITS]}" if is_ambiguous else ""),
         f"{ratio.right}/{ratio.asked}" if ratio else "-",
         percent(ratio),
         "-" if unbiased is None else f"{100 * unbiased:.1f}",
