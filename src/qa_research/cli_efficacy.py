@@ -1,6 +1,8 @@
 """The verb that asks a run random questions until it knows one: efficacy."""
 
 import json
+import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -121,12 +123,16 @@ def efficacy(
     if not 0 < max_minutes < float("inf"):
         raise ValueError(f"--max-minutes must be a number above 0, got {max_minutes}")
     from qa_research.run.asking import Wish, ask_run, kept_steps
+    from qa_research.run.record import ledger_path
     from qa_research.run.runs import find
     from qa_research.run.show_asked import AskingScreen
     from qa_research.run.show_standings import show_standing, show_table
     from qa_research.run.stop import Signals
 
     directory = find(run, runs)
+    ledger = ledger_path(directory)
+    if ledger.parent != Path(os.path.abspath(runs.expanduser())):
+        print(f"What is asked goes to {ledger} (--runs {ledger.parent} shows it)", file=sys.stderr)
     checkpoints = kept_steps(directory) if all_checkpoints else [checkpoint or "best"]
     wish = Wish(
         data=str(data) if data else split or "validation",

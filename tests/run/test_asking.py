@@ -339,5 +339,13 @@ def test_a_killed_search_leaves_whole_rounds_and_asking_goes_on(runs):
     assert json.loads(again.stdout)[0]["ratio"]["asked"] == 3
 
 
+def test_a_run_named_by_its_path_has_its_ledger_beside_it(verb, runs, tmp_path):
+    directory = next(runs.glob("*/bert*"))
+    words = ("efficacy", str(directory), "--questions", "2", "--runs", str(tmp_path / "none"))
+    code, _, err = verb(*words)
+    assert code == 0 and f"What is asked goes to {runs / 'ledger.sqlite'}" in err
+    assert len(rows(runs)) == 2
+
+
 def test_a_run_tells_its_step(runs):
     assert open_run("tiny", "6", runs).step == 6
