@@ -239,6 +239,8 @@ def test_a_row_that_could_not_be_trained_on_is_shown_with_its_fault(look, questi
 
 
 def test_repeats_are_read_from_the_ledger(verb, tmp_path):
+    code, _, err = verb("squad", "--repeats", "--split", "train", "--runs", str(tmp_path))
+    assert code == 2 and "--repeats reads the ledger of --runs; leave --split away" in err
     code, _, err = verb("squad", "--repeats", "--runs", str(tmp_path))
     assert code == 2 and "there is no ledger" in err
     with Ledger(tmp_path / "ledger.sqlite") as ledger:

@@ -5,14 +5,11 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Runs
-
-if TYPE_CHECKING:
-    from qa_research.ledger.standings import Standing
 
 
 def efficacy(
@@ -135,7 +132,8 @@ def efficacy(
         print(f"What is asked goes to {ledger} (--runs {ledger.parent} shows it)", file=sys.stderr)
     checkpoints = kept_steps(directory) if all_checkpoints else [checkpoint or "best"]
     wish = Wish(
-        data=str(data) if data else split or "validation",
+        # Not a bare name: a file may be called as a split is.
+        data=os.path.join(".", data) if data else split or "validation",
         seed=1 if seed is None else seed,
         searches=rounds or 1,
         questions=questions,
@@ -153,7 +151,7 @@ def efficacy(
         if as_json:
             _print_json(
                 [
-                    _as_json(standing) | {"found": [asdict(found) for found in founds]}
+                    standing.as_json() | {"found": [asdict(found) for found in founds]}
                     for standing, founds in results
                 ]
             )
@@ -179,7 +177,8 @@ def _show_all(
         part = run.rstrip("/")
         if Path(part).is_dir():
             part = "/".join(Path(part).resolve().parts[-2:])
-        named = [s for s in found if part in s.state.run]
+        named = [s for s in found if part in (s.state.run, s.state.run.rsplit("/", 1)[-1])]
+        named = named or [s for s in found if part in s.state.run]
         if not named:
             raise ValueError(f"{run} was not asked yet; qa-research efficacy {run} asks")
         found = named
@@ -192,19 +191,13 @@ def _show_all(
             raise ValueError(f"--out must end in .png, .svg or .pdf, got {path}")
         save_figure(efficacy_figure(found), path)
     if as_json:
-        shown: dict[str, Any] = {"states": [_as_json(standing) for standing in found]}
+        shown: dict[str, Any] = {"states": [standing.as_json() for standing in found]}
         _print_json(shown | ({"plot": str(path)} if path else {}))
         return
     if table:
         show_table(found)
     if path:
         print(f"plot: {path}")
-
-
-def _as_json(standing: "Standing") -> dict[str, Any]:
-    from qa_research.report.efficacy import as_json
-
-    return as_json(standing)
 
 
 def _print_json(value: Any) -> None:

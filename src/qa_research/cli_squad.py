@@ -100,9 +100,10 @@ def squad(
             "terminal, qa-research squad alone asks"
         )
     if repeats:
-        if useless := [name for name, value in (("--run", run), ("--data", data)) if value]:
-            raise ValueError(f"--repeats reads the ledger of --runs; leave {useless[0]} away")
-        _repeats(runs, as_json)
+        given: dict[str, object] = {"--run": run, "--data": data, "--split": split, "--seed": seed}
+        given |= {"--in": place, "--tokenizer": tokenizer}
+        given |= {"--max-tokens": max_tokens, "--stride-tokens": stride_tokens}
+        _repeats(runs, as_json, [name for name, value in given.items() if value is not None])
         return
     index = _index(which)
     _check_options(search, place, seed, which, interactive, tokenizer, run, checkpoint)
@@ -191,17 +192,18 @@ def _stats(browser: "Browser", as_json: bool) -> None:
         show_overview(found, name, browser.tokenizer_name)
 
 
-def _repeats(runs: Path, as_json: bool) -> None:
+def _repeats(runs: Path, as_json: bool, useless: list[str]) -> None:
     from qa_research.ledger.ledger import LEDGER, Ledger
     from qa_research.ledger.repeated import repeated
+    from qa_research.run.show_repeats import show_repeats
 
+    if useless:
+        raise ValueError(f"--repeats reads the ledger of --runs; leave {useless[0]} away")
     with Ledger(runs.expanduser() / LEDGER, read_only=True) as ledger:
         found = repeated(ledger)
     if as_json:
         _print_json([repeats.as_json() for repeats in found])
     else:
-        from qa_research.run.show_repeats import show_repeats
-
         show_repeats(found)
 
 

@@ -7,7 +7,7 @@ import pytest
 from qa_research.answer.decode import Answer, Candidate
 from qa_research.answer.efficacy import Plan, Subject, answer_each, search
 from qa_research.data.question import Gold, Question
-from qa_research.ledger.asked import Source, State
+from qa_research.ledger.asked import Source, State, start_search
 from qa_research.ledger.ledger import Ledger
 
 CONTEXT = "Ms Lund teaches chess. Judo is on Monday."
@@ -224,7 +224,7 @@ def test_an_empty_split_is_refused(ledger):
         run(ledger, subject_of(knows(), total=0), plan_of())
 
 
-def test_a_crash_between_rounds_leaves_whole_rounds(ledger):
+def test_a_crash_between_rounds_leaves_whole_rounds_and_an_order_to_go_on_with(ledger):
     calls = itertools.count()
 
     def dies(asked):
@@ -233,6 +233,10 @@ def test_a_crash_between_rounds_leaves_whole_rounds(ledger):
 
     with pytest.raises(SystemExit):
         run(ledger, subject_of(knows()), plan_of(), on_round=dies)
+    begun = start_search(
+        ledger, subject_of(knows()).state, subject_of(knows()).source, 1, "right", 1
+    )
+    assert (begun.draw, begun.first) == (0, 16)
     with ledger.reading() as connection:
-        (counts,) = connection.execute("SELECT * FROM search_counts").fetchall()
-    assert (counts["asked"], counts["counted"], counts["ending"]) == (16, 16, None)
+        counts = connection.execute("SELECT * FROM search_counts").fetchone()
+    assert (counts["asked"], counts["counted"], counts["ending"]) == (16, 16, "stopped")

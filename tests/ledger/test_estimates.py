@@ -126,7 +126,7 @@ def test_without_replacement_no_more_questions_are_needed_than_there_are(right, 
         assert number is not None
         found, missed = hypergeom(total, right, number), hypergeom(total, right, number - 1)
         assert found.sf(0) >= share - 1e-9 and (number == 1 or missed.sf(0) < share)
-    assert needed(1 / 1000, 1000) == Needed(500, 950)
+    assert needed(1 / 1000, 1000) == Needed(500, 950) == needed(exact_ratio(1, 300).low, 1000)
 
 
 def test_observed_lengths_are_plain_quantiles_where_all_searches_ended():

@@ -5,7 +5,7 @@ import pytest
 
 from qa_research.ledger.ledger import Ledger
 from qa_research.ledger.standings import standings
-from qa_research.report.efficacy import as_json, efficacy_figure, save_figure
+from qa_research.report.efficacy import efficacy_figure, save_figure
 from qa_research.run.show_standings import show_standing, show_table
 from tests.ledger.asking import SOURCE, failed_row, row_of, state_of, write_search
 
@@ -51,7 +51,7 @@ def test_nothing_to_plot_is_said(ledger):
 
 def test_json_has_percent_and_null_where_nothing_was_answered(ledger):
     write_search(ledger, [True, False, False, False], state_of(50), goal="questions")
-    plain = json.loads(json.dumps(as_json(standings(ledger)[0])))
+    plain = json.loads(json.dumps(standings(ledger)[0].as_json()))
     assert plain["ratio"] == {
         "right": 1,
         "asked": 4,

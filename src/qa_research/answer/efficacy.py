@@ -6,6 +6,7 @@ Knows no network: what answers is a function from questions to answers.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from qa_research.answer.decode import Answer
@@ -18,6 +19,7 @@ from qa_research.ledger.asked import (
     Search,
     Source,
     State,
+    end_search,
     start_search,
     write_round,
 )
@@ -116,17 +118,23 @@ def search(
     rows: list[AskedQuestion] = []
     clock = time.monotonic()
     ending: Ending | None = None
-    while ending is None:
-        size = min(plan.round_size, plan.max_questions - len(rows))
-        chosen = order[len(rows) : len(rows) + size]
-        number = rows[-1].round + 1 if rows else 0
-        asked = _ask_round(subject, rules, chosen, number, len(rows))
-        if plan.goal == "right":
-            asked = replace(asked, rows=_up_to_the_first_right(asked.rows))
-        rows += asked.rows
-        ending = _ending(plan, rows, len(order), len(questions), should_stop)
-        write_round(ledger, begun, asked.rows, ending)
-        on_round(asked)
+    try:
+        while ending is None:
+            size = min(plan.round_size, plan.max_questions - len(rows))
+            chosen = order[len(rows) : len(rows) + size]
+            number = rows[-1].round + 1 if rows else 0
+            asked = _ask_round(subject, rules, chosen, number, len(rows))
+            if plan.goal == "right":
+                asked = replace(asked, rows=_up_to_the_first_right(asked.rows))
+            rows += asked.rows
+            ending = _ending(plan, rows, len(order), len(questions), should_stop)
+            write_round(ledger, begun, asked.rows, ending)
+            on_round(asked)
+    except BaseException:
+        # So that the order can be gone on with. A ledger that cannot be written has its own error.
+        with suppress(OSError):
+            end_search(ledger, begun, ending or "stopped")
+        raise
     return Found(begun, ending, tuple(rows), time.monotonic() - clock)
 
 
@@ -145,6 +153,8 @@ def _ending(
     if len(rows) >= HOPELESS and all(row.status == "failed" for row in rows[-HOPELESS:]):
         return "failed"
     if len(rows) >= min(left, plan.max_questions):
+        if all(row.status == "failed" for row in rows):
+            return "failed"
         if plan.goal == "questions":
             return "done"
         is_bound = len(rows) >= plan.max_questions < total

@@ -94,8 +94,8 @@ def start_search(
     """Begin a search where this state was asked with `seed` before, or with the next order of it.
 
     The next order is begun where no earlier one has `wanted` questions left, or a search in each has
-    not ended: another process is at it, or was killed. So no question is asked twice before all were,
-    but by other seeds and by several processes at once.
+    not ended: another process is at it, or was killed. So a question is asked twice only by another
+    seed, by several processes at once, or where the next order had to be begun.
     """
     assert source.questions is not None
     with ledger.writing() as connection:
@@ -140,6 +140,12 @@ def counted_answers(ledger: Ledger, state: State, source: Source) -> dict[int, b
             ),
         )
         return {row["number"]: bool(row["exact_match"]) for row in rows}
+
+
+def end_search(ledger: Ledger, search: Search, ending: Ending) -> None:
+    """Say that a search ended between two rounds."""
+    with ledger.writing() as connection:
+        connection.execute("UPDATE searches SET ending = ? WHERE id = ?", (ending, search.id))
 
 
 def insert_asked(

@@ -90,7 +90,8 @@ def _needed(ratio: float, questions: int | None, share: float) -> int | None:
     if questions is None:
         # The least m with 1 - (1 - ratio)^m >= share; the margin keeps a whole number as it is.
         return max(1, math.ceil(math.log1p(-share) / math.log1p(-ratio) - 1e-9))
-    right = ratio * questions
+    # A split that has a right answer has one at least, whatever an interval's lower end makes of it.
+    right = max(1.0, ratio * questions)
     chances = np.clip(1 - right / (questions - np.arange(questions)), 0.0, 1.0)
     return int(np.argmax(np.cumprod(chances) <= 1 - share + 1e-9)) + 1
 

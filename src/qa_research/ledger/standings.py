@@ -1,7 +1,7 @@
 """What each state of each model came to: the ledger's counts with their estimates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from qa_research.ledger.asked import Source, State
@@ -68,6 +68,16 @@ class Standing:
         """Whether another program asked: in rounds of three, counted whole."""
         return self.state.run_id is None
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; ratios in percent."""
+        plain = asdict(self)
+        plain["ratio"], plain["first_gold"] = _in_percent(self.ratio), _in_percent(self.first_gold)
+        plain["kinds"] = {kind: _in_percent(ratio) for kind, ratio in self.kinds.items()}
+        for name in ("unbiased", "mean_f1"):
+            value = plain.pop(name)
+            plain[f"{name}_percent"] = None if value is None else 100 * value
+        return plain | {"is_imported": self.is_imported}
+
 
 def standings(ledger: Ledger, run_id: str | None = None) -> list[Standing]:
     """Every state on every source, by run, step and source; of one run by its id.
@@ -111,6 +121,17 @@ SELECT state_id, searches.source_id, count(number) - count(DISTINCT number) AS r
 FROM asked JOIN searches ON searches.id = search_id
 GROUP BY state_id, searches.source_id
 """
+
+
+def _in_percent(ratio: Ratio | None) -> dict[str, Any] | None:
+    if ratio is None:
+        return None
+    return {
+        "right": ratio.right,
+        "asked": ratio.asked,
+        "percent": 100 * ratio.value,
+        "percent_95": [100 * ratio.low, 100 * ratio.high],
+    }
 
 
 def _grouped(rows: Any) -> dict[tuple[int, int], list[Mapping[str, Any]]]:

@@ -1,16 +1,13 @@
-"""What was asked of all runs, from the ledger: curves over training steps, and plain values for JSON."""
+"""What was asked of all runs, from the ledger: curves over training steps."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from qa_research.figures.efficacy import EfficacyCurve, efficacy_over_steps
-from qa_research.ledger.estimates import Ratio
 from qa_research.ledger.standings import Standing
 
 DPI = 150
@@ -44,28 +41,6 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure; its format is that of the file's ending."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI)
-
-
-def as_json(standing: Standing) -> dict[str, Any]:
-    """Plain values; ratios in percent."""
-    plain = asdict(standing)
-    plain["ratio"], plain["first_gold"] = _ratio(standing.ratio), _ratio(standing.first_gold)
-    plain["kinds"] = {kind: _ratio(ratio) for kind, ratio in standing.kinds.items()}
-    for name in ("unbiased", "mean_f1"):
-        value = plain.pop(name)
-        plain[f"{name}_percent"] = None if value is None else 100 * value
-    return plain | {"is_imported": standing.is_imported}
-
-
-def _ratio(ratio: Ratio | None) -> dict[str, Any] | None:
-    if ratio is None:
-        return None
-    return {
-        "right": ratio.right,
-        "asked": ratio.asked,
-        "percent": 100 * ratio.value,
-        "percent_95": [100 * ratio.low, 100 * ratio.high],
-    }
 
 
 def _curve(states: Sequence[Standing]) -> EfficacyCurve:

@@ -1,6 +1,7 @@
 """Runs that are asked until they know: which states, which questions, how often, and what was found."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -115,9 +116,12 @@ def kept_steps(directory: Path) -> list[str]:
 def subject_of(opened: OpenRun, questions: Sequence[Question], data: str) -> Subject:
     """An opened run as one to ask."""
     name, split = name_of(opened.config, data)
+    directory = Path(os.path.abspath(opened.directory))
+    if "id" not in opened.record:
+        raise ValueError(f"run.json of {directory} is missing, or has no id")
     state = State(
         run_id=opened.record["id"],
-        run=f"{opened.directory.parent.name}/{opened.directory.name}",
+        run=f"{directory.parent.name}/{directory.name}",
         step=opened.step,
         weights=weights_fingerprint(opened.network),
         pretrained=opened.config["model"]["weights"] != "random",
@@ -168,7 +172,11 @@ def _ask(
         )
         screen.found(found, plan)
         results.append(found)
-        if found.ending in ("stopped", "failed") or time.monotonic() >= plan.deadline:
+        if (
+            found.ending in ("stopped", "failed")
+            or should_stop()
+            or time.monotonic() >= plan.deadline
+        ):
             break
         # Where an order ended before anything was right, another one is gone on with.
         left -= not (found.ending == "exhausted" and found.search.first and plan.goal == "right")

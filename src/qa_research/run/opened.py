@@ -8,7 +8,6 @@ answer = run.ask("Who teaches chess?", "Chess is taught by Ms Lund. Judo is on M
 print(answer.text, answer.probability)
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,6 @@ from qa_research.model.bert import input_names
 from qa_research.run.checkpoints import find_checkpoint, load_network_weights, step_of
 from qa_research.run.directory import find_run, read_record
 
-log = logging.getLogger(__name__)
 # Of one batch, with padding: some 2,000 stay in a CPU's caches; what a GPU wants was not measured.
 MOST_TOKENS = {"cpu": 2048, "cuda": 16_384}
 LABELS = {"start_positions", "end_positions"}

@@ -19,9 +19,14 @@ def questions_of(config: Mapping[str, Any], record: Mapping[str, Any], data: str
         ValueError: the run's questions are no longer what they were, or the file's are unusable.
     """
     if data in SPLITS:
+        wanted = record.get("fingerprints", {}).get(data)
+        if wanted is None:
+            raise ValueError(
+                "run.json does not say which questions the run has; --data FILE names some"
+            )
         source: Any = build(config["data"])
         source.load()
-        if source.fingerprints()[data] != record["fingerprints"][data]:
+        if source.fingerprints()[data] != wanted:
             raise ValueError(
                 f"the {data} questions are no longer those of this run; --data FILE names others"
             )

@@ -48,7 +48,7 @@ class AskingScreen:
             questions(len(subject.questions)),
             seed,
         )
-        self._counted = self._right = self._failed = 0
+        self._counted = self._right = self._failed = self._searches = 0
         self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
 
     def round(self, asked: Round, plan: Plan) -> None:
