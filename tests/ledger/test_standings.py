@@ -93,6 +93,7 @@ def test_a_question_counts_once_and_a_whole_split_is_exact(ledger):
     (standing,) = standings(ledger)
     assert standing.is_whole and standing.ratio is not None
     assert (standing.ratio.right, standing.ratio.asked, standing.ratio.width) == (3, 10, 0)
+    assert {ratio.width for ratio in standing.kinds.values()} == {0}
 
 
 def test_answerable_and_unanswerable_questions_stand_apart_where_there_are_both(ledger):

@@ -123,6 +123,13 @@ GROUP BY state_id, searches.source_id
 """
 
 
+def _ratio(right: int, asked: int, is_whole: bool) -> Ratio:
+    """With its interval, or where it is of a whole split without."""
+    if is_whole:
+        return Ratio(right, asked, right / asked, right / asked)
+    return exact_ratio(right, asked)
+
+
 def _in_percent(ratio: Ratio | None) -> dict[str, Any] | None:
     if ratio is None:
         return None
@@ -155,9 +162,7 @@ def _standing(
     lengths = [search["counted"] for search in wanted if search["ending"] == "right"]
     bounded = [search["counted"] for search in wanted if search["ending"] != "right"]
     right, counted = row[f"{which}correct"], row[f"{which}counted"]
-    ratio = exact_ratio(right, counted) if counted else None
-    if is_whole:
-        ratio = Ratio(right, counted, right / counted, right / counted)
+    ratio = _ratio(right, counted, is_whole) if counted else None
     first_gold = row[f"{which}first_gold"]
     orders: dict[tuple[int, int], int] = {}
     for search in searches:
@@ -184,10 +189,10 @@ def _standing(
         seconds=row["seconds"],
         ratio=ratio,
         unbiased=unbiased_ratio(lengths),
-        first_gold=exact_ratio(first_gold, counted) if ratio and not is_imported else None,
+        first_gold=_ratio(first_gold, counted, is_whole) if ratio and not is_imported else None,
         mean_f1=row[f"{which}f1"] / counted if ratio and not is_imported else None,
         kinds={
-            kind["kind"]: exact_ratio(kind[f"{which}correct"], kind[f"{which}counted"])
+            kind["kind"]: _ratio(kind[f"{which}correct"], kind[f"{which}counted"], is_whole)
             for kind in kinds
             if kind[f"{which}counted"]
         },

@@ -112,7 +112,7 @@ def _place(standing: Standing) -> tuple[object, ...]:
 def _cells(standing: Standing, is_ambiguous: bool) -> list[str]:
     """`is_ambiguous`: the row beside it differs in weights or questions alone, so say which these are."""
     state, ratio, source = standing.state, standing.ratio, standing.source
-    unbiased = standing.unbiased
+    unbiased = None if standing.is_whole else standing.unbiased
     needs = (standing.needed.median, standing.needed.most)
     return [
         state.run + (" (imported)" if standing.is_imported else ""),
