@@ -1,13 +1,12 @@
 """The verbs that ask a trained run, or score answers: evaluate, score, ask, export."""
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs
+from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, print_json
 
 if TYPE_CHECKING:
     from qa_research.run.opened import OpenRun
@@ -48,7 +47,7 @@ def evaluate(
     folder = out or opened.directory / "predictions" / name
     write_evaluation(folder, answers, result)
     if as_json:
-        _print_json(result.as_json() | {"files": str(folder)})
+        print_json(result.as_json() | {"files": str(folder)})
         return
     show_evaluation(result)
     print(f"\n{opened.checkpoint.stem} of {opened.directory.name}, rules of SQuAD {result.rules}")
@@ -95,7 +94,7 @@ def score(
             file=sys.stderr,
         )
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     for key, value in result.items():
         print(f"{key:<28}{value:>10.3f}" if isinstance(value, float) else f"{key:<28}{value:>10}")
@@ -128,7 +127,7 @@ def ask(
 
         shown = asdict(answer)
         shown["candidates"] = shown["candidates"][:n_best]
-        _print_json(shown)
+        print_json(shown)
     else:
         show_answer(answer, text, n_best)
 
@@ -159,7 +158,3 @@ def _open(run: str, checkpoint: str, runs: Path) -> "OpenRun":
 
 def _read_text(path: Path) -> str:
     return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))

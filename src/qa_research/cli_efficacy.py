@@ -1,15 +1,17 @@
 """The verb that asks a run random questions until it knows one: efficacy."""
 
-import json
 import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Runs
+from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Runs, print_json
+
+if TYPE_CHECKING:
+    from qa_research.run.asking import Wish
 
 
 def efficacy(
@@ -119,18 +121,14 @@ def efficacy(
     max_minutes = 30.0 if max_minutes is None else max_minutes
     if not 0 < max_minutes < float("inf"):
         raise ValueError(f"--max-minutes must be a number above 0, got {max_minutes}")
-    from qa_research.run.asking import Wish, ask_run, kept_steps
+    from qa_research.run.asking import Wish, kept_steps
     from qa_research.run.record import ledger_path
     from qa_research.run.runs import find
-    from qa_research.run.show_asked import AskingScreen
-    from qa_research.run.show_standings import show_standing, show_table
-    from qa_research.run.stop import Signals
 
     directory = find(run, runs)
     ledger = ledger_path(directory)
     if ledger.parent != Path(os.path.abspath(runs.expanduser())):
         print(f"What is asked goes to {ledger} (--runs {ledger.parent} shows it)", file=sys.stderr)
-    checkpoints = kept_steps(directory) if all_checkpoints else [checkpoint or "best"]
     wish = Wish(
         # Not a bare name: a file may be called as a split is.
         data=os.path.join(".", data) if data else split or "validation",
@@ -142,20 +140,33 @@ def efficacy(
         max_minutes=max_minutes,
         round_size=round_size,
     )
-    screen = AskingScreen(questions=wish.searches == 1 and not all_checkpoints, quiet=as_json)
+    checkpoints = kept_steps(directory) if all_checkpoints else [checkpoint or "best"]
+    _ask(directory, checkpoints, all_checkpoints, wish, as_json)
+
+
+def _ask(
+    directory: Path, checkpoints: list[str], is_curve: bool, wish: "Wish", as_json: bool
+) -> None:
+    """Ask the checkpoints and show what came of it: of a curve a table."""
+    from qa_research.run.asking import ask_run
+    from qa_research.run.show_asked import AskingScreen
+    from qa_research.run.show_standings import show_standing, show_table
+    from qa_research.run.stop import Signals
+
+    screen = AskingScreen(questions=wish.searches == 1 and not is_curve, quiet=as_json)
     with Signals() as signals:
         with signals.deferred():
             results = ask_run(
                 directory, checkpoints, wish, screen, lambda: signals.stop is not None
             )
         if as_json:
-            _print_json(
+            print_json(
                 [
                     standing.as_json() | {"found": [asdict(found) for found in founds]}
                     for standing, founds in results
                 ]
             )
-        elif all_checkpoints:
+        elif is_curve:
             show_table([standing for standing, _ in results])
         else:
             show_standing(results[0][0])
@@ -192,13 +203,9 @@ def _show_all(
         save_figure(efficacy_figure(found), path)
     if as_json:
         shown: dict[str, Any] = {"states": [standing.as_json() for standing in found]}
-        _print_json(shown | ({"plot": str(path)} if path else {}))
+        print_json(shown | ({"plot": str(path)} if path else {}))
         return
     if table:
         show_table(found)
     if path:
         print(f"plot: {path}")
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,6 +1,5 @@
 """`qa-research ledger ...`: what is in the ledger, by SQL, as files, and from the reference system."""
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Runs
+from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Runs, print_json
 
 if TYPE_CHECKING:
     from qa_research.ledger.described import Table
@@ -103,7 +102,7 @@ def export(
             files = [export_table(ledger, table or EVERYTHING, target, found, force)]
     if as_json:
         shown = [asdict(file) | {"file": str(file.file)} for file in files]
-        _print_json(shown if everything else shown[0])
+        print_json(shown if everything else shown[0])
         return
     for file in files:
         print(f"{file.rows:,} row{'' if file.rows == 1 else 's'} of {file.table} in {file.file}")
@@ -126,7 +125,7 @@ def import_(
 
     imported = import_reference(file.expanduser(), runs.expanduser() / LEDGER)
     if as_json:
-        _print_json(_import_as_json(imported))
+        print_json(_import_as_json(imported))
     else:
         _show_import(imported)
 
@@ -135,7 +134,7 @@ def _show_tables(tables: "list[Table]", as_json: bool) -> None:
     from dataclasses import asdict
 
     if as_json:
-        _print_json([asdict(table) for table in tables])
+        print_json([asdict(table) for table in tables])
         return
     for table in tables:
         print(f"{table.name} ({table.kind}){': ' if table.comment else ''}{table.comment}")
@@ -203,7 +202,3 @@ def _import_as_json(imported: "Imported") -> dict[str, Any]:
         "states": [state(kept) for kept in imported.states],
         "notes": imported.notes,
     }
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))

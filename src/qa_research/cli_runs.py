@@ -60,7 +60,7 @@ def list_runs(
             _as_json(run.entry) | {"status": run.status, "size_bytes": run.size_bytes}
             for run in found
         ]
-        _print_json({"runs": shown, "notes": listing.notes})
+        print_json({"runs": shown, "notes": listing.notes})
         return
     asked_for = [sort] if "/" in sort and sort not in USUAL_SCORES else []
     show_list(found, [*USUAL_SCORES, *asked_for])
@@ -86,7 +86,7 @@ def show(run: Run, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     facts: dict[str, Any] = _as_json(entry) | {"status": status}
     facts["checkpoints"] = checkpoints_of(directory)
     facts["size_bytes"] = size_by_part(directory)
-    _print_json(facts | {"go_on": go_on})
+    print_json(facts | {"go_on": go_on})
 
 
 @runs_app.command()
@@ -107,7 +107,7 @@ def compare(
 
     found = side_by_side([find(run, runs) for run in wanted])
     if as_json:
-        _print_json(found.as_json())
+        print_json(found.as_json())
     else:
         from qa_research.run.show_pairs import show_pairs
 
@@ -131,7 +131,7 @@ def scan(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     for reason in found.damaged:
         print(f"left out: {reason}", file=sys.stderr)
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
         return
     for name in found.gone:
         print(f"dropped, its directory is gone: {name}")
@@ -168,5 +168,6 @@ def _as_json(entry: "RunEntry") -> dict[str, Any]:
     return {"run": entry.name} | asdict(entry) | {"directory": str(entry.directory)}
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """What --json prints, for every verb."""
     print(json.dumps(value, ensure_ascii=False, indent=2))

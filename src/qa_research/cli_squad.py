@@ -1,6 +1,5 @@
 """The verb that browses questions: squad."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Runs
+from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Runs, print_json
 
 if TYPE_CHECKING:
     from qa_research.browsing import Browser
@@ -141,7 +140,7 @@ def _show(browser: "Browser", index: int, as_json: bool) -> None:
     viewed = browser.view(index)
     _say_if_no_tokenizer(browser)
     if as_json:
-        _print_json(viewed.as_json())
+        print_json(viewed.as_json())
     else:
         show_question(viewed)
 
@@ -159,7 +158,7 @@ def _search(browser: "Browser", wanted: str, place: str | None, limit: int, as_j
             | {"found": [asdict(found) for found in hit.found]}
             for hit in hits
         ]
-        _print_json(facts | {"total": len(indices), "hits": shown})
+        print_json(facts | {"total": len(indices), "hits": shown})
     elif not hits:
         print(
             f"{catalogue.source.name}: no {place or 'question, context or answer'} has {wanted!r}"
@@ -183,7 +182,7 @@ def _stats(browser: "Browser", as_json: bool) -> None:
     name = browser.catalogue.source.name
     if as_json:
         facts = {"source": name, "tokenizer": browser.tokenizer_name}
-        _print_json(facts | asdict(found))
+        print_json(facts | asdict(found))
     else:
         from qa_research.answer.show_overview import show_overview
 
@@ -200,7 +199,7 @@ def _repeats(runs: Path, as_json: bool, useless: list[str]) -> None:
     with Ledger(runs.expanduser() / LEDGER, read_only=True) as ledger:
         found = repeated(ledger)
     if as_json:
-        _print_json([repeats.as_json() for repeats in found])
+        print_json([repeats.as_json() for repeats in found])
     else:
         show_repeats(found)
 
@@ -244,7 +243,3 @@ def _check_options(
 def _say_if_no_tokenizer(browser: "Browser") -> None:
     if browser.tokenizer is None:
         print(NO_TOKENIZER, file=sys.stderr)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))

@@ -37,7 +37,7 @@ class Repeats:
 
 
 _REPEATS = """
-SELECT run_id, run, step, weights, repeats.source_id, sources.fingerprint, sources.name, split,
+SELECT run_id, run, step, weights, sources.fingerprint, sources.name, split,
        repeats.number, questions.id, question, times
 FROM repeats
 JOIN states ON states.id = state_id
