@@ -203,8 +203,8 @@ UNION ALL
 SELECT state_id, source_id, iif(unanswerable, 'unanswerable', 'answerable'), sum(counted),
        sum(counted AND exact_match), count(*), sum(exact_match)
 FROM known_answers
-WHERE (SELECT count(DISTINCT golds = '[]') FROM questions
-       WHERE questions.source_id = known_answers.source_id) > 1
+WHERE source_id IN (SELECT source_id FROM questions
+                    GROUP BY source_id HAVING count(DISTINCT golds = '[]') > 1)
 GROUP BY state_id, source_id, unanswerable;
 
 -- Questions that one state was asked more than once.
