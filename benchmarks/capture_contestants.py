@@ -26,9 +26,9 @@ from qa_research.capture.forward import attention_weights, look
 from qa_research.capture.places import FINAL, Anatomy, Site, module_of
 from qa_research.model.bert import input_names
 from qa_research.model.question_answering import QuestionAnswering
+from qa_research.model.weights import weights_fingerprint
 from qa_research.run.config import conf_directory
 from qa_research.run.directory import read_record
-from qa_research.run.record import weights_fingerprint
 from qa_research.run.train import train
 
 # What of the callback runs between the start and the end of training.

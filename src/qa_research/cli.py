@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from qa_research.cli_answers import ask, evaluate, export, score
+from qa_research.cli_attribute import attribute
 from qa_research.cli_efficacy import efficacy
 from qa_research.cli_ledger import ledger_app
 from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, runs_app
@@ -34,6 +35,11 @@ def main() -> None:
     """Run the verb of the command line; a bad request is one sentence and exit code 2."""
     debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]
+    if sys.argv[1:2] == ["explain"]:
+        from qa_research.explain.launch import main as launch_explain
+
+        sys.argv = ["qa-research explain", *sys.argv[2:], *(["--debug"] if debug else [])]
+        sys.exit(launch_explain())
     if sys.argv[1:2] == ["train"]:
         from qa_research.run.launch import CHILD
         from qa_research.run.launch import main as launch
@@ -68,6 +74,17 @@ def train(
     raise AssertionError(f"main() hands this verb to the launcher, with {overrides}")
 
 
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+def explain(
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
+) -> None:
+    """Explain an image classifier by LIME; explain --help lists every key.
+
+    And say how far the explanation can be trusted; counterfactual.top=4 blanks the top segments.
+    """
+    raise AssertionError(f"main() hands this verb to its launcher, with {overrides}")
+
+
 @app.command()
 def resume(
     run: Run,
@@ -90,7 +107,7 @@ def resume(
         go_on(run, overrides or [], runs)
 
 
-for verb in (watch, evaluate, efficacy, score, ask, squad, export):
+for verb in (watch, attribute, evaluate, efficacy, score, ask, squad, export):
     app.command()(verb)
 
 

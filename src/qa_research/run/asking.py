@@ -14,10 +14,11 @@ from qa_research.data.windows import fingerprint
 from qa_research.ledger.asked import Goal, Source, State, counted_answers
 from qa_research.ledger.ledger import Ledger
 from qa_research.ledger.standings import Standing, standings
+from qa_research.model.weights import weights_fingerprint
 from qa_research.run.checkpoints import LAST, step_of
 from qa_research.run.opened import OpenRun, open_run
 from qa_research.run.questions import name_of, questions_of
-from qa_research.run.record import ledger_path, weights_fingerprint
+from qa_research.run.record import ledger_path
 from qa_research.run.runs import checkpoints_of
 
 log = logging.getLogger(__name__)

@@ -34,8 +34,10 @@ def conf_directory() -> Path:
     raise FileNotFoundError(f"conf/ lies neither in {package} nor in {package.parents[1]}")
 
 
-def checked(config: DictConfig) -> dict[str, Any]:
+def checked(config: DictConfig, settings: type = Settings) -> dict[str, Any]:
     """The config as plain values, resolved, once every key and value has been found fit.
+
+    `settings`: the dataclass of the keys at the top and their types.
 
     Raises:
         ValueError: a key that nobody knows (the nearest known one is offered), a missing value, or
@@ -45,7 +47,7 @@ def checked(config: DictConfig) -> dict[str, Any]:
     if missing:
         raise ValueError(f"{missing[0]} must be given: {missing[0]}=...")
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    top = typing.get_type_hints(Settings, include_extras=True)
+    top = typing.get_type_hints(settings, include_extras=True)
     for key, value in plain.items():
         if key not in top:
             raise ValueError(unknown_key(str(key), "", top))
@@ -56,13 +58,13 @@ def checked(config: DictConfig) -> dict[str, Any]:
     return typing.cast(dict[str, Any], plain)
 
 
-def default_config() -> dict[str, Any]:
-    """The config of `qa-research train` without any override, as plain values."""
+def default_config(name: str = "train") -> dict[str, Any]:
+    """The config of `qa-research train`, or another launcher, without any override, as plain values."""
     before = get_gh_backup()
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(conf_directory()), version_base="1.3"):
-            config = hydra.compose("train")
+            config = hydra.compose(name)
     finally:
         restore_gh_from_backup(before)
     plain: Any = OmegaConf.to_container(config, resolve=True)

@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 a training failed, 2 the request cannot be carried out (on
 """
 
 import os
-import re
 import shlex
 import signal
 import sys
@@ -25,7 +24,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from qa_research.console import start_logging
-from qa_research.run.config import conf_directory, default_config, suggestion
+from qa_research.run.config import conf_directory
+from qa_research.run.sentences import plain_sentence
 from qa_research.run.stop import REQUEUEING, Signals, Stopped, hearing, leave
 from qa_research.run.sweep import (
     Sweep,
@@ -38,14 +38,6 @@ from qa_research.run.sweep import (
 )
 
 USER_ERRORS = (ValueError, OSError)
-_CLUSTER = "pip install 'qa-research[cluster]'"
-_PLUGINS = {
-    "job": _CLUSTER,
-    "sub": _CLUSTER,
-    "opt": _CLUSTER,
-    # Its own requirements name versions that it does not need.
-    "ray": "pip install 'ray>=2.60' && pip install --no-deps hydra-ray-launcher==1.2.2",
-}
 _refusals: list[Exception] = []
 CHILD = Path(__file__).with_name("child.py")
 
@@ -130,35 +122,6 @@ def _command() -> str:
     return " ".join(
         [first, *(shlex.quote(w) for w in sys.argv[1:] if not w.startswith("train.resume="))]
     )
-
-
-def plain_sentence(error: Exception) -> str:
-    """What went wrong, in one line, with the nearest known name where one was mistyped."""
-    text = str(error).strip()
-    if not isinstance(error, (HydraException, OmegaConfBaseException)):
-        return " ".join(text.split()) or type(error).__name__
-    if found := re.search(r"'(?:hydra/)?(launcher|sweeper)/(joblib|submitit\w*|optuna|ray)'", text):
-        how = "+launcher" if found.group(1) == "launcher" else "+search"
-        return f"{how}={found.group(2)} needs a plugin of Hydra's: {_PLUGINS[found.group(2)[:3]]}"
-    if found := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_override(found.group(1))
-    if found := re.search(r"Could not find '([^'/]+)/([^']+)'", text):
-        options = text.partition("Available options")[2].split("\n\t")[1:]
-        known = [option.split("\n")[0].strip() for option in options]
-        return f"there is no {found.group(1)}={found.group(2)}{suggestion(found.group(2), known)}"
-    return " ".join(text.split())
-
-
-def _unknown_override(key: str) -> str:
-    """Hydra says only that a key is not there; the default config knows what is."""
-    known: Any = default_config()
-    *sections, last = key.split(".")
-    prefix = ""
-    for section in sections:
-        if section not in known or not isinstance(known[section], dict):
-            return f"there is no config key {key}" + suggestion(section, map(str, known), prefix)
-        known, prefix = known[section], f"{prefix}{section}."
-    return f"there is no config key {key}" + suggestion(last, map(str, known), prefix)
 
 
 def _launcher() -> str:

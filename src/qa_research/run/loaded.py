@@ -12,9 +12,9 @@ from qa_research.capture.watched import choose, watch
 from qa_research.data.datamodule import QuestionData
 from qa_research.model.bert import longest_window
 from qa_research.model.question_answering import QuestionAnswering
+from qa_research.model.weights import weights_fingerprint
 from qa_research.run.config import build, build_capture
 from qa_research.run.directory import check_writable
-from qa_research.run.record import weights_fingerprint
 from qa_research.run.trainer import check_trainer
 
 

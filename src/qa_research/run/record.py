@@ -1,6 +1,5 @@
 """What is written down of a run: run.json, the ledger's row, and model/ from which it is read back."""
 
-import hashlib
 import json
 import logging
 import os
@@ -173,14 +172,6 @@ def changed_versions(record: Mapping[str, Any]) -> str:
     if record["git"]["commit"] != commit:
         changed.append(f"commit {record['git']['commit']} -> {commit}")
     return ", ".join(changed)
-
-
-def weights_fingerprint(network: PreTrainedModel) -> str:
-    """A sha256 of all tensors as they are."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def installed_versions() -> dict[str, str]:

@@ -1,0 +1,156 @@
+"""What if the top segments were not there? They are blanked, with as much area at random as a control."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+from math import comb
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from qa_research.explain.sampling import Sampled
+
+# Of the area that random segments are to have.
+AREA_TOLERANCE = 0.1
+MOST_DRAWS = 200
+Predict = Callable[[Bool[ndarray, "mask segment"]], Float[ndarray, "mask label"]]
+
+
+@dataclass(frozen=True)
+class Control:
+    """Random segments of about as much area, blanked, and what they did to the class that won at first.
+
+    `shares`: of the picture's area. `p_value`: of the random sets and the chosen one, the share that lowers
+    the class at least as much; it cannot fall below 1 / (number of sets + 1).
+    """
+
+    sets: tuple[tuple[int, ...], ...]
+    shares: Float[ndarray, " set"]
+    probabilities: Float[ndarray, " set"]
+    winners: Int[ndarray, " set"]
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Flip:
+    """The smallest set of segments found whose blanking changes the class that wins.
+
+    `segments` is None where no set was found. `proven`: every smaller set was tried. `tried`: sets predicted.
+    """
+
+    segments: tuple[int, ...] | None
+    proven: bool
+    tried: int
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """The picture without some segments: predicted again, and explained again with its own predictions.
+
+    `explained` is the class that won at first and `label` the one that wins now. `second` explains the
+    latter by the segments that are left, `left` (their numbers, in the order of its columns); it is None
+    where fewer than two are left.
+    """
+
+    segments: tuple[int, ...]
+    share: float
+    probabilities: Float[ndarray, " label"]
+    explained: int
+    label: int
+    second: Sampled | None
+    left: Int[ndarray, " left"]
+    control: Control
+    flip: Flip | None
+
+
+def blanked(segments: Sequence[int], n_segments: int) -> Bool[ndarray, " segment"]:
+    """The mask with these segments off."""
+    mask = np.ones(n_segments, dtype=bool)
+    mask[list(segments)] = False
+    return mask
+
+
+def control_by_area(
+    predict: Predict,
+    segments: Sequence[int],
+    areas: Int[ndarray, " segment"],
+    label: int,
+    probability: float,
+    n_sets: int,
+    generator: np.random.Generator,
+) -> Control:
+    """Blank `n_sets` random sets with the area of `segments`, within a tenth where whole segments allow.
+
+    They are drawn from all segments, the chosen ones among them. `probability`: of `label` without
+    `segments`.
+    """
+    wanted = int(areas[list(segments)].sum())
+    sets = tuple(_random_set(areas, wanted, generator) for _ in range(n_sets))
+    outputs = predict(np.stack([blanked(one, len(areas)) for one in sets]))
+    as_low = int((outputs[:, label] <= probability).sum())
+    return Control(
+        sets=sets,
+        shares=np.array([areas[list(one)].sum() / areas.sum() for one in sets]),
+        probabilities=outputs[:, label],
+        winners=outputs.argmax(axis=1),
+        p_value=(1 + as_low) / (1 + n_sets),
+    )
+
+
+def smallest_flip(
+    predict: Predict, order: Sequence[int], winner: int, max_predictions: int
+) -> Flip:
+    """Look for the fewest segments whose blanking makes another class win.
+
+    First down the ranking until the class changes; what is not needed of that set is taken back. Then all
+    smaller sets, by size and along the ranking, as long as `max_predictions` allow. What is found is the
+    smallest set there is where `proven`, otherwise the smallest of those tried.
+    """
+    n = len(order)
+    along = predict(np.stack([blanked(order[: i + 1], n) for i in range(n)])).argmax(axis=1)
+    tried = n
+    changed = np.flatnonzero(along != winner)
+    best: list[int] | None = None
+    if len(changed):
+        best = list(order[: changed[0] + 1])
+        for segment in reversed(best[:-1]):
+            rest = [other for other in best if other != segment]
+            tried += 1
+            if rest and predict(blanked(rest, n)[None]).argmax() != winner:
+                best = rest
+    for size in range(1, n if best is None else len(best)):
+        allowed = max_predictions - tried
+        candidates = list(islice(combinations(order, size), max(allowed, 0)))
+        if candidates:
+            outputs = predict(np.stack([blanked(one, n) for one in candidates]))
+            tried += len(candidates)
+            found = np.flatnonzero(outputs.argmax(axis=1) != winner)
+            if len(found):
+                # The one after which the first class is least likely, of equally many.
+                least = found[outputs[found, winner].argmin()]
+                return Flip(_numbers(candidates[least]), True, tried)
+        if len(candidates) < comb(n, size):
+            return Flip(None if best is None else _numbers(best), False, tried)
+    return Flip(None if best is None else _numbers(best), best is not None, tried)
+
+
+def _numbers(segments: Sequence[int]) -> tuple[int, ...]:
+    return tuple(int(i) for i in segments)
+
+
+def _random_set(
+    areas: Int[ndarray, " segment"], wanted: int, generator: np.random.Generator
+) -> tuple[int, ...]:
+    """A set within a tenth of the area, or the nearest of many: segments come whole."""
+    best: tuple[int, ...] = ()
+    least = float("inf")
+    for _ in range(MOST_DRAWS):
+        order = generator.permutation(len(areas))
+        covered = np.cumsum(areas[order])
+        n = 1 + int(np.abs(covered - wanted).argmin())
+        if (off := abs(int(covered[n - 1]) - wanted)) < least:
+            best, least = tuple(sorted(int(i) for i in order[:n])), off
+        if least <= AREA_TOLERANCE * wanted:
+            break
+    return best

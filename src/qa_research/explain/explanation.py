@@ -1,0 +1,252 @@
+"""All that is known of one explanation, and its plain form that is written down."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from qa_research.explain.counterfactual import Control, Counterfactual
+from qa_research.explain.curves import Curve
+from qa_research.explain.picture import Picture
+from qa_research.explain.sampling import Sampled
+from qa_research.explain.segments import Pixels, Segments, areas_of, innermost_points
+from qa_research.explain.trust import Verdict
+
+FORMAT = "explanation-1"
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a classifier says a class of a picture, with every control that was made.
+
+    `pixels` is what the classifier saw, `off` what stood where a segment was off. `probabilities` are of the
+    whole picture, `empty` of the one with all segments off. `label`: the class that is explained. `curves`:
+    deletion and insertion, where they were wished for.
+    """
+
+    picture: Picture
+    pixels: Pixels
+    off: Float[ndarray, "height width 3"]
+    segments: Segments
+    labels: tuple[str, ...]
+    classifier: Mapping[str, Any]
+    probabilities: Float[ndarray, " label"]
+    empty: Float[ndarray, " label"]
+    label: int
+    sampled: Sampled
+    curves: tuple[Curve, Curve] | None
+    verdict: Verdict
+    counterfactual: Counterfactual | None
+    config: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, floats with six significant digits; no time and no place on this machine's disk."""
+        picture, height, width = self.picture, *self.picture.pixels.shape[:2]
+        plain = {
+            "format": FORMAT,
+            "picture": {
+                "name": picture.name,
+                "source": picture.source,
+                "width": width,
+                "height": height,
+                "sha256": picture.digest,
+                "notes": list(picture.notes),
+                "seen": [self.pixels.shape[1], self.pixels.shape[0]],
+            },
+            "classifier": dict(self.classifier),
+            "explained": self._class(self.label) | {"probability_all_off": self.empty[self.label]},
+            "classes": classes(self.probabilities, self.labels, CLASSES),
+            "classes_all_off": classes(self.empty, self.labels, 3),
+            "segments": self._segments(),
+            "surrogate": {
+                "kind": self.config["lime"]["surrogate"],
+                "intercept": self.sampled.fit.intercept,
+                "r2": self.sampled.fit.r2,
+            },
+            **sampling_json(self.sampled, np.arange(len(self.sampled.low))),
+            "curves": None
+            if self.curves is None
+            else {
+                name: _curve(curve)
+                for name, curve in zip(("deletion", "insertion"), self.curves, strict=True)
+            },
+            "verdict": {"word": self.verdict.word, "doubts": list(self.verdict.doubts)},
+            "counterfactual": self._counterfactual(),
+            "config": dict(self.config),
+            "versions": dict(self.versions),
+        }
+        rounded: dict[str, Any] = plain_values(plain)
+        return rounded
+
+    def arrays(self) -> dict[str, ndarray]:
+        """What figures are drawn from, beside the plain form.
+
+        `pixels`, `off_pixels` [height, width, 3], `segments` [height, width]; `masks` [mask, segment],
+        `outputs`, `weights`, `predicted` [mask] of all seeds; `by_seed` [seed, segment] coefficients.
+        """
+        sampled = self.sampled
+        return {
+            "pixels": self.pixels,
+            "off_pixels": self.off.round().astype(np.uint8),
+            "segments": self.segments,
+            "masks": sampled.masks,
+            "outputs": sampled.outputs,
+            "weights": sampled.weights,
+            "predicted": sampled.fit.predicted(sampled.masks),
+            "by_seed": np.stack([fit.coefficients for fit in sampled.fits]),
+        }
+
+    def _class(self, label: int) -> dict[str, Any]:
+        return one_class(label, self.probabilities, self.labels)
+
+    def _segments(self) -> list[dict[str, Any]]:
+        """Best first."""
+        areas, points = areas_of(self.segments), innermost_points(self.segments)
+        sampled, tied = self.sampled, self.sampled.separation.tied
+        return [
+            {
+                "number": int(i),
+                "rank": rank,
+                "coefficient": sampled.fit.coefficients[i],
+                "low": sampled.low[i],
+                "high": sampled.high[i],
+                "area": areas[i] / areas.sum(),
+                "centre": [int(points[i, 0]), int(points[i, 1])],
+                "tied": len(tied) > 1 and int(i) in tied,
+            }
+            for rank, i in enumerate(sampled.order, start=1)
+        ]
+
+    def _counterfactual(self) -> dict[str, Any] | None:
+        found = self.counterfactual
+        if found is None:
+            return None
+        second = found.second
+        shown: dict[str, Any] = {
+            "segments": list(found.segments),
+            "area": found.share,
+            "classes_before": classes(self.probabilities, self.labels, 3),
+            "classes_after": classes(found.probabilities, self.labels, 3),
+            "first": self._class(found.explained)
+            | {"probability_after": found.probabilities[found.explained]},
+            "second": self._class(found.label)
+            | {"probability_after": found.probabilities[found.label]},
+            "flipped": found.label != found.explained,
+            "control": self._control(found.control),
+            "flip": None
+            if found.flip is None
+            else {
+                "segments": None if found.flip.segments is None else list(found.flip.segments),
+                "proven_smallest": found.flip.proven,
+                "tried": found.flip.tried,
+            },
+            "explained_again": None,
+        }
+        if second is not None:
+            shown["explained_again"] = sampling_json(second, found.left) | {
+                "r2": second.fit.r2,
+                "segments": [
+                    {
+                        "number": int(found.left[i]),
+                        "rank": rank,
+                        "coefficient": second.fit.coefficients[i],
+                        "low": second.low[i],
+                        "high": second.high[i],
+                    }
+                    for rank, i in enumerate(second.order, start=1)
+                ],
+            }
+        return shown
+
+    def _control(self, control: Control) -> dict[str, Any]:
+        return {
+            "sets": [list(one) for one in control.sets],
+            "areas": control.shares,
+            "probabilities": control.probabilities,
+            "winners": [self.labels[i] for i in control.winners],
+            "p_value": control.p_value,
+        }
+
+
+def classes(
+    probabilities: Float[ndarray, " label"], labels: Sequence[str], n: int
+) -> list[dict[str, Any]]:
+    """The n likeliest classes, first the winner."""
+    best = np.argsort(-probabilities, kind="stable")[:n]
+    return [one_class(int(i), probabilities, labels) for i in best]
+
+
+def one_class(
+    label: int, probabilities: Float[ndarray, " label"], labels: Sequence[str]
+) -> dict[str, Any]:
+    """A class by name, with its probability and its place, 1 for the winner."""
+    place = 1 + int((probabilities > probabilities[label]).sum())
+    return {
+        "label": labels[label],
+        "index": label,
+        "probability": probabilities[label],
+        "place": place,
+    }
+
+
+def sampling_json(sampled: Sampled, numbers: Int[ndarray, " segment"]) -> dict[str, Any]:
+    """How masks were drawn, and what separates the ranks; `numbers`: of the sampled segments."""
+    apart, stable = sampled.separation, sampled.stability
+    return {
+        "sampling": {
+            "exact": sampled.exact,
+            "seeds": len(sampled.fits),
+            "samples": sampled.samples,
+            "masks": len(sampled.masks),
+        },
+        "separation": {
+            "separate": apart.separate,
+            "z": apart.z,
+            "needed": apart.needed,
+            "tied": numbers[list(apart.tied)],
+        },
+        "stability": None
+        if stable is None
+        else {
+            "jaccard": stable.jaccard,
+            "least_jaccard": stable.least_jaccard,
+            "chance_jaccard": stable.chance_jaccard,
+            "rank_correlation": stable.rank_correlation,
+            "sign_agreement": stable.sign_agreement,
+            "tops": [numbers[list(one)] for one in stable.tops],
+        },
+    }
+
+
+def plain_values(value: Any) -> Any:
+    """Lists, dicts and numbers that JSON has; floats with six digits, None for NaN and infinity."""
+    if isinstance(value, Mapping):
+        return {key: plain_values(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_values(one) for one in value]
+    if isinstance(value, np.ndarray):
+        return plain_values(value.tolist())
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return value
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    return {
+        "share": curve.share,
+        "probability": curve.probability,
+        "area": curve.area,
+        "beaten": curve.beaten,
+        "random_areas": curve.random_areas,
+        "grid": curve.grid,
+        "random_mean": curve.random_mean,
+        "random_low": curve.random_low,
+        "random_high": curve.random_high,
+    }

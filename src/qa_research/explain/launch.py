@@ -1,0 +1,144 @@
+"""The launcher behind `qa-research explain`: Hydra composes and sweeps, one folder an explanation.
+
+Exit codes: 0 done, 1 a program's error, 2 a request that cannot be carried out (one sentence says why),
+130 stopped by Ctrl-C, 143 by SIGTERM.
+"""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+# Hydra then raises instead of printing and leaving; the sentences are ours to say.
+os.environ["HYDRA_FULL_ERROR"] = "1"
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from qa_research.console import start_logging
+from qa_research.explain.settings import ExplainSettings
+from qa_research.run.config import checked, conf_directory
+from qa_research.run.sentences import plain_sentence
+from qa_research.run.stop import Signals, Stopped, leave
+
+CONFIG = "explain"
+USER_ERRORS = (ValueError, OSError)
+REFUSALS = (HydraException, OmegaConfBaseException, *USER_ERRORS)
+
+
+class _Jobs:
+    """What became of the jobs of one call."""
+
+    def __init__(self, as_json: bool, debug: bool) -> None:
+        self.as_json = as_json
+        self.debug = debug
+        self.done: list[tuple[list[str], dict[str, Any]]] = []
+        self.refused = 0
+
+    def run(self, config: DictConfig) -> None:
+        """One explanation, alone or in a sweep; what cannot be done is said, and the next begins."""
+        is_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        overrides = list(HydraConfig.get().overrides.task)
+        try:
+            if not HydraConfig.get().launcher._target_.endswith(".BasicLauncher"):
+                raise ValueError(
+                    "explanations of a sweep are made one after the other; leave +launcher=... away"
+                )
+            if is_sweep and not self.as_json:
+                print(f"\n{' '.join(overrides)}", flush=True)
+            found = _explain(checked(config, ExplainSettings), self.as_json)
+            self.done.append((overrides, found))
+        except REFUSALS as error:
+            if self.debug:
+                raise
+            print(f"qa-research: {plain_sentence(error, CONFIG)}", file=sys.stderr)
+            self.refused += 1
+
+    def end(self) -> int:
+        """Show what belongs to all of them; the exit code."""
+        if self.as_json:
+            found = [one for _, one in self.done]
+            print(json.dumps(found[0] if len(found) == 1 else found, ensure_ascii=False, indent=2))
+        elif len(self.done) > 1:
+            from qa_research.explain.show import show_sweep
+
+            show_sweep(self.done)
+        return 2 if self.refused else 0
+
+
+def main() -> int:
+    """Compose a config from the command line and explain; the exit code."""
+    flags = {flag: flag in sys.argv for flag in ("--debug", "--json")}
+    sys.argv = [word for word in sys.argv if word not in flags]
+    jobs = _Jobs(flags["--json"], flags["--debug"])
+    launch: Any = hydra.main(
+        version_base="1.3", config_path=str(conf_directory()), config_name=CONFIG
+    )(jobs.run)
+    start_logging()
+    shows_config = any(word in sys.argv for word in ("--help", "-h", "--cfg", "-c", "--info", "-i"))
+    try:
+        with Signals():
+            launch()
+    except BrokenPipeError:
+        # Whoever read our output has left, as `| head` does.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 1
+    except Stopped as stopped:
+        command = shlex.join(["qa-research", "explain", *sys.argv[1:]])
+        print(
+            f"Stopped by {stopped}. What was predicted is kept; go on with: {command}",
+            file=sys.stderr,
+        )
+        leave(stopped.exit_code)
+    except REFUSALS as error:
+        if jobs.debug:
+            raise
+        print(f"qa-research: {plain_sentence(error, CONFIG)}", file=sys.stderr)
+        return 2
+    return 0 if shows_config else jobs.end()
+
+
+def _explain(config: dict[str, Any], quiet: bool) -> dict[str, Any]:
+    """Explain one picture, write its folder, draw it and show it; the plain form of the explanation."""
+    # Torch, torchvision and scikit-image are slow to import, and --help needs none of them.
+    from qa_research.explain.explaining import Wish, explain
+    from qa_research.explain.folder import explanation_folder, write_explanation
+    from qa_research.explain.picture import read_picture
+    from qa_research.explain.screen import ExplainingScreen
+    from qa_research.report.explanation_drawing import draw_explanation
+    from qa_research.run.config import build
+    from qa_research.run.directory import check_writable
+
+    paths = {key: Path(str(config["paths"][key])).expanduser() for key in ("explanations", "cache")}
+    picture = read_picture(config["image"])
+    folder = explanation_folder(paths["explanations"], picture, config)
+    check_writable(folder)
+    wish = Wish(
+        label=config["label"],
+        seed=config["seed"],
+        segmenter=build(config["segmenter"]),
+        lime=build(config["lime"]),
+        trust=build(config["trust"]),
+        counterfactual=build(config["counterfactual"]),
+        config={key: value for key, value in config.items() if key != "paths"},
+    )
+    with ExplainingScreen() as screen:
+        explanation = explain(picture, build(config["classifier"]), wish, paths["cache"], screen)
+        write_explanation(folder, explanation)
+        screen.drawing()
+        drawn = draw_explanation(folder)
+    plain = explanation.as_json()
+    if not quiet:
+        from qa_research.explain.show import show_explanation
+
+        show_explanation(plain, wish.trust.top)
+        print(
+            f"\nSheet    {drawn.sheet}\nPage     {drawn.page}\nNumbers  {folder}/explanation.json"
+        )
+    return plain

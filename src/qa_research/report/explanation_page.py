@@ -1,0 +1,176 @@
+"""An explanation as one HTML file that needs nothing beside it: no network, no other file."""
+
+import base64
+import hashlib
+import re
+import shlex
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import yaml
+from jaxtyping import UInt8
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from numpy import ndarray
+from PIL import Image
+
+from qa_research.figures.explanation_blanking import percent
+from qa_research.figures.segment_pictures import heat
+from qa_research.report.explanation_data import explanation_data
+from qa_research.report.explanation_figures import PICTURES
+from qa_research.report.explanation_story import Story
+from qa_research.report.explanation_words import (
+    CAPTIONS,
+    agreement,
+    blanking_summary,
+    facts,
+    headline,
+    meaning,
+    no_seeds,
+)
+
+_SCRIPTS = ("explanation_picture.js", "explanation_page.js")
+# Pixels of a figure for each of the page's: sharp on dense screens.
+_DENSITY = 1.5
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure in the page: its address, its size there, and what it shows. `is_chart`: no photograph."""
+
+    address: str
+    width: int
+    height: int
+    caption: str
+    is_chart: bool
+
+
+def explanation_page(story: Story, figures: Mapping[str, bytes]) -> str:
+    """The page: verdict, a picture to point at, its segments as a table, the controls, the counterfactual.
+
+    `figures` are PNGs by name, as `figures_of` names them. All text is escaped, and the browser is told
+    to run this page's own script alone.
+    """
+    rooms = files("qa_research.report")
+    style = rooms.joinpath("explanation_page.css").read_text(encoding="utf-8")
+    scripts = (rooms.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    script = "\n".join(('"use strict";', *scripts))
+    environment = Environment(
+        loader=PackageLoader("qa_research.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    environment.filters |= {"percent": percent, "signed": signed}
+    coloured = heat(story.pixels, story.segments, story.of_segments("coefficient"))
+    found = story.document["counterfactual"]
+    again = None if found is None else found["explained_again"]
+    return environment.get_template("explanation_page.html.jinja").render(
+        story=story,
+        document=story.document,
+        headline=headline(story),
+        facts=facts(story),
+        meaning=meaning(story),
+        no_seeds=no_seeds(story.document["sampling"]),
+        pictures={
+            "pixels": picture_address(story.pixels),
+            "off": picture_address(story.off_pixels),
+            "heat": picture_address((255 * coloured).round().astype(np.uint8)),
+        },
+        figures={name: shown(name, content) for name, content in figures.items()},
+        summary=[] if found is None else blanking_summary(found),
+        second_facts=[] if again is None else agreement(again, story.top),
+        command=command(story.document["config"]),
+        settings=yaml.safe_dump(
+            dict(story.document["config"]), allow_unicode=True, sort_keys=False
+        ),
+        scale=scale_of(story),
+        data=explanation_data(story),
+        style=Markup(style),
+        style_hash=_hash(style),
+        script=Markup(script),
+        script_hash=_hash(script),
+    )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to places between 0 and 100."""
+
+    low: float
+    high: float
+
+    def of(self, value: float) -> float:
+        """The place of a value, with two decimals."""
+        return round(1 + 98 * (value - self.low) / (self.high - self.low), 2)
+
+    @property
+    def zero(self) -> float:
+        """The place of zero."""
+        return self.of(0.0)
+
+
+def scale_of(story: Story) -> Scale:
+    """One that holds zero and all that the table's rows show."""
+    shown = [story.of_segments(name) for name in ("coefficient", "low", "high")]
+    low, high = (float(end(0.0, *(end(*one) for one in shown))) for end in (min, max))
+    return Scale(low, high if high > low else low + 1)
+
+
+def signed(value: float, digits: int) -> str:
+    """With its sign and a minus as long as the plus; a zero has none."""
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−") if float(text) else text[1:]
+
+
+def shown(name: str, content: bytes) -> Shown:
+    """A PNG as the page shows it."""
+    width, height = struct.unpack(">II", content[16:24])
+    return Shown(
+        address(content),
+        round(width / _DENSITY),
+        round(height / _DENSITY),
+        CAPTIONS[name],
+        name not in PICTURES,
+    )
+
+
+def address(content: bytes) -> str:
+    """A PNG as an address that holds all of it."""
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def picture_address(pixels: UInt8[ndarray, "height width 3"]) -> str:
+    """Pixels as the address of a PNG, without loss."""
+    content = BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(content, format="PNG")
+    return address(content.getvalue())
+
+
+def command(config: Mapping[str, Any]) -> str | None:
+    """The line that explains the same picture's same class again; None where the config names no picture."""
+    if "image" not in config:
+        return None
+    wanted = {key: config.get(key) for key in ("image", "label", "seed")}
+    words = [_override(key, str(value)) for key, value in wanted.items() if value is not None]
+    return " ".join(["qa-research", "explain", *words])
+
+
+def _override(key: str, value: str) -> str:
+    """As Hydra's grammar and a shell take it."""
+    if not re.fullmatch(r"[\w./:+-]+", value, re.ASCII):
+        escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
+        value = f'"{escaped}"'
+    return shlex.quote(f"{key}={value}")
+
+
+def _hash(text: str) -> str:
+    """As a Content-Security-Policy names an inline text."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

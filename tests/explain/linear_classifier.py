@@ -1,0 +1,52 @@
+"""A classifier that is a linear function of the pixels' brightness in cells of a grid, exactly."""
+
+import numpy as np
+import torch
+
+from qa_research.explain.classifier import ImageClassifier, Preprocessing
+from qa_research.explain.picture import Picture
+from qa_research.explain.segments import Grid
+
+SIZE = 24
+
+
+class _Network(torch.nn.Module):
+    """log p and log(1 - p) of p = intercept + sum of weight * mean brightness of a cell."""
+
+    def __init__(self, weights, intercept):
+        super().__init__()
+        side = int(len(weights) ** 0.5)
+        assert side * side == len(weights) and SIZE % side == 0
+        self.side, self.intercept = side, intercept
+        self.register_buffer("weight", torch.tensor(weights))
+
+    def forward(self, x):
+        cells = torch.nn.functional.avg_pool2d(x.double().mean(dim=1), SIZE // self.side)
+        p = self.intercept + cells.flatten(1) @ self.weight.double()
+        assert ((p > 0) & (p < 1)).all()
+        return torch.stack([p.log(), (1 - p).log()], dim=1)
+
+
+def linear_classifier(weights, intercept=0.5, batch_size=8, labels=("dog", "cat")):
+    """White is 1, black 0; the first class's probability is linear in the cells, row by row."""
+    return ImageClassifier(
+        name="linear",
+        weights="by hand",
+        network=_Network(weights, intercept),
+        preprocessing=Preprocessing(SIZE, SIZE, "bilinear", (0.0,) * 3, (1.0,) * 3),
+        labels=labels,
+        precision="float32",
+        batch_size=batch_size,
+        fit="squash",
+    )
+
+
+def white():
+    """A picture of which black is the absence."""
+    return Picture("white", "by hand", np.full((SIZE, SIZE, 3), 255, dtype=np.uint8), ())
+
+
+def cells(n):
+    """The segmenter whose segments are the classifier's n cells."""
+    side = int(n**0.5)
+    return Grid(rows=side, columns=side)

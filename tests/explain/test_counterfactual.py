@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from qa_research.explain.counterfactual import blanked, control_by_area, smallest_flip
+
+AREAS = np.array([10, 10, 20, 30, 30])
+
+
+def two_classes(p):
+    return np.stack([p, 1 - p], axis=1)
+
+
+def linear(masks):
+    return two_classes(0.1 + masks @ np.array([0.4, 0.3, 0.1, 0.0, 0.0]))
+
+
+def test_random_sets_have_the_area_of_the_chosen_one():
+    found = control_by_area(linear, [0, 1], AREAS, 0, 0.2, 40, np.random.default_rng(0))
+    assert len(found.sets) == 40
+    assert set(found.shares) == {0.2}
+    assert set(found.sets) == {(0, 1), (2,)}
+    for chosen, probability in zip(found.sets, found.probabilities, strict=True):
+        assert probability == pytest.approx(linear(blanked(chosen, 5)[None])[0, 0])
+
+
+def test_the_p_value_counts_sets_that_are_as_bad():
+    generator = np.random.default_rng(0)
+    found = control_by_area(linear, [0, 1], AREAS, 0, 0.2, 40, generator)
+    assert 0 < sum(one == (0, 1) for one in found.sets) < 40
+    # (0, 1) itself is as bad, (2,) is not.
+    as_low = (found.probabilities <= 0.2).sum()
+    assert found.p_value == (1 + as_low) / 41
+    harmless = control_by_area(linear, [3], AREAS, 0, 0.9, 40, np.random.default_rng(0))
+    assert harmless.p_value == 1
+
+
+def test_where_no_other_segments_have_the_area_the_nearest_are_taken():
+    def sets(segment, *areas):
+        generator = np.random.default_rng(0)
+        return set(control_by_area(linear, [segment], np.array(areas), 0, 0.5, 5, generator).sets)
+
+    assert sets(0, 10, 90, 95, 60, 70) == {(0,)}
+    assert sets(1, 80, 40, 95, 99, 60) == {(1,)}
+
+
+def test_random_sets_are_the_same_for_a_seed():
+    sets = [
+        control_by_area(linear, [0], AREAS, 0, 0.5, 10, np.random.default_rng(3)).sets
+        for _ in range(2)
+    ]
+    assert sets[0] == sets[1]
+
+
+def test_the_smallest_flip_is_found_and_proven():
+    # 0.9 - 0.4 = 0.5: still the first class; two of the first three are needed.
+    found = smallest_flip(linear, [0, 1, 2, 3, 4], 0, 1000)
+    assert found.proven
+    assert set(found.segments) == {0, 1}
+
+
+def test_a_flip_down_the_ranking_is_made_smaller():
+    def together(masks):
+        # Only segments 2 and 4 matter, and only together; the ranking has them last.
+        return two_classes(np.where(masks[:, 2] | masks[:, 4], 0.8, 0.2))
+
+    found = smallest_flip(together, [0, 1, 3, 2, 4], 0, 1000)
+    assert set(found.segments) == {2, 4}
+    assert found.proven
+
+
+def test_a_search_that_runs_out_says_that_it_proved_nothing():
+    def together(masks):
+        return two_classes(np.where(masks[:, 2] | masks[:, 4], 0.8, 0.2))
+
+    found = smallest_flip(together, [0, 1, 3, 2, 4], 0, 10)
+    assert set(found.segments) == {2, 4}
+    assert not found.proven
+    assert found.tried <= 10
+
+
+def test_a_class_that_nothing_changes_is_no_flip():
+    found = smallest_flip(lambda m: two_classes(np.full(len(m), 0.9)), [0, 1, 2], 0, 1000)
+    assert found.segments is None and not found.proven
+
+
+def test_among_sets_of_one_size_the_one_that_hurts_most_is_taken():
+    def several(masks):
+        # Down the ranking 0 and 3 together change it; 1 or 2 alone would, too.
+        p = np.where(~masks[:, 0] & ~masks[:, 3], 0.3, 0.9)
+        p = np.where(~masks[:, 2], 0.4, p)
+        return two_classes(np.where(~masks[:, 1], 0.1, p))
+
+    found = smallest_flip(several, [0, 3, 2, 1], 0, 1000)
+    assert found.segments == (1,) and found.proven

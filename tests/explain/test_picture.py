@@ -1,0 +1,160 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qa_research.explain.picture import fitted, read_picture
+
+RAMP = np.tile(np.arange(0, 250, 10, dtype=np.uint8), (20, 1))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def save(image, name, **options):
+        path = tmp_path / name
+        image.save(path, **options)
+        return str(path)
+
+    return save
+
+
+def test_rgb_is_read_as_it_is_without_a_word(saved):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 15, 3), dtype=np.uint8)
+    found = read_picture(saved(Image.fromarray(pixels), "a dog.png"))
+    assert found.name == "a dog"
+    assert found.notes == ()
+    assert (found.pixels == pixels).all()
+
+
+def test_greyscale_is_said(saved):
+    found = read_picture(saved(Image.fromarray(RAMP), "grey.png"))
+    assert found.notes == ("It is greyscale: red, green and blue are equal.",)
+    assert (found.pixels == RAMP[:, :, None]).all()
+
+
+def test_sixteen_bits_are_scaled_and_said(saved):
+    deep = Image.fromarray(RAMP.astype(np.uint16) * 257)
+    found = read_picture(saved(deep, "deep.png"))
+    assert "It has 16 bits: read as 8." in found.notes
+    assert (found.pixels[:, :, 0] == RAMP).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "note"),
+    [
+        (RAMP / 255, "floating-point values from 0 to 1"),
+        (RAMP / 255 * 8 - 4, "from -4 to 3.52941, were stretched"),
+    ],
+)
+def test_floating_point_is_scaled_and_said(saved, values, note):
+    found = read_picture(saved(Image.fromarray(values.astype(np.float32)), "f.tif"))
+    assert any(note in said for said in found.notes)
+    assert found.pixels.min() == 0
+    assert found.pixels.max() == (240 if "0 to 1" in note else 255)
+
+
+def test_transparency_is_put_over_white_and_said(saved):
+    pixels = np.zeros((10, 10, 4), dtype=np.uint8)
+    pixels[5:, :, 3] = 255
+    found = read_picture(saved(Image.fromarray(pixels), "half.png"))
+    assert found.notes == ("What is transparent was put over white.",)
+    assert (found.pixels[:5] == 255).all() and (found.pixels[5:] == 0).all()
+
+
+def test_a_channel_of_transparency_that_hides_nothing_is_no_news(saved):
+    found = read_picture(saved(Image.new("RGBA", (10, 10), (1, 2, 3, 255)), "opaque.png"))
+    assert found.notes == ()
+    assert (found.pixels == (1, 2, 3)).all()
+
+
+def test_a_transparent_palette_and_grey_with_transparency(saved):
+    palette = Image.new("P", (10, 10), 1)
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    found = read_picture(saved(palette, "p.gif", transparency=1))
+    assert (found.pixels == 255).all()
+    grey = read_picture(saved(Image.new("LA", (10, 10), (7, 0)), "la.png"))
+    assert (grey.pixels == 255).all() and len(grey.notes) == 2
+
+
+def test_of_an_animation_the_first_frame_is_explained_and_that_is_said(saved):
+    first, second = Image.new("RGB", (10, 10), "red"), Image.new("RGB", (10, 10), "blue")
+    found = read_picture(saved(first, "a.gif", save_all=True, append_images=[second]))
+    assert "the first of 2 is explained" in found.notes[0]
+    assert (found.pixels == (255, 0, 0)).all()
+
+
+def test_a_picture_taken_sideways_is_turned_and_that_is_said(saved):
+    image = Image.fromarray(np.repeat(RAMP[:, :, None], 3, axis=2))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    found = read_picture(saved(image, "turned.png", exif=exif))
+    assert found.pixels.shape == (25, 20, 3)
+    assert found.notes == ("It was turned as the camera noted.",)
+
+
+def test_cmyk_is_converted_and_said(saved):
+    found = read_picture(saved(Image.new("CMYK", (10, 10), (0, 255, 255, 0)), "c.jpg"))
+    assert "converted from CMYK" in found.notes[0]
+    assert found.pixels[0, 0, 0] > 200 > found.pixels[0, 0, 1]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 300)])
+def test_too_few_pixels_are_refused(saved, size):
+    path = saved(Image.new("RGB", size), "tiny.png")
+    with pytest.raises(ValueError, match=rf"has {size[0]} x {size[1]} pixels: too few .* 8 a side"):
+        read_picture(path)
+
+
+def test_what_is_no_picture_is_refused(tmp_path):
+    text = tmp_path / "notes.png"
+    text.write_text("not a picture")
+    with pytest.raises(ValueError, match=r"notes\.png is not a picture that Pillow can read"):
+        read_picture(str(text))
+    with pytest.raises(FileNotFoundError, match="is not there; name a picture, or image=sample"):
+        read_picture(str(tmp_path / "absent.png"))
+    with pytest.raises(FileNotFoundError, match="is a directory"):
+        read_picture(str(tmp_path))
+
+
+def test_a_picture_cut_off_in_the_middle_is_named(tmp_path):
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(buffer, "PNG")
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(buffer.getvalue()[:9000])
+    with pytest.raises(ValueError, match=r"cut\.png is damaged"):
+        read_picture(str(cut))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_picture_of_absurd_size_is_refused(saved, monkeypatch):
+    path = saved(Image.new("L", (300, 300)), "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match="is too large"):
+        read_picture(path)
+
+
+def test_samples_come_along_by_name():
+    assert read_picture("sample").name == "coffee"
+    assert read_picture("sample:camera").pixels.shape == (512, 512, 3)
+    with pytest.raises(ValueError, match="there is no image=sample:dog; there are astronaut, "):
+        read_picture("sample:dog")
+
+
+def test_squash_sees_all_and_crop_the_middle():
+    pixels = np.zeros((40, 80, 3), dtype=np.uint8)
+    pixels[:, :20], pixels[:, 60:] = 255, 255
+    squashed = fitted(pixels, 20, 20, "squash", "bilinear")
+    assert squashed.shape == (20, 20, 3)
+    assert squashed[10, 0, 0] == 255 and squashed[10, 10, 0] == 0
+    cropped = fitted(pixels, 20, 20, "crop", "bilinear")
+    assert cropped.shape == (20, 20, 3)
+    assert cropped.max() < 140
+
+
+def test_the_digest_is_of_the_pixels_and_their_shape(saved):
+    one = read_picture(saved(Image.new("RGB", (10, 20)), "a.png"))
+    same = read_picture(saved(Image.new("RGB", (10, 20)), "b.png"))
+    other = read_picture(saved(Image.new("RGB", (20, 10)), "c.png"))
+    assert one.digest == same.digest != other.digest

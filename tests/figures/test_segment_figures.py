@@ -1,0 +1,146 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from qa_research.figures.segment_coefficients import MOST_NUMBERS, coefficients_by_rank
+from qa_research.figures.segment_lines import LARGEST, SMALLEST, edges, font_size, number, room
+from qa_research.figures.segment_pictures import (
+    OPPOSES,
+    SIGNED,
+    SUPPORTS,
+    heat,
+    heat_overlay,
+    numbered,
+    only,
+    signed_norm,
+)
+from tests.figures.drawn import collisions
+
+# Four quarters of a square of eight pixels.
+QUARTERS = np.kron([[0, 1], [2, 3]], np.ones((4, 4), dtype=int))
+GREY = np.full((8, 8, 3), 100, dtype=np.uint8)
+
+
+def drawn(width=5.0, height=4.0):
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def bars_of(n, top=2, tied=(), low=None, high=None, width=6.5):
+    figure, axes = drawn(width)
+    values = np.linspace(0.4, -0.2, n)
+    low, high = values - 0.05 if low is None else low, values + 0.05 if high is None else high
+    coefficients_by_rank(axes, range(n), values, low, high, top, tied, "95 % interval")
+    return figure, axes
+
+
+def test_edges_are_the_straight_lines_between_segments():
+    found = {tuple(map(tuple, line)) for line in edges(QUARTERS)}
+    assert found == {((3.5, -0.5), (3.5, 7.5)), ((-0.5, 3.5), (7.5, 3.5))}
+
+
+def test_a_line_is_broken_where_the_segments_do_not_change():
+    segments = np.array([[0, 1], [0, 0], [0, 1]])
+    upright = [line for line in edges(segments) if line[0, 0] == line[1, 0]]
+    assert [line[:, 1].tolist() for line in upright] == [[-0.5, 0.5], [1.5, 2.5]]
+
+
+def test_room_is_that_along_the_row_and_the_column_without_a_gap():
+    segments = np.array([[0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0]])
+    assert room(segments, 0, 0) == (2, 2)
+    assert room(segments, 0, 3) == (1, 3)
+    assert room(segments, 1, 2) == (4, 2)
+
+
+def test_numbers_are_smaller_in_small_segments_within_limits():
+    large, small = font_size("7", 40, 40, 1), font_size("7", 8, 8, 1)
+    assert LARGEST == large > small > font_size("77", 8, 8, 1) >= SMALLEST
+    assert font_size("149", 1, 1, 1) == SMALLEST
+
+
+def test_every_segment_has_its_number_at_its_innermost_pixel():
+    figure, axes = drawn()
+    centres = np.array([[1, 1], [1, 6], [6, 1], [6, 6]])
+    numbered(axes, GREY, QUARTERS, centres, 4.0)
+    found = {text.get_text(): text.get_position() for text in axes.texts}
+    assert found == {"0": (1, 1), "1": (6, 1), "2": (1, 6), "3": (6, 6)}
+    assert all(text.get_path_effects() for text in axes.texts)
+    assert collisions(figure) == []
+
+
+def test_150_numbers_do_not_overlap():
+    segments = np.kron(np.arange(150).reshape(15, 10), np.ones((10, 15), dtype=int))
+    centres = np.array([[10 * (i // 10) + 5, 15 * (i % 10) + 7] for i in range(150)])
+    figure, axes = drawn(4.6, 4.6)
+    axes.set(xlim=(-0.5, 149.5), ylim=(149.5, -0.5), xticks=[], yticks=[])
+    number(axes, segments, centres, range(150), 4.4)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 150
+    assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+
+
+def test_only_leaves_the_shown_segments_and_the_baseline_elsewhere():
+    off = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    shown = only(GREY, off, QUARTERS, {0, 3})
+    assert (shown[:4, :4] == 100).all() and (shown[4:, 4:] == 100).all()
+    np.testing.assert_array_equal(shown[:4, 4:], off[:4, 4:])
+
+
+def test_heat_is_symmetric_about_zero_and_leaves_unknown_segments_grey():
+    norm = signed_norm(np.array([0.1, -0.4, np.nan]))
+    assert (norm.vmin, norm.vmax) == (-0.4, 0.4)
+    coloured = heat(GREY, QUARTERS, np.array([0.4, -0.4, 0.0, np.nan]))
+    supports, opposes, zero, unknown = (coloured[i, j] for i, j in ((0, 0), (0, 7), (7, 0), (7, 7)))
+    assert supports[2] > supports[0] and opposes[0] > opposes[2]
+    np.testing.assert_allclose(zero, unknown)
+    assert np.ptp(zero) == 0 and coloured.min() >= 0 and coloured.max() <= 1
+    # Both ends are about as dark, and the middle is light: strength does not depend on the sign.
+    light = [np.dot(SIGNED(x)[:3], [0.299, 0.587, 0.114]) for x in (0.0, 0.5, 1.0)]
+    assert abs(light[0] - light[2]) < 0.1 and light[1] > 0.9
+
+
+def test_the_heat_maps_scale_is_symmetric_also_where_all_is_zero():
+    for values, most in ((np.array([0.3, -0.1, 0, 0]), 0.3), (np.zeros(4), 1)):
+        figure, axes = drawn()
+        heat_overlay(axes, GREY, QUARTERS, values)
+        bar = figure.axes[1]
+        assert bar.get_ylim() == (-most, most)
+        assert bar.get_ylabel() == "coefficient"
+
+
+def test_bars_have_the_coefficients_heights_and_tell_top_sign_and_ties():
+    figure, axes = bars_of(4, top=2, tied=(1, 2))
+    bars = axes.patches
+    np.testing.assert_allclose([bar.get_height() for bar in bars], np.linspace(0.4, -0.2, 4))
+    assert [bar.get_alpha() is None for bar in bars] == [True, True, False, False]
+    assert [bool(bar.get_hatch()) for bar in bars] == [False, True, True, False]
+    assert bars[1].get_facecolor()[:3] == to_rgb(SUPPORTS)
+    assert bars[3].get_facecolor()[:3] == to_rgb(OPPOSES)
+    whisker = axes.collections[0].get_segments()[0]
+    np.testing.assert_allclose(whisker[:, 1], [0.35, 0.45])
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        *("supports (full colour: the top 2)", "opposes", "tied with rank 2")
+    ]
+    assert "95 % interval" in axes.get_xlabel()
+    assert collisions(figure) == []
+
+
+def test_exact_coefficients_have_no_interval():
+    values = np.linspace(0.4, -0.2, 4)
+    _, axes = bars_of(4, low=values, high=values)
+    assert not axes.collections
+    assert "interval" not in axes.get_xlabel()
+
+
+@pytest.mark.parametrize(("n", "width"), [(2, 6.5), (MOST_NUMBERS, 12), (150, 12)])
+def test_the_bars_names_can_be_read_whatever_their_number(n, width):
+    figure, axes = bars_of(n, top=1, width=width)
+    assert collisions(figure) == []
+    assert len(axes.patches) == n
+    named = [label.get_text() for label in axes.get_xticklabels()]
+    assert named == ([str(i) for i in range(n)] if n <= MOST_NUMBERS else named)
+    assert ("rank" in axes.get_xlabel()) == (n > MOST_NUMBERS)
