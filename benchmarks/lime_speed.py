@@ -1,10 +1,11 @@
 """Masks a second beside the package `lime` and captum: python benchmarks/lime_speed.py [PICTURE].
 
 All explain the same class of the same picture with the same segments, grey where one is off, and the
-same network, EfficientNet-Lite0, with n masks; the segments are cut before. In every round each runs
-once, in turn; ratios are of one round. lime runs with its default batch of 10 and with the batch that
-is its fastest here. Then the adaptive rule: how many masks one seed needs until ranks 4 and 5
-separate, and whether its top 4 are those of 5 x 1,000 masks.
+same network, EfficientNet-Lite0, with n masks; the segments are cut before. lime and captum get the
+network as its package builds it. In every round each runs once, in turn; ratios are of one round. lime
+runs with its default batch of 10 and with the batch that is its fastest here. Then the adaptive rule:
+how many masks one seed needs until ranks 4 and 5 separate, and whether its top 4 are those of
+5 x 1,000 masks.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 
 from qa_research.explain.classifier import EfficientNetLite0, Precision
+from qa_research.explain.classifier_weights import load_weights
 from qa_research.explain.lime import distance_weights, draw_masks, regression
 from qa_research.explain.picture import read_picture
 from qa_research.explain.predictions import MaskedPicture
@@ -123,7 +125,7 @@ def _captum(pixels: Pixels, segments: Segments, batch: int) -> Contestant:
     from captum.attr import Lime
 
     masked = _masked(pixels, segments, "float32", batch)
-    classifier = masked.classifier
+    classifier, network = masked.classifier, _plain_network()
     inputs = classifier.prepared(pixels)[None]
     baselines = classifier.prepared(masked.off)[None]
     number = torch.from_numpy(segments.astype(np.int64))[None, None]
@@ -135,7 +137,7 @@ def _captum(pixels: Pixels, segments: Segments, batch: int) -> Contestant:
     def run(n: int, seed: int) -> list[int]:
         torch.manual_seed(seed)
         method = Lime(
-            lambda x: torch.from_numpy(classifier.predict(x)),
+            lambda x: network(x).softmax(dim=1),
             interpretable_model=SkLearnRidge(alpha=1.0),
             similarity_func=similarity,
         )
@@ -154,9 +156,8 @@ def _captum(pixels: Pixels, segments: Segments, batch: int) -> Contestant:
 
 
 def _as_users_write_it() -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """The network in plain PyTorch, as lime's users hand it over."""
-    network = EfficientNetLite0(PACKAGED, "float32", 1, "squash")._network
-    network = network.to(memory_format=torch.contiguous_format)
+    """The network as its package builds it, as lime's users hand it over."""
+    network = _plain_network()
 
     def predict(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.no_grad():
@@ -164,6 +165,14 @@ def _as_users_write_it() -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
             return np.asarray(network((x - 127) / 128).softmax(dim=1).numpy())
 
     return predict
+
+
+def _plain_network() -> Any:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(load_weights(PACKAGED))
+    return network.eval()
 
 
 def _masked(pixels: Pixels, segments: Segments, precision: str, batch: int) -> MaskedPicture:

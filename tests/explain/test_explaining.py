@@ -73,6 +73,7 @@ def explained(tmp_path):
             lime,
             trust,
             changes.get("counterfactual", NO_COUNTERFACTUAL),
+            "qa-research explain",
             {"lime": {"surrogate": lime.surrogate, "baseline": "black"}},
         )
         classifier = changes.get("classifier") or linear_classifier(weights, 0.4, labels=labels)

@@ -110,6 +110,7 @@ def make_explanation(
         )
         if counterfactual
         else None,
+        "command": "qa-research explain 'image=<a \"b\">.png'",
         "config": config
         or {
             "image": f"{name}.png",

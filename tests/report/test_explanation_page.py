@@ -13,7 +13,7 @@ from PIL import Image
 
 from qa_research.report.explanation_data import explanation_data, runs
 from qa_research.report.explanation_drawing import draw_explanation
-from qa_research.report.explanation_page import command, explanation_page, scale_of, signed
+from qa_research.report.explanation_page import explanation_page, scale_of, signed
 from qa_research.report.explanation_story import read_story
 from tests.report.explanations import grid_segments, make_explanation, write
 
@@ -196,23 +196,6 @@ def test_the_tables_scale_holds_zero_and_all_intervals(tmp_path):
     assert (scale.of(scale.low), scale.of(scale.high)) == (1, 99)
     constant = scale_of(story_of(tmp_path / "b", constant=True))
     assert constant.zero == 1
-
-
-@pytest.mark.parametrize(
-    ("config", "line"),
-    [
-        ({"image": "a/dog.jpg", "label": None, "seed": 0}, "image=a/dog.jpg seed=0"),
-        ({"image": "sample:coffee", "label": 5, "seed": 1}, "image=sample:coffee label=5 seed=1"),
-        ({"image": "my dog.jpg", "label": None, "seed": 1}, "'image=\"my dog.jpg\"' seed=1"),
-        ({"image": 'a"b.jpg'}, '\'image="a\\"b.jpg"\''),
-    ],
-)
-def test_the_command_names_picture_class_and_seed(config, line):
-    assert command(config) == f"qa-research explain {line}"
-
-
-def test_a_config_without_a_picture_gives_no_command():
-    assert command({"lime": {}}) is None
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path):

@@ -7,10 +7,12 @@ from omegaconf import OmegaConf
 
 from qa_research.run.config import _arguments, checked, conf_directory, is_part, suggestion
 
+# Tested with conf/explain.yaml, which they belong to.
+OF_EXPLAIN = ("classifier", "segmenter")
 OPTIONS = [
     (folder.name, file.stem)
     for folder in sorted(conf_directory().iterdir())
-    if folder.is_dir() and folder.name not in ("experiment", "launcher", "search")
+    if folder.is_dir() and folder.name not in ("experiment", "launcher", "search", *OF_EXPLAIN)
     for file in sorted(folder.glob("*.yaml"))
     if file.stem != "none"
 ]

@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from hydra import compose
 from omegaconf import OmegaConf
 
 from qa_research.run.config import conf_directory
@@ -28,17 +29,18 @@ def test_the_python_lines_run_as_they_stand(tiny, tmp_path, monkeypatch, capsys)
 def test_every_key_that_is_named_exists(composed):
     config = composed("data=squad_file", "data.train_path=a", "data.validation_path=b")
     hub = composed("data=squad")
+    explaining = compose("explain", ["classifier=torchvision"])
     keys = set(re.findall(r"(?<![\w.])([a-z]+\.[a-z_]+)=", README))
     assert len(keys) > 25
     missing = object()
     for key in keys:
-        found = [OmegaConf.select(c, key, default=missing) for c in (config, hub)]
+        found = [OmegaConf.select(c, key, default=missing) for c in (config, hub, explaining)]
         assert any(value is not missing for value in found), key
 
 
 def test_every_part_that_is_named_exists():
     for group, option in re.findall(
-        r"(?<![\w.@])\+?(experiment|model|data|trainer|launcher|search|capture)=([a-z_]+)", README
+        r"(?<![\w.@])\+?(experiment|model|data|trainer|launcher|search|capture|classifier|segmenter)=([a-z_]+)", README
     ):
         assert (conf_directory() / group / f"{option}.yaml").is_file(), (group, option)
 

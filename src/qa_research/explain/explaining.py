@@ -49,7 +49,10 @@ class Screen(Protocol):
 
 @dataclass(frozen=True)
 class Wish:
-    """All that decides an explanation, beside the picture and the classifier."""
+    """All that decides an explanation, beside the picture and the classifier.
+
+    `command` repeats it; `config` is what it was composed of.
+    """
 
     label: str | int | None
     seed: int
@@ -57,6 +60,7 @@ class Wish:
     lime: LimeSettings
     trust: TrustSettings
     counterfactual: CounterfactualSettings
+    command: str
     config: Mapping[str, Any]
 
 
@@ -110,6 +114,7 @@ def explain(
         wish.trust.top,
         float(whole[label]),
         {} if curves is None else {"deletion": curves[0].beaten, "insertion": curves[1].beaten},
+        exact=sampled.exact,
     )
     return Explanation(
         picture=picture,
@@ -127,6 +132,7 @@ def explain(
         counterfactual=_counterfactual(
             all_labels, sampled.order, whole, areas, wish, classifier.labels, screen
         ),
+        command=wish.command,
         config=wish.config,
         versions={name: version(name) for name in PACKAGES},
     )

@@ -41,11 +41,12 @@ class Explanation:
     curves: tuple[Curve, Curve] | None
     verdict: Verdict
     counterfactual: Counterfactual | None
+    command: str
     config: Mapping[str, Any]
     versions: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, floats with six significant digits; no time and no place on this machine's disk."""
+        """Plain values, floats with six digits; no times, and no paths but those that were typed."""
         picture, height, width = self.picture, *self.picture.pixels.shape[:2]
         plain = {
             "format": FORMAT,
@@ -77,6 +78,7 @@ class Explanation:
             },
             "verdict": {"word": self.verdict.word, "doubts": list(self.verdict.doubts)},
             "counterfactual": self._counterfactual(),
+            "command": self.command,
             "config": dict(self.config),
             "versions": dict(self.versions),
         }

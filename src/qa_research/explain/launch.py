@@ -52,7 +52,7 @@ class _Jobs:
                 )
             if is_sweep and not self.as_json:
                 print(f"\n{' '.join(overrides)}", flush=True)
-            found = _explain(checked(config, ExplainSettings), self.as_json)
+            found = _explain(checked(config, ExplainSettings), overrides, self.as_json)
             self.done.append((overrides, found))
         except REFUSALS as error:
             if self.debug:
@@ -104,7 +104,7 @@ def main() -> int:
     return 0 if shows_config else jobs.end()
 
 
-def _explain(config: dict[str, Any], quiet: bool) -> dict[str, Any]:
+def _explain(config: dict[str, Any], overrides: list[str], quiet: bool) -> dict[str, Any]:
     """Explain one picture, write its folder, draw it and show it; the plain form of the explanation."""
     # Torch, torchvision and scikit-image are slow to import, and --help needs none of them.
     from qa_research.explain.explaining import Wish, explain
@@ -126,6 +126,10 @@ def _explain(config: dict[str, Any], quiet: bool) -> dict[str, Any]:
         lime=build(config["lime"]),
         trust=build(config["trust"]),
         counterfactual=build(config["counterfactual"]),
+        # Where things lie decides nothing.
+        command=shlex.join(
+            ["qa-research", "explain", *(w for w in overrides if not w.startswith("paths."))]
+        ),
         config={key: value for key, value in config.items() if key != "paths"},
     )
     with ExplainingScreen() as screen:

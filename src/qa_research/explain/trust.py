@@ -90,18 +90,22 @@ def verdict(
     top: int,
     probability: float,
     beaten: Mapping[str, float],
+    *,
+    exact: bool,
 ) -> Verdict:
     """Put the controls into words.
 
     `unstable`: the seeds disagree on the top segments, or nothing changes whatever is switched off.
     `stable`: they agree, and no control speaks against it. `doubtful`: they agree, and one does.
     `probability`: the classifier's own, of the class. `beaten`: by the name of a curve, the share of random
-    orders that the ranking beats.
+    orders that the ranking beats. `exact`: all masks were taken, so that no seed had a part in it.
     """
     if np.isnan(r2):
         doubt = "The class's probability does not change whatever is switched off."
         return Verdict("unstable", (doubt,))
     doubts = []
+    if stable is None and not exact:
+        doubts.append("There is one seed alone: whether others agree is not known.")
     disagree = stable is not None and stable.jaccard < STABLE_JACCARD
     if stable is not None and disagree:
         doubts.append(

@@ -2,8 +2,6 @@
 
 import base64
 import hashlib
-import re
-import shlex
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,7 +85,7 @@ def explanation_page(story: Story, figures: Mapping[str, bytes]) -> str:
         figures={name: shown(name, content) for name, content in figures.items()},
         summary=[] if found is None else blanking_summary(found),
         second_facts=[] if again is None else agreement(again, story.top),
-        command=command(story.document["config"]),
+        command=story.document["command"],
         settings=yaml.safe_dump(
             dict(story.document["config"]), allow_unicode=True, sort_keys=False
         ),
@@ -152,23 +150,6 @@ def picture_address(pixels: UInt8[ndarray, "height width 3"]) -> str:
     content = BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(content, format="PNG")
     return address(content.getvalue())
-
-
-def command(config: Mapping[str, Any]) -> str | None:
-    """The line that explains the same picture's same class again; None where the config names no picture."""
-    if "image" not in config:
-        return None
-    wanted = {key: config.get(key) for key in ("image", "label", "seed")}
-    words = [_override(key, str(value)) for key, value in wanted.items() if value is not None]
-    return " ".join(["qa-research", "explain", *words])
-
-
-def _override(key: str, value: str) -> str:
-    """As Hydra's grammar and a shell take it."""
-    if not re.fullmatch(r"[\w./:+-]+", value, re.ASCII):
-        escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
-        value = f'"{escaped}"'
-    return shlex.quote(f"{key}={value}")
 
 
 def _hash(text: str) -> str:

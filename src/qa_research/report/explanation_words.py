@@ -133,9 +133,10 @@ def blanking_summary(found: Mapping[str, Any]) -> list[str]:
 def control_sentence(control: Mapping[str, Any]) -> str:
     """What as much area at random does."""
     n = len(control["sets"])
+    as_far = round(control["p_value"] * (n + 1)) - 1
     return (
-        f"As much area at random lowers it as far: p {control['p_value']:.3f} "
-        f"({n} random sets, so {1 / (n + 1):.3f} at least)."
+        f"Of {n} random sets of segments with as much area, {as_far or 'none'} lower it as far "
+        f"(p {control['p_value']:.3f})."
     )
 
 
