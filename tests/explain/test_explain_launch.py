@@ -75,10 +75,16 @@ def test_blanking_and_its_summary(explain):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (("segmenter.row=2",), "there is no config key segmenter.row; did you mean segmenter.rows?"),
+        (
+            ("segmenter.row=2",),
+            "there is no config key segmenter.row; did you mean segmenter.rows?",
+        ),
         (("segmnter=grid",), "there is no config key segmnter; did you mean segmenter?"),
         (("segmenter=grd",), "there is no segmenter=grd; did you mean grid?"),
-        (("lime.baseline=gray",), "lime.baseline must be 'grey', 'black', 'mean', 'blur' or 'noise'"),
+        (
+            ("lime.baseline=gray",),
+            "lime.baseline must be 'grey', 'black', 'mean', 'blur' or 'noise'",
+        ),
         (("lime.samples=5",), "lime.samples must be at least 10, got 5"),
         (("trust.confidence=2",), "trust.confidence must be less than 1, got 2"),
         (("label=dgo",), "label=dgo is no class of this classifier; did you mean"),
@@ -88,7 +94,10 @@ def test_blanking_and_its_summary(explain):
         (("segmenter.rows=1", "segmenter.columns=1"), "grid finds one segment only"),
         (("counterfactual.top=4",), "counterfactual.top=4, but there are 4 segments"),
         (("counterfactual.until=flop",), "counterfactual.until must be 'flip'"),
-        (("classifier=torchvision", "classifier.name=resnet19"), "no classifier resnet19; did you mean"),
+        (
+            ("classifier=torchvision", "classifier.name=resnet19"),
+            "no classifier resnet19; did you mean",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(explain, overrides, said):
@@ -115,7 +124,11 @@ def test_help_lists_every_key_and_is_quick_to_say(explain):
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_was_predicted_and_the_same_command_goes_on(tmp_path):
-    command = [str(Path(sys.executable).with_name("qa-research")), "explain", "trust.random_orders=0"]
+    command = [
+        str(Path(sys.executable).with_name("qa-research")),
+        "explain",
+        "trust.random_orders=0",
+    ]
     running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     kept = tmp_path / "cache" / "predictions"
     assert running.stderr is not None

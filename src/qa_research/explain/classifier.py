@@ -58,7 +58,8 @@ class ImageClassifier:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._dtype = getattr(torch, precision)
         network.eval()
-        fold_normalisations(network, torch.zeros(2, 3, self.size, self.size))
+        example = torch.rand(2, 3, self.size, self.size, generator=torch.Generator().manual_seed(0))
+        fold_normalisations(network, example)
         moved = network.to(self.device, self._dtype)
         # The order in memory that convolutions are fastest in.
         self._network = moved.to(memory_format=torch.channels_last)
@@ -171,11 +172,10 @@ class TorchvisionClassifier(ImageClassifier):
         published, entry = published_weights(_known(name), weights)
         state = load_weights(weights) if entry is None else entry
         names = read_labels(labels) if labels else tuple(published.meta["categories"])
-        network = _skeleton(name, len(names))
+        preprocessing = _preprocessing(published)
+        network = _skeleton(name, len(names), preprocessing.size)
         fill(network, state, f"{name} from {weights}")
-        super().__init__(
-            name, weights, network, _preprocessing(published), names, precision, batch_size, fit
-        )
+        super().__init__(name, weights, network, preprocessing, names, precision, batch_size, fit)
 
 
 def classifier_names() -> list[str]:
@@ -196,11 +196,14 @@ def _known(name: str) -> str:
     return name
 
 
-def _skeleton(name: str, n_labels: int) -> torch.nn.Module:
-    """The network without weights. These two expect (x - 0.5) * 2 and turn ImageNet's scale into it."""
+def _skeleton(name: str, n_labels: int, size: int) -> torch.nn.Module:
+    """The network without weights, for pictures of this size where it is built for one."""
     from torchvision.models import get_model
 
     more: dict[str, Any] = {}
+    if name.startswith("vit_"):
+        more = {"image_size": size}
+    # These two expect (x - 0.5) * 2, and turn ImageNet's scale into it.
     if name in ("inception_v3", "googlenet"):
         more = {"transform_input": True, "init_weights": False, "aux_logits": True}
     network: torch.nn.Module = get_model(name, weights=None, num_classes=n_labels, **more)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.error import URLError
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 WORKS_OFFLINE = (
@@ -16,7 +17,7 @@ WORKS_OFFLINE = (
     "and classifier.weights=FILE reads a state dict"
 )
 # Heads that only training uses; a file may lack them.
-_TRAINING_ONLY = ("AuxLogits.", "aux1.", "aux2.")
+_TRAINING_ONLY = ("AuxLogits", "aux1", "aux2")
 
 
 def published_weights(name: str, weights: str) -> tuple[Any, dict[str, Tensor] | None]:
@@ -30,19 +31,25 @@ def published_weights(name: str, weights: str) -> tuple[Any, dict[str, Tensor] |
     """
     from torchvision.models import get_model_weights
 
-    entries = {entry.name: entry for entry in get_model_weights(name)}
-    default = next(iter(entries.values()))
+    choices = get_model_weights(name)
+    entries = {entry.name: entry for entry in choices}
+    default = choices.DEFAULT
     if _is_file(weights):
         return default, None
-    if weights not in entries:
+    if weights not in choices.__members__:
         near = difflib.get_close_matches(weights.upper(), entries, n=1, cutoff=0.6)
         raise ValueError(
             f"classifier.weights={weights} is neither a file nor weights of {name}; "
             + (f"did you mean {near[0]}?" if near else f"there are {', '.join(entries)}")
         )
-    entry = entries[weights]
+    entry = choices[weights]
     try:
-        return entry, dict(entry.get_state_dict(progress=True, check_hash=True))
+        return entry, dict(entry.get_state_dict(progress=True, check_hash=True, weights_only=True))
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"the file of {weights} in torch's cache is damaged, or holds more than tensors; delete it: "
+            + entry.url.rsplit("/", 1)[-1]
+        ) from error
     except (URLError, OSError, RuntimeError) as error:
         reason = str(getattr(error, "reason", error)).strip().splitlines()[0].rstrip(".")
         raise ConnectionError(
@@ -68,7 +75,7 @@ def load_weights(source: str) -> dict[str, Tensor]:
 
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError) as error:
         raise ValueError(
             f"classifier.weights={source} is damaged, or holds more than tensors (a whole pickled model?); "
             "torch.save(network.state_dict(), FILE) writes what is read here"
@@ -84,7 +91,7 @@ def load_weights(source: str) -> dict[str, Tensor]:
 
 
 def fill(network: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Load the tensors; only heads that training alone uses may be missing.
+    """Load the tensors. Heads that training alone uses may be missing, and are taken off: nothing reads them.
 
     Raises:
         ValueError: they are of another network.
@@ -98,13 +105,16 @@ def fill(network: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> 
             f"classifier.weights={what} are of another network or number of classes ({reason}); "
             "classes of one's own are named in classifier.labels=FILE"
         ) from error
-    missing = [name for name in result.missing_keys if not name.startswith(_TRAINING_ONLY)]
+    missing = [name for name in result.missing_keys if name.split(".")[0] not in _TRAINING_ONLY]
     for lacking, names in (("lack", missing), ("also hold", result.unexpected_keys)):
         if names:
             raise ValueError(
                 f"classifier.weights={what} are of another network: they {lacking} {names[0]}"
                 + (f" and {len(names) - 1} more" if len(names) > 1 else "")
             )
+    for name in _TRAINING_ONLY:
+        if hasattr(network, name):
+            setattr(network, name, None)
 
 
 def _is_file(weights: str) -> bool:

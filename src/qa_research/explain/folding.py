@@ -26,29 +26,33 @@ def fold_normalisations(network: nn.Module, example: Tensor) -> int:
         _replace(network, names[normalisation], nn.Identity())
     with torch.inference_mode():
         after = network(example)
-    if (before - after).abs().max() > TOLERANCE * before.abs().max():
+    # Not the other way round: a NaN must not pass.
+    if not (before - after).abs().max() <= TOLERANCE * before.abs().max():
         raise RuntimeError("folding batch normalisations changed what the network says")
     return len(pairs)
 
 
 def _pairs(network: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """Convolutions and the normalisations that read them; each is run once."""
-    # The tensors are held, so that no address is given twice.
-    made: dict[int, tuple[Tensor, nn.Conv2d]] = {}
+    # The tensors are held, so that no address is given twice; a version changes when one is written to.
+    made: dict[int, tuple[Tensor, int, nn.Conv2d]] = {}
     calls: dict[nn.Module, int] = {}
     found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
 
     def seen(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         calls[module] = calls.get(module, 0) + 1
         if isinstance(module, nn.Conv2d):
-            made[id(output)] = (output, module)
+            made[id(output)] = (output, output._version, module)
         elif isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in made:
-            found.append((made[id(inputs[0])][1], module))
+            tensor, version, convolution = made[id(inputs[0])]
+            if tensor._version == version:
+                found.append((convolution, module))
 
     wanted = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
     hooks = [module.register_forward_hook(seen) for module in wanted]
     try:
-        with torch.inference_mode():
+        # Tensors of inference mode have no version.
+        with torch.no_grad():
             network(example)
     finally:
         for hook in hooks:

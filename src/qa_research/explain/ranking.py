@@ -13,10 +13,10 @@ EQUAL = 1e-9
 
 @dataclass(frozen=True)
 class Separation:
-    """Whether rank k and rank k + 1 differ by more than chance.
+    """Whether rank k and every rank below it differ by more than chance.
 
-    `z`: their difference in standard errors of the bootstrap (infinite where there is no chance in it);
-    `needed`: the z from which they count as separate. `tied`: the segments, best first, that cannot be told
+    `z`: of the least clear of these differences, in standard errors of the bootstrap (infinite where there
+    is no chance in it); `needed`: the z from which they count as separate. `tied`: the segments, best first, that cannot be told
     from rank k, itself among them; a single one where it is separate from all others.
     """
 
@@ -69,4 +69,4 @@ def separation(
     gaps = np.where(gaps > EQUAL, gaps, 0.0)
     z = np.divide(gaps, noise, out=np.where(gaps > 0, np.inf, 0.0), where=noise > EQUAL / 10)
     tied = tuple(int(i) for i in order if z[i] < needed or i == last)
-    return Separation(float(z[order[top]]), needed, tied)
+    return Separation(float(z[order[top:]].min()), needed, tied)
