@@ -105,7 +105,7 @@ def attribute(
 
     opened = open_run(run, checkpoint, runs)
     document = attributed(opened, question, text, wish).as_json()
-    name = folder_name(question, opened.checkpoint.stem, [question, text, str(keep_answer)])
+    name = folder_name(question, opened.checkpoint.stem, [question, text, repr(wish)])
     files = write_attribution(
         document, (out or opened.directory / "attributions" / name).expanduser()
     )
@@ -144,7 +144,9 @@ def _watched(
     shown: list[dict[str, Any]] = []
     for found in over_steps(directory, recording, chosen, wish):
         document = found.as_json()
-        name = folder_name(document["question_id"], "watched", [document["question_id"]])
+        name = folder_name(
+            document["question_id"], "watched", [document["question_id"], repr(wish)]
+        )
         folder = (out or directory / "attributions").expanduser() / name
         files = write_attribution(document, folder)
         shown.append(document | {"files": files.as_json()})

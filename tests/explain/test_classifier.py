@@ -95,6 +95,7 @@ def test_classes_of_ones_own_and_heads_that_lack(tmp_path):
         ("text.pth", None, "is damaged, or holds more than tensors"),
         ("whole.pth", None, "is damaged, or holds more than tensors"),
         ("list.pth", None, "holds no state dict"),
+        ("text.safetensors", None, "is damaged, or holds more than tensors"),
         ("package:no_such_package/a.pth", None, "the package no_such_package is not installed"),
     ],
 )
@@ -103,7 +104,8 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch, weights, lab
     torch.save({"layer.weight": torch.zeros(3)}, "other.pth")
     torch.save(torch.nn.Linear(2, 2), "whole.pth")
     torch.save([1, 2], "list.pth")
-    (tmp_path / "text.pth").write_text("no tensors")
+    for name in ("text.pth", "text.safetensors"):
+        (tmp_path / name).write_text("no tensors")
     with pytest.raises((ValueError, FileNotFoundError), match=said):
         TorchvisionClassifier("mobilenet_v3_small", weights, labels, **SETTINGS)
 
@@ -123,6 +125,29 @@ def test_weights_that_cannot_be_fetched_say_which_classifier_works_without(tmp_p
         match=r"could not be fetched from https://.*classifier=efficientnet_lite0 works",
     ):
         TorchvisionClassifier("squeezenet1_1", "IMAGENET1K_V1", None, **SETTINGS)
+
+
+def test_a_file_in_torchs_cache_that_would_run_code_is_refused(tmp_path, monkeypatch):
+    import torchvision.models
+
+    entry = torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    kept = tmp_path / "hub" / "checkpoints" / entry.url.rsplit("/", 1)[-1]
+    kept.parent.mkdir(parents=True)
+    torch.save(torch.nn.Linear(2, 2), kept)
+    with pytest.raises(ValueError, match="is damaged, or holds more than tensors; delete it"):
+        TorchvisionClassifier("squeezenet1_1", "DEFAULT", None, **SETTINGS)
+
+
+def test_a_file_without_the_heads_of_training_is_the_same_classifier_each_time(tmp_path):
+    network = get_model("googlenet", weights=None, init_weights=False, aux_logits=True)
+    state = {k: v for k, v in network.state_dict().items() if not k.startswith("aux")}
+    torch.save(state, tmp_path / "googlenet.pth")
+    found = [
+        TorchvisionClassifier("googlenet", str(tmp_path / "googlenet.pth"), None, **SETTINGS)
+        for _ in range(2)
+    ]
+    assert found[0].fingerprint == found[1].fingerprint
 
 
 def test_weights_that_lie_in_torchs_cache_need_no_network(tmp_path, monkeypatch):

@@ -75,10 +75,7 @@ def test_blanking_and_its_summary(explain):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (
-            ("segmenter.row=2",),
-            "there is no config key segmenter.row; did you mean segmenter.rows?",
-        ),
+        (("lime.sample=50",), "there is no config key lime.sample; did you mean lime.samples?"),
         (("segmnter=grid",), "there is no config key segmnter; did you mean segmenter?"),
         (("segmenter=grd",), "there is no segmenter=grd; did you mean grid?"),
         (
@@ -115,6 +112,45 @@ def test_what_was_done_to_a_strange_picture_is_said(explain, tmp_path):
     assert "It has 16 bits: read as 8." in out and "It is greyscale" in out
 
 
+@pytest.mark.parametrize("name", ["photo (1).jpg", "a=b.png", "héé 'quoted'.png", "[x].png"])
+def test_a_file_of_any_name_is_found(explain, tmp_path, name):
+    Image.new("RGB", (9, 9), "red").save(tmp_path / name)
+    code, _, err = explain(*QUICK, f"image={name}", "label=no such class")
+    assert code == 2
+    assert "label=no such class is no class" in err
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(explain, tmp_path, monkeypatch):
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "[b]x[__b].png")
+    code, out, err = explain(*QUICK, "image=[b]x[__b].png")
+    assert code == 0, err
+    assert "[b]x[__b] (20 x 20)" in out
+
+
+@pytest.mark.slow
+def test_the_sample_is_stable_over_seeds(explain):
+    found = json.loads(
+        explain(
+            "trust.random_orders=0", "lime.max_samples=400", "classifier.batch_size=8", "--json"
+        )[1]
+    )
+    assert found["verdict"]["word"] == "stable"
+    assert found["stability"]["jaccard"] >= 0.8 > found["stability"]["chance_jaccard"] * 3
+    assert {s["number"] for s in found["segments"][:3]} == {3, 4, 6}
+
+
+@pytest.mark.slow
+def test_a_picture_of_noise_is_unstable_and_its_sheet_says_so(explain, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    code, out, err = explain("image=noise.png", "lime.samples=100", "lime.max_samples=100")
+    assert code == 0, err
+    assert "the explanation is unstable" in out
+    assert "5 seeds disagree on the top 4" in " ".join(out.split())
+    (page,) = (tmp_path / "explanations").glob("noise-*/explanation.html")
+    assert "unstable" in page.read_text(encoding="utf-8")
+
+
 def test_help_lists_every_key_and_is_quick_to_say(explain):
     code, out, _ = explain("--help")
     assert code == 0
@@ -137,7 +173,7 @@ def test_ctrl_c_keeps_what_was_predicted_and_the_same_command_goes_on(tmp_path):
     running.send_signal(signal.SIGINT)
     said = running.communicate(timeout=60)[1]
     assert running.returncode == 130
-    assert "go on with: qa-research explain trust.random_orders=0" in said
+    assert "Go on with: qa-research explain trust.random_orders=0" in said
     assert len(list(kept.glob("*.npy"))) > 3
     assert not list(kept.glob("*.tmp"))
 

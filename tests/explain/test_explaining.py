@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from qa_research.explain.classifier import ImageClassifier
 from qa_research.explain.explaining import Wish, explain
 from qa_research.explain.folder import ARRAYS, EXPLANATION, write_explanation
 from qa_research.explain.settings import CounterfactualSettings, LimeSettings, TrustSettings
@@ -123,7 +124,7 @@ def test_few_segments_are_enumerated_and_nothing_is_left_to_chance(explained):
 
 
 def test_equal_segments_cannot_be_told_apart_and_masks_are_added_up_to_the_limit(explained):
-    class Noisy(type(linear_classifier([0.1] * 16))):
+    class Noisy(ImageClassifier):
         """Adds what depends on all segments together, so that no look is without doubt."""
 
         def predict(self, batch):
@@ -194,6 +195,29 @@ def test_the_fewest_segments_that_flip_the_class(explained):
     flip = found.counterfactual.flip
     assert flip.segments == (3,) and flip.proven
     assert found.as_json()["counterfactual"]["flipped"]
+
+
+def test_blanking_what_speaks_for_another_class_is_judged_on_that_class(explained):
+    settings = CounterfactualSettings(2, None, 10, 500)
+    found = explained(label="cat", counterfactual=settings)
+    shown = found.as_json()["counterfactual"]
+    assert shown["segments"] == [5, 12]
+    assert shown["first"]["label"] == "cat"
+    assert shown["first"]["probability_after"] == pytest.approx(
+        shown["first"]["probability"] - 0.08, abs=1e-4
+    )
+    assert not shown["flipped"]
+    assert shown["control"]["p_value"] == pytest.approx(1 / 11, rel=1e-5)
+    with pytest.raises(
+        ValueError, match="flip changes the class that wins, which is dog and not cat"
+    ):
+        explained(label="cat", counterfactual=CounterfactualSettings(None, "flip", 10, 500))
+
+
+def test_a_penalty_that_leaves_nothing_is_said(explained):
+    found = explained(surrogate="lasso", alpha=1.0)
+    assert found.verdict.word == "unstable"
+    assert "smaller lime.alpha" in found.verdict.doubts[0]
 
 
 def test_what_nothing_flips_is_said_and_the_top_is_blanked_all_the_same(explained):

@@ -75,6 +75,7 @@ def test_names_of_ones_own_are_read_from_three_kinds_of_file(tmp_path):
         ("b.json", '{"0": "dog", "2": "cat"}', "holds no class names"),
         ("c.json", "3", "holds no class names"),
         ("d.txt", "dog\n", "names 1 classes"),
+        ("e.txt", "dog\ncat\ndog\n", "names the class dog more than once"),
     ],
 )
 def test_a_file_without_names_is_refused(tmp_path, name, content, said):

@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -38,6 +40,32 @@ def test_sixteen_bits_are_scaled_and_said(saved):
     found = read_picture(saved(deep, "deep.png"))
     assert "It has 16 bits: read as 8." in found.notes
     assert (found.pixels[:, :, 0] == RAMP).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "LAB"])
+def test_a_tiff_is_not_said_to_be_turned(saved, mode):
+    found = read_picture(saved(Image.new(mode, (10, 10)), "a.tif"))
+    assert not any("turned" in note for note in found.notes)
+    assert ("converted from LAB" in " ".join(found.notes)) == (mode == "LAB")
+
+
+def test_sixteen_bits_a_colour_are_said(tmp_path):
+    # Pillow cannot write one: three rows of a PNG by hand, every channel at 0x80ff.
+    def chunk(kind, content):
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    rows = (b"\0" + b"\x80\xff" * 3 * 9) * 9
+    header = struct.pack(">IIBBBBB", 9, 9, 16, 2, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    found = read_picture(str(tmp_path / "deep.png"))
+    assert found.notes == ("It has 16 bits: read as 8.",)
+    assert (found.pixels == 0x80).all()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ APART = Separation(9.0, 2.0, (1,))
 
 def judged(stable=None, r2=0.9, separated=APART, probability=0.8, beaten=None, exact=True):
     beaten = beaten or {"deletion": 1.0}
-    return verdict(stable, r2, separated, 2, probability, beaten, exact=exact)
+    return verdict(np.array([0.2, 0.1]), stable, r2, separated, 2, probability, beaten, exact=exact)
 
 
 def agreeing(*rows):

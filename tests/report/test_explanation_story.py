@@ -90,7 +90,7 @@ def test_the_counterfactual_is_said_in_sentences():
         f"Without segments {names} (50 % of the area) espresso falls from 90 % to 20 %, "
         "and cup wins with 55 %.",
         "At first cup had place 2 and 6.0 %.",
-        "As much area at random lowers it as far: p 0.167 (5 random sets, so 0.167 at least).",
+        "Of 5 random sets of segments with as much area, none lower it as far (p 0.167).",
         f"Segments {names} change the class; no smaller set does it (7 sets tried).",
     ]
     document, _ = make_explanation(flipped=False)

@@ -19,7 +19,7 @@ Predict = Callable[[Bool[ndarray, "mask segment"]], Float[ndarray, "mask label"]
 
 @dataclass(frozen=True)
 class Control:
-    """Random segments of about as much area, blanked, and what they did to the class that won at first.
+    """Random segments of about as much area, blanked, and what they did to the class that is explained.
 
     `shares`: of the picture's area. `p_value`: of the random sets and the chosen one, the share that lowers
     the class at least as much; it cannot fall below 1 / (number of sets + 1).
@@ -48,15 +48,16 @@ class Flip:
 class Counterfactual:
     """The picture without some segments: predicted again, and explained again with its own predictions.
 
-    `explained` is the class that won at first and `label` the one that wins now. `second` explains the
-    latter by the segments that are left, `left` (their numbers, in the order of its columns); it is None
-    where fewer than two are left.
+    `explained` is the class whose top segments they are, `winner` the one that won at first and `label` the
+    one that wins now. `second` explains the latter by the segments that are left, `left` (their numbers, in
+    the order of its columns); it is None where fewer than two are left.
     """
 
     segments: tuple[int, ...]
     share: float
     probabilities: Float[ndarray, " label"]
     explained: int
+    winner: int
     label: int
     second: Sampled | None
     left: Int[ndarray, " left"]
@@ -105,7 +106,8 @@ def smallest_flip(
 
     First down the ranking until the class changes; what is not needed of that set is taken back. Then all
     smaller sets, by size and along the ranking, as long as `max_predictions` allow. What is found is the
-    smallest set there is where `proven`, otherwise the smallest of those tried.
+    smallest set there is where `proven`, otherwise the smallest of those tried. The way down the ranking
+    is gone whatever `max_predictions` says.
     """
     n = len(order)
     along = predict(np.stack([blanked(order[: i + 1], n) for i in range(n)])).argmax(axis=1)

@@ -86,6 +86,12 @@ def explain(
     ends = np.array([[True] * n_segments, [False] * n_segments])
     whole, empty = masked.predictions(ends)
     label = int(whole.argmax()) if asked is None else asked
+    if wish.counterfactual.until and label != whole.argmax():
+        raise ValueError(
+            f"counterfactual.until=flip changes the class that wins, which is "
+            f"{classifier.labels[int(whole.argmax())]} and not {classifier.labels[label]}; leave label= or "
+            "counterfactual.until away"
+        )
 
     def all_labels(masks: Bool[ndarray, "mask segment"]) -> Float[ndarray, "mask label"]:
         return masked.predictions(masks, screen.tick)
@@ -108,6 +114,7 @@ def explain(
             insertion(of_label, by_rank, areas, orders, stream(wish.seed, "insertion")),
         )
     judged = verdict(
+        sampled.fit.coefficients,
         sampled.stability,
         sampled.fit.r2,
         sampled.separation,
@@ -130,7 +137,7 @@ def explain(
         curves=curves,
         verdict=judged,
         counterfactual=_counterfactual(
-            all_labels, sampled.order, whole, areas, wish, classifier.labels, screen
+            all_labels, sampled.order, label, whole, areas, wish, classifier.labels, screen
         ),
         command=wish.command,
         config=wish.config,
@@ -141,6 +148,7 @@ def explain(
 def _counterfactual(
     predict: Any,
     order: Int[ndarray, " segment"],
+    explained: int,
     whole: Float[ndarray, " label"],
     areas: Int[ndarray, " segment"],
     wish: Wish,
@@ -169,8 +177,8 @@ def _counterfactual(
         predict,
         chosen,
         areas,
-        winner,
-        float(after[winner]),
+        explained,
+        float(after[explained]),
         settings.controls,
         stream(wish.seed, "control"),
     )
@@ -193,7 +201,8 @@ def _counterfactual(
         segments=chosen,
         share=float(areas[list(chosen)].sum() / areas.sum()),
         probabilities=after,
-        explained=winner,
+        explained=explained,
+        winner=winner,
         label=label,
         second=second,
         left=left,

@@ -1,7 +1,7 @@
 """All that is known of one explanation, and its plain form that is written down."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ class Explanation:
             "curves": None
             if self.curves is None
             else {
-                name: _curve(curve)
+                name: asdict(curve)
                 for name, curve in zip(("deletion", "insertion"), self.curves, strict=True)
             },
             "verdict": {"word": self.verdict.word, "doubts": list(self.verdict.doubts)},
@@ -138,7 +138,7 @@ class Explanation:
             | {"probability_after": found.probabilities[found.explained]},
             "second": self._class(found.label)
             | {"probability_after": found.probabilities[found.label]},
-            "flipped": found.label != found.explained,
+            "flipped": found.label != found.winner,
             "control": self._control(found.control),
             "flip": None
             if found.flip is None
@@ -238,17 +238,3 @@ def plain_values(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(f"{value:.6g}") if np.isfinite(value) else None
     return value
-
-
-def _curve(curve: Curve) -> dict[str, Any]:
-    return {
-        "share": curve.share,
-        "probability": curve.probability,
-        "area": curve.area,
-        "beaten": curve.beaten,
-        "random_areas": curve.random_areas,
-        "grid": curve.grid,
-        "random_mean": curve.random_mean,
-        "random_low": curve.random_low,
-        "random_high": curve.random_high,
-    }

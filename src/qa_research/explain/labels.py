@@ -21,7 +21,10 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         FileNotFoundError: no such file.
         ValueError: it holds none of these, or a class twice.
     """
-    text = Path(path).expanduser().read_text(encoding="utf-8")
+    place = Path(path).expanduser()
+    if not place.is_file():
+        raise FileNotFoundError(f"classifier.labels={path} is no file")
+    text = place.read_text(encoding="utf-8")
     names: list[str]
     if str(path).endswith(".json"):
         try:
@@ -35,6 +38,8 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         names = [line.strip() for line in text.splitlines() if line.strip()]
     if len(names) < 2:
         raise ValueError(f"{path} names {len(names)} classes; a classifier has two at least")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{path} names the class {twice[0]} more than once")
     return tuple(names)
 
 

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a program's error, 2 a request that cannot be carried out 
 
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ os.environ["HYDRA_FULL_ERROR"] = "1"
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -29,6 +31,7 @@ from qa_research.run.stop import Signals, Stopped, leave
 
 CONFIG = "explain"
 USER_ERRORS = (ValueError, OSError)
+LAUNCHER = re.compile(r"\+?(hydra/)?(launcher|search|sweeper)=")
 REFUSALS = (HydraException, OmegaConfBaseException, *USER_ERRORS)
 
 
@@ -40,17 +43,14 @@ class _Jobs:
         self.debug = debug
         self.done: list[tuple[list[str], dict[str, Any]]] = []
         self.refused = 0
+        self.is_sweep = False
 
     def run(self, config: DictConfig) -> None:
         """One explanation, alone or in a sweep; what cannot be done is said, and the next begins."""
-        is_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        self.is_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         overrides = list(HydraConfig.get().overrides.task)
         try:
-            if not HydraConfig.get().launcher._target_.endswith(".BasicLauncher"):
-                raise ValueError(
-                    "explanations of a sweep are made one after the other; leave +launcher=... away"
-                )
-            if is_sweep and not self.as_json:
+            if self.is_sweep and not self.as_json:
                 print(f"\n{' '.join(overrides)}", flush=True)
             found = _explain(checked(config, ExplainSettings), overrides, self.as_json)
             self.done.append((overrides, found))
@@ -64,7 +64,9 @@ class _Jobs:
         """Show what belongs to all of them; the exit code."""
         if self.as_json:
             found = [one for _, one in self.done]
-            print(json.dumps(found[0] if len(found) == 1 else found, ensure_ascii=False, indent=2))
+            if found or self.is_sweep:
+                shown = found if self.is_sweep else found[0]
+                print(json.dumps(shown, ensure_ascii=False, indent=2))
         elif len(self.done) > 1:
             from qa_research.explain.show import show_sweep
 
@@ -75,12 +77,19 @@ class _Jobs:
 def main() -> int:
     """Compose a config from the command line and explain; the exit code."""
     flags = {flag: flag in sys.argv for flag in ("--debug", "--json")}
-    sys.argv = [word for word in sys.argv if word not in flags]
+    sys.argv = [sys.argv[0], *(_parsable(w) for w in sys.argv[1:] if w not in flags)]
     jobs = _Jobs(flags["--json"], flags["--debug"])
     launch: Any = hydra.main(
         version_base="1.3", config_path=str(conf_directory()), config_name=CONFIG
     )(jobs.run)
     start_logging()
+    if chosen := [word for word in sys.argv if LAUNCHER.match(word)]:
+        print(
+            "qa-research: explanations of a sweep are made one after the other; leave "
+            f"{chosen[0]} away",
+            file=sys.stderr,
+        )
+        return 2
     shows_config = any(word in sys.argv for word in ("--help", "-h", "--cfg", "-c", "--info", "-i"))
     try:
         with Signals():
@@ -92,7 +101,7 @@ def main() -> int:
     except Stopped as stopped:
         command = shlex.join(["qa-research", "explain", *sys.argv[1:]])
         print(
-            f"Stopped by {stopped}. What was predicted is kept; go on with: {command}",
+            f"Stopped by {stopped}. Go on with: {command}",
             file=sys.stderr,
         )
         leave(stopped.exit_code)
@@ -102,6 +111,19 @@ def main() -> int:
         print(f"qa-research: {plain_sentence(error, CONFIG)}", file=sys.stderr)
         return 2
     return 0 if shows_config else jobs.end()
+
+
+def _parsable(word: str) -> str:
+    """An override with a value that Hydra's grammar cannot read, such as `image=photo (1).jpg`, in quotes."""
+    key, equals, value = word.partition("=")
+    if word.startswith("-") or not equals:
+        return word
+    try:
+        OverridesParser.create().parse_override(word)
+    except HydraException:
+        escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
+        return f'{key}="{escaped}"'
+    return word
 
 
 def _explain(config: dict[str, Any], overrides: list[str], quiet: bool) -> dict[str, Any]:
@@ -118,7 +140,7 @@ def _explain(config: dict[str, Any], overrides: list[str], quiet: bool) -> dict[
     paths = {key: Path(str(config["paths"][key])).expanduser() for key in ("explanations", "cache")}
     picture = read_picture(config["image"])
     folder = explanation_folder(paths["explanations"], picture, config)
-    check_writable(folder)
+    check_writable(folder, "paths.explanations")
     wish = Wish(
         label=config["label"],
         seed=config["seed"],

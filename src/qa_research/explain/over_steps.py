@@ -73,7 +73,11 @@ class OverSteps:
                 f"Integrated gradients miss more than {100 * LARGEST_ERROR:.0f} % of what they must sum to "
                 f"at {_named(steps)}."
             )
-        unsure = [found.step for found in self.found if not (found.unseen_r2 or 1) >= LOWEST_R2]
+        unsure = [
+            found.step
+            for found in self.found
+            if found.unseen_r2 is not None and not found.unseen_r2 >= LOWEST_R2
+        ]
         if unsure:
             sentences.append(
                 f"LIME cannot be believed at {_named(unsure)}: its linear model's R2 on masks it has "

@@ -19,6 +19,8 @@ DEFAULT_SAMPLE = "coffee"
 # Below this, segments of a few pixels each are all there is.
 LEAST_SIDE = 8
 _DEPTHS = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}
+_TRANSPARENT = {"RGBA", "RGBa", "LA", "La", "PA"}
+ORIENTATION = 0x0112  # of EXIF
 
 
 @dataclass(frozen=True)
@@ -122,16 +124,19 @@ def _as_rgb(image: Image.Image) -> tuple[UInt8[ndarray, "height width 3"], list[
             f"It is an animation or has several pages: the first of {frames} is explained."
         )
         image.seek(0)
-    turned = ImageOps.exif_transpose(image)
-    if turned.getexif() != image.getexif():
+    # Before anything is loaded, which forgets it.
+    deep = _is_deep_colour(image)
+    if image.getexif().get(ORIENTATION, 1) != 1:
         notes.append("It was turned as the camera noted.")
-    image = turned
+    image = ImageOps.exif_transpose(image)
+    if deep:
+        notes.append("It has 16 bits: read as 8.")
     if image.mode in _DEPTHS:
         image, note = _as_8_bit(image)
         notes.append(note)
     if image.mode == "RGB":
         return np.array(image), notes
-    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+    if image.mode in _TRANSPARENT or "transparency" in image.info:
         rgba = image.convert("RGBA")
         if rgba.getchannel("A").getextrema() != (255, 255):
             notes.append("What is transparent was put over white.")
@@ -142,6 +147,12 @@ def _as_rgb(image: Image.Image) -> tuple[UInt8[ndarray, "height width 3"], list[
     elif image.mode not in ("RGB", "P"):
         notes.append(f"It was converted from {image.mode} to RGB.")
     return np.array(image.convert("RGB")), notes
+
+
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Whether the file has 16 bits a channel where Pillow gives 8, as seen in how it is to be unpacked."""
+    unpacked = [str(tile[3]) for tile in getattr(image, "tile", [])]
+    return image.mode not in _DEPTHS and any(";16" in how for how in unpacked)
 
 
 def _as_8_bit(image: Image.Image) -> tuple[Image.Image, str]:

@@ -3,8 +3,10 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -119,7 +121,7 @@ def _read(path: Path, n: int) -> Float[ndarray, "mask label"] | None:
         os.utime(path)
     except FileNotFoundError:
         return None
-    except (ValueError, EOFError, PermissionError):
+    except (ValueError, EOFError, PermissionError, BadZipFile):
         return None
     return kept if kept.ndim == 2 and len(kept) == n else None
 
@@ -131,9 +133,15 @@ def _write(path: Path, result: Float[ndarray, "mask label"]) -> None:
     with temporary.open("wb") as file:
         np.save(file, result, allow_pickle=False)
     os.replace(temporary, path)
-    kept = sorted(path.parent.glob("*.npy"), key=lambda p: p.stat().st_mtime, reverse=True)
-    total = 0
-    for other in kept:
-        total += other.stat().st_size
-        if total > MOST_CACHED_BYTES and other != path:
-            other.unlink(missing_ok=True)
+    with os.scandir(path.parent) as entries, suppress(FileNotFoundError):
+        # Another process may take one away meanwhile; then whoever writes next looks again.
+        kept = [
+            (e.stat().st_mtime, e.stat().st_size, e.path)
+            for e in entries
+            if e.name.endswith(".npy")
+        ]
+        total = 0
+        for _, size, other in sorted(kept, reverse=True):
+            total += size
+            if total > MOST_CACHED_BYTES and other != str(path):
+                os.unlink(other)

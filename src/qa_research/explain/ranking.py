@@ -16,8 +16,8 @@ class Separation:
     """Whether rank k and every rank below it differ by more than chance.
 
     `z`: of the least clear of these differences, in standard errors of the bootstrap (infinite where there
-    is no chance in it); `needed`: the z from which they count as separate. `tied`: the segments, best first, that cannot be told
-    from rank k, itself among them; a single one where it is separate from all others.
+    is no chance in it); `needed`: the z from which they count as separate. `tied`: the segments, best first,
+    that cannot be told from rank k, itself among them; a single one where it is separate from all others.
     """
 
     z: float

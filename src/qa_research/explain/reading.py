@@ -146,6 +146,10 @@ class Reader:
         scores = span_scores(start, end, allowed, self.target.max_answer_tokens).flatten(1)
         if self.target.counts_null or self.target.is_null:
             scores = torch.cat([scores, (start[:, :1] + end[:, :1]).float()], dim=1)
+        if self.target.last - self.target.first >= self.target.max_answer_tokens:
+            # A true span may be longer than any that is answered with: it competes all the same.
+            own = start[:, [self.target.first]] + end[:, [self.target.last]]
+            scores = torch.cat([scores, own.float()], dim=1)
         return torch.logsumexp(scores, dim=1)
 
     @property

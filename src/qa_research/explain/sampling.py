@@ -110,18 +110,15 @@ def sample(
 
 def most_predictions(n_segments: int, lime: LimeSettings, trust: TrustSettings) -> int:
     """How many masks `sample` predicts at most."""
-    return (
-        min(2**n_segments, lime.max_samples)
-        if 2**n_segments <= lime.max_samples
-        else (trust.seeds * max(lime.samples, lime.max_samples))
-    )
+    every = 2**n_segments
+    return every if every <= lime.max_samples else trust.seeds * lime.max_samples
 
 
 def _sizes(lime: LimeSettings) -> list[int]:
     """Masks a seed after each look."""
     return [
         *range(lime.samples, lime.max_samples, lime.more_samples),
-        max(lime.samples, lime.max_samples),
+        lime.max_samples,
     ]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 Plain = Mapping[str, Any]
 COLOURS = {"stable": "green", "doubtful": "yellow", "unstable": "red"}
@@ -12,7 +13,7 @@ COLOURS = {"stable": "green", "doubtful": "yellow", "unstable": "red"}
 
 def show_explanation(found: Plain, top: int) -> None:
     """The classes, the verdict, the top segments, the controls, and what blanking did."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     picture, explained, model = found["picture"], found["explained"], found["classifier"]
     console.print(
         f"{picture['name']} ({picture['width']} x {picture['height']}), {model['name']}: "
@@ -21,9 +22,11 @@ def show_explanation(found: Plain, top: int) -> None:
     for note in picture["notes"]:
         console.print(f"  {note}")
     word = found["verdict"]["word"]
+    place = f" (the class is in place {explained['place']})" if explained["place"] > 1 else ""
     console.print(
-        f"\nWhy {explained['label']}: the explanation is [bold {COLOURS[word]}]{word}[/]"
-        + (f" (the class is in place {explained['place']})" if explained["place"] > 1 else "")
+        Text(f"\nWhy {explained['label']}: the explanation is ")
+        + Text(word, style=f"bold {COLOURS[word]}")
+        + Text(place)
     )
     for doubt in found["verdict"]["doubts"]:
         console.print(f"  {doubt}")
@@ -55,17 +58,17 @@ def show_sweep(done: Sequence[tuple[Sequence[str], Plain]]) -> None:
     for overrides, found in done:
         word = found["verdict"]["word"]
         stable = found["stability"]
-        numbers = [str(s["number"]) for s in found["segments"][:4]]
+        numbers = [str(s["number"]) for s in found["segments"][: found["config"]["trust"]["top"]]]
         table.add_row(
-            " ".join(overrides),
-            _class(found["explained"]),
-            f"[{COLOURS[word]}]{word}[/]",
+            Text(" ".join(overrides)),
+            Text(_class(found["explained"])),
+            Text(word, style=COLOURS[word]),
             str(found["sampling"]["masks"]),
             _number(found["surrogate"]["r2"]),
             _number(stable and stable["jaccard"]),
             " ".join(numbers),
         )
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print()
     console.print(table)
 
@@ -109,7 +112,7 @@ def _show_counterfactual(console: Console, found: Plain) -> None:
         table.add_column(name, justify="right" if name == "place" else "left")
     pairs = zip(found["classes_before"], found["classes_after"], strict=True)
     for place, (before, after) in enumerate(pairs, start=1):
-        table.add_row(str(place), _class(before), _class(after))
+        table.add_row(str(place), Text(_class(before)), Text(_class(after)))
     console.print(table)
     first, second, control = found["first"], found["second"], found["control"]
     if found["flipped"]:
@@ -118,7 +121,7 @@ def _show_counterfactual(console: Console, found: Plain) -> None:
             f"{_probability(second['probability'])}."
         )
     else:
-        console.print(f"{first['label']} still wins.")
+        console.print(f"{second['label']} still wins.")
     drops = [first["probability"] - p for p in control["probabilities"]]
     console.print(
         f"{first['label']} lost {first['probability'] - first['probability_after']:.3f}; without as much "

@@ -84,6 +84,7 @@ class Verdict:
 
 
 def verdict(
+    coefficients: Float[ndarray, " segment"],
     stable: Stability | None,
     r2: float,
     separated: Separation,
@@ -102,6 +103,9 @@ def verdict(
     """
     if np.isnan(r2):
         doubt = "The class's probability does not change whatever is switched off."
+        return Verdict("unstable", (doubt,))
+    if not coefficients.any():
+        doubt = "The penalty leaves no segment a coefficient; a smaller lime.alpha does."
         return Verdict("unstable", (doubt,))
     doubts = []
     if stable is None and not exact:

@@ -170,7 +170,7 @@ def control_panel(axes: Axes, found: Any) -> None:
     random_control(
         axes,
         first["probability"] - np.array(control["probabilities"]),
-        np.array([name != first["label"] for name in control["winners"]]),
+        np.array([name != found["classes_before"][0]["label"] for name in control["winners"]]),
         first["probability"] - first["probability_after"],
         found["flipped"],
         first["label"],

@@ -117,6 +117,8 @@ def blanking_summary(found: Mapping[str, Any]) -> list[str]:
         f", and {second['label']} wins with {percent(second['probability_after'])}."
         if found["flipped"]
         else ", and still wins."
+        if first["place"] == 1
+        else f"; {second['label']} still wins."
     )
     if found["flipped"]:
         said.append(

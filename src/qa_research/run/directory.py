@@ -44,15 +44,18 @@ def run_directory(config: Mapping[str, Any]) -> Path:
     return Path(runs).expanduser() / str(config["study"]) / name
 
 
-def check_writable(directory: Path) -> None:
-    """Raise PermissionError where `directory` could not be made, before any slow work."""
+def check_writable(directory: Path, key: str = "paths.runs") -> None:
+    """Raise PermissionError where `directory` could not be made, before any slow work.
+
+    `key`: of the config, which names another place.
+    """
     place = directory
     while not place.exists():
         place = place.parent
     if not place.is_dir():
         raise NotADirectoryError(f"{directory} cannot be made: {place} is a file")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise PermissionError(f"{place} is not writable; choose another place with paths.runs=DIR")
+        raise PermissionError(f"{place} is not writable; choose another place with {key}=DIR")
 
 
 def set_aside(directory: Path) -> Path:
