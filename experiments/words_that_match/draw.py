@@ -1,6 +1,7 @@
 """The study's figure and table: python experiments/words_that_match/draw.py RUN...
 
-Reads RUN/attributions/*-watched-*/attribution.json of each run, and averages over its match questions.
+Reads RUN/attributions/*-watched-*/attribution.json of each run, and averages over its watched
+questions that name a group.
 """
 
 import json
@@ -30,7 +31,7 @@ def main(runs: list[str]) -> None:
         matches = [one for one in found if letter_of(one) is not None]
         if not matches:
             raise SystemExit(
-                f"{run} has no attributions of match questions; attribute RUN --watched makes them"
+                f"{run} has no attributions; qa-research attribute {run} --watched makes them"
             )
         steps = matches[0]["steps"]
         shares = {role: np.mean([carried(one)[role] for one in matches], axis=0) for role in ROLES}

@@ -53,8 +53,9 @@ def test_a_sweep_explains_each_and_ends_in_a_table(explain, tmp_path):
     code, out, err = explain("-m", *QUICK, "lime.baseline=grey,black")
     assert code == 0, err
     assert len([p for p in (tmp_path / "explanations").iterdir() if p.name != "sweeps"]) == 2
-    table = out.split("overrides")[-1]
-    assert "lime.baseline=grey" in table.replace("\n", "") or "baseline=grey" in table
+    shared, table = out.rsplit("\n\n", 1)[-1].split("overrides")
+    assert "segmenter=grid" in shared and "segmenter=grid" not in table
+    assert "lime.baseline=grey" in table and "lime.baseline=black" in table
     assert table.count("espresso") == 2
 
 

@@ -17,10 +17,12 @@ def test_the_python_lines_run_as_they_stand(tiny, tmp_path, monkeypatch, capsys)
     config = tiny("seed=1", "capture=default")
     train(config)
     name = directory_of(config).name
-    reading, asking = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    reading, explaining, asking = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(compile(asking, "README.md", "exec"), {})
     assert len(capsys.readouterr().out.splitlines()) == 5
+    exec(compile(explaining, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("[")
     seen: dict[str, Any] = {}
     exec(compile(reading.replace("RUN", name), "README.md", "exec"), seen)
     assert seen["looked"].dims == ("step", "question", "layer", "head")

@@ -51,7 +51,9 @@ class _Jobs:
         overrides = list(HydraConfig.get().overrides.task)
         try:
             if self.is_sweep and not self.as_json:
-                print(f"\n{' '.join(overrides)}", flush=True)
+                from qa_research.explain.show import readable
+
+                print(f"\n{readable(overrides)}", flush=True)
             found = _explain(checked(config, ExplainSettings), overrides, self.as_json)
             self.done.append((overrides, found))
         except REFUSALS as error:

@@ -1,7 +1,8 @@
 """LIME's own arithmetic: masks, their weights, and the linear surrogate. Knows neither pictures nor words.
 
 The four steps are `draw_masks` (or `all_masks`), predictions (`explain.predictions`), `distance_weights`
-and `regression`; each can be called alone.
+and `regression`; each can be called alone. captum's Lime keeps neither masks nor outputs, which every control
+here needs, so it stands beside them in the tests; integrated gradients and erasure of words are captum's.
 
 Source: Ribeiro, Singh, Guestrin 2016, "Why Should I Trust You?", sections 3.3 and 3.4.
 """

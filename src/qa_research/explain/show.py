@@ -1,6 +1,6 @@
 """An explanation on the terminal: first whether to believe it, then what it says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -49,18 +49,21 @@ def show_explanation(found: Plain, top: int) -> None:
 
 
 def show_sweep(done: Sequence[tuple[Sequence[str], Plain]]) -> None:
-    """A line for each explanation of a sweep."""
+    """A line for each explanation of a sweep, named by what is not the same in all."""
+    shared = set.intersection(*(set(overrides) for overrides, _ in done))
     table = Table(box=None, pad_edge=False)
-    for name in ("overrides", "class", "verdict"):
-        table.add_column(name, overflow="fold")
+    names = [readable(word for word in words if word not in shared) for words, _ in done]
+    table.add_column("overrides", overflow="fold", min_width=min(36, max(map(len, names))))
+    table.add_column("class", overflow="fold")
+    table.add_column("verdict")
     for name in ("masks", "R2", "Jaccard", "top segments"):
         table.add_column(name, justify="right")
-    for overrides, found in done:
+    for name, (_, found) in zip(names, done, strict=True):
         word = found["verdict"]["word"]
         stable = found["stability"]
         numbers = [str(s["number"]) for s in found["segments"][: found["config"]["trust"]["top"]]]
         table.add_row(
-            Text(" ".join(overrides)),
+            Text(name or "all the same"),
             Text(_class(found["explained"])),
             Text(word, style=COLOURS[word]),
             str(found["sampling"]["masks"]),
@@ -70,7 +73,14 @@ def show_sweep(done: Sequence[tuple[Sequence[str], Plain]]) -> None:
         )
     console = Console(highlight=False, markup=False)
     console.print()
+    if words := readable(word for word in done[0][0] if word in shared):
+        console.print(words)
     console.print(table)
+
+
+def readable(overrides: Iterable[str]) -> str:
+    """Overrides without what Hydra's grammar alone needs, as in `sample\\:cat`."""
+    return " ".join(overrides).replace("\\", "")
 
 
 def _top(found: Plain, top: int) -> Table:
