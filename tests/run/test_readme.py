@@ -42,7 +42,7 @@ def test_every_key_that_is_named_exists(composed):
 
 def test_every_part_that_is_named_exists():
     for group, option in re.findall(
-        r"(?<![\w.@])\+?(experiment|model|data|trainer|launcher|search|capture|classifier|segmenter)=([a-z_]+)",
+        r"(?<![\w.@])\+?(experiment|model|data|trainer|launcher|search|capture|classifier|segmenter)=([a-z_0-9]+)",
         README,
     ):
         assert (conf_directory() / group / f"{option}.yaml").is_file(), (group, option)
