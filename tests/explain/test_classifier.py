@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from torchvision.models import get_model
+from PIL import Image
+from torchvision.models import SqueezeNet1_1_Weights, get_model
 
 from qa_research.explain.classifier import (
     EfficientNetLite0,
@@ -68,6 +69,18 @@ def test_inception_whole_path_from_a_random_state_dict(tmp_path):
     with torch.inference_mode():
         theirs = network(x).softmax(dim=1)[0].numpy()
     assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(300, 451), (451, 300), (97, 131)])
+def test_with_crop_the_input_is_torchvisions_own(tmp_path, shape):
+    torch.save(get_model("squeezenet1_1", weights=None).state_dict(), tmp_path / "a.pth")
+    found = TorchvisionClassifier(
+        "squeezenet1_1", str(tmp_path / "a.pth"), None, **(SETTINGS | {"fit": "crop"})
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    theirs = SqueezeNet1_1_Weights.DEFAULT.transforms()(Image.fromarray(pixels))
+    ours = found.prepared(found.seen(pixels))
+    assert ours.numpy() == pytest.approx(theirs.numpy(), abs=1e-5)
 
 
 def test_classes_of_ones_own_and_heads_that_lack(tmp_path):

@@ -93,9 +93,10 @@ def fitted(
     how = Image.Resampling[interpolation.upper()]
     if fit == "squash":
         return np.asarray(image.resize((size, size), how))
-    scale = resize / min(image.size)
-    width, height = (max(size, round(side * scale)) for side in image.size)
-    left, top = (width - size) // 2, (height - size) // 2
+    # Rounded as torchvision rounds.
+    shorter = min(image.size)
+    width, height = (int(resize * side / shorter) for side in image.size)
+    left, top = round((width - size) / 2), round((height - size) / 2)
     whole = image.resize((width, height), how)
     return np.asarray(whole.crop((left, top, left + size, top + size)))
 
