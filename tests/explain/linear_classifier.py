@@ -8,6 +8,25 @@ from qa_research.explain.picture import Picture
 from qa_research.explain.segments import Grid
 
 SIZE = 24
+# Of 16 cells; no two are equal.
+WEIGHTS = [
+    0.03,
+    -0.02,
+    0.001,
+    0.07,
+    0.01,
+    -0.05,
+    0.02,
+    0.004,
+    0.05,
+    -0.01,
+    0.006,
+    0.015,
+    -0.03,
+    0.04,
+    0.0,
+    0.025,
+]
 
 
 class _Network(torch.nn.Module):
@@ -50,3 +69,16 @@ def cells(n):
     """The segmenter whose segments are the classifier's n cells."""
     side = int(n**0.5)
     return Grid(rows=side, columns=side)
+
+
+class Screen:
+    """Remembers every part: its name, its masks at most, those that were predicted."""
+
+    def __init__(self):
+        self.parts = []
+
+    def part(self, what, most):
+        self.parts.append([what, most, 0])
+
+    def tick(self, n):
+        self.parts[-1][2] += n

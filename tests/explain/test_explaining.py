@@ -1,86 +1,12 @@
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from qa_research.explain.classifier import ImageClassifier
-from qa_research.explain.explaining import Wish, explain
 from qa_research.explain.folder import ARRAYS, EXPLANATION, write_explanation
-from qa_research.explain.settings import CounterfactualSettings, LimeSettings, TrustSettings
-from tests.explain.linear_classifier import cells, linear_classifier, white
-
-# Of 16 cells; no two are equal.
-WEIGHTS = [
-    0.03,
-    -0.02,
-    0.001,
-    0.07,
-    0.01,
-    -0.05,
-    0.02,
-    0.004,
-    0.05,
-    -0.01,
-    0.006,
-    0.015,
-    -0.03,
-    0.04,
-    0.0,
-    0.025,
-]
-LIME = LimeSettings(
-    baseline="black",
-    surrogate="linear",
-    alpha=1.0,
-    kernel_width=0.25,
-    samples=100,
-    more_samples=50,
-    max_samples=200,
-    cache=True,
-)
-TRUST = TrustSettings(top=4, seeds=3, confidence=0.95, resamples=60, random_orders=10)
-NO_COUNTERFACTUAL = CounterfactualSettings(None, None, 10, 500)
-
-
-class Screen:
-    def __init__(self):
-        self.parts = []
-
-    def part(self, what, most):
-        self.parts.append([what, most, 0])
-
-    def tick(self, n):
-        self.parts[-1][2] += n
-
-
-@pytest.fixture
-def explained(tmp_path):
-    def make(
-        weights=WEIGHTS,
-        picture=None,
-        screen=None,
-        label=None,
-        seed=1,
-        labels=("dog", "cat"),
-        **changes,
-    ):
-        lime = replace(LIME, **{k: v for k, v in changes.items() if k in LimeSettings.__slots__})
-        trust = replace(TRUST, **{k: v for k, v in changes.items() if k in TrustSettings.__slots__})
-        wish = Wish(
-            label,
-            seed,
-            changes.get("segmenter", cells(len(weights))),
-            lime,
-            trust,
-            changes.get("counterfactual", NO_COUNTERFACTUAL),
-            "qa-research explain",
-            {"lime": {"surrogate": lime.surrogate, "baseline": "black"}},
-        )
-        classifier = changes.get("classifier") or linear_classifier(weights, 0.4, labels=labels)
-        return explain(picture or white(), classifier, wish, tmp_path / "cache", screen or Screen())
-
-    return make
+from qa_research.explain.settings import CounterfactualSettings
+from tests.explain.linear_classifier import WEIGHTS, Screen, linear_classifier
 
 
 def test_a_linear_classifier_is_explained_exactly(explained):
@@ -163,71 +89,10 @@ def test_another_class_than_the_winner_can_be_explained(explained):
         explained(label="dgo")
 
 
-def test_blanking_the_top_predicts_and_explains_again(explained):
-    screen = Screen()
-    settings = CounterfactualSettings(4, None, 10, 500)
-    found = explained(counterfactual=settings, screen=screen)
-    blanked = found.counterfactual
-    assert blanked.segments == (3, 8, 13, 0)
-    # 0.4 + 0.161 - 0.19 for the dog: now it is a cat.
-    assert blanked.probabilities == pytest.approx(
-        [0.4 + sum(WEIGHTS) - 0.19, 0.6 - sum(WEIGHTS) + 0.19], abs=1e-5
-    )
-    assert blanked.share == 0.25
-    shown = found.as_json()["counterfactual"]
-    assert shown["flipped"]
-    assert shown["second"]["label"] == "cat" and shown["second"]["place"] == 2
-    # Its own predictions: of the class that wins now, on the segments that are left.
-    assert list(blanked.left) == [i for i in range(16) if i not in (3, 8, 13, 0)]
-    left = -np.array(WEIGHTS)[blanked.left]
-    assert blanked.second.fit.coefficients == pytest.approx(left, abs=1e-5)
-    assert [s["number"] for s in shown["explained_again"]["segments"][:2]] == [5, 12]
-    assert set(shown["explained_again"]["stability"]["tops"][0]) == {5, 12, 1, 9}
-    # No random set of four segments holds as much as the top four.
-    assert shown["control"]["p_value"] == pytest.approx(1 / 11, rel=1e-5)
-    assert set(np.round(blanked.control.shares, 6)) == {0.25}
-    assert all(done <= most for _, most, done in screen.parts)
-
-
-def test_the_fewest_segments_that_flip_the_class(explained):
-    # The dog has 0.561; without 3 (0.07) it has less than half.
-    found = explained(counterfactual=CounterfactualSettings(None, "flip", 10, 500))
-    flip = found.counterfactual.flip
-    assert flip.segments == (3,) and flip.proven
-    assert found.as_json()["counterfactual"]["flipped"]
-
-
-def test_blanking_what_speaks_for_another_class_is_judged_on_that_class(explained):
-    settings = CounterfactualSettings(2, None, 10, 500)
-    found = explained(label="cat", counterfactual=settings)
-    shown = found.as_json()["counterfactual"]
-    assert shown["segments"] == [5, 12]
-    assert shown["first"]["label"] == "cat"
-    assert shown["first"]["probability_after"] == pytest.approx(
-        shown["first"]["probability"] - 0.08, abs=1e-4
-    )
-    assert not shown["flipped"]
-    assert shown["control"]["p_value"] == pytest.approx(1 / 11, rel=1e-5)
-    with pytest.raises(
-        ValueError, match="flip changes the class that wins, which is dog and not cat"
-    ):
-        explained(label="cat", counterfactual=CounterfactualSettings(None, "flip", 10, 500))
-
-
 def test_a_penalty_that_leaves_nothing_is_said(explained):
     found = explained(surrogate="lasso", alpha=1.0)
     assert found.verdict.word == "unstable"
     assert "smaller lime.alpha" in found.verdict.doubts[0]
-
-
-def test_what_nothing_flips_is_said_and_the_top_is_blanked_all_the_same(explained):
-    weights = [w / 4 for w in WEIGHTS]
-    strong = linear_classifier(weights, 0.8)
-    settings = CounterfactualSettings(None, "flip", 10, 100)
-    found = explained(weights=weights, classifier=strong, counterfactual=settings)
-    shown = found.as_json()["counterfactual"]
-    assert shown["flip"]["segments"] is None and not shown["flip"]["proven_smallest"]
-    assert shown["segments"] == [3, 8, 13, 0] and not shown["flipped"]
 
 
 @pytest.mark.parametrize(
