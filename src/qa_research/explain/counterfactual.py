@@ -83,11 +83,12 @@ def control_by_area(
 ) -> Control:
     """Blank `n_sets` random sets with the area of `segments`, within a tenth where whole segments allow.
 
-    They are drawn from all segments, the chosen ones among them. `probability`: of `label` without
-    `segments`.
+    They are drawn from all segments and may share some with the chosen set, but are not that set itself.
+    `probability`: of `label` without `segments`.
     """
     wanted = int(areas[list(segments)].sum())
-    sets = tuple(_random_set(areas, wanted, generator) for _ in range(n_sets))
+    itself = tuple(sorted(int(i) for i in segments))
+    sets = tuple(_random_set(areas, wanted, itself, generator) for _ in range(n_sets))
     outputs = predict(np.stack([blanked(one, len(areas)) for one in sets]))
     as_low = int((outputs[:, label] <= probability).sum())
     return Control(
@@ -142,17 +143,21 @@ def _numbers(segments: Sequence[int]) -> tuple[int, ...]:
 
 
 def _random_set(
-    areas: Int[ndarray, " segment"], wanted: int, generator: np.random.Generator
+    areas: Int[ndarray, " segment"],
+    wanted: int,
+    excluded: tuple[int, ...],
+    generator: np.random.Generator,
 ) -> tuple[int, ...]:
-    """A set within a tenth of the area, or the nearest of many: segments come whole."""
+    """Another set within a tenth of the area, or the nearest of many: segments come whole."""
     best: tuple[int, ...] = ()
     least = float("inf")
     for _ in range(MOST_DRAWS):
         order = generator.permutation(len(areas))
         covered = np.cumsum(areas[order])
         n = 1 + int(np.abs(covered - wanted).argmin())
-        if (off := abs(int(covered[n - 1]) - wanted)) < least:
-            best, least = tuple(sorted(int(i) for i in order[:n])), off
+        found = tuple(sorted(int(i) for i in order[:n]))
+        if found != excluded and (off := abs(int(covered[n - 1]) - wanted)) < least:
+            best, least = found, off
         if least <= AREA_TOLERANCE * wanted:
             break
     return best
