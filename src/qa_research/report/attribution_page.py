@@ -1,17 +1,12 @@
 """An attribution as one HTML file that needs nothing beside it: no network, no other file."""
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from qa_research.report.attribution_charts import chart_of_curve, charts_of
 from qa_research.report.attribution_figures import NAMES, caption, said
 from qa_research.report.attribution_words import coloured_pieces, heat_rows, number, top_words
+from qa_research.report.one_file import one_file
 
 OUTPUTS = ("span", "start", "end")
 
@@ -53,17 +48,6 @@ def steps_page(document: Mapping[str, Any]) -> str:
 
 
 def _render(template: str, document: Mapping[str, Any], **beside: Any) -> str:
-    rooms = files("qa_research.report")
-    style = rooms.joinpath("attribution.css").read_text(encoding="utf-8")
-    script = rooms.joinpath("attribution.js").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=PackageLoader("qa_research.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     data = {
         "words": [word["text"] for word in document["words"]],
         "names": {name: NAMES[name] for name in document["methods"]},
@@ -73,21 +57,13 @@ def _render(template: str, document: Mapping[str, Any], **beside: Any) -> str:
             for name, found in document["methods"].items()
         },
     }
-    return environment.get_template(template).render(
-        document=document,
-        names=NAMES,
-        outputs=OUTPUTS,
-        said=said(document),
-        number=number,
-        data=data,
-        style=Markup(style),
-        style_hash=_hash(style),
-        script=Markup(script),
-        script_hash=_hash(script),
+    values = {
+        "document": document,
+        "names": NAMES,
+        "outputs": OUTPUTS,
+        "said": said(document),
+        "number": number,
+        "data": data,
         **beside,
-    )
-
-
-def _hash(text: str) -> str:
-    """As a Content-Security-Policy names an inline text."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+    }
+    return one_file(template, "attribution.css", ("attribution.js",), values)

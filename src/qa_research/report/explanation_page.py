@@ -1,18 +1,14 @@
 """An explanation as one HTML file that needs nothing beside it: no network, no other file."""
 
 import base64
-import hashlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from io import BytesIO
 
 import numpy as np
 import yaml
 from jaxtyping import UInt8
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from numpy import ndarray
 from PIL import Image
 
@@ -30,6 +26,7 @@ from qa_research.report.explanation_words import (
     meaning,
     no_seeds,
 )
+from qa_research.report.one_file import one_file
 
 _SCRIPTS = ("explanation_picture.js", "explanation_page.js")
 # Pixels of a figure for each of the page's: sharp on dense screens.
@@ -53,47 +50,34 @@ def explanation_page(story: Story, figures: Mapping[str, bytes]) -> str:
     `figures` are PNGs by name, as `figures_of` names them. All text is escaped, and the browser is told
     to run this page's own script alone.
     """
-    rooms = files("qa_research.report")
-    style = rooms.joinpath("explanation_page.css").read_text(encoding="utf-8")
-    scripts = (rooms.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    script = "\n".join(('"use strict";', *scripts))
-    environment = Environment(
-        loader=PackageLoader("qa_research.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    environment.filters |= {"percent": percent, "signed": signed}
     coloured = heat(story.pixels, story.segments, story.of_segments("coefficient"))
     found = story.document["counterfactual"]
     again = None if found is None else found["explained_again"]
-    return environment.get_template("explanation_page.html.jinja").render(
-        story=story,
-        document=story.document,
-        headline=headline(story),
-        facts=facts(story),
-        meaning=meaning(story),
-        no_seeds=no_seeds(story.document["sampling"]),
-        pictures={
+    values = {
+        "story": story,
+        "document": story.document,
+        "headline": headline(story),
+        "facts": facts(story),
+        "meaning": meaning(story),
+        "no_seeds": no_seeds(story.document["sampling"]),
+        "pictures": {
             "pixels": picture_address(story.pixels),
             "off": picture_address(story.off_pixels),
             "heat": picture_address((255 * coloured).round().astype(np.uint8)),
         },
-        figures={name: shown(name, content) for name, content in figures.items()},
-        summary=[] if found is None else blanking_summary(found),
-        second_facts=[] if again is None else agreement(again, story.top),
-        command=story.document["command"],
-        settings=yaml.safe_dump(
+        "figures": {name: shown(name, content) for name, content in figures.items()},
+        "summary": [] if found is None else blanking_summary(found),
+        "second_facts": [] if again is None else agreement(again, story.top),
+        "command": story.document["command"],
+        "settings": yaml.safe_dump(
             dict(story.document["config"]), allow_unicode=True, sort_keys=False
         ),
-        scale=scale_of(story),
-        data=explanation_data(story),
-        style=Markup(style),
-        style_hash=_hash(style),
-        script=Markup(script),
-        script_hash=_hash(script),
+        "scale": scale_of(story),
+        "data": explanation_data(story),
+    }
+    filters: dict[str, Callable[..., str]] = {"percent": percent, "signed": signed}
+    return one_file(
+        "explanation_page.html.jinja", "explanation_page.css", _SCRIPTS, values, filters
     )
 
 
@@ -149,8 +133,3 @@ def picture_address(pixels: UInt8[ndarray, "height width 3"]) -> str:
     content = BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(content, format="PNG")
     return address(content.getvalue())
-
-
-def _hash(text: str) -> str:
-    """As a Content-Security-Policy names an inline text."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,49 @@
+"""A template as one HTML file that needs nothing beside it: no network, no other file."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+
+def one_file(
+    template: str,
+    style: str,
+    scripts: Sequence[str],
+    values: Mapping[str, Any],
+    filters: Mapping[str, Callable[..., Any]] | None = None,
+) -> str:
+    """The page of a template, a style sheet and scripts, all files of this package.
+
+    All text of `values` is escaped. The template gets `style`, `script` and their hashes, by which it tells
+    the browser to run this page's own script alone.
+    """
+    rooms = files("qa_research.report")
+    sheet = rooms.joinpath(style).read_text(encoding="utf-8")
+    parts = (rooms.joinpath(name).read_text(encoding="utf-8") for name in scripts)
+    script = "\n".join(('"use strict";', *parts))
+    environment = Environment(
+        loader=PackageLoader("qa_research.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    environment.filters |= filters or {}
+    return environment.get_template(template).render(
+        **values,
+        style=Markup(sheet),
+        style_hash=_hash(sheet),
+        script=Markup(script),
+        script_hash=_hash(script),
+    )
+
+
+def _hash(text: str) -> str:
+    """As a Content-Security-Policy names an inline text."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
