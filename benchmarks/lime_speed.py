@@ -25,7 +25,6 @@ os.environ["TQDM_DISABLE"] = "1"
 import numpy as np
 import torch
 from lime_contestants import (
-    PACKAGED,
     TOP,
     Contestant,
     by_captum,
@@ -37,6 +36,7 @@ from lime_contestants import (
 from numpy.typing import NDArray
 
 from qa_research.explain.classifier import EfficientNetLite0
+from qa_research.explain.classifier_weights import PACKAGED
 from qa_research.explain.picture import read_picture
 from qa_research.explain.sampling import sample
 from qa_research.explain.segments import Pixels, Quickshift, Segments, segmented

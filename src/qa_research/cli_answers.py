@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, print_json
+from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, given_text, print_json
 
 if TYPE_CHECKING:
     from qa_research.run.opened import OpenRun
@@ -118,9 +118,7 @@ def ask(
     """
     from qa_research.answer.show import show_answer
 
-    if (context is None) == (context_file is None):
-        raise ValueError("give the text with either --context or --context-file")
-    text = context if context is not None else _read_text(context_file or Path("-"))
+    text = given_text(context, context_file)
     answer = _open(run, checkpoint, runs).ask(question, text)
     if as_json:
         from dataclasses import asdict
@@ -154,7 +152,3 @@ def _open(run: str, checkpoint: str, runs: Path) -> "OpenRun":
     from qa_research.run.opened import open_run
 
     return open_run(run, checkpoint, runs)
-
-
-def _read_text(path: Path) -> str:
-    return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")

@@ -1,12 +1,19 @@
 """The verb that says which words made an answer: attribute."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, print_json
+from qa_research.cli_runs import (
+    DEFAULT_RUNS,
+    AsJson,
+    Run,
+    Runs,
+    given_text,
+    opened_recording,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from qa_research.explain.attributing import Wish
@@ -82,9 +89,7 @@ def attribute(
             raise ValueError(
                 "say what to ask with --question, or --watched for the watched questions"
             )
-        if (context is None) == (context_file is None):
-            raise ValueError("give the text with either --context or --context-file")
-        text = context if context is not None else _text_of(context_file or Path("-"))
+        text = given_text(context, context_file)
         for name, value in (("--question", question), ("the text", text)):
             if not value.strip():
                 raise ValueError(f"{name} is empty")
@@ -121,19 +126,12 @@ def attribute(
 def _watched(
     run: str, runs: Path, question: str | None, wish: "Wish", out: Path | None, as_json: bool
 ) -> None:
-    from qa_research.capture.disk import RECORDING
-    from qa_research.capture.reading import Recording
     from qa_research.run.asking import kept_steps
     from qa_research.run.directory import find_run
 
     directory = find_run(run, runs)
     kept_steps(directory)
-    if not (directory / RECORDING).exists():
-        raise FileNotFoundError(
-            f"{directory.name} has no {RECORDING}: it was trained without looking inside (capture=none), so "
-            "no question was watched"
-        )
-    recording = Recording(directory / RECORDING)
+    recording = opened_recording(directory)
     from qa_research.explain.over_steps import over_steps
     from qa_research.report.attribution_files import folder_name, write_attribution
     from qa_research.report.attribution_table import show_steps
@@ -155,7 +153,3 @@ def _watched(
             print(f"Page     {files.page}\nPicture  {files.picture}\nNumbers  {files.numbers}\n")
     if as_json:
         print_json({"questions": shown})
-
-
-def _text_of(path: Path) -> str:
-    return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")

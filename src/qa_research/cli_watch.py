@@ -3,14 +3,11 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs
-
-if TYPE_CHECKING:
-    from qa_research.capture.reading import Recording
+from qa_research.cli_runs import DEFAULT_RUNS, AsJson, Run, Runs, opened_recording
 
 
 def watch(
@@ -52,7 +49,7 @@ def watch(
         write_film,
     )
 
-    recording = _opened(directory)
+    recording = opened_recording(directory)
     if check and (damage := recording.damage()):
         # A film is made of what is whole; first this.
         print(json.dumps({"damage": damage}, indent=2) if as_json else "\n".join(damage))
@@ -95,16 +92,3 @@ def watch(
     print(f"\nPage     {page}\nStrip    {strip}")
     if drawn:
         print(f"Figures  {len(drawn)} in {page.with_suffix('')}")
-
-
-def _opened(directory: Path) -> "Recording":
-    from qa_research.capture.disk import RECORDING
-    from qa_research.capture.reading import Recording
-
-    try:
-        return Recording(directory / RECORDING)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{directory.name} has no {RECORDING}: it was trained without looking inside (capture=none), or "
-            "has not begun"
-        ) from error

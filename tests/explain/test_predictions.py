@@ -97,8 +97,3 @@ def test_every_prediction_is_told(masked):
     told = []
     masked().predictions(MASKS, told.append)
     assert sum(told) == len(MASKS)
-
-
-def test_a_picture_for_people_has_the_baseline_where_it_is_off(masked):
-    shown = masked(off=BLACK + 7.4).picture(np.array([True, False, True, True]))
-    assert (shown[:12, :12] == 255).all() and (shown[:12, 12:] == 7).all()

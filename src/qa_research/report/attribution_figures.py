@@ -12,8 +12,7 @@ from qa_research.figures.word_curves import Band
 from qa_research.figures.word_sheet import Sheet, word_sheet
 from qa_research.figures.word_steps import words_over_steps
 from qa_research.figures.word_text import ShownWord
-
-NAMES = {"gradients": "Integrated gradients", "erasure": "Word erasure", "lime": "LIME"}
+from qa_research.report.attribution_names import NAMES
 
 
 def sheet_of(document: Mapping[str, Any]) -> Figure:

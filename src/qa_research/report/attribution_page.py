@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from qa_research.report.attribution_charts import chart_of_curve, charts_of
-from qa_research.report.attribution_figures import NAMES, caption, said
+from qa_research.report.attribution_figures import caption, said
+from qa_research.report.attribution_names import NAMES
 from qa_research.report.attribution_words import coloured_pieces, heat_rows, number, top_words
 from qa_research.report.one_file import one_file
 

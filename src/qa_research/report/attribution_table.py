@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qa_research.report.attribution_figures import NAMES, caption
+from qa_research.report.attribution_figures import caption
+from qa_research.report.attribution_names import NAMES
 from qa_research.report.attribution_words import number, top_words
 
 WIDE = 200
