@@ -2,7 +2,7 @@
 
 import sys
 
-from qa_research.run.launch import main
+from qa_research.launch.train import main
 
 if __name__ == "__main__":
     sys.exit(main())

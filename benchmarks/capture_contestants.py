@@ -17,19 +17,17 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from qa_research.answer.settings import AnswerSettings
-from qa_research.capture import capturing
-from qa_research.capture.callback import Capture
-from qa_research.capture.capturing import Capturing
-from qa_research.capture.disk import RECORDING
-from qa_research.capture.forward import attention_weights, look
-from qa_research.capture.places import FINAL, Anatomy, Site, module_of
+from qa_research.capture import callback as capturing
+from qa_research.capture.callback import Capture, Capturing
+from qa_research.capture.forward import FINAL, Anatomy, Site, attention_weights, look, module_of
+from qa_research.capture.recording.files import RECORDING
+from qa_research.launch.compose import conf_directory
 from qa_research.model.bert import input_names
-from qa_research.model.question_answering import QuestionAnswering
 from qa_research.model.weights import weights_fingerprint
-from qa_research.run.config import conf_directory
-from qa_research.run.directory import read_record
-from qa_research.run.train import train
+from qa_research.runs.directory import read_record
+from qa_research.tasks.answering.decode import AnswerSettings
+from qa_research.tasks.answering.module import QuestionAnswering
+from qa_research.training.story import train
 
 # What of the callback runs between the start and the end of training.
 HOOKS = [name for name in vars(Capture) if name.startswith(("on_train", "on_before"))]

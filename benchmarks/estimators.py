@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from qa_research.ledger.estimates import Ratio, exact_ratio, unbiased_ratio
+from qa_research.stats import Ratio, exact_ratio, unbiased_ratio
 
 SPLIT, ROUND = 2000, 8
 RATES = (0.01, 0.04, 0.10, 0.33, 0.50, 0.90)

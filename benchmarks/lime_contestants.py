@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qa_research.explain.classifier import EfficientNetLite0, Precision
-from qa_research.explain.classifier_weights import PACKAGED, load_weights
-from qa_research.explain.lime import distance_weights, draw_masks, regression
-from qa_research.explain.predictions import MaskedPicture
-from qa_research.explain.ranking import ranked
-from qa_research.explain.segments import Pixels, Segments
+from qa_research.explain.images.classifier import EfficientNetLite0, Precision
+from qa_research.explain.images.predictions import MaskedPicture
+from qa_research.explain.images.segments import Pixels, Segments
+from qa_research.explain.images.trust import ranked
+from qa_research.explain.images.weights import PACKAGED, load_weights
+from qa_research.explain.surrogate import distance_weights, draw_masks, regression
 from qa_research.streams import stream
 
 TOP = 4

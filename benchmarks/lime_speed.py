@@ -35,12 +35,12 @@ from lime_contestants import (
 )
 from numpy.typing import NDArray
 
-from qa_research.explain.classifier import EfficientNetLite0
-from qa_research.explain.classifier_weights import PACKAGED
-from qa_research.explain.picture import read_picture
-from qa_research.explain.sampling import sample
-from qa_research.explain.segments import Pixels, Quickshift, Segments, segmented
-from qa_research.explain.settings import LimeSettings, TrustSettings
+from qa_research.explain.images.classifier import EfficientNetLite0
+from qa_research.explain.images.picture import read_picture
+from qa_research.explain.images.sampling import sample
+from qa_research.explain.images.segments import Pixels, Quickshift, Segments, segmented
+from qa_research.explain.images.settings import LimeSettings, TrustSettings
+from qa_research.explain.images.weights import PACKAGED
 
 BATCHES = (2, 4, 8, 16, 32)
 LIMES_BATCH = 10

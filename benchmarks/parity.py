@@ -10,13 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from qa_research.answer.official import evaluate_v1
-from qa_research.answer.predictions import read_predictions
-from qa_research.data.question import Question
-from qa_research.data.squad import read_questions
-from qa_research.data.windows import make_windows
 from qa_research.model.tokenizer import load_tokenizer
 from qa_research.model.weights import PACKAGED
+from qa_research.tasks.answering.evaluation import evaluate_v1, read_predictions
+from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.squad import read_questions
+from qa_research.tasks.answering.windows import make_windows
 
 MAX_TOKENS, STRIDE_TOKENS = 384, 128
 TOLERANCE = 1e-4

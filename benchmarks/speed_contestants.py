@@ -48,11 +48,11 @@ def measure(name: str, squad: Path, questions: int) -> Measurement:
 
 
 def _prepare(name: str, squad: Path, questions: int, folder: Path) -> Any:
-    from qa_research.answer.settings import AnswerSettings
     from qa_research.console import start_logging
-    from qa_research.data.sources import FileData
-    from qa_research.model.question_answering import QuestionAnswering
     from qa_research.model.weights import PACKAGED
+    from qa_research.tasks.answering.data import FileData
+    from qa_research.tasks.answering.decode import AnswerSettings
+    from qa_research.tasks.answering.module import QuestionAnswering
 
     start_logging()
     data = FileData(
@@ -143,7 +143,7 @@ def _pad_every_batch(data: Any) -> None:
     from torch.nn.functional import pad
     from torch.utils.data import DataLoader
 
-    from qa_research.data.tensors import WindowDataset
+    from qa_research.tasks.answering.windows import WindowDataset
 
     class Padded(WindowDataset):
         def __getitems__(self, indices: list[int]) -> dict[str, torch.Tensor]:
@@ -219,8 +219,8 @@ def _train_peer(data: Any, module: Any, tokenizer: Any, folder: Path) -> tuple[f
 
 def _loss(data: Any, network: Any, tokenizer: Any, torch: Any) -> float:
     """Mean loss over all training windows, in float32 and eval mode."""
-    from qa_research.data.batches import ScoringBatches
-    from qa_research.data.tensors import padded_batch
+    from qa_research.tasks.answering.batches import ScoringBatches
+    from qa_research.tasks.answering.windows import padded_batch
 
     network.eval().float()
     total = 0.0

@@ -21,11 +21,11 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from qa_research.run.checkpoints import DurableCheckpointIO
-from qa_research.run.config import conf_directory
-from qa_research.run.curves import Curves
-from qa_research.run.saving import ExactCheckpoints
-from qa_research.run.train import train
+from qa_research.launch.compose import conf_directory
+from qa_research.training.checkpoint_io import DurableCheckpointIO
+from qa_research.training.metrics import Curves
+from qa_research.training.resumable import ExactCheckpoints
+from qa_research.training.story import train
 
 ROOT = Path(__file__).parents[1]
 HOOKS = {

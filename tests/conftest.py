@@ -10,7 +10,7 @@ from jaxtyping import install_import_hook
 
 install_import_hook("qa_research.answer", "beartype.beartype")
 
-from qa_research.data.question import Gold, Question  # noqa: E402
+from qa_research.tasks.answering.question import Gold, Question  # noqa: E402
 
 # What a script starts in the background ignores Ctrl-C, and a training respects that; tests send it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -72,7 +72,7 @@ def tokenizer(questions: list[Question], cache: Path):
 @pytest.fixture
 def verb(monkeypatch, capsys):
     """Run a verb in this process: (exit code, stdout, stderr)."""
-    from qa_research import cli
+    from qa_research.cli import main as cli
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["qa-research", *arguments])

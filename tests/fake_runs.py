@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from qa_research.ledger.ledger import Ledger
-from qa_research.run.listing import list_runs
+from qa_research.ledger.runs import Ledger
+from qa_research.runs.listing import list_runs
 
 NOBODY = 65534
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from qa_research.browsing import Browser
-from qa_research.browsing_prompt import Prompt
-from qa_research.data.catalogue import Catalogue
-from qa_research.data.named_source import NamedSource
+from qa_research.browse.catalogue import Catalogue
+from qa_research.browse.prompt import Prompt
+from qa_research.browse.source import NamedSource
+from qa_research.browse.view import Browser
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qa_research.data.squad import squad_json
+from qa_research.tasks.answering.squad import squad_json
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_doctor_names_no_user_or_host(verb):
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; sys.argv = ['qa-research', '--help']\n"
-        "from qa_research.cli import main\n"
+        "from qa_research.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'lightning', 'transformers', 'hydra', 'numpy'} & set(sys.modules)\n"

@@ -20,8 +20,8 @@ def trained(tmp_path_factory, cache):
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from qa_research.run.config import conf_directory
-    from qa_research.run.train import train
+    from qa_research.launch.compose import conf_directory
+    from qa_research.training.story import train
 
     runs = tmp_path_factory.mktemp("attributed") / "runs"
     GlobalHydra.instance().clear()
@@ -121,7 +121,7 @@ def test_the_watched_questions_are_explained_at_each_kept_step(attribute, tmp_pa
 
 def _recorded(runs, step):
     """What the recording has of the true spans' probabilities."""
-    from qa_research.capture.reading import Recording
+    from qa_research.capture.recording.reader import Recording
 
     recording = Recording(next(runs.glob("*/*/recording.zarr")))
     return recording.read("logits")["probability"].sel(step=step).values.tolist()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qa_research import cli
+from qa_research.cli import main as cli
 from tests.fake_runs import record_of, running, write_run
 
 NAME = "bert_tiny-random-s{0}-0000000{0}"
@@ -151,8 +151,8 @@ def test_remove_asks_for_yes_where_nobody_can_be_asked(verb, runs):
 def test_a_terminal_that_is_too_narrow_gets_names_whole(runs, monkeypatch, capsys):
     from rich.console import Console
 
-    from qa_research.run import show_runs
-    from qa_research.run.listing import list_runs
+    from qa_research.runs import show as show_runs
+    from qa_research.runs.listing import list_runs
 
     narrow = Console(force_terminal=True, width=80, highlight=False, color_system=None)
     monkeypatch.setattr(show_runs, "console_out", lambda: narrow)
@@ -165,7 +165,7 @@ def test_a_terminal_that_is_too_narrow_gets_names_whole(runs, monkeypatch, capsy
 def test_listing_imports_nothing_heavy(runs):
     code = (
         "import sys; sys.argv = ['qa-research', 'runs', 'list']\n"
-        "from qa_research.cli import main\n"
+        "from qa_research.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'lightning', 'transformers', 'hydra', 'numpy', 'scipy'} & set(sys.modules)\n"

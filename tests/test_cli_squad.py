@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from qa_research.data.question import Question
-from qa_research.data.squad import squad_json
-from qa_research.ledger.ledger import Ledger
+from qa_research.ledger.runs import Ledger
+from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.squad import squad_json
 from tests.conftest import make_question
 from tests.ledger.asking import state_of, write_search
 
 ALONE = """
 import sys
-from qa_research import cli
-from qa_research.cli_squad import squad
+from qa_research.cli import main as cli
+from qa_research.cli.squad import squad
 sys.argv = ["qa-research", "squad", *sys.argv[1:]]
 try: cli.main()
 finally: print("heavy:", *{"torch", "transformers", "lightning", "numpy"} & set(sys.modules), file=sys.stderr)
@@ -145,7 +145,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(look, words, sentence):
 
 def test_without_a_tokenizer_one_line_says_what_brings_it(look, monkeypatch):
     look("0")
-    monkeypatch.setattr("qa_research.model.packaged_tokenizer.PACKAGED", "package:none_such/x")
+    monkeypatch.setattr("qa_research.model.tokenizer.PACKAGED", "package:none_such/x")
     code, out, err = look("0")
     assert code == 0 and "tokens" not in out and "windows" not in out
     assert err == (

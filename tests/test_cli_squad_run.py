@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from qa_research.data.squad import read_questions, squad_json
+from qa_research.tasks.answering.squad import read_questions, squad_json
 from tests.conftest import make_question
 
 
@@ -14,7 +14,7 @@ def run(questions, tokenizer, tmp_path) -> Path:
     import torch
     from transformers import BertConfig, BertForQuestionAnswering
 
-    from qa_research.data.windows import fingerprint
+    from qa_research.tasks.answering.windows import fingerprint
 
     directory = tmp_path / "runs" / "study" / "tiny-s1"
     torch.manual_seed(1)
@@ -27,7 +27,10 @@ def run(questions, tokenizer, tmp_path) -> Path:
     (directory / "checkpoints").mkdir()
     state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     torch.save({"state_dict": state, "global_step": 7}, directory / "checkpoints" / "best.ckpt")
-    data: dict[str, object] = {"_target_": "qa_research.data.sources.FileData", "name": "files"}
+    data: dict[str, object] = {
+        "_target_": "qa_research.tasks.answering.data.FileData",
+        "name": "files",
+    }
     fingerprints = {}
     for split, rows in (("train", questions), ("validation", questions[:3])):
         path = tmp_path / f"{split}.json"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qa_research.capture.reading import Recording
+from qa_research.capture.recording.reader import Recording
 
 Floats = NDArray[np.float64]
 # On the plateau and beyond the jump: exact match of the watched `match` questions, in percent.

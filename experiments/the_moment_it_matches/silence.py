@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from phases import HEADS_NAMED, studied
 
-from qa_research.answer.score import rules_for, score_question
-from qa_research.capture.reading import Recording
-from qa_research.capture.silence import silenced
-from qa_research.data.question import Question
-from qa_research.run.config import build
-from qa_research.run.opened import OpenRun, open_run
+from qa_research.capture.forward import silenced
+from qa_research.capture.recording.reader import Recording
+from qa_research.config import build
+from qa_research.runs.open import OpenRun, open_run
+from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.score import rules_for, score_question
 
 CHOICES = 20
 

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from qa_research.capture.reading import Recording
+from qa_research.capture.recording.reader import Recording
 
 MEASURES = ("percent", "absolute", "standardised")
 ROWS = ("start", "end")

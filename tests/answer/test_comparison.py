@@ -4,15 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from qa_research.answer.comparison import (
-    bootstrap_intervals,
-    compare,
-    holm,
-    mcnemar,
-    sign_flips,
-    verdict,
-)
-from qa_research.answer.score import QuestionScore
+from qa_research.stats import bootstrap_intervals, holm, mcnemar, sign_flips
+from qa_research.tasks.answering.comparison import compare, verdict
+from qa_research.tasks.answering.score import QuestionScore
 
 SHARES = st.lists(
     st.tuples(*[st.sampled_from([0.0, 0.4, 2 / 3, 1.0])] * 2), min_size=1, max_size=40

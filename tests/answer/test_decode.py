@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa_research.answer.decode import (
+from qa_research.tasks.answering.decode import (
     Answer,
     Candidate,
     WindowSpans,
@@ -15,8 +15,8 @@ from qa_research.answer.decode import (
     spans_of_batch,
     top_spans,
 )
-from qa_research.data.question import Question
-from qa_research.data.windows import make_windows
+from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.windows import make_windows
 
 
 def every_span(start, end, allowed, longest):

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from qa_research.answer.decode import Answer, Candidate
-from qa_research.answer.efficacy import Plan, Subject, answer_each, search
-from qa_research.data.question import Gold, Question
+from qa_research.efficacy.search import Plan, Subject, answer_each, search
 from qa_research.ledger.asked import Source, State, start_search
-from qa_research.ledger.ledger import Ledger
+from qa_research.ledger.runs import Ledger
+from qa_research.tasks.answering.decode import Answer, Candidate
+from qa_research.tasks.answering.question import Gold, Question
 
 CONTEXT = "Ms Lund teaches chess. Judo is on Monday."
 NEVER = math.inf

@@ -1,4 +1,4 @@
-from qa_research.answer.marks import Mark, Marked, say, say_named
+from qa_research.browse.show import Mark, Marked, say, say_named
 
 TEXT = "Ms Lund teaches chess"
 

@@ -1,7 +1,7 @@
 import pytest
 
-from qa_research.answer.official import evaluate_v1, evaluate_v2
-from qa_research.data.question import Gold, Question
+from qa_research.tasks.answering.evaluation import evaluate_v1, evaluate_v2
+from qa_research.tasks.answering.question import Gold, Question
 
 
 def row(identity: str, *golds: str) -> Question:

@@ -4,7 +4,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.text import squad as torchmetrics_squad
 
-from qa_research.answer.score import (
+from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.score import (
     bootstrap_mean,
     exact_match,
     f1,
@@ -14,7 +15,6 @@ from qa_research.answer.score import (
     score_questions,
     summarize_by_kind,
 )
-from qa_research.data.question import Gold, Question
 
 
 def row(*golds: str, identity: str = "1", kind: str = "who") -> Question:

@@ -1,6 +1,5 @@
-from qa_research.answer.decode import Answer, Candidate
-from qa_research.answer.evaluation import evaluate
-from qa_research.answer.show import show_answer, show_evaluation
+from qa_research.tasks.answering.decode import Answer, Candidate
+from qa_research.tasks.answering.evaluation import evaluate, show_answer, show_evaluation
 from tests.conftest import make_question
 
 

@@ -2,13 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from qa_research.answer.show_overview import show_overview
-from qa_research.answer.show_question import context_marks, show_hits, show_question
-from qa_research.answer.viewed import GoldText, RunAnswer, Viewed, gold_texts
-from qa_research.data.fitting import fit
-from qa_research.data.overview import overview
-from qa_research.data.question import Gold, Question
-from qa_research.data.searching import hit_in
+from qa_research.browse.catalogue import hit_in
+from qa_research.browse.overview import overview, show_overview
+from qa_research.browse.show import context_marks, show_hits, show_question
+from qa_research.browse.view import GoldText, RunAnswer, Viewed, fit, gold_texts
+from qa_research.tasks.answering.question import Gold, Question
 
 CONTEXT = "Ms Lund teaches chess. Dr Obi and Ms Lund lead judo."
 GOLDS = (Gold("Ms Lund", 0), Gold("Lund", 3), Gold("Ms Lund", 34))

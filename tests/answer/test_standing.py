@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa_research.answer.standing import standing
+from qa_research.tasks.answering.decode import span_rank
 
 TOKENS = 6
 scores = st.lists(
@@ -34,7 +34,7 @@ def test_probability_rank_and_answer_are_those_of_all_spans_written_out(
     if true[0] == 0:
         true = (0, 0)
     allowed = torch.arange(TOKENS) >= allowed_from
-    found = standing(
+    found = span_rank(
         *(torch.tensor([row]) for row in (start, end)),
         allowed[None],
         torch.tensor([true]),
@@ -80,6 +80,6 @@ def test_the_answer_has_rank_1():
     start, end = torch.zeros(1, 5), torch.zeros(1, 5)
     start[0, 2], end[0, 3] = 4.0, 4.0
     allowed = torch.tensor([[False, True, True, True, True]])
-    found = standing(start, end, allowed, torch.tensor([[2, 3]]), 4, None)
+    found = span_rank(start, end, allowed, torch.tensor([[2, 3]]), 4, None)
     assert found.rank.tolist() == [1] and found.answer.tolist() == [[2, 3]]
     assert found.probability == found.answer_probability

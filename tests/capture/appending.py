@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from qa_research.capture.recording import RecordingWriter
+from qa_research.capture.recording.writer import RecordingWriter
 from tests.capture.captures import ABOUT, capture, coordinates
 
 

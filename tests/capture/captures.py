@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from qa_research.capture.arrays import Array, Coordinate
+from qa_research.capture.recording.arrays import Array, Coordinate
 
 ABOUT: dict[str, Any] = {
     "questions": [{"id": "q0", "tokens": ["[CLS]", "wer?"]}, {"id": "q1", "tokens": ["[CLS]"]}]

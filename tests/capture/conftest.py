@@ -7,7 +7,7 @@ import torch
 from jaxtyping import install_import_hook
 from transformers import AutoConfig, AutoModelForQuestionAnswering, PreTrainedModel
 
-from qa_research.answer.settings import AnswerSettings
+from qa_research.tasks.answering.decode import AnswerSettings
 
 install_import_hook("qa_research.capture.forward", "beartype.beartype")
 

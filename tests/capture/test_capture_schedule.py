@@ -1,7 +1,6 @@
 import pytest
 
-from qa_research.capture.budget import TimeBudget
-from qa_research.capture.schedule import planned_steps, within_budget
+from qa_research.capture.budget import TimeBudget, planned_steps, within_budget
 
 
 def test_steps_are_every_nth_chosen_or_log_spaced_and_always_the_first_and_last():

@@ -3,10 +3,18 @@
 import pytest
 import torch
 
-from qa_research.capture.forward import look
-from qa_research.capture.places import FINAL, KNOWN, PLACES, Anatomy, Site, chosen_layers
-from qa_research.capture.silence import silenced
-from qa_research.capture.tap import Point, tap
+from qa_research.capture.forward import (
+    FINAL,
+    KNOWN,
+    PLACES,
+    Anatomy,
+    Point,
+    Site,
+    chosen_layers,
+    look,
+    silenced,
+    tap,
+)
 from qa_research.model.bert import input_names
 from tests.capture.conftest import KINDS, make_network
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qa_research.capture.reading import Recording
-from qa_research.capture.recording import RecordingWriter
+from qa_research.capture.recording.reader import Recording
+from qa_research.capture.recording.writer import RecordingWriter
 from tests.capture.captures import ABOUT, attention, capture, coordinates, is_right
 
 

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from qa_research.answer.decode import context_mask, top_spans
-from qa_research.answer.settings import AnswerSettings
-from qa_research.capture.forward import look
-from qa_research.capture.places import PLACES, Site, module_of
+from qa_research.capture.forward import PLACES, Point, Site, look, module_of, tap
 from qa_research.capture.recorders.activations import ActivationsRecorder, similarity
 from qa_research.capture.recorders.attention import AttentionRecorder
 from qa_research.capture.recorders.attribution import AttributionRecorder
@@ -16,9 +13,9 @@ from qa_research.capture.recorders.head_weights import HeadWeightsRecorder
 from qa_research.capture.recorders.heads import SOURCES, TARGETS, HeadsRecorder, measure
 from qa_research.capture.recorders.logits import LogitsRecorder
 from qa_research.capture.recorders.recorder import Subject
-from qa_research.capture.tap import Point, tap
 from qa_research.capture.watched import watch
-from qa_research.data.question import Gold, Question
+from qa_research.tasks.answering.decode import AnswerSettings, context_mask, top_spans
+from qa_research.tasks.answering.question import Gold, Question
 from tests.capture.conftest import KINDS, make_network
 
 

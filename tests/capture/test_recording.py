@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from qa_research.capture.reading import Recording
-from qa_research.capture.recording import RecordingWriter
+from qa_research.capture.recording.reader import Recording
+from qa_research.capture.recording.writer import RecordingWriter
 from tests.capture.captures import ABOUT, attention, capture, coordinates, is_right, logits
 
 
@@ -86,8 +86,8 @@ def test_first_capture_is_readable_at_once_and_the_rest_from_the_next_flush_on(p
 
 
 def test_flush_that_is_due_comes_with_the_next_capture(path, writer, monkeypatch):
-    monkeypatch.setattr("qa_research.capture.recording.FLUSH_EVERY_S", 0.3)
-    monkeypatch.setattr("qa_research.capture.recording.FLUSH_MAX_SHARE", 1.0)
+    monkeypatch.setattr("qa_research.capture.recording.writer.FLUSH_EVERY_S", 0.3)
+    monkeypatch.setattr("qa_research.capture.recording.writer.FLUSH_MAX_SHARE", 1.0)
     append(writer, 0, 1)
     assert Recording(path).step == 0
     time.sleep(0.3)

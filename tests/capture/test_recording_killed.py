@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from qa_research.capture.reading import Recording
-from qa_research.capture.recording import RecordingWriter
+from qa_research.capture.recording.reader import Recording
+from qa_research.capture.recording.writer import RecordingWriter
 from tests.capture.captures import ABOUT, capture, coordinates, is_right
 from tests.conftest import STOPPING_SEED
 

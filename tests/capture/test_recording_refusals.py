@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qa_research.capture.arrays import Array, Coordinate
-from qa_research.capture.reading import Recording
-from qa_research.capture.recording import RecordingWriter
+from qa_research.capture.recording.arrays import Array, Coordinate
+from qa_research.capture.recording.reader import Recording
+from qa_research.capture.recording.writer import RecordingWriter
 from tests.capture.captures import ABOUT, capture, coordinates, logits
 
 WAY_OUT = "; move it away, and a new one begins"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from qa_research.capture.watched import PARTS, choose, watch
-from qa_research.data.corpus import generate
-from qa_research.data.question import Gold, Question
-from qa_research.data.squad import squad_json
 from qa_research.model.tokenizer import trained_wordpiece
+from qa_research.tasks.answering.corpus import generate
+from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.squad import squad_json
 
 
 @pytest.fixture(scope="module")

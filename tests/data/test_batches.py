@@ -4,13 +4,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa_research.data.batches import (
+from qa_research.streams import stream
+from qa_research.tasks.answering.batches import (
     ScoringBatches,
     TrainingBatches,
     batch_order,
     batches_of_tokens,
 )
-from qa_research.streams import stream
 
 LENGTHS = stream(0, "test").integers(10, 300, 5003)
 

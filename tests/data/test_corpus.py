@@ -3,9 +3,9 @@ from collections import Counter
 
 import pytest
 
-from qa_research.data.corpus import Corpus, generate
-from qa_research.data.notices import ASIDES, KINDS, SUBJECTS
-from qa_research.data.question import find_bad_rows
+from qa_research.tasks.answering.corpus import Corpus, generate
+from qa_research.tasks.answering.notices import ASIDES, KINDS, SUBJECTS
+from qa_research.tasks.answering.question import find_bad_rows
 
 
 @pytest.fixture(scope="module")

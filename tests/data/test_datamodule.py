@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from qa_research.data.question import Gold, Question
-from qa_research.data.sources import BuiltinData, FileData, HubData
-from qa_research.data.squad import squad_json
+from qa_research.tasks.answering.data import BuiltinData, FileData, HubData
+from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.squad import squad_json
 
 SETTINGS = {
     "name": "test",

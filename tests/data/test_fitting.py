@@ -1,7 +1,7 @@
 from dataclasses import replace
 
-from qa_research.data.fitting import count_tokens, fit
-from qa_research.data.question import Gold
+from qa_research.browse.view import count_tokens, fit
+from qa_research.tasks.answering.question import Gold
 
 
 def test_one_window_that_holds_everything(questions, tokenizer):

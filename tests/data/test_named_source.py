@@ -3,11 +3,11 @@ import json
 import pytest
 import yaml
 
-from qa_research.data import named_source
-from qa_research.data.corpus import generate
-from qa_research.data.named_source import find_source
-from qa_research.data.squad import squad_json
-from qa_research.run.config import conf_directory
+from qa_research.browse import source as named_source
+from qa_research.browse.source import find_source
+from qa_research.launch.compose import conf_directory
+from qa_research.tasks.answering.corpus import generate
+from qa_research.tasks.answering.squad import squad_json
 from tests.data.test_squad import columns
 
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from qa_research.data.overview import Repeated, Spread, overview, spread
-from qa_research.data.question import Gold, Question
+from qa_research.browse.overview import Repeated, Spread, overview, spread
+from qa_research.tasks.answering.question import Gold, Question
 
 
 def test_a_spread_has_the_usual_five_numbers():

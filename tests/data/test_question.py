@@ -1,6 +1,6 @@
 import pytest
 
-from qa_research.data.question import (
+from qa_research.tasks.answering.question import (
     Gold,
     Question,
     describe_bad_rows,

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa_research.data.question import Gold, Question
-from qa_research.data.searching import find_all, fold, hit_in
+from qa_research.browse.catalogue import find_all, fold, hit_in
+from qa_research.tasks.answering.question import Gold, Question
 
 letters = st.text(alphabet="aAbßÄäİςσΣ _%'é", max_size=12)
 

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from qa_research.data.question import Question
-from qa_research.data.squad import read_questions, squad_json
+from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.squad import read_questions, squad_json
 
 
 def columns(questions: list[Question]) -> list[dict]:

@@ -1,7 +1,6 @@
 import torch
 
-from qa_research.data.tensors import WindowDataset, padded_batch
-from qa_research.data.windows import make_windows
+from qa_research.tasks.answering.windows import WindowDataset, make_windows, padded_batch
 
 
 def test_a_batch_is_padded_to_its_longest_window(questions, tokenizer):

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa_research.data.question import Gold, Question
-from qa_research.data.windows import cached_windows, fingerprint, make_windows
 from qa_research.model.tokenizer import trained_wordpiece
+from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.windows import cached_windows, fingerprint, make_windows
 
 
 def labels_by_the_example(offsets, parts, answers, cls_index=0):

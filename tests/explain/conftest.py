@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from qa_research.explain.explaining import Wish, explain
-from qa_research.explain.settings import CounterfactualSettings, LimeSettings, TrustSettings
+from qa_research.explain.images.explain import ExplanationRequest, explain
+from qa_research.explain.images.settings import CounterfactualSettings, LimeSettings, TrustSettings
 from tests.explain.linear_classifier import WEIGHTS, Screen, cells, linear_classifier, white
 
 LIME = LimeSettings(
@@ -35,7 +35,7 @@ def explained(tmp_path):
     ):
         lime = replace(LIME, **{k: v for k, v in changes.items() if k in LimeSettings.__slots__})
         trust = replace(TRUST, **{k: v for k, v in changes.items() if k in TrustSettings.__slots__})
-        wish = Wish(
+        wish = ExplanationRequest(
             label,
             seed,
             changes.get("segmenter", cells(len(weights))),

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from qa_research.explain.classifier import ImageClassifier, Preprocessing
-from qa_research.explain.picture import Picture
-from qa_research.explain.segments import Grid
+from qa_research.explain.images.classifier import ImageClassifier, Preprocessing
+from qa_research.explain.images.picture import Picture
+from qa_research.explain.images.segments import Grid
 
 SIZE = 24
 # Of 16 cells; no two are equal.

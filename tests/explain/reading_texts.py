@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from qa_research.answer.settings import AnswerSettings
-from qa_research.data.question import Question
-from qa_research.data.windows import make_windows
-from qa_research.explain.reading import Reader, Target
-from qa_research.explain.text import off_token, text_of
-from qa_research.run.opened import OpenRun
+from qa_research.explain.words.reader import Reader, Target
+from qa_research.explain.words.text import off_token, text_of
+from qa_research.runs.open import OpenRun
+from qa_research.tasks.answering.decode import AnswerSettings
+from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.windows import make_windows
 from tests.conftest import CONTEXT
 
 ASKED = "Who teaches chess?"

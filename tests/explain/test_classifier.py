@@ -6,13 +6,13 @@ import torch
 from PIL import Image
 from torchvision.models import SqueezeNet1_1_Weights, get_model
 
-from qa_research.explain.classifier import (
+from qa_research.explain.images.classifier import (
     EfficientNetLite0,
     TorchvisionClassifier,
     classifier_names,
 )
-from qa_research.explain.classifier_weights import PACKAGED
-from qa_research.explain.picture import read_picture
+from qa_research.explain.images.picture import read_picture
+from qa_research.explain.images.weights import PACKAGED
 
 SETTINGS = {"precision": "float32", "batch_size": 4, "fit": "squash"}
 

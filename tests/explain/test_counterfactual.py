@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.explain.counterfactual import blanked, control_by_area, smallest_flip
+from qa_research.explain.images.blanking import blanked, control_by_area, smallest_flip
 
 AREAS = np.array([10, 10, 20, 30, 30])
 

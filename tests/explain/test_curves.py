@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.explain.curves import deletion, insertion, steps_of
+from qa_research.explain.images.blanking import deletion, insertion, steps_of
 
 WEIGHTS = np.array([0.1, 0.4, 0.0, 0.3])
 AREAS = np.array([10, 20, 30, 40])

@@ -183,8 +183,8 @@ def test_every_choice_composes_and_fits_its_constructor():
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from qa_research.explain.settings import ExplainSettings
-    from qa_research.run.config import checked, conf_directory
+    from qa_research.explain.images.settings import ExplainSettings
+    from qa_research.launch.compose import checked, conf_directory
     from tests.run.test_config import assert_fits
 
     GlobalHydra.instance().clear()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.explain.settings import CounterfactualSettings
+from qa_research.explain.images.settings import CounterfactualSettings
 from tests.explain.linear_classifier import WEIGHTS, Screen, linear_classifier
 
 

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from qa_research.explain.classifier import ImageClassifier
-from qa_research.explain.folder import ARRAYS, EXPLANATION, write_explanation
-from qa_research.explain.settings import CounterfactualSettings
+from qa_research.explain.images.classifier import ImageClassifier
+from qa_research.explain.images.result import ARRAYS, EXPLANATION, write_explanation
+from qa_research.explain.images.settings import CounterfactualSettings
 from tests.explain.linear_classifier import WEIGHTS, Screen, linear_classifier
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.explain.faithfulness import RANDOM_ORDERS, counts_of, faithfulness
+from qa_research.explain.words.faithfulness import RANDOM_ORDERS, counts_of, faithfulness
 
 N = 12
 

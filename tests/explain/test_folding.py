@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
-from qa_research.explain.folding import fold_normalisations
+from qa_research.explain.images.classifier import fold_normalisations
 
 
 class Network(nn.Module):

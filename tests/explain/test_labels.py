@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qa_research.explain.labels import find_label, imagenet_labels, read_labels
+from qa_research.explain.images.classifier import find_label, imagenet_labels, read_labels
 
 LABELS = (
     "tench",

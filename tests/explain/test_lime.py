@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from qa_research.explain.lime import (
+from qa_research.explain.surrogate import (
     all_masks,
     bootstrap,
     distance_weights,

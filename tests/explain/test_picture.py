@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qa_research.explain.picture import fitted, read_picture
+from qa_research.explain.images.picture import fitted, read_picture
 
 RAMP = np.tile(np.arange(0, 250, 10, dtype=np.uint8), (20, 1))
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from qa_research.explain.lime import draw_masks
-from qa_research.explain.predictions import BLOCK, MaskedPicture
-from qa_research.explain.segments import segmented
+from qa_research.explain.images.predictions import BLOCK, MaskedPicture
+from qa_research.explain.images.segments import segmented
+from qa_research.explain.surrogate import draw_masks
 from tests.explain.linear_classifier import SIZE, cells, linear_classifier, white
 
 WEIGHTS = [0.1, -0.05, 0.2, 0.02]
@@ -83,7 +83,7 @@ def test_without_a_cache_nothing_is_written(masked, tmp_path):
 
 
 def test_the_oldest_give_way_when_the_cache_is_full(masked, tmp_path, monkeypatch):
-    monkeypatch.setattr("qa_research.explain.predictions.MOST_CACHED_BYTES", 4000)
+    monkeypatch.setattr("qa_research.explain.images.predictions.MOST_CACHED_BYTES", 4000)
     one = masked()
     for seed in range(6):
         one.predictions(draw_masks(100, 4, np.random.default_rng(seed)))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.explain.ranking import intervals, ranked, separation
+from qa_research.explain.images.trust import intervals, ranked, separation
 
 
 def draws_around(coefficients, spread, n=400):

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import data
 
-from qa_research.explain.picture import fitted
-from qa_research.explain.segments import (
+from qa_research.explain.images.picture import fitted
+from qa_research.explain.images.segments import (
     Felzenszwalb,
     Grid,
     Quickshift,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from qa_research.explain.attributing import Wish, attribute
-from qa_research.explain.gradients import LARGEST_ERROR, erased, integrated_gradients
-from qa_research.explain.reading import OUTPUTS
+from qa_research.explain.words.attribute import AttributionRequest, attribute
+from qa_research.explain.words.gradients import LARGEST_ERROR, erased, integrated_gradients
+from qa_research.explain.words.reader import OUTPUTS
 from tests.conftest import CONTEXT
 from tests.explain.reading_texts import (
     ASKED,
@@ -119,7 +119,10 @@ def test_weights_and_their_gradients_stay_as_they_were(tokenizer):
     network = tiny_bert(tokenizer)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     attribute(
-        opened(network, tokenizer), ASKED, CONTEXT, Wish(("gradients", "erasure"), 5, 1, 3, False)
+        opened(network, tokenizer),
+        ASKED,
+        CONTEXT,
+        AttributionRequest(("gradients", "erasure"), 5, 1, 3, False),
     )
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in network.parameters())
@@ -129,7 +132,7 @@ def test_an_attribution_is_the_same_again_and_another_with_another_seed(tokenize
     run = opened(tiny_bert(tokenizer), tokenizer)
 
     def text(seed):
-        wish = Wish(("gradients", "erasure", "lime"), 30, seed, 5, False)
+        wish = AttributionRequest(("gradients", "erasure", "lime"), 30, seed, 5, False)
         return json.dumps(attribute(run, ASKED, CONTEXT, wish).as_json(), allow_nan=False)
 
     assert text(1) == text(1)
@@ -140,7 +143,7 @@ def test_an_attribution_is_the_same_again_and_another_with_another_seed(tokenize
 
 def test_what_is_told_fits_together(tokenizer):
     run = opened(tiny_bert(tokenizer), tokenizer)
-    wish = Wish(("gradients", "erasure", "lime"), 30, 1, 5, True)
+    wish = AttributionRequest(("gradients", "erasure", "lime"), 30, 1, 5, True)
     found = attribute(run, ASKED, CONTEXT, wish).as_json()
     assert found["answer"] == found["span"]["text"]
     assert CONTEXT[found["span"]["char_start"] : found["span"]["char_end"]] == found["answer"]
@@ -176,7 +179,7 @@ def test_other_architectures_are_explained_too(kind, tokenizer):
         kind, vocab_size=len(tokenizer), initializer_range=0.4, intermediate_size=32, **sizes
     )
     network = AutoModelForQuestionAnswering.from_config(config).eval()
-    wish = Wish(("gradients", "erasure"), 5, 1, 3, False)
+    wish = AttributionRequest(("gradients", "erasure"), 5, 1, 3, False)
     found = attribute(opened(network, tokenizer), ASKED, CONTEXT, wish)
     assert found.gradients is not None and found.gradients.is_complete
     assert np.abs(found.values["erasure"]).max() > 0.01

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from qa_research.explain.spans import Explained, answered, part_of_word, true_span, where
-from qa_research.explain.text import NO_WORD, ids_with, off_token, unit_of_token
+from qa_research.explain.words.reader import Explained, answered, part_of_word, true_span, where
+from qa_research.explain.words.text import NO_WORD, ids_with, off_token, unit_of_token
 from tests.conftest import CONTEXT
 from tests.explain.reading_texts import ASKED, opened, reader_of, text_from, tiny_bert
 
@@ -143,8 +143,7 @@ def test_bad_input_is_refused(tokenizer):
 
 
 def test_the_true_span_of_a_watched_question_is_found_in_its_window(tokenizer, questions):
-    from qa_research.capture.labels import about
-    from qa_research.capture.watched import watch
+    from qa_research.capture.watched import about, watch
 
     run = opened(tiny_bert(tokenizer), tokenizer, max_tokens=26, stride=6)
     watched = watch([("train", row) for row in questions], tokenizer, 26, 6)

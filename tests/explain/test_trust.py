@@ -3,8 +3,14 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from qa_research.explain.ranking import Separation
-from qa_research.explain.trust import Verdict, chance_jaccard, jaccard, stability, verdict
+from qa_research.explain.images.trust import (
+    Separation,
+    Verdict,
+    chance_jaccard,
+    jaccard,
+    stability,
+    verdict,
+)
 
 APART = Separation(9.0, 2.0, (1,))
 

@@ -2,20 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from qa_research.explain.agreement import (
-    mean_overlap,
-    rank_correlation,
-    top_overlap,
-    top_units,
-)
-from qa_research.explain.lime import distance_weights, regression
-from qa_research.explain.words import (
-    ALPHA,
-    KERNEL_WIDTH,
-    REPEATS,
-    draw_word_masks,
-    word_lime,
-)
+from qa_research.explain.surrogate import distance_weights, regression
+from qa_research.explain.words.lime import ALPHA, KERNEL_WIDTH, REPEATS, draw_word_masks, word_lime
+from qa_research.stats import mean_overlap, rank_correlation, top_overlap, top_units
 from qa_research.streams import stream
 from tests.explain.reading_texts import Summing, reader_of, table_of, tiny_bert
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.figures.decay import DecayFit, NoFit, fit_decay
+from qa_research.figures.losses import DecayFit, NoFit, fit_decay
 
 
 @pytest.mark.parametrize("last_step", [30, 1_000, 15_000, 1_000_000])

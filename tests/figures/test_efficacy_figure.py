@@ -1,6 +1,6 @@
 import numpy as np
 
-from qa_research.figures.efficacy import COLOURS, EfficacyCurve, efficacy_over_steps
+from qa_research.efficacy.figure import COLOURS, EfficacyCurve, efficacy_over_steps
 from tests.figures.drawn import collisions, texts
 
 

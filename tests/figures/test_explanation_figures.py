@@ -1,16 +1,20 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from qa_research.figures.explanation_blanking import class_bars, percent, random_control
-from qa_research.figures.explanation_curves import SwitchedCurve, switched_curve
-from qa_research.figures.explanation_sampling import residuals, segments_on
-from qa_research.figures.explanation_stability import (
+from qa_research.explain.images.charts import (
     MOST_COLUMNS,
+    SwitchedCurve,
+    class_bars,
     coefficients_by_seed,
     compared_segments,
+    percent,
+    random_control,
+    residuals,
+    segments_on,
+    switched_curve,
     tops_by_seed,
 )
-from qa_research.figures.segment_pictures import SUPPORTS
+from qa_research.explain.images.figures import SUPPORTS
 from tests.figures.drawn import collisions, texts
 
 

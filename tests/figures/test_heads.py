@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.figures.heads import answer_to_match
+from qa_research.figures.attention import answer_to_match
 from tests.figures.drawn import collisions, texts
 from tests.figures.synthetic import heads
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.figures.decay import NoFit, fit_decay
-from qa_research.figures.losses import question_losses, training_loss
+from qa_research.figures.losses import NoFit, fit_decay, question_losses, training_loss
 from tests.figures.drawn import collisions, texts
 from tests.figures.synthetic import logits
 

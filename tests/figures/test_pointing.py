@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from qa_research.figures.pointing import Point, point_out
+from qa_research.figures.panels import Point, point_out
 from tests.figures.drawn import collisions
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from qa_research.figures.recorded import at, listing, recorded, spread
+from qa_research.figures.panels import at, listing, recorded, spread
 
 
 def test_an_axis_without_a_coordinate_is_numbered_from_0():

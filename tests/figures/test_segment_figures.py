@@ -5,16 +5,22 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from qa_research.figures.segment_coefficients import MOST_NUMBERS, coefficients_by_rank
-from qa_research.figures.segment_lines import LARGEST, SMALLEST, edges, font_size, number, room
-from qa_research.figures.segment_pictures import (
+from qa_research.explain.images.figures import (
+    LARGEST,
+    MOST_NUMBERS,
     OPPOSES,
     SIGNED,
+    SMALLEST,
     SUPPORTS,
+    coefficients_by_rank,
+    edges,
+    font_size,
     heat,
     heat_overlay,
+    number,
     numbered,
     only,
+    room,
     signed_norm,
 )
 from tests.figures.drawn import collisions

@@ -1,7 +1,7 @@
 import pytest
 from matplotlib.figure import Figure
 
-from qa_research.figures.scores import COLOURS
+from qa_research.figures.panels import COLOURS
 from qa_research.figures.tokens import drawable, head_line, joined, label_tokens, window_of
 from tests.figures.drawn import collisions, texts
 from tests.figures.synthetic import logits, tokens

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from qa_research.figures.scores import COLOURS
+from qa_research.figures.panels import COLOURS
 from qa_research.figures.weights import (
     head_weight_change,
     head_weights_at_start,

@@ -2,9 +2,16 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from qa_research.figures.word_curves import Band, faithfulness_panel
-from qa_research.figures.word_sheet import Sheet, word_sheet
-from qa_research.figures.word_text import ShownWord, coloured_text, n_lines, places_of
+from qa_research.explain.words.figures import (
+    Band,
+    Sheet,
+    ShownWord,
+    coloured_text,
+    faithfulness_panel,
+    n_lines,
+    places_of,
+    word_sheet,
+)
 from tests.figures.drawn import collisions, texts
 
 

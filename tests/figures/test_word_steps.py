@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.figures.word_steps import MOST_WORDS, shown_words, words_over_steps
-from qa_research.figures.word_text import ShownWord
+from qa_research.explain.words.figures import MOST_WORDS, ShownWord, shown_words, words_over_steps
 from tests.figures.drawn import collisions, texts
 
 

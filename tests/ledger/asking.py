@@ -3,15 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from qa_research.ledger.asked import (
-    AskedQuestion,
-    Search,
-    Source,
-    State,
-    start_search,
-    write_round,
-)
-from qa_research.ledger.ledger import Ledger
+from qa_research.ledger.asked import AskedQuestion, Search, Source, State, start_search, write_round
+from qa_research.ledger.runs import Ledger
 
 SOURCE = Source("builtin", "validation", "f1", 1000)
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from qa_research.ledger import opening
+from qa_research.ledger import database as opening
 from qa_research.ledger.asked import Source, start_search, write_round
-from qa_research.ledger.entry import entry_of
-from qa_research.ledger.ledger import Ledger
+from qa_research.ledger.runs import Ledger, entry_of
 from tests.fake_runs import CONFIG, record_of
 from tests.ledger.asking import SOURCE, ask_many, failed_row, row_of, state_of, write_search
 

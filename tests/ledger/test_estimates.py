@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, hypergeom, nbinom
 
-from qa_research.ledger.estimates import (
+from qa_research.stats import (
     Needed,
     exact_ratio,
     expected_repeats,

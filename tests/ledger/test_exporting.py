@@ -11,17 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from qa_research.cli_ledger import ledger_app
+from qa_research.cli.ledger import ledger_app
 from qa_research.ledger import exporting
-from qa_research.ledger.asked import (
-    AskedQuestion,
-    Source,
-    State,
-    start_search,
-    write_round,
-)
-from qa_research.ledger.ledger import Ledger
-from qa_research.ledger.rows_as_text import csv_line
+from qa_research.ledger.asked import AskedQuestion, Source, State, start_search, write_round
+from qa_research.ledger.runs import Ledger
+from qa_research.text import csv_line
 from tests.fake_runs import CONFIG, record_of
 
 STATE = State("a" * 32, "nopretrain/run1", 50, "b" * 64, False)

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from qa_research.cli_ledger import ledger_app
-from qa_research.ledger.importing import import_reference
-from qa_research.ledger.ledger import Ledger
-from qa_research.ledger.reference_db import read_reference
-from qa_research.ledger.reference_rows import read_tried
-from qa_research.ledger.standings import standings
+from qa_research.cli.ledger import ledger_app
+from qa_research.efficacy.standings import standings
+from qa_research.ledger.old_lab.importing import import_reference
+from qa_research.ledger.old_lab.read import read_reference, read_tried
+from qa_research.ledger.runs import Ledger
 from tests.fake_runs import without_rights
 
 PRETRAINED = "BertForQuestionAnswering-1026-squad"

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa_research.ledger.entry import entry_of
-from qa_research.ledger.ledger import Ledger
+from qa_research.ledger.runs import Ledger, entry_of
 from tests.fake_runs import (
     CONFIG,
     fill_ledger,

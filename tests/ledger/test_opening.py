@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qa_research.ledger.ledger import Ledger
+from qa_research.ledger.runs import Ledger
 from tests.fake_runs import CONFIG, forget_a_run, ids_in_ledger, record_of, without_rights
 
 

@@ -12,11 +12,10 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from qa_research.cli_ledger import ledger_app
-from qa_research.ledger.described import described
-from qa_research.ledger.ledger import Ledger
-from qa_research.ledger.query import select
-from qa_research.ledger.rows_as_text import BLOCK, table_lines
+from qa_research.cli.ledger import ledger_app
+from qa_research.ledger.query import described, select
+from qa_research.ledger.runs import Ledger
+from qa_research.text import BLOCK, table_lines
 from tests.fake_runs import CONFIG, record_of
 
 
@@ -285,7 +284,7 @@ def test_without_a_ledger_it_says_so(tmp_path):
 
 @pytest.mark.slow
 def test_a_query_without_end_stops_at_ctrl_c(runs):
-    command = "from qa_research.cli_ledger import ledger_app; ledger_app()"
+    command = "from qa_research.cli.ledger import ledger_app; ledger_app()"
     numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
     query = f"SELECT count(*) FROM ({numbers})"
     process = subprocess.Popen(

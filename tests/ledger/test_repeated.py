@@ -1,7 +1,7 @@
 import pytest
 
-from qa_research.ledger.ledger import Ledger
-from qa_research.ledger.repeated import Repeat, repeated
+from qa_research.efficacy.standings import Repeat, repeated
+from qa_research.ledger.runs import Ledger
 from tests.ledger.asking import state_of, write_search
 
 

@@ -1,9 +1,9 @@
 import pytest
 
+from qa_research.efficacy.standings import standings
 from qa_research.ledger.asked import Source, start_search, write_round
-from qa_research.ledger.estimates import Needed, exact_ratio
-from qa_research.ledger.ledger import Ledger
-from qa_research.ledger.standings import standings
+from qa_research.ledger.runs import Ledger
+from qa_research.stats import Needed, exact_ratio
 from tests.ledger.asking import SOURCE, failed_row, row_of, state_of, write_search
 
 

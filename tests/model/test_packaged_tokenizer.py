@@ -3,12 +3,11 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from qa_research.data.corpus import generate
-from qa_research.data.question import Question
-from qa_research.data.windows import make_windows
-from qa_research.model.packaged_tokenizer import packaged_tokenizer
-from qa_research.model.tokenizer import load_tokenizer
+from qa_research.model.tokenizer import load_tokenizer, packaged_tokenizer
 from qa_research.model.weights import PACKAGED
+from qa_research.tasks.answering.corpus import generate
+from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.windows import make_windows
 
 ODD = Question(
     "odd", "", "  Ünïcode\tnaïve 東京\u200b \u2028 e\u0301 don't, $5!", " Wo?\n", (), "other"
@@ -32,7 +31,5 @@ def test_it_cuts_the_same_windows_as_the_one_that_trainings_load(window):
 
 
 def test_without_the_package_there_is_none(monkeypatch):
-    monkeypatch.setattr(
-        "qa_research.model.packaged_tokenizer.PACKAGED", "package:no_such_package/model"
-    )
+    monkeypatch.setattr("qa_research.model.tokenizer.PACKAGED", "package:no_such_package/model")
     assert packaged_tokenizer() is None

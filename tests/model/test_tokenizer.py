@@ -24,7 +24,7 @@ def test_the_order_of_texts_does_not_matter(questions, tmp_path):
 
 def test_another_process_trains_the_same_vocabulary(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from qa_research.data.corpus import generate;"
+        "import sys; from pathlib import Path; from qa_research.tasks.answering.corpus import generate;"
         "from qa_research.model.tokenizer import trained_wordpiece;"
         "trained_wordpiece(generate(0).validation, 2000, Path(sys.argv[1]))"
     )

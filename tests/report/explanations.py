@@ -116,7 +116,11 @@ def make_explanation(
             "image": f"{name}.png",
             "label": None,
             "seed": 1,
-            "segmenter": {"_target_": "qa_research.explain.segments.Grid", "rows": 2, "columns": 2},
+            "segmenter": {
+                "_target_": "qa_research.explain.images.segments.Grid",
+                "rows": 2,
+                "columns": 2,
+            },
             "lime": {"surrogate": "ridge", "baseline": "grey"},
             "trust": {"top": top, "confidence": 0.95},
         },

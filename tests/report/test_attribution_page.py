@@ -8,10 +8,17 @@ from html.parser import HTMLParser
 
 import pytest
 
-from qa_research.report.attribution_files import folder_name, write_attribution
-from qa_research.report.attribution_page import attribution_page, steps_page
-from qa_research.report.attribution_table import show_attribution, show_steps
-from qa_research.report.attribution_words import coloured_pieces, level_of, number, top_words
+from qa_research.explain.words.page import (
+    attribution_page,
+    coloured_pieces,
+    folder_name,
+    level_of,
+    number,
+    steps_page,
+    top_words,
+    write_attribution,
+)
+from qa_research.explain.words.show import show_attribution, show_steps
 from tests.report.attributions import CONTEXT, QUESTION, describe_attribution, describe_steps
 
 HOSTILE = '</script><b>bold</b><!-- <script> "quoted" & \u2028'

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from qa_research.ledger.ledger import Ledger
-from qa_research.ledger.standings import standings
-from qa_research.report.efficacy import efficacy_figure, save_figure
-from qa_research.run.show_standings import show_standing, show_table
+from qa_research.efficacy.figure import efficacy_figure, save_figure
+from qa_research.efficacy.show import show_standing, show_table
+from qa_research.efficacy.standings import standings
+from qa_research.ledger.runs import Ledger
 from tests.ledger.asking import SOURCE, failed_row, row_of, state_of, write_search
 
 

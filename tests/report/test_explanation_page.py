@@ -11,10 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qa_research.report.explanation_data import explanation_data, runs
-from qa_research.report.explanation_drawing import draw_explanation
-from qa_research.report.explanation_page import explanation_page, scale_of, signed
-from qa_research.report.explanation_story import read_story
+from qa_research.explain.images.page import (
+    explanation_data,
+    explanation_page,
+    runs,
+    scale_of,
+    signed,
+)
+from qa_research.explain.images.result import read_story
+from qa_research.explain.images.sheet import draw_explanation
 from tests.report.explanations import grid_segments, make_explanation, write
 
 HOSTILE = '</script><b>bold</b><!-- <script> "quoted" & \u2028'

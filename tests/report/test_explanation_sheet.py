@@ -1,9 +1,9 @@
 import pytest
 
-from qa_research.report.explanation_figures import figures_of
-from qa_research.report.explanation_sheet import explanation_sheet
-from qa_research.report.explanation_story import read_story
-from qa_research.report.explanation_words import CAPTIONS, VERDICTS
+from qa_research.explain.images.panels import figures_of
+from qa_research.explain.images.result import read_story
+from qa_research.explain.images.sheet import explanation_sheet
+from qa_research.explain.images.words import CAPTIONS, VERDICTS
 from tests.figures.drawn import collisions, texts
 from tests.report.explanations import make_explanation, write
 

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from qa_research.report.explanation_story import by_number, read_story
-from qa_research.report.explanation_words import blanking_summary, facts, headline, meaning
+from qa_research.explain.images.result import by_number, read_story
+from qa_research.explain.images.words import blanking_summary, facts, headline, meaning
 from tests.report.explanations import make_explanation, write
 
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qa_research.report.film import make_film
-from qa_research.report.film_data import film_data
+from qa_research.watch.film import make_film
+from qa_research.watch.page import film_data
 from tests.report.recordings import describe, make_attention, make_heads, make_logits, true_span
 
 STEPS = [0, 10, 20, 30, 40]

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa_research.report.film import make_film
-from qa_research.report.film_attention import (
+from qa_research.watch.film import (
     as_bytes,
     as_weights,
     evenly_chosen,
     film_attention,
     film_heads,
+    make_film,
 )
-from qa_research.report.film_data import film_data
+from qa_research.watch.page import film_data
 from tests.report.recordings import describe, make_attention, make_heads, make_logits
 
 ROWS = [describe(), describe("What is the fee for group Y in all?", "8 crowns", number=1)]

@@ -10,9 +10,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from qa_research.report.film import make_film
-from qa_research.report.film_data import film_data
-from qa_research.report.film_page import film_page
+from qa_research.watch.film import make_film
+from qa_research.watch.page import film_data, film_page
 from tests.report.recordings import describe, make_attention, make_heads, make_logits
 
 STEPS = [0, 10, 20, 30, 40]

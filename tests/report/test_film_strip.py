@@ -6,8 +6,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from qa_research.report.film import make_film
-from qa_research.report.film_strip import (
+from qa_research.watch.film import make_film
+from qa_research.watch.strip import (
     MOST_TOKENS,
     RIGHT,
     WRONG,

@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from qa_research.run.config import conf_directory
+from qa_research.launch.compose import conf_directory
 
 TINY = (
     "data.train_questions=48",

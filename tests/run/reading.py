@@ -7,9 +7,9 @@ from pathlib import Path
 import xarray as xr
 from omegaconf import DictConfig, OmegaConf
 
-from qa_research.capture.reading import Recording
-from qa_research.run.checkpoints import load_network_weights
-from qa_research.run.directory import run_directory
+from qa_research.capture.recording.reader import Recording
+from qa_research.runs.checkpoints import load_network_weights
+from qa_research.runs.directory import run_directory
 
 
 def directory_of(config: DictConfig) -> Path:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from qa_research.model.question_answering import QuestionAnswering
+from qa_research.tasks.answering.module import QuestionAnswering
 
 
 class CrashError(RuntimeError):

@@ -13,10 +13,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from qa_research.answer.decode import Answer
-from qa_research.ledger import opening
-from qa_research.run.opened import OpenRun, open_run
-from qa_research.run.train import train
+from qa_research.ledger import database as opening
+from qa_research.runs.open import OpenRun, open_run
+from qa_research.tasks.answering.decode import Answer
+from qa_research.training.story import train
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def trained(tmp_path_factory, cache):
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from qa_research.run.config import conf_directory
+    from qa_research.launch.compose import conf_directory
     from tests.run.conftest import TINY
 
     runs = tmp_path_factory.mktemp("asked") / "runs"
@@ -177,7 +177,7 @@ def test_a_width_is_asked_for_once(efficacy, runs):
 
 
 def test_other_splits_and_files_are_other_sources(efficacy, runs, tmp_path, questions):
-    from qa_research.data.squad import squad_json
+    from qa_research.tasks.answering.squad import squad_json
 
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(squad_json(questions, "1.1")))
@@ -304,7 +304,7 @@ def test_ctrl_c_ends_after_the_round_and_keeps_what_was_asked(runs, monkeypatch,
         return ask(self, questions)
 
     monkeypatch.setattr(OpenRun, "answer", interrupted)
-    monkeypatch.setattr("qa_research.cli.leave", sys.exit)
+    monkeypatch.setattr("qa_research.cli.main.leave", sys.exit)
     code, out, err = verb(
         "efficacy", "tiny", "--questions", "16", "--round-size", "4", "--runs", str(runs)
     )
@@ -317,7 +317,7 @@ def test_ctrl_c_ends_after_the_round_and_keeps_what_was_asked(runs, monkeypatch,
 
 @pytest.mark.slow
 def test_a_killed_search_leaves_whole_rounds_and_asking_goes_on(runs):
-    command = [sys.executable, "-c", "from qa_research.cli import main; main()"]
+    command = [sys.executable, "-c", "from qa_research.cli.main import main; main()"]
     words = ["efficacy", "tiny", "--split", "train", "--rounds", "100000", "--round-size", "1"]
     process = subprocess.Popen([*command, *words, "--max-questions", "48", "--runs", str(runs)])
     deadline = time.monotonic() + 60

@@ -16,13 +16,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from transformers import AutoConfig, AutoModel
 
-from qa_research.capture.reading import Recording
-from qa_research.data.squad import squad_json
-from qa_research.run.config import checked
-from qa_research.run.directory import read_record
-from qa_research.run.opened import open_run
-from qa_research.run.stop import Stopped
-from qa_research.run.train import train
+from qa_research.capture.recording.reader import Recording
+from qa_research.launch.compose import checked
+from qa_research.runs.directory import read_record
+from qa_research.runs.open import open_run
+from qa_research.signals import Stopped
+from qa_research.tasks.answering.squad import squad_json
+from qa_research.training.story import train
 from tests.run.reading import directory_of, recording_of, result_of
 from tests.run.signalling import CrashError, Plan, Signalling
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from qa_research.run.checkpoints import (
-    DurableCheckpointIO,
+from qa_research.runs.checkpoints import (
     damage,
     find_checkpoint,
     find_resume_point,
     load_network_weights,
 )
+from qa_research.training.checkpoint_io import DurableCheckpointIO
 
 SHAPES = {"a": (2, 3)}
 

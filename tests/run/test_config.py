@@ -5,7 +5,8 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from qa_research.run.config import _arguments, checked, conf_directory, is_part, suggestion
+from qa_research.config import _arguments, is_part, suggestion
+from qa_research.launch.compose import checked, conf_directory
 
 # Tested with conf/explain.yaml, which they belong to.
 OF_EXPLAIN = ("classifier", "segmenter")

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from qa_research.run.directory import (
+from qa_research.runs.directory import (
     check_writable,
     config_hash,
     find_run,

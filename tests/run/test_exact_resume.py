@@ -11,10 +11,10 @@ import torch
 import xarray as xr
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from qa_research.run.directory import read_record
-from qa_research.run.saving import random_state, set_random_state
-from qa_research.run.stop import Stopped
-from qa_research.run.train import train
+from qa_research.runs.directory import read_record
+from qa_research.signals import Stopped
+from qa_research.training.resumable import random_state, set_random_state
+from qa_research.training.story import train
 from tests.conftest import STOPPING_SEED
 from tests.run.reading import directory_of, recording_of, result_of, rows_of
 from tests.run.signalling import CrashError, Plan, Signalling

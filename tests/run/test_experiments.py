@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig, AutoModel
 
-from qa_research.data.squad import squad_json
 from qa_research.model.weights import PACKAGED
-from qa_research.run.checkpoints import load_network_weights
-from qa_research.run.directory import read_record
-from qa_research.run.opened import open_run
-from qa_research.run.train import train
+from qa_research.runs.checkpoints import load_network_weights
+from qa_research.runs.directory import read_record
+from qa_research.runs.open import open_run
+from qa_research.tasks.answering.squad import squad_json
+from qa_research.training.story import train
 from tests.run.reading import directory_of
 
 ROOT = Path(__file__).parents[2]

@@ -4,11 +4,11 @@ import pytest
 import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
-from qa_research.answer.evaluation import evaluate, write_evaluation
-from qa_research.data.sources import BuiltinData
-from qa_research.run.directory import read_record
-from qa_research.run.opened import open_run
-from qa_research.run.train import train
+from qa_research.runs.directory import read_record
+from qa_research.runs.open import open_run
+from qa_research.tasks.answering.data import BuiltinData
+from qa_research.tasks.answering.evaluation import evaluate, write_evaluation
+from qa_research.training.story import train
 
 
 @pytest.fixture

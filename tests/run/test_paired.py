@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qa_research.run.paired import flattened, read_scores, side_by_side
+from qa_research.runs.compare import flattened, read_scores, side_by_side
 from tests.fake_runs import CONFIG, record_of, running, write_run
 
 WORSE = [1.0] * 40 + [0.0] * 60

@@ -5,8 +5,8 @@ from typing import Any
 from hydra import compose
 from omegaconf import OmegaConf
 
-from qa_research.run.config import conf_directory
-from qa_research.run.train import train
+from qa_research.launch.compose import conf_directory
+from qa_research.training.story import train
 from tests.run.reading import directory_of
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from qa_research.run.checkpoints import damage
-from qa_research.run.directory import read_record
+from qa_research.runs.checkpoints import damage
+from qa_research.runs.directory import read_record
 from tests.run.conftest import TINY
 from tests.run.reading import result_of
 

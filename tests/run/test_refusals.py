@@ -2,7 +2,7 @@
 
 import pytest
 
-from qa_research.run.train import train
+from qa_research.training.story import train
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from qa_research.data.squad import read_questions
-from qa_research.ledger.ledger import Ledger
-from qa_research.run.directory import read_record
-from qa_research.run.resume import CHANGEABLE, resume
-from qa_research.run.stop import Stopped
-from qa_research.run.train import train
+from qa_research.launch.resume import CHANGEABLE, resume
+from qa_research.ledger.runs import Ledger
+from qa_research.runs.directory import read_record
+from qa_research.signals import Stopped
+from qa_research.tasks.answering.squad import read_questions
+from qa_research.training.story import train
 from tests.run.reading import directory_of, result_of
 from tests.run.signalling import CrashError, Plan, Signalling
 from tests.run.test_exact_resume import SETTINGS

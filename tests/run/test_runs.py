@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from qa_research.ledger.ledger import Ledger
-from qa_research.run.directory import lock
-from qa_research.run.listing import list_runs, sorted_runs
-from qa_research.run.runs import (
+from qa_research.ledger.runs import Ledger
+from qa_research.runs.directory import lock
+from qa_research.runs.listing import list_runs, sorted_runs
+from qa_research.runs.store import (
     checkpoints_of,
     find,
     live_status,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from qa_research.data.squad import squad_json
-from qa_research.run.directory import read_record
+from qa_research.runs.directory import read_record
+from qa_research.tasks.answering.squad import squad_json
 from tests.conftest import make_question
 from tests.run.reading import rows_of
 

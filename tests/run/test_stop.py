@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from qa_research.run.stop import Signals, Stopped
+from qa_research.signals import Signals, Stopped
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 

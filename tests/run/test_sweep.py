@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from qa_research.run.directory import read_record
-from qa_research.run.sweep import Outcome, count_jobs, table
+from qa_research.launch.sweep import Outcome, count_jobs, table
+from qa_research.runs.directory import read_record
 
 ROOT = Path(__file__).parents[2]
 SHORT = (

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from qa_research.data.squad import squad_json
-from qa_research.model.question_answering import NonFiniteLossError
-from qa_research.run.checkpoints import load_network_weights
-from qa_research.run.directory import lock, read_record
-from qa_research.run.stop import Stopped
-from qa_research.run.train import train
+from qa_research.runs.checkpoints import load_network_weights
+from qa_research.runs.directory import lock, read_record
+from qa_research.signals import Stopped
+from qa_research.tasks.answering.module import NonFiniteLossError
+from qa_research.tasks.answering.squad import squad_json
+from qa_research.training.story import train
 from tests.conftest import make_question
 from tests.run.reading import digest, directory_of, validation_rows
 
@@ -144,7 +144,7 @@ def test_a_run_that_fails_before_its_first_step_leaves_the_earlier_one_in_place(
     train(config)
     before = read_record(directory_of(config))
     again = tiny("train.resume=never")
-    monkeypatch.setattr("qa_research.run.train.quietly", _interrupt)
+    monkeypatch.setattr("qa_research.training.story.quietly", _interrupt)
     with pytest.raises(Stopped):
         train(again)
     assert read_record(directory_of(config)) == before

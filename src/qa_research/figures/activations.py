@@ -6,8 +6,18 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from qa_research.figures.panels import frame_columns, legend_above, plain, signed_map, strongest
-from qa_research.figures.recorded import at, last_step, listing, numbers, recorded
+from qa_research.figures.panels import (
+    at,
+    frame_columns,
+    last_step,
+    legend_above,
+    listing,
+    numbers,
+    plain,
+    recorded,
+    signed_map,
+    strongest,
+)
 from qa_research.figures.tokens import TRUE, head_line, label_tokens, token_inches, window_of
 
 # More layers than this are a heat map.

@@ -1,16 +1,29 @@
-"""Maps of one head's attention for a watched question over a training. Reads and saves nothing."""
+"""Maps of one head's attention for a watched question over a training. Reads and saves nothing.
 
-from collections.abc import Sequence
+Which heads come to look from the answer to the word that tells it. Reads and saves nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from qa_research.figures.panels import strongest
-from qa_research.figures.recorded import at, numbers, recorded, spread, steps_of
+from qa_research.figures.panels import (
+    COLOURS,
+    at,
+    numbers,
+    plain,
+    recorded,
+    spread,
+    steps_of,
+    strongest,
+)
 from qa_research.figures.tokens import Window, head_line, label_tokens, window_of
 
 MOST_STEPS = 6
@@ -109,3 +122,138 @@ def _part(panel: Axes, window: Window) -> None:
     for end in ends:
         for line in (panel.axhline, panel.axvline):
             line(end + 0.5, color="#999999", lw=0.5)
+
+
+TARGETS = {
+    "match_context": "word in the context",
+    "match_question": "word in the question",
+}
+GREW_MOST = 5
+
+
+def answer_to_match(dataset: xr.Dataset) -> Figure:
+    """Attention from the answer to the matching word, by layer and head, and how it grew.
+
+    `dataset` is the group `heads`. The matching word tells the fact that is asked for from the
+    others. All numbers are means over the watched questions that have one in both texts. Heat maps:
+    the first recorded step, the last and their difference. Lines: the heads that grew most.
+
+    Raises:
+        ValueError: nothing is recorded, or no question has an answer and a matching word.
+    """
+    weight = recorded(dataset, "group_weight")
+    steps = steps_of(weight)
+    means, n_questions = _means(weight)
+    layers, heads = ([int(i) for i in weight.get_index(axis)] for axis in ("layer", "head"))
+    maps, lines = 0.48 * len(layers) + 2, 2.4
+    width = 3 * min(max(0.24 * len(heads), 2.1), 3.2) + 2.2
+    figure = Figure(figsize=(max(width, 8.2), maps + lines + 0.6), layout="constrained")
+    parts: Any = figure.subfigures(2, 1, height_ratios=(maps, lines), hspace=0.04)
+    above, below = parts
+    _maps(above, means, steps, layers, heads)
+    _lines(below.subplots(1, 2, sharey=True), means, steps, layers, heads)
+    watched = weight.sizes["question"]
+    figure.suptitle(
+        "Attention from the answer to the matching word\n"
+        f"(mean over {n_questions} of {watched} watched questions: those with an answer and such a word)",
+        fontsize=11,
+    )
+    return figure
+
+
+def _means(weight: xr.DataArray) -> tuple[dict[str, NDArray[np.float64]], int]:
+    """By target the mean over questions [step layer head], and over how many."""
+    axes = ("question", "step", "layer", "head")
+    weight = at(weight, source="answer").compute()
+    values = {target: numbers(at(weight, target=target), *axes) for target in TARGETS}
+    # Whether a group of tokens is empty does not change over steps.
+    whole = np.all([np.isfinite(value[:, 0]).all(axis=(1, 2)) for value in values.values()], axis=0)
+    if not whole.any():
+        raise ValueError(
+            "no watched question has an answer and a word that matches it, so there is no attention "
+            f"from the answer to the matching word; watched: {weight.sizes['question']} questions"
+        )
+    return {target: value[whole].mean(axis=0) for target, value in values.items()}, int(whole.sum())
+
+
+def _maps(
+    figure: SubFigure,
+    means: Mapping[str, NDArray[np.float64]],
+    steps: NDArray[np.int64],
+    layers: Sequence[int],
+    heads: Sequence[int],
+) -> None:
+    """A row a target: the first step, the last and the difference; with one step only that."""
+    several = len(steps) > 1
+    panels = figure.subplots(2, 3 if several else 1, squeeze=False, sharex=True, sharey=True)
+    most = strongest(*means.values())
+    change = strongest(*(values[-1] - values[0] for values in means.values()))
+    for line, (target, name) in zip(panels, TARGETS.items(), strict=True):
+        first, last = means[target][0], means[target][-1]
+        line[0].set_ylabel("layer", fontsize=9)
+        image = _heat(line[0], first, layers, heads, "Blues", (0, most))
+        line[0].set_title(f"{name}, step {steps[0]}", fontsize=8.5)
+        if several:
+            _heat(line[1], last, layers, heads, "Blues", (0, most))
+            line[1].set_title(f"{name}, step {steps[-1]}", fontsize=8.5)
+            grown = _heat(line[2], last - first, layers, heads, "RdBu_r", (-change, change))
+            line[2].set_title(f"{name}, difference", fontsize=8.5)
+    for panel in panels[-1]:
+        panel.set_xlabel("head", fontsize=9)
+    bars = [figure.colorbar(image, ax=panels[:, :2], fraction=0.05, aspect=25, label="attention")]
+    if several:
+        right = panels[:, 2]
+        bars.append(figure.colorbar(grown, ax=right, fraction=0.1, aspect=25, label="difference"))
+    for bar in bars:
+        bar.ax.tick_params(labelsize=8)
+
+
+def _heat(
+    panel: Axes,
+    values: NDArray[np.float64],
+    layers: Sequence[int],
+    heads: Sequence[int],
+    colours: str,
+    limits: tuple[float, float],
+) -> AxesImage:
+    image = panel.imshow(
+        values, origin="lower", aspect="auto", cmap=colours, vmin=limits[0], vmax=limits[1]
+    )
+    panel.set_xticks(range(len(heads)), [str(head) for head in heads], fontsize=8)
+    panel.set_yticks(range(len(layers)), [str(layer) for layer in layers], fontsize=8)
+    panel.tick_params(length=0)
+    return image
+
+
+def _lines(
+    panels: NDArray[np.object_],
+    means: Mapping[str, NDArray[np.float64]],
+    steps: NDArray[np.int64],
+    layers: Sequence[int],
+    heads: Sequence[int],
+) -> None:
+    """Over steps, for each target the heads that grew most there (with one step, attend most)."""
+    for panel, (target, name) in zip(panels, TARGETS.items(), strict=True):
+        grown = (means[target][-1] - means[target][0]).ravel()
+        ranked = grown if len(steps) > 1 else means[target][0].ravel()
+        said = "the heads that grew most" if len(steps) > 1 else "the heads that attend most"
+        order = [int(place) for place in np.argsort(-ranked, kind="stable") if ranked[place] > 0]
+        if not order:
+            said = "no head grew"
+            panel.set_xlim(steps[0] - 0.5, steps[-1] + 0.5)
+        for place, colour in zip(order[:GREW_MOST], COLOURS, strict=False):
+            layer, head = divmod(place, len(heads))
+            panel.plot(
+                steps,
+                means[target][:, layer, head],
+                marker="o" if len(steps) == 1 else "",
+                color=colour,
+                label=f"layer {layers[layer]} head {heads[head]}",
+            )
+        panel.set_title(f"{name}: {said}", loc="left", fontsize=9)
+        panel.set_xlabel("optimizer step", fontsize=9)
+        plain(panel, n_ticks=4)
+        if order:
+            panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    panels[0].set_ylabel("attention", fontsize=9)
+    panels[0].set_ylim(0, None)

@@ -7,14 +7,18 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import offset_copy
 
 from qa_research.figures.panels import (
+    at,
     frame_columns,
     label_captures,
     legend_above,
+    numbers,
     plain,
+    recorded,
     signed_map,
+    spread,
+    steps_of,
     strongest,
 )
-from qa_research.figures.recorded import at, numbers, recorded, spread, steps_of
 from qa_research.figures.tokens import TRUE, head_line, label_tokens, token_inches, window_of
 
 ROWS = ("start", "end")

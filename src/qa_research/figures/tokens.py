@@ -10,8 +10,7 @@ from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from qa_research.figures.recorded import at
-from qa_research.figures.scores import COLOURS
+from qa_research.figures.panels import COLOURS, at
 
 TRUE = COLOURS[3]
 # Inches that a token needs so that its text, set across the axis, does not touch the next one.

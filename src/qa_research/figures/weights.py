@@ -6,10 +6,18 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from qa_research.figures.panels import legend_above, plain
-from qa_research.figures.pointing import Point, point_out
-from qa_research.figures.recorded import at, last_step, numbers, recorded, steps_of
-from qa_research.figures.scores import COLOURS
+from qa_research.figures.panels import (
+    COLOURS,
+    Point,
+    at,
+    last_step,
+    legend_above,
+    numbers,
+    plain,
+    point_out,
+    recorded,
+    steps_of,
+)
 
 ROWS = ("start", "end")
 # How a change is measured: its axis label, and how one change is written.

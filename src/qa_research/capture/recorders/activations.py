@@ -8,10 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qa_research.capture.arrays import Array, Coordinate
-from qa_research.capture.forward import Forward
-from qa_research.capture.places import PLACES, Anatomy, Site, chosen_layers
+from qa_research.capture.forward import PLACES, Anatomy, Forward, Site, chosen_layers
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.recording.arrays import Array, Coordinate
 
 OUTSIDE = -1
 

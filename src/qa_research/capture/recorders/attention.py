@@ -6,11 +6,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from qa_research.capture.arrays import Array, Coordinate
-from qa_research.capture.forward import Forward
-from qa_research.capture.pictures import mosaic
-from qa_research.capture.places import Anatomy, Site, chosen_layers
+from qa_research.capture.forward import Anatomy, Forward, Site, chosen_layers
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.recording.arrays import Array, Coordinate
+from qa_research.capture.tensorboard import mosaic
 
 
 class AttentionRecorder(Recorder):

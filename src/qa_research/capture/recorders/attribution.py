@@ -8,10 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qa_research.capture.arrays import Array, Coordinate
-from qa_research.capture.forward import Forward
-from qa_research.capture.places import FINAL, Anatomy, Site
-from qa_research.capture.recorders.recorder import ROWS, Recorder, Subject, Summaries, numbers
+from qa_research.capture.forward import FINAL, Anatomy, Forward, Site
+from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.recording.arrays import ROWS, Array, Coordinate
 
 PLACES = ("attention_added", "attention_sum", "mlp", "mlp_sum")
 

@@ -8,10 +8,9 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qa_research.capture.arrays import Array, Coordinate
-from qa_research.capture.forward import Forward, attention_weights
-from qa_research.capture.places import Anatomy, Site, chosen_layers
+from qa_research.capture.forward import Anatomy, Forward, Site, attention_weights, chosen_layers
 from qa_research.capture.recorders.recorder import Recorder, Subject, numbers
+from qa_research.capture.recording.arrays import Array, Coordinate
 
 
 class BatchAttentionRecorder(Recorder):

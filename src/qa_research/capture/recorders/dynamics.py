@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qa_research.capture.arrays import Array, Coordinate
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.recording.arrays import Array, Coordinate
 
 log = logging.getLogger(__name__)
 KINDS = (

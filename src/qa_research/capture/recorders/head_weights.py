@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from qa_research.capture.arrays import Array, Coordinate
 from qa_research.capture.forward import Forward
-from qa_research.capture.recorders.recorder import ROWS, Recorder, Subject, Summaries, numbers
+from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.recording.arrays import ROWS, Array, Coordinate
 
 MEASURES = ("percent", "absolute", "standardised")
 RANKED = 10

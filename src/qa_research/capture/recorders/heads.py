@@ -7,10 +7,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from qa_research.capture.arrays import Array, Coordinate
-from qa_research.capture.forward import Forward
-from qa_research.capture.places import Anatomy, Site, chosen_layers
+from qa_research.capture.forward import Anatomy, Forward, Site, chosen_layers
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.recording.arrays import Array, Coordinate
 from qa_research.capture.watched import PARTS, Watched
 
 TARGETS = ("cls", "sep", "question", "context", "answer", "match_question", "match_context")

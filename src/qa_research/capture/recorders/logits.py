@@ -6,13 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qa_research.answer.decode import context_mask
-from qa_research.answer.score import rules_for, score_question
-from qa_research.answer.standing import standing
-from qa_research.capture.arrays import Array
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.recording.arrays import Array
 from qa_research.capture.watched import Watched
+from qa_research.tasks.answering.decode import context_mask, span_rank
+from qa_research.tasks.answering.score import rules_for, score_question
 
 CURVES_AT_MOST = 8
 
@@ -37,7 +36,7 @@ class LogitsRecorder(Recorder):
     def record(self, forward: Forward) -> Mapping[str, Array]:
         watched, logits = forward.watched, forward.logits
         allowed = context_mask(watched.windows, watched.indices, logits.shape[2])
-        found = standing(
+        found = span_rank(
             logits[:, 0],
             logits[:, 1],
             allowed,

@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qa_research.answer.settings import AnswerSettings
-from qa_research.capture.arrays import Array, Coordinate
-from qa_research.capture.forward import Forward
-from qa_research.capture.places import Site
+from qa_research.capture.forward import Forward, Site
+from qa_research.capture.recording.arrays import Array, Coordinate
 from qa_research.capture.watched import Watched
-
-ROWS = ("start", "end")
+from qa_research.tasks.answering.decode import AnswerSettings
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,394 @@
+"""Where a text stands in a question, its context and its answers, whatever the case. Pure.
+
+The SQLite file of a catalogue: how questions are written, and whether a file is whole.
+
+The questions of one source by index, by id and by text, from a file that is made once.
+
+Its first opening reads the source and keeps a catalogue in the cache; later ones read no more than what
+is asked for.
+"""
+
+import difflib
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from qa_research.browse.source import NamedSource
+from qa_research.console import tracked
+from qa_research.tasks.answering.question import Gold, Question
+
+PLACES = ("question", "context", "answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A text in which the wanted one stands: which place it is, and the characters of each match."""
+
+    place: str
+    text: str
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A question in which the wanted text stands at least once, and where (in the order of PLACES)."""
+
+    index: int
+    row: Question
+    found: tuple[Found, ...]
+
+
+def fold(text: str) -> str:
+    """The text as it is compared: equal for texts that differ in case alone, in any alphabet."""
+    return text.casefold()
+
+
+def find_all(text: str, wanted: str) -> list[tuple[int, int]]:
+    """Characters (begin, end) of `text` where `wanted` stands, whatever the case; none overlap."""
+    folded, wanted = fold(text), fold(wanted)
+    if not wanted:
+        return []
+    # Folding makes some letters longer ("ß" becomes "ss"), so places move.
+    origin: Sequence[int] = range(len(text))
+    if len(folded) != len(text):
+        origin = [i for i, letter in enumerate(text) for _ in fold(letter)]
+    spans: list[tuple[int, int]] = []
+    at = folded.find(wanted)
+    while at >= 0:
+        last = at + len(wanted) - 1
+        span = (origin[at], origin[last] + 1)
+        if not spans or span[0] >= spans[-1][1]:
+            spans.append(span)
+        at = folded.find(wanted, last + 1)
+    return spans
+
+
+def hit_in(index: int, row: Question, wanted: str, place: str | None) -> Hit:
+    """Where `wanted` stands in a question; in one of PLACES alone, or in all (None)."""
+    texts = [("question", row.question), ("context", row.context)]
+    texts += [("answer", text) for text in dict.fromkeys(gold.text for gold in row.answers)]
+    found = [
+        Found(name, text, tuple(spans))
+        for name, text in texts
+        if place in (None, name) and (spans := find_all(text, wanted))
+    ]
+    return Hit(index, row, tuple(found))
+
+
+FORMAT = 1
+QUESTIONS_AT_ONCE = 2000
+# Between the answers of a question, so that no text is found across two of them.
+BETWEEN_ANSWERS = "\x1f"
+# Folded texts stand apart: searching reads them and nothing else.
+_SCHEMA = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE source (state TEXT NOT NULL, questions INTEGER NOT NULL, unanswerable INTEGER NOT NULL);
+CREATE TABLE contexts (number INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE questions (
+    position INTEGER PRIMARY KEY, id TEXT NOT NULL, title TEXT NOT NULL, context INTEGER NOT NULL,
+    question TEXT NOT NULL, answers TEXT NOT NULL, kind TEXT NOT NULL
+);
+CREATE TABLE folded_contexts (number INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE folded_questions (
+    position INTEGER PRIMARY KEY, context INTEGER NOT NULL, question TEXT NOT NULL,
+    answers TEXT NOT NULL
+);
+"""
+
+
+def path_of(source: NamedSource, cache: Path) -> Path:
+    """Where the catalogue of a source lies: `catalogue-<which source>-<which state of it>.sqlite`."""
+    which = _digest(f"{source.identity} {source.split}")
+    return cache / f"catalogue-{which}-{_digest(f'{FORMAT} {source.state}')}.sqlite"
+
+
+def open_file(path: Path, source: NamedSource) -> sqlite3.Connection:
+    """A connection that only reads; also in a folder that cannot be written.
+
+    Raises:
+        sqlite3.DatabaseError: it is no catalogue of this source, or visibly damaged.
+    """
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        if path.stat().st_size != pages * page_size:
+            raise sqlite3.DatabaseError("it is not as long as it says")
+        facts = connection.execute("SELECT state, questions FROM source").fetchall()
+        (last,) = connection.execute("SELECT max(position) FROM questions").fetchone()
+        if len(facts) != 1 or facts[0] != (source.state, (-1 if last is None else last) + 1):
+            raise sqlite3.DatabaseError("it is not of this source")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def write_file(path: Path, source: NamedSource, questions: Sequence[Question]) -> None:
+    """Write a catalogue, whole or not at all, and remove those of earlier states of its source.
+
+    Raises:
+        OSError: the folder cannot be written.
+        sqlite3.OperationalError: the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        temporary.touch()  # SQLite's own error would not say why it cannot
+        connection = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            fill(connection, source, questions)
+        finally:
+            connection.close()
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    for other in path.parent.glob(f"{path.stem.rpartition('-')[0]}-*.sqlite"):
+        if other != path:
+            other.unlink(missing_ok=True)
+
+
+def fill(
+    connection: sqlite3.Connection, source: NamedSource, questions: Sequence[Question]
+) -> None:
+    """Write all questions into an empty database; shows progress where it takes long.
+
+    Raises:
+        ValueError: a text that has no UTF-8.
+    """
+    connection.executescript(_SCHEMA)
+    connection.execute("BEGIN")
+    contexts: dict[str, int] = {}
+    for begin in tracked(range(0, len(questions), QUESTIONS_AT_ONCE), "Writing the catalogue"):
+        batch = questions[begin : begin + QUESTIONS_AT_ONCE]
+        try:
+            _write(connection, begin, batch, contexts)
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{source.name}: one of the questions {begin} to {begin + len(batch) - 1} holds half "
+                f"a character ({error.object[error.start : error.end]!a}), which is no Unicode text"
+            ) from error
+    connection.execute("CREATE INDEX questions_by_id ON questions (id)")
+    unanswerable = sum(not row.answers for row in questions)
+    facts = (source.state, len(questions), unanswerable)
+    connection.execute("INSERT INTO source VALUES (?, ?, ?)", facts)
+    connection.execute("COMMIT")
+
+
+def _write(
+    connection: sqlite3.Connection,
+    begin: int,
+    batch: Sequence[Question],
+    contexts: dict[str, int],
+) -> None:
+    new = [text for text in dict.fromkeys(row.context for row in batch) if text not in contexts]
+    numbers = range(len(contexts), len(contexts) + len(new))
+    contexts.update(zip(new, numbers, strict=True))
+    texts = list(zip(numbers, new, strict=True))
+    connection.executemany("INSERT INTO contexts VALUES (?, ?)", texts)
+    folded = [(number, fold(text)) for number, text in texts]
+    connection.executemany("INSERT INTO folded_contexts VALUES (?, ?)", folded)
+    rows = [
+        (begin + i, row.id, row.title, contexts[row.context], row.question, _answers(row), row.kind)
+        for i, row in enumerate(batch)
+    ]
+    connection.executemany("INSERT INTO questions VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    searched = [
+        (
+            begin + i,
+            contexts[row.context],
+            fold(row.question),
+            fold(BETWEEN_ANSWERS.join(gold.text for gold in row.answers)),
+        )
+        for i, row in enumerate(batch)
+    ]
+    connection.executemany("INSERT INTO folded_questions VALUES (?, ?, ?, ?)", searched)
+
+
+def _answers(row: Question) -> str:
+    return json.dumps([(gold.text, gold.start) for gold in row.answers], ensure_ascii=False)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+log = logging.getLogger(__name__)
+IDS_COMPARED = 500
+_HAS = {
+    "question": "instr(question, :text)",
+    "context": "context IN (SELECT number FROM folded_contexts WHERE instr(text, :text))",
+    "answer": "instr(answers, :text)",
+}
+_COLUMNS = "questions.position, id, title, contexts.text, question, answers, kind"
+_ROWS = f"SELECT {_COLUMNS} FROM questions JOIN contexts ON contexts.number = questions.context"
+
+
+class Catalogue:
+    """The questions of `source`, numbered from 0; close it, or use it in a `with`.
+
+    The file lies in `cache`. Where that cannot be written all stays in memory; where the file turns
+    out to be damaged it is made again. Both are said on the log.
+
+    Raises:
+        ValueError, OSError: what reading the source raises; it has no questions.
+    """
+
+    def __init__(self, source: NamedSource, cache: Path) -> None:
+        self.source = source
+        self.path = path_of(source, cache.expanduser())
+        self._in_memory = False
+        self._connection = self._opened()
+
+    def __enter__(self) -> "Catalogue":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing can be asked any more."""
+        self._connection.close()
+
+    def __len__(self) -> int:
+        return int(self._rows("SELECT questions FROM source")[0][0])
+
+    @property
+    def has_unanswerable(self) -> bool:
+        """Whether a question has no answer (SQuAD v2.0)."""
+        return bool(self._rows("SELECT unanswerable FROM source")[0][0])
+
+    def question(self, index: int) -> Question:
+        """The question at an index.
+
+        Raises:
+            ValueError: there is none; the message names the range.
+        """
+        found = self.at([index])
+        if not found:
+            raise ValueError(
+                f"there is no question {index}: {self.source.spelled} has the indices 0 to "
+                f"{len(self) - 1}"
+            )
+        return found[0]
+
+    def at(self, indices: Sequence[int]) -> list[Question]:
+        """The questions at these indices, in their order; an index without a question is left out."""
+        wanted = json.dumps([index for index in indices if abs(index) < 2**63])
+        where = "WHERE questions.position IN (SELECT value FROM json_each(?))"
+        rows = dict(self._questions(f"{_ROWS} {where}", (wanted,)))
+        return [rows[index] for index in indices if index in rows]
+
+    def all(self) -> list[Question]:
+        """All questions, in order."""
+        return [row for _, row in self._questions(f"{_ROWS} ORDER BY questions.position")]
+
+    def indices_of(self, identity: str) -> list[int]:
+        """Where the questions of this id stand: as a rule one.
+
+        Raises:
+            ValueError: none has it; the message offers the nearest ids.
+        """
+        rows = self._rows(
+            "SELECT position FROM questions WHERE id = ? ORDER BY position", (identity,)
+        )
+        if not rows:
+            near = self._near_ids(identity)
+            offer = f"; the nearest: {', '.join(near)}" if near else ""
+            raise ValueError(f"no question of {self.source.name} has the id {identity!r}{offer}")
+        return [index for (index,) in rows]
+
+    def search(self, text: str, place: str | None = None) -> list[int]:
+        """The indices of all questions that hold `text`, whatever the case, in order.
+
+        `place` is one of PLACES (question, context, answer), or None for all three.
+
+        Raises:
+            ValueError: the text is empty.
+        """
+        if not text.strip():
+            raise ValueError("the text to search for is empty")
+        has = " OR ".join(_HAS[name] for name in PLACES if place in (None, name))
+        query = f"SELECT position FROM folded_questions WHERE {has} ORDER BY position"
+        return [index for (index,) in self._rows(query, {"text": fold(text)})]
+
+    def _near_ids(self, identity: str) -> list[str]:
+        """Up to three ids that are nearly this one: of those that begin or end as it does."""
+        near: dict[str, None] = {}
+        for length in range(len(identity), 0, -1):
+            begin = identity[:length]
+            query = "SELECT id FROM questions WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
+            bounds = (begin, begin[:-1] + chr(min(ord(begin[-1]) + 1, 0x10FFFF)), IDS_COMPARED)
+            near.update(dict.fromkeys(found for (found,) in self._rows(query, bounds)))
+            if len(near) >= IDS_COMPARED // 2:
+                break
+        end = identity[len(identity) // 2 :]
+        query = "SELECT id FROM questions WHERE instr(lower(id), lower(?)) LIMIT ?"
+        near.update(dict.fromkeys(found for (found,) in self._rows(query, (end, IDS_COMPARED))))
+        by_folded = {fold(found): found for found in near}
+        close = difflib.get_close_matches(fold(identity), by_folded, n=3, cutoff=0.6)
+        return [by_folded[found] for found in close]
+
+    def _questions(self, query: str, values: Any = ()) -> Iterable[tuple[int, Question]]:
+        texts: dict[str, str] = {}  # one object a context, as in the sources
+        for index, identity, title, context, question, answers, kind in self._rows(query, values):
+            context = texts.setdefault(context, context)
+            golds = tuple(Gold(text, start) for text, start in json.loads(answers))
+            yield index, Question(identity, title, context, question, golds, kind)
+
+    def _rows(self, query: str, values: Any = ()) -> list[Any]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if self._in_memory:
+                raise
+            self._connection.close()
+            self._connection = self._made_again(error)
+            return self._connection.execute(query, values).fetchall()
+
+    def _opened(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            log.info("Reading %s", self.source.name)
+            return self._made()
+        try:
+            return open_file(self.path, self.source)
+        except sqlite3.DatabaseError as error:
+            return self._made_again(error)
+
+    def _made_again(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+        log.warning("The catalogue %s is damaged (%s), and is made again", self.path, error)
+        return self._made()
+
+    def _made(self) -> sqlite3.Connection:
+        questions = self.source.read()
+        if not questions:
+            raise ValueError(f"{self.source.name} has no questions")
+        try:
+            write_file(self.path, self.source, questions)
+            log.info("Later calls take it from %s", self.path)
+            return open_file(self.path, self.source)
+        except (OSError, sqlite3.DatabaseError) as error:
+            log.warning(
+                "The catalogue cannot be kept in %s (%s): this call works from memory, and the next "
+                "one reads all of %s again; --cache DIR names another folder",
+                self.path.parent,
+                getattr(error, "strerror", None) or error,
+                self.source.name,
+            )
+        self._in_memory = True
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        fill(connection, self.source, questions)
+        return connection

@@ -1,0 +1,191 @@
+"""What a set of questions holds, in numbers: lengths, kinds, answers, repetitions, faults. Pure.
+
+The numbers of a set of questions as a person reads them, on stdout.
+"""
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from qa_research.tasks.answering.question import BadRow, Question, describe_bad_rows, find_bad_rows
+
+CountTokens = Callable[[Sequence[str]], list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The spread of some whole numbers; 95 % of them are at most `percentile_95`."""
+
+    minimum: int
+    median: float
+    mean: float
+    percentile_95: int
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """How many values stand more than once, and how many questions have one of them."""
+
+    values: int
+    questions: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A set of questions in numbers.
+
+    `lengths` has a spread by text (question; context, each distinct one once; first answer) and unit
+    (characters, words, tokens). `kinds` counts questions, the commonest first.
+    `answers_per_question` and `distinct_answers_per_question` say how many questions have so many
+    gold answers (0: unanswerable) and so many different ones. `distinct_answers` is the number of
+    different answers in all. `repeated` is by what is repeated: id, question and context, question,
+    context. `misplaced` are the questions with an answer that is not at its offset.
+    """
+
+    questions: int
+    contexts: int
+    titles: int
+    unanswerable: int
+    lengths: dict[str, dict[str, Spread]]
+    kinds: dict[str, int]
+    answers_per_question: dict[int, int]
+    distinct_answers_per_question: dict[int, int]
+    distinct_answers: int
+    repeated: dict[str, Repeated]
+    misplaced: int
+    bad_rows: list[BadRow]
+
+
+def overview(questions: Sequence[Question], count_tokens: CountTokens | None) -> Overview:
+    """The numbers of a set of questions; lengths in tokens where something can count them.
+
+    Raises:
+        ValueError: there are no questions.
+    """
+    if not questions:
+        raise ValueError("there are no questions to describe")
+    contexts = Counter(row.context for row in questions)
+    texts = {
+        "question": [row.question for row in questions],
+        "context": list(contexts),
+        "first answer": [row.answers[0].text for row in questions if row.answers],
+    }
+    distinct = [{gold.text for gold in row.answers} for row in questions]
+    return Overview(
+        questions=len(questions),
+        contexts=len(contexts),
+        titles=len({row.title for row in questions}),
+        unanswerable=sum(not row.answers for row in questions),
+        lengths={name: _lengths(part, count_tokens) for name, part in texts.items() if part},
+        kinds=dict(Counter(row.kind for row in questions).most_common()),
+        answers_per_question=_histogram(len(row.answers) for row in questions),
+        distinct_answers_per_question=_histogram(map(len, distinct)),
+        distinct_answers=len(set().union(*distinct)),
+        repeated={
+            "id": _repeated(row.id for row in questions),
+            "question and context": _repeated((row.question, row.context) for row in questions),
+            "question": _repeated(row.question for row in questions),
+            "context": _repeated(row.context for row in questions),
+        },
+        misplaced=sum(map(_is_misplaced, questions)),
+        bad_rows=find_bad_rows(questions),
+    )
+
+
+def spread(values: Sequence[int]) -> Spread:
+    """The spread of at least one number."""
+    ordered = sorted(values)
+    return Spread(
+        minimum=ordered[0],
+        median=float(statistics.median(ordered)),
+        mean=sum(ordered) / len(ordered),
+        percentile_95=ordered[math.ceil(0.95 * len(ordered)) - 1],
+        maximum=ordered[-1],
+    )
+
+
+def _lengths(texts: list[str], count_tokens: CountTokens | None) -> dict[str, Spread]:
+    found = {
+        "characters": spread([len(text) for text in texts]),
+        "words": spread([len(text.split()) for text in texts]),
+    }
+    if count_tokens:
+        found["tokens"] = spread(count_tokens(texts))
+    return found
+
+
+def _histogram(numbers: Iterable[int]) -> dict[int, int]:
+    return dict(sorted(Counter(numbers).items()))
+
+
+def _repeated(values: Iterable[Hashable]) -> Repeated:
+    counts = [count for count in Counter(values).values() if count > 1]
+    return Repeated(len(counts), sum(counts))
+
+
+def _is_misplaced(row: Question) -> bool:
+    return any(
+        gold.start < 0 or not row.context.startswith(gold.text, gold.start) for gold in row.answers
+    )
+
+
+BAD_ROWS_SHOWN = 5
+KINDS_SHOWN = 12
+
+
+def show_overview(found: Overview, where: str, tokenizer: str | None) -> None:
+    """Counts, a table of lengths, then kinds, answers, repetitions and faults.
+
+    `where` says which questions these are; `tokenizer` what counted tokens.
+    """
+    print(
+        f"{where}: {_many(found.questions, 'question')}, {_many(found.contexts, 'context')}, "
+        f"{_many(found.titles, 'title')}\n"
+    )
+    print(f"{'length of':<14}{'in':<12}{'min':>8}{'median':>10}{'mean':>10}{'95 %':>8}{'max':>8}")
+    for name, by_unit in found.lengths.items():
+        for i, (unit, spread) in enumerate(by_unit.items()):
+            print(f"{'' if i else name:<14}{unit:<12}{_numbers(spread)}")
+    print("a context counts once, for however many questions it serves", end="")
+    print(f"; tokens are of {tokenizer}\n" if tokenizer else "\n")
+    kinds = [f"{kind} {_share(n, found.questions)}" for kind, n in found.kinds.items()]
+    more = f", and {len(kinds) - KINDS_SHOWN} more" if len(kinds) > KINDS_SHOWN else ""
+    print(f"kinds             {', '.join(kinds[:KINDS_SHOWN])}{more}")
+    print(f"unanswerable      {_share(found.unanswerable, found.questions)}")
+    print(f"gold answers      {_histogram_lines(found.answers_per_question)}")
+    print(f"different ones    {_histogram_lines(found.distinct_answers_per_question)}")
+    print(f"                  {found.distinct_answers:,} different answers in all")
+    for i, (what, repeated) in enumerate(found.repeated.items()):
+        print(f"{'' if i else 'repeated':<18}{_repeated_lines(what, repeated)}")
+    print(f"not at its offset {_many(found.misplaced, 'question')} with such an answer")
+    bad = describe_bad_rows(found.bad_rows, BAD_ROWS_SHOWN)
+    shown = f": {bad}" if bad else ""
+    print(f"unusable          {_many(len(found.bad_rows), 'question')}{shown}")
+
+
+def _numbers(spread: Spread) -> str:
+    return (
+        f"{spread.minimum:>8,}{spread.median:>10,.1f}{spread.mean:>10,.1f}"
+        f"{spread.percentile_95:>8,}{spread.maximum:>8,}"
+    )
+
+
+def _histogram_lines(counts: dict[int, int]) -> str:
+    return ", ".join(f"{number} for {_many(n, 'question')}" for number, n in counts.items())
+
+
+def _repeated_lines(what: str, repeated: Repeated) -> str:
+    if not repeated.values:
+        return f"{what}: none"
+    return f"{what}: {repeated.values:,}, on {repeated.questions:,} questions"
+
+
+def _share(number: int, total: int) -> str:
+    return f"{number:,} ({100 * number / total:.1f} %)"
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,129 @@
+"""What --data names: the built-in corpus, a data set of the hub, a directory, or a file.
+
+Nothing is read before it is needed: a catalogue is known by its source's identity and state.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.squad import questions_from_columns, read_questions
+
+SPLITS = ("train", "validation")
+BUILTIN_SEED = 0
+HUB_IDS = {"squad": "rajpurkar/squad", "squad_v2": "rajpurkar/squad_v2"}
+# Tokens of a window and tokens that two share, as conf/data has them.
+BUILTIN_WINDOW = (128, 32)
+USUAL_WINDOW = (384, 128)
+KNOWN = "builtin, squad, squad_v2, a directory in the hub's layout, or a file of questions"
+OFFLINE = (
+    "These work without a network: builtin, a directory in the hub's layout, a file of questions"
+)
+
+
+@dataclass(frozen=True)
+class NamedSource:
+    """One split of a source: what it is called, what tells it from others, and how it is read.
+
+    `option` and `data` are the user's spelling; `split` is None for a file, which is one. `identity`
+    names the source for good, `state` changes with its questions. `window` is max_tokens and
+    stride_tokens as a training on it has them by default.
+    """
+
+    option: str
+    data: str
+    split: str | None
+    identity: str
+    state: str
+    window: tuple[int, int]
+    read: Callable[[], list[Question]]
+
+    @property
+    def name(self) -> str:
+        """What people call it: `train of builtin`, or the file."""
+        return f"{self.split} of {self.data}" if self.split else self.data
+
+    @property
+    def spelled(self) -> str:
+        """The options that name it: `--data=builtin --split=train`."""
+        return f"{self.option}={self.data}" + (f" --split={self.split}" if self.split else "")
+
+
+def find_source(data: str, split: str | None) -> NamedSource:
+    """The split (None: train, or all of a file) of what --data names.
+
+    Raises:
+        FileNotFoundError: there is nothing of that name.
+        ValueError: a split that it does not have.
+    """
+    if data == "builtin":
+        return _builtin(_one_of_two(data, split))
+    if data in HUB_IDS:
+        dataset = HUB_IDS[data]
+        return _in_hub_layout(data, dataset, _one_of_two(data, split), f"hub {dataset}", "")
+    if not data:
+        raise ValueError(f"--data is empty; it may be {KNOWN}")
+    path = Path(data).expanduser()
+    if path.is_dir():
+        identity = f"directory {path.resolve()}"
+        return _in_hub_layout(data, str(path), split or "train", identity, _state(path))
+    if not path.is_file():
+        raise FileNotFoundError(f"--data={data} does not exist; --data may be {KNOWN}")
+    if split is not None:
+        raise ValueError(
+            f"--split={split} belongs to data with splits, and --data={data} is a file, which is one"
+        )
+    return NamedSource(
+        option="--data",
+        data=data,
+        split=None,
+        identity=f"file {path.resolve()}",
+        state=_state(path),
+        window=USUAL_WINDOW,
+        read=lambda: read_questions(path, "--data"),
+    )
+
+
+def _builtin(split: str) -> NamedSource:
+    def read() -> list[Question]:
+        from qa_research.tasks.answering.corpus import generate
+
+        corpus = generate(BUILTIN_SEED)
+        return corpus.train if split == "train" else corpus.validation
+
+    # The corpus is what its code makes: no version number can be forgotten.
+    code = hashlib.sha256()
+    for module in ("corpus.py", "notices.py"):
+        code.update(Path(__file__).with_name(module).read_bytes())
+    identity = f"builtin {BUILTIN_SEED}"
+    state = code.hexdigest()
+    return NamedSource("--data", "builtin", split, identity, state, BUILTIN_WINDOW, read)
+
+
+def _in_hub_layout(data: str, dataset: str, split: str, identity: str, state: str) -> NamedSource:
+    name = f"--data={data}"
+
+    def read() -> list[Question]:
+        from qa_research.tasks.answering.squad import fetch
+
+        columns = fetch(dataset, None, name, OFFLINE)
+        if split not in columns:
+            raise ValueError(f"--split={split}: {name} has the splits {', '.join(columns)}")
+        return questions_from_columns(columns[split], f"{name}, {split}")
+
+    return NamedSource("--data", data, split, identity, state, USUAL_WINDOW, read)
+
+
+def _one_of_two(data: str, split: str | None) -> str:
+    if split not in (None, *SPLITS):
+        raise ValueError(f"--split={split}: --data={data} has the splits {' and '.join(SPLITS)}")
+    return split or "train"
+
+
+def _state(path: Path) -> str:
+    """Name, size and time of change of a file, or of all files in a directory."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    facts = [(str(file), file.stat()) for file in files]
+    return repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in facts])

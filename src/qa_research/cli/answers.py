@@ -1,0 +1,159 @@
+"""The verbs that ask a trained run, or score answers: evaluate, score, ask, export."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qa_research.cli.options import DEFAULT_RUNS, AsJson, Run, Runs, given_text, print_json
+
+if TYPE_CHECKING:
+    from qa_research.runs.open import OpenRun
+
+
+Checkpoint = Annotated[str, typer.Option(help="best, last, a step number, or a path")]
+
+
+def evaluate(
+    run: Run,
+    data: Annotated[
+        str, typer.Option(help="validation or train (the run's own), or a SQuAD file")
+    ] = "validation",
+    checkpoint: Checkpoint = "best",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="where the files go", metavar="DIR", show_default="in the run"),
+    ] = None,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Score a run: exact match and F1.
+
+    With 95 % intervals, overall and by kind of question; writes predictions.json and the n best.
+    """
+    from qa_research.runs.open import questions_of
+    from qa_research.tasks.answering.evaluation import evaluate as score_answers
+    from qa_research.tasks.answering.evaluation import show_evaluation, write_evaluation
+    from qa_research.tasks.answering.windows import fingerprint
+
+    opened = _open(run, checkpoint, runs)
+    questions = questions_of(opened.config, opened.record, data)
+    answers = opened.answer(questions)
+    result = score_answers(questions, answers)
+    name = f"{Path(data).stem}-{opened.checkpoint.stem}"
+    if data not in ("validation", "train"):
+        name += f"-{fingerprint(questions)[:8]}"  # files of one name are not one file
+    folder = out or opened.directory / "predictions" / name
+    write_evaluation(folder, answers, result)
+    if as_json:
+        print_json(result.as_json() | {"files": str(folder)})
+        return
+    show_evaluation(result)
+    print(f"\n{opened.checkpoint.stem} of {opened.directory.name}, rules of SQuAD {result.rules}")
+    print(f"predictions.json, n_best.json, null_odds.json and scores.json are in {folder}")
+
+
+def score(
+    predictions: Annotated[Path, typer.Argument(help="JSON: question id -> answer text")],
+    data: Annotated[Path, typer.Argument(help="the questions, in any form that training takes")],
+    rules: Annotated[
+        str, typer.Option(help="v1.1, v2.0, or auto: v2.0 if a question has no answer")
+    ] = "auto",
+    null_odds: Annotated[
+        Path | None, typer.Option(help="JSON: question id -> score for no answer")
+    ] = None,
+    null_threshold: Annotated[float, typer.Option(help="odds above this mean no answer")] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Score anybody's predictions.
+
+    The official SQuAD evaluation, v1.1 or v2.0.
+    """
+    from qa_research.tasks.answering.evaluation import (
+        check_fit,
+        evaluate_v1,
+        evaluate_v2,
+        read_numbers,
+        read_predictions,
+    )
+    from qa_research.tasks.answering.score import rules_for
+    from qa_research.tasks.answering.squad import read_questions
+
+    if rules not in ("auto", "v1.1", "v2.0"):
+        raise ValueError(f"--rules must be auto, v1.1 or v2.0, got {rules!r}")
+    questions = read_questions(data, "DATA")
+    answered = read_predictions(predictions)
+    check_fit(questions, answered)
+    chosen = rules_for(questions) if rules == "auto" else rules
+    if chosen == "v1.1":
+        result = evaluate_v1(questions, answered)
+    else:
+        odds = read_numbers(null_odds) if null_odds else None
+        result = evaluate_v2(questions, answered, odds, null_threshold)
+    missing = sum(row.id not in answered for row in questions)
+    if missing:
+        counts = "count 0" if chosen == "v1.1" else "are left out, as in the official script"
+        print(
+            f"{missing} of {len(questions)} questions have no prediction and {counts}",
+            file=sys.stderr,
+        )
+    if as_json:
+        print_json(result)
+        return
+    for key, value in result.items():
+        print(f"{key:<28}{value:>10.3f}" if isinstance(value, float) else f"{key:<28}{value:>10}")
+
+
+def ask(
+    run: Run,
+    question: Annotated[str, typer.Option(help="what to ask")],
+    context: Annotated[str | None, typer.Option(help="the text that holds the answer")] = None,
+    context_file: Annotated[
+        Path | None, typer.Option(help="a file with that text; - is stdin")
+    ] = None,
+    checkpoint: Checkpoint = "best",
+    n_best: Annotated[int, typer.Option(min=1, help="how many candidates to show")] = 5,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a run about a text.
+
+    The answer, its probability, where it stands, and the next best candidates.
+    """
+    from qa_research.tasks.answering.evaluation import show_answer
+
+    text = given_text(context, context_file)
+    answer = _open(run, checkpoint, runs).ask(question, text)
+    if as_json:
+        from dataclasses import asdict
+
+        shown = asdict(answer)
+        shown["candidates"] = shown["candidates"][:n_best]
+        print_json(shown)
+    else:
+        show_answer(answer, text, n_best)
+
+
+def export(
+    run: Run,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="a new directory")],
+    checkpoint: Checkpoint = "best",
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """Write a Hugging Face directory.
+
+    from_pretrained(DIR) gives equal logits.
+    """
+    opened = _open(run, checkpoint, runs)
+    opened.export(directory)
+    print(f"{type(opened.network).__name__}.from_pretrained({str(directory)!r})")
+
+
+def _open(run: str, checkpoint: str, runs: Path) -> "OpenRun":
+    from qa_research.console import start_logging
+
+    start_logging()
+    from qa_research.runs.open import open_run
+
+    return open_run(run, checkpoint, runs)

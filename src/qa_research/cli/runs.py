@@ -1,0 +1,161 @@
+"""`qa-research runs ...`: what was run, what differs, which is better and how sure we are."""
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from qa_research.ledger.runs import RunEntry
+
+from qa_research.cli.options import DEFAULT_RUNS, AsJson, Run, Runs, print_json
+
+runs_app = typer.Typer(
+    help="What was run, what differs, which is better and how sure that is.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@runs_app.command("list")
+def list_runs(
+    sort: Annotated[
+        str,
+        typer.Option(metavar="KEY", help="started, run, status, steps, size, or a score: val/f1"),
+    ] = "started",
+    study: Annotated[str | None, typer.Option(help="only the runs of this study")] = None,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """All runs, with scores and sizes.
+
+    The newest first; sorted by a score the best, by steps or size the most.
+    """
+    from qa_research.console import start_logging
+    from qa_research.runs.listing import USUAL_SCORES, sorted_runs
+    from qa_research.runs.listing import list_runs as listed
+    from qa_research.runs.show import show_list
+
+    start_logging()
+    listing = listed(runs.expanduser())
+    found = listing.runs
+    if study is not None:
+        found = [run for run in found if run.entry.study == study]
+        if not found and listing.runs:
+            known = ", ".join(sorted({run.entry.study for run in listing.runs}))
+            raise ValueError(f"--study {study} has no runs; these have: {known}")
+    found = sorted_runs(found, sort)
+    for note in listing.notes:
+        print(note, file=sys.stderr)
+    if as_json:
+        shown = [
+            _as_json(run.entry) | {"status": run.status, "size_bytes": run.size_bytes}
+            for run in found
+        ]
+        print_json({"runs": shown, "notes": listing.notes})
+        return
+    asked_for = [sort] if "/" in sort and sort not in USUAL_SCORES else []
+    show_list(found, [*USUAL_SCORES, *asked_for])
+
+
+@runs_app.command()
+def show(run: Run, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
+    """All there is to know of one run.
+
+    Scores, config, sizes, checkpoints, and the command that goes on from here.
+    """
+    from qa_research.runs.show import show_run
+    from qa_research.runs.store import checkpoints_of, find, live_status, read_entry, size_by_part
+
+    directory = find(run, runs)
+    entry = read_entry(directory)
+    status = live_status(entry)
+    verb = {"finished": "evaluate", "running": None}.get(status, "resume")
+    go_on = f"qa-research {verb} {shlex.quote(str(directory))}" if verb else ""
+    if not as_json:
+        show_run(directory, entry, status, go_on)
+        return
+    facts: dict[str, Any] = _as_json(entry) | {"status": status}
+    facts["checkpoints"] = checkpoints_of(directory)
+    facts["size_bytes"] = size_by_part(directory)
+    print_json(facts | {"go_on": go_on})
+
+
+@runs_app.command()
+def compare(
+    wanted: Annotated[
+        list[str], typer.Argument(metavar="A B [C...]", help="two runs or more, named as RUN is")
+    ],
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """What differs, and which is better.
+
+    The scores side by side, and how sure the differences are: each run is compared with the first,
+    on the validation questions that both answered.
+    """
+    from qa_research.runs.compare import side_by_side
+    from qa_research.runs.store import find
+
+    found = side_by_side([find(run, runs) for run in wanted])
+    if as_json:
+        print_json(found.as_json())
+    else:
+        from qa_research.runs.show import show_pairs
+
+        show_pairs(found)
+
+
+@runs_app.command()
+def scan(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
+    """Make the ledger again.
+
+    Each run.json is the truth; runs whose directory is gone are dropped.
+    """
+    from dataclasses import asdict
+
+    from qa_research.console import start_logging
+    from qa_research.ledger.runs import LEDGER
+    from qa_research.runs.store import scan as read_all
+
+    start_logging()
+    found = read_all(runs.expanduser())
+    for reason in found.damaged:
+        print(f"left out: {reason}", file=sys.stderr)
+    if as_json:
+        print_json(asdict(found))
+        return
+    for name in found.gone:
+        print(f"dropped, its directory is gone: {name}")
+    print(f"{found.found} run{'' if found.found == 1 else 's'} in {runs / LEDGER}")
+
+
+@runs_app.command()
+def remove(
+    run: Run,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """Delete a run.
+
+    Its directory and its place in the ledger.
+    """
+    from qa_research.console import readable_size
+    from qa_research.runs.store import find, size_by_part
+    from qa_research.runs.store import remove as delete
+
+    directory = find(run, runs)
+    size = readable_size(sum(size_by_part(directory).values()))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ValueError(f"{directory} ({size}) is deleted only with --yes")
+        typer.confirm(f"Delete {directory} ({size})?", abort=True)
+    delete(directory)
+    print(f"deleted {directory} ({size})")
+
+
+def _as_json(entry: "RunEntry") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"run": entry.name} | asdict(entry) | {"directory": str(entry.directory)}

@@ -1,0 +1,142 @@
+"""What a classifier says of masked pictures, kept on disk by the hash of all that decides it."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from qa_research.explain.images.classifier import ImageClassifier
+from qa_research.explain.images.segments import Pixels, Segments
+
+MOST_CACHED_BYTES = 1_000_000_000
+FORMAT = "predictions-1"
+# Masks in a file of the cache: some seconds of a CPU's time.
+BLOCK = 128
+
+
+class Tick(Protocol):
+    """Told how many pictures were predicted just now."""
+
+    def __call__(self, n: int) -> None: ...
+
+
+class MaskedPicture:
+    """A picture of which segments can be switched off, before one classifier.
+
+    `off`: what stands where a segment is off. `cache`: a folder, or None.
+    """
+
+    def __init__(
+        self,
+        classifier: ImageClassifier,
+        pixels: Pixels,
+        off: Float[ndarray, "height width 3"],
+        segments: Segments,
+        cache: Path | None,
+    ) -> None:
+        self.classifier = classifier
+        self.pixels = pixels
+        self.off = off
+        self.segments = segments
+        self.n_segments = int(segments.max()) + 1
+        self.predicted = 0
+        self.found = 0
+        self._cache = cache
+        self._on = classifier.prepared(pixels)
+        self._off = classifier.prepared(off)
+        self._number = torch.from_numpy(segments.astype(np.int64)).to(self._on.device)
+        digest = hashlib.sha256(FORMAT.encode())
+        for part in (
+            (classifier.name, classifier.fingerprint, classifier.precision, classifier.batch_size),
+            (classifier.preprocessing, classifier.device, torch.__version__),
+        ):
+            digest.update(repr(part).encode())
+        for array in (pixels, off, segments):
+            digest.update(repr((array.shape, array.dtype.str)).encode() + array.tobytes())
+        self._digest = digest
+
+    def predictions(
+        self, masks: Bool[ndarray, "mask segment"], tick: Tick | None = None
+    ) -> Float[ndarray, "mask label"]:
+        """Probabilities of all classes for each mask, in batches of the classifier's size.
+
+        They are kept in blocks; the same block of masks is read from the cache. So what is computed never
+        depends on what was asked before, and what was stopped goes on where it was.
+        """
+        blocks = [masks[i : i + BLOCK] for i in range(0, len(masks), BLOCK)]
+        return np.concatenate([self._block(block, tick) for block in blocks])
+
+    def _block(
+        self, masks: Bool[ndarray, "mask segment"], tick: Tick | None
+    ) -> Float[ndarray, "mask label"]:
+        path = self._place(masks)
+        if path is not None and (kept := _read(path, len(masks))) is not None:
+            self.found += len(masks)
+            if tick:
+                tick(len(masks))
+            return kept
+        parts = []
+        for batch in self._batches(masks):
+            parts.append(self.classifier.predict(batch))
+            if tick:
+                tick(len(batch))
+        self.predicted += len(masks)
+        result = np.concatenate(parts)
+        if path is not None:
+            _write(path, result)
+        return result
+
+    def _batches(self, masks: Bool[ndarray, "mask segment"]) -> Iterator[torch.Tensor]:
+        size = self.classifier.batch_size
+        switches = torch.from_numpy(masks).to(self._on.device)
+        for begin in range(0, len(masks), size):
+            on = switches[begin : begin + size][:, self._number][:, None]
+            yield torch.where(on, self._on, self._off)
+
+    def _place(self, masks: Bool[ndarray, "mask segment"]) -> Path | None:
+        if self._cache is None:
+            return None
+        digest = self._digest.copy()
+        digest.update(repr(masks.shape).encode() + np.packbits(masks).tobytes())
+        return self._cache / "predictions" / f"{digest.hexdigest()[:24]}.npy"
+
+
+def _read(path: Path, n: int) -> Float[ndarray, "mask label"] | None:
+    """What is kept, or None: nothing, or a file that was cut off."""
+    try:
+        kept: ndarray = np.load(path, allow_pickle=False)
+        os.utime(path)
+    except FileNotFoundError:
+        return None
+    except (ValueError, EOFError, PermissionError, BadZipFile):
+        return None
+    return kept if kept.ndim == 2 and len(kept) == n else None
+
+
+def _write(path: Path, result: Float[ndarray, "mask label"]) -> None:
+    """Keep it; the ones not used for longest give way where all would be larger than a gigabyte."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        np.save(file, result, allow_pickle=False)
+    os.replace(temporary, path)
+    with os.scandir(path.parent) as entries, suppress(FileNotFoundError):
+        # Another process may take one away meanwhile; then whoever writes next looks again.
+        kept = [
+            (e.stat().st_mtime, e.stat().st_size, e.path)
+            for e in entries
+            if e.name.endswith(".npy")
+        ]
+        total = 0
+        for _, size, other in sorted(kept, reverse=True):
+            total += size
+            if total > MOST_CACHED_BYTES and other != str(path):
+                os.unlink(other)

@@ -1,0 +1,74 @@
+"""Going on with a run from its own config.yaml, wherever and by whichever version it was begun."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qa_research.config import check_section, unknown_key
+from qa_research.launch.compose import default_config
+from qa_research.runs.directory import WITHOUT_EFFECT, find_run
+
+NOT_ANEW = ("paths", "train.resume")
+# What a running training may be given anew. Where the run lies is where it is.
+CHANGEABLE = (*(key for key in WITHOUT_EFFECT if key not in NOT_ANEW), "paths.cache")
+
+
+def resume(run: str, overrides: Sequence[str], runs: Path) -> float:
+    """Go on with a run; its best monitored score. A finished run is reported.
+
+    `overrides`: `key=value` of keys that cannot change the result.
+
+    Raises:
+        FileNotFoundError, ValueError: no such run, nothing to go on with, or an override that would
+            make it another run.
+    """
+    directory = find_run(run, runs)
+    text = (directory / "config.yaml").read_text(encoding="utf-8")
+    plain: dict[str, Any] = yaml.safe_load(text)
+    _add_missing(plain, directory)
+    for override in overrides:
+        key, value = _parsed(override, plain)
+        section, _, name = key.partition(".")
+        plain[section][name] = value
+    for name, section in plain.items():
+        if isinstance(section, dict) and "_target_" in section:
+            check_section(name, section)
+    plain["train"]["resume"] = "must"
+    # Slow to import, and not needed to refuse.
+    from qa_research.training.story import train_in
+
+    return train_in(directory, plain)
+
+
+def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise ValueError(f"{override!r} is no key=value")
+    if key in CHANGEABLE:
+        return key, yaml.safe_load(value)
+    section, _, name = key.partition(".")
+    known = plain.get(section)
+    if section not in plain:
+        raise ValueError(unknown_key(section, "", plain))
+    if name and (not isinstance(known, dict) or name not in known):
+        raise ValueError(unknown_key(name, f"{section}.", known if isinstance(known, dict) else ()))
+    if key in ("paths.runs", "train.resume"):
+        raise ValueError(f"{key} cannot be set for a run that is there already")
+    raise ValueError(
+        f"{key} changes the result, so it would be another run; qa-research train {override} ... begins "
+        f"that one. A resumed run takes {', '.join(CHANGEABLE)}"
+    )
+
+
+def _add_missing(plain: dict[str, Any], directory: Path) -> None:
+    """Give keys that a newer version added the default, where they cannot change the result."""
+    # Begun by a version that did not look inside.
+    plain.setdefault("capture", None)
+    for key in CHANGEABLE:
+        section, _, name = key.partition(".")
+        if section not in plain:
+            raise ValueError(f"{directory / 'config.yaml'} has no section {section}")
+        if name not in plain[section]:
+            plain[section][name] = default_config()[section][name]

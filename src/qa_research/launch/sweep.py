@@ -1,0 +1,170 @@
+"""What became of the jobs of a sweep: each writes its outcome, and the first process shows them all."""
+
+import json
+import math
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from qa_research.signals import Signals
+
+JOBS = "jobs"
+STOPPED = "stopped"
+Status = Literal["done", "interrupted", "failed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. `score`: the monitored score of a finished run; `error`: why there is none."""
+
+    number: int
+    overrides: tuple[str, ...]
+    status: Status
+    score: float | None
+    monitor: str
+    error: str | None
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """What makes this job another than its repetitions with other seeds."""
+        return tuple(word for word in self.overrides if not word.startswith("seed="))
+
+
+class SweepStoppedError(RuntimeError):
+    """A job of a parallel sweep that was stopped, or not begun because another one was."""
+
+
+@dataclass
+class Sweep:
+    """A sweep as the process that began it knows it; `planned` is None where a search decides."""
+
+    directory: Path
+    planned: int | None
+
+
+class SweepStart(Callback):
+    """Hydra calls this in the process that begins a sweep; `current` is what it learnt.
+
+    Where the jobs run in processes of this machine, a signal is passed on to them, and this process
+    waits for them: ended at once, it would take them along before they have saved.
+    """
+
+    current: ClassVar[Sweep | None] = None
+    signals: ClassVar[Signals | None] = None
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        hydra = config.hydra
+        searches = not hydra.sweeper._target_.endswith(".BasicSweeper")
+        searches = searches or bool(hydra.sweeper.get("params"))
+        directory = Path(hydra.sweep.dir).absolute()
+        planned = None if searches else count_jobs(list(hydra.overrides.task))
+        SweepStart.current = Sweep(directory, planned)
+        if self.signals is not None and hydra.launcher._target_.endswith(".JoblibLauncher"):
+            (directory / JOBS).mkdir(parents=True, exist_ok=True)
+            _start_trackers()
+            self.signals.pass_on_to_children(also=(directory / STOPPED).touch)
+
+
+def _start_trackers() -> None:
+    """Start what watches the workers' resources: that opens this thread to signals when it begins."""
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as joblibs
+
+    resource_tracker.ensure_running()
+    joblibs.ensure_running()
+
+
+def count_jobs(overrides: Sequence[str]) -> int | None:
+    """How many combinations the overrides of a sweep ask for; None where only Hydra knows (glob)."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    sweeps = [override for override in parsed if override.is_sweep_override()]
+    if any(isinstance(override.value(), Glob) for override in sweeps):
+        return None
+    return math.prod(len(list(override.sweep_string_iterator())) for override in sweeps)
+
+
+def write_outcome(
+    status: Status, score: float | None, error: str | None, config: DictConfig
+) -> None:
+    """Write how the present job ended; one that was stopped stops those that are not begun yet."""
+    hydra = HydraConfig.get()
+    folder = Path(hydra.sweep.dir) / JOBS
+    folder.mkdir(parents=True, exist_ok=True)
+    number = int(hydra.job.num)
+    outcome = Outcome(
+        number, tuple(hydra.overrides.task), status, score, str(config.checkpoint.monitor), error
+    )
+    temporary = folder / f".{number}.tmp"
+    temporary.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+    os.replace(temporary, folder / f"{number:05d}.json")
+    if status == "interrupted":
+        (folder.parent / STOPPED).touch()
+
+
+def is_stopped() -> bool:
+    """Whether another job of this sweep was stopped by a signal."""
+    return (Path(HydraConfig.get().sweep.dir) / STOPPED).exists()
+
+
+def read_outcomes(directory: Path) -> list[Outcome]:
+    """The outcomes in a sweep's directory, by number."""
+    found = []
+    for path in sorted((directory / JOBS).glob("*.json")):
+        row = json.loads(path.read_text(encoding="utf-8"))
+        found.append(Outcome(**{**row, "overrides": tuple(row["overrides"])}))
+    return found
+
+
+def table(outcomes: Sequence[Outcome], planned: int | None) -> str:
+    """A line for each combination, over its seeds: how many ended how, and their score."""
+    if not outcomes:
+        return "No job of this sweep has begun."
+    groups: dict[tuple[str, ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.group, []).append(outcome)
+    shared = set.intersection(*(set(group) for group in groups))
+    monitor = outcomes[0].monitor
+    rows: list[tuple[str, ...]] = [("", "done", "failed", "interrupted", monitor)]
+    for group, members in groups.items():
+        counts = [
+            str(sum(m.status == s for m in members)) for s in ("done", "failed", "interrupted")
+        ]
+        # Hydra writes what its grammar needs, as `package\:name`.
+        name = " ".join(w for w in group if w not in shared).replace("\\", "") or "all"
+        rows.append((name, *counts, _spread([m.score for m in members if m.score is not None])))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        row[0].ljust(widths[0])
+        + "".join(f"  {cell.rjust(w)}" for cell, w in zip(row[1:4], widths[1:4], strict=True))
+        + f"  {row[4]}"
+        for row in rows
+    ]
+    if shared:
+        lines.insert(0, " ".join(word for word in outcomes[0].group if word in shared))
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            lines.append(f"failed: {' '.join(outcome.overrides)}: {outcome.error}")
+    if planned is not None and planned > len(outcomes):
+        lines.append(f"{planned - len(outcomes)} of {planned} jobs are not begun.")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _spread(scores: Sequence[float]) -> str:
+    """Mean and, over several seeds, standard deviation and range."""
+    if not scores:
+        return "-"
+    if len(scores) == 1:
+        return f"{scores[0]:.2f}"
+    mean, deviation = statistics.mean(scores), statistics.stdev(scores)
+    least, most = min(scores), max(scores)
+    return f"{mean:.2f} +- {deviation:.2f} ({len(scores)} seeds, {least:.2f} to {most:.2f})"

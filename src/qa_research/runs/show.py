@@ -1,0 +1,226 @@
+"""A list of runs, and one run, as a person reads them on stdout.
+
+A pipe gets whole lines, aligned; a terminal gets what fits its width, and no name is ever cut.
+
+Runs side by side, as a person reads them on stdout.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from qa_research.console import readable_size
+from qa_research.ledger.runs import RunEntry
+from qa_research.runs.compare import ABSENT, Differences, SideBySide
+from qa_research.runs.listing import DAMAGED, GONE, ListedRun
+from qa_research.runs.store import KILLED, UNCLEAR, checkpoints_of, size_by_part
+
+# So much of a sha256 tells it from another.
+DIGITS = 12
+_STYLES = {
+    "finished": "green",
+    "running": "cyan",
+    "interrupted": "yellow",
+    **dict.fromkeys((KILLED, "failed", DAMAGED), "red"),
+    **dict.fromkeys((GONE, UNCLEAR), "dim"),
+}
+_MEANINGS = {
+    KILLED: "run.json says running, but no process holds the run",
+    UNCLEAR: "whether a process holds the run cannot be asked without the right to write .locks",
+    GONE: "its directory is no longer there; `qa-research runs scan` drops it from the ledger",
+    DAMAGED: "its run.json or config.yaml cannot be read; `qa-research runs scan` says why",
+}
+
+
+def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
+    """One line a run with the named scores; on a narrow terminal its name stands on a line above."""
+    header = ["run", "status", *scores, "steps", "started", "size"]
+    rows = [
+        [
+            run.entry.name,
+            run.status,
+            *(number(run.entry.scores.get(name)) for name in scores),
+            "-" if run.entry.steps is None else str(run.entry.steps),
+            local_time(run.entry.started),
+            "-" if run.status == GONE else readable_size(run.size_bytes),
+        ]
+        for run in runs
+    ]
+    right = {*range(2, 3 + len(scores)), len(header) - 1}
+    console = console_out()
+    if not rows:
+        console.print("no runs yet")
+        return
+    lines = aligned([header, *rows], right)
+    start = max(len(row[0]) for row in [header, *rows]) + 2
+    if console.is_terminal and max(map(len, lines)) > console.width:
+        # The name on a line of its own: folded in a column it could not be copied.
+        lines = aligned([["", *header[1:]], *(["", *row[1:]] for row in rows)], right)
+        lines[1:] = [f"{row[0]}\n{line}" for row, line in zip(rows, lines[1:], strict=True)]
+        start = 2
+    console.print(Text(lines[0], "dim"))
+    for line, run in zip(lines[1:], runs, strict=True):
+        text = Text(line)
+        offset = line.index("\n") + 1 + start if "\n" in line else start
+        text.stylize(_STYLES[run.status], offset, offset + len(run.status))
+        console.print(text)
+    for status in dict.fromkeys(run.status for run in runs):
+        if status in _MEANINGS:
+            console.print(f"{status}: {_MEANINGS[status]}", markup=False)
+    total = readable_size(sum(run.size_bytes for run in runs))
+    console.print(f"{len(runs)} run{'' if len(runs) == 1 else 's'}, {total}")
+
+
+def show_run(directory: Path, entry: RunEntry, status: str, go_on: str) -> None:
+    """All there is to know of one run; `go_on` is the command that comes next."""
+    parts = size_by_part(directory)
+    sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in list(parts.items())[:6])
+    splits = " and ".join(f"{n:,} {split}" for split, n in entry.questions.items())
+    changes = {True: ", with changes not committed", False: "", None: ""}[entry.git_modified]
+    facts = {
+        "status": f"{status}: {_MEANINGS[status]}" if status in _MEANINGS else status,
+        "error": entry.error,
+        "go on with": go_on,
+        "where": str(directory),
+        "size": f"{readable_size(sum(parts.values()))}: {sizes}",
+        "checkpoints": ", ".join(checkpoints_of(directory)) or "none yet",
+        "started": local_time(entry.started),
+        "finished": local_time(entry.finished) if entry.finished else None,
+        "steps": None if entry.steps is None else f"{entry.steps}, best at {entry.best_step}",
+        "time": _durations(entry),
+        "seed": None if entry.seed is None else str(entry.seed),
+        "data": f"{entry.data}, {splits} questions" if splits else entry.data,
+        "fingerprints": ", ".join(f"{k} {v[:DIGITS]}" for k, v in entry.fingerprints.items()),
+        "commit": f"{entry.git_commit}{changes}" if entry.git_commit else "not known",
+        "versions": ", ".join(f"{name} {version}" for name, version in entry.versions.items()),
+        "command": shlex.join(entry.command),
+        "id": entry.id,
+    }
+    # The terminal wraps: a command broken by us could not be copied.
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(Text(entry.name, "bold"))
+    for name, fact in facts.items():
+        if fact:
+            console.print(Text.assemble((f"{name:<14}", "dim"), fact))
+    console.print(Text("\nscores of the best checkpoint", "bold"))
+    rows = [[f"  {name}", number(value)] for name, value in entry.scores.items()]
+    for line in aligned(rows, {1}) or ["  none yet"]:
+        console.print(line, markup=False)
+    console.print(Text("\nconfig", "bold"))
+    text = yaml.safe_dump(entry.config, sort_keys=False, allow_unicode=True)
+    console.print("\n".join(f"  {line}" for line in text.splitlines()), markup=False)
+
+
+def aligned(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
+    """The rows as lines with columns of equal width, those numbered in `right` flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def number(value: float | None) -> str:
+    """A score with two decimals; a dash where there is none."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def local_time(moment: str | None) -> str:
+    """An ISO time as the clock here showed it, to the minute; a dash where there is none."""
+    if moment is None:
+        return "-"
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _durations(entry: RunEntry) -> str | None:
+    named = {"training": entry.train_s, "validation": entry.validation_s}
+    return ", ".join(f"{s:.0f} s {what}" for what, s in named.items() if s is not None) or None
+
+
+def console_out() -> Console:
+    """Stdout: a terminal gets its width, a pipe whole lines."""
+    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+
+
+def show_pairs(found: SideBySide) -> None:
+    """Who is who, what differs, the scores, and a verdict for each run beside the first."""
+    console = console_out()
+    for label, entry, status in zip(found.labels, found.entries, found.statuses, strict=True):
+        console.print(f"{label}  {entry.name}   ({status})", markup=False)
+    if found.config:
+        _show_table("what differs in the config", found.labels, _cells(found.config))
+    else:
+        console.print("\nnothing that can change a result differs in the config")
+    if found.making:
+        making = {
+            key: [
+                value[:DIGITS] if _is_digest(key) and isinstance(value, str) else value
+                for value in values
+            ]
+            for key, values in found.making.items()
+        }
+        _show_table("what else differs", found.labels, _cells(making))
+    if found.without_effect:
+        console.print(f"\nwithout effect on a result: {', '.join(found.without_effect)}")
+    scores = [
+        [name, *(number(None if value is ABSENT else value) for value in values)]
+        for name, values in found.scores.items()
+    ]
+    _show_table("scores of the best checkpoints", found.labels, scores, flush_right=True)
+    console.print(Text("\nwhich is better", "bold"))
+    for pair in found.pairs:
+        console.print(f"{pair.verdict}\n", markup=False)
+    if any(pair.comparison for pair in found.pairs):
+        console.print(
+            "[..]: 95 % interval over questions; p: how often chance makes two equal runs differ so much. "
+            "Both are of these trainings: another seed may differ more.",
+            markup=False,
+            style="dim",
+        )
+
+
+def plain(value: Any) -> str:
+    """A config's value as one would write it."""
+    if isinstance(value, str) or value is ABSENT:
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _cells(differences: Differences) -> list[list[str]]:
+    return [[key, *map(plain, values)] for key, values in differences.items()]
+
+
+def _is_digest(key: str) -> bool:
+    return key == "git.commit" or key.startswith("fingerprints.")
+
+
+def _show_table(
+    title: str, labels: Sequence[str], rows: Sequence[Sequence[str]], flush_right: bool = False
+) -> None:
+    """A table whose first column names what a row is about; a terminal folds what is too long."""
+    console = console_out()
+    console.print(Text(f"\n{title}", "bold"))
+    if not console.is_terminal:
+        right = set(range(1, len(labels) + 1)) if flush_right else set()
+        print("\n".join(aligned([["", *labels], *rows], right)))
+        return
+    table = Table("", *labels, box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in table.columns:
+        column.overflow = "fold"
+    for column in table.columns[1:]:
+        column.justify = "right" if flush_right else "left"
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)

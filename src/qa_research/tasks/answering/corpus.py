@@ -1,0 +1,148 @@
+"""The built-in corpus: notices of an invented school in SQuAD's form, generated from a seed.
+
+Every question is of one of two kinds. `lookup`: one fact of the context alone has that kind of answer,
+so knowing what is asked for is enough. `match`: at least three facts have it, so the subject of the
+question must be matched with the subject of the fact; without that, guessing is what remains.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qa_research.streams import stream_seed
+from qa_research.tasks.answering.notices import ASIDES, KINDS, SUBJECTS
+from qa_research.tasks.answering.question import Gold, Question
+
+TRAIN_QUESTIONS = 20_000
+VALIDATION_QUESTIONS = 1_000
+QUESTIONS_PER_NOTICE = 2
+LONG_NOTICE_SHARE = 0.02
+LONG_NOTICE_ASIDES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A statement of the notice: `before`, the value, `after`."""
+
+    kind: str
+    subject: str
+    value: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Both splits, which have no context in common, and the exact match that guessing earns.
+
+    `guessing` gives by kind, and as `all`, the percentage of exact matches over the validation
+    questions for an answerer that knows the kind of answer and picks one candidate at random.
+    """
+
+    train: list[Question]
+    validation: list[Question]
+    guessing: dict[str, float]
+
+
+def generate(seed: int) -> Corpus:
+    """20,000 training and 1,000 validation questions, half of each `match`; equal for equal seeds."""
+    contexts: set[str] = set()
+    validation, candidates = _split(seed, "validation", VALIDATION_QUESTIONS, contexts)
+    train, _ = _split(seed, "train", TRAIN_QUESTIONS, contexts)
+    return Corpus(train, validation, _guessing(validation, candidates))
+
+
+def _split(
+    seed: int, name: str, total: int, contexts: set[str]
+) -> tuple[list[Question], list[int]]:
+    """`total` questions whose contexts are not yet in `contexts`, and each one's candidates."""
+    rng = random.Random(stream_seed(seed, f"corpus-{name}"))
+    questions: list[Question] = []
+    candidates: list[int] = []
+    all_match_next = True
+    while len(questions) < total:
+        # Notices of three facts are all match or all lookup; they alternate and come in pairs.
+        may_be_short = not all_match_next or total - len(questions) >= 2 * QUESTIONS_PER_NOTICE
+        n_facts = rng.randint(3, 6) if may_be_short else rng.randint(4, 6)
+        if total - len(questions) == QUESTIONS_PER_NOTICE and not all_match_next:
+            n_facts = 3
+        short = 3 if all_match_next else 0
+        n_match = short if n_facts == 3 else rng.randint(3, n_facts - 1)
+        facts = _facts(rng, n_match, n_facts - n_match)
+        context, starts = _notice(rng, facts)
+        if context in contexts:
+            continue
+        contexts.add(context)
+        if n_facts == 3:
+            all_match_next = not all_match_next
+        for i in _asked(rng, n_match, n_facts):
+            fact = facts[i]
+            questions.append(
+                Question(
+                    id=f"builtin-{name}-{len(questions):05d}",
+                    title=f"Notice {len(contexts)}",
+                    context=context,
+                    question=rng.choice(KINDS[fact.kind].questions).format(s=fact.subject),
+                    answers=(Gold(fact.value, starts[i]),),
+                    kind="match" if i < n_match else "lookup",
+                )
+            )
+            candidates.append(n_match if i < n_match else 1)
+    return questions, candidates
+
+
+def _facts(rng: random.Random, n_match: int, n_lookup: int) -> list[Fact]:
+    """`n_match` facts of one kind, then `n_lookup` of different other kinds; subjects and values differ."""
+    kinds = rng.sample(list(KINDS), n_lookup + 1)
+    wanted = kinds[:1] * n_match + kinds[1:][:n_lookup]
+    subjects = rng.sample(SUBJECTS, len(wanted))
+    values = [
+        *rng.sample(KINDS[kinds[0]].values, n_match),
+        *(rng.choice(KINDS[kind].values) for kind in wanted[n_match:]),
+    ]
+    return [_fact(rng, *parts) for parts in zip(wanted, subjects, values, strict=True)]
+
+
+def _fact(rng: random.Random, kind: str, subject: str, value: str) -> Fact:
+    statement = rng.choice(KINDS[kind].statements)
+    before, after = (part.format(s=subject) for part in statement.split("{v}"))
+    return Fact(kind, subject, value, _capital(before), after)
+
+
+def _notice(rng: random.Random, facts: Sequence[Fact]) -> tuple[str, list[int]]:
+    """The facts as a text in random order, and where each fact's value starts in it."""
+    is_long = rng.random() < LONG_NOTICE_SHARE
+    asides = rng.sample(ASIDES, LONG_NOTICE_ASIDES if is_long else rng.randint(0, 1))
+    parts: list[int | str] = [*range(len(facts)), *asides]
+    rng.shuffle(parts)
+    text = ""
+    starts = [0] * len(facts)
+    for part in parts:
+        text += " " if text else ""
+        if isinstance(part, str):
+            text += part
+            continue
+        fact = facts[part]
+        text += fact.before
+        starts[part] = len(text)
+        text += fact.value + fact.after
+    return text, starts
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _asked(rng: random.Random, n_match: int, n_facts: int) -> list[int]:
+    """Which facts are asked for: one of each kind where there are both."""
+    if n_match in (0, n_facts):
+        return rng.sample(range(n_facts), QUESTIONS_PER_NOTICE)
+    return [rng.randrange(n_match), rng.randrange(n_match, n_facts)]
+
+
+def _guessing(questions: Sequence[Question], candidates: Sequence[int]) -> dict[str, float]:
+    chances: dict[str, list[float]] = {"all": []}
+    for row, n in zip(questions, candidates, strict=True):
+        chances["all"].append(1 / n)
+        chances.setdefault(row.kind, []).append(1 / n)
+    return {kind: 100 * sum(values) / len(values) for kind, values in sorted(chances.items())}

@@ -1,0 +1,249 @@
+"""Wires questions, windows and batches for Lightning.
+
+Where questions come from: the built-in corpus, files, or a hub. One class a source.
+"""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from annotated_types import Ge, Gt, Le
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from qa_research.streams import stream
+from qa_research.tasks.answering.batches import ScoringBatches, TrainingBatches
+from qa_research.tasks.answering.corpus import generate
+from qa_research.tasks.answering.question import BadRow, Question, describe_bad_rows, find_bad_rows
+from qa_research.tasks.answering.squad import fetch, questions_from_columns, read_questions
+from qa_research.tasks.answering.windows import WindowDataset, Windows, cached_windows, fingerprint
+
+log = logging.getLogger(__name__)
+BAD_ROWS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Both splits as read, and (built-in corpus only) the exact match of guessing by kind, in percent."""
+
+    train: list[Question]
+    validation: list[Question]
+    guessing: dict[str, float]
+
+
+class QuestionData(pl.LightningDataModule):
+    """Questions of one source, cut into windows and batched. Sources say how to `read`.
+
+    Use: `load()`, then `prepare(...)` once there is a tokenizer, then the loaders.
+
+    Raises:
+        ValueError: settings that do not fit each other.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        train_questions: Annotated[int, Ge(1)] | None,
+        validation_questions: Annotated[int, Ge(1)] | None,
+        seed: Annotated[int, Ge(0)],
+        validate_on_train: bool,
+        on_bad_rows: Literal["error", "drop"],
+        max_tokens: Annotated[int, Ge(8)],
+        stride_tokens: Annotated[int, Ge(0)],
+        batch_size: Annotated[int, Ge(1)],
+        eval_batch_size: Annotated[int, Ge(1)],
+        num_workers: Annotated[int, Ge(0)],
+        max_answer_tokens: Annotated[int, Ge(1)],
+        validate_every: Annotated[float, Gt(0), Le(1)],
+    ) -> None:
+        super().__init__()
+        if stride_tokens >= max_tokens:
+            raise ValueError(
+                f"data.stride_tokens={stride_tokens} must be less than data.max_tokens={max_tokens}: "
+                "it is what two windows share"
+            )
+        self.name = name
+        self.train_questions = train_questions
+        self.validation_questions = validation_questions
+        self.seed = seed
+        self.validate_on_train = validate_on_train
+        self.on_bad_rows = on_bad_rows
+        self.max_tokens = max_tokens
+        self.stride_tokens = stride_tokens
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.num_workers = num_workers
+        # What suits the data but is used elsewhere: `answer.max_answer_tokens` and
+        # `trainer.val_check_interval` (in epochs) refer to these two.
+        self.max_answer_tokens = max_answer_tokens
+        self.validate_every = validate_every
+        self.guessing: dict[str, float] = {}
+        self.bad_rows: list[BadRow] = []
+        self.train: list[Question] = []
+        self.validation: list[Question] = []
+
+    @abstractmethod
+    def read(self) -> Splits:
+        """All questions of the source."""
+
+    def load(self) -> None:
+        """Read, check and choose the questions of both splits.
+
+        Raises:
+            ValueError: rows that cannot be trained on, with on_bad_rows=error; or too few rows.
+        """
+        splits = self.read()
+        self.train = self._chosen(splits.train, "train", self.train_questions)
+        if self.validate_on_train:
+            self.validation = self.train
+        else:
+            wanted = self.validation_questions
+            self.validation = self._chosen(splits.validation, "validation", wanted)
+        self.guessing = splits.guessing
+
+    def prepare(self, tokenizer: Any, cache: Path, order_seed: int) -> None:
+        """Cut both splits into windows, or take them from the cache."""
+        settings = (tokenizer, self.max_tokens, self.stride_tokens, cache)
+        self.train_windows = cached_windows(self.train, *settings)
+        self.validation_windows = cached_windows(self.validation, *settings)
+        self.pad_token_id = int(tokenizer.pad_token_id)
+        self.order_seed = order_seed
+        self.position = (0, 0)
+
+    def start_at(self, epoch: int, batches: int) -> None:
+        """Training begins in this epoch, after so many of its batches."""
+        self.position = (epoch, batches)
+
+    @property
+    def has_unanswerable(self) -> bool:
+        """Whether a training question has no answer (SQuAD v2.0)."""
+        return any(not row.answers for row in self.train)
+
+    def fingerprints(self) -> dict[str, str]:
+        """A sha256 of each split's questions."""
+        return {"train": fingerprint(self.train), "validation": fingerprint(self.validation)}
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        rank, world_size = self._place()
+        sampler = TrainingBatches(
+            self.train_windows.lengths, self.batch_size, self.order_seed, rank, world_size
+        )
+        # A worker fetches ahead as soon as there is an iterator, which is before Lightning sets the epoch.
+        sampler.start_at(*self.position)
+        return self._loader(self.train_windows, sampler)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        lengths = self.validation_windows.lengths
+        sampler = ScoringBatches(lengths, self.eval_batch_size, *self._place())
+        return self._loader(self.validation_windows, sampler)
+
+    def _loader(
+        self, windows: Windows, sampler: TrainingBatches | ScoringBatches
+    ) -> DataLoader[dict[str, Tensor]]:
+        return DataLoader(
+            WindowDataset(windows, self.pad_token_id),
+            batch_sampler=sampler,
+            collate_fn=_as_is,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Its own generator: making an iterator must not draw from dropout's.
+            generator=torch.Generator().manual_seed(self.order_seed),
+        )
+
+    def _place(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size
+
+    def _chosen(
+        self, questions: Sequence[Question], split: str, wanted: int | None
+    ) -> list[Question]:
+        bad = find_bad_rows(questions)
+        if bad and self.on_bad_rows == "error":
+            raise ValueError(
+                f"{len(bad)} of {len(questions)} {split} questions are unusable "
+                f"({describe_bad_rows(bad, BAD_ROWS_SHOWN)}); data.on_bad_rows=drop leaves them out"
+            )
+        if bad:
+            shown = describe_bad_rows(bad, BAD_ROWS_SHOWN)
+            log.warning(
+                "Left out %d of %d %s questions: %s", len(bad), len(questions), split, shown
+            )
+            self.bad_rows += bad
+            positions = {row.position for row in bad}
+            questions = [row for i, row in enumerate(questions) if i not in positions]
+        if not questions:
+            raise ValueError(f"no usable {split} questions are left")
+        if wanted is None:
+            return list(questions)
+        if wanted > len(questions):
+            raise ValueError(
+                f"data.{split}_questions={wanted}, but there are only {len(questions)}; null = all"
+            )
+        order = stream(self.seed, "choice").permutation(len(questions))[:wanted]
+        return [questions[i] for i in order]
+
+
+def _as_is(batch: Any) -> Any:
+    """WindowDataset gives whole batches; there is nothing left to collate."""
+    return batch
+
+
+_WITHOUT_NETWORK = (
+    "These work without a network: data=builtin, data=squad_file with data.train_path= and "
+    "data.validation_path=, or data.dataset=DIRECTORY in the hub's layout"
+)
+
+
+class BuiltinData(QuestionData):
+    """The generated corpus of school notices; `seed` draws it."""
+
+    def read(self) -> Splits:
+        corpus = generate(self.seed)
+        return Splits(corpus.train, corpus.validation, corpus.guessing)
+
+
+class FileData(QuestionData):
+    """Two files, each of any shape that `squad.read_questions` reads."""
+
+    def __init__(self, train_path: str, validation_path: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.train_path = train_path
+        self.validation_path = validation_path
+
+    def read(self) -> Splits:
+        train = read_questions(self.train_path, "data.train_path")
+        validation = read_questions(self.validation_path, "data.validation_path")
+        return Splits(train, validation, {})
+
+
+class HubData(QuestionData):
+    """A data set with SQuAD's columns on the Hugging Face hub, or a directory in the hub's layout."""
+
+    def __init__(self, dataset: str, revision: str | None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.dataset = dataset
+        self.revision = revision
+
+    def read(self) -> Splits:
+        columns = fetch(
+            self.dataset, self.revision, f"data.dataset={self.dataset}", _WITHOUT_NETWORK
+        )
+        missing = {"train", "validation"} - set(columns)
+        if missing:
+            raise ValueError(
+                f"data.dataset={self.dataset} has no split {sorted(missing)[0]!r}; "
+                f"it has {', '.join(columns)}"
+            )
+        name = f"data.dataset={self.dataset}"
+        return Splits(
+            questions_from_columns(columns["train"], name),
+            questions_from_columns(columns["validation"], name),
+            {},
+        )

@@ -1,0 +1,217 @@
+"""The LightningModule: a question-answering network, how it learns, and how it is validated."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from annotated_types import Ge, Gt, Lt
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from qa_research.model.bert import Architecture, build, input_names
+from qa_research.model.schedule import Decay, learning_rate_factor
+from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
+from qa_research.tasks.answering.data import QuestionData
+from qa_research.tasks.answering.decode import (
+    Answer,
+    AnswerSettings,
+    WindowSpans,
+    join_windows,
+    spans_of_batch,
+)
+from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.score import (
+    QuestionScore,
+    rules_for,
+    score_questions,
+    summarize,
+    summarize_by_kind,
+)
+
+
+class NonFiniteLossError(ValueError):
+    """The loss or its gradient is no finite number: training cannot go on."""
+
+
+class QuestionAnswering(pl.LightningModule):
+    """Extractive question answering with an unmodified Hugging Face network.
+
+    Use: `read_with(...)`, which gives the tokenizer, then `build(...)`, then a Trainer. The loss is
+    Hugging Face's own: the mean cross entropy of start and end in nats, over all tokens of a padded
+    window, so that it depends a little on which windows share a batch. Scores do not.
+    """
+
+    network: PreTrainedModel
+
+    def __init__(
+        self,
+        name: str,
+        weights: str,
+        tokenizer: str | None,
+        vocab_size: Annotated[int, Ge(100)],
+        hidden_size: Annotated[int, Ge(1)] | None,
+        num_hidden_layers: Annotated[int, Ge(1)] | None,
+        num_attention_heads: Annotated[int, Ge(1)] | None,
+        intermediate_size: Annotated[int, Ge(1)] | None,
+        max_position_embeddings: Annotated[int, Ge(8)] | None,
+        dropout: Annotated[float, Ge(0), Lt(1)] | None,
+        lr: Annotated[float, Gt(0)],
+        weight_decay: Annotated[float, Ge(0)],
+        adam_beta1: Annotated[float, Ge(0), Lt(1)],
+        adam_beta2: Annotated[float, Ge(0), Lt(1)],
+        adam_epsilon: Annotated[float, Gt(0)],
+        warmup_fraction: Annotated[float, Ge(0), Lt(1)],
+        decay: Literal["linear", "cosine", "constant"],
+        compile: bool,  # noqa: A002 - the user's word for it
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.weights = weights
+        self.tokenizer_source = tokenizer
+        self.vocab_size = vocab_size
+        self.architecture = Architecture(
+            hidden_size,
+            num_hidden_layers,
+            num_attention_heads,
+            intermediate_size,
+            max_position_embeddings,
+        )
+        self.dropout = dropout
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.betas = (adam_beta1, adam_beta2)
+        self.adam_epsilon = adam_epsilon
+        self.warmup_fraction = warmup_fraction
+        self.decay: Decay = decay
+        self.compiles = compile
+        self.gradient_norm = torch.zeros(())
+        self.answers: list[Answer] = []
+        self.scores: list[QuestionScore] = []
+        self._found: list[WindowSpans] = []
+
+    def read_with(self, questions: Sequence[Question], cache: Path) -> Any:
+        """The tokenizer: the named one, the weights' own, or one trained on the training text."""
+        if self.tokenizer_source is not None:
+            self.tokenizer = load_tokenizer(self.tokenizer_source, "model.tokenizer")
+        elif self.weights == "random":
+            self.tokenizer = trained_wordpiece(questions, self.vocab_size, cache)
+        else:
+            self.tokenizer = load_tokenizer(self.weights, "model.weights")
+        return self.tokenizer
+
+    def build(self, vocab_size: int, seed: int, answering: AnswerSettings) -> tuple[str, ...]:
+        """Make the network; what was loaded and newly initialised, in one sentence each."""
+        built = build(self.weights, self.architecture, self.dropout, vocab_size, seed)
+        self.network = built.network
+        self.answering = answering
+        self._input_names = input_names(built.network)
+        if self.compiles:
+            self.network.compile(dynamic=True)
+        return built.report
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        loss: Tensor = self.network(**self._inputs(batch)).loss
+        self._loss = loss.detach()
+        return loss
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by global norm, and stop where that is not finite, before it does harm."""
+        limit = gradient_clip_val or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        self.gradient_norm = norm
+        # The norm is the same in all processes. In float16 only the loss tells: the scaler lets
+        # gradients overflow, skips such a step by itself and lowers its scale.
+        watched = self._loss if self.trainer.precision == "16-mixed" else norm
+        if not torch.isfinite(watched):
+            raise NonFiniteLossError(
+                f"the loss is {self._loss.item()} and its gradient's norm {norm.item()} at step "
+                f"{self.trainer.global_step + 1}, epoch {self.trainer.current_epoch}, batch "
+                f"{self.trainer.fit_loop.batch_idx}; what was saved before is kept. Try a lower "
+                "model.lr, a longer model.warmup_fraction or trainer.precision=32-true"
+            )
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        output = self.network(**self._inputs(batch))
+        count = len(batch["window"])
+        self.log("val/loss", output.loss, batch_size=count, sync_dist=True, logger=False)
+        self._found += spans_of_batch(
+            output.start_logits,
+            output.end_logits,
+            self._data.validation_windows,
+            batch["window"].tolist(),
+            self.answering.max_answer_tokens,
+            self.answering.n_best,
+        )
+
+    def on_validation_epoch_start(self) -> None:
+        self._found = []
+
+    def on_validation_epoch_end(self) -> None:
+        if self.trainer.sanity_checking:
+            return
+        data = self._data
+        found = self._from_all_processes()
+        self.answers = join_windows(
+            data.validation,
+            data.validation_windows,
+            found,
+            self.answering.n_best,
+            self.answering.threshold,
+        )
+        predictions = {answer.question_id: answer.text for answer in self.answers}
+        self.scores = score_questions(data.validation, predictions, rules_for(data.validation))
+        summary = summarize(self.scores)
+        measured = {"val/exact_match": summary.exact_match.value, "val/f1": summary.f1.value}
+        for kind, part in summarize_by_kind(self.scores).items():
+            measured[f"val/exact_match_{kind}"] = part.exact_match.value
+            measured[f"val/f1_{kind}"] = part.f1.value
+        # For the callbacks; what is written down, and at which step, is the business of run.curves.
+        self.log_dict(measured, logger=False)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(
+            list(self._parameter_groups()),
+            lr=self.lr,
+            betas=self.betas,
+            eps=self.adam_epsilon,
+            # Fused AdamW undoes the loss scaling inside its step, which forbids clipping before it.
+            fused=self.trainer.precision != "16-mixed",
+        )
+        total = int(self.trainer.estimated_stepping_batches)
+        warmup = int(self.warmup_fraction * total)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(step, warmup, total, self.decay)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def _inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor for name, tensor in batch.items() if name in self._input_names}
+
+    @property
+    def _data(self) -> QuestionData:
+        trainer: Any = self.trainer  # Lightning's types do not know which datamodule it holds
+        data: QuestionData = trainer.datamodule
+        return data
+
+    def _parameter_groups(self) -> Iterator[dict[str, Any]]:
+        """Matrices decay; biases and normalisation weights do not (Devlin et al. 2019)."""
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        yield {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay}
+        yield {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}
+
+    def _from_all_processes(self) -> list[WindowSpans]:
+        if self.trainer.world_size == 1:
+            return self._found
+        shares: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(shares, self._found)
+        return [spans for share in shares for spans in share]

@@ -1,0 +1,151 @@
+"""Exact match and F1 of predictions, question by question, with intervals. Pure.
+
+The rules are SQuAD's. v1.1 and v2.0 differ where an answer is empty after normalising: v2.0 leaves
+such gold answers out and gives an empty prediction F1 1 against no answer, v1.1 never does.
+"""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qa_research.streams import stream
+from qa_research.tasks.answering.question import Question
+
+Rules = Literal["v1.1", "v2.0"]
+RESAMPLES = 2000
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionScore:
+    """What one prediction earned: `exact_match` 0 or 1, `f1` between 0 and 1."""
+
+    id: str
+    kind: str
+    prediction: str
+    exact_match: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean in percent with its 95 % bootstrap interval over questions."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Scores of a group of questions."""
+
+    total: int
+    exact_match: Mean
+    f1: Mean
+
+
+def normalize(text: str) -> str:
+    """Lower case, without punctuation, articles and extra blanks.
+
+    Source: Rajpurkar et al. 2016, SQuAD; the official evaluation's order of steps.
+    """
+    without_marks = text.lower().translate(_PUNCTUATION)
+    return " ".join(_ARTICLES.sub(" ", without_marks).split())
+
+
+def exact_match(prediction: str, gold: str) -> float:
+    """1 where both are equal after normalising, else 0."""
+    return float(normalize(prediction) == normalize(gold))
+
+
+def f1(prediction: str, gold: str, rules: Rules) -> float:
+    """Harmonic mean of precision and recall over normalised words, in [0, 1]."""
+    found, wanted = normalize(prediction).split(), normalize(gold).split()
+    if rules == "v2.0" and (not found or not wanted):
+        return float(found == wanted)
+    common = sum((Counter(found) & Counter(wanted)).values())
+    if common == 0:
+        return 0.0
+    precision, recall = common / len(found), common / len(wanted)
+    return 2 * precision * recall / (precision + recall)
+
+
+def rules_for(questions: Iterable[Question]) -> Rules:
+    """v2.0 where a question has no answer, else v1.1."""
+    return "v2.0" if any(not row.answers for row in questions) else "v1.1"
+
+
+def score_question(row: Question, prediction: str, rules: Rules) -> QuestionScore:
+    """The best score over all gold answers.
+
+    Raises:
+        ValueError: v1.1 rules with a question that has no answer.
+    """
+    golds = [gold.text for gold in row.answers]
+    if rules == "v2.0":
+        golds = [gold for gold in golds if normalize(gold)] or [""]
+    if not golds:
+        raise ValueError(f"question {row.id} has no answer; score it by the rules of v2.0")
+    return QuestionScore(
+        id=row.id,
+        kind=row.kind,
+        prediction=prediction,
+        exact_match=max(exact_match(prediction, gold) for gold in golds),
+        f1=max(f1(prediction, gold, rules) for gold in golds),
+    )
+
+
+def score_questions(
+    questions: Sequence[Question], predictions: Mapping[str, str], rules: Rules
+) -> list[QuestionScore]:
+    """One score a question, in order; a question without prediction counts as answered with ""."""
+    return [score_question(row, predictions.get(row.id, ""), rules) for row in questions]
+
+
+def bootstrap_mean(values: Sequence[float] | NDArray[np.float64]) -> Mean:
+    """The mean of `values` times 100, with the 95 % percentile interval of 2,000 resamples.
+
+    The resamples are drawn from a fixed seed: equal values have equal intervals.
+
+    Raises:
+        ValueError: no values.
+    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    if not len(data):
+        raise ValueError("there is nothing to take the mean of")
+    rng = stream(0, "bootstrap")
+    # Scores take few different values, so resampling how often each occurs is exact and quick.
+    distinct, counts = np.unique(data, return_counts=True)
+    draws = rng.multinomial(len(data), counts / len(data), size=RESAMPLES)
+    low, high = np.percentile(draws @ distinct / len(data), [2.5, 97.5])
+    return Mean(*(100 * float(x) for x in (data.mean(), low, high)))
+
+
+def summarize(scores: Sequence[QuestionScore]) -> Summary:
+    """Number of questions, exact match and F1 with intervals."""
+    return Summary(
+        total=len(scores),
+        exact_match=bootstrap_mean([score.exact_match for score in scores]),
+        f1=bootstrap_mean([score.f1 for score in scores]),
+    )
+
+
+def summarize_by_kind(scores: Sequence[QuestionScore]) -> dict[str, Summary]:
+    """A summary for each kind of question, the commonest first."""
+    groups: dict[str, list[QuestionScore]] = {}
+    for score in scores:
+        groups.setdefault(score.kind, []).append(score)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return {kind: summarize(group) for kind, group in ordered}

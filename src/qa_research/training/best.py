@@ -1,0 +1,113 @@
+"""Which weights of a training are kept: the best by a validation score, and every n-th step's."""
+
+import json
+import logging
+import math
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import lightning.pytorch as pl
+from annotated_types import Ge, Gt
+
+from qa_research.runs.checkpoints import BEST, read_checkpoint
+from qa_research.tasks.answering.decode import Answer
+from qa_research.tasks.answering.score import QuestionScore
+
+log = logging.getLogger(__name__)
+
+
+class Checkpoints(pl.Callback):
+    """Keeps best.ckpt with its predictions, and weights every n steps (null: none of these).
+
+    `every_n_minutes`: how often the whole state is saved, to go on from after a crash (null: only when a
+    signal asks for it; see run.saving).
+    """
+
+    def __init__(
+        self,
+        monitor: str,
+        mode: Literal["max", "min"],
+        keep_every_n_steps: Annotated[int, Ge(1)] | None,
+        every_n_minutes: Annotated[float, Gt(0)] | None,
+        directory: Path,
+    ) -> None:
+        self.monitor = monitor
+        self.sign = 1.0 if mode == "max" else -1.0
+        self.keep_every_n_steps = keep_every_n_steps
+        self.every_n_minutes = every_n_minutes
+        self.directory = directory
+        self.best: dict[str, float] = {}
+        self.best_step: int | None = None
+        self.validated_step = 0
+        self.kept_step = 0
+        self.replaced_step: int | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Drop what lies after the checkpoint gone on from, and what a crash left half written."""
+        step = trainer.global_step
+        if not step or not trainer.is_global_zero:
+            return
+        for path in self.directory.glob("step-*.ckpt"):
+            if path.stem[5:].isdecimal() and int(path.stem[5:]) > step:
+                path.unlink()
+        for path in self.directory.glob(".*.tmp"):
+            path.unlink()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        every, step = self.keep_every_n_steps, trainer.global_step
+        # All processes must agree whether to save, so the file system is not asked.
+        if every and step and step % every == 0 and step != self.kept_step:
+            self.kept_step = step
+            trainer.save_checkpoint(self.directory / f"step-{step:06d}.ckpt", weights_only=True)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.sanity_checking:
+            return
+        step = self.validated_step = trainer.global_step
+        scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        if not math.isfinite(scores["val/loss"]):
+            raise ValueError(
+                f"the validation loss is {scores['val/loss']} at step {step}; what was saved before is "
+                "kept. Try a lower model.lr"
+            )
+        value = self.sign * scores[self.monitor]
+        better = not self.best or value > self.sign * self.best[self.monitor]
+        if better or step == self.replaced_step:
+            self.best, self.best_step, self.replaced_step = scores, step, None
+            trainer.save_checkpoint(self.directory / BEST, weights_only=True)
+            if trainer.is_global_zero:
+                module: Any = pl_module
+                path = self.directory.parent / "predictions" / "validation.json"
+                write_predictions(path, module.answers, module.scores)
+
+    def state_dict(self) -> dict[str, Any]:
+        names = ("best", "best_step", "validated_step", "kept_step")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name, value in state_dict.items():
+            setattr(self, name, value)
+        try:
+            step = int(read_checkpoint(self.directory / BEST)["global_step"])
+        except (FileNotFoundError, ValueError) as error:
+            if self.best:
+                log.warning("The next validation counts as the best: %s", error)
+                self.best = {}
+            return
+        # A crash came after best.ckpt was replaced and before that was saved: at that step the file
+        # has to be written again in any case, for the best one before it is gone.
+        self.replaced_step = None if step == self.best_step else step
+
+
+def write_predictions(path: Path, answers: list[Answer], scores: list[QuestionScore]) -> None:
+    """One object a question: what was answered, how sure, and the exact match and F1 it earned."""
+    rows = [
+        asdict(score) | {"probability": answer.probability, "null_odds": answer.null_odds}
+        for answer, score in zip(answers, scores, strict=True)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(rows, ensure_ascii=False, indent=1), encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,215 @@
+"""The exact checkpoint: saved only where an optimizer step has just ended, so that a training that
+goes on from it is the uninterrupted one, bit for bit.
+"""
+
+import logging
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.trainer.states import TrainerFn
+
+from qa_research.runs.checkpoints import LAST
+from qa_research.signals import Signals, Stopped
+
+log = logging.getLogger(__name__)
+# More batches than an epoch can have: nothing of it is left to train on.
+WHOLE_EPOCH = 2**62
+# What processes tell each other, the more urgent the higher: save, save as was asked, stop by a signal.
+SAVE, SAVE_ASKED, STOP = 1, 2, 100
+
+
+class ExactCheckpoints(pl.Callback):
+    """Saves last.ckpt when a signal asks for it and every n minutes; stops when a signal asks for that.
+
+    What is saved is always the state at the end of a step, before the validation that may follow it: a
+    validation that was not finished is done again, whole. To what Lightning saves it adds the random
+    state of every process and the place in the epoch. Must be the last of the callbacks.
+    """
+
+    def __init__(
+        self, signals: Signals, every_n_minutes: float | None, directory: Path, run_id: str
+    ) -> None:
+        self.signals = signals
+        self.every_s = float("inf") if every_n_minutes is None else every_n_minutes * 60
+        self.directory = directory
+        self.run_id = run_id
+        self.step = 0
+        self.step_ended = True
+        self.shared_batches = 0
+        # The latest step whose state is on the disk; 0 needs none.
+        self.saved_step = 0
+        self.saved_at = time.monotonic()
+        self.random: list[dict[str, Any]] = []
+
+    def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Lightning has put in a handler of its own for SIGTERM by now.
+        self.signals.listen()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.signals.listen()
+        self.step = trainer.global_step
+        self.saved_at = time.monotonic()
+        if self.random:
+            set_random_state(self.random[trainer.global_rank])
+        self._heed(trainer)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        # In the middle of an accumulation there are gradients, which no checkpoint holds.
+        self.step_ended = trainer.global_step != self.step
+        if self.step_ended:
+            self.step = trainer.global_step
+            self._heed(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.signals.listen()
+        # Processes may have different numbers of batches, and must agree within those that all have.
+        self.shared_batches = int(sum(trainer.num_val_batches))
+        if trainer.world_size > 1:
+            count = torch.tensor(self.shared_batches, device=trainer.strategy.root_device)
+            torch.distributed.all_reduce(count, torch.distributed.ReduceOp.MIN)
+            self.shared_batches = int(count)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if self.step_ended and batch_idx < self.shared_batches:
+            self._heed(trainer)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        fitting = trainer.state.fn == TrainerFn.FITTING
+        if fitting:
+            _set_to_end_of_step(checkpoint["loops"]["fit_loop"])
+        inside = fitting and not trainer.is_last_batch
+        checkpoint["exact"] = {
+            "run": self.run_id,
+            "step": trainer.global_step,
+            "epoch": trainer.current_epoch,
+            "batches": trainer.fit_loop.batch_idx + 1 if inside else WHOLE_EPOCH,
+            "should_stop": trainer.should_stop,
+            "random": _of_all_processes(trainer, random_state()),
+        }
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        exact = checkpoint["exact"]
+        self.random = exact["random"]
+        if len(self.random) != trainer.world_size:
+            raise ValueError(
+                f"this run was trained by {len(self.random)} processes, and {trainer.world_size} cannot "
+                f"go on with it exactly; set trainer.devices={len(self.random)}"
+            )
+        self.step = self.saved_step = exact["step"]
+        # Met already, where trainer.min_epochs does not let it end yet.
+        trainer.should_stop = exact["should_stop"]
+        data: Any = trainer
+        data.datamodule.start_at(exact["epoch"], exact["batches"])
+
+    def _apply_requests(self, trainer: pl.Trainer) -> None:
+        """Do what signals and clock ask for, in all processes alike."""
+        wish = self._agreed(trainer)
+        if not wish:
+            return
+        if self.step != self.saved_step:
+            self._save(trainer, quietly=wish == SAVE)
+        self.signals.save = False
+        self.saved_at = time.monotonic()
+        if wish > STOP:
+            raise Stopped(wish - STOP)
+
+    def _requests_across_ranks(self, trainer: pl.Trainer) -> int:
+        """0: go on; SAVE; SAVE_ASKED; STOP and the number of a signal."""
+        wish = SAVE_ASKED if self.signals.save else 0
+        if self.signals.stop:
+            wish = STOP + self.signals.stop
+        # Clocks differ: the first process's counts.
+        if not wish and trainer.is_global_zero:
+            wish = SAVE if time.monotonic() - self.saved_at > self.every_s else 0
+        if trainer.world_size > 1:
+            wishes = torch.tensor(wish, device=trainer.strategy.root_device)
+            torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
+            wish = int(wishes)
+        return wish
+
+    def _save(self, trainer: pl.Trainer, quietly: bool) -> None:
+        began = time.perf_counter()
+        trainer.save_checkpoint(self.directory / LAST, weights_only=False)
+        self.saved_step = self.step
+        log.info(
+            *("Saved step %d in %.1f s", self.step, time.perf_counter() - began),
+            extra={"file_only": quietly},
+        )
+
+
+def random_state() -> dict[str, Any]:
+    """The state of all global generators of this process, as tensors and plain types."""
+    name, keys, position, has_gauss, gauss = np.random.get_state()
+    version, words, next_gauss = random.getstate()
+    state: dict[str, Any] = {
+        "python": {"version": version, "words": list(words), "gauss": next_gauss},
+        "numpy": {
+            "name": str(name),
+            "keys": torch.from_numpy(np.asarray(keys).astype(np.int64)),
+            "position": int(position),
+            "has_gauss": int(has_gauss),
+            "gauss": float(gauss),
+        },
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Put all global generators back to what `random_state` gave."""
+    python, numpy = state["python"], state["numpy"]
+    random.setstate((python["version"], tuple(python["words"]), python["gauss"]))
+    keys = numpy["keys"].numpy().astype(np.uint32)
+    np.random.set_state(
+        (numpy["name"], keys, numpy["position"], numpy["has_gauss"], numpy["gauss"])
+    )
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])
+
+
+def _of_all_processes(trainer: pl.Trainer, state: dict[str, Any]) -> list[dict[str, Any]]:
+    if trainer.world_size == 1:
+        return [state]
+    states: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(states, state)
+    return states
+
+
+def _set_to_end_of_step(loop: dict[str, Any]) -> None:
+    """Rewrite the counters of Lightning's fit loop: a step is done, and all that follows it is not.
+
+    A hook sees counters of the middle of what Lightning does around a step or a validation. From
+    these, Lightning first does the validation that is due, whole, then goes on with the next batch.
+    """
+    batches = loop["epoch_loop.batch_progress"]
+    for part in ("total", "current"):
+        batches[part]["completed"] = batches[part]["processed"]
+    validation = loop["epoch_loop.val_loop.batch_progress"]
+    for part in ("total", "current"):
+        # One begun and none done is how Lightning knows a validation to do again.
+        validation[part] = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+    validation["is_last_batch"] = False
