@@ -49,7 +49,7 @@ def record(checkout: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         found: dict[str, Any] = {}
-        directories = []
+        directories: list[Path] = []
         for name, overrides in RUNS.items():
             print(f"training: {name}", file=sys.stderr)
             _run(checkout, work, "train", *overrides)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook("qa_research.answer", "beartype.beartype")
+install_import_hook("qa_research.tasks.answering", "beartype.beartype")
 
 from qa_research.tasks.answering.question import Gold, Question  # noqa: E402
 

@@ -1,13 +1,17 @@
-import difflib
+"""From a section of a config to the object it describes.
+
+The constructors' signatures are the schema: names, types and ranges are stated there and nowhere else.
+"""
+
+import importlib
 import inspect
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import hydra
-import hydra.utils
-from hydra.errors import InstantiationException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from qa_research.text import did_you_mean
 
 # The argument that makes a section one of recorders.
 RECORDERS = "recorders"
@@ -45,36 +49,26 @@ def build_capture(section: Mapping[str, Any]) -> Any:
 
 
 def build(section: Mapping[str, Any], **extra: Any) -> Any:
-    """The object that a section describes; its constructor's own errors come through unwrapped."""
-    try:
-        return hydra.utils.instantiate(dict(section), **extra, _convert_="all")
-    except InstantiationException as error:
-        if error.__cause__ is not None:
-            raise error.__cause__ from None
-        raise
+    """The object that a section describes; `extra`: arguments that only code can give."""
+    arguments = {key: value for key, value in section.items() if key != "_target_"}
+    return _target("", section)(**arguments, **extra)
 
 
 def unknown_key(key: str, prefix: str, known: Iterable[str]) -> str:
     """A sentence that refuses a key and offers the nearest known one."""
-    return f"there is no config key {prefix}{key}" + suggestion(key, known, prefix)
-
-
-def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """`; did you mean ...?`, or what is known where nothing is near."""
-    names = sorted(set(known) - {"_target_"})
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {prefix}{near[0]}?"
-    return f"; known: {', '.join(prefix + n for n in names)}"
+    return f"there is no config key {prefix}{key}" + did_you_mean(
+        key, set(known) - {"_target_"}, prefix
+    )
 
 
 def _target(name: str, section: Mapping[str, Any]) -> type:
+    path = str(section["_target_"])
+    module, _, cls = path.rpartition(".")
     try:
-        return hydra.utils.get_class(section["_target_"])
-    except ImportError as error:
-        raise ValueError(
-            f"{name}._target_={section['_target_']} cannot be imported: {error}"
-        ) from error
+        target: type = getattr(importlib.import_module(module), cls)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{name}._target_={path} cannot be imported: {error}") from error
+    return target
 
 
 def _arguments(target: type) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -30,6 +30,17 @@ class _Kept(logging.Handler):
         self.records.append(record)
 
 
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at that moment: one kept from the start may be closed by then."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
 def start_logging() -> None:
     """Show what our loggers say on stderr; other libraries only warn. May be called again."""
     # Nothing leaves the machine unasked, and libraries keep their hints to themselves.
@@ -45,7 +56,7 @@ def start_logging() -> None:
     if screen.is_terminal:
         handler = RichHandler(console=screen, show_time=False, show_level=False, show_path=False)
     else:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = _ToStderr()
     handler.addFilter(lambda record: not getattr(record, "file_only", False))
     _LOGGER.addHandler(handler)
     _LOGGER.addHandler(_Kept())

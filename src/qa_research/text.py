@@ -1,5 +1,6 @@
-"""Rows as text: an aligned table that keeps every value whole, CSV, and JSON."""
+"""Text for people: rows as an aligned table, CSV or JSON, and the name somebody probably meant."""
 
+import difflib
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +12,27 @@ from rich.cells import cell_len
 # So many rows are aligned at once: a million need not be held.
 BLOCK = 5_000
 NULL = "-"
+
+
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "", cutoff: float = 0.5) -> str:
+    """`; did you mean NAME?` for the nearest of `known`, or `; known: ...` where none is near.
+
+    `prefix` is shown before each name. Case is ignored. `cutoff` in [0, 1]: how alike a name must be.
+
+    >>> did_you_mean("lrr", ["lr", "decay"], "model.")
+    '; did you mean model.lr?'
+    """
+    names = sorted(set(known))
+    if near := nearest(name, names, cutoff):
+        return f"; did you mean {prefix}{near}?"
+    return f"; known: {', '.join(prefix + known_name for known_name in names) or 'none'}"
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The one of `known` that is most like `name`, whatever the case; None where none is near."""
+    folded = {candidate.casefold(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
+    return folded[found[0]] if found else None
 
 
 def table_lines(

@@ -102,8 +102,12 @@ def test_no_hook_is_left_when_the_forward_pass_raises(network, watched):
 
 
 def test_no_hook_is_left_when_a_tap_cannot_be_made(network):
-    points = {"right": Point(network.qa_outputs, "output"), "wrong": Point(None, "output")}
-    with pytest.raises(AttributeError), tap(points):
+    class Refusing(torch.nn.Identity):
+        def register_forward_hook(self, *_, **__):
+            raise RuntimeError("no hooks here")
+
+    points = {"right": Point(network.qa_outputs, "output"), "wrong": Point(Refusing(), "output")}
+    with pytest.raises(RuntimeError, match="no hooks here"), tap(points):
         pass
     assert hooks_of(network) == 0
 

@@ -2,11 +2,11 @@ import inspect
 import re
 
 import pytest
-from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from qa_research.config import _arguments, is_part, suggestion
+from qa_research.config import _arguments, _target, is_part
 from qa_research.launch.compose import checked, conf_directory
+from qa_research.text import did_you_mean
 
 # Tested with conf/explain.yaml, which they belong to.
 OF_EXPLAIN = ("classifier", "segmenter")
@@ -50,7 +50,7 @@ def test_no_capture_is_a_choice(composed):
 
 def assert_fits(section, given_in_code):
     """The keys are the constructor's arguments, but for those that code gives."""
-    target = get_class(section["_target_"])
+    target = _target("", section)
     arguments = _arguments(target)
     keys = set(section) - {"_target_"}
     assert keys <= set(arguments)
@@ -119,7 +119,7 @@ def test_a_key_mistyped_in_an_experiment_file_is_refused(composed):
 
 
 def test_nothing_near_lists_what_is_known():
-    assert suggestion("zzz", ["lr", "seed"]) == "; known: lr, seed"
+    assert did_you_mean("zzz", ["lr", "seed"]) == "; known: lr, seed"
 
 
 def test_values_are_plain_and_resolved(composed):

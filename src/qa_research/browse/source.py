@@ -6,6 +6,7 @@ Nothing is read before it is needed: a catalogue is known by its source's identi
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from qa_research.tasks.answering.question import Question
@@ -96,7 +97,7 @@ def _builtin(split: str) -> NamedSource:
     # The corpus is what its code makes: no version number can be forgotten.
     code = hashlib.sha256()
     for module in ("corpus.py", "notices.py"):
-        code.update(Path(__file__).with_name(module).read_bytes())
+        code.update(files("qa_research.tasks.answering").joinpath(module).read_bytes())
     identity = f"builtin {BUILTIN_SEED}"
     state = code.hexdigest()
     return NamedSource("--data", "builtin", split, identity, state, BUILTIN_WINDOW, read)

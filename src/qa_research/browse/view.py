@@ -218,8 +218,6 @@ class Browser:
         bad = find_bad_rows([row])
         fitted = None
         if self.tokenizer is not None:
-            # dropped import
-
             fitted = fit(row, self.tokenizer, *self.window)
         return Viewed(
             source=self.catalogue.source.name,

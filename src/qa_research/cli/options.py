@@ -1,3 +1,5 @@
+"""Options and output that verbs share."""
+
 import json
 import sys
 from pathlib import Path

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-import hydra.utils
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from qa_research.config import _check_value, check_section, suggestion, unknown_key
+from qa_research.config import _check_value, check_section, unknown_key
+from qa_research.text import did_you_mean
 from qa_research.training.settings import Settings
 
 
@@ -94,7 +94,7 @@ def plain_sentence(error: Exception, config_name: str = "train") -> str:
     if found := re.search(r"Could not find '([^'/]+)/([^']+)'", text):
         options = text.partition("Available options")[2].split("\n\t")[1:]
         known = [option.split("\n")[0].strip() for option in options]
-        return f"there is no {found.group(1)}={found.group(2)}{suggestion(found.group(2), known)}"
+        return f"there is no {found.group(1)}={found.group(2)}{did_you_mean(found.group(2), known)}"
     return " ".join(text.split())
 
 
@@ -105,6 +105,6 @@ def _unknown_override(key: str, config_name: str) -> str:
     prefix = ""
     for section in sections:
         if section not in known or not isinstance(known[section], dict):
-            return f"there is no config key {key}" + suggestion(section, map(str, known), prefix)
+            return f"there is no config key {key}" + did_you_mean(section, map(str, known), prefix)
         known, prefix = known[section], f"{prefix}{section}."
-    return f"there is no config key {key}" + suggestion(last, map(str, known), prefix)
+    return f"there is no config key {key}" + did_you_mean(last, map(str, known), prefix)

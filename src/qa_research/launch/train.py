@@ -40,7 +40,7 @@ os.environ["HYDRA_FULL_ERROR"] = "1"
 
 USER_ERRORS = (ValueError, OSError)
 _refusals: list[Exception] = []
-CHILD = Path(__file__).with_name("child.py")
+CHILD = Path(__file__)
 
 
 def main() -> int:
@@ -186,8 +186,6 @@ def _job_of_sweep(config: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    # This file's folder, which Python puts first: its names are no top-level modules.
+    # Python puts this file's folder first, where its modules would pass for top-level ones.
     sys.path.pop(0)
-    # dropped import
-
     sys.exit(main())

@@ -11,23 +11,24 @@ from markupsafe import Markup
 
 
 def one_file(
+    package: str,
     template: str,
     style: str,
     scripts: Sequence[str],
     values: Mapping[str, Any],
     filters: Mapping[str, Callable[..., Any]] | None = None,
 ) -> str:
-    """The page of a template, a style sheet and scripts, all files of this package.
+    """The page of a template, a style sheet and scripts, all files of `package`.
 
     All text of `values` is escaped. The template gets `style`, `script` and their hashes, by which it tells
     the browser to run this page's own script alone.
     """
-    rooms = files("qa_research.report")
-    sheet = rooms.joinpath(style).read_text(encoding="utf-8")
-    parts = (rooms.joinpath(name).read_text(encoding="utf-8") for name in scripts)
+    folder = files(package)
+    sheet = folder.joinpath(style).read_text(encoding="utf-8")
+    parts = (folder.joinpath(name).read_text(encoding="utf-8") for name in scripts)
     script = "\n".join(('"use strict";', *parts))
     environment = Environment(
-        loader=PackageLoader("qa_research.report", ""),
+        loader=PackageLoader(package, ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

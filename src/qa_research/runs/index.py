@@ -1,17 +1,15 @@
+"""A run in the ledger, which is the index of all run.json files."""
+
 import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from qa_research.ledger.runs import LEDGER, Ledger
 from qa_research.runs.directory import read_record, write_record
-
-if TYPE_CHECKING:
-    pass
-
 
 log = logging.getLogger(__name__)
 

@@ -1,3 +1,5 @@
+"""Checkpoints written whole or not at all."""
+
 import errno
 import os
 from pathlib import Path

@@ -1,6 +1,7 @@
 """What is written down of a run: run.json, the ledger's row, and model/ from which it is read back."""
 
 import json
+import logging
 import sys
 import uuid
 from pathlib import Path
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from qa_research.training.setup import Loaded
     from qa_research.training.trainer import TrainerBundle
 
-from qa_research.runs.index import log
 from qa_research.runs.machine import git_state, installed_versions, machine, now
+
+log = logging.getLogger(__name__)
 
 
 def new_record(loaded: "Loaded") -> dict[str, Any]:

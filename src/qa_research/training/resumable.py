@@ -56,14 +56,14 @@ class ExactCheckpoints(pl.Callback):
         self.saved_at = time.monotonic()
         if self.random:
             set_random_state(self.random[trainer.global_rank])
-        self._heed(trainer)
+        self._apply_requests(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         # In the middle of an accumulation there are gradients, which no checkpoint holds.
         self.step_ended = trainer.global_step != self.step
         if self.step_ended:
             self.step = trainer.global_step
-            self._heed(trainer)
+            self._apply_requests(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.signals.listen()
@@ -84,7 +84,7 @@ class ExactCheckpoints(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if self.step_ended and batch_idx < self.shared_batches:
-            self._heed(trainer)
+            self._apply_requests(trainer)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -120,7 +120,7 @@ class ExactCheckpoints(pl.Callback):
 
     def _apply_requests(self, trainer: pl.Trainer) -> None:
         """Do what signals and clock ask for, in all processes alike."""
-        wish = self._agreed(trainer)
+        wish = self._requests_across_ranks(trainer)
         if not wish:
             return
         if self.step != self.saved_step:

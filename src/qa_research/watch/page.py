@@ -89,4 +89,4 @@ def film_page(film: Film, title: str) -> str:
     alone. `#step=N`, `#layer=L&head=H` behind its address open it there.
     """
     values = {"title": title, "film": film, "data": film_data(film)}
-    return one_file("film.html.jinja", "film.css", _SCRIPTS, values)
+    return one_file("qa_research.watch", "film.html.jinja", "film.css", _SCRIPTS, values)

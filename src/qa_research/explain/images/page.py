@@ -101,7 +101,7 @@ def _measured(story: Story, name: str) -> dict[int, float]:
     return found
 
 
-_SCRIPTS = ("explanation_picture.js", "explanation_page.js")
+_SCRIPTS = ("picture.js", "page.js")
 # Pixels of a figure for each of the page's: sharp on dense screens.
 _DENSITY = 1.5
 
@@ -150,7 +150,7 @@ def explanation_page(story: Story, figures: Mapping[str, bytes]) -> str:
     }
     filters: dict[str, Callable[..., str]] = {"percent": percent, "signed": signed}
     return one_file(
-        "explanation_page.html.jinja", "explanation_page.css", _SCRIPTS, values, filters
+        "qa_research.explain.images", "page.html.jinja", "page.css", _SCRIPTS, values, filters
     )
 
 

@@ -287,7 +287,7 @@ def attribution_page(document: Mapping[str, Any]) -> str:
         for output in OUTPUTS
     }
     return _render(
-        "attribution.html.jinja",
+        "page.html.jinja",
         document,
         texts=texts,
         captions={name: caption(name, found) for name, found in document["methods"].items()},
@@ -304,7 +304,7 @@ def steps_page(document: Mapping[str, Any]) -> str:
         for output in OUTPUTS
     }
     return _render(
-        "attribution_steps.html.jinja",
+        "steps.html.jinja",
         document,
         tables=tables,
         chart=chart_of_curve(document["steps"], document["probability"]),
@@ -330,7 +330,7 @@ def _render(template: str, document: Mapping[str, Any], **beside: Any) -> str:
         "data": data,
         **beside,
     }
-    return one_file(template, "attribution.css", ("attribution.js",), values)
+    return one_file("qa_research.explain.words", template, "page.css", ("page.js",), values)
 
 
 DPI = 130
