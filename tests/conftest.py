@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,16 @@ from jaxtyping import install_import_hook
 
 install_import_hook("qa_research.tasks.answering", "beartype.beartype")
 
+from omegaconf import DictConfig  # noqa: E402
+
 from qa_research.tasks.answering.question import Gold, Question  # noqa: E402
+from tests.tiny_run import TINY, Compose  # noqa: E402
 
 # What a script starts in the background ignores Ctrl-C, and a training respects that; tests send it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Where tests/run/test_exact_resume.py stops trainings; STOPPING_SEED=N draws other places.
+# Where tests/training/test_exact_resume.py stops trainings; STOPPING_SEED=N draws other places.
 STOPPING_SEED = int(os.environ.get("STOPPING_SEED", "20261122"))
 CONTEXT = "Ms Lund teaches chess. Judo is on Monday. The fee for pottery is 12 crowns."
 
@@ -85,3 +89,33 @@ def verb(monkeypatch, capsys):
         return code, output.out, output.err
 
     return run
+
+
+@pytest.fixture
+def composed() -> Iterator[Compose]:
+    """Compose conf/train.yaml with overrides."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from qa_research.launch.compose import conf_directory
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_directory()), version_base="1.3"):
+        yield lambda *overrides: compose("train", list(overrides))
+
+
+@pytest.fixture
+def tiny(composed: Compose, tmp_path, cache) -> Compose:
+    """A config of a tiny run on the built-in questions, under a directory of the test's own."""
+
+    def make(*overrides: str) -> DictConfig:
+        looks = any(word.startswith("capture=") for word in overrides)
+        return composed(
+            *TINY,
+            *(() if looks else ("capture=none",)),
+            f"paths.runs={tmp_path / 'runs'}",
+            f"paths.cache={cache}",
+            *overrides,
+        )
+
+    return make

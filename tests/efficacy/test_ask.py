@@ -1,0 +1,351 @@
+"""The verb efficacy on tiny trained runs, from the command line to the ledger."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from qa_research.ledger import database as opening
+from qa_research.runs.open import OpenRun, open_run
+from qa_research.tasks.answering.decode import Answer
+from qa_research.training.story import train
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, cache):
+    """The folder of a run with checkpoints at the steps 3 and 6, of 7."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from qa_research.launch.compose import conf_directory
+    from tests.tiny_run import TINY
+
+    runs = tmp_path_factory.mktemp("asked") / "runs"
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_directory()), version_base="1.3"):
+        words = [*TINY, "capture=none", "study=tiny", "checkpoint.keep_every_n_steps=3"]
+        train(compose("train", [*words, f"paths.runs={runs}", f"paths.cache={cache}"]))
+    return runs
+
+
+@pytest.fixture
+def runs(trained, tmp_path):
+    """A copy with a ledger of its own."""
+    shutil.copytree(trained, tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def efficacy(verb, runs):
+    def ask(*words):
+        return verb("efficacy", *words, "--runs", str(runs))
+
+    return ask
+
+
+def rows(runs, query="SELECT * FROM asked_questions"):
+    connection = sqlite3.connect(runs / "ledger.sqlite")
+    connection.row_factory = sqlite3.Row
+    found = connection.execute(query).fetchall()
+    connection.close()
+    return found
+
+
+def test_every_asked_question_becomes_a_row_that_evaluating_confirms(efficacy, runs, verb):
+    code, out, _ = efficacy("tiny", "--questions", "16", "--json")
+    assert code == 0
+    (state,) = json.loads(out)
+    assert state["ratio"]["asked"] == 16 and state["is_whole"] and state["repeats"] == 0
+    _, out, _ = verb("evaluate", "tiny", "--runs", str(runs), "--json")
+    scores = json.loads(out)
+    assert state["ratio"]["percent"] == pytest.approx(scores["exact_match"])
+    assert state["mean_f1_percent"] == pytest.approx(scores["f1"])
+    predictions = json.loads(
+        (runs.glob("*/*/predictions/validation-best/predictions.json").__next__()).read_text()
+    )
+    asked = rows(runs)
+    assert {row["id"]: row["answer"] for row in asked} == predictions
+    record = json.loads(next(runs.glob("*/*/run.json")).read_text())
+    assert {(r["run_id"], r["step"], r["split"], r["fingerprint"]) for r in asked} == {
+        (record["id"], record["best_step"], "validation", record["fingerprints"]["validation"])
+    }
+    assert sorted(row["question_index"] for row in asked) == list(range(16))
+    assert all(row["probability"] and row["score"] is not None and row["seconds"] for row in asked)
+
+
+def test_a_search_shows_question_expected_and_given_answer_and_its_cost(efficacy, runs):
+    code, out, err = efficacy("tiny", "--round-size", "4", "--max-questions", "8")
+    assert code == 0 and "from validation of builtin: 16 questions, seed 1" in err
+    asked = rows(runs)
+    assert "round 1: 4 questions in " in out
+    for row in asked:
+        if row["counted"]:
+            assert row["question"] in out and json.loads(row["golds"])[0] in out
+            assert f"given     {row['answer']}" in out
+    searched = rows(runs, "SELECT * FROM search_counts")[0]
+    ended = f"right after {searched['counted']} question"
+    assert (ended if searched["ending"] == "right" else "none right of 8 questions") in out
+    assert "a search " in out and "[" in out
+
+
+def test_the_same_command_goes_on_asking_and_repeats_nothing_before_all_were_asked(efficacy, runs):
+    for _ in range(2):
+        assert (
+            efficacy("tiny", "--rounds", "2", "--max-questions", "4", "--round-size", "4")[0] == 0
+        )
+    searches = rows(runs, "SELECT seed, draw, first FROM searches")
+    assert [tuple(row) for row in searches] == [(1, 0, 0), (1, 0, 4), (1, 0, 8), (1, 0, 12)]
+    assert sorted(row["number"] for row in rows(runs, "SELECT number FROM asked")) == list(
+        range(16)
+    )
+    assert efficacy("tiny", "--questions", "16")[0] == 0
+    assert [tuple(r) for r in rows(runs, "SELECT draw, first FROM searches")][-1] == (1, 0)
+
+
+def test_a_search_that_meets_the_end_of_an_order_goes_on_in_the_next(efficacy, runs, monkeypatch):
+    ask = OpenRun.answer
+    monkeypatch.setattr(
+        OpenRun,
+        "answer",
+        lambda self, rows: [replace(a, text="", char_start=0, char_end=0) for a in ask(self, rows)],
+    )
+    monkeypatch.setattr(Answer, "score", property(lambda answer: 0.0))
+    assert efficacy("tiny", "--questions", "10")[0] == 0
+    code, out, _ = efficacy("tiny")
+    assert code == 0 and out.count("the order of questions is used up") == 2
+    searches = rows(runs, "SELECT draw, first, ending, asked FROM search_counts")
+    assert [tuple(row) for row in searches][1:] == [
+        (0, 10, "exhausted", 6),
+        (1, 0, "exhausted", 16),
+    ]
+
+
+def test_all_checkpoints_are_asked_the_same_questions_and_drawn(efficacy, runs, tmp_path):
+    code, out, _ = efficacy("tiny", "--all-checkpoints", "--questions", "10")
+    assert code == 0
+    asked = rows(
+        runs,
+        "SELECT step, group_concat(question_index) AS order_ FROM asked_questions GROUP BY step",
+    )
+    assert [row["step"] for row in asked] == [3, 6, 7]
+    assert len({row["order_"] for row in asked}) == 1
+    assert [line.split()[1] for line in out.splitlines()[1:4]] == ["3", "6", "7"]
+    picture = tmp_path / "curve.png"
+    code, out, _ = efficacy("--table", "--plot", "--out", str(picture))
+    assert (
+        code == 0
+        and out.count("builtin validation") == 3
+        and "right: of the" in out
+        and str(picture) in out
+    )
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    code, out, _ = efficacy("tiny", "--table", "--json")
+    assert [state["state"]["step"] for state in json.loads(out)["states"]] == [3, 6, 7]
+    code, out, _ = efficacy("tiny", "--checkpoint", "6", "--questions", "2", "--json")
+    assert json.loads(out)[0]["state"]["step"] == 6
+
+
+def test_best_and_the_step_it_is_from_are_one_state(efficacy, runs):
+    record = json.loads(next(runs.glob("*/*/run.json")).read_text())
+    shutil.copy(next(runs.glob("*/*/checkpoints/best.ckpt")), runs / "copy.ckpt")
+    for checkpoint in ("best", str(runs / "copy.ckpt")):
+        assert efficacy("tiny", "--checkpoint", checkpoint, "--questions", "2")[0] == 0
+    (state,) = rows(runs, "SELECT * FROM states")
+    assert state["step"] == record["best_step"] and len(state["weights"]) == 64
+    assert state["pretrained"] == 0
+
+
+def test_a_width_is_asked_for_once(efficacy, runs):
+    code, _, _ = efficacy("tiny", "--until-width", "80", "--round-size", "2")
+    assert code == 0
+    before = len(rows(runs))
+    assert 0 < before <= 16
+    code, _, err = efficacy("tiny", "--until-width", "80")
+    assert code == 0 and "Nothing is asked: the interval is narrow enough" in err
+    assert len(rows(runs)) == before
+    assert efficacy("tiny", "--until-width", "0.1")[0] == 0
+    code, _, err = efficacy("tiny", "--until-width", "0.1")
+    assert "Nothing is asked: it was asked the whole split" in err
+
+
+def test_other_splits_and_files_are_other_sources(efficacy, runs, tmp_path, questions):
+    from qa_research.tasks.answering.squad import squad_json
+
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(squad_json(questions, "1.1")))
+    assert efficacy("tiny", "--split", "train", "--questions", "3")[0] == 0
+    assert efficacy("tiny", "--data", str(path), "--questions", "3")[0] == 0
+    sources = rows(runs, "SELECT name, split, questions FROM sources")
+    assert [tuple(row) for row in sources] == [("builtin", "train", 48), ("mine.json", "file", 8)]
+
+
+def test_what_cannot_be_read_fails_alone_and_long_contexts_are_read_in_windows(
+    efficacy, runs, tmp_path
+):
+    context = "Ms Lund teaches chess. " + "Judo is on Monday. " * 2000
+    questions = {"long context": "Who teaches chess?", "long question": "Who teaches " * 300 + "?"}
+    qas = [
+        {"id": name, "question": text, "answers": [{"text": "Ms Lund", "answer_start": 0}]}
+        for name, text in questions.items()
+    ]
+    path = tmp_path / "long.json"
+    path.write_text(json.dumps({"data": [{"paragraphs": [{"context": context, "qas": qas}]}]}))
+    code, out, err = efficacy("tiny", "--data", str(path), "--questions", "2")
+    assert code == 0 and "(long question) failed: ValueError: question long question has" in err
+    assert "failed     1, which count neither as right nor as wrong" in out
+    asked = {row["id"]: row for row in rows(runs)}
+    assert asked["long context"]["status"] == "answered" and asked["long context"]["answer"]
+    assert asked["long question"]["status"] == "failed" and not asked["long question"]["counted"]
+
+
+def test_a_network_of_nan_is_given_up_and_never_wrong(efficacy, runs):
+    path = next(runs.glob("*/*/checkpoints/best.ckpt"))
+    checkpoint = torch.load(path, weights_only=True)
+    for tensor in checkpoint["state_dict"].values():
+        if tensor.is_floating_point():
+            tensor.fill_(float("nan"))
+    torch.save(checkpoint, path)
+    code, out, _ = efficacy("tiny")
+    assert code == 1 and "given up: the model fails on one question after the other" in out
+    assert "nothing was answered" in out
+    assert {row["reason"] for row in rows(runs)} == {"its scores are not finite numbers"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "name the RUN to ask"),
+        (("nobody",), "nobody"),
+        (("tiny", "--rounds", "2", "--questions", "3"), "--rounds and --questions are two"),
+        (("tiny", "--table", "--questions", "3"), "leave --questions away"),
+        (("tiny", "--split", "test"), "--split must be validation or train, got 'test'"),
+        (("tiny", "--questions", "17"), "--questions 17, but there are only 16"),
+        (("tiny", "--questions", "9", "--max-questions", "5"), "more than --max-questions 5"),
+        (("tiny", "--until-width", "0"), "more than 0 and at most 100"),
+        (("tiny", "--max-minutes", "0"), "--max-minutes must be a number above 0"),
+        (("tiny", "--max-minutes", "nan"), "--max-minutes must be a number above 0, got nan"),
+        (("tiny", "--all-checkpoints", "--checkpoint", "3"), "asks more than --checkpoint 3"),
+        (
+            ("tiny", "--data", "a.json", "--split", "train"),
+            "--split train belongs to the run's own",
+        ),
+        (("--table", "--seed", "4"), "--table and --plot ask nothing; leave --seed away"),
+        (
+            ("tiny", "--checkpoint", "5"),
+            "there is no checkpoint 5; this run has best, last, 3, 6",
+        ),
+        (("tiny", "--data", "nothing.json"), "--data=nothing.json does not exist"),
+        (("tiny", "--out", "a.png"), "--out names the file of --plot"),
+        (("--table",), "nobody was asked yet"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(efficacy, words, sentence):
+    code, out, err = efficacy(*words)
+    assert code == 2 and out == "" and sentence in err
+    assert err.strip().splitlines()[-1].startswith("qa-research: ")
+
+
+def test_a_run_without_checkpoint_and_one_without_steps_say_so(efficacy, runs):
+    directory = next(runs.glob("*/*/checkpoints"))
+    for path in directory.glob("step-*.ckpt"):
+        path.unlink()
+    code, _, err = efficacy("tiny", "--all-checkpoints")
+    assert code == 2 and "kept no steps" in err and "checkpoint.keep_every_n_steps=50" in err
+    for path in directory.iterdir():
+        path.unlink()
+    code, _, err = efficacy("tiny")
+    assert code == 2 and "there is no checkpoint best; this run has none" in err
+
+
+def test_a_locked_ledger_is_said_before_the_first_question(efficacy, runs, monkeypatch):
+    monkeypatch.setattr(opening, "SECONDS_BEFORE_A_LINE", 0.1)
+    monkeypatch.setattr(opening, "SECONDS_TO_WAIT", 0.3)
+    foreign = sqlite3.connect(runs / "ledger.sqlite", isolation_level=None)
+    foreign.execute("BEGIN EXCLUSIVE")
+    code, out, err = efficacy("tiny")
+    foreign.close()
+    assert code == 2 and out == "" and "another process has held the ledger" in err
+
+
+def test_a_plot_of_an_unknown_format_is_refused(efficacy):
+    assert efficacy("tiny", "--questions", "2")[0] == 0
+    code, _, err = efficacy("--plot", "--out", "curve.txt")
+    assert code == 2 and "--out must end in .png, .svg or .pdf, got curve.txt" in err
+    code, _, err = efficacy("other", "--table")
+    assert code == 2 and "other was not asked yet" in err
+
+
+def test_asking_again_gives_the_same_answers(efficacy, runs):
+    """A question asked alone or among others, in any order, is answered alike."""
+    for size in ("1", "16"):
+        assert efficacy("tiny", "--questions", "16", "--round-size", size)[0] == 0
+    answers = rows(
+        runs, "SELECT count(DISTINCT answer) AS n FROM asked_questions GROUP BY question_index"
+    )
+    assert [row["n"] for row in answers] == [1] * 16
+
+
+def test_ctrl_c_ends_after_the_round_and_keeps_what_was_asked(runs, monkeypatch, verb):
+    ask = OpenRun.answer
+    calls = []
+
+    def interrupted(self, questions):
+        calls.append(len(questions))
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return ask(self, questions)
+
+    monkeypatch.setattr(OpenRun, "answer", interrupted)
+    monkeypatch.setattr("qa_research.cli.main.leave", sys.exit)
+    code, out, err = verb(
+        "efficacy", "tiny", "--questions", "16", "--round-size", "4", "--runs", str(runs)
+    )
+    assert code == 130 and "Stopped by SIGINT. Go on with: qa-research efficacy tiny" in err
+    assert calls == [4, 4] and "asked      8 in 1 search" in out
+    assert [tuple(r) for r in rows(runs, "SELECT asked, ending FROM search_counts")] == [
+        (8, "stopped")
+    ]
+
+
+@pytest.mark.slow
+def test_a_killed_search_leaves_whole_rounds_and_asking_goes_on(runs):
+    command = [sys.executable, "-c", "from qa_research.cli.main import main; main()"]
+    words = ["efficacy", "tiny", "--split", "train", "--rounds", "100000", "--round-size", "1"]
+    process = subprocess.Popen([*command, *words, "--max-questions", "48", "--runs", str(runs)])
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if (runs / "ledger.sqlite").exists() and len(rows(runs, "SELECT 1 FROM asked")) > 30:
+            break
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    counts = rows(runs, "SELECT ending, asked FROM search_counts")
+    assert sum(row["asked"] for row in counts) > 30
+    assert [row["ending"] for row in counts[:-1]].count(None) == 0
+    again = subprocess.run(
+        [*command, "efficacy", "tiny", "--questions", "3", "--json", "--runs", str(runs)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(again.stdout)[0]["ratio"]["asked"] == 3
+
+
+def test_a_run_named_by_its_path_has_its_ledger_beside_it(verb, runs, tmp_path):
+    directory = next(runs.glob("*/bert*"))
+    words = ("efficacy", str(directory), "--questions", "2", "--runs", str(tmp_path / "none"))
+    code, _, err = verb(*words)
+    assert code == 0 and f"What is asked goes to {runs / 'ledger.sqlite'}" in err
+    assert len(rows(runs)) == 2
+
+
+def test_a_run_tells_its_step(runs):
+    assert open_run("tiny", "6", runs).step == 6

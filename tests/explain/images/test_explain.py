@@ -1,0 +1,147 @@
+import json
+
+import numpy as np
+import pytest
+
+from qa_research.explain.images.classifier import ImageClassifier
+from qa_research.explain.images.result import ARRAYS, EXPLANATION, write_explanation
+from qa_research.explain.images.settings import CounterfactualSettings
+from tests.explain.images.linear_classifier import WEIGHTS, Screen, linear_classifier
+
+
+def test_a_linear_classifier_is_explained_exactly(explained):
+    found = explained()
+    fit = found.sampled.fit
+    assert not found.sampled.exact
+    assert fit.r2 > 0.999
+    assert fit.coefficients == pytest.approx(WEIGHTS, abs=1e-5)
+    assert list(found.sampled.order) == list(np.argsort(-np.array(WEIGHTS)))
+    assert found.verdict.word == "stable"
+    assert found.sampled.stability.jaccard == found.sampled.stability.sign_agreement == 1
+    assert [c.beaten for c in found.curves] == [1, 1]
+    # Nothing is in doubt after the first look.
+    assert found.sampled.samples == 100
+
+
+@pytest.mark.parametrize("surrogate", ["ridge", "lasso"])
+def test_with_a_penalty_order_and_sign_stay(explained, surrogate):
+    found = explained(surrogate=surrogate, alpha=1.0 if surrogate == "ridge" else 1e-5)
+    coefficients = found.sampled.fit.coefficients
+    big = np.abs(WEIGHTS) > 0.005
+    assert (np.sign(coefficients[big]) == np.sign(np.array(WEIGHTS)[big])).all()
+    assert list(found.sampled.order[:4]) == [3, 8, 13, 0]
+    assert found.sampled.fit.r2 > 0.99
+
+
+def test_intervals_hold_the_coefficients(explained):
+    sampled = explained().sampled
+    assert (sampled.low <= sampled.fit.coefficients + 1e-9).all()
+    assert (sampled.high >= sampled.fit.coefficients - 1e-9).all()
+
+
+def test_few_segments_are_enumerated_and_nothing_is_left_to_chance(explained):
+    found = explained(weights=[0.1, -0.05, 0.2, 0.02])
+    assert found.sampled.exact
+    assert len(found.sampled.masks) == 16
+    assert found.sampled.stability is None
+    assert (found.sampled.low == found.sampled.high).all()
+    assert found.sampled.fit.coefficients == pytest.approx([0.1, -0.05, 0.2, 0.02], abs=1e-5)
+    assert found.as_json()["sampling"] == {"exact": True, "seeds": 1, "samples": 16, "masks": 16}
+
+
+def test_equal_segments_cannot_be_told_apart_and_masks_are_added_up_to_the_limit(explained):
+    class Noisy(ImageClassifier):
+        """Adds what depends on all segments together, so that no look is without doubt."""
+
+        def predict(self, batch):
+            p = super().predict(batch)
+            jitter = 0.05 * np.sin(1000 * p[:, :1])
+            return np.concatenate([p[:, :1] + jitter, p[:, 1:] - jitter], axis=1)
+
+    weights = [0.05, 0.04, 0.03, 0.01, 0.01, 0.01, *[0.0] * 10]
+    classifier = linear_classifier(weights, 0.4)
+    classifier.__class__ = Noisy
+    found = explained(weights=weights, classifier=classifier)
+    assert found.sampled.samples == 200
+    assert not found.sampled.separation.separate
+    assert {3, 4, 5} & set(found.sampled.separation.tied)
+    assert found.verdict.word in ("doubtful", "unstable")
+    assert any("Ranks 4 and 5 cannot be told apart" in doubt for doubt in found.verdict.doubts)
+
+
+def test_a_classifier_that_never_changes_its_mind_is_not_explained(explained):
+    found = explained(weights=[0.0] * 16)
+    assert found.verdict.word == "unstable"
+    assert found.verdict.doubts == (
+        "The class's probability does not change whatever is switched off.",
+    )
+    assert found.as_json()["surrogate"]["r2"] is None
+
+
+def test_another_class_than_the_winner_can_be_explained(explained):
+    found = explained(label="cat")
+    assert found.label == 1
+    assert found.sampled.fit.coefficients == pytest.approx(-np.array(WEIGHTS), abs=1e-5)
+    assert found.as_json()["explained"]["place"] == 2
+    with pytest.raises(
+        ValueError, match="label=dgo is no class of this classifier; did you mean dog"
+    ):
+        explained(label="dgo")
+
+
+def test_a_penalty_that_leaves_nothing_is_said(explained):
+    found = explained(surrogate="lasso", alpha=1.0)
+    assert found.verdict.word == "unstable"
+    assert "smaller lime.alpha" in found.verdict.doubts[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"max_samples": 50}, "lime.max_samples=50 is less than lime.samples=100"),
+        ({"counterfactual": CounterfactualSettings(3, "flip", 10, 500)}, "name one of them"),
+        (
+            {"counterfactual": CounterfactualSettings(16, None, 10, 500)},
+            "counterfactual.top=16, but there are 16 segments",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_before_anything_is_predicted(
+    explained, changes, said
+):
+    screen = Screen()
+    with pytest.raises(ValueError, match=said):
+        explained(screen=screen, **changes)
+    assert screen.parts == []
+
+
+def test_the_same_seed_gives_the_same_files_with_the_cache_and_without(explained, tmp_path):
+    settings = CounterfactualSettings(4, None, 10, 500)
+    contents = []
+    for i, cache in enumerate((True, True, False)):
+        write_explanation(tmp_path / str(i), explained(counterfactual=settings, cache=cache))
+        contents.append([(tmp_path / str(i) / name).read_bytes() for name in (EXPLANATION, ARRAYS)])
+    assert contents[0] == contents[1] == contents[2]
+    write_explanation(tmp_path / "other", explained(counterfactual=settings, seed=2))
+    assert (tmp_path / "other" / EXPLANATION).read_bytes() != contents[0][0]
+
+
+def test_what_is_written_is_json_for_everybody_and_holds_no_path(explained, tmp_path):
+    write_explanation(tmp_path / "a", explained(weights=[0.0] * 16))
+    text = (tmp_path / "a" / EXPLANATION).read_text()
+    found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert str(tmp_path) not in text
+    assert found["segments"][0]["rank"] == 1 and len(found["segments"]) == 16
+    with np.load(tmp_path / "a" / ARRAYS) as arrays:
+        assert arrays["masks"].shape[1] == 16 and arrays["segments"].shape == (24, 24)
+
+
+def test_progress_is_told_and_never_beyond_what_was_announced(explained):
+    screen = Screen()
+    explained(screen=screen)
+    (explaining, *_), (curves, *_) = screen.parts
+    assert explaining == "Explaining dog" and curves == "Deletion and insertion"
+    assert [(most, done) for _, most, done in screen.parts] == [
+        (600, 300),
+        (2 * 11 * 17, 2 * 11 * 17),
+    ]

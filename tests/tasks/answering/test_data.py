@@ -1,0 +1,141 @@
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from qa_research.tasks.answering.data import BuiltinData, FileData, HubData
+from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.squad import squad_json
+
+SETTINGS = {
+    "name": "test",
+    "train_questions": None,
+    "validation_questions": None,
+    "seed": 0,
+    "validate_on_train": False,
+    "on_bad_rows": "error",
+    "max_tokens": 64,
+    "stride_tokens": 16,
+    "batch_size": 4,
+    "eval_batch_size": 4,
+    "num_workers": 0,
+    "max_answer_tokens": 8,
+    "validate_every": 1.0,
+}
+
+
+@pytest.fixture
+def files(questions, tmp_path):
+    paths = {"train_path": tmp_path / "train.json", "validation_path": tmp_path / "validation.json"}
+    for path in paths.values():
+        path.write_text(json.dumps(squad_json(questions, "1.1")))
+    return {key: str(path) for key, path in paths.items()}
+
+
+def spoil(path):
+    path = Path(path)
+    value = json.loads(path.read_text())
+    value["data"][0]["paragraphs"][0]["qas"][1]["answers"][0]["answer_start"] += 1
+    path.write_text(json.dumps(value))
+
+
+def test_the_first_n_after_a_seeded_shuffle_are_nested(files):
+    three, five = (FileData(**files, **SETTINGS | {"train_questions": n}) for n in (3, 5))
+    three.load()
+    five.load()
+    assert three.train == five.train[:3]
+    assert len(five.validation) == 8
+    other = FileData(**files, **SETTINGS | {"train_questions": 5, "seed": 1})
+    other.load()
+    assert other.train != five.train
+
+
+def test_asking_for_more_questions_than_there_are_is_refused(files):
+    data = FileData(**files, **SETTINGS | {"train_questions": 9})
+    with pytest.raises(ValueError, match="data.train_questions=9, but there are only 8"):
+        data.load()
+
+
+def test_a_bad_row_is_an_error_that_lists_its_id(files):
+    spoil(files["train_path"])
+    with pytest.raises(
+        ValueError, match=r"1 of 8 train questions are unusable \(q1: answer 'Monday'"
+    ):
+        FileData(**files, **SETTINGS).load()
+
+
+def test_a_bad_row_can_be_dropped_and_is_named(files, caplog):
+    spoil(files["train_path"])
+    data = FileData(**files, **SETTINGS | {"on_bad_rows": "drop"})
+    logging.getLogger("qa_research").propagate = True
+    with caplog.at_level(logging.WARNING, logger="qa_research"):
+        data.load()
+    assert [row.id for row in data.train] == ["q0", "q2", "q3", "q4", "q5", "q6", "q7"]
+    assert [bad.id for bad in data.bad_rows] == ["q1"]
+    assert "Left out 1 of 8 train questions: q1" in caplog.text
+
+
+def test_a_stride_as_long_as_the_window_is_refused():
+    with pytest.raises(
+        ValueError, match="data.stride_tokens=64 must be less than data.max_tokens=64"
+    ):
+        BuiltinData(**SETTINGS | {"stride_tokens": 64})
+
+
+def test_loaders_give_padded_batches_and_leave_the_global_generator_alone(files, tokenizer, cache):
+    import torch
+
+    data = FileData(**files, **SETTINGS)
+    data.load()
+    data.prepare(tokenizer, cache, order_seed=1)
+    state = torch.random.get_rng_state()
+    batches = list(data.train_dataloader())
+    assert sorted(torch.cat([b["window"] for b in batches]).tolist()) == list(range(8))
+    scored = torch.cat([b["window"] for b in data.val_dataloader()])
+    assert sorted(scored.tolist()) == list(range(8))
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_unanswerable_questions_are_noticed(files, questions):
+    data = FileData(**files, **SETTINGS)
+    data.load()
+    assert not data.has_unanswerable
+    data.train = [*questions, Question("u", "", "A text.", "Why?", (), "why")]
+    assert data.has_unanswerable
+
+
+def test_fingerprints_tell_data_apart(files):
+    data = FileData(**files, **SETTINGS)
+    data.load()
+    before = data.fingerprints()
+    data.train[0] = Question("q0", "", "Other.", "Who?", (Gold("Other", 0),), "who")
+    assert data.fingerprints()["train"] != before["train"]
+    assert data.fingerprints()["validation"] == before["validation"]
+
+
+def test_a_directory_in_the_hubs_layout_is_read_like_the_hub(questions, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tests.tasks.answering.test_squad import columns
+
+    folder = tmp_path / "squad" / "plain_text"
+    folder.mkdir(parents=True)
+    for split, rows in (("train", questions), ("validation", questions[:3])):
+        table = pa.Table.from_pylist(columns(rows))
+        pq.write_table(table, folder / f"{split}-00000-of-00001.parquet")
+    data = HubData(dataset=str(tmp_path / "squad"), revision=None, **SETTINGS)
+    data.load()
+    assert [row.id for row in data.train] == [row.id for row in questions]
+    assert [row.answers for row in data.validation] == [row.answers for row in questions[:3]]
+
+
+def test_an_unreachable_hub_names_what_works_without(monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    data = HubData(dataset="rajpurkar/no_such_squad", revision=None, **SETTINGS)
+    with pytest.raises(
+        FileNotFoundError, match="could not be fetched.*data=builtin, data=squad_file"
+    ):
+        data.load()

@@ -1,0 +1,146 @@
+"""Signals, kills and several processes, as a person meets them: with real processes."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from qa_research.runs.checkpoints import damage
+from qa_research.runs.directory import read_record
+from tests.tiny_run import TINY
+from tests.training.reading import result_of
+
+ROOT = Path(__file__).parents[2]
+SEED = 20261122
+SETTINGS = (
+    *(word for word in TINY if not word.startswith("train.progress")),
+    "model._target_=tests.training.signalling.Signalling",
+    "model.dropout=0.3",
+    "trainer.max_epochs=4",
+    "train.stop_at_exact_match=null",
+    "checkpoint.monitor=val/loss",
+    "checkpoint.mode=min",
+)
+
+pytestmark = pytest.mark.slow
+
+
+def start(tmp_path: Path, runs: str, *overrides: str, plan: str = "") -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "train.py"), *SETTINGS, *overrides]
+    command += [f"paths.runs={tmp_path / runs}", f"paths.cache={tmp_path / 'cache'}"]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"SIGNALLING": plan},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # A script's background process ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    text, _ = process.communicate(timeout=240)
+    return process.returncode, text
+
+
+def the_run(tmp_path: Path, runs: str) -> Path:
+    (run,) = (tmp_path / runs / "nopretrain").iterdir()
+    return run
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [("trainer=cpu",), ("trainer=ddp", "data.batch_size=4", "trainer.accumulate_grad_batches=2")],
+    ids="-".join,
+)
+def test_signals_stop_and_the_same_command_goes_on_bit_for_bit(tmp_path, shape):
+    shape = (*shape, "trainer.precision=32-true")
+    code, text = finish(start(tmp_path, "whole", *shape))
+    assert code == 0, text
+    plans = ["training:3:2:0", "validation:3:15:0", "training:4:15:0", "training:2:10:0"]
+    if "trainer=ddp" in shape:
+        # To the second process alone, and in a validation.
+        plans = ["training:3:15:1", "validation:3:15:1", "training:3:2:0", "training:3:10:1"]
+    for plan in plans:
+        number = int(plan.split(":")[2])
+        code, text = finish(start(tmp_path, "runs", *shape, plan=plan))
+        if number == signal.SIGUSR1:
+            assert code == 0 and "Saved step" in text, text
+            break
+        assert code == 128 + number, text
+        assert "which is saved" in text and "Go on with: python" in text
+        assert "Traceback" not in text
+        assert read_record(the_run(tmp_path, "runs"))["status"] == "interrupted"
+    code, text = finish(start(tmp_path, "runs", *shape))
+    assert code == 0, text
+    run, whole = the_run(tmp_path, "runs"), the_run(tmp_path, "whole")
+    assert result_of(run) == result_of(whole)
+    left = {path.name for path in (run / "checkpoints").iterdir()}
+    assert left == {"last.ckpt", "best.ckpt"}
+    assert len(list((run / "tensorboard").glob("events.*"))) < 12
+
+
+def test_a_second_ctrl_c_leaves_at_once(tmp_path):
+    process = start(tmp_path, "runs", "trainer.max_epochs=2000", "checkpoint.every_n_minutes=0.01")
+    wait_for(lambda: list((tmp_path / "runs").glob("*/*/checkpoints/last.ckpt")))
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+    code, text = finish(process)
+    assert code == 130 and "Leaving at once" in text and "which is saved" not in text, text
+    assert read_record(the_run(tmp_path, "runs"))["status"] == "running"
+    assert damage(the_run(tmp_path, "runs") / "checkpoints/last.ckpt") is None
+
+
+def test_after_ten_kills_it_goes_on_from_a_whole_checkpoint_each_time(tmp_path):
+    draw, begun, in_saves = random.Random(SEED), [], 0
+    # Ten, and more where no kill has hit a save yet.
+    for kill in range(25):
+        if kill >= 10 and in_saves:
+            break
+        every_s = (0.5, 1e-4)[kill % 2]
+        overrides = ("trainer.max_epochs=100000", f"checkpoint.every_n_minutes={every_s / 60}")
+        process = start(tmp_path, "runs", *overrides)
+        began = time.time()
+        wait_for(lambda began=began: newer_checkpoint(tmp_path, began), process)
+        time.sleep(draw.uniform(0.0, 2.0))
+        process.kill()
+        killed = time.time()
+        finish(process)
+        run = the_run(tmp_path, "runs")
+        in_saves += (run / "checkpoints/.last.ckpt.tmp").exists()
+        last = run / "checkpoints/last.ckpt"
+        assert damage(last) is None
+        # A step or a validation may stand between, and the save itself.
+        assert killed - last.stat().st_mtime < every_s + 1.0
+        record = read_record(run)
+        assert record["status"] == "running"
+        begun.append(record["resumed"][-1]["step"] if kill else 0)
+    assert begun == sorted(set(begun)) and in_saves
+    print(f"\n{len(begun)} kills, {in_saves} in a save; begun after the steps {begun}")
+    command = [str(Path(sys.executable).with_name("qa-research")), "runs", "list", "--json"]
+    command += ["--runs", str(tmp_path / "runs")]
+    listed = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
+    assert [row["status"] for row in listed["runs"]] == ["killed"]
+
+
+def newer_checkpoint(tmp_path: Path, since: float) -> bool:
+    found = (tmp_path / "runs").glob("*/*/checkpoints/last.ckpt")
+    return any(path.stat().st_mtime > since for path in found)
+
+
+def wait_for(condition, process: subprocess.Popen[str] | None = None) -> None:
+    limit = time.monotonic() + 120
+    while not condition():
+        if process is not None and process.poll() is not None:
+            raise AssertionError(process.communicate()[0])
+        assert time.monotonic() < limit
+        time.sleep(0.05)

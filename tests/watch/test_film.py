@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from qa_research.watch.film import make_film
+from qa_research.watch.page import film_data
+from tests.watch.recordings import describe, make_attention, make_heads, make_logits, true_span
+
+STEPS = [0, 10, 20, 30, 40]
+ROWS = [describe(), describe("What is the fee for group Y in all?", "8 crowns", number=1)]
+
+
+def film_of(index=0, rows=ROWS, jump=20, **groups):
+    return make_film(rows[index], index, make_logits(rows, STEPS, jump), **groups)
+
+
+def test_probabilities_are_shares_of_the_windows_own_tokens():
+    logits = make_logits(ROWS, STEPS, 20)
+    film = make_film(ROWS[0], 0, logits)
+    n = len(ROWS[0]["tokens"])
+    assert logits.sizes["token"] > len(ROWS[1]["tokens"]) > n
+    scores = np.exp(logits["logit"].sel(row="end").to_numpy()[:, 0, :n].astype(float))
+    np.testing.assert_allclose(film.end, scores / scores.sum(axis=1, keepdims=True))
+    assert film.start.shape == (len(STEPS), n)
+
+
+def test_a_film_says_what_was_recorded_of_its_own_question():
+    logits = make_logits(ROWS, STEPS, 20)
+    film = make_film(ROWS[1], 1, logits)
+    own = logits.isel(question=1)
+    assert film.question == ROWS[1]["question"] and film.true_texts == ("8 crowns",)
+    assert film.text(*film.truth) == "8 crowns" and film.truth == true_span(ROWS[1])
+    np.testing.assert_array_equal(film.loss, own["loss"])
+    np.testing.assert_array_equal(film.answers, own["answer"])
+    np.testing.assert_array_equal(film.rank, own["rank"])
+    np.testing.assert_array_equal(film.right, own["exact_match"] == 1)
+    np.testing.assert_array_equal(film.answer_probability, own["answer_probability"])
+    np.testing.assert_array_equal(film.true_probability, own["probability"])
+
+
+@pytest.mark.parametrize(
+    "context", [ROWS[0]["context"], "  Ünïted — Mr  Birch\nled it. \U0001f6f6 "]
+)
+def test_segments_are_the_whole_context_in_order(context):
+    row = describe(context=context, answer=None)
+    film = film_of(rows=[row])
+    assert "".join(segment.text for segment in film.segments) == context
+    own = {segment.token: segment.text for segment in film.segments if segment.token is not None}
+    assert list(own) == film.context_tokens
+    assert all(text.lower() == film.tokens[i].removeprefix("##") for i, text in own.items())
+
+
+def test_tokens_that_share_a_character_do_not_repeat_it():
+    film = film_of()
+    second = film.context_tokens[1]
+    overlapping = film.char_start.copy()
+    overlapping[second] -= 2
+    film = replace(film, char_start=overlapping)
+    assert "".join(segment.text for segment in film.segments) == film.context
+
+
+@pytest.mark.parametrize(
+    ("right", "first", "settled", "sentence"),
+    [
+        ("00000", None, None, "the answer is wrong at every captured step"),
+        ("11111", 0, 0, "the answer is right at every captured step"),
+        ("00011", 3, 3, "the answer is right from step 30 on"),
+        ("01011", 1, 3, "the answer is right from step 30 on, for the first time at step 10"),
+        (
+            "01110",
+            1,
+            None,
+            "the answer is right for the first time at step 10, but wrong at the last",
+        ),
+    ],
+)
+def test_the_moment_the_answer_becomes_right(right, first, settled, sentence):
+    film = replace(film_of(), right=np.array([mark == "1" for mark in right]))
+    assert (film.first_right, film.settled, film.outcome) == (first, settled, sentence)
+
+
+def test_a_film_of_no_answer_has_no_true_text():
+    film = film_of(rows=[describe(answer=None)])
+    assert film.truth == (0, 0) and film.text(0, 0) == "" and film.true_texts == ()
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_an_unknown_question_is_refused_with_what_there_is(index):
+    with pytest.raises(ValueError, match=f"number {index} .* watches 2, counted from 0 to 1"):
+        make_film(ROWS[0], index, make_logits(ROWS, STEPS, 20))
+
+
+def test_another_questions_description_is_refused():
+    with pytest.raises(ValueError, match="question q1 has 59 tokens, but number 0 .* has 56"):
+        make_film(ROWS[1], 0, make_logits(ROWS, STEPS, 20))
+    lacking = {name: ROWS[0][name] for name in ROWS[0] if name not in ("context", "tokens")}
+    with pytest.raises(ValueError, match="lacks context, tokens"):
+        make_film(lacking, 0, make_logits(ROWS, STEPS, 20))
+
+
+def test_a_recording_without_a_capture_is_refused():
+    with pytest.raises(ValueError, match="no capture"):
+        make_film(ROWS[0], 0, make_logits(ROWS, STEPS, 20).isel(step=slice(0)))
+
+
+def test_a_diverged_training_stays_visible_and_is_still_json():
+    logits = make_logits(ROWS, STEPS, 20)
+    diverged = logits["step"] >= 30
+    for name in ("logit", "loss", "probability", "answer_probability"):
+        logits[name] = logits[name].where(~diverged)
+    logits["logit"][2, 0, 0, 3] = np.inf
+    data = film_data(make_film(ROWS[0], 0, logits))
+    assert data["start"][4] == data["start"][2] == [None] * len(ROWS[0]["tokens"])
+    assert data["loss"]["end"][3:] == data["true_probability"][3:] == [None, None]
+    assert None not in data["end"][2]
+
+
+def test_the_json_says_the_films_numbers():
+    attention = make_attention(ROWS, STEPS, [0, 3], 2)
+    film = film_of(1, attention=attention, heads=make_heads(attention))
+    data = film_data(film)
+    np.testing.assert_allclose(data["start"], film.start, atol=5.1e-6)
+    np.testing.assert_allclose(data["end"], film.end, atol=5.1e-6)
+    np.testing.assert_allclose(data["loss"]["end"], film.loss[:, 1], atol=5.1e-6)
+    np.testing.assert_allclose(data["answer_probability"], film.answer_probability, atol=5.1e-6)
+    assert data["steps"] == STEPS and data["truth"] == list(film.truth)
+    last = data["answers"][-1]
+    assert last == {
+        "first": film.truth[0],
+        "last": film.truth[1],
+        "text": "8 crowns",
+        "right": True,
+        "rank": 1,
+    }
+    assert (
+        data["settled"] == film.settled and "".join(t for t, _ in data["segments"]) == film.context
+    )
+    assert data["heads"]["layers"] == data["attention"]["layers"] == [0, 3]
+    np.testing.assert_allclose(data["heads"]["entropy"], film.heads.entropy, atol=5.1e-6)

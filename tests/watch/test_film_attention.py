@@ -1,0 +1,92 @@
+import base64
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qa_research.watch.film import (
+    as_bytes,
+    as_weights,
+    evenly_chosen,
+    film_attention,
+    film_heads,
+    make_film,
+)
+from qa_research.watch.page import film_data
+from tests.watch.recordings import describe, make_attention, make_heads, make_logits
+
+ROWS = [describe(), describe("What is the fee for group Y in all?", "8 crowns", number=1)]
+N = len(ROWS[0]["tokens"])
+STEPS = list(range(0, 90, 10))
+CAPTURE_BYTES = 2 * 3 * N**2
+
+
+@pytest.fixture(scope="module")
+def attention():
+    return make_attention(ROWS, STEPS, [0, 5], 3)
+
+
+def test_a_byte_is_as_near_to_its_weight_as_promised():
+    weights = np.linspace(0, 1, 2001)
+    error = abs(as_weights(as_bytes(weights)) - weights)
+    assert error.max() <= 0.004 and error[weights <= 0.003].max() <= 0.0003
+    assert as_weights(as_bytes(np.array([0.0, 1.0]))).tolist() == [0, 1]
+
+
+def test_a_weight_that_is_no_number_stays_none():
+    codes = as_bytes(np.array([np.nan, np.inf, 1.0], dtype=np.float16))
+    assert codes.tolist() == [255, 255, 254]
+    assert np.isnan(as_weights(codes)).tolist() == [True, True, False]
+
+
+def test_all_captures_are_kept_where_they_fit(attention):
+    kept = film_attention(attention, 0, N, len(STEPS) * CAPTURE_BYTES)
+    assert (kept.steps.tolist(), kept.layers, kept.n_heads, kept.note) == (STEPS, (0, 5), 3, "")
+    recorded = attention["weight"].to_numpy()[:, 0, :, :, :N, :N].astype(float)
+    assert kept.weights.shape == recorded.shape
+    np.testing.assert_allclose(as_weights(kept.weights), recorded, atol=0.004)
+
+
+def test_captures_are_left_out_evenly_and_the_film_says_so(attention):
+    kept = film_attention(attention, 0, N, 3 * CAPTURE_BYTES + 1)
+    assert kept.steps.tolist() == [0, 40, 80]
+    assert "3 of 9 captures, evenly chosen" in kept.note
+    whole = film_attention(attention, 0, N, 10**9)
+    np.testing.assert_array_equal(kept.weights, whole.weights[[0, 4, 8]])
+
+
+def test_where_one_capture_fits_it_is_the_last_and_where_none_does_the_film_says_so(attention):
+    one = film_attention(attention, 0, N, CAPTURE_BYTES)
+    assert one.steps.tolist() == [80] and "last of 9 captures alone" in one.note
+    none = film_attention(attention, 0, N, CAPTURE_BYTES - 1)
+    assert none.steps.tolist() == [] and "is left out here" in none.note
+
+
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_the_chosen_are_distinct_in_order_and_hold_both_ends(n, at_most):
+    chosen = evenly_chosen(n, at_most).tolist()
+    assert chosen == sorted(set(chosen)) and len(chosen) == min(n, at_most)
+    assert not chosen or chosen[-1] == n - 1
+    assert len(chosen) < 2 or chosen[0] == 0
+    gaps = np.diff(chosen)
+    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+
+
+def test_another_windows_attention_is_refused(attention):
+    with pytest.raises(ValueError, match=f"number 1 has {N + 3} tokens in attention, but {N}"):
+        film_attention(attention, 1, N, 10**9)
+    with pytest.raises(ValueError, match="in heads"):
+        film_heads(make_heads(attention), 1, N)
+
+
+def test_the_page_decodes_the_weights_of_one_head_from_its_bytes(attention):
+    film = make_film(ROWS[0], 0, make_logits(ROWS, STEPS, 40), attention)
+    data = film_data(film)["attention"]
+    codes = np.frombuffer(base64.b64decode(data["captures"][7]), dtype=np.uint8)
+    layer, head, query = 1, 2, 11
+    begin = ((layer * data["heads"] + head) * N + query) * N
+    weights = (codes[begin : begin + N] / data["full"]) ** 2
+    recorded = attention["weight"].to_numpy()[7, 0, layer, head, query, :N]
+    np.testing.assert_allclose(weights, recorded, atol=0.004)
+    assert data["steps"] == STEPS and weights.sum() == pytest.approx(1, abs=0.01)

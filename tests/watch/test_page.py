@@ -1,0 +1,153 @@
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from qa_research.watch.film import make_film
+from qa_research.watch.page import film_data, film_page
+from tests.watch.recordings import describe, make_attention, make_heads, make_logits
+
+STEPS = [0, 10, 20, 30, 40]
+HOSTILE = '</script><b>bold</b><!-- <script> "quoted" & \u2028'
+
+
+class Page(HTMLParser):
+    """What a browser's parser finds: tags with attributes, ids, and the text of each script and style."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict]] = []
+        self.inline: list[tuple[dict, str]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self.inline.append((dict(attrs), ""))
+
+    def handle_data(self, data):
+        if self.cdata_elem:
+            attributes, before = self.inline[-1]
+            self.inline[-1] = (attributes, before + data)
+        else:
+            self.text += data
+
+    @property
+    def film(self) -> dict:
+        return json.loads(next(text for attrs, text in self.inline if attrs.get("id") == "film"))
+
+    @property
+    def script(self) -> str:
+        return self.inline[-1][1]
+
+
+def film_of(row, with_attention=True, **change):
+    attention = make_attention([row], STEPS, [0, 5], 2) if with_attention else None
+    heads = make_heads(attention) if with_attention else None
+    film = make_film(row, 0, make_logits([row], STEPS, 20), attention, heads)
+    return replace(film, **change)
+
+
+def test_the_page_holds_the_films_numbers():
+    film = film_of(describe())
+    found = Page(film_page(film, "a run")).film
+    assert found == film_data(film)
+    np.testing.assert_allclose(found["start"], film.start, atol=5.1e-6)
+
+
+def test_the_page_needs_nothing_beside_it():
+    text = film_page(film_of(describe()), "a run")
+    assert not re.search(r"https?:|//\w+\.|@import|url\(", text)
+    loading = {"src", "href", "srcset", "action", "data"}
+    assert not [tag for tag in Page(text).tags if loading & set(tag[1])]
+
+
+def test_hostile_text_stays_text():
+    row = describe(f"Who is {HOSTILE}?", "Mr Birch", f"{HOSTILE} Mr Birch {HOSTILE}")
+    row |= {"title": HOSTILE, "kind": HOSTILE, "id": HOSTILE, "split": HOSTILE}
+    row["answers"] = ["Mr Birch", HOSTILE]
+    plain = Page(film_page(film_of(describe()), "a run"))
+    page = Page(film_page(film_of(row), HOSTILE))
+    assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
+    assert page.film["question"] == row["question"]
+    assert "".join(text for text, _ in page.film["segments"]) == row["context"]
+    assert page.text.count("<b>bold</b>") >= 6
+    assert page.script == plain.script
+
+
+def test_the_browser_may_run_the_pages_own_script_alone():
+    page = Page(film_page(film_of(describe()), "a run"))
+    policy = next(attrs["content"] for _, attrs in page.tags if "http-equiv" in attrs)
+    style = page.inline[0][1]
+    for kind, text in (("script", page.script), ("style", style)):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+    assert not [tag for tag in page.tags if "style" in tag[1] or "onclick" in tag[1]]
+
+
+@pytest.mark.parametrize("with_attention", [True, False])
+def test_every_element_that_the_script_asks_for_is_there(with_attention):
+    page = Page(film_page(film_of(describe(), with_attention), "a run"))
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    asked = set(re.findall(r'(?:byId|chartOf)\("([\w-]+)"', page.script))
+    of_attention = {
+        "pieces",
+        "map",
+        "layer",
+        "head",
+        "attention-step",
+        "attention-readout",
+        "head-charts",
+    }
+    assert asked - set(ids) == (set() if with_attention else of_attention)
+
+
+def test_the_page_says_what_of_the_attention_is_missing():
+    row = describe()
+    without = Page(film_page(film_of(row, with_attention=False), "a run"))
+    assert "Attention was not recorded in this run." in without.text
+    assert without.film["attention"] is None
+    attention = make_attention([row], STEPS, [0, 5], 2)
+    one = 2 * 2 * len(row["tokens"]) ** 2
+    logits = make_logits([row], STEPS, 20)
+    thinned = Page(film_page(make_film(row, 0, logits, attention, None, 3 * one), "a run"))
+    assert "3 of 5 captures, evenly chosen" in thinned.text
+    assert thinned.film["attention"]["steps"] == [0, 20, 40]
+    none = Page(film_page(make_film(row, 0, logits, attention, None, 1), "a run"))
+    assert "Attention was recorded, but is left out here" in none.text
+    assert "pieces" not in [attrs.get("id") for _, attrs in none.tags]
+
+
+def test_the_page_says_where_the_true_answer_is():
+    assert "True answer: Mr Birch." in Page(film_page(film_of(describe()), "a run")).text
+    none = Page(film_page(film_of(describe(answer=None)), "a run"))
+    assert "The question has no answer in this context." in none.text
+    outside = Page(film_page(film_of(describe(), truth=(0, 0)), "a run"))
+    assert "Mr Birch (not in the window of the context that was watched)" in outside.text
+
+
+def test_a_page_of_the_usual_size_stays_below_fifteen_megabytes():
+    steps = list(range(0, 1000, 10))
+    row = describe()
+    attention = make_attention([row], steps[::4], list(range(6)), 12)
+    film = make_film(row, 0, make_logits([row], steps, 500), attention)
+    size = len(film_page(film, "a run").encode())
+    assert film.attention.weights.nbytes * 4 / 3 < size < 15e6
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node checks the script's syntax")
+def test_the_script_is_javascript():
+    script = Page(film_page(film_of(describe()), "a run")).script
+    command = ["node", "--check", "--input-type=commonjs", "-"]
+    checked = subprocess.run(command, input=script, text=True, capture_output=True)
+    assert checked.returncode == 0, checked.stderr
