@@ -13,7 +13,7 @@ install_import_hook("qa_research.tasks.answering", "beartype.beartype")
 
 from omegaconf import DictConfig  # noqa: E402
 
-from qa_research.tasks.answering.question import Gold, Question  # noqa: E402
+from qa_research.tasks.answering.question import Gold, Question, texts_of  # noqa: E402
 from tests.tiny_run import TINY, Compose  # noqa: E402
 
 # What a script starts in the background ignores Ctrl-C, and a training respects that; tests send it.
@@ -70,7 +70,7 @@ def tokenizer(questions: list[Question], cache: Path):
     """A WordPiece trained on the eight questions."""
     from qa_research.model.tokenizer import trained_wordpiece
 
-    return trained_wordpiece(questions, 400, cache)
+    return trained_wordpiece(texts_of(questions), 400, cache)
 
 
 @pytest.fixture

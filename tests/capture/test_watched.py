@@ -9,7 +9,7 @@ import pytest
 from qa_research.capture.watched import PARTS, choose, watch
 from qa_research.model.tokenizer import trained_wordpiece
 from qa_research.tasks.answering.corpus import generate
-from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.question import Gold, Question, texts_of
 from qa_research.tasks.answering.squad import squad_json
 
 
@@ -107,7 +107,7 @@ def test_matching_words_are_those_that_tell_the_fact_from_the_others(tokenizer):
 
 
 def test_every_match_question_of_the_corpus_has_its_subject_as_matching_word(corpus, cache):
-    tokenizer = trained_wordpiece(corpus.validation, 2000, cache)
+    tokenizer = trained_wordpiece(texts_of(corpus.validation), 2000, cache)
     rows = [row for row in corpus.validation if row.kind == "match"][:100]
     watched = watch([("validation", row) for row in rows], tokenizer, 256, 32)
     for i, row in enumerate(rows):

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
+from qa_research.tasks.answering.question import texts_of
 
 
 def test_training_gives_whole_words_and_lower_case(tokenizer):
@@ -11,14 +12,14 @@ def test_training_gives_whole_words_and_lower_case(tokenizer):
 
 
 def test_the_vocabulary_is_bounded_and_starts_with_the_special_tokens(questions, tmp_path):
-    small = trained_wordpiece(questions, 70, tmp_path)
+    small = trained_wordpiece(texts_of(questions), 70, tmp_path)
     assert len(small) <= 70
     assert small.convert_ids_to_tokens(range(5)) == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def test_the_order_of_texts_does_not_matter(questions, tmp_path):
-    first = trained_wordpiece(questions, 400, tmp_path / "a")
-    second = trained_wordpiece(questions[::-1], 400, tmp_path / "b")
+    first = trained_wordpiece(texts_of(questions), 400, tmp_path / "a")
+    second = trained_wordpiece(texts_of(questions[::-1]), 400, tmp_path / "b")
     assert first.get_vocab() == second.get_vocab()
 
 
@@ -26,7 +27,8 @@ def test_another_process_trains_the_same_vocabulary(tmp_path):
     code = (
         "import sys; from pathlib import Path; from qa_research.tasks.answering.corpus import generate;"
         "from qa_research.model.tokenizer import trained_wordpiece;"
-        "trained_wordpiece(generate(0).validation, 2000, Path(sys.argv[1]))"
+        "from qa_research.tasks.answering.question import texts_of;"
+        "trained_wordpiece(texts_of(generate(0).validation), 2000, Path(sys.argv[1]))"
     )
     for name in ("a", "b"):
         subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=True)
@@ -35,10 +37,10 @@ def test_another_process_trains_the_same_vocabulary(tmp_path):
 
 
 def test_a_second_training_is_read_from_the_cache(questions, tmp_path):
-    trained_wordpiece(questions, 400, tmp_path)
+    trained_wordpiece(texts_of(questions), 400, tmp_path)
     (file,) = tmp_path.iterdir()
     before = file.stat().st_mtime_ns
-    trained_wordpiece(questions, 400, tmp_path)
+    trained_wordpiece(texts_of(questions), 400, tmp_path)
     assert file.stat().st_mtime_ns == before
 
 

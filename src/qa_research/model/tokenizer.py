@@ -5,14 +5,13 @@ The packaged tokenizer without transformers, whose import takes seconds; for loo
 
 import hashlib
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qa_research.files import write_text
 from qa_research.model.weights import HUB_ERRORS, PACKAGED, locate, not_fetched
-from qa_research.tasks.answering.question import Question
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -55,23 +54,23 @@ def load_tokenizer(source: str, key: str) -> Any:
     return tokenizer
 
 
-def trained_wordpiece(questions: Iterable[Question], vocab_size: int, cache: Path) -> Any:
-    """A lower-casing BERT tokenizer whose pieces come from these questions and contexts alone.
+def trained_wordpiece(texts: Iterable[str], vocab_size: int, cache: Path) -> Any:
+    """A lower-casing BERT tokenizer whose vocabulary is learned from these texts only.
 
-    Read from `cache` where one was trained on the same texts before. `vocab_size` is an upper bound.
+    Read from `cache` if one was trained on the same texts before. `vocab_size` is an upper bound.
     Source: Schuster & Nakajima 2012, WordPiece, as the library `tokenizers` trains it.
     """
     from transformers import BertTokenizer
 
-    # Sorted, so that the same set of texts gives the same tokenizer in whatever order it came.
-    texts = sorted({text for row in questions for text in (row.context, row.question)})
+    # Sorted and without repeats: the same set of texts has the same tokenizer, in whatever order.
+    distinct = sorted(set(texts))
     digest = hashlib.sha256(str(vocab_size).encode())
-    for text in texts:
+    for text in distinct:
         digest.update(text.encode() + b"\0")
     path = cache / f"wordpiece-{digest.hexdigest()[:16]}.txt"
     if not path.exists():
-        log.info("Training a WordPiece tokenizer on %d texts", len(texts))
-        _write(_train(texts, vocab_size), path)
+        log.info("Training a WordPiece tokenizer on %d texts", len(distinct))
+        write_text(path, "\n".join(_train(distinct, vocab_size)))
     words = path.read_text(encoding="utf-8").split("\n")
     return BertTokenizer(vocab={word: i for i, word in enumerate(words)})
 
@@ -98,13 +97,6 @@ def _train(texts: list[str], vocab_size: int) -> list[str]:
     tokenizer.train_from_iterator(texts, trainer)
     vocabulary = tokenizer.get_vocab()
     return sorted(vocabulary, key=vocabulary.__getitem__)
-
-
-def _write(words: list[str], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text("\n".join(words), encoding="utf-8")
-    os.replace(temporary, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa_research.model.tokenizer import trained_wordpiece
-from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.question import Gold, Question, texts_of
 from qa_research.tasks.answering.windows import cached_windows, fingerprint, make_windows
 
 
@@ -110,7 +110,7 @@ def test_a_second_start_maps_the_same_windows_from_disk(questions, tokenizer, tm
 
 def test_both_splits_are_found_again_by_a_new_tokenizer(questions, tmp_path):
     for _ in range(2):
-        fresh = trained_wordpiece(questions, 400, tmp_path / "words")
+        fresh = trained_wordpiece(texts_of(questions), 400, tmp_path / "words")
         plain = fresh.backend_tokenizer.to_str()
         for split in (questions[:5], questions[5:]):
             cached_windows(split, fresh, 24, 6, tmp_path / "windows")

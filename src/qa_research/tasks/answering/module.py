@@ -4,14 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import lightning.pytorch as pl
 import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from qa_research.model.bert import Architecture, build, input_names
-from qa_research.model.schedule import Decay, learning_rate_factor
+from qa_research.model.schedule import Decay
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
 from qa_research.tasks.answering.data import QuestionData
 from qa_research.tasks.answering.decode import (
@@ -21,7 +20,8 @@ from qa_research.tasks.answering.decode import (
     join_windows,
     spans_of_batch,
 )
-from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.question import Question, texts_of
+from qa_research.tasks.learning import LearningModule
 from qa_research.tasks.answering.score import (
     QuestionScore,
     rules_for,
@@ -31,11 +31,7 @@ from qa_research.tasks.answering.score import (
 )
 
 
-class NonFiniteLossError(ValueError):
-    """The loss or its gradient is no finite number: training cannot go on."""
-
-
-class QuestionAnswering(pl.LightningModule):
+class QuestionAnswering(LearningModule):
     """Extractive question answering with an unmodified Hugging Face network.
 
     Use: `read_with(...)`, which gives the tokenizer, then `build(...)`, then a Trainer. The loss is
@@ -63,10 +59,12 @@ class QuestionAnswering(pl.LightningModule):
         adam_beta2: Annotated[float, Ge(0), Lt(1)],
         adam_epsilon: Annotated[float, Gt(0)],
         warmup_fraction: Annotated[float, Ge(0), Lt(1)],
-        decay: Literal["linear", "cosine", "constant"],
+        decay: Decay,
         compile: bool,  # noqa: A002 - the user's word for it
     ) -> None:
-        super().__init__()
+        super().__init__(
+            lr, weight_decay, adam_beta1, adam_beta2, adam_epsilon, warmup_fraction, decay
+        )
         self.name = name
         self.weights = weights
         self.tokenizer_source = tokenizer
@@ -79,14 +77,7 @@ class QuestionAnswering(pl.LightningModule):
             max_position_embeddings,
         )
         self.dropout = dropout
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.betas = (adam_beta1, adam_beta2)
-        self.adam_epsilon = adam_epsilon
-        self.warmup_fraction = warmup_fraction
-        self.decay: Decay = decay
         self.compiles = compile
-        self.gradient_norm = torch.zeros(())
         self.answers: list[Answer] = []
         self.scores: list[QuestionScore] = []
         self._found: list[WindowSpans] = []
@@ -96,7 +87,7 @@ class QuestionAnswering(pl.LightningModule):
         if self.tokenizer_source is not None:
             self.tokenizer = load_tokenizer(self.tokenizer_source, "model.tokenizer")
         elif self.weights == "random":
-            self.tokenizer = trained_wordpiece(questions, self.vocab_size, cache)
+            self.tokenizer = trained_wordpiece(texts_of(questions), self.vocab_size, cache)
         else:
             self.tokenizer = load_tokenizer(self.weights, "model.weights")
         return self.tokenizer
@@ -113,29 +104,7 @@ class QuestionAnswering(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         loss: Tensor = self.network(**self._inputs(batch)).loss
-        self._loss = loss.detach()
-        return loss
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Clip by global norm, and stop where that is not finite, before it does harm."""
-        limit = gradient_clip_val or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
-        self.gradient_norm = norm
-        # The norm is the same in all processes. In float16 only the loss tells: the scaler lets
-        # gradients overflow, skips such a step by itself and lowers its scale.
-        watched = self._loss if self.trainer.precision == "16-mixed" else norm
-        if not torch.isfinite(watched):
-            raise NonFiniteLossError(
-                f"the loss is {self._loss.item()} and its gradient's norm {norm.item()} at step "
-                f"{self.trainer.global_step + 1}, epoch {self.trainer.current_epoch}, batch "
-                f"{self.trainer.fit_loop.batch_idx}; what was saved before is kept. Try a lower "
-                "model.lr, a longer model.warmup_fraction or trainer.precision=32-true"
-            )
+        return self.noted(loss)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         output = self.network(**self._inputs(batch))
@@ -157,7 +126,7 @@ class QuestionAnswering(pl.LightningModule):
         if self.trainer.sanity_checking:
             return
         data = self._data
-        found = self._from_all_processes()
+        found = self.from_all_processes(self._found)
         self.answers = join_windows(
             data.validation,
             data.validation_windows,
@@ -172,27 +141,8 @@ class QuestionAnswering(pl.LightningModule):
         for kind, part in summarize_by_kind(self.scores).items():
             measured[f"val/exact_match_{kind}"] = part.exact_match.value
             measured[f"val/f1_{kind}"] = part.f1.value
-        # For the callbacks; what is written down, and at which step, is the business of run.curves.
+        # For the callbacks; what is written down, and at which step, is up to training.metrics.
         self.log_dict(measured, logger=False)
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(
-            list(self._parameter_groups()),
-            lr=self.lr,
-            betas=self.betas,
-            eps=self.adam_epsilon,
-            # Fused AdamW undoes the loss scaling inside its step, which forbids clipping before it.
-            fused=self.trainer.precision != "16-mixed",
-        )
-        total = int(self.trainer.estimated_stepping_batches)
-        warmup = int(self.warmup_fraction * total)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(step, warmup, total, self.decay)
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
 
     def _inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in batch.items() if name in self._input_names}
@@ -202,16 +152,3 @@ class QuestionAnswering(pl.LightningModule):
         trainer: Any = self.trainer  # Lightning's types do not know which datamodule it holds
         data: QuestionData = trainer.datamodule
         return data
-
-    def _parameter_groups(self) -> Iterator[dict[str, Any]]:
-        """Matrices decay; biases and normalisation weights do not (Devlin et al. 2019)."""
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
-        yield {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay}
-        yield {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}
-
-    def _from_all_processes(self) -> list[WindowSpans]:
-        if self.trainer.world_size == 1:
-            return self._found
-        shares: list[Any] = [None] * self.trainer.world_size
-        torch.distributed.all_gather_object(shares, self._found)
-        return [spans for share in shares for spans in share]

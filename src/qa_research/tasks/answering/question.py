@@ -1,6 +1,6 @@
 """What a question is: one row of a SQuAD-like data set, and the checks that every row must pass."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 QUESTION_WORDS = ("what", "who", "whom", "whose", "when", "where", "which", "why", "how")
@@ -37,6 +37,13 @@ class BadRow:
     position: int
     id: str
     reason: str
+
+
+def texts_of(questions: Iterable[Question]) -> Iterator[str]:
+    """Every context and every question, as a tokenizer is trained on them; repeats included."""
+    for row in questions:
+        yield row.context
+        yield row.question
 
 
 def question_word(text: str) -> str:
