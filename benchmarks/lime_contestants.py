@@ -12,7 +12,7 @@ from qa_research.explain.images.predictions import MaskedPicture
 from qa_research.explain.images.segments import Pixels, Segments
 from qa_research.explain.images.trust import ranked
 from qa_research.explain.images.weights import PACKAGED, load_weights
-from qa_research.explain.surrogate import distance_weights, draw_masks, regression
+from qa_research.explain.surrogate import distance_weights, draw_masks, lime
 from qa_research.streams import stream
 
 TOP = 4
@@ -25,13 +25,12 @@ def by_us(pixels: Pixels, segments: Segments, precision: str, batch: int) -> Con
     masked = masked_picture(pixels, segments, precision, batch)
 
     def run(n: int, seed: int) -> list[int]:
+        def predict(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+            outputs = masked.predictions(masks)
+            return outputs[:, outputs.mean(axis=0).argmax()].astype(np.float64)
+
         masks = draw_masks(n, masked.n_segments, stream(seed, "lime"))
-        outputs = masked.predictions(masks)
-        label = int(outputs.mean(axis=0).argmax())
-        weights = distance_weights(masks, 0.25)
-        return top_segments(
-            regression(masks, outputs[:, label].astype(np.float64), weights).coefficients
-        )
+        return top_segments(lime(predict, masks, distance_weights(masks, 0.25))[1].coefficients)
 
     return run
 

@@ -1,6 +1,5 @@
-"""Masks are drawn and predicted until the top segments stand out; then the surrogate is judged."""
+"""LIME of one class on one picture: draw masks until the top segments stand out, then judge the surrogate."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,24 +17,24 @@ from qa_research.explain.images.trust import (
 )
 from qa_research.explain.surrogate import (
     Fit,
+    Predict,
     all_masks,
     bootstrap,
     distance_weights,
     draw_masks,
-    regression,
+    fit_surrogate,
+    lime,
 )
 from qa_research.streams import stream
-
-Predict = Callable[[Bool[ndarray, "mask segment"]], Float[ndarray, " mask"]]
 
 
 @dataclass(frozen=True)
 class Sampled:
     """Surrogates of one class on one picture.
 
-    `fit` is of all seeds' masks together, `fits` of each seed's; `low` and `high` are the interval of each
-    of the fit's coefficients. With `exact` the masks are all there are: nothing was drawn, the intervals
-    have no width, and there is one fit. `samples`: masks a seed.
+    `fit` uses the masks of all seeds together, `fits` those of each seed; `low` and `high` are the interval
+    of each coefficient of `fit`. With `exact` the masks are all there are: nothing was drawn, the intervals
+    have no width, and there is one fit. `samples`: masks per seed.
     """
 
     masks: Bool[ndarray, "mask segment"]
@@ -56,83 +55,102 @@ class Sampled:
         return ranked(self.fit.coefficients)
 
 
+class _Seed:
+    """LIME with the masks of one seed, to which more can be added."""
+
+    def __init__(self, n_segments: int, settings: LimeSettings, generator: np.random.Generator):
+        self._settings = settings
+        self._generator = generator
+        self.masks = np.empty((0, n_segments), dtype=bool)
+        self.outputs = np.empty(0)
+        self.fit: Fit
+
+    def extend(self, n: int, predict: Predict) -> None:
+        """Draw and predict masks up to `n` in total, and fit the surrogate to all of them."""
+        known = self.outputs
+        new = draw_masks(n - len(known), self.masks.shape[1], self._generator)
+        self.masks = np.concatenate([self.masks, new])
+
+        def predict_new(masks: Bool[ndarray, "mask segment"]) -> Float[ndarray, " mask"]:
+            return np.concatenate([known, predict(masks[len(known) :])])
+
+        settings = self._settings
+        weights = distance_weights(self.masks, settings.kernel_width)
+        self.outputs, self.fit = lime(
+            predict_new, self.masks, weights, settings.surrogate, settings.alpha
+        )
+
+
 def sample(
-    predict: Predict, n_segments: int, lime: LimeSettings, trust: TrustSettings, seed: int
+    predict: Predict, n_segments: int, settings: LimeSettings, trust: TrustSettings, seed: int
 ) -> Sampled:
     """Surrogates from as many masks as it takes.
 
-    Every seed has a stream of masks of its own, the same whatever the others do. Where all masks are no
-    more than `lime.max_samples`, all of them are taken instead, once.
+    Every seed has its own stream of masks, which does not depend on the other seeds. If there are no more
+    than `settings.max_samples` possible masks, all of them are taken once instead.
     """
-    if 2**n_segments <= lime.max_samples:
-        return _exact(predict, n_segments, lime, trust)
-    generators = [stream(seed, "lime", index) for index in range(trust.seeds)]
-    masks = [np.empty((0, n_segments), dtype=bool) for _ in generators]
-    outputs = [np.empty(0) for _ in generators]
-    sizes = _sizes(lime)
-    drawn = 0
+    if 2**n_segments <= settings.max_samples:
+        return _exact(predict, n_segments, settings, trust)
+    seeds = [
+        _Seed(n_segments, settings, stream(seed, "lime", index)) for index in range(trust.seeds)
+    ]
+    sizes = _sizes(settings)
     for size in sizes:
-        for i, generator in enumerate(generators):
-            new = draw_masks(size - drawn, n_segments, generator)
-            masks[i] = np.concatenate([masks[i], new])
-            outputs[i] = np.concatenate([outputs[i], predict(new)])
-        drawn = size
-        all_of = np.concatenate(masks)
-        values = np.concatenate(outputs)
-        weights = distance_weights(all_of, lime.kernel_width)
-        fit = regression(all_of, values, weights, lime.surrogate, lime.alpha)
+        for one in seeds:
+            one.extend(size, predict)
+        masks = np.concatenate([one.masks for one in seeds])
+        outputs = np.concatenate([one.outputs for one in seeds])
+        weights = distance_weights(masks, settings.kernel_width)
+        fit = fit_surrogate(masks, outputs, weights, settings.surrogate, settings.alpha)
         draws = bootstrap(
-            all_of,
-            values,
+            masks,
+            outputs,
             weights,
-            lime.surrogate,
-            lime.alpha,
+            settings.surrogate,
+            settings.alpha,
             trust.resamples,
             stream(seed, "bootstrap", size),
         )
-        apart = separation(fit.coefficients, draws, trust.top, trust.confidence, len(sizes))
-        if apart.separate:
+        separated = separation(fit.coefficients, draws, trust.top, trust.confidence, len(sizes))
+        if separated.separate:
             break
-    fits = tuple(
-        regression(m, y, distance_weights(m, lime.kernel_width), lime.surrogate, lime.alpha)
-        for m, y in zip(masks, outputs, strict=True)
-    )
     low, high = intervals(draws, trust.confidence)
-    by_seed = np.stack([one.coefficients for one in fits])
+    by_seed = np.stack([one.fit.coefficients for one in seeds])
     return Sampled(
-        masks=all_of,
-        outputs=values,
+        masks=masks,
+        outputs=outputs,
         weights=weights,
-        samples=drawn,
+        samples=size,
         exact=False,
         fit=fit,
-        fits=fits,
+        fits=tuple(one.fit for one in seeds),
         low=low,
         high=high,
-        separation=apart,
+        separation=separated,
         stability=stability(by_seed, fit.coefficients, trust.top),
     )
 
 
-def most_predictions(n_segments: int, lime: LimeSettings, trust: TrustSettings) -> int:
+def most_predictions(n_segments: int, settings: LimeSettings, trust: TrustSettings) -> int:
     """How many masks `sample` predicts at most."""
-    every = 2**n_segments
-    return every if every <= lime.max_samples else trust.seeds * lime.max_samples
+    possible = 2**n_segments
+    return possible if possible <= settings.max_samples else trust.seeds * settings.max_samples
 
 
-def _sizes(lime: LimeSettings) -> list[int]:
-    """Masks a seed after each look."""
+def _sizes(settings: LimeSettings) -> list[int]:
+    """Masks per seed at each look, e.g. 400, 600, 800, 1000."""
     return [
-        *range(lime.samples, lime.max_samples, lime.more_samples),
-        lime.max_samples,
+        *range(settings.samples, settings.max_samples, settings.more_samples),
+        settings.max_samples,
     ]
 
 
-def _exact(predict: Predict, n_segments: int, lime: LimeSettings, trust: TrustSettings) -> Sampled:
+def _exact(
+    predict: Predict, n_segments: int, settings: LimeSettings, trust: TrustSettings
+) -> Sampled:
     masks = all_masks(n_segments)
-    outputs = predict(masks)
-    weights = distance_weights(masks, lime.kernel_width)
-    fit = regression(masks, outputs, weights, lime.surrogate, lime.alpha)
+    weights = distance_weights(masks, settings.kernel_width)
+    outputs, fit = lime(predict, masks, weights, settings.surrogate, settings.alpha)
     return Sampled(
         masks=masks,
         outputs=outputs,
