@@ -1,8 +1,8 @@
-"""What the tests kill: a process that appends captures, and says after each flush how many are committed.
+"""A process for tests to kill: it appends captures, and prints after each flush the latest committed step.
 
-`endless PATH STEP`: goes on from the step (-1: begins) until it is killed.
-`each DIRECTORY`: makes the same small recording again and again, killed before the first file it puts in
-its place, then before the second, and so on, until it is not killed.
+`endless PATH STEP`: resumes from the step (-1: starts) and appends until it is killed.
+`each DIRECTORY`: makes the same small recording again and again, killed before it replaces the first file,
+then before the second, and so on, until one is completed.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.capture.captures import ABOUT, capture, coordinates
 
 def open_writer(path: Path, step: int) -> RecordingWriter:
     if path.exists():
-        return RecordingWriter.go_on(path, ABOUT, coordinates(), step)
+        return RecordingWriter.resume(path, ABOUT, coordinates(), step)
     return RecordingWriter(path, ABOUT, coordinates())
 
 
@@ -27,11 +27,11 @@ def append_endlessly(path: Path, step: int) -> None:
     step += 1
     writer.append(step, capture(step))
     writer.flush()
-    # From here on something is committed; kills before that are those of `each`.
-    print("begins", flush=True)
+    # From here on something is committed; `each` has the earlier kills.
+    print("started", flush=True)
     while True:
         step += 1
-        # A quiet machine would make thousands, all of which the test reads.
+        # An idle machine would append thousands, all of which the test reads.
         time.sleep(0.005)
         writer.append(step, capture(step))
         if draw.random() < 0.3:
@@ -40,21 +40,21 @@ def append_endlessly(path: Path, step: int) -> None:
 
 
 def append_a_few(path: Path) -> None:
-    """Four captures, cut back to two, and two more; says beside the recording what its last step can be."""
-    said = path.with_suffix(".said")
+    """Four captures, cut back to two, and two more; notes in a file what the last committed step can be."""
+    possible = path.with_suffix(".possible")
     writer = open_writer(path, -1)
     for step in range(4):
-        said.write_text(f"{step - 1} {step}")
+        possible.write_text(f"{step - 1} {step}")
         writer.append(step, capture(step))
         writer.flush()
-        said.write_text(f"{step}")
-    said.write_text("3 1")
+        possible.write_text(f"{step}")
+    possible.write_text("3 1")
     writer = open_writer(path, 1)
     for step in (2, 3):
-        said.write_text(f"{step - 1} {step}")
+        possible.write_text(f"{step - 1} {step}")
         writer.append(step, capture(step))
         writer.flush()
-        said.write_text(f"{step}")
+        possible.write_text(f"{step}")
 
 
 def kill_before_each(directory: Path) -> None:
@@ -69,7 +69,7 @@ def kill_before_each(directory: Path) -> None:
 
 
 def die_before(number: int) -> None:
-    """Kill this process before it puts that file in its place; counted from 0."""
+    """Kill this process before it replaces that file, counted from 0."""
     left = number
 
     def hook(event: str, arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""Captures whose every value tells its step: two groups, small arrays that share chunks, and a large one."""
+"""Captures whose values depend on the step: two groups, small arrays that share chunks, and a large one."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def capture(step: int) -> dict[str, dict[str, Array]]:
 
 
 def is_right(group: str, recorded: xr.Dataset) -> bool:
-    """Whether all values of a group are those of its steps."""
+    """Whether every value of a group is the one of its step."""
     make = {"logits": logits, "attention": attention}[group]
     return all(
         np.array_equal(recorded[name][place], array.values, equal_nan=True)

@@ -26,7 +26,7 @@ def flip(file: Path, place: int) -> None:
     file.write_bytes(content)
 
 
-def test_whole_recording_has_no_damage(path):
+def test_an_intact_recording_has_no_damage(path):
     assert Recording(path).damage() == []
 
 
@@ -36,8 +36,8 @@ def test_missing_chunks_are_named_by_group_and_step(path):
     recording = Recording(path)
     assert recording.damage() == [
         "attention: weight cannot be read at steps 20 to 40, 90 (no file)",
-        "attention: 66 of 70 captures are whole",
-        "whole: logits",
+        "attention: 66 of 70 captures are intact",
+        "intact: logits",
     ]
     read = recording.read("attention").weight
     assert read.sel(step=50).min() == 50
@@ -46,13 +46,13 @@ def test_missing_chunks_are_named_by_group_and_step(path):
 
 
 @pytest.mark.parametrize("place", [0, 30, -1])
-def test_flipped_bit_is_an_error_and_not_another_number(path, place):
+def test_a_flipped_bit_is_an_error_and_not_another_number(path, place):
     flip(path / "logits/logit/c.1.0.0.0", place)
     recording = Recording(path)
     assert recording.damage() == [
         "logits: logit cannot be read at steps 640 to 690 (a wrong checksum)",
-        "logits: 64 of 70 captures are whole",
-        "whole: attention",
+        "logits: 64 of 70 captures are intact",
+        "intact: attention",
     ]
     logit = recording.read("logits").logit
     assert is_right("logits", recording.read("logits").isel(step=slice(64)))
@@ -60,34 +60,34 @@ def test_flipped_bit_is_an_error_and_not_another_number(path, place):
         logit.sel(step=640).load()
 
 
-def test_damage_names_all_that_is_wrong(path):
+def test_damage_names_everything_that_is_wrong(path):
     (path / "logits/rank/c.0.0").write_bytes(b"")
     (path / "logits/step/c.1").unlink()
     (path / "logits/part/c.0.0").unlink()
     (path / "attention/weight/zarr.json").write_text("{")
-    *sentences, whole = Recording(path).damage()
+    *sentences, intact = Recording(path).damage()
     assert sentences[:3] == [
         "logits: step cannot be read at captures 64 to 69 (no file)",
         "logits: rank cannot be read at captures 0 to 63 (an empty file)",
         "logits: part cannot be read (no file)",
     ]
-    assert sentences[3] == "logits: 0 of 70 captures are whole"
+    assert sentences[3] == "logits: 0 of 70 captures are intact"
     assert sentences[4].startswith("attention: weight cannot be opened (")
-    assert sentences[5] == "attention: 0 of 70 captures are whole"
-    assert whole == "whole: no group"
+    assert sentences[5] == "attention: 0 of 70 captures are intact"
+    assert intact == "intact: no group"
 
 
-def test_lost_group_is_damage_and_the_others_are_read(path):
+def test_a_lost_group_is_damage_and_the_others_are_read(path):
     (path / "attention/zarr.json").unlink()
     recording = Recording(path)
     first, last = recording.damage()
-    assert first.startswith("attention: cannot be opened (") and last == "whole: logits"
+    assert first.startswith("attention: cannot be opened (") and last == "intact: logits"
     assert is_right("logits", recording.read("logits"))
     with pytest.raises(ValueError, match=r"attention of .* cannot be opened"):
         recording.read("attention")
 
 
-def test_what_is_no_recording_of_this_format_is_refused_by_name(path, tmp_path):
+def test_anything_but_a_recording_of_this_format_is_refused_by_name(path, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no recording .*nowhere"):
         Recording(tmp_path / "nowhere")
     root = json.loads((path / "zarr.json").read_text())
@@ -100,10 +100,10 @@ def test_what_is_no_recording_of_this_format_is_refused_by_name(path, tmp_path):
     with pytest.raises(
         ValueError, match=r"is a recording of format 7; this version reads format 1"
     ):
-        RecordingWriter.go_on(path, ABOUT, coordinates(), 0)
+        RecordingWriter.resume(path, ABOUT, coordinates(), 0)
     del root["attributes"]["format"]
     (path / "zarr.json").write_text(json.dumps(root))
-    with pytest.raises(ValueError, match="is no recording of qa_research"):
+    with pytest.raises(ValueError, match="is not a recording of qa_research"):
         Recording(path)
     for content in ("", "{", "[]", '{"attributes": []}'):
         (path / "zarr.json").write_text(content)
@@ -111,29 +111,29 @@ def test_what_is_no_recording_of_this_format_is_refused_by_name(path, tmp_path):
             Recording(path)
 
 
-def test_half_written_recording_says_that_nothing_is_readable_and_begins_anew(path):
+def test_a_recording_without_a_commit_is_not_readable_and_starts_over(path):
     (path / "zarr.json").unlink()
     with pytest.raises(ValueError, match=r"nothing is readable yet in .*recording\.zarr"):
         Recording(path)
-    writer = RecordingWriter.go_on(path, ABOUT, coordinates(), 900)
+    writer = RecordingWriter.resume(path, ABOUT, coordinates(), 900)
     assert not path.exists()
     writer.append(900, capture(900))
     assert Recording(path).read("logits").step.values.tolist() == [900]
 
 
-def test_recording_cut_to_nothing_says_that_nothing_is_readable(path):
-    writer = RecordingWriter.go_on(path, ABOUT, coordinates(), -1)
+def test_a_recording_cut_back_to_nothing_is_not_readable(path):
+    writer = RecordingWriter.resume(path, ABOUT, coordinates(), -1)
     with pytest.raises(ValueError, match="nothing is readable yet"):
         Recording(path)
     writer.append(3, {"attention": attention(3)})
     assert Recording(path).recorders == ["attention"]
 
 
-def test_damaged_recording_is_not_gone_on_with(path):
+def test_a_damaged_recording_is_not_resumed(path):
     def refused(step: int = 690) -> str:
-        with pytest.raises(ValueError, match="is damaged and cannot be gone on with") as error:
-            RecordingWriter.go_on(path, ABOUT, coordinates(), step)
-        assert "move it away, and a new one begins" in str(error.value)
+        with pytest.raises(ValueError, match="is damaged and cannot be resumed") as error:
+            RecordingWriter.resume(path, ABOUT, coordinates(), step)
+        assert "move it away to start a new one" in str(error.value)
         return str(error.value)
 
     before = (path / "zarr.json").read_bytes()

@@ -23,12 +23,12 @@ def writer(path) -> RecordingWriter:
     return RecordingWriter(path, ABOUT, coordinates())
 
 
-def go_on(path: Path, step: int, about=ABOUT, beside=None) -> RecordingWriter:
-    return RecordingWriter.go_on(path, about, beside or coordinates(), step)
+def resume(path: Path, step: int, about=ABOUT, labels=None) -> RecordingWriter:
+    return RecordingWriter.resume(path, about, labels or coordinates(), step)
 
 
 def steps(path: Path) -> dict[str, list[int]]:
-    """The steps by group, all values being right."""
+    """The steps by group; checks every value."""
     recording = Recording(path)
     read = {group: recording.read(group) for group in recording.recorders}
     assert all(is_right(group, recorded) for group, recorded in read.items())
@@ -85,7 +85,7 @@ def test_first_capture_is_readable_at_once_and_the_rest_from_the_next_flush_on(p
     assert Recording(path).step == 2
 
 
-def test_flush_that_is_due_comes_with_the_next_capture(path, writer, monkeypatch):
+def test_a_due_flush_comes_with_the_next_capture(path, writer, monkeypatch):
     monkeypatch.setattr("qa_research.capture.recording.writer.FLUSH_EVERY_S", 0.3)
     monkeypatch.setattr("qa_research.capture.recording.writer.FLUSH_MAX_SHARE", 1.0)
     append(writer, 0, 1)
@@ -95,7 +95,7 @@ def test_flush_that_is_due_comes_with_the_next_capture(path, writer, monkeypatch
     assert Recording(path).step == 2
 
 
-def test_open_recording_shows_what_was_there_when_it_was_opened(path, writer):
+def test_an_open_recording_shows_what_existed_when_it_was_opened(path, writer):
     append(writer, 0, 1)
     writer.flush()
     recording = Recording(path)
@@ -123,24 +123,24 @@ def test_values_may_change_after_they_were_appended(path, writer):
     assert steps(path) == {"logits": [0, 2], "attention": [0, 2]}
 
 
-def test_notes_are_kept_once_and_survive_going_on(path, writer):
+def test_notes_are_kept_once_and_survive_a_resume(path, writer):
     writer.note("every other step")
     append(writer, 0)
     writer.note("every other step")
-    writer.note("3 captures were left out")
+    writer.note("3 captures were skipped")
     writer.sync()
-    assert Recording(path).thinned == ["every other step", "3 captures were left out"]
-    again = go_on(path, 0)
+    assert Recording(path).thinned == ["every other step", "3 captures were skipped"]
+    again = resume(path, 0)
     again.note("every other step")
     append(again, 1)
-    assert Recording(path).thinned == ["every other step", "3 captures were left out"]
+    assert Recording(path).thinned == ["every other step", "3 captures were skipped"]
 
 
 @pytest.mark.parametrize("last", [-1, 0, 63, 64, 130, 500])
-def test_going_on_cuts_to_the_step_and_appends(path, writer, last):
+def test_resuming_cuts_back_to_the_step_and_appends(path, writer, last):
     append(writer, *range(131))
     writer.sync()
-    again = go_on(path, last)
+    again = resume(path, last)
     assert xr.open_zarr(path, group="logits", consolidated=False).sizes["step"] == min(
         last + 1, 131
     )
@@ -164,7 +164,7 @@ def test_any_order_of_appending_flushing_and_cutting_keeps_what_was_appended(pat
         writer.sync()
         step = draw.randrange(step - 40, step + 1)
         kept = [one for one in kept if one <= step]
-        writer = go_on(path, step)
+        writer = resume(path, step)
         found = {"logits": kept, "attention": [one for one in kept if one % 2 == 0]}
         assert steps(path) == {group: made for group, made in found.items() if made}
 
@@ -183,11 +183,11 @@ def test_what_was_never_committed_is_not_read(path, writer):
     shorter.write_text(json.dumps(metadata))
     assert steps(path) == {"logits": [0, 1], "attention": [0]}
     assert not Recording(path).damage()
-    append(go_on(path, 1), 2)
+    append(resume(path, 1), 2)
     assert steps(path) == {"logits": [0, 1, 2], "attention": [0, 2]}
 
 
-def test_failed_write_loses_no_capture(path, writer):
+def test_a_failed_write_loses_no_capture(path, writer):
     append(writer, 0)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))

@@ -1,4 +1,4 @@
-"""Recordings whose process is killed: what was committed is read, also before that, and gone on with."""
+"""Recordings whose process is killed: what was committed can be read and resumed."""
 
 import random
 import signal
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def committed(path: Path) -> list[int]:
-    """The steps that are read, all values being right and nothing damaged."""
+    """The steps that can be read; checks every value, and that nothing is damaged."""
     recording = Recording(path)
     assert recording.damage() == []
     read = {group: recording.read(group) for group in recording.recorders}
@@ -34,9 +34,9 @@ def committed(path: Path) -> list[int]:
     return steps
 
 
-def go_on(path: Path, step: int) -> None:
-    """Two captures more, seen by plain xarray too."""
-    writer = RecordingWriter.go_on(path, ABOUT, coordinates(), step)
+def resume(path: Path, step: int) -> None:
+    """Append two captures, which plain xarray must see too."""
+    writer = RecordingWriter.resume(path, ABOUT, coordinates(), step)
     for more in (step + 1, step + 2):
         writer.append(more, capture(more))
     writer.flush()
@@ -53,17 +53,17 @@ def test_recording_survives_kills_at_random_moments(tmp_path):
     for _ in range(8):
         command = [*COMMAND, "endless", str(path), str(step)]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout and process.stdout.readline() == "begins\n"
+            assert process.stdout and process.stdout.readline() == "started\n"
             if step >= 0:
                 assert committed(path)[-1] >= step
             time.sleep(draw.uniform(0.0, 0.5))
             process.send_signal(signal.SIGKILL)
-            said = [int(line) for line in process.stdout if line.endswith("\n")]
+            printed = [int(line) for line in process.stdout if line.endswith("\n")]
         assert process.returncode == -signal.SIGKILL
         steps = committed(path)
-        assert steps[-1] >= max(said, default=step)
+        assert steps[-1] >= max(printed, default=step)
         step = draw.randrange(len(steps) // 2, len(steps))
-    go_on(path, step)
+    resume(path, step)
 
 
 def test_recording_survives_a_kill_before_each_file(tmp_path):
@@ -71,15 +71,15 @@ def test_recording_survives_a_kill_before_each_file(tmp_path):
     subprocess.run([*COMMAND, "each", str(tmp_path)], cwd=ROOT, check=True)
     paths = sorted(tmp_path.glob("*.zarr"), key=lambda path: int(path.stem))
     for path in paths:
-        possible = [int(step) for step in path.with_suffix(".said").read_text().split()]
+        possible = [int(step) for step in path.with_suffix(".possible").read_text().split()]
         if not (path / "zarr.json").exists():
             assert possible == [-1, 0]
             with pytest.raises(ValueError, match="nothing is readable yet"):
                 Recording(path)
-            go_on(path, -1)
+            resume(path, -1)
             continue
         steps = committed(path)
         assert steps[-1] in possible
-        go_on(path, draw.choice(steps))
+        resume(path, draw.choice(steps))
     # The last one was not killed.
     assert len(paths) > 50 and possible == [3]

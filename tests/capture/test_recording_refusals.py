@@ -9,7 +9,7 @@ from qa_research.capture.recording.reader import Recording
 from qa_research.capture.recording.writer import RecordingWriter
 from tests.capture.captures import ABOUT, capture, coordinates, logits
 
-WAY_OUT = "; move it away, and a new one begins"
+WAY_OUT = "; move it away to start a new one"
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def writer(path) -> RecordingWriter:
 
 
 @pytest.mark.parametrize("step", [3, 4])
-def test_step_that_does_not_increase_is_refused(path, writer, step):
+def test_a_step_that_does_not_increase_is_refused(path, writer, step):
     with pytest.raises(ValueError, match=f"logits: step {step} cannot follow step 4"):
         writer.append(step, capture(step))
-    again = RecordingWriter.go_on(path, ABOUT, coordinates(), 4)
+    again = RecordingWriter.resume(path, ABOUT, coordinates(), 4)
     with pytest.raises(ValueError, match=f"logits: step {step} cannot follow step 4"):
         again.append(step, capture(step))
     again.append(5, capture(5))
@@ -47,20 +47,20 @@ RANK = Array(("question",), np.array([1, 2], np.int32), "1", "rank")
     [
         (
             replace(RANK, values=np.array([1, 2, 3], np.int32)),
-            r"rank of logits is int32 \[question=2\] there, and is int32 \[question=3\] now",
+            r"rank of logits is int32 \[question=2\] in .* capture has int32 \[question=3\]",
         ),
         (
             replace(RANK, values=np.array([1.0, 2.0])),
-            r"rank of logits is int32 \[question=2\] there, and is float64 \[question=2\] now",
+            r"rank of logits is int32 \[question=2\] in .* capture has float64 \[question=2\]",
         ),
         (
             replace(RANK, axes=("row",)),
-            r"rank of logits is int32 \[question=2\] there, and is int32 \[row=2\] now",
+            r"rank of logits is int32 \[question=2\] in .* capture has int32 \[row=2\]",
         ),
     ],
 )
-def test_other_array_than_in_the_captures_before_is_refused(path, writer, array, sentence):
-    for one in (writer, RecordingWriter.go_on(path, ABOUT, coordinates(), 4)):
+def test_an_array_unlike_that_of_earlier_captures_is_refused(path, writer, array, sentence):
+    for one in (writer, RecordingWriter.resume(path, ABOUT, coordinates(), 4)):
         with pytest.raises(ValueError, match=sentence + WAY_OUT):
             one.append(6, with_array("rank", array))
         one.flush()
@@ -68,11 +68,15 @@ def test_other_array_than_in_the_captures_before_is_refused(path, writer, array,
 
 
 def test_missing_and_new_arrays_are_refused(writer):
-    with pytest.raises(ValueError, match="loss of logits does not exist there, and is int32"):
+    with pytest.raises(
+        ValueError, match="loss of logits is missing in the recording, but this capture has int32"
+    ):
         writer.append(6, with_array("loss", RANK))
     fewer = logits(6)
     del fewer["rank"]
-    with pytest.raises(ValueError, match=r"rank of logits is int32 .* there, and is not captured"):
+    with pytest.raises(
+        ValueError, match=r"rank of logits is int32 .* but this capture has no such array"
+    ):
         writer.append(6, {"logits": fewer})
 
 
@@ -94,48 +98,48 @@ def changed(group: str, name: str, coordinate: Coordinate | None) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("beside", "sentence"),
+    ("labels", "sentence"),
     [
         (
             changed("attention", "layer", Coordinate(("layer",), np.array([0, 3], np.int32))),
-            r"attention: layer is layer=2: \[0, 11\] there, and layer=2: \[0, 3\] now",
+            r"attention: layer was layer=2: \[0, 11\], and is now layer=2: \[0, 3\]",
         ),
         (
             changed("attention", "layer", Coordinate(("layer",), np.array([0], np.int32))),
-            r"attention: layer is layer=2: \[0, 11\] there, and layer=1: \[0\] now",
+            r"attention: layer was layer=2: \[0, 11\], and is now layer=1: \[0\]",
         ),
         (
             changed("logits", "row", Coordinate(("row",), ("first", "last"))),
-            r"logits: row is row=2: \['start', 'end'\] there, and row=2: \['first', 'last'\] now",
+            r"logits: row was row=2: \['start', 'end'\], and is now row=2: \['first', 'last'\]",
         ),
         (
             changed("logits", "tokens", None),
-            r"logits: its coordinates are part, question, row, tokens there, and part, question, row now",
+            r"logits: its coordinates were part, question, row, tokens, and are now part, question, row",
         ),
     ],
 )
-def test_other_coordinates_are_not_gone_on_with(path, writer, beside, sentence):
+def test_a_recording_with_other_coordinates_is_not_resumed(path, writer, labels, sentence):
     before = (path / "zarr.json").read_bytes()
     with pytest.raises(ValueError, match=sentence + WAY_OUT):
-        RecordingWriter.go_on(path, ABOUT, beside, 0)
+        RecordingWriter.resume(path, ABOUT, labels, 0)
     assert (path / "zarr.json").read_bytes() == before
 
 
-def test_other_questions_are_not_gone_on_with(path, writer):
+def test_a_recording_of_other_questions_is_not_resumed(path, writer):
     first = ABOUT["questions"][0]
     for about, what in [
-        ({"questions": [first]}, "questions are other ones now"),
-        ({"questions": [first, first]}, "number 1 of questions is another one now"),
+        ({"questions": [first]}, "questions differ from those recorded"),
+        ({"questions": [first, first]}, "number 1 of questions differs from the one recorded"),
     ]:
         with pytest.raises(ValueError, match=what + WAY_OUT):
-            RecordingWriter.go_on(path, about, coordinates(), 0)
+            RecordingWriter.resume(path, about, coordinates(), 0)
 
 
-def test_recording_that_is_there_is_not_overwritten(path, writer):
-    with pytest.raises(FileExistsError, match="there is a recording .* already"):
+def test_an_existing_recording_is_not_overwritten(path, writer):
+    with pytest.raises(FileExistsError, match="there is already a recording"):
         RecordingWriter(path, ABOUT, coordinates())
     with pytest.raises(FileNotFoundError, match="there is no recording"):
-        RecordingWriter.go_on(path.with_name("other.zarr"), ABOUT, coordinates(), 0)
+        RecordingWriter.resume(path.with_name("other.zarr"), ABOUT, coordinates(), 0)
 
 
 @pytest.mark.parametrize(
@@ -145,11 +149,11 @@ def test_recording_that_is_there_is_not_overwritten(path, writer):
         (replace(RANK, values=np.array([1, 2], np.uint8)), "loss is uint8"),
         (replace(RANK, values=np.zeros((0,), np.float32)), r"loss is float32 \[0\]"),
         (replace(RANK, axes=("question", "row")), "loss has 1 dimensions"),
-        (replace(RANK, axes=("step",)), "none 'step'"),
+        (replace(RANK, axes=("step",)), "none may be 'step'"),
         (replace(RANK, values=np.zeros(3)), "loss has 3 along question, and question has 2"),
     ],
 )
-def test_array_that_cannot_be_stored_is_refused(path, array, sentence):
+def test_an_array_that_cannot_be_stored_is_refused(path, array, sentence):
     writer = RecordingWriter(path, ABOUT, coordinates())
     with pytest.raises(ValueError, match=sentence):
         writer.append(0, {"logits": {"loss": array}})
@@ -170,15 +174,15 @@ def test_array_that_cannot_be_stored_is_refused(path, array, sentence):
         ),
     ],
 )
-def test_coordinate_that_does_not_fit_is_refused(path, name, coordinate, sentence):
+def test_a_coordinate_that_does_not_fit_is_refused(path, name, coordinate, sentence):
     writer = RecordingWriter(path, ABOUT, {"logits": {name: coordinate}})
     with pytest.raises(ValueError, match=sentence):
         writer.append(0, {"logits": {"loss": RANK}})
 
 
-def test_words_may_repeat_and_stand_along_several_axes(path):
+def test_words_may_repeat_and_span_several_axes(path):
     words = Coordinate(("question", "place"), [["b", "a"], ["a", "ß c"]])
     writer = RecordingWriter(path, ABOUT, {"logits": {"word": words}})
     writer.append(0, {"logits": {"rank": RANK}})
     assert Recording(path).read("logits").word.values.tolist() == [["b", "a"], ["a", "ß c"]]
-    RecordingWriter.go_on(path, ABOUT, {"logits": {"word": words}}, 0)
+    RecordingWriter.resume(path, ABOUT, {"logits": {"word": words}}, 0)

@@ -22,7 +22,9 @@ from qa_research.capture.recording.arrays import Array, Coordinate
 from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.writer import RecordingWriter
 from qa_research.capture.tensorboard import Board
-from qa_research.capture.watched import about, shared_coordinates
+from qa_research.capture.watched import about, choose, shared_coordinates, watch
+from qa_research.tasks.answering.task import AnsweringTask
+from qa_research.tasks.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ class Capturing:
         self.set_state(before)
         self._plan(total)
         try:
-            self.writer = RecordingWriter.go_on(
+            self.writer = RecordingWriter.resume(
                 self.path, about(self.subject.watched), self._coordinates(captured), step
             )
         except FileNotFoundError:
@@ -229,6 +231,31 @@ class Capture(pl.Callback):
         self.is_first = False
         self.hooks = ExitStack()
         self.passed: dict[Site, Tensor] = {}
+
+    def watch(self, task: Task, gradients_are_scaled: bool) -> None:
+        """Choose the watched questions of a task and prepare for its network.
+
+        Raises:
+            ValueError: the task has no questions, or what the recorders ask for is not in the network.
+        """
+        if not isinstance(task, AnsweringTask):
+            raise ValueError(
+                "capture only works with task=answering; capture=none trains without it"
+            )
+        data, module = task.data, task.module
+        # Drawn with the seed of the data, so that runs of several seeds watch the same questions.
+        chosen = choose(self.questions, data.train, data.validation, data.seed)
+        self.prepare(
+            Subject(
+                network=module.network,
+                watched=watch(chosen, module.tokenizer, data.max_tokens, data.stride_tokens),
+                answering=task.answering,
+                max_tokens=data.max_tokens,
+                batch_size=data.batch_size,
+                is_compiled=module.compiles,
+                is_scaled=gradients_are_scaled,
+            )
+        )
 
     def prepare(self, subject: Subject) -> None:
         """Give every recorder its network, while that has its initial weights.

@@ -1,4 +1,4 @@
-"""The directory of a recording: its files, each replaced whole, and its root with the commit."""
+"""The files of a recording: each replaced whole, all made durable together, and the root with its commit."""
 
 import json
 import os
@@ -12,25 +12,28 @@ from zarr.storage import LocalStore
 # In a run's directory.
 RECORDING = "recording.zarr"
 FORMAT = 1
-ROOT = "zarr.json"
+METADATA = "zarr.json"
 
 
-class Files:
-    """Writes files below `root`, each whole or not at all, and knows which are not durable yet."""
+class RecordingFiles:
+    """Replaces files below `root`, each whole or not at all, and remembers which are not durable yet."""
+
+    # Not qa_research.files: a flush replaces two files of every array, which must stay cheap, so they are
+    # synced together (see `sync`), and they share one temporary file. That one is outside the recording,
+    # so that a kill leaves nothing among zarr's files.
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        # Beside the root: what a kill leaves of it does not stand among zarr's own files.
         self._temporary = root.with_name(f".{root.name}.tmp")
-        self._made: set[Path] = set()
+        self._directories: set[Path] = set()
         self._unsynced: set[Path] = set()
 
     def write(self, key: str, *parts: bytes) -> None:
-        """Put a file in the place of the one that may be there; that one is still whole after an OSError."""
+        """Create or replace a file; after an OSError its earlier content is still there."""
         path = self.root / key
-        if path.parent not in self._made:
+        if path.parent not in self._directories:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._made.add(path.parent)
+            self._directories.add(path.parent)
         try:
             with self._temporary.open("wb") as file:
                 file.writelines(parts)
@@ -43,11 +46,11 @@ class Files:
     def write_root(self, attributes: dict[str, Any]) -> None:
         """Replace the root's attributes."""
         root = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-        self.write(ROOT, json.dumps(root).encode())
+        self.write(METADATA, json.dumps(root).encode())
 
     def sync(self) -> None:
-        """Make all durable that was written since the last time, the root after what it counts."""
-        root = self.root / ROOT
+        """Make everything written since the last call durable; the root last, because it counts the rest."""
+        root = self.root / METADATA
         directories = set()
         for path in sorted(self._unsynced, key=lambda path: path == root):
             _sync(path, os.O_RDWR)
@@ -61,7 +64,7 @@ class Files:
 
 
 class StrictStore(LocalStore):
-    """A directory in which a missing chunk is an error; to zarr alone it is nothing but fill values."""
+    """A directory where a missing chunk is an error; plain zarr would read it as fill values."""
 
     async def get(
         self,
@@ -76,25 +79,25 @@ class StrictStore(LocalStore):
 
 
 def read_root(path: Path) -> dict[str, Any] | None:
-    """The root's attributes, or None: the training ended before its first capture was whole.
+    """The root's attributes, or None if the training ended before its first capture was complete.
 
     Raises:
         FileNotFoundError: there is no such directory.
-        ValueError: it is no recording, one of another format, or its root is damaged.
+        ValueError: not a recording, one of another format, or a damaged root.
     """
     if not path.is_dir():
         raise FileNotFoundError(f"there is no recording {path}")
     try:
-        content = (path / ROOT).read_bytes()
+        content = (path / METADATA).read_bytes()
     except FileNotFoundError:
         return None
     try:
         attributes: dict[str, Any] = json.loads(content)["attributes"]
         found = attributes.get("format")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged: its {ROOT} cannot be read") from error
+        raise ValueError(f"{path} is damaged: its {METADATA} cannot be read") from error
     if found is None:
-        raise ValueError(f"{path} is no recording of qa_research: its {ROOT} names no format")
+        raise ValueError(f"{path} is not a recording of qa_research: its {METADATA} has no format")
     if found != FORMAT:
         raise ValueError(
             f"{path} is a recording of format {found}; this version reads format {FORMAT}"

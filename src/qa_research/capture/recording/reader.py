@@ -1,4 +1,4 @@
-"""A recording as it is read: by named axes, cut to what the commit counts, also while it grows."""
+"""Reading a recording by named axes, also while it grows: only what its commit counts. Finds damage too."""
 
 import json
 import math
@@ -13,43 +13,42 @@ import zarr
 from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest
 
-from qa_research.capture.recording.files import ROOT, StrictStore, read_root
-from qa_research.capture.recording.group import STEP, chunk_damage, chunk_file, words_of
+from qa_research.capture.recording.arrays import chunk_damage, chunk_file, decode_words
+from qa_research.capture.recording.files import METADATA, StrictStore, read_root
+from qa_research.capture.recording.group import ARRAYS, COORDINATES, STEP, array_of
 
 
 class Recording:
-    """The whole captures that were there when it was opened.
+    """The complete captures that existed when it was opened.
 
     `step`: of the latest one. `recorders`: the groups. `questions`: the watched ones, in the order of the
-    axis `question`. `thinned`: sentences that say what was left out.
+    axis `question`. `thinned`: sentences that say what was skipped.
 
     Raises:
         FileNotFoundError: there is no such directory.
-        ValueError: nothing is readable yet, or it is of another format.
+        ValueError: nothing is readable yet, or it has another format.
     """
 
     def __init__(self, path: Path) -> None:
         root = read_root(path)
         self.path = path
-        nothing: dict[str, Any] = {"captures": {}}
-        commit = root.get("commit", nothing) if root else nothing
-        counts: dict[str, int] = commit["captures"]
-        self._captures = {name: count for name, count in counts.items() if count}
+        commit: dict[str, Any] = (root or {}).get("commit", {"captures": {}})
+        self._captures = {name: count for name, count in commit["captures"].items() if count}
         if not root or not self._captures:
             raise ValueError(
-                f"nothing is readable yet in {path}: it holds no whole capture; the first one is "
-                "there when a training's first step begins"
+                f"nothing is readable yet in {path}: it has no complete capture; the first one is "
+                "written when training starts"
             )
         self.step: int = commit["step"]
         self.recorders = list(self._captures)
         self.questions: list[dict[str, Any]] = root.get("questions", [])
         self.thinned: list[str] = root["thinned"]
-        self._store = _Committed(path, self._captures)
+        self._store = _CommittedStore(path, self._captures)
 
     def read(self, group: str) -> xr.Dataset:
-        """What one recorder recorded; values are read when they are used, words stand for their numbers.
+        """What one recorder recorded, with words instead of their indices; values are loaded when used.
 
-        A chunk that is missing or damaged is a ValueError when its values are used; see `damage`.
+        A missing or damaged chunk is a ValueError when its values are loaded; see `damage`.
 
         Raises:
             ValueError: there is no such group, or it cannot be opened.
@@ -65,80 +64,94 @@ class Recording:
         except Exception as error:
             # What zarr and xarray raise depends on which bytes are wrong.
             raise ValueError(f"{group} of {self.path} cannot be opened: {error}") from error
-        names = {STEP, *found.attrs["arrays"], *found.attrs["beside"]}
+        names = {STEP, *found.attrs[ARRAYS], *found.attrs[COORDINATES]}
         if lost := sorted(names - set(found.variables)):
             raise ValueError(
                 f"{group} of {self.path} cannot be opened: {', '.join(lost)} is missing"
             )
         words = {
-            name: (array.dims, words_of(array.values, array.attrs["labels"]))
+            name: (array.dims, decode_words(array.values, array.attrs["labels"]))
             for name, array in found.coords.items()
             if "labels" in array.attrs
         }
         return found.assign_coords(words).drop_attrs(deep=False)
 
+    def find_question(self, wanted: str | None) -> int:
+        """The index of a watched question by its id, or by a part that only its id has; None: the first.
+
+        Raises:
+            ValueError: no watched question matches, or several do.
+        """
+        ids = [str(row["id"]) for row in self.questions]
+        if wanted is None:
+            return 0
+        matching = [i for i, name in enumerate(ids) if name == wanted]
+        matching = matching or [i for i, name in enumerate(ids) if wanted in name]
+        if len(matching) == 1:
+            return matching[0]
+        shown = ", ".join(ids[i] for i in (matching or range(len(ids)))[:8])
+        if matching:
+            raise ValueError(
+                f"--question {wanted} matches {len(matching)} watched questions: {shown}"
+            )
+        more = f" and {len(ids) - 8} more" if len(ids) > 8 else ""
+        raise ValueError(f"--question {wanted} was not watched; these were: {shown}{more}")
+
     def damage(self) -> list[str]:
-        """What cannot be read, by group and step, and what can; every chunk is unpacked once."""
-        found, whole = [], []
+        """What cannot be read, by group and step, and what can; empty if intact. Unpacks every chunk."""
+        found, intact = [], []
         for group in self.recorders:
             sentences = list(self._damage_of(group))
             found += [f"{group}: {sentence}" for sentence in sentences]
             if not sentences:
-                whole.append(group)
-        return [*found, f"whole: {', '.join(whole) or 'no group'}"] if found else []
+                intact.append(group)
+        return [*found, f"intact: {', '.join(intact) or 'no group'}"] if found else []
 
     def _damage_of(self, name: str) -> Iterator[str]:
         captures = self._captures[name]
         try:
             group = zarr.open_group(self._store, path=name, mode="r")
-            recorded: Any = group.attrs["arrays"]
-            beside: Any = group.attrs["beside"]
+            recorded: Any = group.attrs[ARRAYS]
+            coordinates: Any = group.attrs[COORDINATES]
         except Exception as error:
             yield f"cannot be opened ({error})"
             return
-        steps = self._steps(group)
+        steps = _readable_steps(group)
         lost: set[int] = set()
-        for array in (STEP, *recorded, *beside):
+        for array in (STEP, *recorded, *coordinates):
             try:
-                bad = self._bad_chunks(group, array)
+                bad = self._bad_captures(group, array)
             except Exception as error:
                 yield f"{array} cannot be opened ({error})"
-                lost.update(range(captures) if array in recorded else ())
+                if array in recorded:
+                    lost.update(range(captures))
                 continue
             for reason, numbers in bad.items():
-                if array in beside:
+                if array in coordinates:
                     yield f"{array} cannot be read ({reason})"
                     continue
-                yield f"{array} cannot be read at {_listed(numbers, steps)} ({reason})"
+                yield f"{array} cannot be read at {_ranges(numbers, steps)} ({reason})"
                 lost.update(numbers)
         if lost:
-            yield f"{captures - len(lost)} of {captures} captures are whole"
+            yield f"{captures - len(lost)} of {captures} captures are intact"
 
-    def _steps(self, group: zarr.Group) -> list[int] | None:
-        try:
-            return [int(step) for step in np.asarray(_array(group, STEP)[...])]
-        except Exception:
-            # Told with the other damage; captures are counted instead.
-            return None
-
-    def _bad_chunks(self, group: zarr.Group, name: str) -> dict[str, list[int]]:
-        """By what is wrong: the places along the first axis."""
-        array = _array(group, name)
+    def _bad_captures(self, group: zarr.Group, name: str) -> dict[str, list[int]]:
+        """Numbers of the captures (of a coordinate: indices) that cannot be read, by the reason."""
+        array = array_of(group, name)
         length, size = array.shape[0], array.chunks[0]
         chunk_bytes = math.prod(array.chunks) * array.dtype.itemsize
         bad: dict[str, list[int]] = {}
-        for number in range(-(-length // size)):
+        for number, first in enumerate(range(0, length, size)):
             file = self.path / chunk_file(array.path, number, array.ndim - 1)
             if reason := chunk_damage(file, chunk_bytes):
-                places = range(number * size, min((number + 1) * size, length))
-                bad.setdefault(reason, []).extend(places)
+                bad.setdefault(reason, []).extend(range(first, min(first + size, length)))
         return bad
 
 
-class _Committed(StrictStore):
-    """A recording's files as if its arrays ended where the commit does.
+class _CommittedStore(StrictStore):
+    """Shows a recording's arrays as long as the commit says.
 
-    Between two files of a flush, and after a kill, arrays are longer, and of different lengths.
+    On disk they may be longer, and of different lengths: between two files of a flush, and after a kill.
     """
 
     def __init__(self, root: Path, captures: Mapping[str, int]) -> None:
@@ -153,7 +166,7 @@ class _Committed(StrictStore):
     ) -> Buffer | None:
         found = await super().get(key, prototype, byte_range)
         group = key.partition("/")[0]
-        if found is None or group not in self._captures or key.rpartition("/")[2] != ROOT:
+        if found is None or group not in self._captures or key.rpartition("/")[2] != METADATA:
             return found
         metadata = json.loads(found.to_bytes())
         if (metadata.get("dimension_names") or [None])[0] != STEP:
@@ -162,16 +175,18 @@ class _Committed(StrictStore):
         return type(found).from_bytes(json.dumps(metadata).encode())
 
 
-def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    found = group[name]
-    if not isinstance(found, zarr.Array):
-        raise ValueError(f"{name} is no array")
-    return found
+def _readable_steps(group: zarr.Group) -> list[int] | None:
+    """The group's steps; None if they are damaged, which is reported with the other damage."""
+    try:
+        return [int(step) for step in np.asarray(array_of(group, STEP)[...])]
+    except Exception:
+        return None
 
 
-def _listed(numbers: list[int], steps: list[int] | None) -> str:
-    """`steps 0 to 630, 650`; without steps `captures 0 to 63, 65`."""
+def _ranges(numbers: list[int], steps: list[int] | None) -> str:
+    """`steps 0 to 630, 650`; if the steps are unknown `captures 0 to 63, 65`."""
     runs = []
+    # Numbers that follow each other keep their distance from their place: 3, 4, 9 -> 3-0, 4-1, 9-2.
     for _, pairs in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
         run = [number for _, number in pairs]
         ends = [run[0]] if len(run) == 1 else [run[0], run[-1]]

@@ -1,15 +1,15 @@
-"""A recording cut back to the step that a training goes on from.
+"""Writing a recording: captures are appended while a training runs, and survive a kill at any moment.
 
-A recording as it is written: captures are appended while a training runs, and hold after a kill.
-
-What lies on the disk is zarr v3, a group a recorder, each with its own axis `step`. Readers see as many
-captures as the commit in the root's attributes counts, which is written after all arrays.
+A flush writes the data first and then commits it: (1) the chunks of every array, (2) every array's zarr.json
+with its new length, (3) the root zarr.json, whose `commit` says how many captures each group has. Each file
+is replaced whole, and readers ignore whatever goes beyond the commit. So a kill between any two files loses
+at most the captures since the last flush. Cutting back goes the other way: the commit first, then the arrays.
 """
 
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,114 +17,44 @@ from typing import Any, Self
 import zarr
 
 from qa_research.capture.recording.arrays import Array, Coordinate
-from qa_research.capture.recording.files import FORMAT, Files, read_root
+from qa_research.capture.recording.files import FORMAT, RecordingFiles, read_root
 from qa_research.capture.recording.group import (
-    BEGIN_ANEW,
-    RecordedGroup,
-    commit,
+    START_OVER,
+    GroupWriter,
+    coordinate_difference,
     coordinates_of,
-    difference,
     new_group,
     open_group,
-    reopened,
-    shorten,
-    steps_of,
+    read_steps,
+    reopen_group,
+    truncate_group,
 )
 
-
-@dataclass(frozen=True)
-class Kept:
-    """What is left of a recording."""
-
-    files: Files
-    groups: dict[str, RecordedGroup]
-    thinned: list[str]
-
-
-def cut_back(
-    path: Path,
-    about: Mapping[str, Any],
-    coordinates: Mapping[str, Mapping[str, Coordinate]],
-    step: int,
-) -> Kept:
-    """Drop the captures after `step`, and all of a recording that has no whole capture yet.
-
-    Raises:
-        FileNotFoundError: there is no such directory.
-        ValueError: it is of another format, about other questions, has other coordinates, or is damaged.
-    """
-    root = read_root(path)
-    files = Files(path)
-    if root is None:
-        shutil.rmtree(path)
-        return Kept(files, {}, [])
-    opened = {}
-    try:
-        captures: dict[str, int] = root["commit"]["captures"]
-        for name, count in captures.items():
-            group = open_group(files, name)
-            opened[name] = (group, coordinates_of(group), steps_of(group, count))
-    except Exception as error:
-        raise _damaged(path, error) from error
-    _check_about(path, root, about)
-    for name, (_, there, _) in opened.items():
-        if found := difference(there, coordinates.get(name, {})):
-            raise _other(path, f"{name}: {found}")
-    left: list[tuple[zarr.Group, RecordedGroup]] = []
-    try:
-        for group, _, steps in opened.values():
-            left.append((group, reopened(files, group, [s for s in steps if s <= step])))
-    except Exception as error:
-        raise _damaged(path, error) from error
-    groups = {group.name: group for _, group in left}
-    # Fewer captures first: from here on, a kill leaves arrays that are longer than the commit says.
-    files.write_root({**root, "commit": commit(groups.values())})
-    for directory in path.iterdir():
-        if directory.is_dir() and directory.name not in groups:
-            # Killed while it was made.
-            shutil.rmtree(directory)
-    for group, recorded in left:
-        shorten(group, recorded.captures)
-    return Kept(files, groups, list(root["thinned"]))
-
-
-def _check_about(path: Path, root: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    now = json.loads(json.dumps(about))
-    for key, value in now.items():
-        then = root.get(key)
-        if then == value:
-            continue
-        if isinstance(then, list) and isinstance(value, list) and len(then) == len(value):
-            place = next(
-                i for i, pair in enumerate(zip(then, value, strict=True)) if pair[0] != pair[1]
-            )
-            raise _other(path, f"number {place} of {key} is another one now")
-        raise _other(path, f"{key} are other ones now")
-
-
-def _other(path: Path, what: str) -> ValueError:
-    return ValueError(f"{path} cannot be gone on with: {what}; {BEGIN_ANEW}")
-
-
-def _damaged(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path} is damaged and cannot be gone on with: {error}; {BEGIN_ANEW}")
-
-
-# A flush rewrites two files of every array, which takes 20 ms or, on a disk that others keep busy, 200.
+# A flush rewrites two files of every array: 20 ms, or 200 ms on a disk that others keep busy.
 FLUSH_EVERY_S = 10.0
 FLUSH_MAX_SHARE = 0.0015
 
 
-class RecordingWriter:
-    """Appends captures; readable while it grows, whole after a kill.
+@dataclass(frozen=True)
+class Truncated:
+    """What a recording still holds after it was cut back."""
 
-    `about`: the root's attributes, such as `questions`. `coordinates`: by group. `kept`: what `go_on` found.
-    A capture that fills chunks of its own is on the disk at once; the rest waits for the next flush, which
-    `append` does by itself after the first capture, and then every ten seconds, or less often where flushes
-    would take more than 0.15 % of the time.
+    files: RecordingFiles
+    groups: dict[str, GroupWriter]
+    thinned: list[str]
+
+
+class RecordingWriter:
+    """Appends captures; the recording is readable while it grows, and intact after a kill.
+
+    `about`: the root's attributes, such as `questions`. `coordinates`: by group. `truncated`: see `resume`.
+
+    A capture that fills chunks of its own is written at once; the rest waits for the next flush. `append`
+    flushes after the first capture, and then every 10 s, or less often if flushes would take more than
+    0.15 % of the time: one of 200 ms is followed by 0.2 / 0.0015 = 133 s without.
 
     Raises:
-        FileExistsError: there is something at `path`, and it is not gone on with.
+        FileExistsError: there is already something at `path`, which is not being resumed.
     """
 
     def __init__(
@@ -132,44 +62,43 @@ class RecordingWriter:
         path: Path,
         about: Mapping[str, Any],
         coordinates: Mapping[str, Mapping[str, Coordinate]],
-        kept: Kept | None = None,
+        truncated: Truncated | None = None,
     ) -> None:
-        if kept is None and path.exists():
-            raise FileExistsError(f"there is a recording {path} already; {BEGIN_ANEW}")
-        self._files = kept.files if kept else Files(path)
+        if truncated is None and path.exists():
+            raise FileExistsError(f"there is already a recording {path}; {START_OVER}")
+        state = truncated or Truncated(RecordingFiles(path), {}, [])
+        self._files, self._groups, self._thinned = state.files, state.groups, state.thinned
         self._about = dict(about)
         self._coordinates = coordinates
-        self._groups = kept.groups if kept else {}
-        self._thinned = kept.thinned if kept else []
         self._noted = False
-        self._flush_at = -float("inf")
+        self._next_flush = -float("inf")
 
     @classmethod
-    def go_on(
+    def resume(
         cls,
         path: Path,
         about: Mapping[str, Any],
         coordinates: Mapping[str, Mapping[str, Coordinate]],
         step: int,
     ) -> Self:
-        """Drop the captures after `step`, for good, and append to those that are left.
+        """Drop the captures after `step`, for good, and append to the rest.
 
-        A recording that was killed before its first capture was whole begins anew.
+        A recording that was killed before its first capture was complete starts over.
 
         Raises:
             FileNotFoundError: there is no such directory.
-            ValueError: it is of another format, about other questions, has other coordinates, or is damaged.
-                Other arrays are found by the first `append`.
+            ValueError: another format, other questions, other coordinates, or damage. Other arrays are
+                found by the first `append`.
         """
         return cls(path, about, coordinates, cut_back(path, about, coordinates, step))
 
     def append(self, step: int, captured: Mapping[str, Mapping[str, Array]]) -> None:
-        """Add one capture; groups may be missing. The values are free to change afterwards.
+        """Add one capture, of all groups or some. The values may change afterwards.
 
         Raises:
-            ValueError: the step is not after the latest one of a group; arrays are not those of the captures
-                before it, or do not fit each other and the coordinates. Then nothing is added.
-            OSError: it could not be written. The groups before the one that failed are added, and the others
+            ValueError: the step does not come after the latest one of a group, or arrays differ from those
+                of earlier captures, or do not fit each other and the coordinates. Then nothing is added.
+            OSError: it could not be written. The groups before the failed one have been added; the others
                 can be appended again.
         """
         groups = {
@@ -182,31 +111,125 @@ class RecordingWriter:
         for name, group in groups.items():
             group.append(step, captured[name])
             self._groups[name] = group
-        if time.monotonic() >= self._flush_at:
+        if time.monotonic() >= self._next_flush:
             self.flush()
 
     def flush(self) -> None:
         """Let readers see all captures: arrays first, then the commit."""
-        began, makes_groups = time.monotonic(), any(g.unwritten for g in self._groups.values())
+        started = time.monotonic()
+        # Creating groups takes longer than any later flush will.
+        creates_groups = any(group.pending for group in self._groups.values())
         changed = [group for group in self._groups.values() if group.captures != group.flushed]
         for group in changed:
             group.flush()
         if changed or self._noted:
             groups = self._groups.values()
-            thinned = {"thinned": self._thinned, "commit": commit(groups)}
+            thinned = {"thinned": self._thinned, "commit": _commit(groups)}
             self._files.write_root({"format": FORMAT, **self._about, **thinned})
             self._noted = False
         now = time.monotonic()
-        took_s = 0.0 if makes_groups else now - began
-        self._flush_at = now + max(FLUSH_EVERY_S, took_s / FLUSH_MAX_SHARE)
+        took_s = 0.0 if creates_groups else now - started
+        self._next_flush = now + max(FLUSH_EVERY_S, took_s / FLUSH_MAX_SHARE)
 
     def sync(self) -> None:
-        """Flush, and have it all on the disk, whatever happens to the machine."""
+        """Flush, and make it all durable, so that it survives a power cut too."""
         self.flush()
         self._files.sync()
 
     def note(self, sentence: str) -> None:
-        """Say in the recording, from the next flush on, what was left out of it."""
+        """Say in the recording, from the next flush on, what was skipped."""
         if sentence not in self._thinned:
             self._thinned.append(sentence)
             self._noted = True
+
+
+def cut_back(
+    path: Path,
+    about: Mapping[str, Any],
+    coordinates: Mapping[str, Mapping[str, Coordinate]],
+    step: int,
+) -> Truncated:
+    """Drop the captures after `step`, or the whole recording if it has no complete capture yet.
+
+    Cutting captures made at 0, 10, 20 and 30 back to step 25 leaves the first three.
+
+    Raises:
+        FileNotFoundError: there is no such directory.
+        ValueError: another format, other questions, other coordinates, or damage; nothing is changed then.
+    """
+    root = read_root(path)
+    files = RecordingFiles(path)
+    if root is None:
+        shutil.rmtree(path)
+        return Truncated(files, {}, [])
+    kept = _reopen(path, files, root, about, coordinates, step)
+    groups = {group.name: group for _, group in kept}
+    # The commit first: if a kill comes now, arrays are longer than it says, which readers ignore.
+    files.write_root({**root, "commit": _commit(groups.values())})
+    for directory in path.iterdir():
+        if directory.is_dir() and directory.name not in groups:
+            # A kill left it before its first commit.
+            shutil.rmtree(directory)
+    for stored, group in kept:
+        truncate_group(stored, group.captures)
+    return Truncated(files, groups, list(root["thinned"]))
+
+
+def _reopen(
+    path: Path,
+    files: RecordingFiles,
+    root: Mapping[str, Any],
+    about: Mapping[str, Any],
+    coordinates: Mapping[str, Mapping[str, Coordinate]],
+    step: int,
+) -> list[tuple[zarr.Group, GroupWriter]]:
+    """Every group with its captures up to `step`; checks all of them before anything is changed."""
+    opened = {}
+    try:
+        captures: dict[str, int] = root["commit"]["captures"]
+        for name, count in captures.items():
+            group = open_group(files, name)
+            opened[name] = (group, coordinates_of(group), read_steps(group, count))
+    except Exception as error:
+        # What zarr raises depends on which bytes are wrong.
+        raise _damaged(path, error) from error
+    if difference := _about_difference(root, about):
+        raise _not_resumable(path, difference)
+    for name, (_, stored, _) in opened.items():
+        if difference := coordinate_difference(stored, coordinates.get(name, {})):
+            raise _not_resumable(path, f"{name}: {difference}")
+    try:
+        return [
+            (group, reopen_group(files, group, [s for s in steps if s <= step]))
+            for group, _, steps in opened.values()
+        ]
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _commit(groups: Collection[GroupWriter]) -> dict[str, Any]:
+    """The commit record: how many captures each group has, and the latest step of all."""
+    captures = {group.name: group.captures for group in groups}
+    latest = [group.latest for group in groups if group.latest is not None]
+    return {"step": max(latest, default=None), "captures": captures}
+
+
+def _about_difference(root: Mapping[str, Any], about: Mapping[str, Any]) -> str | None:
+    for key, now in json.loads(json.dumps(about)).items():
+        before = root.get(key)
+        if before == now:
+            continue
+        if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+            pairs = enumerate(zip(before, now, strict=True))
+            first = next(i for i, (was, got) in pairs if was != got)
+            return f"number {first} of {key} differs from the one recorded"
+        return f"{key} differ from those recorded"
+    return None
+
+
+def _not_resumable(path: Path, reason: str) -> ValueError:
+    return ValueError(f"{path} cannot be resumed: {reason}; {START_OVER}")
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path} is damaged and cannot be resumed: {error}; {START_OVER}")
