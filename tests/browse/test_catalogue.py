@@ -91,9 +91,26 @@ def test_search_takes_any_text_literally_but_for_its_case(rows, tmp_path, text, 
         assert [rows[i].id for i in catalogue.search(text, place)] == ids
 
 
+@pytest.mark.parametrize(
+    "separator", ["\x1f", "\x1e", "\x00", "\n", "\t", ",", '", "', "|", "%", "_"]
+)
+def test_no_search_matches_across_two_texts(tmp_path, separator):
+    """Nor is a separator found that only joins texts; one within a text is found like any letter."""
+    golds = (Gold("a", 0), Gold("b", 2))
+    apart = Question("apart", "b", f"a b{separator}", "b?", golds, "other")
+    within = replace(apart, id="within", answers=(Gold(f"a{separator}b", 0),))
+    with Catalogue(source_of([apart, within]), tmp_path) as catalogue:
+        assert catalogue.search(f"a{separator}b") == [1]
+        assert catalogue.search(f"{separator}b", "answer") == [1]
+        assert catalogue.search(f"a{separator}", "answer") == [1]
+        assert catalogue.search(f"b{separator}", "answer") == []
+        assert catalogue.search(f"b{separator}", "context") == [0, 1]
+        assert catalogue.search(f"b?{separator}a") == []
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.text(alphabet="msLUNDeß b%_'\"\x1f", min_size=1, max_size=4).filter(str.strip),
+    st.text(alphabet="msLUNDeß b%_'\"\x1f\x00", min_size=1, max_size=4).filter(str.strip),
     st.sampled_from([None, *PLACES]),
 )
 def test_search_finds_what_looking_at_every_question_finds(catalogue, text, place):
@@ -111,6 +128,11 @@ def test_an_empty_search_is_refused(catalogue):
     for text in ("", " \n"):
         with pytest.raises(ValueError, match="the text to search for is empty"):
             catalogue.search(text)
+
+
+def test_half_a_character_cannot_be_searched(catalogue):
+    with pytest.raises(ValueError, match=r"not valid Unicode: 'x\\udc80'"):
+        catalogue.search("x\udc80")
 
 
 def test_an_index_out_of_range_names_the_range(catalogue):

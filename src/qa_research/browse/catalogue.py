@@ -82,11 +82,10 @@ def hit_in(index: int, row: Question, wanted: str, place: str | None) -> Hit:
     return Hit(index, row, tuple(found))
 
 
-FORMAT = 1
+FORMAT = 2
 QUESTIONS_AT_ONCE = 2000
-# Between the answers of a question, so that no text is found across two of them.
-BETWEEN_ANSWERS = "\x1f"
-# Folded texts stand apart: searching reads them and nothing else.
+# Searching reads the folded tables and nothing else. Each text that is searched is a value of its own:
+# joined by whatever separator, a search for the separator would match across two of them.
 _SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
@@ -98,9 +97,9 @@ CREATE TABLE questions (
 );
 CREATE TABLE folded_contexts (number INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE folded_questions (
-    position INTEGER PRIMARY KEY, context INTEGER NOT NULL, question TEXT NOT NULL,
-    answers TEXT NOT NULL
+    position INTEGER PRIMARY KEY, context INTEGER NOT NULL, question TEXT NOT NULL
 );
+CREATE TABLE folded_answers (position INTEGER NOT NULL, text TEXT NOT NULL);
 """
 
 
@@ -202,15 +201,15 @@ def _write(
     ]
     connection.executemany("INSERT INTO questions VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     searched = [
-        (
-            begin + i,
-            contexts[row.context],
-            fold(row.question),
-            fold(BETWEEN_ANSWERS.join(gold.text for gold in row.answers)),
-        )
-        for i, row in enumerate(batch)
+        (begin + i, contexts[row.context], fold(row.question)) for i, row in enumerate(batch)
     ]
-    connection.executemany("INSERT INTO folded_questions VALUES (?, ?, ?, ?)", searched)
+    connection.executemany("INSERT INTO folded_questions VALUES (?, ?, ?)", searched)
+    answers = [
+        (begin + i, text)
+        for i, row in enumerate(batch)
+        for text in dict.fromkeys(fold(gold.text) for gold in row.answers)
+    ]
+    connection.executemany("INSERT INTO folded_answers VALUES (?, ?)", answers)
 
 
 def _answers(row: Question) -> str:
@@ -226,7 +225,7 @@ IDS_COMPARED = 500
 _HAS = {
     "question": "instr(question, :text)",
     "context": "context IN (SELECT number FROM folded_contexts WHERE instr(text, :text))",
-    "answer": "instr(answers, :text)",
+    "answer": "position IN (SELECT position FROM folded_answers WHERE instr(text, :text))",
 }
 _COLUMNS = "questions.position, id, title, contexts.text, question, answers, kind"
 _ROWS = f"SELECT {_COLUMNS} FROM questions JOIN contexts ON contexts.number = questions.context"
@@ -317,10 +316,12 @@ class Catalogue:
         `place` is one of PLACES (question, context, answer), or None for all three.
 
         Raises:
-            ValueError: the text is empty.
+            ValueError: the text is empty, or not valid Unicode.
         """
         if not text.strip():
             raise ValueError("the text to search for is empty")
+        if text != text.encode(errors="replace").decode():
+            raise ValueError(f"the text to search for is not valid Unicode: {text!a}")
         has = " OR ".join(_HAS[name] for name in PLACES if place in (None, name))
         query = f"SELECT position FROM folded_questions WHERE {has} ORDER BY position"
         return [index for (index,) in self._rows(query, {"text": fold(text)})]
