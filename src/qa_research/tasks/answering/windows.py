@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 
 from qa_research.console import tracked
 from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.token_text import Part, TokenText
 
 FORMAT = "windows-1"
 QUESTIONS_AT_ONCE = 1000
@@ -57,6 +58,24 @@ class Windows:
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each window."""
         return np.diff(self.starts)
+
+    def tokens(self, index: int) -> slice:
+        """Where the tokens of a window are in the arrays with an entry per token."""
+        return slice(int(self.starts[index]), int(self.starts[index + 1]))
+
+    def text(self, index: int, context: str, tokenizer: Any) -> TokenText:
+        """One window as text; `context` and `tokenizer` are those it was made from."""
+        tokens = self.tokens(index)
+        ids = self.input_ids[tokens].tolist()
+        special = {tokenizer.cls_token_id, tokenizer.sep_token_id}
+        parts: list[Part] = ["sep" if i in special else "question" for i in ids]
+        parts[0] = "cls"
+        first, last = int(self.context_first[index]), int(self.context_last[index])
+        if first:
+            parts[first : last + 1] = ["context"] * (last - first + 1)
+        chars = zip(self.char_start[tokens].tolist(), self.char_end[tokens].tolist(), strict=True)
+        names = tokenizer.convert_ids_to_tokens(ids)
+        return TokenText(context, tuple(names), tuple(parts), tuple(chars))
 
 
 def make_windows(
