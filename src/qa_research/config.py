@@ -23,8 +23,8 @@ def check_section(name: str, section: Mapping[str, Any]) -> None:
 
     A section of recorders has parts, which are sections of their own, under any name.
     """
-    target = _target(name, section)
-    arguments = _arguments(target)
+    target = class_of(name, section)
+    arguments = constructor_arguments(target)
     for key, value in section.items():
         if key == "_target_":
             continue
@@ -33,7 +33,7 @@ def check_section(name: str, section: Mapping[str, Any]) -> None:
             continue
         if key not in arguments or key == RECORDERS:
             raise ValueError(unknown_key(str(key), f"{name}.", arguments))
-        _check_value(f"{name}.{key}", value, arguments[key])
+        check_value(f"{name}.{key}", value, arguments[key])
 
 
 def is_part(value: Any) -> bool:
@@ -51,7 +51,7 @@ def build_capture(section: Mapping[str, Any]) -> Any:
 def build(section: Mapping[str, Any], **extra: Any) -> Any:
     """The object that a section describes; `extra`: arguments that only code can give."""
     arguments = {key: value for key, value in section.items() if key != "_target_"}
-    return _target("", section)(**arguments, **extra)
+    return class_of("", section)(**arguments, **extra)
 
 
 def unknown_key(key: str, prefix: str, known: Iterable[str]) -> str:
@@ -61,7 +61,12 @@ def unknown_key(key: str, prefix: str, known: Iterable[str]) -> str:
     )
 
 
-def _target(name: str, section: Mapping[str, Any]) -> type:
+def class_of(name: str, section: Mapping[str, Any]) -> type:
+    """The class that a section called `name` describes.
+
+    Raises:
+        ValueError: it cannot be imported.
+    """
     path = str(section["_target_"])
     module, _, cls = path.rpartition(".")
     try:
@@ -71,7 +76,7 @@ def _target(name: str, section: Mapping[str, Any]) -> type:
     return target
 
 
-def _arguments(target: type) -> dict[str, Any]:
+def constructor_arguments(target: type) -> dict[str, Any]:
     """The constructor's arguments and their types, through `**settings` up to the base class."""
     arguments: dict[str, Any] = {}
     for cls in target.__mro__:
@@ -88,15 +93,16 @@ def _arguments(target: type) -> dict[str, Any]:
     return arguments
 
 
-def _check_value(path: str, value: Any, expected: Any) -> None:
+def check_value(path: str, value: Any, expected: Any) -> None:
+    """Raise ValueError where a value is not of the `expected` type, or out of its range."""
     try:
         TypeAdapter(expected, config=_STRICT).validate_python(value)
     except ValidationError as error:
-        wishes = dict.fromkeys(
+        allowed = dict.fromkeys(
             e["msg"]
             .removeprefix("Input should be ")
             .replace("greater than or equal to", "at least")
             for e in error.errors()
             if e["type"] != "is_instance_of"
         )
-        raise ValueError(f"{path} must be {' or '.join(wishes)}, got {value!r}") from error
+        raise ValueError(f"{path} must be {' or '.join(allowed)}, got {value!r}") from error

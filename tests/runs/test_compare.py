@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from qa_research.runs.compare import flattened, read_scores, side_by_side
+from qa_research.runs.compare import flattened, read_shares, side_by_side
+from qa_research.tasks.earlier import ANSWERING
 from tests.fake_runs import CONFIG, record_of, running, write_run
 
 WORSE = [1.0] * 40 + [0.0] * 60
@@ -73,7 +74,7 @@ def test_a_run_still_going_on_is_compared_as_it_stands(tmp_path):
 def test_predictions_of_other_questions_are_found_out(tmp_path):
     runs = [write_run(tmp_path, 1, WORSE), write_run(tmp_path, 2, BETTER[1:])]
     (pair,) = side_by_side(runs).pairs
-    assert "their predictions are not of the same questions" in pair.refused
+    assert "their predictions are not for the same questions" in pair.refused
 
 
 def test_damaged_predictions_are_named(tmp_path):
@@ -81,7 +82,7 @@ def test_damaged_predictions_are_named(tmp_path):
     for text in ("{", "[1]", '[{"id": "q0"}]'):
         (directory / "predictions" / "validation.json").write_text(text)
         with pytest.raises(ValueError, match="validation.json is damaged"):
-            read_scores(directory)
+            read_shares(directory, ANSWERING["metrics"])
 
 
 def test_a_comparison_needs_two_different_runs(tmp_path):

@@ -8,7 +8,7 @@ from qa_research.runs.directory import read_record
 from qa_research.runs.open import open_run
 from qa_research.tasks.answering.data import BuiltinData
 from qa_research.tasks.answering.evaluation import evaluate, write_evaluation
-from qa_research.training.story import train
+from tests.tiny_run import train
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from qa_research.runs.directory import read_record
 from qa_research.runs.open import open_run
 from qa_research.signals import Stopped
 from qa_research.tasks.answering.squad import squad_json
-from qa_research.training.story import train
+from tests.tiny_run import train
 from tests.training.reading import directory_of, recording_of, result_of
 from tests.training.signalling import CrashError, Plan, Signalling
 
@@ -74,7 +74,7 @@ def test_step_0_every_nth_and_the_last_are_captured_and_the_cost_is_said(tiny, c
 
 
 def test_an_early_end_is_captured_too(tiny):
-    config = tiny("capture=default", "train.stop_at_exact_match=1e-9", "capture.every_n_steps=100")
+    config = tiny("capture=default", "train.stop_at={val/exact_match:1e-9}", "capture.every_n_steps=100")
     train(config)
     steps = recording_of(directory_of(config))["logits"]["step"].values.tolist()
     assert steps == [0, read_record(directory_of(config))["steps"]]
@@ -378,7 +378,7 @@ def test_an_early_end_between_planned_steps_holds_nothing_of_an_earlier_step(tin
         "capture=everything",
         BATCH,
         "capture.every_n_steps=2",
-        "train.stop_at_exact_match=1e-9",
+        "train.stop_at={val/exact_match:1e-9}",
     )
     train(config)
     found = recording_of(directory_of(config))

@@ -14,8 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from qa_research.runs.directory import read_record
 from qa_research.signals import Stopped
 from qa_research.training.resumable import random_state, set_random_state
-from qa_research.training.story import train
 from tests.conftest import STOPPING_SEED
+from tests.tiny_run import train
 from tests.training.reading import directory_of, recording_of, result_of, rows_of
 from tests.training.signalling import CrashError, Plan, Signalling
 
@@ -33,9 +33,9 @@ SETTINGS = (
     "model.dropout=0.3",
     "data.train_questions=44",
     "data.eval_batch_size=8",
-    "data.validate_every=0.34",
+    "trainer.val_check_interval=0.34",
     f"trainer.max_epochs={EPOCHS}",
-    "train.stop_at_exact_match=null",
+    "train.stop_at=null",
 )
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -193,8 +193,8 @@ def test_a_signal_in_the_last_moments_lets_the_run_finish_and_still_leaves(tiny)
     [
         ("trainer.max_epochs=1", BATCHES),
         # It ends with its first validation, which follows the second batch.
-        ("train.stop_at_exact_match=1e-9", 1),
-        ("train.stop_at_exact_match=1e-9", 2),
+        ("train.stop_at={val/exact_match:1e-9}", 1),
+        ("train.stop_at={val/exact_match:1e-9}", 2),
         # No validation is due at the fifth batch, so the last step has one of its own.
         ("trainer.max_steps=5", 4),
         ("trainer.max_steps=5", 5),
@@ -221,7 +221,7 @@ def test_every_way_to_end_is_reached_again_after_a_stop(tiny, tmp_path, extra, c
 
 def test_an_early_end_that_has_to_wait_is_remembered(tiny, tmp_path):
     # The first validation meets the threshold, and the epoch still has to be finished.
-    settings = [*SETTINGS, "train.stop_at_exact_match=1e-9", "+trainer.min_epochs=1"]
+    settings = [*SETTINGS, "train.stop_at={val/exact_match:1e-9}", "+trainer.min_epochs=1"]
     whole = tiny(*settings, "trainer.max_epochs=3", f"paths.runs={tmp_path / 'whole'}")
     train(whole)
     config = tiny(*settings, "trainer.max_epochs=3")

@@ -23,7 +23,7 @@ SETTINGS = (
     "model._target_=tests.training.signalling.Signalling",
     "model.dropout=0.3",
     "trainer.max_epochs=4",
-    "train.stop_at_exact_match=null",
+    "train.stop_at=null",
     "checkpoint.monitor=val/loss",
     "checkpoint.mode=min",
 )
@@ -76,7 +76,7 @@ def test_signals_stop_and_the_same_command_goes_on_bit_for_bit(tmp_path, shape):
             assert code == 0 and "Saved step" in text, text
             break
         assert code == 128 + number, text
-        assert "which is saved" in text and "Go on with: python" in text
+        assert "which is saved" in text and "Resume with: python" in text
         assert "Traceback" not in text
         assert read_record(the_run(tmp_path, "runs"))["status"] == "interrupted"
     code, text = finish(start(tmp_path, "runs", *shape))
@@ -95,7 +95,7 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path):
         process.send_signal(signal.SIGINT)
         time.sleep(0.005)
     code, text = finish(process)
-    assert code == 130 and "Leaving at once" in text and "which is saved" not in text, text
+    assert code == 130 and "Exiting now" in text and "which is saved" not in text, text
     assert read_record(the_run(tmp_path, "runs"))["status"] == "running"
     assert damage(the_run(tmp_path, "runs") / "checkpoints/last.ckpt") is None
 

@@ -42,8 +42,8 @@ def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path):
         *("trainer.max_epochs=3", "trainer.precision=32-true", "train.threads=1"),
         "trainer.log_every_n_steps=1",
         *("model.hidden_size=32", "model.intermediate_size=64", "model.num_attention_heads=2"),
-        *(f"paths.cache={tmp_path / 'cache'}", "data.validate_every=0.5"),
-        *("train.stop_at_exact_match=null", "model.dropout=0.0", "model.warmup_fraction=0.0"),
+        *(f"paths.cache={tmp_path / 'cache'}", "trainer.val_check_interval=0.5"),
+        *("train.stop_at=null", "model.dropout=0.0", "model.warmup_fraction=0.0"),
     ]
     losses = {}
     for name, overrides in (

@@ -11,8 +11,8 @@ from qa_research.runs.directory import lock, read_record
 from qa_research.signals import Stopped
 from qa_research.tasks.answering.module import NonFiniteLossError
 from qa_research.tasks.answering.squad import squad_json
-from qa_research.training.story import train
 from tests.conftest import make_question
+from tests.tiny_run import train
 from tests.training.reading import digest, directory_of, validation_rows
 
 ROOT = Path(__file__).parents[2]
@@ -106,7 +106,7 @@ def test_an_early_end_comes_when_the_score_is_reached(tiny):
         *("data.train_questions=4", "data.validate_on_train=true", "data.batch_size=4"),
         *("trainer.max_epochs=200", "trainer.check_val_every_n_epoch=10"),
         *("trainer.val_check_interval=1.0", "model.lr=1e-2", "model.dropout=0.0"),
-        "train.stop_at_exact_match=100.0",
+        "train.stop_at={val/exact_match:100.0}",
     )
     train(config)
     record = read_record(directory_of(config))
@@ -115,7 +115,7 @@ def test_an_early_end_comes_when_the_score_is_reached(tiny):
 
 
 def test_a_run_that_ends_between_validations_is_validated_at_its_end(tiny):
-    config = tiny("trainer.max_steps=4", "data.validate_every=0.5")
+    config = tiny("trainer.max_steps=4", "trainer.val_check_interval=0.5")
     train(config)
     record = read_record(directory_of(config))
     steps = [int(row["step"]) for row in validation_rows(directory_of(config))]
@@ -134,7 +134,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tiny
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_step(tiny):
-    config = tiny("model.lr=1e30", "model.warmup_fraction=0.6", "data.validate_every=1.0")
+    config = tiny("model.lr=1e30", "model.warmup_fraction=0.6", "trainer.val_check_interval=1.0")
     with pytest.raises(NonFiniteLossError, match=r"the loss is .* at step \d, epoch 0, batch \d"):
         train(config)
 

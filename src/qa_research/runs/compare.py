@@ -1,19 +1,20 @@
-"""Runs side by side: what differs in their making, what they scored, and which is better."""
+"""Runs side by side: what differs in how they were made, what they scored, and which is better."""
 
 import json
 import string
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from qa_research.ledger.runs import RunEntry
 from qa_research.runs.directory import WITHOUT_EFFECT
+from qa_research.runs.paired import Comparison, Shares, compare, verdict
 from qa_research.runs.store import live_status, read_entry
-from qa_research.tasks.answering.comparison import Comparison, compare, verdict
-from qa_research.tasks.answering.score import QuestionScore
+from qa_research.tasks.task import Metric
 
-_FIELDS = ("id", "kind", "prediction", "exact_match", "f1")
 Differences = dict[str, list[Any]]
 
 
@@ -29,19 +30,33 @@ ABSENT = Absent()
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One run beside the first. `comparison` is None where `refused` says why there is none."""
+    """One run next to the first. `comparison` is None where `refused` says why there is none.
+
+    `examples`: what was compared, such as `questions`.
+    """
 
     first: str
     second: str
     comparison: Comparison | None
     refused: str
+    examples: str
 
     @property
     def verdict(self) -> str:
         """Which is better and how sure, or why that cannot be said."""
         if self.comparison is None:
             return f"{self.second} against {self.first}: {self.refused}."
-        return verdict(self.comparison, self.first, self.second)
+        return verdict(self.comparison, self.first, self.second, self.examples)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "comparison": self.comparison.as_json() if self.comparison else None,
+            "refused": self.refused,
+            "verdict": self.verdict,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,7 @@ class SideBySide:
             "without_effect": self._by_label(self.without_effect),
             "making": self._by_label(self.making),
             "scores": self._by_label(self.scores),
-            "pairs": [asdict(pair) | {"verdict": pair.verdict} for pair in self.pairs],
+            "pairs": [pair.as_json() for pair in self.pairs],
         }
 
     def _by_label(self, differences: Differences) -> dict[str, dict[str, Any]]:
@@ -149,8 +164,8 @@ def has_no_effect(key: str) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in WITHOUT_EFFECT)
 
 
-def read_scores(directory: Path) -> list[QuestionScore]:
-    """What each validation question earned at the best checkpoint.
+def read_shares(directory: Path, metrics: Sequence[Metric]) -> Shares:
+    """What each validation example contributed to the metrics at the best checkpoint.
 
     Raises:
         FileNotFoundError: nothing has been validated yet.
@@ -164,8 +179,10 @@ def read_scores(directory: Path) -> list[QuestionScore]:
         )
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        return [QuestionScore(**{field: row[field] for field in _FIELDS}) for row in rows]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        names = [metric["per_example"] for metric in metrics]
+        values = {n: np.array([row[n] for row in rows], dtype=np.float64) for n in names}
+        return Shares([row["id"] for row in rows], values)
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {type(error).__name__} {error}") from error
 
 
@@ -176,46 +193,50 @@ def _making(entry: RunEntry) -> dict[str, Any]:
 
 
 def _pairs(labels: Sequence[str], entries: Sequence[RunEntry]) -> list[Pair]:
+    first = entries[0]
+    examples, metrics = first.config["task"]["examples"], first.config["task"]["metrics"]
     refused = {
         label: reason
         for label, entry in zip(labels[1:], entries[1:], strict=True)
-        if (reason := _why_not(entries[0], entry))
+        if (reason := _why_not(first, entry))
     }
-    scores = {}
+    shares = {}
     for label, entry in zip(labels, entries, strict=True):
         if label not in refused:
             try:
-                scores[label] = read_scores(entry.directory)
+                shares[label] = read_shares(entry.directory, metrics)
             except (FileNotFoundError, ValueError) as error:
                 refused[label] = str(error)
     if labels[0] in refused:
         reason = refused[labels[0]]
-        return [Pair(labels[0], label, None, refused.get(label, reason)) for label in labels[1:]]
-    for label, rows in scores.items():
-        if _ids(rows) != _ids(scores[labels[0]]):
-            refused[label] = "their predictions are not of the same questions"
+        return [
+            Pair(labels[0], label, None, refused.get(label, reason), examples)
+            for label in labels[1:]
+        ]
+    for label, found in shares.items():
+        if found.ids != shares[labels[0]].ids:
+            refused[label] = f"their predictions are not for the same {examples}"
     able = [label for label in labels[1:] if label not in refused]
-    found = dict(
-        zip(able, compare(scores[labels[0]], [scores[label] for label in able]), strict=True)
-    )
+    compared = compare(shares[labels[0]], [shares[label] for label in able], metrics)
+    by_label = dict(zip(able, compared, strict=True))
     return [
-        Pair(labels[0], label, found.get(label), refused.get(label, "")) for label in labels[1:]
+        Pair(labels[0], label, by_label.get(label), refused.get(label, ""), examples)
+        for label in labels[1:]
     ]
 
 
 def _why_not(first: RunEntry, second: RunEntry) -> str:
+    examples = first.config["task"]["examples"]
+    if first.config["task"]["_target_"] != second.config["task"]["_target_"]:
+        return "they learned different tasks"
     ours, theirs = (entry.fingerprints.get("validation") for entry in (first, second))
     if ours is None or theirs is None:
         return (
-            "run.json has no fingerprint of the validation questions, so they may not be the same"
+            f"run.json has no fingerprint of the validation {examples}, so they may not be the same"
         )
     if ours != theirs:
         return (
-            "they were validated on different questions, so their scores cannot be paired; "
+            f"they were validated on different {examples}, so their scores cannot be paired; "
             "`qa-research evaluate RUN --data FILE` scores both on the same"
         )
     return ""
-
-
-def _ids(rows: Iterable[QuestionScore]) -> list[str]:
-    return [row.id for row in rows]

@@ -11,12 +11,17 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from qa_research.files import written_whole
 from qa_research.model.weights import short_name
+from qa_research.tasks.earlier import upgraded
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What cannot change a result, and so does not decide where a run lies. What `capture` records is a result:
 # a finished run could not give what other recorders would have seen.
 WITHOUT_EFFECT = (
     "paths",
+    "task.examples",
+    "task.metrics",
     "train.resume",
     "train.progress",
     "data.num_workers",
@@ -26,13 +31,18 @@ WITHOUT_EFFECT = (
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Eight hexadecimal digits of all that can change the result."""
-    kept = {
-        f"{section}.{key}" if isinstance(value, Mapping) else section: content
-        for section, value in config.items()
-        for key, content in (value.items() if isinstance(value, Mapping) else [("", value)])
-        if section not in WITHOUT_EFFECT and f"{section}.{key}" not in WITHOUT_EFFECT
-    }
+    """Eight hexadecimal digits of all that can change the result.
+
+    Of a class only its name counts, not the module it is in, which a newer version may have moved.
+    """
+    kept = {}
+    for section, value in config.items():
+        keys = value.items() if isinstance(value, Mapping) else [("", value)]
+        for key, content in keys:
+            name = f"{section}.{key}" if key else section
+            if section in WITHOUT_EFFECT or name in WITHOUT_EFFECT:
+                continue
+            kept[name] = str(content).rpartition(".")[2] if key == "_target_" else content
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -119,12 +129,8 @@ def create(directory: Path, config: Mapping[str, Any]) -> None:
 
 def write_record(directory: Path, record: Mapping[str, Any]) -> None:
     """Write run.json, whole or not at all."""
-    temporary = directory / "run.json.tmp"
-    with temporary.open("w", encoding="utf-8") as file:
+    with written_whole(directory / "run.json", durable=True) as file:
         json.dump(record, file, indent=2, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, directory / "run.json")
 
 
 def read_record(directory: Path) -> dict[str, Any] | None:
@@ -137,6 +143,25 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is no valid JSON: {error}; move its directory away") from error
     return record
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The run's config.yaml, of whatever version, with today's keys.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        ValueError: it is not the YAML of a config.
+    """
+    path = directory / "config.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing")
+    try:
+        config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} does not hold a config")
+    return upgraded(config)
 
 
 def is_finished(directory: Path) -> bool:

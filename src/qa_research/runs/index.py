@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from qa_research.ledger.runs import LEDGER, Ledger
-from qa_research.runs.directory import read_record, write_record
+from qa_research.runs.directory import read_config, read_record, write_record
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +26,9 @@ def keep_record(directory: Path, record: Mapping[str, Any], config: Mapping[str,
 
 def reindex(directory: Path) -> None:
     """Tell the ledger where a run lies that was moved."""
-    record, config = read_record(directory), directory / "config.yaml"
-    if record and config.is_file():
-        keep_record(directory, record, yaml.safe_load(config.read_text(encoding="utf-8")))
+    record = read_record(directory)
+    if record and (directory / "config.yaml").is_file():
+        keep_record(directory, record, read_config(directory))
 
 
 def unindex(directory: Path, record: Mapping[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """All runs at a glance, from the ledger; where that may be behind a run.json, the run.json is read."""
 
-import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +16,11 @@ from qa_research.runs.store import (
     scan,
     size_by_part,
 )
+from qa_research.tasks.earlier import upgraded
+from qa_research.tasks.task import Metric
+from qa_research.text import did_you_mean
 
 DAMAGED, GONE = "damaged", "gone"
-USUAL_SCORES = ("val/exact_match", "val/f1")
 _PLAIN = ("started", "run", "status", "steps", "size")
 
 
@@ -83,10 +84,12 @@ def sorted_runs(runs: Sequence[ListedRun], key: str) -> list[ListedRun]:
     Raises:
         ValueError: nothing is called `key`; the nearest name is offered.
     """
-    scores = set(USUAL_SCORES).union(*(run.entry.scores for run in runs))
+    scores = set(headline(runs)).union(*(run.entry.scores for run in runs))
     if key not in _PLAIN and key not in scores:
-        raise ValueError(f"--sort {key} is nothing to sort by{_nearest(key, [*_PLAIN, *scores])}")
-    ascending = key in ("run", "status") or key.startswith("val/loss")
+        raise ValueError(f"--sort {key} is not a column{_nearest(key, [*_PLAIN, *scores])}")
+    higher = [m["name"] for run in runs for m in _metrics(run) if m["better"] == "higher"]
+    is_score = key not in _PLAIN
+    ascending = key in ("run", "status") or (is_score and not key.startswith(tuple(higher)))
     with_value = [run for run in runs if _value(run, key) is not None]
     without = [run for run in runs if _value(run, key) is None]
     return sorted(with_value, key=lambda run: _value(run, key), reverse=not ascending) + without
@@ -98,10 +101,20 @@ def _value(run: ListedRun, key: str) -> Any:
     return plain[_PLAIN.index(key)] if key in _PLAIN else entry.scores.get(key)
 
 
+def headline(runs: Sequence[ListedRun]) -> list[str]:
+    """The scores that the tasks of these runs want shown, in their order."""
+    return list(dict.fromkeys(metric["name"] for run in runs for metric in _metrics(run)))
+
+
+def _metrics(run: ListedRun) -> list[Metric]:
+    # The ledger may have the config as an earlier version wrote it.
+    metrics: list[Metric] = upgraded(run.entry.config)["task"]["metrics"]
+    return metrics
+
+
 def _nearest(key: str, known: Sequence[str]) -> str:
     ending = [name for name in known if name.endswith(f"/{key}")]
-    near = ending or difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(known))}"
+    return f"; did you mean {ending[0]}?" if ending else did_you_mean(key, known)
 
 
 def _as_it_stands(entry: RunEntry) -> ListedRun:

@@ -1,181 +1,32 @@
-"""A run read back from its directory alone: ask it, score it, export it. Needs no Lightning.
+"""A run read back from its directory, as what its task makes of it."""
 
-from pathlib import Path
-from qa_research.run.opened import open_run
-
-run = open_run("runs/nopretrain/bert_mini-random-s1-1a2b3c4d")
-answer = run.ask("Who teaches chess?", "Chess is taught by Ms Lund. Judo is on Monday.")
-print(answer.text, answer.probability)
-
-The questions that a trained run can be asked: its own splits, or any SQuAD file.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel
-
-from qa_research.config import build
-from qa_research.console import tracked
-from qa_research.model.bert import input_names
+from qa_research.config import class_of
 from qa_research.runs.checkpoints import find_checkpoint, load_network_weights, step_of
-from qa_research.runs.directory import find_run, read_record
-from qa_research.tasks.answering.batches import batches_of_tokens
-from qa_research.tasks.answering.decode import Answer, AnswerSettings, join_windows, spans_of_batch
-from qa_research.tasks.answering.question import (
-    Question,
-    describe_bad_rows,
-    find_bad_rows,
-    question_word,
-)
-from qa_research.tasks.answering.squad import read_questions
-from qa_research.tasks.answering.windows import make_windows, padded_batch
-
-# Of one batch, with padding: some 2,000 stay in a CPU's caches; what a GPU wants was not measured.
-MOST_TOKENS = {"cpu": 2048, "cuda": 16_384}
-LABELS = {"start_positions", "end_positions"}
+from qa_research.runs.directory import find_run, read_config, read_record
+from qa_research.tasks.task import StoredRun, Task
 
 
-@dataclass(frozen=True)
-class OpenRun:
-    """A trained network with its tokenizer and settings, in eval mode on one device.
+def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs") -> Any:
+    """The trained network of a run, given as its directory or a unique part of its name under `runs`.
 
-    `step`: optimizer steps until its checkpoint (None: a foreign one that does not say).
-    """
-
-    directory: Path
-    checkpoint: Path
-    step: int | None
-    config: dict[str, Any]
-    record: dict[str, Any]
-    network: PreTrainedModel
-    tokenizer: Any
-    answering: AnswerSettings
-
-    def ask(self, question: str, context: str) -> Answer:
-        """The answer to one question about one text, with its n best candidates.
-
-        Raises:
-            ValueError: question or context is empty, or the question longer than a window.
-        """
-        if not question.strip() or not context.strip():
-            raise ValueError(f"the {'context' if question.strip() else 'question'} is empty")
-        row = Question("asked", "", context, question, (), question_word(question))
-        return self.answer([row])[0]
-
-    def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """One answer a question, in order. Shows progress when there are many."""
-        data = self.config["data"]
-        windows = make_windows(questions, self.tokenizer, data["max_tokens"], data["stride_tokens"])
-        batches = batches_of_tokens(windows.lengths, MOST_TOKENS[self.network.device.type])
-        found = []
-        with torch.inference_mode():
-            for indices in tracked(batches, "Answering"):
-                batch = padded_batch(windows, indices, self.tokenizer.pad_token_id)
-                names = input_names(self.network) & batch.keys() - LABELS
-                output = self.network(**{n: batch[n].to(self.network.device) for n in names})
-                found += spans_of_batch(
-                    output.start_logits.cpu(),
-                    output.end_logits.cpu(),
-                    windows,
-                    indices,
-                    self.answering.max_answer_tokens,
-                    self.answering.n_best,
-                )
-        n_best, threshold = self.answering.n_best, self.answering.threshold
-        return join_windows(questions, windows, found, n_best, threshold)
-
-    def export(self, directory: Path) -> None:
-        """Write a Hugging Face directory; `from_pretrained(directory)` gives equal logits.
-
-        Raises:
-            FileExistsError: it is there and not empty.
-        """
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            raise FileExistsError(f"{directory} is there and not empty; name a new directory")
-        self.network.save_pretrained(directory)
-        self.tokenizer.save_pretrained(directory)
-
-
-def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs") -> OpenRun:
-    """A run by its directory or a unique part of its name under `runs`.
-
-    `checkpoint` is `best`, `last`, a step number or a path. The network stands on the GPU where
-    there is one, and computes in float32.
+    `checkpoint` is `best`, `last`, a step number or a path. Of which class the result is, its task
+    decides: for question answering a `tasks.answering.trained.TrainedAnswerer`.
 
     Raises:
         FileNotFoundError: no such run or checkpoint.
         ValueError: the name fits several runs, or the checkpoint is not of this network.
     """
     directory = find_run(str(run), Path(runs))
-    record = read_record(directory)
     path = find_checkpoint(directory / "checkpoints", checkpoint)
-    config = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))
-    network = AutoModelForQuestionAnswering.from_config(
-        AutoConfig.from_pretrained(directory / "model"), dtype=torch.float32
-    )
-    try:
-        network.load_state_dict(load_network_weights(path))
-    except RuntimeError as error:
-        raise ValueError(
-            f"{path} does not fit the network of {directory.name}: "
-            f"{str(error).splitlines()[-1].strip()}"
-        ) from error
-    settings = {key: value for key, value in config["answer"].items() if key != "_target_"}
-    answering = AnswerSettings(**settings).resolved(bool(record and record["unanswerable"]))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return OpenRun(
+    stored = StoredRun(
         directory=directory,
         checkpoint=path,
         step=step_of(path),
-        config=config,
-        record=record or {},
-        network=network.eval().to(device),
-        tokenizer=AutoTokenizer.from_pretrained(directory / "model"),
-        answering=answering,
+        config=read_config(directory),
+        record=read_record(directory) or {},
     )
-
-
-SPLITS = ("validation", "train")
-
-
-def questions_of(config: Mapping[str, Any], record: Mapping[str, Any], data: str) -> list[Question]:
-    """`data`: validation or train, the run's own as it was trained on them; or a file.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the run's questions are no longer what they were, or the file's are unusable.
-    """
-    if data in SPLITS:
-        wanted = record.get("fingerprints", {}).get(data)
-        if wanted is None:
-            raise ValueError(
-                "run.json does not say which questions the run has; --data FILE names some"
-            )
-        source: Any = build(config["data"])
-        source.load()
-        if source.fingerprints()[data] != wanted:
-            raise ValueError(
-                f"the {data} questions are no longer those of this run; --data FILE names others"
-            )
-        return list(getattr(source, data))
-    questions = read_questions(data, "--data")
-    if bad := find_bad_rows(questions):
-        raise ValueError(
-            f"--data={data} has {len(bad)} unusable questions: {describe_bad_rows(bad, 20)}"
-        )
-    return questions
-
-
-def name_of(config: Mapping[str, Any], data: str) -> tuple[str, str]:
-    """What `data` is called: a file's own name, a data set of the hub, or builtin; and the split."""
-    if data in SPLITS:
-        settings = config["data"]
-        file = settings.get(f"{data}_path")
-        name = Path(file).name if file else settings.get("dataset") or settings["name"]
-        return str(name), data
-    return Path(data).name, "file"
+    task: type[Task] = class_of("task", stored.config["task"])
+    return task.reopen(stored, load_network_weights(path))

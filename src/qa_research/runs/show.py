@@ -85,11 +85,12 @@ def show_run(directory: Path, entry: RunEntry, status: str, go_on: str) -> None:
     parts = size_by_part(directory)
     sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in list(parts.items())[:6])
     splits = " and ".join(f"{n:,} {split}" for split, n in entry.questions.items())
+    examples = entry.config["task"]["examples"]
     changes = {True: ", with changes not committed", False: "", None: ""}[entry.git_modified]
     facts = {
         "status": f"{status}: {_MEANINGS[status]}" if status in _MEANINGS else status,
         "error": entry.error,
-        "go on with": go_on,
+        "next": go_on,
         "where": str(directory),
         "size": f"{readable_size(sum(parts.values()))}: {sizes}",
         "checkpoints": ", ".join(checkpoints_of(directory)) or "none yet",
@@ -98,7 +99,7 @@ def show_run(directory: Path, entry: RunEntry, status: str, go_on: str) -> None:
         "steps": None if entry.steps is None else f"{entry.steps}, best at {entry.best_step}",
         "time": _durations(entry),
         "seed": None if entry.seed is None else str(entry.seed),
-        "data": f"{entry.data}, {splits} questions" if splits else entry.data,
+        "data": f"{entry.data}, {splits} {examples}" if splits else entry.data,
         "fingerprints": ", ".join(f"{k} {v[:DIGITS]}" for k, v in entry.fingerprints.items()),
         "commit": f"{entry.git_commit}{changes}" if entry.git_commit else "not known",
         "versions": ", ".join(f"{name} {version}" for name, version in entry.versions.items()),
@@ -184,8 +185,8 @@ def show_pairs(found: SideBySide) -> None:
         console.print(f"{pair.verdict}\n", markup=False)
     if any(pair.comparison for pair in found.pairs):
         console.print(
-            "[..]: 95 % interval over questions; p: how often chance makes two equal runs differ so much. "
-            "Both are of these trainings: another seed may differ more.",
+            "[..]: 95 % interval over the validation split; p: how often chance makes two equal runs differ "
+            "so much. Both are about these trainings only: another seed may differ more.",
             markup=False,
             style="dim",
         )

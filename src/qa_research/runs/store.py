@@ -11,18 +11,14 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from qa_research.console import tracked
 from qa_research.ledger.runs import LEDGER, Ledger, RunEntry, entry_of
-from qa_research.runs.directory import find_run, is_held, lock, read_record
+from qa_research.runs.directory import find_run, is_held, lock, read_config, read_record
 
 # What may be true of a run whose run.json says running.
 KILLED, UNCLEAR = "killed", "running?"
 _REMOVED = ".removed"
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +149,7 @@ def read_entry(directory: Path) -> RunEntry:
         raise ValueError(f"{directory / 'run.json'} is no valid JSON: {error}") from error
     if not isinstance(record, dict):
         raise ValueError(f"{directory / 'run.json'} is missing or holds no JSON object")
-    path = directory / "config.yaml"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing")
-    try:
-        config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} holds no config")
-    return entry_of(directory, record, config)
+    return entry_of(directory, record, read_config(directory))
 
 
 def live_status(entry: RunEntry) -> str:

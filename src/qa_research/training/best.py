@@ -3,17 +3,15 @@
 import json
 import logging
 import math
-import os
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import lightning.pytorch as pl
 from annotated_types import Ge, Gt
 
+from qa_research.files import write_text
 from qa_research.runs.checkpoints import BEST, read_checkpoint
-from qa_research.tasks.answering.decode import Answer
-from qa_research.tasks.answering.score import QuestionScore
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +19,8 @@ log = logging.getLogger(__name__)
 class Checkpoints(pl.Callback):
     """Keeps best.ckpt with its predictions, and weights every n steps (null: none of these).
 
-    `every_n_minutes`: how often the whole state is saved, to go on from after a crash (null: only when a
-    signal asks for it; see run.saving).
+    `every_n_minutes`: how often the whole state is saved, to resume from after a crash (null: only when
+    a signal asks for it; see training.resumable). `predictions`: those of the latest validation.
     """
 
     def __init__(
@@ -32,12 +30,14 @@ class Checkpoints(pl.Callback):
         keep_every_n_steps: Annotated[int, Ge(1)] | None,
         every_n_minutes: Annotated[float, Gt(0)] | None,
         directory: Path,
+        predictions: Callable[[], list[dict[str, Any]]],
     ) -> None:
         self.monitor = monitor
         self.sign = 1.0 if mode == "max" else -1.0
         self.keep_every_n_steps = keep_every_n_steps
         self.every_n_minutes = every_n_minutes
         self.directory = directory
+        self.predictions = predictions
         self.best: dict[str, float] = {}
         self.best_step: int | None = None
         self.validated_step = 0
@@ -45,7 +45,7 @@ class Checkpoints(pl.Callback):
         self.replaced_step: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Drop what lies after the checkpoint gone on from, and what a crash left half written."""
+        """Drop what is later than the checkpoint resumed from, and what a crash left half written."""
         step = trainer.global_step
         if not step or not trainer.is_global_zero:
             return
@@ -67,20 +67,20 @@ class Checkpoints(pl.Callback):
             return
         step = self.validated_step = trainer.global_step
         scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-        if not math.isfinite(scores["val/loss"]):
-            raise ValueError(
-                f"the validation loss is {scores['val/loss']} at step {step}; what was saved before is "
-                "kept. Try a lower model.lr"
-            )
+        for name, value in scores.items():
+            if not math.isfinite(value):
+                raise ValueError(
+                    f"{name} is {value} at step {step}; the last checkpoint is kept. Try a lower model.lr"
+                )
         value = self.sign * scores[self.monitor]
         better = not self.best or value > self.sign * self.best[self.monitor]
         if better or step == self.replaced_step:
             self.best, self.best_step, self.replaced_step = scores, step, None
             trainer.save_checkpoint(self.directory / BEST, weights_only=True)
             if trainer.is_global_zero:
-                module: Any = pl_module
                 path = self.directory.parent / "predictions" / "validation.json"
-                write_predictions(path, module.answers, module.scores)
+                text = json.dumps(self.predictions(), ensure_ascii=False, indent=1)
+                write_text(path, text)
 
     def state_dict(self) -> dict[str, Any]:
         names = ("best", "best_step", "validated_step", "kept_step")
@@ -96,18 +96,6 @@ class Checkpoints(pl.Callback):
                 log.warning("The next validation counts as the best: %s", error)
                 self.best = {}
             return
-        # A crash came after best.ckpt was replaced and before that was saved: at that step the file
-        # has to be written again in any case, for the best one before it is gone.
+        # A crash came after best.ckpt was replaced and before the checkpoint that knows it: at that
+        # step the file must be written again in any case, because the best one before it is gone.
         self.replaced_step = None if step == self.best_step else step
-
-
-def write_predictions(path: Path, answers: list[Answer], scores: list[QuestionScore]) -> None:
-    """One object a question: what was answered, how sure, and the exact match and F1 it earned."""
-    rows = [
-        asdict(score) | {"probability": answer.probability, "null_odds": answer.null_odds}
-        for answer, score in zip(answers, scores, strict=True)
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(rows, ensure_ascii=False, indent=1), encoding="utf-8")
-    os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""What a start finds in the place of its run: nothing, a finished run, or one to go on with."""
+"""What is already in the place of a run: nothing, a finished run, or one to resume."""
 
 import logging
 import shutil
@@ -13,20 +13,16 @@ from qa_research.runs.checkpoints import LAST, PREVIOUS, ResumePoint, find_resum
 from qa_research.runs.directory import create, read_record, set_aside
 from qa_research.runs.index import keep_record, reindex, unindex
 from qa_research.runs.machine import changed_versions, now
+from qa_research.tasks.task import Task
 
 log = logging.getLogger(__name__)
 ResumeMode = Literal["auto", "never", "must"]
-FINGERPRINTS = {
-    "train": "training questions",
-    "validation": "validation questions",
-    "weights": "initial weights",
-}
-START_AGAIN = "train.resume=never trains again and keeps this run beside it"
+START_AGAIN = "train.resume=never trains again and keeps this run under another name"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """`record`: run.json of the run that is there and is meant; `point`: where it goes on."""
+    """`record`: run.json of the existing run, if it is to be used; `point`: where to resume it."""
 
     record: dict[str, Any] | None
     point: ResumePoint | None
@@ -37,44 +33,39 @@ class Claim:
 
     @property
     def step(self) -> int:
-        """The optimizer steps that are done already."""
+        """The optimizer steps that are already done."""
         return self.point.step if self.point else 0
 
 
-def claim(
-    directory: Path,
-    wish: ResumeMode,
-    fingerprints: Mapping[str, str],
-    shapes: Mapping[str, tuple[int, ...]],
-) -> Claim:
-    """Decide what a start has to do; changes nothing. `shapes`: the network's tensors by name.
+def claim(directory: Path, mode: ResumeMode, task: Task) -> Claim:
+    """Decide whether to start, to resume or to report; changes nothing. `task`: loaded.
 
     Raises:
-        ValueError: the run that is there was made from other data or weights, its checkpoints are not
-            its own or none is whole, or there is nothing to go on with and `wish` is `must`.
+        ValueError: the existing run was made from other data or weights, its checkpoints are not its
+            own or all damaged, or there is nothing to resume and `mode` is `must`.
     """
     record = read_record(directory)
-    if wish == "never" or record is None:
-        if wish == "must":
+    if mode == "never" or record is None:
+        if mode == "must":
             raise ValueError(
-                f"train.resume=must, but there is no run {directory} to go on with; train.resume=auto "
-                "begins it"
+                f"train.resume=must, but there is no run {directory} to resume; train.resume=auto "
+                "starts it"
             )
         return Claim(None, None)
-    _check_same(directory, record["fingerprints"], fingerprints)
+    _check_same(directory, record["fingerprints"], task)
     if record["status"] == "finished":
         return Claim(record, None)
-    found = find_resume_point(directory / "checkpoints", record["id"], shapes)
+    found = find_resume_point(directory / "checkpoints", record["id"], task.shapes())
     for sentence in found.damaged:
         log.warning("%s", sentence)
     if found.damaged and found.point is None:
         raise ValueError(
-            f"no whole checkpoint is left to go on from: {'; '.join(found.damaged)}. {START_AGAIN}"
+            f"no undamaged checkpoint is left to resume from: {'; '.join(found.damaged)}. {START_AGAIN}"
         )
-    if found.point is None and wish == "must":
+    if found.point is None and mode == "must":
         raise ValueError(
-            f"train.resume=must, but {directory} ended before anything was saved; train.resume=auto "
-            "begins it again"
+            f"train.resume=must, but {directory} stopped before its first checkpoint; train.resume=auto "
+            "starts it again"
         )
     return Claim(record, found.point)
 
@@ -83,15 +74,15 @@ def claim(
 def start_or_resume(
     directory: Path, config: Mapping[str, Any], record: dict[str, Any], found: Claim
 ) -> Iterator[None]:
-    """Make the run's directory, or go on in it; `record` is written to it.
+    """Make the run's directory, or resume in it; `record` is written to it.
 
-    Where a new run ends before its first step, all is left as it was before.
+    If a new run ends before its first step, everything is put back as it was before.
     """
     if found.point:
         if changed := changed_versions(record):
-            log.warning("Other versions than it began with, so not bit for bit: %s", changed)
+            log.warning("Versions changed since it started, so not bit for bit: %s", changed)
         if found.point.path.name == PREVIOUS:
-            # It must not take this one's place when the next state is saved.
+            # The damaged last.ckpt must not become previous.ckpt when the next state is saved.
             (found.point.path.parent / LAST).unlink(missing_ok=True)
         record |= {"status": "running", "error": None, "finished": None}
         record.setdefault("resumed", []).append({"at": now(), "step": found.step})
@@ -99,10 +90,10 @@ def start_or_resume(
         yield
         return
     kept = set_aside(directory) if directory.exists() else None
-    # A crash before anything was saved leaves nothing to keep.
+    # A crash before the first checkpoint leaves nothing worth keeping.
     empty = kept and found.record and not any((kept / "checkpoints").glob("[!.]*.ckpt"))
     if found.record:
-        log.info("The run that is there ended before its state was saved; it begins again.")
+        log.info("The previous run stopped before its first checkpoint; starting over.")
     try:
         create(directory, config)
         keep_record(directory, record, config)
@@ -127,11 +118,12 @@ def start_or_resume(
         shutil.rmtree(kept)
 
 
-def _check_same(directory: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
-    for key, what in FINGERPRINTS.items():
-        if then[key] != now[key]:
+def _check_same(directory: Path, recorded: Mapping[str, str], task: Task) -> None:
+    current = task.fingerprints()
+    for key, what in task.fingerprinted.items():
+        if recorded[key] != current[key]:
             raise ValueError(
                 f"the {what} are no longer those of the run {directory} of this config (sha256 "
-                f"{then[key][:12]} then, {now[key][:12]} now). {START_AGAIN}, and study=NAME gives it "
-                "another place"
+                f"{recorded[key][:12]} then, {current[key][:12]} now). {START_AGAIN}, and study=NAME puts "
+                "it elsewhere"
             )

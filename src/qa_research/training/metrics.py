@@ -10,6 +10,8 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from qa_research.files import written_whole
+
 TRAINING = ("train/loss", "train/lr", "train/gradient_norm")
 
 
@@ -17,8 +19,8 @@ class Curves(pl.Callback):
     """Writes training metrics every `trainer.log_every_n_steps` steps, and every validation.
 
     `step` is the number of optimizer steps done. `train/loss` is the mean over the step's batches and
-    over processes. All that was written is on the disk before a checkpoint is; going on from a
-    checkpoint drops what lies after it.
+    over processes. Everything written is on the disk before a checkpoint is; resuming from a
+    checkpoint drops what is later.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Curves(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
-        # Lightning has divided the loss for the accumulation.
+        # Lightning has divided the loss by the number of accumulated batches.
         self.losses.append(outputs["loss"].detach() * trainer.accumulate_grad_batches)
         if trainer.global_step == self.step:
             return
@@ -113,15 +115,13 @@ class Curves(pl.Callback):
                 self.tensorboard.experiment.add_scalar(name, value, step)
 
     def _rows_until(self, step: int) -> list[dict[str, str]]:
-        """The rows before `step`; a line that a crash cut short is none."""
+        """The rows before `step`, without a line that a crash cut short."""
         with self.path.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if None not in row.values()]
         return [row for row in rows if int(row["step"]) < step]
 
     def _replace_table(self, rows: list[dict[str, str]]) -> None:
-        temporary = self.path.with_suffix(".tmp")
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        with written_whole(self.path) as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(temporary, self.path)

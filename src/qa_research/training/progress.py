@@ -9,24 +9,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from torch import Tensor
 
 from qa_research.console import screen
+from qa_research.tasks.task import Task
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 15.0
 SECONDS_BETWEEN_VALIDATIONS = 5.0
 SMOOTHING = 0.05
-KINDS_SHOWN = 4
-# What goes on counting when a training goes on; `latest` is shown until the next validation.
+# What keeps counting when a training is resumed; `latest` is shown until the next validation.
 MEASURED = ("train_samples", "train_s", "validation_s", "latest")
 
 
 class TrainingProgress(pl.Callback):
-    """Loss, samples a second, time left, and the latest exact match and F1.
+    """Loss, samples a second, time left, and the latest validation as the task puts it.
 
     `bar`: a live bar; `lines`: a line every 15 s; `auto`: the bar where stderr is a terminal.
     Validations are lines in any case. Time left counts training and validations.
     """
 
-    def __init__(self, show: Literal["auto", "bar", "lines", "none"]) -> None:
+    def __init__(self, show: Literal["auto", "bar", "lines", "none"], task: Task) -> None:
+        self.task_text = task.progress_text
+        self.size_of = task.size_of
         self.with_bar = show == "bar" or (show == "auto" and screen.is_terminal)
         self.with_lines = show in ("auto", "lines") and not self.with_bar
         self.quiet = show == "none"
@@ -70,7 +72,7 @@ class TrainingProgress(pl.Callback):
         now = time.perf_counter()
         self.train_s += now - self.mark
         self.mark = now
-        self.train_samples += len(batch["window"]) * trainer.world_size
+        self.train_samples += self.size_of(batch) * trainer.world_size
         # Kept as a tensor: reading it each step would make a GPU wait.
         loss = outputs["loss"].detach() * trainer.accumulate_grad_batches
         self.loss = loss if self.loss is None else self.loss.lerp(loss, SMOOTHING)
@@ -108,10 +110,7 @@ class TrainingProgress(pl.Callback):
         if self.bar is not None:
             self.bar.update(self.validation_task, visible=False)
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        self.latest = f"EM {metrics['val/exact_match']:.1f}  F1 {metrics['val/f1']:.1f}"
-        prefix = "val/exact_match_"
-        kinds = [f"{k[len(prefix) :]} {v:.1f}" for k, v in metrics.items() if k.startswith(prefix)]
-        by_kind = f"  (EM by kind: {', '.join(kinds)})" if 1 < len(kinds) <= KINDS_SHOWN else ""
+        self.latest, details = self.task_text(metrics)
         if trainer.is_global_zero and not self.quiet:
             loss = f"loss {metrics['val/loss']:.3f}"
             # Many short validations would flood the screen; train.log has them all.
@@ -123,7 +122,7 @@ class TrainingProgress(pl.Callback):
                     self.total or trainer.global_step,
                     loss,
                     self.latest,
-                    by_kind,
+                    details,
                 ),
                 extra={"file_only": often},
             )

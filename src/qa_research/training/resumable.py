@@ -110,7 +110,7 @@ class ExactCheckpoints(pl.Callback):
         if len(self.random) != trainer.world_size:
             raise ValueError(
                 f"this run was trained by {len(self.random)} processes, and {trainer.world_size} cannot "
-                f"go on with it exactly; set trainer.devices={len(self.random)}"
+                f"resume it exactly; set trainer.devices={len(self.random)}"
             )
         self.step = self.saved_step = exact["step"]
         # Met already, where trainer.min_epochs does not let it end yet.
@@ -120,29 +120,29 @@ class ExactCheckpoints(pl.Callback):
 
     def _apply_requests(self, trainer: pl.Trainer) -> None:
         """Do what signals and clock ask for, in all processes alike."""
-        wish = self._requests_across_ranks(trainer)
-        if not wish:
+        request = self._requests_across_ranks(trainer)
+        if not request:
             return
         if self.step != self.saved_step:
-            self._save(trainer, quietly=wish == SAVE)
+            self._save(trainer, quietly=request == SAVE)
         self.signals.save = False
         self.saved_at = time.monotonic()
-        if wish > STOP:
-            raise Stopped(wish - STOP)
+        if request > STOP:
+            raise Stopped(request - STOP)
 
     def _requests_across_ranks(self, trainer: pl.Trainer) -> int:
         """0: go on; SAVE; SAVE_ASKED; STOP and the number of a signal."""
-        wish = SAVE_ASKED if self.signals.save else 0
+        request = SAVE_ASKED if self.signals.save else 0
         if self.signals.stop:
-            wish = STOP + self.signals.stop
+            request = STOP + self.signals.stop
         # Clocks differ: the first process's counts.
-        if not wish and trainer.is_global_zero:
-            wish = SAVE if time.monotonic() - self.saved_at > self.every_s else 0
+        if not request and trainer.is_global_zero:
+            request = SAVE if time.monotonic() - self.saved_at > self.every_s else 0
         if trainer.world_size > 1:
-            wishes = torch.tensor(wish, device=trainer.strategy.root_device)
-            torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
-            wish = int(wishes)
-        return wish
+            requests = torch.tensor(request, device=trainer.strategy.root_device)
+            torch.distributed.all_reduce(requests, torch.distributed.ReduceOp.MAX)
+            request = int(requests)
+        return request
 
     def _save(self, trainer: pl.Trainer, quietly: bool) -> None:
         began = time.perf_counter()

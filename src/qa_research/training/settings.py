@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +18,31 @@ class Paths:
 class TrainSettings:
     """How a run is started and shown.
 
-    `resume`: `auto` reports a run that is finished and goes on with one that was interrupted; `must`
-    only goes on, and never begins; `never` keeps the old directory under another name and starts
-    again. `threads`: for torch on the CPU (null: torch's own choice). `stop_at_exact_match`: percent on
-    validation at which training ends early (null: never). `progress`: `auto` shows bars on a terminal
-    and lines elsewhere.
+    `resume`: `auto` reports a run that is finished and resumes one that was interrupted; `must`
+    only resumes, and never starts one; `never` keeps the old directory under another name and starts
+    again. `threads`: for torch on the CPU (null: torch's own choice). `stop_at`: training ends early as
+    soon as one of these validation metrics is reached (null: never; a null value turns one off).
+    `progress`: `auto` shows bars on a terminal and lines elsewhere.
     """
 
     resume: Literal["auto", "never", "must"]
-    stop_at_exact_match: Annotated[float, Gt(0), Le(100)] | None
+    stop_at: dict[str, float | None] | None
     threads: Annotated[int, Ge(1)] | None
     progress: Literal["auto", "bar", "lines", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that may stand in a composed config; sections are checked against their `_target_`."""
+    """The keys of a composed config, but for further sections of its task; sections are checked against
+    the constructor of their `_target_`.
+    """
 
     study: str
     seed: Annotated[int, Ge(0)]
+    task: dict[str, Any]
     data: dict[str, Any]
     model: dict[str, Any]
     trainer: dict[str, Any]
-    answer: dict[str, Any]
     checkpoint: dict[str, Any]
     capture: dict[str, Any] | None
     train: dict[str, Any]

@@ -1,7 +1,4 @@
-"""Questions, tokenizer and network of a config, and all that can be found wrong before a run is touched.
-
-How much room a training takes on the disk, said before it begins.
-"""
+"""What a config asks for, made, and all that can be found wrong before a run is touched."""
 
 import logging
 import shutil
@@ -11,129 +8,78 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from torch import nn
 
 from qa_research.capture.callback import Capture
-from qa_research.capture.recorders.recorder import Subject
-from qa_research.capture.watched import choose, watch
-from qa_research.config import build, build_capture
+from qa_research.config import build_capture
 from qa_research.console import readable_size
-from qa_research.model.bert import longest_window
-from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.directory import check_writable
-from qa_research.tasks.answering.data import QuestionData
-from qa_research.tasks.answering.module import QuestionAnswering
+from qa_research.tasks.task import Task
+from qa_research.text import did_you_mean
 from qa_research.training.trainer import check_trainer
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """Questions and network before anything is trained; `report`: how the network was made.
-
-    `capture`: what will look into the training, None for nothing.
-    """
-
-    data: QuestionData
-    module: QuestionAnswering
-    report: tuple[str, ...]
-    capture: Capture | None
-    plain: dict[str, Any]
-
-    def fingerprints(self) -> dict[str, str]:
-        """A sha256 of each split's questions and of the initial weights."""
-        return self.data.fingerprints() | {"weights": weights_fingerprint(self.module.network)}
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The network's tensors by Hugging Face's names."""
-        return {n: tuple(t.shape) for n, t in self.module.network.state_dict().items()}
-
-    def cut(self) -> None:
-        """Cut the questions into windows, or take them from the cache."""
-        self.data.prepare(self.module.tokenizer, _cache(self.plain), self.plain["seed"])
-
-    def validation_names(self) -> list[str]:
-        """What a validation measures."""
-        kinds = sorted({row.kind for row in self.data.validation})
-        names = ["val/loss", "val/exact_match", "val/f1"]
-        return names + [f"val/{metric}_{k}" for metric in ("exact_match", "f1") for k in kinds]
-
-
-def load(plain: dict[str, Any]) -> Loaded:
-    """Build data and network.
-
-    Raises:
-        ValueError, OSError: they cannot be made as asked for.
-    """
-    check_trainer(plain["trainer"])
-    if plain["train"]["threads"] is not None:
-        torch.set_num_threads(plain["train"]["threads"])
-    cache = _cache(plain)
-    check_writable(cache)
-    data: QuestionData = build(plain["data"])
-    module: QuestionAnswering = build(plain["model"])
-    answering = build(plain["answer"])
-    data.load()
-    tokenizer = module.read_with(data.train, cache)
-    report = module.build(len(tokenizer), plain["seed"], answering.resolved(data.has_unanswerable))
-    limit = longest_window(module.network.config)
-    if data.max_tokens > limit:
-        raise ValueError(
-            f"data.max_tokens={data.max_tokens} is more than this model can read at once ({limit})"
-        )
-    capture = _capture(plain, data, module) if plain["capture"] else None
-    loaded = Loaded(data, module, report, capture, plain)
-    names, monitor = loaded.validation_names(), plain["checkpoint"]["monitor"]
-    if monitor not in names:
-        raise ValueError(
-            f"checkpoint.monitor={monitor} is not measured; these are: {', '.join(names)}"
-        )
-    return loaded
-
-
-def _capture(plain: dict[str, Any], data: QuestionData, module: QuestionAnswering) -> Capture:
-    capture: Capture = build_capture(plain["capture"])
-    # Drawn by the seed of the data, so that runs of several seeds watch the same questions.
-    chosen = choose(capture.questions, data.train, data.validation, data.seed)
-    watched = watch(chosen, module.tokenizer, data.max_tokens, data.stride_tokens)
-    capture.prepare(
-        Subject(
-            network=module.network,
-            watched=watched,
-            answering=module.answering,
-            max_tokens=data.max_tokens,
-            batch_size=data.batch_size,
-            is_compiled=module.compiles,
-            is_scaled=plain["trainer"]["precision"] == "16-mixed",
-        )
-    )
-    return capture
-
-
-def _cache(plain: dict[str, Any]) -> Path:
-    return Path(plain["paths"]["cache"]).expanduser()
-
 
 log = logging.getLogger(__name__)
 # Weights and the two moments of AdamW.
-TENSORS_A_STATE = 3
+TENSORS_PER_STATE = 3
 # last.ckpt, previous.ckpt and the one being written; best.ckpt, its successor, and the final weights.
 STATES, WEIGHTS = 3, 3
 
 
-def check_disk(directory: Path, network: PreTrainedModel, checkpoint: Mapping[str, Any]) -> None:
-    """Say what the checkpoints need at most.
+@dataclass(frozen=True)
+class Setup:
+    """A task with its data read and its network made, before anything is trained.
+
+    `report`: how the network was made. `capture`: what will look into the training, None for nothing.
+    """
+
+    task: Task
+    report: list[str]
+    capture: Capture | None
+    config: dict[str, Any]
+
+    def prepare(self) -> None:
+        """Turn the data into batches of tensors, or take them from the cache."""
+        self.task.prepare(_cache(self.config), self.config["seed"])
+
+
+def set_up(config: dict[str, Any]) -> Setup:
+    """Make the task of a config, and what looks into its training.
 
     Raises:
-        OSError: so much is not free.
+        ValueError, OSError: they cannot be made as the config asks.
+    """
+    check_trainer(config["trainer"])
+    if config["train"]["threads"] is not None:
+        torch.set_num_threads(config["train"]["threads"])
+    cache = _cache(config)
+    check_writable(cache, "paths.cache")
+    task = Task.from_config(config)
+    report = task.load(cache, config["seed"])
+    capture: Capture | None = None
+    if config["capture"]:
+        capture = build_capture(config["capture"])
+        capture.watch(task, gradients_are_scaled=config["trainer"]["precision"] == "16-mixed")
+    _check_measured(task, "checkpoint.monitor=", [config["checkpoint"]["monitor"]])
+    _check_measured(task, "train.stop_at: ", config["train"]["stop_at"] or {})
+    return Setup(task, report, capture, config)
+
+
+def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any]) -> None:
+    """Log how much room the checkpoints need at most.
+
+    Example: 1 MB of weights needs 3 states of 3 MB and 3 files of weights, 12 MB.
+
+    Raises:
+        OSError: less is free.
     """
     weights = sum(t.numel() * t.element_size() for t in network.state_dict().values())
-    needed = weights * (STATES * TENSORS_A_STATE + WEIGHTS)
+    needed = weights * (STATES * TENSORS_PER_STATE + WEIGHTS)
     place = directory
     while not place.exists():
         place = place.parent
-    # What lies there already is replaced.
-    there = sum(p.stat().st_size for p in (directory / "checkpoints").glob("[!s]*.ckpt"))
-    needed = max(needed - there, 0)
+    # What is there already is replaced.
+    present = sum(p.stat().st_size for p in (directory / "checkpoints").glob("[!s]*.ckpt"))
+    needed = max(needed - present, 0)
     free = shutil.disk_usage(place).free
     every = checkpoint["keep_every_n_steps"]
     more = f", and {readable_size(weights)} more every {every} steps" if every else ""
@@ -144,3 +90,14 @@ def check_disk(directory: Path, network: PreTrainedModel, checkpoint: Mapping[st
             f"the checkpoints need up to {need} and only {room} are free in {place}; paths.runs=DIR "
             "names another place"
         )
+
+
+def _check_measured(task: Task, setting: str, names: Mapping[str, Any] | list[str]) -> None:
+    measured = task.measured()
+    for name in names:
+        if name not in measured:
+            raise ValueError(f"{setting}{name} is not measured{did_you_mean(name, measured)}")
+
+
+def _cache(config: Mapping[str, Any]) -> Path:
+    return Path(config["paths"]["cache"]).expanduser()

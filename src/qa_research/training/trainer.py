@@ -1,10 +1,10 @@
-"""Lightning's Trainer as a run needs it: loggers, checkpoints, progress, and no chatter."""
+"""Lightning's Trainer as a run needs it: loggers, checkpoints, progress, and no noise."""
 
 import logging
 import math
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from qa_research.capture.callback import Capture
 from qa_research.config import build
 from qa_research.signals import Signals
+from qa_research.tasks.task import Task
 from qa_research.training.best import Checkpoints
 from qa_research.training.checkpoint_io import DurableCheckpointIO
 from qa_research.training.metrics import Curves
@@ -30,25 +31,26 @@ EXPECTED_WARNINGS = (
     ".*is smaller than the logging interval.*",
     ".*exists and is not empty.*",
     ".*(LeafSpec|pytree).*",
-    # Lightning cannot know that the batches themselves begin where the checkpoint was saved.
+    # Lightning cannot know that the batches themselves start where the checkpoint was saved.
     ".*your dataloader is not resumable.*",
     # Every process has the scores of all questions.
     ".*when logging on epoch level in distributed setting.*",
 )
 
-_WHOLE = "every validation question is answered; data.validation_questions=N asks fewer"
 REFUSED = {
-    "limit_val_batches": _WHOLE,
+    "limit_val_batches": "a score is that of the whole validation split; the data's own keys make it smaller",
     "fast_dev_run": "trainer=smoke is the short run",
     "overfit_batches": "+experiment=overfit is the recipe",
-    "max_time": "it would end at another step each time; trainer.max_steps=N ends at the same one",
+    "max_time": "it would end at a different step each time; trainer.max_steps=N always ends at the same one",
 }
 
 
 class ValidationBetweenSteps(pl.Callback):
-    """Makes `trainer.val_check_interval` count in steps if whole, and otherwise end with a step.
+    """Makes a whole `trainer.val_check_interval` count steps, and a fraction end with a step.
 
     Lightning counts batches, and would validate in the middle of an accumulation, some weights twice.
+    Example: an epoch of 10 batches, 4 of them a step, and an interval of 0.5: Lightning would validate
+    after batch 5, in the middle of the second step; here it does after batch 8.
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
@@ -68,7 +70,7 @@ class ValidationBetweenSteps(pl.Callback):
 
 @dataclass(frozen=True)
 class TrainerBundle:
-    """A Trainer, and those of its callbacks that are asked afterwards."""
+    """A Trainer, and those of its callbacks that are needed afterwards."""
 
     trainer: Trainer
     checkpoints: Checkpoints
@@ -79,14 +81,14 @@ class TrainerBundle:
 
 @dataclass(frozen=True)
 class Start:
-    """What a training begins with: which run it is, its signals, the step it goes on from, and what
-    looks into it.
+    """What a training starts with: the id of its run, its signals, the step it resumes from (0: none),
+    its task, and what looks into it.
     """
 
     run_id: str
     signals: Signals
     step: int
-    validation_names: Sequence[str]
+    task: Task
     capture: Capture | None
 
 
@@ -96,17 +98,19 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
     Raises:
         ValueError: Lightning cannot make such a Trainer here.
     """
-    kept = directory / "checkpoints"
-    checkpoints: Checkpoints = build(config["checkpoint"], directory=kept)
-    progress = TrainingProgress(config["train"]["progress"])
-    # What TensorBoard has of this step and later is not shown; Curves writes this step's again.
-    cut: dict[str, Any] = {"purge_step": start.step} if start.step else {}
-    tensorboard = TensorBoardLogger(directory, name="tensorboard", version="", **cut)
+    kept, task = directory / "checkpoints", start.task
+    checkpoints: Checkpoints = build(
+        config["checkpoint"], directory=kept, predictions=task.predictions
+    )
+    progress = TrainingProgress(config["train"]["progress"], task)
+    # TensorBoard then hides its events from this step on; Curves writes those of this step again.
+    purge: dict[str, Any] = {"purge_step": start.step} if start.step else {}
+    tensorboard = TensorBoardLogger(directory, name="tensorboard", version="", **purge)
     every = checkpoints.every_n_minutes
     saving = ExactCheckpoints(start.signals, every, kept, start.run_id)
     if start.capture:
         start.capture.write_to(directory, tensorboard)
-    # Hints on hardware and products; warnings and errors still come through.
+    # Hints about hardware and products; warnings and errors still come through.
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
@@ -115,10 +119,10 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
             callbacks=[
                 ValidationBetweenSteps(),
                 progress,
-                Curves(directory / "metrics.csv", tensorboard, start.validation_names, start.step),
+                Curves(directory / "metrics.csv", tensorboard, task.measured(), start.step),
                 *([start.capture] if start.capture else []),
                 checkpoints,
-                *_early_stopping(config["train"]["stop_at_exact_match"]),
+                *_early_stopping(task, config["train"]["stop_at"] or {}),
                 saving,
             ],
             logger=tensorboard,
@@ -135,7 +139,7 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
 
 
 def without_expected_warnings(work: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-    """Run Lightning without warnings of what is meant to be so.
+    """Run Lightning without warnings about what is intended.
 
     Raises:
         ValueError: also for what Lightning calls a misconfiguration.
@@ -150,14 +154,14 @@ def without_expected_warnings(work: Callable[..., Any], *arguments: Any, **optio
 
 
 def check_trainer(settings: Mapping[str, Any]) -> None:
-    """Refuse what Lightning would find out late, work around, or take for something else."""
+    """Refuse what Lightning would notice late, work around, or misread."""
     wanted = settings["accelerator"]
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(wanted, any(there.values()) if wanted == "gpu" else True):
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(wanted, any(available.values()) if wanted == "gpu" else True):
         raise ValueError(
-            f"trainer.accelerator={wanted} is not there (no CUDA or MPS device); trainer=cpu works here"
+            f"trainer.accelerator={wanted} is not available (no CUDA or MPS device); trainer=cpu works here"
         )
-    if settings["precision"] == "16-mixed" and not any(there.values()):
+    if settings["precision"] == "16-mixed" and not any(available.values()):
         raise ValueError(
             "trainer.precision=16-mixed needs a GPU; on a CPU 32-true and bf16-mixed work"
         )
@@ -187,18 +191,21 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
             raise ValueError(f"trainer.{key} does not work here: {reason}")
 
 
-def _early_stopping(threshold: float | None) -> list[EarlyStopping]:
-    """Ends a training that has nothing left to learn; never one that merely stands still."""
-    if threshold is None:
-        return []
-    # Lightning stops above its threshold (in float32); ours is reached when it is met.
-    met = threshold - 1e-4
-    return [
-        EarlyStopping(
-            "val/exact_match",
-            mode="max",
-            stopping_threshold=met,
-            patience=sys.maxsize,
-            check_on_train_epoch_end=False,
+def _early_stopping(task: Task, thresholds: Mapping[str, float | None]) -> list[EarlyStopping]:
+    """Ends a training that has nothing left to learn; never one that merely makes no progress."""
+    callbacks = []
+    for name, threshold in thresholds.items():
+        if threshold is None:
+            continue
+        rises = task.better(name) == "higher"
+        callbacks.append(
+            EarlyStopping(
+                name,
+                mode="max" if rises else "min",
+                # Lightning stops beyond its threshold (in float32); ours counts as reached when met.
+                stopping_threshold=threshold - 1e-4 if rises else threshold + 1e-4,
+                patience=sys.maxsize,
+                check_on_train_epoch_end=False,
+            )
         )
-    ]
+    return callbacks

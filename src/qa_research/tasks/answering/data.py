@@ -1,7 +1,4 @@
-"""Wires questions, windows and batches for Lightning.
-
-Where questions come from: the built-in corpus, files, or a hub. One class a source.
-"""
+"""Where questions come from (the built-in corpus, files, a hub), and their batches for Lightning."""
 
 import logging
 from abc import abstractmethod
@@ -10,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import lightning.pytorch as pl
 import torch
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -22,6 +18,7 @@ from qa_research.tasks.answering.corpus import generate
 from qa_research.tasks.answering.question import BadRow, Question, describe_bad_rows, find_bad_rows
 from qa_research.tasks.answering.squad import fetch, questions_from_columns, read_questions
 from qa_research.tasks.answering.windows import WindowDataset, Windows, cached_windows, fingerprint
+from qa_research.tasks.learning import TaskData
 
 log = logging.getLogger(__name__)
 BAD_ROWS_SHOWN = 20
@@ -36,7 +33,7 @@ class Splits:
     guessing: dict[str, float]
 
 
-class QuestionData(pl.LightningDataModule):
+class QuestionData(TaskData):
     """Questions of one source, cut into windows and batched. Sources say how to `read`.
 
     Use: `load()`, then `prepare(...)` once there is a tokenizer, then the loaders.
@@ -58,8 +55,6 @@ class QuestionData(pl.LightningDataModule):
         batch_size: Annotated[int, Ge(1)],
         eval_batch_size: Annotated[int, Ge(1)],
         num_workers: Annotated[int, Ge(0)],
-        max_answer_tokens: Annotated[int, Ge(1)],
-        validate_every: Annotated[float, Gt(0), Le(1)],
     ) -> None:
         super().__init__()
         if stride_tokens >= max_tokens:
@@ -78,10 +73,6 @@ class QuestionData(pl.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
-        # What suits the data but is used elsewhere: `answer.max_answer_tokens` and
-        # `trainer.val_check_interval` (in epochs) refer to these two.
-        self.max_answer_tokens = max_answer_tokens
-        self.validate_every = validate_every
         self.guessing: dict[str, float] = {}
         self.bad_rows: list[BadRow] = []
         self.train: list[Question] = []

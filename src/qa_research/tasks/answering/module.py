@@ -1,10 +1,9 @@
 """The LightningModule: a question-answering network, how it learns, and how it is validated."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -21,7 +20,6 @@ from qa_research.tasks.answering.decode import (
     spans_of_batch,
 )
 from qa_research.tasks.answering.question import Question, texts_of
-from qa_research.tasks.learning import LearningModule
 from qa_research.tasks.answering.score import (
     QuestionScore,
     rules_for,
@@ -29,6 +27,7 @@ from qa_research.tasks.answering.score import (
     summarize,
     summarize_by_kind,
 )
+from qa_research.tasks.learning import LearningModule
 
 
 class QuestionAnswering(LearningModule):

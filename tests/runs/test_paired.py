@@ -4,21 +4,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from qa_research.runs.paired import Comparison, Shares
+from qa_research.runs.paired import compare as compare_by
+from qa_research.runs.paired import verdict as verdict_on
 from qa_research.stats import bootstrap_intervals, holm, mcnemar, sign_flips
-from qa_research.tasks.answering.comparison import compare, verdict
-from qa_research.tasks.answering.score import QuestionScore
+from qa_research.tasks.earlier import ANSWERING
 
 SHARES = st.lists(
     st.tuples(*[st.sampled_from([0.0, 0.4, 2 / 3, 1.0])] * 2), min_size=1, max_size=40
 )
 
 
-def scores(f1: list[float], exact: list[float] | None = None) -> list[QuestionScore]:
+METRICS = ANSWERING["metrics"]
+EXACT, F1 = 0, 1
+
+
+def scores(f1: list[float], exact: list[float] | None = None) -> Shares:
     exact = [float(value == 1) for value in f1] if exact is None else exact
-    return [
-        QuestionScore(f"q{i}", "who", "x", e, f)
-        for i, (e, f) in enumerate(zip(exact, f1, strict=True))
-    ]
+    values = {"exact_match": np.array(exact), "f1": np.array(f1)}
+    return Shares([f"q{i}" for i in range(len(f1))], values)
+
+
+def compare(first: Shares, others: list[Shares]) -> list[Comparison]:
+    return compare_by(first, others, METRICS)
+
+
+def verdict(comparison: Comparison, first: str, second: str) -> str:
+    return verdict_on(comparison, first, second, "questions")
 
 
 def two_runs(both: int, only_first: int, only_second: int, neither: int = 0):
@@ -45,12 +57,12 @@ def test_a_comparison_by_hand():
     first, second = two_runs(both=50, only_first=10, only_second=30, neither=10)
     (found,) = compare(first, [second])
     assert (found.total, found.only_first, found.only_second) == (100, 10, 30)
-    assert found.exact_match.points == pytest.approx(20)
-    assert found.exact_match.p == found.exact_match.p_holm == mcnemar(10, 30)
+    assert found.differences[EXACT].points == pytest.approx(20)
+    assert found.differences[EXACT].p == found.differences[EXACT].p_holm == mcnemar(10, 30)
     # Normal theory: 20 +- 1.96 * sqrt(0.4 - 0.2 ** 2) / 10 * 100 points.
-    assert found.exact_match.low == pytest.approx(20 - 11.8, abs=1)
-    assert found.exact_match.high == pytest.approx(20 + 11.8, abs=1)
-    assert found.f1.p == pytest.approx(mcnemar(10, 30), abs=0.002)
+    assert found.differences[EXACT].low == pytest.approx(20 - 11.8, abs=1)
+    assert found.differences[EXACT].high == pytest.approx(20 + 11.8, abs=1)
+    assert found.differences[F1].p == pytest.approx(mcnemar(10, 30), abs=0.002)
 
 
 @given(SHARES)
@@ -58,8 +70,7 @@ def test_the_other_way_round_is_the_same_with_the_other_sign(pairs):
     first, second = scores([a for a, _ in pairs]), scores([b for _, b in pairs])
     (there,), (back,) = compare(first, [second]), compare(second, [first])
     assert there.only_first == back.only_second
-    for name in ("exact_match", "f1"):
-        one, other = getattr(there, name), getattr(back, name)
+    for one, other in zip(there.differences, back.differences, strict=True):
         assert one.low <= one.points + 1e-9 and one.points <= one.high + 1e-9
         assert (one.points, one.p) == (pytest.approx(-other.points), pytest.approx(other.p))
         assert one.low == pytest.approx(-other.high, abs=1e-6)
@@ -69,8 +80,13 @@ def test_the_other_way_round_is_the_same_with_the_other_sign(pairs):
 def test_a_run_is_equal_to_itself(pairs):
     run = scores([a for a, _ in pairs])
     (found,) = compare(run, [run])
-    assert (found.f1.points, found.f1.low, found.f1.high, found.f1.p) == (0, 0, 0, 1)
-    assert verdict(found, "A", "B") == f"A and B score equally on these {len(run)} questions."
+    assert (
+        found.differences[F1].points,
+        found.differences[F1].low,
+        found.differences[F1].high,
+        found.differences[F1].p,
+    ) == (0, 0, 0, 1)
+    assert verdict(found, "A", "B") == f"A and B score equally on these {len(run.ids)} questions."
 
 
 def test_intervals_cover_the_true_difference_about_95_times_in_100():
@@ -90,8 +106,8 @@ def test_equals_are_called_different_about_5_times_in_100():
 @pytest.mark.parametrize(("questions", "p"), [(1, 1), (2, 1 / 2), (5, 1 / 16)])
 def test_few_questions_prove_nothing(questions, p):
     (found,) = compare(scores([0.0] * questions), [scores([1.0] * questions)])
-    assert found.f1.p == pytest.approx(p, abs=0.02)
-    assert found.exact_match.p == pytest.approx(p)
+    assert found.differences[F1].p == pytest.approx(p, abs=0.02)
+    assert found.differences[EXACT].p == pytest.approx(p)
     assert "cannot be told apart" in verdict(found, "A", "B")
 
 
@@ -116,8 +132,8 @@ def test_holm_keeps_the_order_and_never_goes_below(p_values):
 
 def test_several_comparisons_are_corrected_for_their_number():
     first, second = two_runs(50, 5, 16)
-    alone = compare(first, [second])[0].exact_match
-    together = compare(first, [second, second, first])[0].exact_match
+    alone = compare(first, [second])[0].differences[EXACT]
+    together = compare(first, [second, second, first])[0].differences[EXACT]
     assert alone.p == together.p < 0.05 and alone.p_holm == alone.p
     assert together.p_holm == pytest.approx(3 * alone.p)
     assert "B is better" in verdict(compare(first, [second])[0], "A", "B")
@@ -149,11 +165,12 @@ def test_the_verdict_tells_the_two_measures_apart():
 
 def test_other_questions_cannot_be_compared():
     first, second = two_runs(1, 1, 1)
-    for others in (second[1:], second[::-1]):
-        with pytest.raises(ValueError, match="the same questions in the same order"):
+    for ids in (["q1", "q2", "q3"], ["q2", "q1", "q0"]):
+        others = Shares(ids, second.values)
+        with pytest.raises(ValueError, match="the same examples in the same order"):
             compare(first, [others])
     with pytest.raises(ValueError):
-        compare([], [[]])
+        compare(scores([]), [scores([])])
 
 
 def test_ten_thousand_questions_take_bounded_memory():

@@ -1,0 +1,172 @@
+"""Extractive question answering as a task: what a run of it reads, measures, writes and shows."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from qa_research.model.bert import count_parameters, describe_modules, longest_window
+from qa_research.model.weights import weights_fingerprint
+from qa_research.tasks.answering.decode import AnswerSettings
+from qa_research.tasks.answering.trained import TrainedAnswerer, reopen
+from qa_research.tasks.task import Metric, StoredRun, Task
+
+if TYPE_CHECKING:
+    from qa_research.tasks.answering.data import QuestionData
+    from qa_research.tasks.answering.module import QuestionAnswering
+
+KINDS_SHOWN = 4
+LOOKUP_MASTERED = 90.0
+POINTS_FROM_GUESSING = 10.0
+
+
+class AnsweringTask(Task):
+    """Questions about a context whose answer is a span of it."""
+
+    fingerprinted: ClassVar[Mapping[str, str]] = {
+        "train": "training questions",
+        "validation": "validation questions",
+        "weights": "initial weights",
+    }
+    data: "QuestionData"
+    module: "QuestionAnswering"
+
+    def __init__(
+        self,
+        examples: str,
+        metrics: list[Metric],
+        data: Any,
+        model: Any,
+        answer: AnswerSettings,
+    ) -> None:
+        super().__init__(examples, metrics, data, model)
+        self.answering = answer
+
+    @property
+    def network(self) -> PreTrainedModel:
+        return self.module.network
+
+    def load(self, cache: Path, seed: int) -> list[str]:
+        self.data.load()
+        tokenizer = self.module.read_with(self.data.train, cache)
+        self.answering = self.answering.resolved(self.data.has_unanswerable)
+        report = self.module.build(len(tokenizer), seed, self.answering)
+        limit = longest_window(self.network.config)
+        if self.data.max_tokens > limit:
+            raise ValueError(
+                f"data.max_tokens={self.data.max_tokens} is more than this model can read at once "
+                f"({limit})"
+            )
+        return list(report)
+
+    def prepare(self, cache: Path, seed: int) -> None:
+        self.data.prepare(self.module.tokenizer, cache, seed)
+
+    def fingerprints(self) -> dict[str, str]:
+        return self.data.fingerprints() | {"weights": weights_fingerprint(self.network)}
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "data": self.data.name,
+            "questions": {
+                "train": len(self.data.train),
+                "validation": len(self.data.validation),
+            },
+            "unanswerable": self.data.has_unanswerable,
+            "bad_rows": [row.id for row in self.data.bad_rows],
+            "guessing": self.data.guessing,
+        }
+
+    def description(self) -> list[str]:
+        data = self.data
+        lines = [
+            f"Data: {data.name}, {len(data.train):,} training and {len(data.validation):,} validation "
+            f"questions in {len(data.train_windows):,} and {len(data.validation_windows):,} windows of "
+            f"{data.train_windows.lengths.mean():.0f} tokens on average",
+            f"Model: {self.module.name}, {count_parameters(self.network) / 1e6:.1f} million "
+            f"parameters, {torch.get_num_threads()} threads",
+        ]
+        if data.guessing:
+            shown = ", ".join(f"{kind} {value:.1f}" for kind, value in data.guessing.items())
+            lines.append(
+                f"Guessing among the candidates of the right kind earns exact match: {shown}"
+            )
+        return lines
+
+    def measured(self) -> list[str]:
+        kinds = sorted({row.kind for row in self.data.validation})
+        names = ["val/loss", "val/exact_match", "val/f1"]
+        return names + [f"val/{metric}_{k}" for metric in ("exact_match", "f1") for k in kinds]
+
+    def progress_text(self, measured: Mapping[str, float]) -> tuple[str, str]:
+        text = f"EM {measured['val/exact_match']:.1f}  F1 {measured['val/f1']:.1f}"
+        kinds = [f"{kind} {value:.1f}" for kind, value in _exact_match_by_kind(measured).items()]
+        # One kind is all questions; many would fill the line.
+        by_kind = f"  (EM by kind: {', '.join(kinds)})" if 1 < len(kinds) <= KINDS_SHOWN else ""
+        return text, by_kind
+
+    def predictions(self) -> list[dict[str, Any]]:
+        return [
+            asdict(score) | {"probability": answer.probability, "null_odds": answer.null_odds}
+            for answer, score in zip(self.module.answers, self.module.scores, strict=True)
+        ]
+
+    def result(self, record: Mapping[str, Any]) -> list[str]:
+        best: dict[str, float] = record["best"]
+        guessing: dict[str, float] = record["guessing"]
+        rows = [("all", best["val/exact_match"], best["val/f1"])]
+        by_kind = _exact_match_by_kind(best)
+        if len(by_kind) > 1:
+            rows += [(kind, exact, best[f"val/f1_{kind}"]) for kind, exact in by_kind.items()]
+        header = f"{'validation':<12}{'exact match':>12}{'F1':>8}"
+        lines = [header + ("   guessing" if guessing else "")]
+        for kind, exact, f1 in rows:
+            guess = f"{guessing[kind]:>11.1f}" if kind in guessing else ""
+            lines.append(f"{kind:<12}{exact:>12.1f}{f1:>8.1f}{guess}")
+        if guessing and _is_on_the_plateau(best, guessing):
+            lines.append(
+                "`match` is where guessing among the candidates would be: the model knows what kind of "
+                "answer is asked for, and does not yet look at whom the question is about."
+            )
+        return lines
+
+    def next_commands(self, directory: Path, record: Mapping[str, Any]) -> list[tuple[str, str]]:
+        commands = [
+            ("Score it again", f"qa-research evaluate {directory}"),
+            ("Ask it", f'qa-research ask {directory} --question "..." --context "..."'),
+        ]
+        if "capture" in record:
+            commands.append(("Watch it learn", f"qa-research watch {directory}"))
+        return commands
+
+    def write_model(self, directory: Path) -> None:
+        self.network.config.save_pretrained(directory / "model")
+        self.module.tokenizer.save_pretrained(directory / "model")
+        text = json.dumps(describe_modules(self.network), indent=1)
+        (directory / "architecture.json").write_text(text, encoding="utf-8")
+
+    @classmethod
+    def reopen(cls, run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
+        return reopen(run, weights)
+
+    def size_of(self, batch: Mapping[str, Tensor]) -> int:
+        return len(batch["window"])
+
+
+def _exact_match_by_kind(measured: Mapping[str, float]) -> dict[str, float]:
+    prefix = "val/exact_match_"
+    return {k.removeprefix(prefix): v for k, v in measured.items() if k.startswith(prefix)}
+
+
+def _is_on_the_plateau(best: Mapping[str, float], guessing: Mapping[str, float]) -> bool:
+    """Lookup is mastered, and match is about as good as guessing."""
+    lookup, match = best.get("val/exact_match_lookup"), best.get("val/exact_match_match")
+    if lookup is None or match is None:
+        return False
+    from_guessing = abs(match - guessing["match"])
+    return lookup >= LOOKUP_MASTERED and from_guessing <= POINTS_FROM_GUESSING

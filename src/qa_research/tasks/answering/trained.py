@@ -1,0 +1,163 @@
+"""A trained network that answers questions, read back from its run. Needs no Lightning.
+
+from qa_research.runs.open import open_run
+
+run = open_run("runs/nopretrain/bert_mini-random-s1-1a2b3c4d")
+answer = run.ask("Who teaches chess?", "Chess is taught by Ms Lund. Judo is on Monday.")
+print(answer.text, answer.probability)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel
+
+from qa_research.config import build
+from qa_research.console import tracked
+from qa_research.model.bert import input_names
+from qa_research.tasks.answering.batches import batches_of_tokens
+from qa_research.tasks.answering.decode import (
+    Answer,
+    AnswerSettings,
+    join_windows,
+    spans_of_batch,
+)
+from qa_research.tasks.answering.question import (
+    Question,
+    describe_bad_rows,
+    find_bad_rows,
+    question_word,
+)
+from qa_research.tasks.answering.squad import read_questions
+from qa_research.tasks.answering.windows import make_windows, padded_batch
+from qa_research.tasks.task import StoredRun
+
+# Of one batch, padding included. About 2,000 stay in a CPU's caches; a GPU's best was not measured.
+MOST_TOKENS = {"cpu": 2048, "cuda": 16_384}
+LABELS = {"start_positions", "end_positions"}
+SPLITS = ("validation", "train")
+
+
+@dataclass(frozen=True)
+class TrainedAnswerer(StoredRun):
+    """A run's network with its tokenizer and settings, in eval mode on one device, in float32."""
+
+    network: PreTrainedModel
+    tokenizer: Any
+    answering: AnswerSettings
+
+    def ask(self, question: str, context: str) -> Answer:
+        """The answer to one question about one text, with its n best candidates.
+
+        Raises:
+            ValueError: question or context is empty, or the question is longer than a window.
+        """
+        if not question.strip() or not context.strip():
+            raise ValueError(f"the {'context' if question.strip() else 'question'} is empty")
+        row = Question("asked", "", context, question, (), question_word(question))
+        return self.answer([row])[0]
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """One answer a question, in order. Shows progress when there are many."""
+        data = self.config["data"]
+        windows = make_windows(questions, self.tokenizer, data["max_tokens"], data["stride_tokens"])
+        batches = batches_of_tokens(windows.lengths, MOST_TOKENS[self.network.device.type])
+        spans = []
+        with torch.inference_mode():
+            for indices in tracked(batches, "Answering"):
+                batch = padded_batch(windows, indices, self.tokenizer.pad_token_id)
+                names = input_names(self.network) & batch.keys() - LABELS
+                output = self.network(**{n: batch[n].to(self.network.device) for n in names})
+                spans += spans_of_batch(
+                    output.start_logits.cpu(),
+                    output.end_logits.cpu(),
+                    windows,
+                    indices,
+                    self.answering.max_answer_tokens,
+                    self.answering.n_best,
+                )
+        n_best, threshold = self.answering.n_best, self.answering.threshold
+        return join_windows(questions, windows, spans, n_best, threshold)
+
+    def export(self, directory: Path) -> None:
+        """Write a Hugging Face directory; `from_pretrained(directory)` gives equal logits.
+
+        Raises:
+            FileExistsError: the directory exists and is not empty.
+        """
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise FileExistsError(f"{directory} exists and is not empty; name a new directory")
+        self.network.save_pretrained(directory)
+        self.tokenizer.save_pretrained(directory)
+
+
+def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
+    """The network of a run with the weights of a checkpoint, on the GPU where there is one.
+
+    Raises:
+        ValueError: the weights do not fit the network.
+    """
+    network = AutoModelForQuestionAnswering.from_config(
+        AutoConfig.from_pretrained(run.directory / "model"), dtype=torch.float32
+    )
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{run.checkpoint} does not fit the network of {run.directory.name}: "
+            f"{str(error).splitlines()[-1].strip()}"
+        ) from error
+    settings = {key: value for key, value in run.config["answer"].items() if key != "_target_"}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return TrainedAnswerer(
+        directory=run.directory,
+        checkpoint=run.checkpoint,
+        step=run.step,
+        config=run.config,
+        record=run.record,
+        network=network.eval().to(device),
+        tokenizer=AutoTokenizer.from_pretrained(run.directory / "model"),
+        answering=AnswerSettings(**settings).resolved(bool(run.record.get("unanswerable"))),
+    )
+
+
+def questions_of(config: Mapping[str, Any], record: Mapping[str, Any], data: str) -> list[Question]:
+    """The questions a run can be asked: its own split `validation` or `train`, or those of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the run's questions are no longer what they were, or the file's are unusable.
+    """
+    if data in SPLITS:
+        wanted = record.get("fingerprints", {}).get(data)
+        if wanted is None:
+            raise ValueError(
+                "run.json does not say which questions the run has; --data FILE names some"
+            )
+        source: Any = build(config["data"])
+        source.load()
+        if source.fingerprints()[data] != wanted:
+            raise ValueError(
+                f"the {data} questions are no longer those of this run; --data FILE names others"
+            )
+        return list(getattr(source, data))
+    questions = read_questions(data, "--data")
+    if bad := find_bad_rows(questions):
+        raise ValueError(
+            f"--data={data} has {len(bad)} unusable questions: {describe_bad_rows(bad, 20)}"
+        )
+    return questions
+
+
+def name_of(config: Mapping[str, Any], data: str) -> tuple[str, str]:
+    """What `data` is called: a file's own name, a data set of the hub, or builtin; and the split."""
+    if data in SPLITS:
+        settings = config["data"]
+        file = settings.get(f"{data}_path")
+        name = Path(file).name if file else settings.get("dataset") or settings["name"]
+        return str(name), data
+    return Path(data).name, "file"

@@ -1,0 +1,113 @@
+"""How every task learns: AdamW, a schedule of the learning rate, and a stop where numbers are not finite."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import lightning.pytorch as pl
+import torch
+from annotated_types import Ge, Gt, Lt
+from torch import Tensor, nn
+
+from qa_research.model.schedule import Decay, learning_rate_factor
+
+
+class NonFiniteLossError(ValueError):
+    """The loss or its gradient is not finite: training cannot continue."""
+
+
+class TaskData(pl.LightningDataModule):
+    """The data of a task, in an order of batches that a resumed run can enter in the middle."""
+
+    name: str
+
+    @abstractmethod
+    def start_at(self, epoch: int, batches: int) -> None:
+        """Training starts in this epoch, after this many of its batches."""
+
+
+class LearningModule(pl.LightningModule):
+    """A LightningModule that optimises `network` with AdamW.
+
+    A subclass makes `network` and returns its loss from `training_step` through `noted`.
+    """
+
+    network: nn.Module
+
+    def __init__(
+        self,
+        lr: Annotated[float, Gt(0)],
+        weight_decay: Annotated[float, Ge(0)],
+        adam_beta1: Annotated[float, Ge(0), Lt(1)],
+        adam_beta2: Annotated[float, Ge(0), Lt(1)],
+        adam_epsilon: Annotated[float, Gt(0)],
+        warmup_fraction: Annotated[float, Ge(0), Lt(1)],
+        decay: Decay,
+    ) -> None:
+        super().__init__()
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.betas = (adam_beta1, adam_beta2)
+        self.adam_epsilon = adam_epsilon
+        self.warmup_fraction = warmup_fraction
+        self.decay: Decay = decay
+        self.gradient_norm = torch.zeros(())
+
+    def noted(self, loss: Tensor) -> Tensor:
+        """The loss of a training step, kept for the check that it is finite."""
+        self._loss = loss.detach()
+        return loss
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by global norm, and stop before a gradient that is not finite does harm."""
+        limit = gradient_clip_val or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        self.gradient_norm = norm
+        # The norm is the same in all processes. In float16 only the loss can be trusted: the scaler
+        # lets gradients overflow, skips such a step by itself and lowers its scale.
+        watched = self._loss if self.trainer.precision == "16-mixed" else norm
+        if not torch.isfinite(watched):
+            raise NonFiniteLossError(
+                f"the loss is {self._loss.item()} and its gradient's norm {norm.item()} at step "
+                f"{self.trainer.global_step + 1}, epoch {self.trainer.current_epoch}, batch "
+                f"{self.trainer.fit_loop.batch_idx}; the last checkpoint is kept. Try a lower "
+                "model.lr, a longer model.warmup_fraction or trainer.precision=32-true"
+            )
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(
+            list(self._parameter_groups()),
+            lr=self.lr,
+            betas=self.betas,
+            eps=self.adam_epsilon,
+            # Fused AdamW undoes the loss scaling inside its step, which forbids clipping before it.
+            fused=self.trainer.precision != "16-mixed",
+        )
+        total = int(self.trainer.estimated_stepping_batches)
+        warmup = int(self.warmup_fraction * total)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(step, warmup, total, self.decay)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def _parameter_groups(self) -> Iterator[dict[str, Any]]:
+        """Matrices decay; biases and normalisation weights do not (Devlin et al. 2019)."""
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        yield {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay}
+        yield {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}
+
+    def from_all_processes(self, own: list[Any]) -> list[Any]:
+        """The items of all processes of a distributed training, in the order of their ranks."""
+        if self.trainer.world_size == 1:
+            return own
+        shares: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(shares, own)
+        return [item for share in shares for item in share]

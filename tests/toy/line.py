@@ -1,0 +1,149 @@
+"""A task of one file: y = 3x - 1 by linear regression. What a new task has to provide, and no more."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from qa_research.streams import stream
+from qa_research.tasks.learning import LearningModule, TaskData
+from qa_research.tasks.task import Metric, StoredRun, Task
+
+SLOPE, INTERCEPT = 3.0, -1.0
+
+
+class Order:
+    """Batches of indices in a new order every epoch; starts in the middle once."""
+
+    def __init__(self, total: int, batch_size: int, seed: int, epoch: int, done: int) -> None:
+        self.total, self.batch_size, self.seed = total, batch_size, seed
+        self.epoch, self.first, self.done = epoch, epoch, done
+
+    def __len__(self) -> int:
+        return self.total // self.batch_size
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = stream(self.seed, "order", self.epoch).permutation(self.total)
+        done = self.done if self.epoch == self.first else 0
+        for number in range(min(done, len(self)), len(self)):
+            yield order[number * self.batch_size :][: self.batch_size].tolist()
+
+
+class LineData(TaskData):
+    """Points of a line with noise."""
+
+    def __init__(self, name: str, points: int, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self.name, self.points, self.batch_size, self.seed = name, points, batch_size, seed
+        self.position = (0, 0)
+
+    def split(self, name: str) -> TensorDataset:
+        rng = stream(self.seed, "corpus", {"train": 0, "validation": 1}[name])
+        x = rng.uniform(-1, 1, size=(self.points, 1)).astype(np.float32)
+        noise = rng.normal(0, 0.1, size=x.shape).astype(np.float32)
+        return TensorDataset(torch.from_numpy(x), torch.from_numpy(SLOPE * x + INTERCEPT + noise))
+
+    def start_at(self, epoch: int, batches: int) -> None:
+        self.position = (epoch, batches)
+
+    def train_dataloader(self) -> DataLoader:
+        order = Order(self.points, self.batch_size, self.seed, *self.position)
+        generator = torch.Generator().manual_seed(self.seed)
+        return DataLoader(self.split("train"), batch_sampler=order, generator=generator)
+
+    def val_dataloader(self) -> DataLoader:
+        generator = torch.Generator().manual_seed(self.seed)
+        return DataLoader(self.split("validation"), batch_size=self.batch_size, generator=generator)
+
+
+class LineModule(LearningModule):
+    """One weight and one bias, with dropout so that the global generator matters."""
+
+    def __init__(self, name: str, weights: str, dropout: float, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.name, self.weights = name, weights
+        self.network = nn.Sequential(nn.Dropout(dropout), nn.Linear(1, 1))
+        self.errors: list[float] = []
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        x, y = batch
+        return self.noted(nn.functional.mse_loss(self.network(x), y))
+
+    def on_validation_epoch_start(self) -> None:
+        self.errors = []
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        x, y = batch
+        self.errors += (self.network(x) - y).square().flatten().tolist()
+
+    def on_validation_epoch_end(self) -> None:
+        error = sum(self.errors) / len(self.errors)
+        self.log_dict({"val/loss": error, "val/squared_error": error}, logger=False)
+
+
+class LineTask(Task):
+    fingerprinted: ClassVar[Mapping[str, str]] = {"train": "points", "weights": "initial weights"}
+    data: LineData
+    module: LineModule
+
+    def __init__(self, examples: str, metrics: list[Metric], data: Any, model: Any) -> None:
+        super().__init__(examples, metrics, data, model)
+
+    def load(self, cache: Path, seed: int) -> list[str]:
+        draw = stream(seed, "init")
+        for parameter in self.network.parameters():
+            nn.init.constant_(parameter, float(draw.normal()))
+        return ["Newly initialised: a line."]
+
+    def prepare(self, cache: Path, seed: int) -> None:
+        pass
+
+    def fingerprints(self) -> dict[str, str]:
+        return {"train": _sha(self.data.split("train").tensors)} | {
+            "validation": _sha(self.data.split("validation").tensors),
+            "weights": _sha(self.network.state_dict().values()),
+        }
+
+    def facts(self) -> dict[str, Any]:
+        points = {"train": self.data.points, "validation": self.data.points}
+        return {"data": self.data.name, "examples": points}
+
+    def description(self) -> list[str]:
+        return [f"Data: {self.data.points} points"]
+
+    def measured(self) -> list[str]:
+        return ["val/loss", "val/squared_error"]
+
+    def progress_text(self, measured: Mapping[str, float]) -> tuple[str, str]:
+        return f"SE {measured['val/squared_error']:.3f}", ""
+
+    def predictions(self) -> list[dict[str, Any]]:
+        return [{"id": f"p{i}", "squared_error": e} for i, e in enumerate(self.module.errors)]
+
+    def result(self, record: Mapping[str, Any]) -> list[str]:
+        return [f"squared error {record['best']['val/squared_error']:.3f}"]
+
+    def next_commands(self, directory: Path, record: Mapping[str, Any]) -> list[tuple[str, str]]:
+        return []
+
+    def write_model(self, directory: Path) -> None:
+        pass
+
+    @classmethod
+    def reopen(cls, run: StoredRun, weights: Mapping[str, Tensor]) -> tuple[float, float]:
+        return float(weights["1.weight"]), float(weights["1.bias"])
+
+
+def _sha(tensors: Any) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,175 @@
+"""A task of one file goes through the whole machinery: nothing there knows question answering."""
+
+import ast
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose
+
+from qa_research.launch.compose import checked
+from qa_research.runs.compare import side_by_side
+from qa_research.runs.directory import read_record, run_directory
+from qa_research.runs.listing import headline, list_runs, sorted_runs
+from qa_research.runs.open import open_run
+from qa_research.training.story import train
+from tests.training.reading import result_of, rows_of
+
+ROOT = Path(__file__).parents[2]
+CONF = f"hydra.searchpath=[file://{ROOT / 'tests/toy/conf'}]"
+
+
+@pytest.fixture
+def line(composed, tmp_path):
+    """A checked config of the toy task, whose runs lie in the test's own folder."""
+
+    def make(*overrides: str, runs: str = "runs") -> dict:
+        places = [f"paths.runs={tmp_path / runs}", f"paths.cache={tmp_path / 'cache'}"]
+        words = [CONF, "+experiment=line", "train.progress=none", "train.threads=1"]
+        return checked(compose("train", [*words, *places, *overrides]))
+
+    return make
+
+
+class StopAt:
+    """Sends SIGTERM to this process at the n-th training step."""
+
+    def __init__(self, monkeypatch, step: int) -> None:
+        from tests.toy.line import LineModule
+
+        whole, self.calls = LineModule.training_step, 0
+
+        def stopping(module, batch, batch_idx):
+            self.calls += 1
+            if self.calls == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return whole(module, batch, batch_idx)
+
+        monkeypatch.setattr(LineModule, "training_step", stopping)
+
+
+def test_it_trains_and_is_reported_the_second_time(line, caplog):
+    config = line()
+    error = train(config)
+    run = run_directory(config)
+    record = read_record(run)
+    assert record["status"] == "finished" and record["examples"] == {"train": 64, "validation": 64}
+    assert error == record["best"]["val/squared_error"] < 1
+    columns = list(rows_of(run)[0])
+    assert columns[5:] == ["val/loss", "val/squared_error"]
+    rows = json.loads((run / "predictions" / "validation.json").read_text())
+    mean = sum(row["squared_error"] for row in rows) / len(rows)
+    assert mean == pytest.approx(record["best"]["val/squared_error"])
+    before = (run / "metrics.csv").stat().st_mtime_ns
+    assert train(config) == error
+    assert (run / "metrics.csv").stat().st_mtime_ns == before
+
+
+def test_it_is_read_back_from_its_directory(line):
+    config = line()
+    train(config)
+    slope, intercept = open_run(run_directory(config))
+    assert slope > 0 > intercept
+
+
+@pytest.mark.parametrize("step", [1, 7, 16, 23])
+def test_stopped_and_resumed_it_is_bit_for_bit_the_uninterrupted_one(line, monkeypatch, step):
+    from qa_research.signals import Stopped
+
+    whole, halted = line(runs="whole"), line(runs="halted")
+    train(whole)
+    with monkeypatch.context() as patch:
+        StopAt(patch, step)
+        with pytest.raises(Stopped):
+            train(halted)
+    assert read_record(run_directory(halted))["steps"] == step
+    train(halted)
+    assert result_of(run_directory(halted)) == result_of(run_directory(whole))
+
+
+def test_runs_are_listed_sorted_and_compared_by_its_own_metric(line, tmp_path):
+    configs = [line(f"seed={seed}", f"model.lr={lr}") for seed, lr in ((1, 0.001), (2, 0.1))]
+    errors = [train(config) for config in configs]
+    listed = list_runs(tmp_path / "runs").runs
+    assert headline(listed) == ["val/squared_error"]
+    # Lower is better, so the run with the higher learning rate comes first.
+    assert [run.entry.seed for run in sorted_runs(listed, "val/squared_error")] == [2, 1]
+    found = side_by_side([run_directory(config) for config in configs])
+    (pair,) = found.pairs
+    assert pair.verdict.startswith("B is better in squared error on these 64 points")
+    difference = pair.comparison.differences[0]
+    assert difference.points == pytest.approx(errors[1] - errors[0])
+    assert found.as_json()["pairs"][0]["comparison"]["squared_error"]["p"] < 0.05
+
+
+def test_training_stops_at_the_value_of_its_metric(line):
+    config = line("train.stop_at={val/squared_error: 0.9}", "trainer.max_epochs=50")
+    assert train(config) <= 0.9
+    assert read_record(run_directory(config))["steps"] < 50 * 8
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("checkpoint.monitor=val/f1", "checkpoint.monitor=val/f1 is not measured"),
+        ("train.stop_at={val/exact_match: 1}", "val/exact_match is not measured"),
+        ("capture=default", "capture only works with task=answering"),
+        ("model.lrr=1", "no config key model.lrr; did you mean model.lr"),
+    ],
+)
+def test_what_does_not_fit_the_task_is_refused(line, override, sentence):
+    with pytest.raises((ValueError, Exception), match=re.escape(sentence)):
+        train(line(override))
+
+
+@pytest.mark.slow
+def test_it_sweeps_from_the_command_line(tmp_path):
+    words = ["-m", CONF, "+experiment=line", "seed=1,2", "train.progress=none"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *words],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    records = [read_record(path.parent) for path in tmp_path.glob("runs/line/*/run.json")]
+    assert [record["status"] for record in records] == ["finished", "finished"]
+    assert sorted(record["seed"] for record in records) == [1, 2]
+
+
+SHARED = [
+    *(ROOT / "src/qa_research/training").glob("*.py"),
+    *(ROOT / "src/qa_research/runs").glob("*.py"),
+    *(p for p in (ROOT / "src/qa_research/launch").glob("*.py") if p.name != "explain.py"),
+]
+# What is below every task.
+SEAM = {"qa_research.tasks.task", "qa_research.tasks.learning", "qa_research.tasks.earlier"}
+
+
+@pytest.mark.parametrize("path", SHARED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_what_every_task_shares_names_no_task(path):
+    text = path.read_text(encoding="utf-8")
+    imported = {
+        node.module
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and node.module
+    }
+    assert {name for name in imported if name.startswith("qa_research.tasks")} <= SEAM
+    strings = [
+        node.value
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    docs = {ast.get_docstring(n, clean=False) for n in ast.walk(ast.parse(text)) if isinstance(n, DOCUMENTED)}
+    named = re.compile(r"exact_match|\bval/f1|\bsquad|\bspan\b|tasks\.answering")
+    assert [s for s in strings if s not in docs and named.search(s)] == []
+
+
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
