@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from qa_research.stats import Ratio, exact_ratio, unbiased_ratio
+from qa_research.stats import exact_ratio, unbiased_ratio
 
 SPLIT, ROUND = 2000, 8
 RATES = (0.01, 0.04, 0.10, 0.33, 0.50, 0.90)
@@ -86,22 +86,13 @@ def _searches(rng: np.random.Generator, rate: float, count: int) -> tuple[int, i
 def _until_narrow(rng: np.random.Generator, rate: float, width: float = 0.05) -> tuple[int, int]:
     right = _order(rng, rate).cumsum()
     for asked in [*range(64, SPLIT, 64), SPLIT]:
-        if _ratio(int(right[asked - 1]), asked).width <= width:
+        if exact_ratio(int(right[asked - 1]), asked).width <= width:
             break
     return int(right[asked - 1]), asked
 
 
-_KNOWN: dict[tuple[int, int], Ratio] = {}
-
-
-def _ratio(right: int, asked: int) -> Ratio:
-    if (right, asked) not in _KNOWN:
-        _KNOWN[right, asked] = exact_ratio(right, asked)
-    return _KNOWN[right, asked]
-
-
 def _covers(right: int, asked: int, rate: float) -> bool:
-    ratio = _ratio(right, asked)
+    ratio = exact_ratio(right, asked)
     return ratio.low <= rate <= ratio.high
 
 

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest, hypergeom, nbinom
+from scipy.stats import beta, binom, bootstrap, hypergeom, nbinom, permutation_test, rankdata
 
 from qa_research.stats import (
     Needed,
+    bootstrap_intervals,
     exact_ratio,
     expected_repeats,
-    needed,
-    observed,
+    observed_needed,
+    questions_needed,
+    rank_correlation,
+    sign_flips,
     unbiased_ratio,
 )
 
@@ -19,17 +22,25 @@ RATES = (0.01, 0.04, 0.33)
 
 
 @given(st.integers(1, 2000), st.data())
-def test_the_interval_is_scipys_exact_one(asked, data):
+def test_the_interval_is_that_of_clopper_and_pearson(asked, data):
+    """Their limits are quantiles of two beta distributions."""
     right = data.draw(st.integers(0, asked))
     ratio = exact_ratio(right, asked)
-    theirs = binomtest(right, asked).proportion_ci(method="exact")
-    assert (ratio.low, ratio.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+    low = beta.ppf(0.025, right, asked - right + 1) if right else 0.0
+    high = beta.ppf(0.975, right + 1, asked - right) if right < asked else 1.0
+    assert (ratio.low, ratio.high) == pytest.approx((low, high), abs=1e-11)
     assert ratio.low <= ratio.value <= ratio.high
+
+
+def test_the_interval_of_three_in_ten():
+    assert (exact_ratio(3, 10).low, exact_ratio(3, 10).high) == pytest.approx(
+        (0.0667395, 0.6524529)
+    )
 
 
 def test_no_ratio_of_nothing():
     for right, asked in ((0, 0), (2, 1), (-1, 5)):
-        with pytest.raises(ValueError, match="is no ratio"):
+        with pytest.raises(ValueError, match="is not a ratio"):
             exact_ratio(right, asked)
 
 
@@ -107,7 +118,7 @@ def test_a_single_search_has_no_unbiased_ratio():
 
 @pytest.mark.parametrize("rate", [0.001, *RATES, 0.5, 0.99])
 def test_so_many_questions_are_needed_and_one_less_is_too_few(rate):
-    wanted = needed(rate, None)
+    wanted = questions_needed(rate, None)
     for number, share in ((wanted.median, 0.5), (wanted.most, 0.95)):
         assert number is not None
         assert 1 - (1 - rate) ** number >= share - 1e-9
@@ -116,30 +127,52 @@ def test_so_many_questions_are_needed_and_one_less_is_too_few(rate):
 
 def test_who_knows_nothing_needs_no_number_and_who_knows_all_one():
     for total in (None, 1000):
-        assert needed(0.0, total) == Needed(None, None) and needed(1.0, total) == Needed(1, 1)
+        assert questions_needed(0.0, total) == Needed(None, None) and questions_needed(
+            1.0, total
+        ) == Needed(1, 1)
 
 
 @pytest.mark.parametrize(("right", "total"), [(1, 1000), (3, 9), (40, 1000), (5, 6)])
 def test_without_replacement_no_more_questions_are_needed_than_there_are(right, total):
-    wanted = needed(right / total, total)
+    wanted = questions_needed(right / total, total)
     for number, share in ((wanted.median, 0.5), (wanted.most, 0.95)):
         assert number is not None
         found, missed = hypergeom(total, right, number), hypergeom(total, right, number - 1)
         assert found.sf(0) >= share - 1e-9 and (number == 1 or missed.sf(0) < share)
-    assert needed(1 / 1000, 1000) == Needed(500, 950) == needed(exact_ratio(1, 300).low, 1000)
+    assert (
+        questions_needed(1 / 1000, 1000)
+        == Needed(500, 950)
+        == questions_needed(exact_ratio(1, 300).low, 1000)
+    )
 
 
 def test_observed_lengths_are_plain_quantiles_where_all_searches_ended():
-    assert observed(list(range(1, 21)), []) == Needed(10, 19)
-    assert observed([4], []) == Needed(4, 4) and observed([], [9]) == Needed(None, None)
+    assert observed_needed(list(range(1, 21)), []) == Needed(10, 19)
+    assert observed_needed([4], []) == Needed(4, 4)
 
 
-def test_bounded_searches_count_as_longer_than_they_came():
+def test_where_no_search_found_anything_no_length_was_observed():
+    assert observed_needed([], [9]) == observed_needed([], []) == Needed(None, None)
+
+
+def test_censored_searches_count_as_longer_than_they_came():
     # Of 4 searches one was left after 2 questions: after 1 there remain 3/4, after 5 half of that.
-    assert observed([1, 5, 8], [2]) == Needed(5, 8)
-    assert observed([1], [3, 3, 3]) == Needed(None, None)
-    with_ties = observed([3], [3])  # the bounded one still stood when the other ended
-    assert with_ties == Needed(3, None)
+    assert observed_needed([1, 5, 8], [2]) == Needed(5, 8)
+    assert observed_needed([1], [3, 3, 3]) == Needed(None, None)
+    # At a tie the censored search was still going when the other ended.
+    assert observed_needed([3], [3]) == Needed(3, None)
+
+
+@given(st.lists(st.integers(1, 12), max_size=30), st.lists(st.integers(1, 12), max_size=10))
+def test_observed_lengths_are_kaplan_and_meiers(lengths, censored):
+    remaining, points = 1.0, {}
+    for length in sorted(set(lengths)):
+        at_risk = sum(other >= length for other in [*lengths, *censored])
+        remaining *= 1 - lengths.count(length) / at_risk
+        for share in (0.5, 0.95):
+            if 1 - remaining >= share - 1e-9:
+                points.setdefault(share, length)
+    assert observed_needed(lengths, censored) == Needed(points.get(0.5), points.get(0.95))
 
 
 def test_expected_repeats_are_what_chance_does():
@@ -154,6 +187,41 @@ def test_expected_repeats_are_what_chance_does():
     # One a draw: n^2 / 2N for few.
     assert expected_repeats([1] * 51, 87_599) == pytest.approx(51 * 50 / 2 / 87_599, rel=1e-3)
     assert expected_repeats([1000], 1000) == 0 and expected_repeats([9, 9], 9) == pytest.approx(9)
+
+
+VALUES = st.lists(st.sampled_from([-2.0, -0.5, 0.0, 0.25, 3.0]), min_size=2, max_size=12)
+
+
+@given(VALUES, st.data())
+def test_rank_correlation_is_pearsons_of_the_ranks(one, data):
+    other = data.draw(st.permutations(one))
+    a, b = (rankdata(values) - (len(one) + 1) / 2 for values in (one, other))
+    found = rank_correlation(np.array(one), np.array(other))
+    if len(set(one)) == 1:
+        assert math.isnan(found)
+    else:
+        assert found == pytest.approx(a @ b / math.sqrt((a @ a) * (b @ b)), abs=1e-12)
+
+
+DIFFERENCES = np.random.default_rng(2).choice([-1.0, -0.4, 0.0, 0.3, 1.0], size=400)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.06, 0.1])
+def test_sign_flips_are_scipys_permutation_test(shift):
+    moved = DIFFERENCES + shift
+    theirs = permutation_test(
+        (moved,), np.mean, permutation_type="samples", n_resamples=9999, rng=1
+    ).pvalue
+    assert sign_flips(moved) == pytest.approx(theirs, abs=5 * math.sqrt(theirs / 10_000))
+
+
+def test_bootstrap_intervals_are_scipys_percentile_ones():
+    rows = np.stack([DIFFERENCES, DIFFERENCES * 2 + 1])
+    theirs = bootstrap((rows,), np.mean, axis=1, n_resamples=9999, method="percentile", rng=1)
+    ours = bootstrap_intervals(rows)
+    # The limits of 10,000 resamples vary by about a fiftieth of the interval's width.
+    for limits, found in zip(ours.T, theirs.confidence_interval, strict=True):
+        assert limits == pytest.approx(found, abs=0.05 * np.ptp(ours[0]))
 
 
 def _covers(ratio, rate) -> bool:

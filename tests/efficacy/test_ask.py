@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from qa_research.ledger import database as opening
-from qa_research.runs.open import OpenRun, open_run
+from qa_research.runs.open import open_run
 from qa_research.tasks.answering.decode import Answer
-from qa_research.training.story import train
+from qa_research.tasks.answering.trained import TrainedAnswerer
+from tests.tiny_run import train
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +112,9 @@ def test_the_same_command_goes_on_asking_and_repeats_nothing_before_all_were_ask
 
 
 def test_a_search_that_meets_the_end_of_an_order_goes_on_in_the_next(efficacy, runs, monkeypatch):
-    ask = OpenRun.answer
+    ask = TrainedAnswerer.answer
     monkeypatch.setattr(
-        OpenRun,
+        TrainedAnswerer,
         "answer",
         lambda self, rows: [replace(a, text="", char_start=0, char_end=0) for a in ask(self, rows)],
     )
@@ -294,7 +295,7 @@ def test_asking_again_gives_the_same_answers(efficacy, runs):
 
 
 def test_ctrl_c_ends_after_the_round_and_keeps_what_was_asked(runs, monkeypatch, verb):
-    ask = OpenRun.answer
+    ask = TrainedAnswerer.answer
     calls = []
 
     def interrupted(self, questions):
@@ -303,7 +304,7 @@ def test_ctrl_c_ends_after_the_round_and_keeps_what_was_asked(runs, monkeypatch,
             os.kill(os.getpid(), signal.SIGINT)
         return ask(self, questions)
 
-    monkeypatch.setattr(OpenRun, "answer", interrupted)
+    monkeypatch.setattr(TrainedAnswerer, "answer", interrupted)
     monkeypatch.setattr("qa_research.cli.main.leave", sys.exit)
     code, out, err = verb(
         "efficacy", "tiny", "--questions", "16", "--round-size", "4", "--runs", str(runs)

@@ -14,8 +14,9 @@ from qa_research.ledger.asked import Goal, Source, State, counted_answers
 from qa_research.ledger.runs import Ledger
 from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.index import ledger_path
-from qa_research.runs.open import OpenRun, name_of, open_run, questions_of
+from qa_research.runs.open import open_run
 from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.trained import TrainedAnswerer, name_of, questions_of
 from qa_research.tasks.answering.windows import fingerprint
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ def ask_run(
     return results
 
 
-def subject_of(opened: OpenRun, questions: Sequence[Question], data: str) -> Subject:
+def subject_of(opened: TrainedAnswerer, questions: Sequence[Question], data: str) -> Subject:
     """An opened run as one to ask."""
     name, split = name_of(opened.config, data)
     directory = Path(os.path.abspath(opened.directory))

@@ -14,8 +14,8 @@ from qa_research.stats import (
     Ratio,
     exact_ratio,
     expected_repeats,
-    needed,
-    observed,
+    observed_needed,
+    questions_needed,
     unbiased_ratio,
 )
 
@@ -199,10 +199,10 @@ def _standing(
             for kind in kinds
             if kind[f"{which}counted"]
         },
-        needed=needed(ratio.value if ratio else 0.0, total),
-        needed_least=needed(ratio.high if ratio else 1.0, total),
-        needed_most=needed(ratio.low if ratio else 0.0, total),
-        observed=observed(lengths, bounded),
+        needed=questions_needed(ratio.value if ratio else 0.0, total),
+        needed_least=questions_needed(ratio.high if ratio else 1.0, total),
+        needed_most=questions_needed(ratio.low if ratio else 0.0, total),
+        observed=observed_needed(lengths, bounded),
         repeats=sum(line["repeats"] for line in distinct),
         is_whole=is_whole,
         expected_repeats=expected_repeats(sizes, total) if total else None,

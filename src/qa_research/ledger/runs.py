@@ -87,7 +87,7 @@ def entry_of(directory: Path, record: Mapping[str, Any], config: Mapping[str, An
         command=[str(word) for word in _value(record, "command", list) or []],
         data=_value(record, "data", str),
         fingerprints={name: fingerprints[name] for name in FINGERPRINTS if name in fingerprints},
-        questions=_table(record, "questions", int),
+        questions=_table(record, "questions" if "questions" in record else "examples", int),
         versions=_table(record, "versions", str),
         git_commit=_value(git, "commit", str),
         git_modified=_value(git, "modified", bool),
