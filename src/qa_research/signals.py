@@ -1,4 +1,8 @@
-"""Signals that ask a training to save, to stop, or to leave at once. Nothing is saved in a handler."""
+"""Signals, and how a program ends: what Ctrl-C and SIGTERM ask for, and which exit code follows from what.
+
+Exit codes: 0 done, 1 a failure, 2 a request that cannot be carried out (one sentence on stderr says why),
+130 stopped by Ctrl-C, 143 by SIGTERM. Nothing is saved in a signal handler.
+"""
 
 import logging
 import multiprocessing
@@ -6,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from signal import SIG_DFL, default_int_handler
 from types import FrameType
@@ -18,17 +22,17 @@ STOPPING = tuple(
 )
 # Windows has no such signal.
 SAVING: signal.Signals | None = getattr(signal, "SIGUSR1", None)
-# With it SLURM announces the end of a job's time to who listens for it, as submitit does.
+# SLURM announces the end of a job's time with it, to programs that handle it, as submitit does.
 REQUEUEING: signal.Signals | None = getattr(signal, "SIGUSR2", None)
 SHOW_CURSOR = "\x1b[?25h"
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class Stopped(BaseException):
-    """A signal asked to leave, and all that had to be saved is saved.
+    """A signal asked the program to end, and everything that had to be saved is saved.
 
-    No Exception, so that nothing takes it for a failure; no KeyboardInterrupt, which Lightning turns
-    into an exit of its own.
+    Not an Exception, so that nothing takes it for a failure; not a KeyboardInterrupt, which Lightning
+    turns into an exit of its own.
     """
 
     def __init__(self, number: int, score: float | None = None) -> None:
@@ -38,16 +42,16 @@ class Stopped(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+        """What a shell expects of a program that was ended by a signal: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + self.number
 
 
 class Signals:
-    """Listens while it is entered; the handlers that were there before are put back at the end.
+    """Handles signals inside a `with` block; the previous handlers are restored at its end.
 
-    SIGINT and SIGTERM raise `Stopped` at once, or, within `deferred()`, only set `stop`, for the end of
-    the step to see. SIGUSR1 sets `save`. A second SIGINT ends the process on the spot. A signal that
-    is ignored when listening begins, as by `nohup` or in a script's background, stays ignored.
+    SIGINT and SIGTERM raise `Stopped` at once or, within `deferred()`, only set `stop`, which is checked
+    at the end of a step. SIGUSR1 sets `save`. A second SIGINT ends the process on the spot. A signal that
+    is ignored at the start, as under `nohup` or in a script's background, stays ignored.
     """
 
     def __init__(self) -> None:
@@ -60,7 +64,7 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
-            log.info("Signals cannot be heard outside the main thread; periodic saves go on")
+            log.info("Signals are not received outside the main thread; periodic saves continue")
             return self
         for number in (*STOPPING, SAVING):
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:
@@ -74,19 +78,19 @@ class Signals:
         if self._also is not None and hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         for number, handler in self._before.items():
-            # None: it was not installed from Python, and cannot be put back from here.
+            # None: it was not installed from Python and cannot be restored from here.
             if handler is not None:
                 signal.signal(number, handler)
         self._before.clear()
 
     def listen(self) -> None:
-        """Take the signals again from whoever has taken them since, as Lightning does."""
+        """Install the handlers again, after a library such as Lightning has replaced them."""
         for number in self._before:
             signal.signal(number, self._handle)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within, nobody is interrupted: `stop` waits to be seen."""
+        """Inside, nothing is interrupted: a signal only sets `stop`."""
         self._deferring = True
         try:
             yield
@@ -94,19 +98,19 @@ class Signals:
             self._deferring = False
 
     def pass_on_to_children(self, also: Callable[[], object]) -> None:
-        """From now on only `stop` is set, child processes are asked to stop too, and `also` is done.
+        """From now on a signal only sets `stop`, asks child processes to stop too, and calls `also`.
 
-        Children begun from now on hear signals only within `receiving_signals()`: one that died of a signal
-        while it had nothing to do would take the others along, in the middle of their saves.
+        Children started from now on receive signals only within `receiving_signals()`: an idle one that
+        was killed by a signal would take the others with it, in the middle of their saves.
         """
         self._deferring, self._also = True, also
         if hasattr(signal, "pthread_sigmask"):
-            # A mask is inherited; what it keeps from this thread, another one waits for.
+            # Children inherit the mask; signals that it keeps from this thread are awaited by another one.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
             threading.Thread(target=self._wait, daemon=True).start()
 
     def check(self, score: float | None = None) -> None:
-        """Raise `Stopped` if that was asked for; `score`: of a training that is finished all the same."""
+        """Raise `Stopped` if a signal asked for it; `score`: of a training that finished nonetheless."""
         if self.stop is not None:
             raise Stopped(self.stop, score)
 
@@ -118,25 +122,29 @@ class Signals:
         if number == SAVING:
             self.save = True
             return
-        self._interrupts += number == signal.SIGINT
+        if number == signal.SIGINT:
+            self._interrupts += 1
         if self._interrupts > 1:
-            _say(SHOW_CURSOR + "Leaving at once; what was saved before is kept.")
+            _say(SHOW_CURSOR + "Exiting now; the last checkpoint is kept.")
             os._exit(128 + number)
         first, self.stop = self.stop is None, self.stop or number
         if not self._deferring:
             raise Stopped(self.stop)
         if first and self._also is not None:
             self._also()
-            # Never as SIGINT: a terminal's Ctrl-C has reached them already, and a second one is final.
+            # Not with SIGINT: a terminal's Ctrl-C has reached them already, and a second one is final.
             for child in multiprocessing.active_children():
                 child.terminate()
         if first:
-            _say("Stopping at the end of this step, and saving; Ctrl-C again leaves at once.")
+            _say("Stopping at the end of this step and saving; press Ctrl-C again to exit at once.")
 
 
 @contextmanager
 def receiving_signals() -> Iterator[Signals]:
-    """Listen, also in a process born deaf (`Signals.pass_on_to_children`), which is deaf again after it."""
+    """Receive signals, even in a process started with them blocked; afterwards they are blocked again.
+
+    `Signals.pass_on_to_children` starts such processes.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         with Signals() as signals:
             yield signals
@@ -144,7 +152,7 @@ def receiving_signals() -> Iterator[Signals]:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     for number in STOPPING:
         if number in before and signal.getsignal(number) in (SIG_DFL, default_int_handler):
-            # Threads begun within are not deaf after it, and by default a signal to them is the end.
+            # Threads started inside stay unblocked, and the default handler would end the process.
             signal.signal(number, lambda *_: None)
     with Signals() as signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
@@ -154,8 +162,43 @@ def receiving_signals() -> Iterator[Signals]:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def exit_code_of(work: Callable[[], int | None], debug: bool, resume_command: str) -> int:
+    """Do the work of a command; its exit code. An error of the user's becomes one sentence on stderr.
+
+    `work` may return an exit code of its own; None is 0. `debug`: show tracebacks instead of sentences.
+    `resume_command`: what to type after Ctrl-C. A stopped command does not return: its process ends here.
+    """
+    try:
+        return work() or 0
+    except BrokenPipeError:
+        # Whoever read our output is gone, as after `| head`; at exit Python would write to that pipe again.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 1
+    except Stopped as stopped:
+        print(f"Stopped by {stopped}. Resume with: {resume_command}", file=sys.stderr)
+        leave(stopped.exit_code)
+    except (ValueError, OSError) as error:
+        if debug:
+            raise
+        print(f"qa-research: {one_sentence(error)}", file=sys.stderr)
+        return 2
+
+
+def one_sentence(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        text = f"{error.strerror}: {error.filename}"
+    return " ".join(text.split()) or type(error).__name__
+
+
+def without_debug(words: Sequence[str]) -> tuple[list[str], bool]:
+    """The words of a command line without --debug, which may be anywhere, and whether it was there."""
+    return [word for word in words if word != "--debug"], "--debug" in words
+
+
 def leave(code: int) -> NoReturn:
-    """End this process now. All is saved, and taking torch apart takes longer than a step does."""
+    """End this process now. Everything is saved, and tearing down torch takes longer than a step."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with suppress(BrokenPipeError):
@@ -164,7 +207,7 @@ def leave(code: int) -> NoReturn:
 
 
 def _say(text: str) -> None:
-    """Write to stderr: a handler may stand in the middle of a buffered write, so not through one."""
+    """Write to stderr unbuffered: a handler may interrupt a buffered write, and must not start another."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
         # The terminal may be gone.
         with suppress(OSError):

@@ -21,7 +21,7 @@ def trained(tmp_path_factory, cache):
     from hydra.core.global_hydra import GlobalHydra
 
     from qa_research.launch.compose import conf_directory
-    from qa_research.training.story import train
+    from tests.tiny_run import train
 
     runs = tmp_path_factory.mktemp("attributed") / "runs"
     GlobalHydra.instance().clear()

@@ -4,7 +4,7 @@ import re
 import pytest
 from omegaconf import OmegaConf
 
-from qa_research.config import _arguments, _target, is_part
+from qa_research.config import class_of, constructor_arguments, is_part
 from qa_research.launch.compose import checked, conf_directory
 from qa_research.text import did_you_mean
 
@@ -50,8 +50,8 @@ def test_no_capture_is_a_choice(composed):
 
 def assert_fits(section, given_in_code):
     """The keys are the constructor's arguments, but for those that code gives."""
-    target = _target("", section)
-    arguments = _arguments(target)
+    target = class_of("", section)
+    arguments = constructor_arguments(target)
     keys = set(section) - {"_target_"}
     assert keys <= set(arguments)
     if target.__module__.startswith("qa_research"):

@@ -11,7 +11,7 @@ from qa_research.runs.checkpoints import load_network_weights
 from qa_research.runs.directory import read_record
 from qa_research.runs.open import open_run
 from qa_research.tasks.answering.squad import squad_json
-from qa_research.training.story import train
+from tests.tiny_run import train
 from tests.training.reading import directory_of
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qa_research.training.story import train
+from tests.tiny_run import train
 
 
 @pytest.mark.parametrize(

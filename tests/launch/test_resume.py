@@ -13,7 +13,7 @@ from qa_research.ledger.runs import Ledger
 from qa_research.runs.directory import read_record
 from qa_research.signals import Stopped
 from qa_research.tasks.answering.squad import read_questions
-from qa_research.training.story import train
+from tests.tiny_run import train
 from tests.training.reading import directory_of, result_of
 from tests.training.signalling import CrashError, Plan, Signalling
 from tests.training.test_exact_resume import SETTINGS

@@ -1,4 +1,4 @@
-"""The verbs that ask a trained run, or score answers: evaluate, score, ask, export."""
+"""The verbs that question a trained run, or score answers: evaluate, score, ask, export."""
 
 import sys
 from pathlib import Path
@@ -6,25 +6,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qa_research.cli.options import DEFAULT_RUNS, AsJson, Run, Runs, given_text, print_json
+from qa_research.cli.options import (
+    DEFAULT_CHECKPOINT,
+    DEFAULT_RUNS,
+    AsJson,
+    Checkpoint,
+    Context,
+    ContextFile,
+    Data,
+    Out,
+    Run,
+    Runs,
+    Split,
+    given_text,
+    print_json,
+    split_or_file,
+)
 
 if TYPE_CHECKING:
-    from qa_research.runs.open import OpenRun
-
-
-Checkpoint = Annotated[str, typer.Option(help="best, last, a step number, or a path")]
+    from qa_research.tasks.answering.trained import TrainedAnswerer
 
 
 def evaluate(
     run: Run,
-    data: Annotated[
-        str, typer.Option(help="validation or train (the run's own), or a SQuAD file")
-    ] = "validation",
-    checkpoint: Checkpoint = "best",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="where the files go", metavar="DIR", show_default="in the run"),
-    ] = None,
+    split: Split = None,
+    data: Data = None,
+    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
+    out: Out = None,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -32,18 +40,21 @@ def evaluate(
 
     With 95 % intervals, overall and by kind of question; writes predictions.json and the n best.
     """
-    from qa_research.runs.open import questions_of
     from qa_research.tasks.answering.evaluation import evaluate as score_answers
-    from qa_research.tasks.answering.evaluation import show_evaluation, write_evaluation
+    from qa_research.tasks.answering.evaluation import write_evaluation
+    from qa_research.tasks.answering.show import show_evaluation
+    from qa_research.tasks.answering.trained import questions_of
     from qa_research.tasks.answering.windows import fingerprint
 
+    asked = split_or_file(split, data)
     opened = _open(run, checkpoint, runs)
-    questions = questions_of(opened.config, opened.record, data)
+    questions = questions_of(opened.config, opened.record, asked)
     answers = opened.answer(questions)
     result = score_answers(questions, answers)
-    name = f"{Path(data).stem}-{opened.checkpoint.stem}"
-    if data not in ("validation", "train"):
-        name += f"-{fingerprint(questions)[:8]}"  # files of one name are not one file
+    name = f"{Path(asked).stem}-{opened.checkpoint.stem}"
+    if data is not None:
+        # Two files may have one name.
+        name += f"-{fingerprint(questions)[:8]}"
     folder = out or opened.directory / "predictions" / name
     write_evaluation(folder, answers, result)
     if as_json:
@@ -56,7 +67,7 @@ def evaluate(
 
 def score(
     predictions: Annotated[Path, typer.Argument(help="JSON: question id -> answer text")],
-    data: Annotated[Path, typer.Argument(help="the questions, in any form that training takes")],
+    data: Annotated[Path, typer.Argument(help="the questions, in any format that training reads")],
     rules: Annotated[
         str, typer.Option(help="v1.1, v2.0, or auto: v2.0 if a question has no answer")
     ] = "auto",
@@ -66,7 +77,7 @@ def score(
     null_threshold: Annotated[float, typer.Option(help="odds above this mean no answer")] = 1.0,
     as_json: AsJson = False,
 ) -> None:
-    """Score anybody's predictions.
+    """Score any predictions.
 
     The official SQuAD evaluation, v1.1 or v2.0.
     """
@@ -74,7 +85,7 @@ def score(
         check_fit,
         evaluate_v1,
         evaluate_v2,
-        read_numbers,
+        read_null_odds,
         read_predictions,
     )
     from qa_research.tasks.answering.score import rules_for
@@ -89,11 +100,11 @@ def score(
     if chosen == "v1.1":
         result = evaluate_v1(questions, answered)
     else:
-        odds = read_numbers(null_odds) if null_odds else None
+        odds = read_null_odds(null_odds) if null_odds else None
         result = evaluate_v2(questions, answered, odds, null_threshold)
     missing = sum(row.id not in answered for row in questions)
     if missing:
-        counts = "count 0" if chosen == "v1.1" else "are left out, as in the official script"
+        counts = "count 0" if chosen == "v1.1" else "are skipped, as in the official script"
         print(
             f"{missing} of {len(questions)} questions have no prediction and {counts}",
             file=sys.stderr,
@@ -107,21 +118,19 @@ def score(
 
 def ask(
     run: Run,
-    question: Annotated[str, typer.Option(help="what to ask")],
-    context: Annotated[str | None, typer.Option(help="the text that holds the answer")] = None,
-    context_file: Annotated[
-        Path | None, typer.Option(help="a file with that text; - is stdin")
-    ] = None,
-    checkpoint: Checkpoint = "best",
+    question: Annotated[str, typer.Option(metavar="TEXT", help="what to ask")],
+    context: Context = None,
+    context_file: ContextFile = None,
+    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     n_best: Annotated[int, typer.Option(min=1, help="how many candidates to show")] = 5,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Ask a run about a text.
 
-    The answer, its probability, where it stands, and the next best candidates.
+    The answer, its probability, where it is in the text, and the next best candidates.
     """
-    from qa_research.tasks.answering.evaluation import show_answer
+    from qa_research.tasks.answering.show import show_answer
 
     text = given_text(context, context_file)
     answer = _open(run, checkpoint, runs).ask(question, text)
@@ -138,19 +147,19 @@ def ask(
 def export(
     run: Run,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="a new directory")],
-    checkpoint: Checkpoint = "best",
+    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
     """Write a Hugging Face directory.
 
-    from_pretrained(DIR) gives equal logits.
+    from_pretrained(DIR) then returns a network with equal logits.
     """
     opened = _open(run, checkpoint, runs)
     opened.export(directory)
     print(f"{type(opened.network).__name__}.from_pretrained({str(directory)!r})")
 
 
-def _open(run: str, checkpoint: str, runs: Path) -> "OpenRun":
+def _open(run: str, checkpoint: str, runs: Path) -> "TrainedAnswerer":
     from qa_research.console import start_logging
 
     start_logging()

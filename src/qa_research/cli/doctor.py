@@ -1,4 +1,4 @@
-"""What this machine has for the work, what it lacks, and what that means."""
+"""The verb doctor: what this machine has, what is missing, and what that means."""
 
 import importlib.util
 import os
@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from qa_research.cli.options import AsJson, print_json
 
 LAUNCHERS = {
     "+launcher=joblib": "hydra_plugins.hydra_joblib_launcher",
@@ -22,8 +24,20 @@ OPTIONAL_PROGRAMS = {
 }
 
 
+def doctor(as_json: AsJson = False) -> None:
+    """What this machine has, and what is missing.
+
+    Versions, processors, the speed of bfloat16, plugins of Hydra, free disk space.
+    """
+    findings = examine()
+    if as_json:
+        print_json(findings)
+    else:
+        show(findings)
+
+
 def examine() -> dict[str, Any]:
-    """Facts about the machine as plain values. No host or user names, nothing of the network."""
+    """Facts about the machine as plain values. No host or user names, nothing about the network."""
     import torch
 
     from qa_research.runs.machine import installed_versions
@@ -46,7 +60,7 @@ def examine() -> dict[str, Any]:
 
 
 def show(findings: Mapping[str, Any]) -> None:
-    """The findings as lines, each `ok`, `note` or `lack` with the way out."""
+    """The findings as lines, each `ok`, `note` or `lack` with a way out."""
     versions = ", ".join(f"{name} {number}" for name, number in findings["versions"].items())
     _line("ok", versions)
     _line(

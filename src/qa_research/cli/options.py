@@ -1,11 +1,13 @@
-"""Options and output that verbs share."""
+"""What verbs share: options, each with one name, one help text and one default; groups of verbs."""
 
 import json
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from qa_research.capture.recording.reader import Recording
@@ -14,9 +16,89 @@ if TYPE_CHECKING:
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="a directory, or a unique part of its name")
 ]
-Runs = Annotated[Path, typer.Option("--runs", help="where runs lie", metavar="DIR")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on stdout")]
+Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="where the runs are")]
 DEFAULT_RUNS = Path("runs")
+Checkpoint = Annotated[
+    str, typer.Option("--checkpoint", metavar="NAME", help="best, last, a step number, or a path")
+]
+DEFAULT_CHECKPOINT = "best"
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="FILE", help="a SQuAD file", show_default="the questions of the run"
+    ),
+]
+SPLITS = ("validation", "train")
+SPLIT_HELP = "validation or train"
+Split = Annotated[
+    str | None,
+    typer.Option("--split", metavar="NAME", help=SPLIT_HELP, show_default="validation"),
+]
+SEED_HELP = "of every random choice"
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help=SEED_HELP)]
+DEFAULT_SEED = 1
+Context = Annotated[
+    str | None,
+    typer.Option("--context", metavar="TEXT", help="the text that contains the answer"),
+]
+ContextFile = Annotated[
+    Path | None,
+    typer.Option("--context-file", metavar="FILE", help="a file with that text; - is stdin"),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="where the files go", show_default="in the run"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on stdout")]
+
+
+class ShortForm(TyperGroup):
+    """A verb with verbs of its own, of which one needs no name: `efficacy RUN` is `efficacy ask RUN`.
+
+    `alone`: the verb that no words at all mean; None shows the help. `renamed`: options of earlier
+    versions that are verbs now.
+    """
+
+    default: ClassVar[str]
+    alone: ClassVar[str | None] = None
+    renamed: ClassVar[dict[str, str]]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The words of a command line, with the verb's name where it was not typed."""
+        if not args and self.alone is not None:
+            args = [self.alone]
+        elif args and args[0] not in (*self.commands, "--help"):
+            for word in args:
+                option = word.partition("=")[0]
+                if option in self.renamed:
+                    raise ValueError(f"{option} is now: {self.renamed[option]}")
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+
+def verb_group(help_text: str, cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
+    """A verb that has verbs of its own."""
+    return typer.Typer(cls=cls, help=help_text, no_args_is_help=True, rich_markup_mode=None)
+
+
+def split_or_file(split: str | None, data: Path | None) -> str:
+    """The questions that --split and --data name: validation, train, or the path of a file.
+
+    >>> split_or_file(None, None), split_or_file(None, Path("train"))
+    ('validation', './train')
+    """
+    if split is not None and data is not None:
+        raise ValueError(
+            f"--split {split} is for the run's own questions, and --data names a file; use one of them"
+        )
+    if split not in (None, *SPLITS):
+        raise ValueError(f"--split must be validation or train, got {split!r}; --data names a file")
+    if data is None:
+        return split or "validation"
+    if str(data) in SPLITS and not data.exists():
+        raise ValueError(f"--data {data} is now: --split {data}")
+    # Not a bare name: a file may be called as a split is.
+    return os.path.join(".", data)
 
 
 def print_json(value: Any) -> None:
@@ -36,7 +118,7 @@ def given_text(context: str | None, context_file: Path | None) -> str:
 
 
 def opened_recording(directory: Path) -> "Recording":
-    """What was seen inside a run.
+    """What was recorded inside a run.
 
     Raises:
         FileNotFoundError: nothing was recorded.
@@ -48,6 +130,6 @@ def opened_recording(directory: Path) -> "Recording":
         return Recording(directory / RECORDING)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"{directory.name} has no {RECORDING}: it was trained without looking inside (capture=none), or "
-            "has not begun"
+            f"{directory.name} has no {RECORDING}: it was trained without recording (capture=none), or "
+            "has not started"
         ) from error

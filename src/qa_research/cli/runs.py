@@ -33,7 +33,7 @@ def list_runs(
     The newest first; sorted by a score the best, by steps or size the most.
     """
     from qa_research.console import start_logging
-    from qa_research.runs.listing import USUAL_SCORES, sorted_runs
+    from qa_research.runs.listing import headline, sorted_runs
     from qa_research.runs.listing import list_runs as listed
     from qa_research.runs.show import show_list
 
@@ -55,8 +55,10 @@ def list_runs(
         ]
         print_json({"runs": shown, "notes": listing.notes})
         return
-    asked_for = [sort] if "/" in sort and sort not in USUAL_SCORES else []
-    show_list(found, [*USUAL_SCORES, *asked_for])
+    scores = headline(found)
+    if "/" in sort and sort not in scores:
+        scores.append(sort)
+    show_list(found, scores)
 
 
 @runs_app.command()

@@ -1,13 +1,19 @@
-"""The verb that shows what was seen inside a run: watch."""
+"""The verb that shows what was recorded inside a run: watch."""
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from qa_research.cli.options import DEFAULT_RUNS, AsJson, Run, Runs, opened_recording
+from qa_research.cli.options import (
+    DEFAULT_RUNS,
+    AsJson,
+    Out,
+    Run,
+    Runs,
+    opened_recording,
+    print_json,
+)
 
 
 def watch(
@@ -15,25 +21,24 @@ def watch(
     question: Annotated[
         str | None,
         typer.Option(
-            metavar="ID", help="a watched question, by its id or a part of it; else the first"
+            metavar="ID",
+            help="a watched question: its id or a part of it",
+            show_default="the first",
         ),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="where the files go", show_default="in the run"),
-    ] = None,
+    out: Out = None,
     figures: Annotated[
-        bool, typer.Option("--figures", help="also every figure of what was recorded, as PNG")
+        bool, typer.Option("--figures", help="also draw every recorded quantity, as PNG")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="read all of the recording, and say what is damaged")
+        bool, typer.Option("--check", help="read the whole recording and report damage")
     ] = False,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
     """The film of one question over a training.
 
-    As a page with a slider over the steps, in one file, and as a strip in a PNG; also while it trains.
+    As one HTML file with a slider over the steps, and as a strip in a PNG; also during the training.
     """
     from qa_research.console import start_logging
     from qa_research.runs.directory import find_run
@@ -51,8 +56,11 @@ def watch(
 
     recording = opened_recording(directory)
     if check and (damage := recording.damage()):
-        # A film is made of what is whole; first this.
-        print(json.dumps({"damage": damage}, indent=2) if as_json else "\n".join(damage))
+        # No film is made of a damaged recording.
+        if as_json:
+            print_json({"damage": damage})
+        else:
+            print("\n".join(damage))
         raise typer.Exit(1)
     index = find_question(recording, question)
     try:
@@ -61,7 +69,7 @@ def watch(
         if check or not recording.damage():
             raise
         raise ValueError(
-            f"{recording.path} is damaged ({error}); qa-research watch {run} --check says what is whole"
+            f"{recording.path} is damaged ({error}); qa-research watch {run} --check shows what is damaged"
         ) from error
     folder = (out or directory / "films").expanduser()
     page, strip = write_film(film, folder, directory.name)
@@ -82,13 +90,13 @@ def watch(
             "strip": str(strip),
             "figures": [str(path) for path in drawn],
         }
-        print(json.dumps(shown | ({"damage": []} if check else {}), ensure_ascii=False, indent=2))
+        print_json(shown | ({"damage": []} if check else {}))
         return
     from qa_research.watch.watching import show_watched
 
     show_watched(recording, stories, index)
     if check:
-        print("Every array was read, and is whole.")
+        print("Every array was read; none is damaged.")
     print(f"\nPage     {page}\nStrip    {strip}")
     if drawn:
         print(f"Figures  {len(drawn)} in {page.with_suffix('')}")

@@ -1,41 +1,49 @@
-"""The launcher behind `qa-research explain`: Hydra composes and sweeps, one folder an explanation.
-
-Exit codes: 0 done, 1 a program's error, 2 a request that cannot be carried out (one sentence says why),
-130 stopped by Ctrl-C, 143 by SIGTERM.
-"""
+"""The launcher behind `qa-research explain`: one explanation or a sweep of them, a folder each."""
 
 import json
-import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from qa_research.console import start_logging
 from qa_research.explain.images.settings import ExplainSettings
-from qa_research.launch.compose import checked, conf_directory, plain_sentence
-from qa_research.signals import Signals, Stopped, leave
+from qa_research.launch.command_line import REFUSALS, overrides_in, plain_sentence, run_hydra
+from qa_research.launch.compose import checked
+from qa_research.signals import Signals, exit_code_of
 
-# Hydra then raises instead of printing and leaving; the sentences are ours to say.
-os.environ["HYDRA_FULL_ERROR"] = "1"
+LAUNCHERS = ("launcher", "search", "hydra/launcher", "hydra/sweeper")
 
-CONFIG = "explain"
-USER_ERRORS = (ValueError, OSError)
-LAUNCHER = re.compile(r"\+?(hydra/)?(launcher|search|sweeper)=")
-REFUSALS = (HydraException, OmegaConfBaseException, *USER_ERRORS)
+
+def launch(words: Sequence[str], debug: bool) -> int:
+    """Explain what the words ask for; the exit code."""
+    start_logging()
+    jobs = _Jobs("--json" in words, debug)
+    overrides = [_parsable(word) for word in words if word != "--json"]
+
+    def work() -> int:
+        for word in overrides_in(overrides):
+            if word.lstrip("+").partition("=")[0] in LAUNCHERS:
+                raise ValueError(
+                    f"explanations of a sweep are made one after the other; remove {word}"
+                )
+        run_hydra(jobs.run, "explain", overrides, script="qa-research explain")
+        return jobs.end()
+
+    with Signals():
+        return exit_code_of(work, debug, shlex.join(["qa-research", "explain", *words]))
 
 
 class _Jobs:
-    """What became of the jobs of one call."""
+    """The explanations of one call, as Hydra runs them."""
 
     def __init__(self, as_json: bool, debug: bool) -> None:
         self.as_json = as_json
@@ -45,7 +53,7 @@ class _Jobs:
         self.is_sweep = False
 
     def run(self, config: DictConfig) -> None:
-        """One explanation, alone or in a sweep; what cannot be done is said, and the next begins."""
+        """One explanation, alone or in a sweep; one that cannot be made is reported, and the next starts."""
         self.is_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         overrides = list(HydraConfig.get().overrides.task)
         try:
@@ -58,11 +66,11 @@ class _Jobs:
         except REFUSALS as error:
             if self.debug:
                 raise
-            print(f"qa-research: {plain_sentence(error, CONFIG)}", file=sys.stderr)
+            print(f"qa-research: {plain_sentence(error)}", file=sys.stderr)
             self.refused += 1
 
     def end(self) -> int:
-        """Show what belongs to all of them; the exit code."""
+        """Show the results of all of them; the exit code."""
         if self.as_json:
             found = [one for _, one in self.done]
             if found or self.is_sweep:
@@ -73,45 +81,6 @@ class _Jobs:
 
             show_sweep(self.done)
         return 2 if self.refused else 0
-
-
-def main() -> int:
-    """Compose a config from the command line and explain; the exit code."""
-    flags = {flag: flag in sys.argv for flag in ("--debug", "--json")}
-    sys.argv = [sys.argv[0], *(_parsable(w) for w in sys.argv[1:] if w not in flags)]
-    jobs = _Jobs(flags["--json"], flags["--debug"])
-    launch: Any = hydra.main(
-        version_base="1.3", config_path=str(conf_directory()), config_name=CONFIG
-    )(jobs.run)
-    start_logging()
-    if chosen := [word for word in sys.argv if LAUNCHER.match(word)]:
-        print(
-            "qa-research: explanations of a sweep are made one after the other; leave "
-            f"{chosen[0]} away",
-            file=sys.stderr,
-        )
-        return 2
-    shows_config = any(word in sys.argv for word in ("--help", "-h", "--cfg", "-c", "--info", "-i"))
-    try:
-        with Signals():
-            launch()
-    except BrokenPipeError:
-        # Whoever read our output has left, as `| head` does.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-        return 1
-    except Stopped as stopped:
-        command = shlex.join(["qa-research", "explain", *sys.argv[1:]])
-        print(
-            f"Stopped by {stopped}. Go on with: {command}",
-            file=sys.stderr,
-        )
-        leave(stopped.exit_code)
-    except REFUSALS as error:
-        if jobs.debug:
-            raise
-        print(f"qa-research: {plain_sentence(error, CONFIG)}", file=sys.stderr)
-        return 2
-    return 0 if shows_config else jobs.end()
 
 
 def _parsable(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Going on with a run from its own config.yaml, wherever and by whichever version it was begun."""
+"""Resuming a run from its own config.yaml, wherever and by whichever version it was started."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,20 +9,21 @@ import yaml
 from qa_research.config import check_section, unknown_key
 from qa_research.launch.compose import default_config
 from qa_research.runs.directory import WITHOUT_EFFECT, find_run
+from qa_research.tasks.earlier import new_spelling
 
-NOT_ANEW = ("paths", "train.resume")
-# What a running training may be given anew. Where the run lies is where it is.
-CHANGEABLE = (*(key for key in WITHOUT_EFFECT if key not in NOT_ANEW), "paths.cache")
+# What a resumed training may change. The run stays in its directory.
+FIXED = ("paths", "train.resume")
+CHANGEABLE = (*(key for key in WITHOUT_EFFECT if key not in FIXED), "paths.cache")
 
 
 def resume(run: str, overrides: Sequence[str], runs: Path) -> float:
-    """Go on with a run; its best monitored score. A finished run is reported.
+    """Resume a run; its best monitored score. A finished run is reported.
 
     `overrides`: `key=value` of keys that cannot change the result.
 
     Raises:
-        FileNotFoundError, ValueError: no such run, nothing to go on with, or an override that would
-            make it another run.
+        FileNotFoundError, ValueError: no such run, nothing to resume, or an override that would make it
+            another run.
     """
     directory = find_run(run, runs)
     text = (directory / "config.yaml").read_text(encoding="utf-8")
@@ -44,8 +45,10 @@ def resume(run: str, overrides: Sequence[str], runs: Path) -> float:
 
 def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
     key, equals, value = override.partition("=")
+    if sentence := new_spelling(override):
+        raise ValueError(sentence)
     if not equals:
-        raise ValueError(f"{override!r} is no key=value")
+        raise ValueError(f"{override!r} is not of the form KEY=VALUE")
     if key in CHANGEABLE:
         return key, yaml.safe_load(value)
     section, _, name = key.partition(".")
@@ -55,16 +58,16 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
     if name and (not isinstance(known, dict) or name not in known):
         raise ValueError(unknown_key(name, f"{section}.", known if isinstance(known, dict) else ()))
     if key in ("paths.runs", "train.resume"):
-        raise ValueError(f"{key} cannot be set for a run that is there already")
+        raise ValueError(f"{key} cannot be set for a run that already exists")
     raise ValueError(
-        f"{key} changes the result, so it would be another run; qa-research train {override} ... begins "
-        f"that one. A resumed run takes {', '.join(CHANGEABLE)}"
+        f"{key} changes the result, so it would be another run: start it with qa-research train "
+        f"{override} ... A resumed run takes {', '.join(CHANGEABLE)}"
     )
 
 
 def _add_missing(plain: dict[str, Any], directory: Path) -> None:
-    """Give keys that a newer version added the default, where they cannot change the result."""
-    # Begun by a version that did not look inside.
+    """Add the defaults of keys that are newer than the run, where they cannot change the result."""
+    # Started by a version that did not record.
     plain.setdefault("capture", None)
     for key in CHANGEABLE:
         section, _, name = key.partition(".")

@@ -1,13 +1,14 @@
-"""What became of the jobs of a sweep: each writes its outcome, and the first process shows them all."""
+"""How the jobs of a sweep ended: each writes its outcome to a file, and the first process shows a table."""
 
 import json
 import math
-import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -15,6 +16,7 @@ from hydra.core.override_parser.types import Glob
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from qa_research.files import write_text
 from qa_research.signals import Signals
 
 JOBS = "jobs"
@@ -24,7 +26,10 @@ Status = Literal["done", "interrupted", "failed"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended. `score`: the monitored score of a finished run; `error`: why there is none."""
+    """How a job ended. `score`: the monitored score of a finished run; `error`: why there is none.
+
+    `overrides`: as typed, for this job: ("model.lr=1e-4", "seed=2").
+    """
 
     number: int
     overrides: tuple[str, ...]
@@ -35,47 +40,67 @@ class Outcome:
 
     @property
     def group(self) -> tuple[str, ...]:
-        """What makes this job another than its repetitions with other seeds."""
+        """What distinguishes this job from other jobs than its repetitions with other seeds."""
         return tuple(word for word in self.overrides if not word.startswith("seed="))
 
 
 class SweepStoppedError(RuntimeError):
-    """A job of a parallel sweep that was stopped, or not begun because another one was."""
+    """A job of a parallel sweep was stopped, or did not start because another one was."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Sweep:
-    """A sweep as the process that began it knows it; `planned` is None where a search decides."""
+    """A sweep as the process that started it knows it; `planned` is None where a search decides."""
 
     directory: Path
     planned: int | None
 
 
+@dataclass
+class Started:
+    """What the launcher and Hydra's callback tell each other: `sweep` is set once one has started."""
+
+    signals: Signals
+    sweep: Sweep | None = None
+
+
+# Hydra constructs the callback itself, from the config, so it cannot be handed the launcher's objects.
+_STARTED: ContextVar[Started] = ContextVar("started")
+
+
+@contextmanager
+def watching_for_sweep(signals: Signals) -> Iterator[Started]:
+    """Inside, `SweepStart` writes down the sweep that Hydra starts and passes signals on to its jobs."""
+    token = _STARTED.set(Started(signals))
+    try:
+        yield _STARTED.get()
+    finally:
+        _STARTED.reset(token)
+
+
 class SweepStart(Callback):
-    """Hydra calls this in the process that begins a sweep; `current` is what it learnt.
+    """Hydra calls this in the process that starts a sweep.
 
     Where the jobs run in processes of this machine, a signal is passed on to them, and this process
-    waits for them: ended at once, it would take them along before they have saved.
+    waits for them: if it ended at once, they would end with it before they have saved.
     """
-
-    current: ClassVar[Sweep | None] = None
-    signals: ClassVar[Signals | None] = None
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         hydra = config.hydra
-        searches = not hydra.sweeper._target_.endswith(".BasicSweeper")
-        searches = searches or bool(hydra.sweeper.get("params"))
+        is_search = bool(hydra.sweeper.get("params"))
+        is_search = is_search or not hydra.sweeper._target_.endswith(".BasicSweeper")
         directory = Path(hydra.sweep.dir).absolute()
-        planned = None if searches else count_jobs(list(hydra.overrides.task))
-        SweepStart.current = Sweep(directory, planned)
-        if self.signals is not None and hydra.launcher._target_.endswith(".JoblibLauncher"):
+        planned = None if is_search else count_jobs(list(hydra.overrides.task))
+        started = _STARTED.get()
+        started.sweep = Sweep(directory, planned)
+        if hydra.launcher._target_.endswith(".JoblibLauncher"):
             (directory / JOBS).mkdir(parents=True, exist_ok=True)
             _start_trackers()
-            self.signals.pass_on_to_children(also=(directory / STOPPED).touch)
+            started.signals.pass_on_to_children(also=(directory / STOPPED).touch)
 
 
 def _start_trackers() -> None:
-    """Start what watches the workers' resources: that opens this thread to signals when it begins."""
+    """Start the processes that track workers' resources: starting them unblocks signals in this thread."""
     from multiprocessing import resource_tracker
 
     from joblib.externals.loky.backend import resource_tracker as joblibs
@@ -96,17 +121,14 @@ def count_jobs(overrides: Sequence[str]) -> int | None:
 def write_outcome(
     status: Status, score: float | None, error: str | None, config: DictConfig
 ) -> None:
-    """Write how the present job ended; one that was stopped stops those that are not begun yet."""
+    """Write how the current job ended; one that was stopped keeps the others from starting."""
     hydra = HydraConfig.get()
     folder = Path(hydra.sweep.dir) / JOBS
-    folder.mkdir(parents=True, exist_ok=True)
     number = int(hydra.job.num)
     outcome = Outcome(
         number, tuple(hydra.overrides.task), status, score, str(config.checkpoint.monitor), error
     )
-    temporary = folder / f".{number}.tmp"
-    temporary.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
-    os.replace(temporary, folder / f"{number:05d}.json")
+    write_text(folder / f"{number:05d}.json", json.dumps(asdict(outcome)))
     if status == "interrupted":
         (folder.parent / STOPPED).touch()
 
@@ -128,7 +150,7 @@ def read_outcomes(directory: Path) -> list[Outcome]:
 def table(outcomes: Sequence[Outcome], planned: int | None) -> str:
     """A line for each combination, over its seeds: how many ended how, and their score."""
     if not outcomes:
-        return "No job of this sweep has begun."
+        return "No job of this sweep has started."
     groups: dict[tuple[str, ...], list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault(outcome.group, []).append(outcome)
@@ -139,7 +161,7 @@ def table(outcomes: Sequence[Outcome], planned: int | None) -> str:
         counts = [
             str(sum(m.status == s for m in members)) for s in ("done", "failed", "interrupted")
         ]
-        # Hydra writes what its grammar needs, as `package\:name`.
+        # Hydra keeps the escapes that its grammar needs, as in `package\:name`.
         name = " ".join(w for w in group if w not in shared).replace("\\", "") or "all"
         rows.append((name, *counts, _spread([m.score for m in members if m.score is not None])))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -155,7 +177,7 @@ def table(outcomes: Sequence[Outcome], planned: int | None) -> str:
         if outcome.status == "failed":
             lines.append(f"failed: {' '.join(outcome.overrides)}: {outcome.error}")
     if planned is not None and planned > len(outcomes):
-        lines.append(f"{planned - len(outcomes)} of {planned} jobs are not begun.")
+        lines.append(f"{planned - len(outcomes)} of {planned} jobs have not started.")
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -1,9 +1,7 @@
-"""The launcher behind `python train.py` and `qa-research train`: Hydra, signals, plain errors.
+"""The launcher behind `python train.py` and `qa-research train`: one training, or a sweep of them.
 
-Exit codes: 0 done, 1 a training failed, 2 the request cannot be carried out (one sentence says why),
-130 stopped by Ctrl-C, 143 by SIGTERM.
-
-What Lightning starts beside the first process of `qa-research train trainer=ddp`.
+Run as a script, this file is also what Lightning starts for each further process of
+`qa-research train trainer=ddp`.
 """
 
 import os
@@ -11,172 +9,150 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from qa_research.console import start_logging
-from qa_research.launch.compose import conf_directory, plain_sentence
+from qa_research.launch.command_line import REFUSALS, plain_sentence, run_hydra
+from qa_research.launch.compose import checked
 from qa_research.launch.sweep import (
     Sweep,
-    SweepStart,
     SweepStoppedError,
     is_stopped,
     read_outcomes,
     table,
+    watching_for_sweep,
     write_outcome,
 )
-from qa_research.signals import REQUEUEING, Signals, Stopped, leave, receiving_signals
+from qa_research.signals import (
+    REQUEUEING,
+    Signals,
+    Stopped,
+    exit_code_of,
+    receiving_signals,
+    without_debug,
+)
 
-# Hydra then raises instead of printing and leaving; the sentences are ours to say.
-os.environ["HYDRA_FULL_ERROR"] = "1"
-
-USER_ERRORS = (ValueError, OSError)
-_refusals: list[Exception] = []
-CHILD = Path(__file__)
+THIS_SCRIPT = str(Path(__file__))
 
 
 def main() -> int:
-    """Compose a config from the command line and train; the exit code."""
-    debug = "--debug" in sys.argv
-    sys.argv = [word for word in sys.argv if word != "--debug"]
-    SweepStart.current = None
-    launch: Any = hydra.main(
-        version_base="1.3", config_path=str(conf_directory()), config_name="train"
-    )(_job)
+    """Train what the words after a script's name ask for; the exit code."""
+    words, debug = without_debug(sys.argv[1:])
+    return launch(words, debug, script=sys.argv[0])
+
+
+def launch(words: Sequence[str], debug: bool, script: str = THIS_SCRIPT) -> int:
+    """Train what the words ask for; the exit code. `script`: what Lightning starts again."""
+    start_logging()
     with Signals() as signals:
-        SweepStart.signals = signals
-        code = _in_a_sentence(launch, debug)
-    sweep: Sweep | None = getattr(SweepStart, "current")  # noqa: B009 - set by Hydra meanwhile
-    if sweep is not None:
-        code = _end_sweep(sweep, code, signals)
-    elif code > 128:
-        leave(code)
-    return code
+        return exit_code_of(
+            lambda: _train(words, debug, script, signals), debug, _resume_command(words, script)
+        )
 
 
-def _end_sweep(sweep: Sweep, code: int, signals: Signals) -> int:
-    """Show what became of the jobs; the exit code."""
+def _train(words: Sequence[str], debug: bool, script: str, signals: Signals) -> int:
+    """Run one training, or a sweep and its closing table; the exit code."""
+    jobs = _Jobs()
+    code = 0
+    with watching_for_sweep(signals) as started:
+        try:
+            run_hydra(jobs.run, "train", words, script)
+        except Stopped as stopped:
+            if started.sweep is None:
+                raise
+            code = stopped.exit_code
+        except SweepStoppedError:
+            # The table says which job was stopped.
+            pass
+        except Exception as error:
+            if debug or started.sweep is None or isinstance(error, BrokenPipeError):
+                raise
+            code = _show_failure(error, started.sweep)
+    if jobs.refusal is not None:
+        raise jobs.refusal
+    if started.sweep is None:
+        return 0
+    return _end_sweep(started.sweep, code, signals, _resume_command(words, script))
+
+
+def _show_failure(error: Exception, sweep: Sweep) -> int:
+    """Say why a sweep ended early; the exit code."""
+    is_refusal = isinstance(error, REFUSALS)
+    # A job's failure was shown when it happened; this one is the launcher's, as of a killed worker.
+    if not any(outcome.status == "failed" for outcome in read_outcomes(sweep.directory)):
+        name = "" if is_refusal else f"{type(error).__name__}: "
+        print(f"qa-research: {name}{plain_sentence(error)}", file=sys.stderr)
+    return 2 if is_refusal else 1
+
+
+def _end_sweep(sweep: Sweep, code: int, signals: Signals, resume_command: str) -> int:
+    """Show how the jobs ended; the exit code."""
     outcomes = read_outcomes(sweep.directory)
     print(f"\n{table(outcomes, sweep.planned)}", file=sys.stderr)
     stops = [signal.Signals[o.error] for o in outcomes if o.status == "interrupted" and o.error]
     if signals.stop or stops:
         code = 128 + (signals.stop or stops[0])
     if code > 128:
-        print(f"Go on with: {_command()}", file=sys.stderr)
+        print(f"Resume with: {resume_command}", file=sys.stderr)
     return code
 
 
-def _in_a_sentence(work: Callable[[], object], debug: bool) -> int:
-    """Do it; the exit code. What went wrong is said in one sentence."""
-    start_logging()
-    _refusals.clear()
-    try:
-        work()
-        if _refusals:
-            raise _refusals[0]
-    except BrokenPipeError:
-        # Whoever read our output has left, as `| head` does.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-        return 1
-    except Stopped as stopped:
-        if SweepStart.current is None:
-            print(f"Stopped by {stopped}. Go on with: {_command()}", file=sys.stderr)
-        return stopped.exit_code
-    except (HydraException, OmegaConfBaseException, *USER_ERRORS) as error:
-        if debug:
-            raise
-        if not _was_said():
-            print(f"qa-research: {plain_sentence(error)}", file=sys.stderr)
-        return 2
-    except SweepStoppedError:
-        return 0
-    except Exception as error:
-        if debug or SweepStart.current is None:
-            raise
-        if not _was_said():
-            # The launcher's own, as when the system kills a worker.
-            print(f"qa-research: {type(error).__name__}: {plain_sentence(error)}", file=sys.stderr)
-        return 1
-    return 0
+def _resume_command(words: Sequence[str], script: str) -> str:
+    """What was typed, quoted for a shell, without a request to start over."""
+    typed = ["qa-research", "train"] if script == THIS_SCRIPT else ["python", script]
+    return shlex.join([*typed, *(word for word in words if not word.startswith("train.resume="))])
 
 
-def _was_said() -> bool:
-    """Whether this is the failure of a sweep's job, which was said when it happened."""
-    if SweepStart.current is None:
-        return False
-    return any(o.status == "failed" for o in read_outcomes(SweepStart.current.directory))
+class _Jobs:
+    """The job that Hydra runs. A worker of a sweep gets a pickled copy, so it holds plain values only."""
+
+    def __init__(self) -> None:
+        self.refusal: Exception | None = None
+
+    def run(self, config: DictConfig) -> float | None:
+        """One training, alone or in a sweep; its score."""
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            return _run_job_of_sweep(config)
+        # Torch and Lightning are slow to import, and --help needs neither.
+        from qa_research.training.story import train
+
+        try:
+            return train(checked(config))
+        except REFUSALS as error:
+            # If it were raised here, Hydra would print more than the one sentence.
+            is_plain = isinstance(error, (ValueError, OSError))
+            self.refusal = error if is_plain else ValueError(plain_sentence(error))
+            return None
 
 
-def _command() -> str:
-    """What goes on: what was typed, fit for a shell, without the wish to begin again."""
-    first = (
-        "qa-research train" if sys.argv[0] == str(CHILD) else f"python {shlex.quote(sys.argv[0])}"
-    )
-    return " ".join(
-        [first, *(shlex.quote(w) for w in sys.argv[1:] if not w.startswith("train.resume="))]
-    )
-
-
-def _launcher() -> str:
-    """The class of the launcher of this sweep."""
-    return str(HydraConfig.get().launcher._target_)
-
-
-def _job(config: DictConfig) -> float | None:
-    """One training, alone or in a sweep."""
-    # Torch and Lightning are slow to import, and --help needs neither.
+def _run_job_of_sweep(config: DictConfig) -> float:
+    """A training whose outcome is written to a file, and whose failure is shown when it happens."""
     from qa_research.training.story import train
 
-    if HydraConfig.get().mode != RunMode.MULTIRUN:
-        try:
-            return train(config)
-        except USER_ERRORS as error:
-            # Raised, Hydra would say more of it than the sentence.
-            _refusals.append(error)
-            return None
     # Each job of a sweep has a train.log of its own.
     start_logging()
     if is_stopped():
-        raise SweepStoppedError("not begun: this sweep was stopped")
-    return _job_of_sweep(config)
-
-
-def _job_of_sweep(config: DictConfig) -> float:
-    """A training whose outcome is written, and whose failure is said when it happens."""
-    from qa_research.training.story import train
-
+        raise SweepStoppedError("not started: this sweep was stopped")
     try:
         if config.trainer.devices != 1:
             raise ValueError(
-                "a sweep runs with one process a training (trainer.devices=1); start trainings of "
+                "a sweep runs one process per training (trainer.devices=1); start trainings of "
                 "several processes one by one"
             )
-        # A worker of joblib's is deaf between its jobs.
+        # Signals to a worker of joblib's are blocked between its jobs.
         with receiving_signals():
-            score = train(config)
+            score = train(checked(config))
     except Stopped as stopped:
-        if stopped.score is None:
-            write_outcome("interrupted", None, str(stopped), config)
-        else:
-            write_outcome("done", stopped.score, None, config)
-        if _launcher().endswith(".BasicLauncher"):
-            raise
-        if stopped.number == REQUEUEING:
-            # All is saved; now submitit, which listened before, has the job queued again.
-            os.kill(os.getpid(), stopped.number)
-        # Elsewhere only an exception finds its way back, and the other jobs are still saving.
-        raise SweepStoppedError(str(stopped)) from None
+        _end_stopped_job(stopped, config)
     except Exception as error:
         sentence = plain_sentence(error)
-        if not isinstance(error, USER_ERRORS):
+        if not isinstance(error, REFUSALS):
             traceback.print_exc()
         print(f"qa-research: {sentence}", file=sys.stderr)
         write_outcome("failed", None, sentence, config)
@@ -185,7 +161,22 @@ def _job_of_sweep(config: DictConfig) -> float:
     return score
 
 
+def _end_stopped_job(stopped: Stopped, config: DictConfig) -> NoReturn:
+    """Write the outcome of a job that a signal stopped, and pass the stop on as its launcher needs it."""
+    if stopped.score is None:
+        write_outcome("interrupted", None, str(stopped), config)
+    else:
+        write_outcome("done", stopped.score, None, config)
+    if str(HydraConfig.get().launcher._target_).endswith(".BasicLauncher"):
+        raise stopped
+    if stopped.number == REQUEUEING:
+        # All is saved; now submitit, whose handler was there before ours, has the job queued again.
+        os.kill(os.getpid(), stopped.number)
+    # From another process only an exception finds its way back, and the other jobs are still saving.
+    raise SweepStoppedError(str(stopped)) from None
+
+
 if __name__ == "__main__":
-    # Python puts this file's folder first, where its modules would pass for top-level ones.
+    # Python puts this file's folder first, where its modules would be taken for top-level ones.
     sys.path.pop(0)
     sys.exit(main())

@@ -23,6 +23,12 @@ _MOVED = {
 }
 # Keys of the data that only the answers and the trainer read, which have them themselves.
 _CARRIED = ("max_answer_tokens", "validate_every")
+# Keys of the command line, and what to write today.
+RENAMED_KEYS = {
+    "train.stop_at_exact_match": "train.stop_at={{val/exact_match: {value}}}",
+    "data.max_answer_tokens": "answer.max_answer_tokens={value}",
+    "data.validate_every": "trainer.val_check_interval={value}",
+}
 ANSWERING = {
     "_target_": "qa_research.tasks.answering.task.AnsweringTask",
     "examples": "questions",
@@ -62,6 +68,21 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
         train["stop_at"] = None if score is None else {"val/exact_match": score}
         plain["train"] = train
     return plain
+
+
+def new_spelling(override: str) -> str | None:
+    """What an override of a renamed key is called today, as a sentence; None for other keys.
+
+    >>> new_spelling("train.stop_at_exact_match=100")
+    'train.stop_at_exact_match is now: train.stop_at={val/exact_match: 100}'
+    """
+    key, _, value = override.lstrip("+~").partition("=")
+    new = RENAMED_KEYS.get(key)
+    if new is None:
+        return None
+    if value in ("", "null"):
+        return f"{key} is now: {new.partition('=')[0]}=null"
+    return f"{key} is now: {new.format(value=value)}"
 
 
 def _moved(section: Any) -> Any:
