@@ -40,7 +40,7 @@ def row(**changes) -> Question:
     [
         (row(answers=(Gold("red", 6),)), "is not at character 6"),
         (row(answers=(Gold("red", -4),)), "is not at character -4"),
-        (row(answers=(Gold("", 3),)), "without text"),
+        (row(answers=(Gold("", 3),)), "empty answer"),
         (row(context=" \n"), "empty context"),
         (row(question=" "), "empty question"),
     ],
@@ -51,7 +51,7 @@ def test_a_bad_row_is_found_with_its_reason(bad, reason):
 
 def test_a_repeated_id_is_bad_and_an_unanswerable_question_is_not():
     (bad,) = find_bad_rows([row(), row()])
-    assert (bad.position, bad.reason) == (1, "its id stands twice")
+    assert (bad.position, bad.reason) == (1, "duplicate id")
     assert find_bad_rows([row(answers=())]) == []
 
 

@@ -1,8 +1,6 @@
-"""How logits become an answer: the settings that decoding needs, in training and afterwards.
+"""How logits become answers: scores of spans, the n best of each window, one answer per question.
 
-Logits and windows -> the n best answer spans of each question. Pure: no model, no files.
-
-How near the true span is to being the answer: its probability and its place among all. Pure.
+Also how close the true span is to being the answer (`span_rank`). Pure: no model, no files.
 """
 
 import math
@@ -21,10 +19,11 @@ from qa_research.tasks.answering.windows import Windows
 
 @dataclass(frozen=True, slots=True)
 class AnswerSettings:
-    """`abstain`: whether "no answer" is an answer (None: where a training question has none).
+    """How spans become answers.
 
-    `null_threshold`: the answer is empty where the [CLS] score exceeds the best span's by more than
-    this, in logits.
+    `abstain`: whether "no answer" is a possible answer (None: only if some training question has no
+    answer). `null_threshold`, in logits: the answer is empty if the [CLS] score exceeds the best
+    span's by more than this.
     """
 
     max_answer_tokens: Annotated[int, Ge(1)]
@@ -34,7 +33,7 @@ class AnswerSettings:
 
     @property
     def threshold(self) -> float | None:
-        """The null threshold, or None where every question gets a span."""
+        """The null threshold, or None if every question is answered with a span."""
         return self.null_threshold if self.abstain else None
 
     def resolved(self, has_unanswerable: bool) -> "AnswerSettings":
@@ -42,7 +41,7 @@ class AnswerSettings:
         return self if self.abstain is not None else replace(self, abstain=has_unanswerable)
 
 
-# The null odds of a context without any token: more than any threshold, and still JSON.
+# The null odds of a context without any token: above every threshold, and JSON can hold it.
 NO_SPAN_ODDS = 1e6
 
 
@@ -63,7 +62,7 @@ class TopSpans:
 
 @dataclass(frozen=True, slots=True)
 class WindowSpans:
-    """One window's best spans as plain numbers: (first token, last token, score)."""
+    """One window's best spans as plain numbers, best first: (first token, last token, score)."""
 
     window: int
     spans: tuple[tuple[int, int, float], ...]
@@ -87,11 +86,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model answers to one question, and its best candidates (never empty).
+    """A model's answer to one question, and the candidates it was chosen from (at least one).
 
-    There are at most n best spans, and "no answer" beside them where it is allowed.
-    `null_odds` is the [CLS] score minus the best span's score: above the threshold the answer is
-    that there is none. `text` is empty then.
+    The candidates are the n best spans and, if the model may abstain, "no answer". `null_odds` is the
+    [CLS] score minus the best span's score; above the threshold the model abstains and `text` is empty.
     """
 
     question_id: str
@@ -104,10 +102,9 @@ class Answer:
 
     @property
     def score(self) -> float:
-        """Start logit + end logit of what is answered."""
-        place = (self.text, self.char_start, self.char_end)
-        candidates = ((c.text, c.char_start, c.char_end, c.score) for c in self.candidates)
-        return next(score for *where, score in candidates if tuple(where) == place)
+        """Start logit + end logit of the chosen candidate."""
+        chars = (self.char_start, self.char_end)
+        return next(c.score for c in self.candidates if (c.char_start, c.char_end) == chars)
 
 
 def top_spans(
@@ -117,24 +114,32 @@ def top_spans(
     max_answer_tokens: int,
     n_best: int,
 ) -> TopSpans:
-    """The `n_best` spans of each window by start + end score, jointly over all allowed spans.
+    """The `n_best` spans of each window by start + end score, over all allowed spans.
 
     A span starts no later than it ends, has at most `max_answer_tokens` tokens, and both its ends
     are `allowed`. Scores are computed in float32.
     """
-    by_start = span_scores(start, end, allowed, max_answer_tokens)
-    width = by_start.shape[2]
-    scores = by_start.flatten(1)
+    by_first = span_scores(start, end, allowed, max_answer_tokens)
+    width = by_first.shape[2]
+    scores = by_first.flatten(1)
     best = scores.topk(min(n_best, scores.shape[1]), dim=1)
+    # Flattened entry i is the span from token i // width with i % width further tokens: with a width
+    # of 30, entry 95 is the span from token 3 to token 8.
     first = best.indices // width
-    log_total = torch.logsumexp(scores, dim=1)
     return TopSpans(
         first=first,
         last=first + best.indices % width,
         score=best.values,
-        log_total=log_total,
-        null_score=start[:, 0].float() + end[:, 0].float(),
+        log_total=torch.logsumexp(scores, dim=1),
+        null_score=_null_scores(start, end),
     )
+
+
+def _null_scores(
+    start: Float[Tensor, "window token"], end: Float[Tensor, "window token"]
+) -> Float[Tensor, " window"]:
+    """The score of "no answer": that of the span that is the [CLS] token."""
+    return start[:, 0].float() + end[:, 0].float()
 
 
 def span_scores(
@@ -143,7 +148,13 @@ def span_scores(
     allowed: Bool[Tensor, "window token"],
     max_answer_tokens: int,
 ) -> Float[Tensor, "window token width"]:
-    """start + end score by first token and by number of further tokens; -inf where not allowed."""
+    """Start + end score of each span, by its first token and its number of further tokens.
+
+    -inf where the first or the last token is not `allowed`, or the span runs past the window.
+    """
+    # Width 2, starts [a b c], ends [x y z] padded to [x y z -inf], whose sliding pairs are
+    # [x y] [y z] [z -inf]. Added to the starts: [a+x a+y] [b+y b+z] [c+z -inf]. Entry (1, 1) is the
+    # span from token 1 to token 2. This has token x width entries instead of token x token.
     starts = start.float().masked_fill(~allowed, -torch.inf)
     ends = end.float().masked_fill(~allowed, -torch.inf)
     width = min(max_answer_tokens, starts.shape[1])
@@ -156,7 +167,7 @@ def context_mask(windows: Windows, indices: Sequence[int], n_tokens: int) -> Boo
     first = torch.from_numpy(windows.context_first[list(indices)].astype("int64"))
     last = torch.from_numpy(windows.context_last[list(indices)].astype("int64"))
     position = torch.arange(n_tokens)
-    # A window without context has first = last = 0, the [CLS] token, which is none.
+    # A window without context has first = last = 0, which is the [CLS] token and not context.
     return (position >= first[:, None]) & (position <= last[:, None]) & (first > 0)[:, None]
 
 
@@ -168,7 +179,7 @@ def spans_of_batch(
     max_answer_tokens: int,
     n_best: int,
 ) -> list[WindowSpans]:
-    """The best spans of each window of a batch, ready to be joined by question."""
+    """The best spans of each window of a batch, for `join_windows`."""
     allowed = context_mask(windows, indices, start.shape[1]).to(start.device)
     top = top_spans(start, end, allowed, max_answer_tokens, n_best)
     first, last, score = top.first.tolist(), top.last.tolist(), top.score.tolist()
@@ -179,7 +190,7 @@ def spans_of_batch(
             spans=tuple(
                 span
                 for span in zip(first[i], last[i], score[i], strict=True)
-                if span[2] > -float("inf")
+                if span[2] > -math.inf
             ),
             log_total=log_total[i],
             null_score=null_score[i],
@@ -195,22 +206,22 @@ def join_windows(
     n_best: int,
     null_threshold: float | None,
 ) -> list[Answer]:
-    """One answer a question, in the questions' order, from the spans of all their windows.
+    """One answer per question, in the questions' order, from the spans of all their windows.
 
-    With a `null_threshold` the answer is empty where the lowest [CLS] score of the windows exceeds
-    the best span's score by more than that; with None every question gets a span.
+    With a `null_threshold` the answer is empty if the lowest [CLS] score of the windows exceeds the
+    best span's score by more than that; with None every question is answered with a span.
 
     Raises:
-        ValueError: a question none of whose windows was given.
+        ValueError: no window of some question was given.
     """
-    grouped: dict[int, list[WindowSpans]] = {}
+    by_question: dict[int, list[WindowSpans]] = {}
     for spans in found:
-        grouped.setdefault(int(windows.question[spans.window]), []).append(spans)
+        by_question.setdefault(int(windows.question[spans.window]), []).append(spans)
     answers = []
     for i, row in enumerate(questions):
-        if i not in grouped:
+        if i not in by_question:
             raise ValueError(f"no window of question {row.id} was answered")
-        answers.append(_join(row, windows, grouped[i], n_best, null_threshold))
+        answers.append(_join(row, windows, by_question[i], n_best, null_threshold))
     return answers
 
 
@@ -221,32 +232,33 @@ def _join(
     n_best: int,
     null_threshold: float | None,
 ) -> Answer:
+    """One question's answer. Example, with a threshold of 1 and two windows:
+
+        window  [CLS] score  spans (characters: score)
+        0       6.0          10-17: 7.5   10-22: 6.1
+        1       4.5          10-17: 7.2   40-43: 5.0
+
+    A window without the answer points at [CLS] with good reason, so only the lowest [CLS] score, 4.5,
+    counts for the question. The span 10-17 is in both windows and counts once, with its higher score.
+    `null_odds` is 4.5 - 7.5 = -3, not above 1: the answer is 10-17. The shares are taken of the spans
+    of both windows and, because the model may abstain, of exp(4.5).
+    """
     null_score = min(spans.null_score for spans in found)
     totals = [spans.log_total for spans in found]
     if null_threshold is not None:
         totals.append(null_score)
     log_total = float(torch.logsumexp(torch.tensor(totals, dtype=torch.float64), dim=0))
-    best: dict[tuple[int, int], float] = {}
-    for spans in found:
-        offset = int(windows.starts[spans.window])
-        for first, last, score in spans.spans:
-            place = (int(windows.char_start[offset + first]), int(windows.char_end[offset + last]))
-            if place[0] >= place[1]:
-                continue  # a token without characters, as RoBERTa has for blanks
-            best[place] = max(score, best.get(place, -float("inf")))
-    ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:n_best]
     candidates = [
         Candidate(row.context[a:b], a, b, score, _share(score, log_total))
-        for (a, b), score in ranked
+        for (a, b), score in _ranked_spans(windows, found)[:n_best]
     ]
+    best = candidates[0] if candidates else None
     nothing = Candidate("", 0, 0, null_score, _share(null_score, log_total))
-    null_odds = null_score - ranked[0][1] if ranked else NO_SPAN_ODDS
+    null_odds = null_score - best.score if best else NO_SPAN_ODDS
     if null_threshold is not None:
-        candidates.append(nothing)
-        candidates.sort(key=lambda candidate: -candidate.score)
+        candidates = sorted([*candidates, nothing], key=lambda candidate: -candidate.score)
     abstains = null_threshold is not None and null_odds > null_threshold
-    spans_only = [candidate for candidate in candidates if candidate.text]
-    chosen = nothing if abstains or not spans_only else spans_only[0]
+    chosen = nothing if best is None or abstains else best
     return Answer(
         question_id=row.id,
         text=chosen.text,
@@ -258,16 +270,33 @@ def _join(
     )
 
 
+def _ranked_spans(
+    windows: Windows, found: Iterable[WindowSpans]
+) -> list[tuple[tuple[int, int], float]]:
+    """All spans of one question by their characters, each with its highest score, best first."""
+    best: dict[tuple[int, int], float] = {}
+    for spans in found:
+        offset = int(windows.starts[spans.window])
+        for first, last, score in spans.spans:
+            chars = (int(windows.char_start[offset + first]), int(windows.char_end[offset + last]))
+            if chars[0] >= chars[1]:
+                continue  # a token without characters, as RoBERTa has for blanks
+            best[chars] = max(score, best.get(chars, -math.inf))
+    return sorted(best.items(), key=lambda item: (-item[1], item[0]))
+
+
 def _share(score: float, log_total: float) -> float:
-    """exp(score) as a share of the total; 0 where no span is allowed at all."""
+    """exp(score) as a share of the total; 0 if no span is allowed at all."""
     return math.exp(score - log_total) if math.isfinite(log_total) else 0.0
 
 
 @dataclass(frozen=True)
 class SpanRank:
-    """By window. `probability` and `rank` (1: it is the answer) of the true span among all spans that may
-    be answered, NaN and -1 where it may not be; `answer`, the first and last token given (both 0: no answer),
-    and its probability among the same.
+    """How close the true span of each window is to being the answer.
+
+    `probability` and `rank` (1: it is the answer) of the true span among all possible answers, NaN and
+    -1 if it is not one of them. `answer` is the first and last token of the model's answer (both 0: no
+    answer), `answer_probability` its probability among the same answers.
     """
 
     probability: Float[Tensor, " window"]
@@ -284,40 +313,41 @@ def span_rank(
     max_answer_tokens: int,
     null_threshold: float | None,
 ) -> SpanRank:
-    """Where the `true` span (first and last token; both 0: no answer) stands in each window.
+    """Where the `true` span (first and last token; both 0: no answer) ranks in each window.
 
-    Spans that may be answered: both ends `allowed`, at most `max_answer_tokens` tokens; and, with a
-    `null_threshold`, no answer, which is given where its score exceeds the best span's by more than that.
+    Possible answers are the spans of at most `max_answer_tokens` tokens with both ends `allowed` and,
+    with a `null_threshold`, "no answer", which is chosen if its score exceeds the best span's by more
+    than that.
     """
     scores = span_scores(start, end, allowed, max_answer_tokens)
     width = scores.shape[2]
-    null = start[:, 0].float() + end[:, 0].float()
+    null = _null_scores(start, end)
     first, further = true[:, 0], true[:, 1] - true[:, 0]
     is_null = true[:, 1] == 0
-    own = scores[torch.arange(len(true)), first, further.clamp(0, width - 1)]
-    own = torch.where(is_null, null, own)
-    possible = torch.where(
-        is_null,
-        torch.tensor(null_threshold is not None),
-        (further < width) & own.isfinite(),
-    )
+    span_score = scores[torch.arange(len(true)), first, further.clamp(0, width - 1)]
+    own = torch.where(is_null, null, span_score)
+    null_is_possible = torch.tensor(null_threshold is not None)
+    possible = torch.where(is_null, null_is_possible, (further < width) & own.isfinite())
     flat = scores.flatten(1)
     best, place = flat.max(dim=1)
     total = flat.logsumexp(dim=1)
-    before = (flat > own[:, None]).sum(dim=1)
+    better = (flat > own[:, None]).sum(dim=1)
     abstains = ~best.isfinite()
     if null_threshold is not None:
+        # Ranked as if "no answer" scored less by the threshold. Spans of 7, 5 and 4, [CLS] 6 and a
+        # threshold of 1.5: no answer ranks as 4.5, so it is third, and the span of 4 is fourth. The
+        # span of 7 is the answer, because 6 - 7 is not above 1.5.
         total = torch.logaddexp(total, null)
-        # No answer comes before all spans that do not beat it by the threshold.
-        before = torch.where(is_null, (flat > (null - null_threshold)[:, None]).sum(dim=1), before)
-        before += ~is_null & (null - null_threshold > own)
+        null_rank_score = null - null_threshold
+        better_than_null = (flat > null_rank_score[:, None]).sum(dim=1)
+        better_than_span = better + (null_rank_score > own).long()
+        better = torch.where(is_null, better_than_null, better_than_span)
         abstains |= null - best > null_threshold
-    last = place // width + place % width
-    answer = torch.stack([place // width, last], dim=1).masked_fill(abstains[:, None], 0)
+    answer = torch.stack([place // width, place // width + place % width], dim=1)
     given = torch.where(abstains, null, best)
     return SpanRank(
         probability=(own - total).exp().masked_fill(~possible, torch.nan),
-        rank=(before + 1).masked_fill(~possible, -1),
-        answer=answer,
+        rank=(better + 1).masked_fill(~possible, -1),
+        answer=answer.masked_fill(abstains[:, None], 0),
         answer_probability=(given - total).exp(),
     )

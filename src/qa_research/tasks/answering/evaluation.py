@@ -1,26 +1,17 @@
-"""A run's answers to many questions, scored, and the files that keep them.
+"""Answers to many questions: their scores, overall, by kind and by SQuAD's official rules, and their files.
 
-The official SQuAD evaluations, v1.1 and v2.0, for anybody's predictions. Pure.
-
-Source: Rajpurkar et al. 2016 and 2018; the evaluation scripts published with the data sets, whose
-keys and corner cases these follow. Values are percentages.
-
-Prediction files in SQuAD's format: one JSON object, question id -> answer text.
-
-Evaluations and answers as a person reads them, on stdout.
+`score.py` scores one prediction; nothing is printed here.
+Source: Rajpurkar et al. 2016 and 2018; the evaluation scripts published with the data sets, whose keys
+and corner cases `evaluate_v1` and `evaluate_v2` follow.
 """
 
 import json
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
+from qa_research.files import write_text
 from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.score import (
@@ -34,15 +25,18 @@ from qa_research.tasks.answering.score import (
     summarize_by_kind,
 )
 
+# The official evaluations' keys and values, all but the totals and thresholds in percent.
+Official = dict[str, float | int]
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of answers to questions: over all, by kind, and as the official evaluation gives them."""
+    """Scores of answers to questions: overall, by kind, and as the official evaluation reports them."""
 
-    rules: str
+    rules: Rules
     overall: Summary
     by_kind: dict[str, Summary]
-    official: dict[str, float | int]
+    official: Official
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; intervals are 95 % bootstrap intervals over questions, in percent."""
@@ -55,43 +49,24 @@ class Evaluation:
 
 
 def evaluate(questions: Sequence[Question], answers: Sequence[Answer]) -> Evaluation:
-    """Score `answers`, one for each of `questions`, by v2.0 where a question has no answer."""
+    """Score `answers`, one for each of `questions`; by v2.0 if a question has no answer."""
     rules = rules_for(questions)
     predictions = {answer.question_id: answer.text for answer in answers}
     scores = score_questions(questions, predictions, rules)
     if rules == "v1.1":
         official = evaluate_v1(questions, predictions)
     else:
-        odds = {answer.question_id: answer.null_odds for answer in answers}
         official = evaluate_v2(questions, predictions, None, 0.0)
+        # The best threshold is sought over what would be answered without any: the best spans.
         spans = {a.question_id: next((c.text for c in a.candidates if c.text), "") for a in answers}
+        odds = {answer.question_id: answer.null_odds for answer in answers}
         best = evaluate_v2(questions, spans, odds, 0.0)
         official |= {key: value for key, value in best.items() if key.startswith("best_")}
     return Evaluation(rules, summarize(scores), summarize_by_kind(scores), official)
 
 
-def write_evaluation(directory: Path, answers: Sequence[Answer], evaluation: Evaluation) -> None:
-    """predictions.json and null_odds.json in SQuAD's format, n_best.json, and scores.json."""
-    directory.mkdir(parents=True, exist_ok=True)
-    contents: dict[str, Any] = {
-        "predictions.json": {answer.question_id: answer.text for answer in answers},
-        "n_best.json": {
-            answer.question_id: [asdict(candidate) for candidate in answer.candidates]
-            for answer in answers
-        },
-        "null_odds.json": {answer.question_id: answer.null_odds for answer in answers},
-        "scores.json": evaluation.as_json(),
-    }
-    for name, content in contents.items():
-        temporary = directory / f"{name}.tmp"
-        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-        os.replace(temporary, directory / name)
-
-
-def evaluate_v1(
-    questions: Sequence[Question], predictions: Mapping[str, str]
-) -> dict[str, float | int]:
-    """`exact_match`, `f1`, `total`; a question without prediction earns 0."""
+def evaluate_v1(questions: Sequence[Question], predictions: Mapping[str, str]) -> Official:
+    """`exact_match`, `f1`, `total`; a missing prediction scores 0."""
     scores = _scores(questions, predictions, "v1.1")
     total = len(questions)
     return {
@@ -106,36 +81,42 @@ def evaluate_v2(
     predictions: Mapping[str, str],
     null_odds: Mapping[str, float] | None,
     null_threshold: float,
-) -> dict[str, float | int]:
+) -> Official:
     """`exact_match`, `f1`, `total`, the same for HasAns and NoAns, and with odds the best threshold.
 
-    Where a question's `null_odds` exceed `null_threshold` its prediction counts as "no answer".
-    Questions without prediction are left out, as in the official script.
+    If a question's `null_odds` exceed `null_threshold`, its prediction counts as "no answer".
+    Questions without a prediction are skipped, as in the official script.
     """
     odds = {row.id: 0.0 for row in questions} | dict(null_odds or {})
     has_answer = {row.id: bool(row.answers) for row in questions}
     raw = _scores(questions, predictions, "v2.0")
-    exact = {k: s.exact_match for k, s in raw.items()}
-    f1 = {k: s.f1 for k, s in raw.items()}
-    result: dict[str, float | int] = {}
-    for prefix, wanted in (("", (True, False)), ("HasAns_", (True,)), ("NoAns_", (False,))):
-        ids = [key for key in raw if has_answer[key] in wanted]
+    by_measure = {
+        "exact_match": {key: score.exact_match for key, score in raw.items()},
+        "f1": {key: score.f1 for key, score in raw.items()},
+    }
+    groups = {
+        "": list(raw),
+        "HasAns_": [key for key in raw if has_answer[key]],
+        "NoAns_": [key for key in raw if not has_answer[key]],
+    }
+    result: Official = {}
+    for prefix, ids in groups.items():
         if not ids:
             continue
-        for name, scores in (("exact_match", exact), ("f1", f1)):
-            kept = (_kept(scores[k], odds[k] > null_threshold, has_answer[k]) for k in ids)
-            result[prefix + name] = 100 * sum(kept) / len(ids)
+        for name, scores in by_measure.items():
+            # Abstaining is right exactly where there is no answer.
+            earned = [
+                float(not has_answer[key]) if odds[key] > null_threshold else scores[key]
+                for key in ids
+            ]
+            result[prefix + name] = 100 * sum(earned) / len(ids)
         result[prefix + "total"] = len(ids)
     if null_odds is not None:
-        for name, scores in (("exact_match", exact), ("f1", f1)):
+        for name, scores in by_measure.items():
             best, threshold = _best_threshold(scores, predictions, null_odds, has_answer)
             result[f"best_{name}"] = best
             result[f"best_{name}_threshold"] = threshold
     return result
-
-
-def _kept(score: float, abstains: bool, has_answer: bool) -> float:
-    return float(not has_answer) if abstains else score
 
 
 def _best_threshold(
@@ -144,15 +125,23 @@ def _best_threshold(
     odds: Mapping[str, float],
     has_answer: Mapping[str, bool],
 ) -> tuple[float, float]:
-    """The highest mean score over all thresholds, in percent, and where it is reached."""
-    # Abstaining everywhere is right for all questions of the data that have no answer.
+    """The highest mean score over all thresholds, in percent, and the threshold that reaches it.
+
+    Example: question (odds, score if answered)  A (-4, 1)  B (-1, none to give)  C (2, 1).
+    Abstaining always is right for B: 1 of 3. The threshold rises past one question after the other:
+    answering A earns 1 (2), answering B loses its 1 (1), answering C earns 1 (2). The highest, 2 of 3, is
+    first reached at A's odds, -4.
+    """
+    # As in the official script, questions without a prediction count here too.
     current = best = float(sum(not answered for answered in has_answer.values()))
     threshold = 0.0
     for key in sorted(odds, key=lambda key: odds[key]):
         if key not in scores:
             continue
-        # Answering this question too: what it earns, or what abstaining would have earned.
-        current += scores[key] if has_answer[key] else (-1.0 if predictions[key] else 0.0)
+        if has_answer[key]:
+            current += scores[key]
+        elif predictions[key]:
+            current -= 1.0
         if current > best:
             best, threshold = current, odds[key]
     return 100 * best / len(scores), threshold
@@ -165,36 +154,59 @@ def _scores(
     return {row.id: score_question(row, predictions[row.id], rules) for row in answered}
 
 
+def write_evaluation(directory: Path, answers: Sequence[Answer], evaluation: Evaluation) -> None:
+    """predictions.json and null_odds.json in SQuAD's format, n_best.json, and scores.json."""
+    contents: dict[str, Any] = {
+        "predictions.json": {answer.question_id: answer.text for answer in answers},
+        "n_best.json": {
+            answer.question_id: [asdict(candidate) for candidate in answer.candidates]
+            for answer in answers
+        },
+        "null_odds.json": {answer.question_id: answer.null_odds for answer in answers},
+        "scores.json": evaluation.as_json(),
+    }
+    for name, content in contents.items():
+        write_text(directory / name, json.dumps(content, ensure_ascii=False, indent=1))
+
+
 def read_predictions(path: Path) -> dict[str, str]:
-    """The answers of a predictions file.
+    """The answers of a predictions file in SQuAD's format: one JSON object, question id -> answer text.
 
     Raises:
-        FileNotFoundError, ValueError: it is missing, or no object of texts.
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a JSON object of texts.
     """
     value = _read_object(path, "PREDICTIONS")
-    odd = [key for key, text in value.items() if not isinstance(text, str)]
-    if odd:
-        raise ValueError(
-            f"PREDICTIONS={path}: the answer to {odd[0]!r} is a {type(value[odd[0]]).__name__}; "
-            "expected one JSON object, question id -> answer text"
-        )
+    for key, text in value.items():
+        if not isinstance(text, str):
+            raise ValueError(
+                f"PREDICTIONS={path}: the answer to {key!r} is a {type(text).__name__}; "
+                "expected one JSON object, question id -> answer text"
+            )
     return value
 
 
-def read_numbers(path: Path) -> dict[str, float]:
-    """The odds of "no answer" by question id."""
+def read_null_odds(path: Path) -> dict[str, float]:
+    """The odds of "no answer" by question id.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a JSON object of numbers.
+    """
     value = _read_object(path, "--null-odds")
-    odd = [key for key, number in value.items() if not isinstance(number, (int, float))]
-    if odd:
-        raise ValueError(f"--null-odds={path}: {odd[0]!r} has no number")
-    return {key: float(number) for key, number in value.items()}
+    for key, odds in value.items():
+        if not isinstance(odds, (int, float)):
+            raise ValueError(
+                f"--null-odds={path}: the odds of {key!r} are a {type(odds).__name__}, not a number"
+            )
+    return {key: float(odds) for key, odds in value.items()}
 
 
 def check_fit(questions: Iterable[Question], predictions: Mapping[str, str]) -> None:
-    """Refuse predictions none of which belongs to a question.
+    """Reject predictions that are all for other questions.
 
     Raises:
-        ValueError: no id is common to both.
+        ValueError: they have no id in common.
     """
     ids = {row.id for row in questions}
     if not ids & set(predictions):
@@ -211,46 +223,9 @@ def _read_object(path: Path, name: str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name}={path} is no valid JSON: {error}") from error
+        raise ValueError(f"{name}={path} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise ValueError(
             f"{name}={path} holds a {type(value).__name__}; expected one JSON object with question ids"
         )
     return value
-
-
-def show_evaluation(result: Evaluation) -> None:
-    """A row for all questions and one a kind; for v2.0 also answerable and unanswerable ones."""
-    print(f"{'':<12}{'questions':>10}   {'exact match [95 %]':<22}{'F1 [95 %]':<22}")
-    parts = {"all": result.overall} | (result.by_kind if len(result.by_kind) > 1 else {})
-    for kind, part in parts.items():
-        print(f"{kind:<12}{part.total:>10}   {part.exact_match!s:<22}{part.f1!s:<22}".rstrip())
-    if result.rules == "v2.0":
-        for name in ("HasAns", "NoAns"):
-            if f"{name}_total" in result.official:
-                exact, f1 = (result.official[f"{name}_{m}"] for m in ("exact_match", "f1"))
-                total = result.official[f"{name}_total"]
-                print(f"{name:<12}{total:>10}   {exact:<22.1f}{f1:<22.1f}".rstrip())
-        best, threshold = (result.official[f"best_f1{end}"] for end in ("", "_threshold"))
-        print(f"best F1 over all null thresholds: {best:.1f} at {threshold:.2f}")
-
-
-def show_answer(answer: Answer, context: str, n_best: int) -> None:
-    """The answer within its surroundings, then the `n_best` candidates with their probabilities."""
-    # A pipe gets whole lines; only a terminal wraps them.
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
-    if answer.text:
-        where = f"characters {answer.char_start} to {answer.char_end}"
-        console.print(
-            f"{answer.text}   (probability {answer.probability:.3f}, {where})", markup=False
-        )
-    else:
-        console.print(f"no answer in this text   (probability {answer.probability:.3f})")
-    before, after = context[: answer.char_start], context[answer.char_end :]
-    left = ("..." if len(before) > 80 else "") + before[-80:]
-    right = after[:80] + ("..." if len(after) > 80 else "")
-    if answer.text:
-        console.print(Text.assemble("\n  ", left, (answer.text, "bold reverse"), right, "\n"))
-    for place, candidate in enumerate(answer.candidates[:n_best], start=1):
-        text = candidate.text or "(no answer)"
-        console.print(f"{place:>3}. {candidate.probability:.3f}  {text}", markup=False)

@@ -1,4 +1,4 @@
-"""What a question is: one row of a SQuAD-like data set, and the checks that every row must pass."""
+"""A question: one row of a SQuAD-like data set, and the checks that every row must pass."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ QUESTION_WORDS = ("what", "who", "whom", "whose", "when", "where", "which", "why
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """A right answer: its text, and the character of the context at which it starts."""
+    """A correct answer: its text, and the character of the context at which it starts."""
 
     text: str
     start: int
@@ -16,10 +16,10 @@ class Gold:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question with its context and its right answers (none: the context does not answer it).
+    """One question with its context and its correct answers (none: the context does not answer it).
 
-    `kind` groups questions in reports. The built-in corpus says `lookup` or `match`; elsewhere it is
-    the first question word of the text, or `other`.
+    `kind` groups questions in reports: `lookup` or `match` in the built-in corpus; in other data the
+    first question word of the text, or `other`.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot be trained or scored on: its position, its id, and why."""
+    """A row that cannot be used for training or scoring: its position, its id, and why."""
 
     position: int
     id: str
@@ -56,13 +56,13 @@ def question_word(text: str) -> str:
 
 
 def find_bad_rows(questions: Iterable[Question]) -> list[BadRow]:
-    """Rows whose answer does not stand at its offset, that lack a text, or that repeat an id."""
+    """Rows with an empty text, an answer that is not at its offset, or the id of an earlier row."""
     bad: list[BadRow] = []
     seen: set[str] = set()
     for position, row in enumerate(questions):
         reason = _fault(row)
         if row.id in seen:
-            reason = "its id stands twice"
+            reason = "duplicate id"
         seen.add(row.id)
         if reason:
             bad.append(BadRow(position, row.id, reason))
@@ -76,7 +76,7 @@ def _fault(row: Question) -> str | None:
         return "empty question"
     for gold in row.answers:
         if not gold.text:
-            return "an answer without text"
+            return "empty answer"
         found = row.context[max(gold.start, 0) : max(gold.start, 0) + len(gold.text)]
         if gold.start < 0 or found != gold.text:
             return f"answer {gold.text!r} is not at character {gold.start} (found {found!r})"
@@ -84,6 +84,6 @@ def _fault(row: Question) -> str | None:
 
 
 def describe_bad_rows(bad: Sequence[BadRow], limit: int) -> str:
-    """The first `limit` bad rows as text, one after the other, and how many more there are."""
+    """The first `limit` bad rows as text, and how many more there are."""
     text = "; ".join(f"{row.id}: {row.reason}" for row in bad[:limit])
     return text + (f"; and {len(bad) - limit} more" if len(bad) > limit else "")

@@ -1,7 +1,7 @@
 """Exact match and F1 of predictions, question by question, with intervals. Pure.
 
-The rules are SQuAD's. v1.1 and v2.0 differ where an answer is empty after normalising: v2.0 leaves
-such gold answers out and gives an empty prediction F1 1 against no answer, v1.1 never does.
+The rules are SQuAD's. v1.1 and v2.0 differ on answers that are empty after normalising: v2.0 ignores
+such gold answers, and scores an empty prediction to an unanswerable question 1.
 """
 
 import re
@@ -56,21 +56,25 @@ class Summary:
 
 
 def normalize(text: str) -> str:
-    """Lower case, without punctuation, articles and extra blanks.
+    """Lower case, without punctuation, articles and extra spaces.
 
     Source: Rajpurkar et al. 2016, SQuAD; the official evaluation's order of steps.
     """
+    # Punctuation goes before articles, and nothing takes its place:
+    # "The U.S. cat, a  dog!" -> "the us cat a  dog" -> "us cat dog", but "the-end" -> "theend".
     without_marks = text.lower().translate(_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", without_marks).split())
 
 
 def exact_match(prediction: str, gold: str) -> float:
-    """1 where both are equal after normalising, else 0."""
+    """1 if both are equal after normalising, else 0."""
     return float(normalize(prediction) == normalize(gold))
 
 
 def f1(prediction: str, gold: str, rules: Rules) -> float:
     """Harmonic mean of precision and recall over normalised words, in [0, 1]."""
+    # "red house" for "the red house on hill": 2 words in common, precision 2/2, recall 2/4, F1 2/3.
+    # Words count as often as they occur: "cat cat" and "cat" have one in common.
     found, wanted = normalize(prediction).split(), normalize(gold).split()
     if rules == "v2.0" and (not found or not wanted):
         return float(found == wanted)
@@ -82,7 +86,7 @@ def f1(prediction: str, gold: str, rules: Rules) -> float:
 
 
 def rules_for(questions: Iterable[Question]) -> Rules:
-    """v2.0 where a question has no answer, else v1.1."""
+    """v2.0 if any question has no answer, else v1.1."""
     return "v2.0" if any(not row.answers for row in questions) else "v1.1"
 
 
@@ -90,13 +94,13 @@ def score_question(row: Question, prediction: str, rules: Rules) -> QuestionScor
     """The best score over all gold answers.
 
     Raises:
-        ValueError: v1.1 rules with a question that has no answer.
+        ValueError: the question has no answer, and the rules are those of v1.1.
     """
     golds = [gold.text for gold in row.answers]
     if rules == "v2.0":
         golds = [gold for gold in golds if normalize(gold)] or [""]
     if not golds:
-        raise ValueError(f"question {row.id} has no answer; score it by the rules of v2.0")
+        raise ValueError(f"question {row.id} has no answer; score it with the rules of v2.0")
     return QuestionScore(
         id=row.id,
         kind=row.kind,
@@ -109,14 +113,14 @@ def score_question(row: Question, prediction: str, rules: Rules) -> QuestionScor
 def score_questions(
     questions: Sequence[Question], predictions: Mapping[str, str], rules: Rules
 ) -> list[QuestionScore]:
-    """One score a question, in order; a question without prediction counts as answered with ""."""
+    """One score per question, in order; a missing prediction counts as the answer ""."""
     return [score_question(row, predictions.get(row.id, ""), rules) for row in questions]
 
 
 def bootstrap_mean(values: Sequence[float] | NDArray[np.float64]) -> Mean:
     """The mean of `values` times 100, with the 95 % percentile interval of 2,000 resamples.
 
-    The resamples are drawn from a fixed seed: equal values have equal intervals.
+    The seed of the resamples is fixed: equal values have equal intervals.
 
     Raises:
         ValueError: no values.
@@ -124,17 +128,18 @@ def bootstrap_mean(values: Sequence[float] | NDArray[np.float64]) -> Mean:
     """
     data = np.asarray(values, dtype=np.float64)
     if not len(data):
-        raise ValueError("there is nothing to take the mean of")
+        raise ValueError("the mean of no values is not defined")
     rng = stream(0, "bootstrap")
-    # Scores take few different values, so resampling how often each occurs is exact and quick.
+    # Scores take few different values, so it is as exact and much faster to draw how often each of them
+    # occurs: of 300 ones and 700 zeros, a resample is two numbers such as 291 and 709, not 1,000.
     distinct, counts = np.unique(data, return_counts=True)
     draws = rng.multinomial(len(data), counts / len(data), size=RESAMPLES)
     low, high = np.percentile(draws @ distinct / len(data), [2.5, 97.5])
-    return Mean(*(100 * float(x) for x in (data.mean(), low, high)))
+    return Mean(100 * float(data.mean()), 100 * float(low), 100 * float(high))
 
 
 def summarize(scores: Sequence[QuestionScore]) -> Summary:
-    """Number of questions, exact match and F1 with intervals."""
+    """Exact match and F1 of a group of questions, with intervals."""
     return Summary(
         total=len(scores),
         exact_match=bootstrap_mean([score.exact_match for score in scores]),
@@ -143,7 +148,7 @@ def summarize(scores: Sequence[QuestionScore]) -> Summary:
 
 
 def summarize_by_kind(scores: Sequence[QuestionScore]) -> dict[str, Summary]:
-    """A summary for each kind of question, the commonest first."""
+    """A summary of each kind of question, the most frequent first."""
     groups: dict[str, list[QuestionScore]] = {}
     for score in scores:
         groups.setdefault(score.kind, []).append(score)

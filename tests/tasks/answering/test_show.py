@@ -1,5 +1,6 @@
 from qa_research.tasks.answering.decode import Answer, Candidate
-from qa_research.tasks.answering.evaluation import evaluate, show_answer, show_evaluation
+from qa_research.tasks.answering.evaluation import evaluate
+from qa_research.tasks.answering.show import show_answer, show_evaluation
 from tests.conftest import make_question
 
 
