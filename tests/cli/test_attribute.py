@@ -158,9 +158,9 @@ def test_a_run_that_kept_no_steps_or_watched_nothing_says_so(verb, copied):
         (("--question", "Who?", "--context", " "), "the text is empty"),
         (("--question", "Who?", "--context-file", "none.txt"), "none.txt"),
         ((*ASKED, "--method", "shap"), "--method shap is unknown; these are known: gradients"),
-        (("--watched", "--context", "a"), "leave --context away"),
-        (("--watched", "--keep-answer"), "leave --keep-answer away"),
-        (("--watched", "--checkpoint", "3"), "leave --checkpoint away"),
+        (("--watched", "--context", "a"), "remove --context"),
+        (("--watched", "--keep-answer"), "remove --keep-answer"),
+        (("--watched", "--checkpoint", "3"), "remove --checkpoint"),
         ((*ASKED, "--checkpoint", "5"), "there is no checkpoint 5"),
         (("--question", "Who is it? " * 200, "--context", CONTEXT), "leaves room for"),
     ],
@@ -173,7 +173,7 @@ def test_what_makes_no_sense_is_one_sentence(attribute, words, sentence):
 
 def test_help_imports_nothing_heavy():
     program = (
-        "import sys; from qa_research import cli_attribute; from qa_research.explain import methods; "
+        "import sys; import qa_research.cli.attribute, qa_research.explain.words.result; "
         "print([m for m in ('torch', 'captum', 'matplotlib', 'transformers') if m in sys.modules])"
     )
     done = subprocess.run(

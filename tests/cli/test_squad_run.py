@@ -87,12 +87,12 @@ def test_the_splits_of_a_run_and_other_data(ask, questions, tmp_path):
 
 def test_questions_that_are_no_longer_the_runs_are_refused_unless_catalogued(ask, tmp_path):
     changed = [make_question(0, "Who leads chess?", "Ms Lund")]
-    ask("--search", "chess")
+    ask("search", "chess")
     for split in ("train", "validation"):
         (tmp_path / f"{split}.json").write_text(json.dumps(squad_json(changed, "1.1")))
-    code, out, _ = ask("--search", "chess")
+    code, out, _ = ask("search", "chess")
     assert code == 0 and "q0" in out
-    code, out, err = ask("--search", "chess", "--split", "train")
+    code, out, err = ask("search", "chess", "--split", "train")
     assert code == 2 and out == "" and "no longer those of this run" in err
 
 

@@ -174,7 +174,7 @@ def test_ctrl_c_keeps_what_was_predicted_and_the_same_command_goes_on(tmp_path):
     running.send_signal(signal.SIGINT)
     said = running.communicate(timeout=60)[1]
     assert running.returncode == 130
-    assert "Go on with: qa-research explain trust.random_orders=0" in said
+    assert "Resume with: qa-research explain trust.random_orders=0" in said
     assert len(list(kept.glob("*.npy"))) > 3
     assert not list(kept.glob("*.tmp"))
 

@@ -68,8 +68,12 @@ def test_a_run_of_an_older_version_goes_on(stopped, whole):
         ("data=squad", "data changes the result"),
         ("model.lrr=1", r"no config key model.lrr; did you mean model.lr\?"),
         ("modle.lr=1", r"no config key modle; did you mean model\?"),
-        ("paths.runs=x", "paths.runs cannot be set for a run that is there already"),
-        ("train.progress", "'train.progress' is no key=value"),
+        ("paths.runs=x", "paths.runs cannot be set for a run that already exists"),
+        ("train.progress", "'train.progress' is not of the form KEY=VALUE"),
+        (
+            "train.stop_at_exact_match=100",
+            r"stop_at_exact_match is now: train.stop_at=\{val/exact_match: 100\}",
+        ),
         ("data.num_workers=-1", "data.num_workers must be at least 0"),
     ],
 )

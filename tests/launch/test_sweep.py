@@ -40,7 +40,7 @@ def test_a_table_has_a_line_for_each_combination_and_its_spread_over_seeds():
     ]
     assert lines[3].split() == ["a=2", "0", "1", "1", "-"]
     assert lines[4] == "failed: a=2 seed=1 b=x: no such thing"
-    assert lines[5] == "2 of 6 jobs are not begun."
+    assert lines[5] == "2 of 6 jobs have not started."
 
 
 def test_a_sweep_over_seeds_alone_is_one_line():
@@ -50,7 +50,7 @@ def test_a_sweep_over_seeds_alone_is_one_line():
         and len(shown.splitlines()) == 2
         and "all " in shown
     )
-    assert table([], 3) == "No job of this sweep has begun."
+    assert table([], 3) == "No job of this sweep has started."
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_stopped_sweep_goes_on_with_what_is_missing(tmp_path):
     # The fifth training step of the sweep is the second one of its second job.
     code, text = sweep(tmp_path, "seed=1,2,3", plan="training:5:2:0")
     assert code == 130, text
-    assert "1 of 3 jobs are not begun." in text and "Go on with: python" in text
+    assert "1 of 3 jobs have not started." in text and "Resume with: python" in text
     code, text = sweep(tmp_path, "seed=1,2,3")
     assert code == 0, text
     assert text.count("This run is finished") == 1 and text.count("Going on after step 2") == 1
@@ -132,7 +132,7 @@ def test_a_parallel_sweep_saves_its_jobs_before_it_leaves(tmp_path):
     # A signal to one worker ends the whole sweep: the other one finishes, nothing else is begun.
     code, text = sweep(tmp_path, "+launcher=joblib", "seed=1,2,3,4,5,6", plan="training:2:15:0")
     assert code == 143, text
-    assert "which is saved" in text and "are not begun" in text
+    assert "which is saved" in text and "have not started" in text
     code, text = sweep(tmp_path, "+launcher=joblib", "seed=1,2,3,4,5,6")
     assert code == 0 and "Going on after step 2" in text and "(6 seeds, " in text
 
@@ -152,7 +152,7 @@ def test_ctrl_c_in_a_parallel_sweep_saves_also_while_a_worker_is_idle(tmp_path, 
         process.send_signal(signal.SIGTERM)
     text, _ = process.communicate(timeout=100)
     assert process.returncode == (130 if to_all else 143), said + text
-    assert "which is saved" in text and "Go on with: python" in text
+    assert "which is saved" in text and "Resume with: python" in text
     (record,) = (tmp_path / "runs/smoke").glob("*/run.json")
     assert read_record(record.parent)["status"] == "interrupted"
 
@@ -191,5 +191,5 @@ def test_the_slurm_launcher_composes(tmp_path):
 
 def test_a_sweep_of_distributed_trainings_is_refused_in_a_sentence(tmp_path):
     code, text = sweep(tmp_path, "trainer=ddp", "seed=1,2")
-    assert code == 2 and "qa-research: a sweep runs with one process a training" in text
+    assert code == 2 and "qa-research: a sweep runs one process per training" in text
     assert not (tmp_path / "runs/smoke").exists()
