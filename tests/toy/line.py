@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 from qa_research.streams import stream
 from qa_research.tasks.learning import LearningModule, TaskData
-from qa_research.tasks.task import Metric, StoredRun, Task
+from qa_research.tasks.task import StoredRun, Task
 
 SLOPE, INTERCEPT = 3.0, -1.0
 
@@ -26,6 +26,11 @@ class Order:
 
     def __len__(self) -> int:
         return self.total // self.batch_size
+
+    @property
+    def sampler(self) -> "Order":
+        """Itself: this is where Lightning looks for `set_epoch`."""
+        return self
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -45,11 +50,14 @@ class LineData(TaskData):
         self.name, self.points, self.batch_size, self.seed = name, points, batch_size, seed
         self.position = (0, 0)
 
-    def split(self, name: str) -> TensorDataset:
+    def split(self, name: str) -> list[dict[str, Tensor]]:
         rng = stream(self.seed, "corpus", {"train": 0, "validation": 1}[name])
         x = rng.uniform(-1, 1, size=(self.points, 1)).astype(np.float32)
         noise = rng.normal(0, 0.1, size=x.shape).astype(np.float32)
-        return TensorDataset(torch.from_numpy(x), torch.from_numpy(SLOPE * x + INTERCEPT + noise))
+        y = SLOPE * x + INTERCEPT + noise
+        return [
+            {"x": torch.from_numpy(a), "y": torch.from_numpy(b)} for a, b in zip(x, y, strict=True)
+        ]
 
     def start_at(self, epoch: int, batches: int) -> None:
         self.position = (epoch, batches)
@@ -73,16 +81,15 @@ class LineModule(LearningModule):
         self.network = nn.Sequential(nn.Dropout(dropout), nn.Linear(1, 1))
         self.errors: list[float] = []
 
-    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        x, y = batch
-        return self.noted(nn.functional.mse_loss(self.network(x), y))
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        return self.noted(nn.functional.mse_loss(self.network(batch["x"]), batch["y"]))
 
     def on_validation_epoch_start(self) -> None:
         self.errors = []
 
-    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
-        x, y = batch
-        self.errors += (self.network(x) - y).square().flatten().tolist()
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        errors = (self.network(batch["x"]) - batch["y"]).square()
+        self.errors += errors.flatten().tolist()
 
     def on_validation_epoch_end(self) -> None:
         error = sum(self.errors) / len(self.errors)
@@ -90,12 +97,9 @@ class LineModule(LearningModule):
 
 
 class LineTask(Task):
-    fingerprinted: ClassVar[Mapping[str, str]] = {"train": "points", "weights": "initial weights"}
+    fingerprinted: ClassVar[Mapping[str, str]] = {"train": "points", "weights": "weights"}
     data: LineData
     module: LineModule
-
-    def __init__(self, examples: str, metrics: list[Metric], data: Any, model: Any) -> None:
-        super().__init__(examples, metrics, data, model)
 
     def load(self, cache: Path, seed: int) -> list[str]:
         draw = stream(seed, "init")
@@ -107,10 +111,11 @@ class LineTask(Task):
         pass
 
     def fingerprints(self) -> dict[str, str]:
-        return {"train": _sha(self.data.split("train").tensors)} | {
-            "validation": _sha(self.data.split("validation").tensors),
-            "weights": _sha(self.network.state_dict().values()),
+        splits = {
+            name: _sha(value for row in self.data.split(name) for value in row.values())
+            for name in ("train", "validation")
         }
+        return splits | {"weights": _sha(self.network.state_dict().values())}
 
     def facts(self) -> dict[str, Any]:
         points = {"train": self.data.points, "validation": self.data.points}

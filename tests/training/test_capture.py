@@ -74,7 +74,9 @@ def test_step_0_every_nth_and_the_last_are_captured_and_the_cost_is_said(tiny, c
 
 
 def test_an_early_end_is_captured_too(tiny):
-    config = tiny("capture=default", "train.stop_at={val/exact_match:1e-9}", "capture.every_n_steps=100")
+    config = tiny(
+        "capture=default", "train.stop_at={val/exact_match:1e-9}", "capture.every_n_steps=100"
+    )
     train(config)
     steps = recording_of(directory_of(config))["logits"]["step"].values.tolist()
     assert steps == [0, read_record(directory_of(config))["steps"]]
@@ -143,7 +145,10 @@ def test_no_hook_is_left_after_a_crash_or_a_stop_in_the_middle(tiny, monkeypatch
     plans.append(Plan("training", 4, number))
     Signalling.follow(*plans)
     config = tiny(
-        "model._target_=tests.training.signalling.Signalling", "capture=everything", BATCH, *EVERY_STEP
+        "model._target_=tests.training.signalling.Signalling",
+        "capture=everything",
+        BATCH,
+        *EVERY_STEP,
     )
     with pytest.raises((CrashError, Stopped)):
         train(config)
@@ -259,7 +264,9 @@ def test_keys_of_recorders_are_checked_like_all_others(tiny):
 
 
 def test_a_recording_that_is_gone_begins_anew_and_says_so(tiny, caplog):
-    config = tiny("model._target_=tests.training.signalling.Signalling", "capture=default", *EVERY_STEP)
+    config = tiny(
+        "model._target_=tests.training.signalling.Signalling", "capture=default", *EVERY_STEP
+    )
     Signalling.follow(Plan("training", 3, 2))
     with pytest.raises(Stopped):
         train(config)
