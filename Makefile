@@ -5,7 +5,7 @@ READY := .venv/.ready
 DEMO := nopretrain/bert_tiny-random-s1-
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check bench study report clean
+.PHONY: help setup demo test test-all fuzz check bench study report clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test: $(READY) ## the tests, less the slow ones
 
 test-all: $(READY) ## all tests
 	@$(BIN)/python -m pytest
+
+fuzz: $(READY) ## the property tests with fresh examples; prints how to repeat a failure
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m hypothesis
 
 check: $(READY) ## ruff (lint and format), mypy, import-linter
 	@$(BIN)/ruff check .

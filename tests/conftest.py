@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
@@ -15,6 +16,11 @@ from omegaconf import DictConfig  # noqa: E402
 
 from qa_research.tasks.answering.question import Gold, Question, texts_of  # noqa: E402
 from tests.tiny_run import TINY, Compose  # noqa: E402
+
+# The same examples in every run; `make fuzz` explores others, and prints how to repeat what fails.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("fuzz", max_examples=1000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # What a script starts in the background ignores Ctrl-C, and a training respects that; tests send it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
