@@ -54,7 +54,7 @@ def test_two_processes_see_the_global_batches_of_one_process_of_twice_the_size()
     assert [sorted(b.tolist()) for b in one[:50]] == [sorted(b.tolist()) for b in two[:50]]
 
 
-def test_order_depends_on_seed_and_epoch_alone():
+def test_order_depends_only_on_seed_and_epoch():
     state = torch.random.get_rng_state()
     sampler = TrainingBatches(LENGTHS, 16, 3, 0, 1)
     first, again = list(sampler), list(sampler)

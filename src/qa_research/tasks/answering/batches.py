@@ -1,4 +1,7 @@
-"""Which windows form which batch: a pure function of (seed, epoch, world size), grouped by length."""
+"""Which windows form which batch, grouped by length: a pure function of (seed, epoch, world size).
+
+Only indices of windows; `padded_batch` in `windows.py` makes the tensors.
+"""
 
 from collections.abc import Iterator
 
@@ -7,27 +10,32 @@ from numpy.typing import NDArray
 
 from qa_research.streams import stream
 
-# Windows are sorted by length only within groups of so many batches: batches then differ from
-# epoch to epoch and still hold next to no padding.
-BATCHES_A_GROUP = 50
+# Windows are sorted by length only within groups of this many batches: the batches then differ from
+# epoch to epoch and still have almost no padding.
+BATCHES_PER_GROUP = 50
 
 
 def batch_order(
     lengths: NDArray[np.integer], batch_size: int, seed: int, epoch: int, world_size: int
 ) -> list[NDArray[np.int64]]:
-    """The global batches of an epoch: window indices, `batch_size * world_size` of them a batch.
+    """The global batches of an epoch: window indices, `batch_size * world_size` per batch.
 
-    Every window stands in exactly one batch. The last batch may be smaller; with several processes
-    it is filled up to a multiple of `world_size` with windows of its own, so that shares are equal.
+    Every window is in exactly one batch. One batch may be smaller; with several processes it is filled
+    up to a multiple of `world_size` with windows of its own, so that all shares are equal.
+
+    Example: 7 windows, batches of 2, groups of 2 batches instead of 50. Shuffled: 3 0 6 5 | 1 4 2.
+    Sorted by length within each group, longest first: 6 3 5 0 | 4 2 1. Batches: [6 3] [5 0] [4 2] [1],
+    which are then served in random order, so that the long ones do not all come first.
     """
     rng = stream(seed, "order", epoch)
     size = batch_size * world_size
     shuffled = rng.permutation(len(lengths))
     batches: list[NDArray[np.int64]] = []
-    for begin in range(0, len(shuffled), size * BATCHES_A_GROUP):
-        group = shuffled[begin : begin + size * BATCHES_A_GROUP]
+    for begin in range(0, len(shuffled), size * BATCHES_PER_GROUP):
+        group = shuffled[begin : begin + size * BATCHES_PER_GROUP]
         group = group[np.argsort(-lengths[group], kind="stable")]
         batches += [group[i : i + size] for i in range(0, len(group), size)]
+    # 5 windows for 4 processes: -5 % 4 = 3 more are needed.
     missing = -len(batches[-1]) % world_size if batches else 0
     if missing:
         batches[-1] = np.concatenate([batches[-1], np.resize(batches[-1], missing)])
@@ -35,10 +43,12 @@ def batch_order(
 
 
 def batches_of_tokens(lengths: NDArray[np.integer], most_tokens: int) -> list[list[int]]:
-    """All windows, sorted by length, in batches of at most `most_tokens` tokens with their padding.
+    """All windows, longest first, in batches of at most `most_tokens` tokens including padding.
 
     A window longer than that is a batch of its own.
     """
+    # The first window of a batch is its longest, so it decides how many fit. At most 2048 tokens:
+    # after a window of 384 tokens, 2048 // 384 = 5 windows, itself included.
     order = np.argsort(-lengths, kind="stable").tolist()
     batches = []
     begin = 0
@@ -52,9 +62,12 @@ def batches_of_tokens(lengths: NDArray[np.integer], most_tokens: int) -> list[li
 class TrainingBatches:
     """A batch sampler for a DataLoader: this process's share of each global batch, epoch by epoch.
 
-    `len()` is always the whole epoch's, also of one that starts in the middle (`start_at`), which is
-    what loops count with. Deterministic for (seed, epoch, world size); draws nothing from the global
-    generators.
+    Deterministic for (seed, epoch, world size); draws nothing from the global generators. A run that
+    resumes in the middle of an epoch skips the batches it has seen (`start_at`), but `len()` remains
+    that of the whole epoch, because Lightning's loops count with it.
+
+    Example: an epoch has 10 batches, and a run stopped in epoch 2 after 4 of them. `start_at(2, 4)`: the
+    first iteration serves batches 4 to 9 of epoch 2; from `set_epoch(3)` on, all 10. `len()` is 10.
     """
 
     def __init__(
@@ -74,7 +87,7 @@ class TrainingBatches:
         self.skipped = (0, 0)
 
     def start_at(self, epoch: int, batches: int) -> None:
-        """Begin with this epoch, and in it after so many batches."""
+        """Start with this epoch, after so many of its batches."""
         self.epoch = epoch
         self.skipped = (epoch, batches)
 
@@ -84,7 +97,7 @@ class TrainingBatches:
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """The next iteration gives this epoch's order."""
+        """The next iteration is in this epoch's order."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -98,7 +111,7 @@ class TrainingBatches:
 
 
 class ScoringBatches:
-    """A batch sampler for validation: sorted by length, each window once, shared out to processes."""
+    """A batch sampler for validation: longest first, each window once, divided among processes."""
 
     def __init__(
         self, lengths: NDArray[np.integer], batch_size: int, rank: int, world_size: int

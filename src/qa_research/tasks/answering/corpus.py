@@ -1,8 +1,8 @@
 """The built-in corpus: notices of an invented school in SQuAD's form, generated from a seed.
 
-Every question is of one of two kinds. `lookup`: one fact of the context alone has that kind of answer,
-so knowing what is asked for is enough. `match`: at least three facts have it, so the subject of the
-question must be matched with the subject of the fact; without that, guessing is what remains.
+There are two kinds of questions. `lookup`: only one fact of the context has this kind of answer, so it is
+enough to understand what is asked for. `match`: at least three facts have it, so the subject of the
+question must be matched with the subject of the fact; a model that cannot do that has to guess.
 """
 
 import random
@@ -22,7 +22,7 @@ LONG_NOTICE_ASIDES = 16
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A statement of the notice: `before`, the value, `after`."""
+    """A statement of a notice: the text `before` its value, the value, and the text `after` it."""
 
     kind: str
     subject: str
@@ -33,10 +33,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Both splits, which have no context in common, and the exact match that guessing earns.
+    """Both splits, which have no context in common, and the exact match of a guesser.
 
-    `guessing` gives by kind, and as `all`, the percentage of exact matches over the validation
-    questions for an answerer that knows the kind of answer and picks one candidate at random.
+    `guessing`: by kind, and as `all`, the percentage of exact matches on the validation questions if one
+    recognizes the kind of answer and picks one of the candidates at random.
     """
 
     train: list[Question]
@@ -55,13 +55,16 @@ def generate(seed: int) -> Corpus:
 def _split(
     seed: int, name: str, total: int, contexts: set[str]
 ) -> tuple[list[Question], list[int]]:
-    """`total` questions whose contexts are not yet in `contexts`, and each one's candidates."""
+    """`total` questions about contexts that are not yet in `contexts`, and how many facts fit each."""
     rng = random.Random(stream_seed(seed, f"corpus-{name}"))
     questions: list[Question] = []
     candidates: list[int] = []
+    # Half of the questions must be `match`. A notice of four to six facts has three or more of one kind
+    # and at least one other, and gets a question of each. With three facts there is room for one or the
+    # other: both questions are `match` or both are `lookup`. Such notices come in pairs, `match` first; if
+    # only one notice is to come, no new pair is started, and an open one is completed.
     all_match_next = True
     while len(questions) < total:
-        # Notices of three facts are all match or all lookup; they alternate and come in pairs.
         may_be_short = not all_match_next or total - len(questions) >= 2 * QUESTIONS_PER_NOTICE
         n_facts = rng.randint(3, 6) if may_be_short else rng.randint(4, 6)
         if total - len(questions) == QUESTIONS_PER_NOTICE and not all_match_next:
@@ -92,7 +95,7 @@ def _split(
 
 
 def _facts(rng: random.Random, n_match: int, n_lookup: int) -> list[Fact]:
-    """`n_match` facts of one kind, then `n_lookup` of different other kinds; subjects and values differ."""
+    """`n_match` facts of one kind, then `n_lookup` facts of other kinds, each about its own subject."""
     kinds = rng.sample(list(KINDS), n_lookup + 1)
     wanted = kinds[:1] * n_match + kinds[1:][:n_lookup]
     subjects = rng.sample(SUBJECTS, len(wanted))
@@ -134,7 +137,7 @@ def _capital(text: str) -> str:
 
 
 def _asked(rng: random.Random, n_match: int, n_facts: int) -> list[int]:
-    """Which facts are asked for: one of each kind where there are both."""
+    """Which two facts to ask for: a `match` and a `lookup` if the notice has both."""
     if n_match in (0, n_facts):
         return rng.sample(range(n_facts), QUESTIONS_PER_NOTICE)
     return [rng.randrange(n_match), rng.randrange(n_match, n_facts)]

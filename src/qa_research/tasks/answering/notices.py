@@ -1,6 +1,6 @@
-"""The words of the built-in corpus: subjects, kinds of facts, and how facts and questions are put.
+"""The words of the built-in corpus: subjects, kinds of facts, and how facts and questions are worded.
 
-`{s}` is the subject, `{v}` the value, which is the answer. All sentences are our own.
+`{s}` is the subject, `{v}` the value, which is the answer. All sentences were written for this project.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,16 @@ class FactKind:
     questions: tuple[str, ...]
 
 
-# Letters, because they are alike to a pretrained model: it cannot match them by meaning.
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(text.split(", "))
+
+
+# Letters, because a pretrained model cannot match them by meaning.
 SUBJECTS = tuple(f"group {letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
-_NAMES = (
-    *("Alder", "Birch", "Calder", "Dunn", "Ekman", "Farrow", "Galt", "Hale", "Ibsen", "Jarvis"),
-    *("Keller", "Lund", "Marsh", "Nash", "Obi", "Price", "Quill", "Reeve", "Sato", "Thorne"),
-    *("Underhill", "Varga", "Wolf", "Yates", "Zeller", "Okafor", "Moreau", "Petrov"),
+_NAMES = _listed(
+    "Alder, Birch, Calder, Dunn, Ekman, Farrow, Galt, Hale, Ibsen, Jarvis, Keller, Lund, Marsh, Nash, Obi, "
+    "Price, Quill, Reeve, Sato, Thorne, Underhill, Varga, Wolf, Yates, Zeller, Okafor, Moreau, Petrov"
 )
 _TITLES = ("Ms", "Mr", "Dr")
 
@@ -42,10 +45,10 @@ KINDS: dict[str, FactKind] = {
         ),
     ),
     "room": FactKind(
-        (
-            *("the boathouse", "the north hall", "the library", "the old chapel", "the green room"),
-            *("the cellar", "the east wing", "the workshop", "the greenhouse", "the tower"),
-            *("the long gallery", "the courtyard", "the barn", "the music room", "the attic"),
+        _listed(
+            "the boathouse, the north hall, the library, the old chapel, the green room, the cellar, "
+            "the east wing, the workshop, the greenhouse, the tower, the long gallery, the courtyard, "
+            "the barn, the music room, the attic"
         ),
         (
             "{s} meets in {v}.",
@@ -61,7 +64,7 @@ KINDS: dict[str, FactKind] = {
         ),
     ),
     "day": FactKind(
-        ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+        _listed("Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday"),
         (
             "{s} is on {v}.",
             "{v} is the day for {s}.",
@@ -125,9 +128,9 @@ KINDS: dict[str, FactKind] = {
         ),
     ),
     "bring": FactKind(
-        (
-            *("a towel", "a ruler", "a straw hat", "an apron", "a torch", "two pencils", "a rope"),
-            *("warm gloves", "a notebook", "a jar", "clean shoes", "a scarf", "a basket", "a mug"),
+        _listed(
+            "a towel, a ruler, a straw hat, an apron, a torch, two pencils, a rope, warm gloves, a notebook, "
+            "a jar, clean shoes, a scarf, a basket, a mug"
         ),
         (
             "Bring {v} to {s}.",
@@ -143,9 +146,9 @@ KINDS: dict[str, FactKind] = {
         ),
     ),
     "month": FactKind(
-        (
-            *("January", "February", "March", "April", "May", "June", "July", "August"),
-            *("September", "October", "November", "December"),
+        _listed(
+            "January, February, March, April, May, June, July, August, September, October, November, "
+            "December"
         ),
         (
             "{s} opens in {v}.",

@@ -1,12 +1,10 @@
-"""Questions -> token windows and the answer's token span, kept in one memory-mapped Arrow file.
+"""Questions -> token windows with the answer's span, cached in a memory-mapped Arrow file -> padded tensors.
 
-One function for training and validation: the labels stand in every window, the context's offsets too.
-
-Windows -> padded tensors: what a model is given.
+Windows for training and validation are the same: each has its label and its characters of the context.
+`batches.py` decides which windows form a batch.
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from qa_research.console import tracked
+from qa_research.files import written_whole
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.token_text import Part, TokenText
 
@@ -31,12 +30,12 @@ Ints = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Windows:
-    """Token windows, all in flat arrays: tokens of window i are `starts[i]:starts[i + 1]`.
+    """Token windows in flat arrays: the tokens of window i are `starts[i]:starts[i + 1]`.
 
     Per token: `input_ids`, `token_types`, and `char_start`/`char_end`, the characters of the context
     that it covers (0, 0 outside the context). Per window: `question` (its index), `context_first` and
     `context_last` (tokens, inclusive), `span_first` and `span_last` (the first gold answer's tokens;
-    both 0, the [CLS] token, where the answer is not wholly in the window or there is none).
+    both 0, the [CLS] token, if there is no answer or the window does not hold all of it).
     """
 
     starts: NDArray[np.int64]
@@ -83,20 +82,23 @@ def make_windows(
 ) -> Windows:
     """The windows of all questions, in order, labelled as Hugging Face's example labels them.
 
-    A window holds the whole question and up to `max_tokens` tokens in all; windows of one question
-    share `stride_tokens` tokens of context. `tokenizer` is a fast Hugging Face tokenizer.
+    A window holds the whole question and has at most `max_tokens` tokens; consecutive windows of a
+    question share `stride_tokens` tokens of context. `tokenizer` is a fast Hugging Face tokenizer.
+
+    Example: a question of 4 tokens, a context of 20 (c0 to c19), max_tokens 17, stride_tokens 4. The
+    question, [CLS] and two [SEP] leave room for 10 tokens of context, and each window starts 10 - 4 = 6
+    further on: c0-c9, c6-c15, c12-c19. An answer at c8-c10 is wholly in the second only, where c6 is
+    token 6: its label there is (8, 10), and (0, 0) in the other two.
 
     Raises:
-        ValueError: a question leaves no room for the context to move on.
+        ValueError: a question is so long that each window would start where the last one did.
     Source: the question-answering example of Hugging Face's transformers, `prepare_train_features`.
     """
     _check_question_lengths(questions, tokenizer, max_tokens, stride_tokens)
     columns: dict[str, list[Any]] = {name: [] for name in (*_PER_TOKEN, *_PER_WINDOW)}
-    lengths: list[int] = []
-    has_token_types = "token_type_ids" in tokenizer.model_input_names
-    for begin in tracked(range(0, len(questions), QUESTIONS_AT_ONCE), "Cutting windows"):
+    for begin in tracked(range(0, len(questions), QUESTIONS_AT_ONCE), "Making windows"):
         batch = questions[begin : begin + QUESTIONS_AT_ONCE]
-        encodings = tokenizer(
+        encoded = tokenizer(
             [row.question.lstrip() for row in batch],
             [row.context for row in batch],
             truncation="only_second",
@@ -105,29 +107,63 @@ def make_windows(
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )
-        for i, local in enumerate(encodings["overflow_to_sample_mapping"]):
-            row = batch[local]
-            encoding = encodings.encodings[i]
-            parts = np.array([-1 if part is None else part for part in encoding.sequence_ids])
-            inside = np.flatnonzero(parts == 1)
-            offsets = np.array(encoding.offsets, dtype=np.int32)
-            offsets[parts != 1] = 0
-            first, last = (int(inside[0]), int(inside[-1])) if len(inside) else (0, 0)
-            span = _span(offsets, first, last, row) if len(inside) else (0, 0)
-            lengths.append(len(parts))
-            columns["input_ids"].append(np.array(encoding.ids, dtype=np.int32))
-            columns["token_types"].append(np.array(encoding.type_ids, dtype=np.int32))
-            columns["char_start"].append(offsets[:, 0])
-            columns["char_end"].append(offsets[:, 1])
-            for name, value in zip(_PER_WINDOW, (begin + local, first, last, *span), strict=True):
-                columns[name].append(value)
+        # Of each window the position of its question in the batch: [0, 0, 1] if the first has two.
+        positions = encoded["overflow_to_sample_mapping"]
+        for position, encoding in zip(positions, encoded.encodings, strict=True):
+            window = _window(encoding, batch[position], begin + position)
+            for name, values in window.items():
+                columns[name].append(values)
     _forget_settings(tokenizer)
+    lengths = [len(ids) for ids in columns["input_ids"]]
     empty = np.zeros(0, dtype=np.int32)
     return Windows(
         starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        has_token_types=has_token_types,
+        has_token_types="token_type_ids" in tokenizer.model_input_names,
         **{name: np.concatenate(columns[name] or [empty]) for name in _PER_TOKEN},
         **{name: np.array(columns[name], dtype=np.int32) for name in _PER_WINDOW},
+    )
+
+
+def _window(encoding: Any, row: Question, number: int) -> dict[str, Any]:
+    """One window of question `number`, under the names of the arrays of `Windows`."""
+    # 0: the question, 1: the context, -1: special tokens.
+    sequences = np.array([-1 if i is None else i for i in encoding.sequence_ids])
+    inside = np.flatnonzero(sequences == 1)
+    offsets = np.array(encoding.offsets, dtype=np.int32)
+    # The tokenizer counts the question's characters from 0, too; only the context's are kept.
+    offsets[sequences != 1] = 0
+    first, last = (int(inside[0]), int(inside[-1])) if len(inside) else (0, 0)
+    span = _span(offsets, first, last, row) if len(inside) else (0, 0)
+    return {
+        "input_ids": np.array(encoding.ids, dtype=np.int32),
+        "token_types": np.array(encoding.type_ids, dtype=np.int32),
+        "char_start": offsets[:, 0],
+        "char_end": offsets[:, 1],
+        "question": number,
+        "context_first": first,
+        "context_last": last,
+        "span_first": span[0],
+        "span_last": span[1],
+    }
+
+
+def _span(offsets: Ints, first: int, last: int, row: Question) -> tuple[int, int]:
+    """Tokens of the first gold answer, or (0, 0) if the window does not hold all of it.
+
+    The label starts with the last token that starts no later than the answer, and ends with the first
+    that ends no earlier. Characters 11-17 among tokens of 0-3, 4-10, 11-13 and 13-18 (tokens 6 to 9 of
+    the window): the third token starts at 11, the fourth ends at 18, so the label is (8, 9).
+    """
+    if not row.answers:
+        return 0, 0
+    begin = row.answers[0].start
+    end = begin + len(row.answers[0].text)
+    starts, ends = offsets[first : last + 1, 0], offsets[first : last + 1, 1]
+    if starts[0] > begin or ends[-1] < end:
+        return 0, 0
+    return (
+        first + int(np.searchsorted(starts, begin, side="right")) - 1,
+        first + int(np.searchsorted(ends, end, side="left")),
     )
 
 
@@ -142,7 +178,7 @@ def cached_windows(
     stride_tokens: int,
     cache: Path,
 ) -> Windows:
-    """`make_windows`, read from `cache` where the same questions were cut before.
+    """`make_windows`, read from `cache` if they were made before.
 
     The key is the content of the questions, the tokenizer and the settings.
     """
@@ -159,13 +195,13 @@ def cached_windows(
 
 
 def _forget_settings(tokenizer: Any) -> None:
-    """A tokenizer keeps the last call's truncation and padding, which are no part of what it is."""
+    """Remove the truncation and padding of the last call, which a tokenizer would save as its own."""
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
 
 
 def fingerprint(questions: Sequence[Question]) -> str:
-    """A sha256 of all that the questions hold."""
+    """A sha256 of the questions' content."""
     digest = hashlib.sha256()
     for row in questions:
         digest.update(repr((row.id, row.context, row.question, row.answers, row.kind)).encode())
@@ -173,16 +209,13 @@ def fingerprint(questions: Sequence[Question]) -> str:
 
 
 def _write(windows: Windows, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: getattr(windows, name) for name in ("starts", *_PER_TOKEN, *_PER_WINDOW)}
     arrays["has_token_types"] = np.array([windows.has_token_types])
-    # One row whose cells are whole arrays: every cell is then one flat, mappable buffer.
+    # A table of one row whose cells are whole arrays: each cell is one flat buffer that can be mapped.
     columns = [pa.LargeListArray.from_arrays([0, len(a)], pa.array(a)) for a in arrays.values()]
     table = pa.Table.from_arrays(columns, names=list(arrays))
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+    with written_whole(path, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
-    os.replace(temporary, path)
 
 
 def _read(path: Path) -> Windows:
@@ -194,36 +227,22 @@ def _read(path: Path) -> Windows:
     return Windows(**{**arrays, "has_token_types": bool(arrays["has_token_types"][0])})
 
 
-def _span(offsets: Ints, first: int, last: int, row: Question) -> tuple[int, int]:
-    """Tokens of the first gold answer, or (0, 0) where it is not wholly in the window."""
-    if not row.answers:
-        return 0, 0
-    begin = row.answers[0].start
-    end = begin + len(row.answers[0].text)
-    starts, ends = offsets[first : last + 1, 0], offsets[first : last + 1, 1]
-    if starts[0] > begin or ends[-1] < end:
-        return 0, 0
-    return (
-        first + int(np.searchsorted(starts, begin, side="right")) - 1,
-        first + int(np.searchsorted(ends, end, side="left")),
-    )
-
-
 def _check_question_lengths(
     questions: Sequence[Question], tokenizer: Any, max_tokens: int, stride_tokens: int
 ) -> None:
-    """Before the slow work: the tokenizer's own message names neither question nor key."""
+    """Before the slow work, because the tokenizer's own message names neither question nor key."""
     special = tokenizer.num_special_tokens_to_add(pair=True)
+    # The shared tokens and one more must fit, so that the next window starts later.
+    room = max_tokens - special - stride_tokens - 1
     for begin in range(0, len(questions), QUESTIONS_AT_ONCE):
         batch = questions[begin : begin + QUESTIONS_AT_ONCE]
         texts = [row.question.lstrip() for row in batch]
-        # A token covers a character at least, so short texts need no look.
-        room = max_tokens - special - stride_tokens - 1
+        # A token covers at least one byte, so short texts need not be tokenized.
         suspects = [i for i, text in enumerate(texts) if len(text.encode()) > room]
         if not suspects:
             continue
-        encodings = tokenizer([texts[i] for i in suspects], add_special_tokens=False)["input_ids"]
-        for i, ids in zip(suspects, encodings, strict=True):
+        tokenized = tokenizer([texts[i] for i in suspects], add_special_tokens=False)["input_ids"]
+        for i, ids in zip(suspects, tokenized, strict=True):
             if len(ids) > room:
                 raise ValueError(
                     f"question {batch[i].id} has {len(ids)} tokens, but data.max_tokens={max_tokens} "
@@ -235,10 +254,12 @@ def _check_question_lengths(
 def padded_batch(windows: Windows, indices: Sequence[int], pad_token_id: int) -> dict[str, Tensor]:
     """The chosen windows, padded on the right to the longest of them.
 
-    Keys, all int64: `input_ids`, `attention_mask` and, where the tokenizer has them,
+    Keys, all int64: `input_ids`, `attention_mask` and, if the tokenizer has them,
     `token_type_ids` [window token]; `start_positions`, `end_positions` and `window`, the index of
     each window [window].
     """
+    # Windows of 3 and 2 tokens at 0 and 3 of the flat arrays: `where` is [[0 1 2] [3 4 5]], and `mask`
+    # is False for the 5, which belongs to the next window (or is past the end, hence the minimum).
     rows = np.asarray(indices, dtype=np.int64)
     starts = windows.starts[rows]
     lengths = windows.starts[rows + 1] - starts
@@ -258,7 +279,7 @@ def padded_batch(windows: Windows, indices: Sequence[int], pad_token_id: int) ->
 
 
 class WindowDataset(Dataset[dict[str, Tensor]]):
-    """Windows for a DataLoader, a whole padded batch at a time."""
+    """Windows for a DataLoader, which asks for a padded batch at a time."""
 
     def __init__(self, windows: Windows, pad_token_id: int) -> None:
         self.windows = windows
