@@ -4,12 +4,13 @@ Reads RUN/attributions/*-watched-*/attribution.json of each run, and averages ov
 questions that name a group.
 """
 
-import json
 import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+
+from qa_research.explain.words.result import AttributionOverSteps
 
 ROLES = {
     "question word": "#c05f00",
@@ -25,17 +26,17 @@ def main(runs: list[str]) -> None:
     figure, panels = plt.subplots(1, len(runs), figsize=(4.2 * len(runs), 3.6), sharey=True)
     for run, panel in zip(runs, np.atleast_1d(panels), strict=True):
         found = [
-            json.loads(p.read_text())
-            for p in sorted(Path(run).glob("attributions/*-watched-*/*.json"))
+            AttributionOverSteps.load(path)
+            for path in sorted(Path(run).glob("attributions/*-watched-*/*.json"))
         ]
         matches = [one for one in found if letter_of(one) is not None]
         if not matches:
             raise SystemExit(
                 f"{run} has no attributions; qa-research attribute {run} --watched makes them"
             )
-        steps = matches[0]["steps"]
+        steps = matches[0].steps
         shares = {role: np.mean([carried(one)[role] for one in matches], axis=0) for role in ROLES}
-        probability = np.mean([one["probability"] for one in matches], axis=0)
+        probability = np.mean([one.probability for one in matches], axis=0)
         for role, colour in ROLES.items():
             panel.plot(steps, shares[role], color=colour, marker="o", markersize=3, label=role)
         panel.set_xlabel("optimizer step")
@@ -60,29 +61,27 @@ def main(runs: list[str]) -> None:
     figure.savefig(Path(__file__).with_name("figure.png"), dpi=130)
 
 
-def letter_of(found: dict) -> str | None:
-    """The letter of the group that is asked for; None in a question about no group."""
-    words = [word["text"] for word in found["words"] if word["part"] == "question"]
+def letter_of(found: AttributionOverSteps) -> str | None:
+    """The letter of the group that the question is about; None if it is not about a group."""
+    words = [word.text for word in found.text.words if word.part == "question"]
     letters = [word for word in words if len(word) == 1 and word.isalpha()]
     return letters[0] if letters else None
 
 
-def carried(found: dict) -> dict[str, np.ndarray]:
+def carried(found: AttributionOverSteps) -> dict[str, np.ndarray]:
     """Logits of the true span that each role's words carry, by step."""
-    values = np.array(found["methods"][METHOD]["span"])
-    if values.shape[0] != len(found["steps"]):
-        values = values.T
-    words, letter = found["words"], letter_of(found)
-    first = next(i for i, word in enumerate(words) if word["part"] == "question")
+    values = np.array(found.methods[METHOD].span)
+    words, letter = found.text.words, letter_of(found)
+    first = next(i for i, word in enumerate(words) if word.part == "question")
     roles = {
         "question word": [first],
         "letter in the question": [
-            i for i, w in enumerate(words) if w["part"] == "question" and w["text"] == letter
+            i for i, w in enumerate(words) if w.part == "question" and w.text == letter
         ],
         "letter in the context": [
-            i for i, w in enumerate(words) if w["part"] != "question" and w["text"] == letter
+            i for i, w in enumerate(words) if w.part != "question" and w.text == letter
         ],
-        "words of the answer": [i for i, word in enumerate(words) if word["in_span"]],
+        "words of the answer": [i for i, word in enumerate(words) if word.in_span],
     }
     return {role: values[:, indices].sum(axis=1) for role, indices in roles.items()}
 

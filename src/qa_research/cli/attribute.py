@@ -104,17 +104,17 @@ def attribute(
     from qa_research.runs.open import open_run
 
     opened = open_run(run, checkpoint, runs)
-    document = attributed(opened, question, text, request).as_json()
+    result = attributed(opened, question, text, request)
     name = folder_name(question, opened.checkpoint.stem, [question, text, repr(request)])
     files = write_attribution(
-        document, (out or opened.directory / "attributions" / name).expanduser()
+        result, (out or opened.directory / "attributions" / name).expanduser()
     )
     if as_json:
-        print_json(document | {"files": files.as_json()})
+        print_json(result.as_json() | {"files": files.as_json()})
         return
     from qa_research.explain.words.show import show_attribution
 
-    show_attribution(document)
+    show_attribution(result)
     print(f"\nPage     {files.page}\nPicture  {files.picture}\nNumbers  {files.numbers}")
 
 
@@ -153,16 +153,14 @@ def _attribute_watched(
     numbers = range(len(recording.questions))
     chosen = [find_question(recording, question)] if question is not None else list(numbers)
     shown: list[dict[str, Any]] = []
-    for found in over_steps(directory, recording, chosen, request):
-        document = found.as_json()
-        name = folder_name(
-            document["question_id"], "watched", [document["question_id"], repr(request)]
-        )
+    for result in over_steps(directory, recording, chosen, request):
+        parts = [result.question_id, repr(request)]
+        name = folder_name(result.question_id, "watched", parts)
         folder = (out or directory / "attributions").expanduser() / name
-        files = write_attribution(document, folder)
-        shown.append(document | {"files": files.as_json()})
+        files = write_attribution(result, folder)
+        shown.append(result.as_json() | {"files": files.as_json()})
         if not as_json:
-            show_steps(document, request.top)
+            show_steps(result, request.top)
             print(f"Page     {files.page}\nPicture  {files.picture}\nNumbers  {files.numbers}\n")
     if as_json:
         print_json({"questions": shown})

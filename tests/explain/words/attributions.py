@@ -1,108 +1,116 @@
-"""Documents as an attribution.json holds them, without a network."""
+"""Results as an attribution computes them, without a network."""
+
+from dataclasses import replace
+
+from qa_research.explain.words.result import (
+    CURVES,
+    OUTPUTS,
+    Agreement,
+    Attribution,
+    AttributionOverSteps,
+    Band,
+    Curve,
+    Curves,
+    ErasureValues,
+    ExplainedWindow,
+    Faithfulness,
+    GradientValues,
+    LimeValues,
+    RandomOrders,
+    ShownText,
+    ShownWord,
+    Span,
+    StepValues,
+)
 
 QUESTION, CONTEXT = "Who leads judo?", "Judo is on Monday. Dr Obi leads it, and rowing too."
 
 
-def words_of(question=QUESTION, context=CONTEXT, span=("Dr", "Obi")):
-    found = []
-    for part, source in (("question", question), ("context", context)):
-        reached = 0
-        for text in source.replace(",", " ,").replace(".", " .").replace("?", " ?").split():
-            start = source.index(text, reached)
-            reached = start + len(text)
-            found.append(
-                {
-                    "text": text,
-                    "part": part,
-                    "char_start": start,
-                    "char_end": reached,
-                    "in_span": part == "context" and text in span,
-                    "switched": True,
-                }
-            )
+def words_of(source, part, span=()):
+    """The words and punctuation marks of a text; those in `span` are of the answer."""
+    found, reached = [], 0
+    spaced = source.replace(",", " ,").replace(".", " .").replace("?", " ?")
+    for text in spaced.split():
+        start = source.index(text, reached)
+        reached = start + len(text)
+        found.append(ShownWord(text, part, start, reached, text in span, True))
     return found
 
 
-def _text(question, context):
-    start = context.index("Dr Obi")
-    return {
-        "run": "study/run",
-        "question": question,
-        "context": context,
-        "span": {
-            "text": "Dr Obi",
-            "char_start": start,
-            "char_end": start + 6,
-            "first_token": 11,
-            "last_token": 12,
-        },
-        "quantity": "Explained is the answered span “Dr Obi”.",
-        "window": {"number": 0, "of": 1, "char_start": 0, "char_end": len(context)},
-        "off": "[MASK]",
-        "words": words_of(question, context),
-        "warnings": [],
-        "seed": 1,
+def text_of(question=QUESTION, context=CONTEXT, span="Dr Obi"):
+    start = context.index(span)
+    return ShownText(
+        question=question,
+        context=context,
+        span=Span(span, start, start + len(span), 11, 12),
+        window=ExplainedWindow(0, 1, 0, len(context)),
+        off="[MASK]",
+        words=(*words_of(question, "question"), *words_of(context, "context", span.split())),
+    )
+
+
+def values_of(n, *kept):
+    """Growing values of alternating sign; None for the words `kept`."""
+    return tuple(None if i in kept else round((-1) ** i * i / n, 3) for i in range(n))
+
+
+def faithfulness_of(n, names=("gradients", "erasure", "lime")):
+    curve = Curve((0.0, 0.4, 0.8), 0.4, 0.95)
+    band = Band((0.0, 0.1, 0.8), (0.0, -0.1, 0.8), (0.0, 0.3, 0.8), (0.1, -0.1, 0.3))
+    methods = {name: Curves(**dict.fromkeys(CURVES, curve)) for name in names}
+    return Faithfulness((0, 1, n), 20, methods, RandomOrders(**dict.fromkeys(CURVES, band)))
+
+
+def an_attribution(text=None, names=("gradients", "erasure", "lime"), **change):
+    """What `attribute` returns, by the methods `names`."""
+    text = text or text_of()
+    n = len(text.words)
+    values = values_of(n)
+    rows = values, values[::-1], values
+    stability = {"r2": (0.9, 0.8, 0.7), "unseen_r2": 0.7, "overlap": 0.6, "correlation": None}
+    methods = {
+        "gradients": GradientValues(*rows, steps=20, error=(0.01, 0.02, None)),
+        "erasure": ErasureValues(*rows),
+        "lime": LimeValues(*rows, low=values, high=values, **stability, samples=500, doubt=None),
     }
-
-
-def describe_attribution(question=QUESTION, context=CONTEXT, **change):
-    """What `Attribution.as_json` gives."""
-    document = _text(question, context)
-    n = len(document["words"])
-    values = [round((-1) ** i * i / n, 3) for i in range(n)]
-    method = {"start": values, "end": values[::-1], "span": values}
-    curve = {"curve": [0.0, 0.4, 0.8], "area": 0.4, "beats": 0.95}
-    band = {"mean": [0, 0.1, 0.8], "low": [0, -0.1, 0.8], "high": [0, 0.3, 0.8]}
-    kinds = ("comprehensiveness", "sufficiency")
-    return (
-        document
-        | {
-            "checkpoint": "best",
-            "step": 90,
-            "answer": "Dr Obi",
-            "answer_probability": 0.75,
-            "probability": 0.75,
-            "methods": {
-                "gradients": method | {"steps": 20, "error": [0.01, 0.02, None]},
-                "erasure": method,
-                "lime": method
-                | {"low": values, "high": values, "unseen_r2": 0.7, "overlap": 0.6, "doubt": None},
-            },
-            "agreement": [
-                {"methods": ["gradients", "erasure"], "rank_correlation": None, "top_overlap": 1.0}
-            ],
-            "faithfulness": {
-                "counts": [0, 1, n],
-                "orders": 20,
-                "methods": {
-                    name: dict.fromkeys(kinds, curve) for name in ("gradients", "erasure", "lime")
-                },
-                "random": dict.fromkeys(kinds, band | {"area": [0.1, -0.1, 0.3]}),
-            },
-            "top": 3,
-        }
-        | change
+    result = Attribution(
+        run="study/run",
+        checkpoint="best",
+        step=90,
+        answer="Dr Obi",
+        answer_probability=0.75,
+        probability=0.75,
+        quantity="Explained is the answered span “Dr Obi”.",
+        text=text,
+        methods={name: methods[name] for name in names},
+        agreement=(Agreement(("gradients", "erasure"), None, 1.0),) if len(names) > 1 else (),
+        faithfulness=faithfulness_of(n, names),
+        warnings=(),
+        top=3,
+        seed=1,
     )
+    return replace(result, **change)
 
 
-def describe_steps(question=QUESTION, context=CONTEXT, steps=(10, 20, 30), **change):
-    """What `OverSteps.as_json` gives."""
-    document = _text(question, context)
-    n = len(document["words"])
-    rows = [[(step / steps[-1]) * (i - n / 2) for i in range(n)] for step in steps]
-    return (
-        document
-        | {
-            "question_id": "q5",
-            "split": "train",
-            "answers": ["Dr Obi"],
-            "steps": list(steps),
-            "checkpoints": [str(step) for step in steps],
-            "probability": [i / len(steps) for i in range(len(steps))],
-            "methods": {
-                name: dict.fromkeys(("start", "end", "span"), rows)
-                for name in ("gradients", "erasure")
-            },
-        }
-        | change
+def over_steps(text=None, steps=(10, 20, 30), names=("gradients", "erasure"), **change):
+    """What `over_steps` returns for one question."""
+    text = text or text_of()
+    n = len(text.words)
+    rows = tuple(tuple((step / steps[-1]) * (i - n / 2) for i in range(n)) for step in steps)
+    result = AttributionOverSteps(
+        run="study/run",
+        question_id="q5",
+        split="train",
+        answers=("Dr Obi",),
+        quantity="Explained is the true span “Dr Obi”.",
+        text=text,
+        steps=tuple(steps),
+        checkpoints=tuple(str(step) for step in steps),
+        probability=tuple(i / len(steps) for i in range(len(steps))),
+        methods={name: StepValues(**dict.fromkeys(OUTPUTS, rows)) for name in names},
+        error=(None,) * len(steps),
+        unseen_r2=(None,) * len(steps),
+        warnings=(),
+        seed=1,
     )
+    return replace(result, **change)

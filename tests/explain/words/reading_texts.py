@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from qa_research.explain.words.reader import Reader, Target
+from qa_research.explain.words.result import OUTPUTS
 from qa_research.explain.words.text import off_token, text_of
-from qa_research.runs.open import OpenRun
 from qa_research.tasks.answering.decode import AnswerSettings
 from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.trained import TrainedAnswerer
 from qa_research.tasks.answering.windows import make_windows
 from tests.conftest import CONTEXT
 
@@ -93,7 +94,7 @@ def tiny_bert(tokenizer, seed=0):
 
 def opened(network, tokenizer, max_tokens=64, stride=16, abstain=False):
     """A network as a run that was opened; with `abstain` it always answers "no answer"."""
-    return OpenRun(
+    return TrainedAnswerer(
         directory=Path("runs/study/run"),
         checkpoint=Path("checkpoints/best.ckpt"),
         step=7,
@@ -103,6 +104,11 @@ def opened(network, tokenizer, max_tokens=64, stride=16, abstain=False):
         tokenizer=tokenizer,
         answering=AnswerSettings(30, 20, abstain, -100.0),
     )
+
+
+def rows_of(values):
+    """[output word] of a method's values; NaN for words that stay on."""
+    return np.array([getattr(values, output) for output in OUTPUTS], dtype=float)
 
 
 def hooks_of(network):

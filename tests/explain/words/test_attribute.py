@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from qa_research.explain.words.attribute import AttributionRequest, attribute
-from qa_research.explain.words.gradients import LARGEST_ERROR, erased, integrated_gradients
-from qa_research.explain.words.reader import OUTPUTS
+from qa_research.explain.words.gradients import integrated_gradients, word_erasure
+from qa_research.explain.words.result import LARGEST_ERROR, OUTPUTS, Attribution
 from tests.conftest import CONTEXT
 from tests.explain.words.reading_texts import (
     ASKED,
@@ -14,6 +14,7 @@ from tests.explain.words.reading_texts import (
     hooks_of,
     opened,
     reader_of,
+    rows_of,
     table_of,
     tiny_bert,
 )
@@ -40,26 +41,27 @@ def expected(reader):
 def test_gradients_and_erasure_find_what_each_word_adds_to_a_sum(summing, tokenizer):
     reader = reader_of(summing, tokenizer)
     gradients = integrated_gradients(reader)
-    np.testing.assert_allclose(gradients.values, expected(reader), atol=1e-5)
-    assert gradients.is_complete and gradients.error.max() < 1e-5 and gradients.steps == 20
-    np.testing.assert_allclose(erased(reader), expected(reader), atol=1e-5)
+    np.testing.assert_allclose(rows_of(gradients), expected(reader), atol=1e-5)
+    assert gradients.doubt is None and gradients.largest_error < 1e-5 and gradients.steps == 20
+    np.testing.assert_allclose(rows_of(word_erasure(reader)), expected(reader), atol=1e-5)
 
 
-def test_a_words_value_is_that_of_its_place_not_of_its_text(tokenizer):
-    """A word that stands twice has two values."""
+def test_a_words_value_belongs_to_its_place_not_to_its_text(tokenizer):
+    """A word that occurs twice has two values."""
     reader = reader_of(tiny_bert(tokenizer), tokenizer)
     twice = [n for n, word in enumerate(reader.text.words) if word.text == "chess"]
-    values = erased(reader)[2, twice]
-    assert len(twice) == 2 and abs(values[0] - values[1]) > 1e-6
+    one, other = (word_erasure(reader).span[n] for n in twice)
+    assert abs(one - other) > 1e-6
 
 
 def test_erasure_equals_a_loop_by_hand(tokenizer):
     network = tiny_bert(tokenizer)
     reader = reader_of(network, tokenizer, kept=(1, 4))
-    found = erased(reader)
+    found = rows_of(word_erasure(reader))
+    assert np.isnan(found[:, [1, 4]]).all()
     with torch.inference_mode():
         whole = network(**reader.text.inputs)
-        for place, number in enumerate(reader.units):
+        for number in reader.units:
             word = reader.text.words[number]
             ids = reader.text.inputs["input_ids"].clone()
             ids[0, word.first_token : word.last_token + 1] = tokenizer.mask_token_id
@@ -67,38 +69,39 @@ def test_erasure_equals_a_loop_by_hand(tokenizer):
             first, last = reader.target.first, reader.target.last
             start = whole.start_logits[0, first] - without.start_logits[0, first]
             end = whole.end_logits[0, last] - without.end_logits[0, last]
-            np.testing.assert_allclose(found[:, place], [start, end, start + end], atol=1e-5)
+            np.testing.assert_allclose(found[:, number], [start, end, start + end], atol=1e-5)
 
 
 def test_integrated_gradients_of_a_bert_sum_to_the_difference_of_its_logits(tokenizer):
     reader = reader_of(tiny_bert(tokenizer), tokenizer)
     gradients = integrated_gradients(reader)
     ends = np.array([[True] * len(reader.units), [False] * len(reader.units)])
-    said = reader.say(ends, "Asking").outputs
-    change = said[:, 0] - said[:, 1]
-    error = np.abs(gradients.values.sum(axis=1) - change) / np.abs(change)
+    predicted = reader.predict(ends, "Predicting").outputs
+    change = predicted[:, 0] - predicted[:, 1]
+    error = np.abs(rows_of(gradients).sum(axis=1) - change) / np.abs(change)
     np.testing.assert_allclose(gradients.error, error, atol=1e-3)
-    assert gradients.is_complete and (gradients.error <= LARGEST_ERROR).all()
+    assert gradients.doubt is None and gradients.largest_error <= LARGEST_ERROR
     few = integrated_gradients(reader, most_steps=1)
-    assert few.steps == 1 and few.error.max() > gradients.error.max()
+    assert few.steps == 1 and few.largest_error > gradients.largest_error
+    assert f"off by {100 * few.largest_error:.0f} % after 1 steps" in few.doubt
 
 
-def test_what_reads_leaves_no_hook_also_when_the_network_raises(tokenizer, summing):
+def test_methods_leave_no_hook_even_when_the_network_raises(tokenizer, summing):
     network = tiny_bert(tokenizer)
     reader = reader_of(network, tokenizer)
     integrated_gradients(reader)
-    erased(reader)
+    word_erasure(reader)
     assert hooks_of(network) == 0
     failing = reader_of(summing, tokenizer)
     integrated_gradients(failing)
     summing.fails = True
-    for method in (integrated_gradients, erased):
+    for method in (integrated_gradients, word_erasure):
         with pytest.raises(RuntimeError, match="no memory left"):
             method(failing)
     assert hooks_of(summing) == 0
 
 
-def test_a_hook_is_gone_when_the_pass_with_the_hook_raises(tokenizer):
+def test_a_hook_is_removed_when_the_pass_with_the_hook_raises(tokenizer):
     class Once(Summing):
         passes = 0
 
@@ -131,40 +134,49 @@ def test_weights_and_their_gradients_stay_as_they_were(tokenizer):
 def test_an_attribution_is_the_same_again_and_another_with_another_seed(tokenizer):
     run = opened(tiny_bert(tokenizer), tokenizer)
 
-    def text(seed):
-        wish = AttributionRequest(("gradients", "erasure", "lime"), 30, seed, 5, False)
-        return json.dumps(attribute(run, ASKED, CONTEXT, wish).as_json(), allow_nan=False)
+    def result(seed):
+        request = AttributionRequest(("gradients", "erasure", "lime"), 30, seed, 5, False)
+        return attribute(run, ASKED, CONTEXT, request)
 
-    assert text(1) == text(1)
-    one, other = json.loads(text(1)), json.loads(text(2))
-    assert one["methods"]["lime"] != other["methods"]["lime"]
-    assert one["methods"]["gradients"] == other["methods"]["gradients"]
+    one, other = result(1), result(2)
+    assert result(1) == one
+    assert one.methods["lime"] != other.methods["lime"]
+    assert one.methods["gradients"] == other.methods["gradients"]
+    json.dumps(one.as_json(), allow_nan=False)
 
 
-def test_what_is_told_fits_together(tokenizer):
+def test_a_result_is_loaded_as_it_was_saved(tokenizer, tmp_path):
     run = opened(tiny_bert(tokenizer), tokenizer)
-    wish = AttributionRequest(("gradients", "erasure", "lime"), 30, 1, 5, True)
-    found = attribute(run, ASKED, CONTEXT, wish).as_json()
-    assert found["answer"] == found["span"]["text"]
-    assert CONTEXT[found["span"]["char_start"] : found["span"]["char_end"]] == found["answer"]
-    kept = [place for place, word in enumerate(found["words"]) if not word["switched"]]
-    assert kept == [place for place, word in enumerate(found["words"]) if word["in_span"]]
-    for method in found["methods"].values():
-        for output in OUTPUTS:
-            nothing = [place for place, value in enumerate(method[output]) if value is None]
-            assert nothing == kept
-        start, end, span = (np.array(method[name], dtype=float) for name in OUTPUTS)
-        np.testing.assert_allclose(start + end, span, atol=1e-4)
-    assert len(found["agreement"]) == 3
-    assert found["probability"] == pytest.approx(found["answer_probability"], rel=1e-4)
-    assert any("cannot be believed" in sentence for sentence in found["warnings"])
+    request = AttributionRequest(("gradients", "erasure", "lime"), 30, 1, 5, True)
+    found = attribute(run, ASKED, CONTEXT, request)
+    found.save(tmp_path / "attribution.json")
+    assert Attribution.load(tmp_path / "attribution.json") == found
 
 
-def test_logits_that_are_no_numbers_are_refused(tokenizer):
+def test_the_parts_of_a_result_fit_together(tokenizer):
+    run = opened(tiny_bert(tokenizer), tokenizer)
+    request = AttributionRequest(("gradients", "erasure", "lime"), 30, 1, 5, True)
+    found = attribute(run, ASKED, CONTEXT, request)
+    span = found.text.span
+    assert found.answer == span.text == CONTEXT[span.char_start : span.char_end]
+    kept = [place for place, word in enumerate(found.text.words) if not word.switched]
+    assert kept == [place for place, word in enumerate(found.text.words) if word.in_span]
+    for method in found.methods.values():
+        rows = [getattr(method, output) for output in OUTPUTS]
+        for row in rows:
+            assert [place for place, value in enumerate(row) if value is None] == kept
+        start, end, both = (np.array(row, dtype=float) for row in rows)
+        np.testing.assert_allclose(start + end, both, atol=1e-4)
+    assert len(found.agreement) == 3
+    assert found.probability == pytest.approx(found.answer_probability, rel=1e-4)
+    assert any("LIME is not reliable here" in sentence for sentence in found.warnings)
+
+
+def test_logits_that_are_not_finite_are_refused(tokenizer):
     network = Summing(table_of(tokenizer, {"Lund": (float("nan"), 0.0)}))
     reader = reader_of(network, tokenizer)
-    with pytest.raises(ValueError, match="no finite numbers"):
-        reader.say(np.ones((1, len(reader.units)), dtype=bool), "Asking")
+    with pytest.raises(ValueError, match="not finite numbers"):
+        reader.predict_full()
 
 
 @pytest.mark.parametrize("kind", ["distilbert", "electra", "roberta"])
@@ -179,7 +191,7 @@ def test_other_architectures_are_explained_too(kind, tokenizer):
         kind, vocab_size=len(tokenizer), initializer_range=0.4, intermediate_size=32, **sizes
     )
     network = AutoModelForQuestionAnswering.from_config(config).eval()
-    wish = AttributionRequest(("gradients", "erasure"), 5, 1, 3, False)
-    found = attribute(opened(network, tokenizer), ASKED, CONTEXT, wish)
-    assert found.gradients is not None and found.gradients.is_complete
-    assert np.abs(found.values["erasure"]).max() > 0.01
+    request = AttributionRequest(("gradients", "erasure"), 5, 1, 3, False)
+    found = attribute(opened(network, tokenizer), ASKED, CONTEXT, request)
+    assert found.methods["gradients"].largest_error <= LARGEST_ERROR
+    assert max(map(abs, found.methods["erasure"].span)) > 0.01

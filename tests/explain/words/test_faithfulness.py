@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.explain.words.faithfulness import RANDOM_ORDERS, counts_of, faithfulness
+from qa_research.explain.words.faithfulness import N_RANDOM_ORDERS, counts_of, faithfulness
 
 N = 12
 
@@ -25,46 +25,62 @@ def test_counts_grow_and_end_at_all_units():
 
 
 def test_curves_by_hand():
-    found = faithfulness(share_of_two, {"right": values_of(3, 7)}, 1)
+    found, full = faithfulness(share_of_two, {"right": values_of(3, 7)}, 1)
     right = found.methods["right"]
-    assert found.probability == pytest.approx(0.9)
-    np.testing.assert_allclose(right.comprehensiveness, [0, 0.5, 0.9, 0.9, 0.9, 0.9, 0.9])
-    np.testing.assert_allclose(right.sufficiency, [0.9, 0.4, 0, 0, 0, 0, 0], atol=1e-12)
-    assert right.comprehensiveness_area == pytest.approx((0.5 + 4 * 0.9) / 5)
-    assert right.sufficiency_area == pytest.approx(0.4 / 5)
+    assert full == pytest.approx(0.9) and found.counts == (0, 1, 2, 3, 5, 8, 12)
+    assert right.comprehensiveness.curve == pytest.approx([0, 0.5, 0.9, 0.9, 0.9, 0.9, 0.9])
+    assert right.sufficiency.curve == pytest.approx([0.9, 0.4, 0, 0, 0, 0, 0], abs=1e-12)
+    assert right.comprehensiveness.area == pytest.approx((0.5 + 4 * 0.9) / 5)
+    assert right.sufficiency.area == pytest.approx(0.4 / 5)
 
 
 def test_a_right_order_beats_random_ones_and_the_wrong_order_none():
-    methods = {"right": values_of(3, 7), "wrong": -values_of(3, 7)}
-    found = faithfulness(share_of_two, methods, 1)
-    right, wrong = found.methods["right"], found.methods["wrong"]
-    assert right.comprehensiveness_beats >= 0.95 and right.sufficiency_beats >= 0.95
-    assert wrong.comprehensiveness_beats == 0 and wrong.sufficiency_beats == 0
-    assert found.random.comprehensiveness.shape == (RANDOM_ORDERS, len(found.counts))
+    methods = {"gradients": values_of(3, 7), "erasure": -values_of(3, 7)}
+    found, _ = faithfulness(share_of_two, methods, 1)
+    right, wrong = found.methods["gradients"], found.methods["erasure"]
+    assert right.comprehensiveness.beats >= 0.95 and right.sufficiency.beats >= 0.95
+    assert wrong.comprehensiveness.beats == 0 and wrong.sufficiency.beats == 0
+    assert found.orders == N_RANDOM_ORDERS
+    (doubt,) = found.doubts
+    assert doubt.startswith("Word erasure is hardly more faithful than chance: it beats 0 %")
+
+
+def test_the_bands_hold_the_random_orders():
+    random = faithfulness(share_of_two, {"a": values_of(3, 7)}, 1)[0].random
+    for band in (random.comprehensiveness, random.sufficiency):
+        assert all(
+            low <= mean <= high
+            for low, mean, high in zip(band.low, band.mean, band.high, strict=True)
+        )
+        mean, low, high = band.area
+        assert low < mean < high
+    # All orders agree where no word is switched, and where all are.
+    assert random.comprehensiveness.low[0] == random.comprehensiveness.high[0] == 0
+    assert random.sufficiency.low[0] == random.sufficiency.high[0] == 0.9
 
 
 def test_random_orders_are_those_of_the_seed():
-    one, again, other = (faithfulness(share_of_two, {"a": values_of(3)}, s) for s in (1, 1, 2))
-    assert np.array_equal(one.random.sufficiency, again.random.sufficiency)
-    assert not np.array_equal(one.random.sufficiency, other.random.sufficiency)
+    one, again, other = (faithfulness(share_of_two, {"a": values_of(3)}, s)[0] for s in (1, 1, 2))
+    assert one.random == again.random
+    assert one.random != other.random
 
 
-def test_each_mask_is_asked_once():
-    asked = []
+def test_each_mask_is_evaluated_once():
+    evaluated = []
 
     def probability(masks):
-        asked.append(masks)
+        evaluated.append(masks)
         return share_of_two(masks)
 
     faithfulness(probability, {"a": values_of(3), "b": values_of(3)}, 1)
-    (masks,) = asked
+    (masks,) = evaluated
     assert len(np.unique(masks, axis=0)) == len(masks)
 
 
 def test_one_word_has_curves_too():
-    found = faithfulness(lambda masks: 0.8 * masks[:, 0], {"a": np.array([1.0])}, 1)
-    assert found.methods["a"].comprehensiveness_area == pytest.approx(0.8)
-    assert found.methods["a"].comprehensiveness_beats == 0
+    found, _ = faithfulness(lambda masks: 0.8 * masks[:, 0], {"a": np.array([1.0])}, 1)
+    assert found.methods["a"].comprehensiveness.area == pytest.approx(0.8)
+    assert found.methods["a"].comprehensiveness.beats == 0
 
 
 def test_nothing_to_rank_is_refused():

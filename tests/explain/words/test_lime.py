@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-import torch
 
-from qa_research.explain.surrogate import distance_weights, regression
+from qa_research.explain.surrogate import distance_weights
 from qa_research.explain.words.lime import ALPHA, KERNEL_WIDTH, REPEATS, draw_word_masks, word_lime
 from qa_research.stats import mean_overlap, rank_correlation, top_overlap, top_units
 from qa_research.streams import stream
-from tests.explain.words.reading_texts import Summing, reader_of, table_of, tiny_bert
+from tests.explain.words.reading_texts import Summing, reader_of, rows_of, table_of, tiny_bert
 
 
 def test_masks_switch_any_number_of_words_off_each_equally_often():
@@ -22,31 +21,31 @@ def test_lime_finds_the_words_of_a_sum_with_their_signs(tokenizer):
     reader = reader_of(Summing(table_of(tokenizer, words)), tokenizer)
     found = word_lime(reader, 200, 1, 1)
     texts = [word.text for word in reader.text.words]
-    span = dict(zip(texts, found.values[2], strict=True))
-    assert texts[top_units(found.values[2], 1)[0]] == "Lund"
-    assert span["Lund"] == pytest.approx(4, abs=0.1) and span["chess"] == pytest.approx(
-        -1.5, abs=0.1
-    )
-    assert found.values[0, texts.index("Monday")] == pytest.approx(0.5, abs=0.05)
-    assert found.r2.min() > 0.99 and found.unseen_r2 > 0.99 and found.overlap == 1
+    span = dict(zip(texts, found.span, strict=True))
+    assert max(span, key=span.get) == "Lund"
+    assert span["Lund"] == pytest.approx(4, abs=0.1)
+    assert span["chess"] == pytest.approx(-1.5, abs=0.1)
+    assert found.start[texts.index("Monday")] == pytest.approx(0.5, abs=0.05)
+    assert min(found.r2) > 0.99 and found.unseen_r2 > 0.99 and found.overlap == 1
     assert found.doubt is None
-    np.testing.assert_allclose(found.values[0] + found.values[1], found.values[2], atol=1e-9)
-    assert (found.low <= found.high).all()
+    start, end, both = rows_of(found)
+    np.testing.assert_allclose(start + end, both, atol=1e-6)
+    assert all(low <= high for low, high in zip(found.low, found.high, strict=True))
 
 
-def test_lime_says_when_it_cannot_be_believed(tokenizer):
-    """Two words that count together alone are no sum; few masks make repeats differ."""
+def test_lime_says_when_it_is_not_reliable(tokenizer):
+    """Two words that count only together are not a sum, and few masks make repeats differ."""
     ids = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in ("Monday", "fee")]
     network = Summing(table_of(tokenizer, {}), pair=ids, bonus=6.0)
     found = word_lime(reader_of(network, tokenizer), 12, 1, 5)
     assert found.unseen_r2 < 0.5 and found.overlap < 0.9
-    assert "LIME cannot be believed here" in found.doubt and "R2" in found.doubt
+    assert "LIME is not reliable here" in found.doubt and "R2" in found.doubt
 
 
 def test_where_nothing_changes_lime_has_nothing_to_explain(tokenizer):
     found = word_lime(reader_of(Summing(table_of(tokenizer, {})), tokenizer), 10, 1, 3)
-    assert np.abs(found.values).max() == 0 and np.isnan(found.r2).all()
-    assert "cannot be believed" in found.doubt
+    assert np.abs(rows_of(found)).max() == 0 and found.r2 == (None, None, None)
+    assert "not reliable" in found.doubt
 
 
 def test_too_few_masks_are_refused(tokenizer):
@@ -54,45 +53,29 @@ def test_too_few_masks_are_refused(tokenizer):
         word_lime(reader_of(tiny_bert(tokenizer), tokenizer), 1, 1, 3)
 
 
-def test_coefficients_are_those_of_captum_on_the_same_masks(tokenizer):
-    from captum._utils.models.linear_model import SkLearnRidge
-    from captum.attr import LimeBase
+def test_coefficients_are_scikit_learns_on_the_same_masks(tokenizer):
+    from sklearn.linear_model import Ridge
 
     reader = reader_of(tiny_bert(tokenizer), tokenizer)
-    n_units = len(reader.units)
-    samples = 40
-    masks = np.concatenate(
-        [draw_word_masks(samples, n_units, stream(1, "lime", i)) for i in range(REPEATS)]
-    )
-    given = iter(masks)
-
-    def similarity(original, perturbed, interpretable, **kwargs):
-        return torch.from_numpy(distance_weights(interpretable.numpy().astype(bool), KERNEL_WIDTH))
-
-    peer = LimeBase(
-        lambda ids: reader.at_span(ids).sum(dim=1),
-        SkLearnRidge(alpha=ALPHA),
-        similarity,
-        lambda original, **kwargs: torch.from_numpy(next(given)).double()[None],
-        True,
-        lambda mask, original, **kwargs: reader.ids(mask.numpy().astype(bool)),
-        None,
-    )
-    theirs = peer.attribute(reader.whole, n_samples=len(masks)).numpy()[0]
-    ours = word_lime(reader, samples, 1, 3).values[2]
-    np.testing.assert_allclose(ours, theirs, atol=2e-6)
-    outputs = reader.say(masks, "Asking").outputs[2]
-    fit = regression(masks, outputs, distance_weights(masks, KERNEL_WIDTH), "ridge", ALPHA)
-    np.testing.assert_allclose(ours, fit.coefficients, atol=1e-9)
+    parts = [draw_word_masks(40, len(reader.units), stream(1, "lime", i)) for i in range(REPEATS)]
+    masks = np.concatenate(parts)
+    weights = distance_weights(masks, KERNEL_WIDTH)
+    found = word_lime(reader, 40, 1, 3)
+    for coefficients, outputs in zip(
+        rows_of(found), reader.predict(masks, "Predicting").outputs, strict=True
+    ):
+        peer = Ridge(alpha=ALPHA).fit(masks, outputs, sample_weight=weights)
+        np.testing.assert_allclose(coefficients, peer.coef_, atol=1e-6)
+    assert np.abs(rows_of(found)).max() > 0.01
 
 
-def test_batches_do_not_change_what_a_network_says(tokenizer):
+def test_batches_do_not_change_the_predictions(tokenizer):
     reader = reader_of(tiny_bert(tokenizer), tokenizer)
     masks = draw_word_masks(150, len(reader.units), np.random.default_rng(0))
-    assert len(masks) > reader.at_once
-    together = reader.say(masks, "Asking")
-    for place in (0, reader.at_once, 149):
-        alone = reader.say(masks[place : place + 1], "Asking")
+    assert len(masks) > reader.batch_size
+    together = reader.predict(masks, "Predicting")
+    for place in (0, reader.batch_size, 149):
+        alone = reader.predict(masks[place : place + 1], "Predicting")
         assert alone.outputs[2, 0] == pytest.approx(together.outputs[2, place], abs=1e-5)
         assert alone.probability[0] == pytest.approx(together.probability[place], abs=1e-6)
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -13,16 +14,23 @@ from qa_research.explain.words.page import (
     coloured_pieces,
     folder_name,
     level_of,
-    number,
     steps_page,
-    top_words,
     write_attribution,
 )
+from qa_research.explain.words.result import ExplainedWindow
 from qa_research.explain.words.show import show_attribution, show_steps
-from tests.explain.words.attributions import CONTEXT, QUESTION, describe_attribution, describe_steps
+from tests.explain.words.attributions import (
+    CONTEXT,
+    QUESTION,
+    an_attribution,
+    over_steps,
+    text_of,
+)
 
 HOSTILE = '</script><b>bold</b><!-- <script> "quoted" & \u2028'
-PAGES = ((attribution_page, describe_attribution), (steps_page, describe_steps))
+BOTH = pytest.mark.parametrize(
+    ("page", "make"), [(attribution_page, an_attribution), (steps_page, over_steps)]
+)
 
 
 class Page(HTMLParser):
@@ -45,9 +53,9 @@ class Page(HTMLParser):
             self.text += data
 
 
-@pytest.mark.parametrize(("page", "describe"), PAGES)
-def test_a_page_needs_nothing_beside_it_and_runs_its_own_script_alone(page, describe):
-    text = page(describe())
+@BOTH
+def test_a_page_needs_nothing_else_and_runs_only_its_own_script(page, make):
+    text = page(make())
     assert not re.search(r"https?:|//\w+\.|@import|url\(", text)
     found = Page(text)
     assert not [tag for tag in found.tags if {"src", "href", "style", "onclick"} & set(tag[1])]
@@ -62,85 +70,81 @@ def test_a_page_needs_nothing_beside_it_and_runs_its_own_script_alone(page, desc
     assert set(re.findall(r'getElementById\("([\w-]+)"', script)) <= set(ids)
 
 
-@pytest.mark.parametrize(("page", "describe"), PAGES)
-def test_hostile_text_stays_text(page, describe):
-    plain = Page(page(describe()))
-    hostile = describe(quantity=HOSTILE, run=HOSTILE, warnings=[])
-    for word in hostile["words"]:
-        word["text"] = HOSTILE
-    hostile["question"] = HOSTILE + QUESTION
-    for word in hostile["words"]:
-        if word["part"] == "question":
-            word["char_start"] += len(HOSTILE)
-            word["char_end"] += len(HOSTILE)
-    found = Page(page(hostile))
+@BOTH
+def test_hostile_text_stays_text(page, make):
+    plain = Page(page(make()))
+    text = text_of()
+    n = len(HOSTILE)
+    words = [replace(word, text=HOSTILE) for word in text.words]
+    for i, word in enumerate(words):
+        if word.part == "question":
+            words[i] = replace(word, char_start=word.char_start + n, char_end=word.char_end + n)
+    hostile = replace(text, question=HOSTILE + QUESTION, words=tuple(words))
+    found = Page(page(make(text=hostile, quantity=HOSTILE, run=HOSTILE)))
     assert [tag for tag, _ in found.tags] == [tag for tag, _ in plain.tags]
     assert HOSTILE in found.text and found.inline[-1] == plain.inline[-1]
     assert json.loads(found.inline[-2])["words"][0] == HOSTILE
 
 
-def test_without_a_script_each_method_shows_the_whole_text_for_each_output():
-    found = Page(attribution_page(describe_attribution()))
+def test_without_a_script_each_method_shows_the_full_text_for_each_output():
+    found = Page(attribution_page(an_attribution()))
     assert found.text.count(QUESTION) >= 9 and found.text.count(CONTEXT) == 9
     shown = [attrs.get("id") for tag, attrs in found.tags if tag == "input"]
     assert shown == ["show-span", "show-start", "show-end"]
     checked = [attrs["id"] for tag, attrs in found.tags if tag == "input" and "checked" in attrs]
     assert checked == ["show-span"]
     tips = [attrs["title"] for _, attrs in found.tags if "title" in attrs]
-    n = len(describe_attribution()["words"])
+    n = len(text_of().words)
     assert len(tips) == 9 * n and f"rank 1 of {n}" in " ".join(tips)
 
 
-def test_warnings_numbers_and_the_way_to_keep_the_answer_are_said():
-    text = Page(attribution_page(describe_attribution(warnings=["LIME cannot be believed."]))).text
-    for said in ("LIME cannot be believed.", "0.400", "95 %", "--keep-answer", "20 random orders"):
-        assert said in text
+def test_the_page_has_the_warnings_the_numbers_and_how_to_keep_the_answer():
+    text = Page(attribution_page(an_attribution(warnings=("LIME is not reliable.",)))).text
+    for part in ("LIME is not reliable.", "0.400", "95 %", "--keep-answer", "20 random orders"):
+        assert part in text
 
 
-def test_a_map_has_a_cell_for_each_word_and_step():
-    document = describe_steps()
-    found = Page(steps_page(document))
+def test_a_map_has_a_cell_for_each_word_and_step_and_a_line_between_the_texts():
+    found = Page(steps_page(over_steps()))
     cells = [tag for tag, _ in found.tags if tag == "td"]
-    assert len(cells) == len(document["words"]) * 3 * 2 * 3
+    words = text_of().words
+    assert len(cells) == len(words) * 3 * 2 * 3
+    rows = [attrs["class"] for tag, attrs in found.tags if tag == "tr" and "class" in attrs]
+    assert rows == 6 * _classes(words)
     assert "Dr Obi" in found.text
 
 
-def test_pieces_joined_are_the_text_also_outside_the_window():
-    document = describe_attribution()
-    document["words"] = [w for w in document["words"] if w["part"] == "question"] + [
-        w for w in document["words"] if w["char_start"] >= 19 and w["part"] == "context"
-    ]
-    document["window"] |= {"char_start": 19, "char_end": 40, "of": 3}
-    n = len(document["words"])
-    pieces = coloured_pieces(document, [None, *[0.5] * (n - 1)])
+def _classes(words):
+    """Of a map's rows: the first word of the context is marked."""
+    parts = [word.part for word in words]
+    parts[parts.index("context")] += " first"
+    return parts
+
+
+def test_pieces_joined_are_the_text_even_outside_the_window():
+    text = text_of()
+    words = [word for word in text.words if word.part == "question" or word.char_start >= 19]
+    text = replace(text, words=tuple(words), window=ExplainedWindow(0, 3, 19, 40))
+    pieces = coloured_pieces(text, (None, *[0.5] * (len(words) - 1)))
     assert "".join(piece.text for piece in pieces["context"]) == CONTEXT
     assert pieces["context"][0].is_outside and not pieces["context"][1].is_outside
     assert pieces["question"][0].level == "fixed" and pieces["question"][0].tip == "always on"
 
 
-def test_levels_are_signed_and_of_the_strongest():
-    assert [level_of(v, 2.0) for v in (2.0, -2.0, 1.0, 0.01, 0.0, None)] == [
-        *("p8", "n8", "p4", "zero", "zero", "fixed")
-    ]
+def test_levels_are_signed_and_relative_to_the_strongest():
+    values = {2.0: "p8", -2.0: "n8", 1.0: "p4", 0.01: "zero", 0.0: "zero", None: "fixed"}
+    assert {value: level_of(value, 2.0) for value in values} == values
     assert level_of(0.0, 0.0) == "zero"
-    assert (number(1.234), number(-0.5), number(None)) == ("+1.23", "−0.50", "–")
 
 
-def test_the_top_words_are_the_largest_by_sign():
-    words = top_words(describe_attribution(), "lime")
-    values = [word.value for word in words]
-    assert values == sorted(values, reverse=True) and len(values) == 3
-    assert words[0].low == words[0].value
-
-
-def test_files_are_written_and_equal_when_written_again(tmp_path):
-    for describe in (describe_attribution, describe_steps):
-        one = write_attribution(describe(), tmp_path / describe.__name__ / "a")
-        other = write_attribution(describe(), tmp_path / describe.__name__ / "b")
-        assert one.page.read_bytes() == other.page.read_bytes()
-        assert one.numbers.read_bytes() == other.numbers.read_bytes()
-        assert json.loads(one.numbers.read_text()) == describe()
-        assert one.picture.read_bytes()[:4] == b"\x89PNG"
+@pytest.mark.parametrize("make", [an_attribution, over_steps])
+def test_files_are_written_and_equal_when_written_again(make, tmp_path):
+    one = write_attribution(make(), tmp_path / "a")
+    other = write_attribution(make(), tmp_path / "b")
+    assert one.page.read_bytes() == other.page.read_bytes()
+    assert one.numbers.read_bytes() == other.numbers.read_bytes()
+    assert type(make()).load(one.numbers) == make()
+    assert one.picture.read_bytes()[:4] == b"\x89PNG"
 
 
 def test_a_folder_is_named_after_the_question():
@@ -150,31 +154,28 @@ def test_a_folder_is_named_after_the_question():
 
 
 def test_the_terminal_shows_words_numbers_and_warnings(capsys):
-    show_attribution(describe_attribution(warnings=["[bold]Beware[/bold] of it."]))
+    show_attribution(an_attribution(warnings=("[bold]Beware[/bold] of it.",)))
     out = capsys.readouterr().out
-    for said in ("Dr Obi", "0.750", "LIME", "95 %", "! [bold]Beware[/bold] of it."):
-        assert said in out
-    show_steps(describe_steps(), 3)
+    for part in ("Dr Obi", "0.750", "LIME", "95 %", "! [bold]Beware[/bold] of it."):
+        assert part in out
+    show_steps(over_steps(), 3)
     out = capsys.readouterr().out
     assert "q5" in out and "66.7" in out
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node checks the script's syntax")
 def test_the_script_is_javascript():
-    script = Page(attribution_page(describe_attribution())).inline[-1]
+    script = Page(attribution_page(an_attribution())).inline[-1]
     command = ["node", "--check", "--input-type=commonjs", "-"]
     checked = subprocess.run(command, input=script, text=True, capture_output=True)
     assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.parametrize("name", ["gradients", "erasure", "lime"])
-def test_one_method_alone_makes_a_page(name, tmp_path, capsys):
-    document = describe_attribution(agreement=[])
-    document["methods"] = {name: document["methods"][name]}
-    faithful = document["faithfulness"]
-    document["faithfulness"] = faithful | {"methods": {name: faithful["methods"][name]}}
-    files = write_attribution(document, tmp_path)
+def test_one_method_is_enough_for_a_page(name, tmp_path, capsys):
+    result = an_attribution(names=(name,))
+    files = write_attribution(result, tmp_path)
     assert files.page.read_text().count(CONTEXT) == 0
     assert Page(files.page.read_text()).text.count(CONTEXT) == 3
-    show_attribution(document)
+    show_attribution(result)
     assert "Dr Obi" in capsys.readouterr().out

@@ -1,11 +1,12 @@
-"""Which words made an answer: a run is asked, and its answer attributed by each method in turn.
+"""Which words made an answer: a run is asked, and its answer attributed to words by each method in turn.
 
-Which words carry the true answer of a watched question, at each kept checkpoint of its training.
+Also which words carry the true answer of a watched question, at each kept checkpoint of its training.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,40 @@ from numpy import ndarray
 
 from qa_research.capture.recording.reader import Recording
 from qa_research.explain.words.faithfulness import faithfulness
-from qa_research.explain.words.gradients import LARGEST_ERROR, erased, integrated_gradients
-from qa_research.explain.words.lime import LOWEST_R2, SPAN, word_lime
-from qa_research.explain.words.reader import (
-    OUTPUTS,
-    Explained,
-    Reader,
-    answered,
-    part_of_word,
-    true_span,
-    where,
+from qa_research.explain.words.gradients import MOST_STEPS, integrated_gradients, word_erasure
+from qa_research.explain.words.lime import LOWEST_R2, word_lime
+from qa_research.explain.words.reader import Explained, Reader, answered_span, true_span
+from qa_research.explain.words.result import (
+    LARGEST_ERROR,
+    NAMES,
+    Agreement,
+    Attribution,
+    AttributionOverSteps,
+    ExplainedWindow,
+    GradientValues,
+    LimeValues,
+    ShownText,
+    ShownWord,
+    Span,
+    StepValues,
+    WordValues,
+    all_rounded,
+    rounded,
+    rounded_or_none,
 )
-from qa_research.explain.words.result import Attribution, State, by_word, listed, plain, text_json
 from qa_research.runs.checkpoints import kept_steps
-from qa_research.runs.open import OpenRun, open_run
+from qa_research.runs.open import open_run
+from qa_research.stats import rank_correlation, top_overlap
+from qa_research.tasks.answering.trained import TrainedAnswerer
 
 log = logging.getLogger(__name__)
+
+# Below this the network prefers other spans together to the one that is explained.
+UNSURE = 0.5
+# Over many checkpoints a sum that is slightly off at one of them is reported rather than refined.
+MOST_STEPS_PER_CHECKPOINT = 80
+# Warnings name at most so many steps.
+NAMED_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -44,21 +63,15 @@ class AttributionRequest:
     keep_answer: bool
 
 
-def state_of(opened: OpenRun) -> State:
-    """An opened run as what its results are of."""
-    directory = opened.directory.resolve()
-    return State(f"{directory.parent.name}/{directory.name}", opened.checkpoint.stem, opened.step)
-
-
 def attribute(
-    opened: OpenRun, question: str, context: str, wish: AttributionRequest
+    run: TrainedAnswerer, question: str, context: str, request: AttributionRequest
 ) -> Attribution:
-    """The words that made the answer of `opened` to a question about a text.
+    """The words that made the answer of `run` to a question about a text.
 
     Raises:
-        ValueError: question or context cannot be asked about, or the network gives no finite logits.
+        ValueError: question or context cannot be asked about, or the network's logits are not finite.
     """
-    explained, answer = answered(opened, question, context, wish.keep_answer)
+    explained, answer = answered_span(run, question, context, request.keep_answer)
     reader = explained.reader
     log.info(
         "%d words in %d tokens; a word that is off is %s",
@@ -66,186 +79,191 @@ def attribute(
         reader.text.n_tokens,
         reader.off.token,
     )
-    values: dict[str, Float[ndarray, "output unit"]] = {}
-    gradients = lime = None
-    if "gradients" in wish.methods:
-        log.info("Integrated gradients")
-        gradients = integrated_gradients(reader)
-        values["gradients"] = gradients.values
-    if "erasure" in wish.methods:
-        log.info("Word erasure")
-        values["erasure"] = erased(reader)
-    if "lime" in wish.methods:
-        lime = word_lime(reader, wish.samples, wish.seed, wish.top)
-        values["lime"] = lime.values
+    log.info("Attributing by %s", ", ".join(NAMES[name] for name in request.methods))
+    methods = _measure(reader, request, MOST_STEPS)
+    # The values by which each method ranks the words: those for the sum of both logits.
+    rankings = {
+        name: np.array([values.span[number] for number in reader.units], dtype=np.float64)
+        for name, values in methods.items()
+    }
 
     def probability(masks: Bool[ndarray, "mask unit"]) -> Float[ndarray, " mask"]:
-        return reader.say(masks, "Faithfulness").probability
+        return reader.predict(masks, "Faithfulness").probability
 
-    rankings = {name: np.asarray(found[SPAN]) for name, found in values.items()}
+    faithful, full = faithfulness(probability, rankings, request.seed)
+    warnings = list(explained.notes)
+    if full < UNSURE:
+        warnings.append(
+            f"The span's probability is only {full:.2f}: the network is unsure, and the curves have "
+            "little to lose."
+        )
+    for values in methods.values():
+        if isinstance(values, GradientValues | LimeValues) and values.doubt:
+            warnings.append(values.doubt)
+    warnings += faithful.doubts
     return Attribution(
-        state=state_of(opened),
-        explained=explained,
-        answer=answer,
-        values=values,
-        gradients=gradients,
-        lime=lime,
-        faithfulness=faithfulness(probability, rankings, wish.seed),
-        top=wish.top,
-        seed=wish.seed,
+        run=_name(run),
+        checkpoint=run.checkpoint.stem,
+        step=run.step,
+        answer=answer.text,
+        answer_probability=rounded_or_none(answer.probability),
+        probability=rounded(full),
+        quantity=_quantity(explained),
+        text=_shown(explained),
+        methods=methods,
+        agreement=_agreement(rankings, request.top),
+        faithfulness=faithful,
+        warnings=tuple(warnings),
+        top=request.top,
+        seed=request.seed,
     )
 
 
-# Over many checkpoints a sum that is a little off at one of them is said, not driven down.
-MOST_STEPS = 80
+def _measure(reader: Reader, request: AttributionRequest, most_steps: int) -> dict[str, WordValues]:
+    found: dict[str, WordValues] = {}
+    if "gradients" in request.methods:
+        found["gradients"] = integrated_gradients(reader, most_steps)
+    if "erasure" in request.methods:
+        found["erasure"] = word_erasure(reader)
+    if "lime" in request.methods:
+        found["lime"] = word_lime(reader, request.samples, request.seed, request.top)
+    return found
+
+
+def _agreement(rankings: Mapping[str, Float[ndarray, " unit"]], top: int) -> tuple[Agreement, ...]:
+    return tuple(
+        Agreement(
+            methods=(one, other),
+            rank_correlation=rounded_or_none(rank_correlation(a, b)),
+            top_overlap=rounded(top_overlap(a, b, top)),
+        )
+        for (one, a), (other, b) in combinations(rankings.items(), 2)
+    )
+
+
+def _shown(explained: Explained) -> ShownText:
+    reader, text = explained.reader, explained.reader.text
+    start, end = text.context_chars
+    in_span = set(explained.span_words)
+    return ShownText(
+        question=text.question,
+        context=text.context,
+        span=Span(
+            text=explained.span_text,
+            char_start=explained.char_start,
+            char_end=explained.char_end,
+            first_token=reader.target.first,
+            last_token=reader.target.last,
+        ),
+        window=ExplainedWindow(text.window, text.windows, start, end),
+        off=reader.off.token,
+        words=tuple(
+            ShownWord(
+                text=word.text,
+                part=word.part,
+                char_start=word.char_start,
+                char_end=word.char_end,
+                in_span=number in in_span,
+                switched=number in reader.units,
+            )
+            for number, word in enumerate(text.words)
+        ),
+    )
+
+
+def _quantity(explained: Explained) -> str:
+    """What is explained, in a sentence."""
+    if explained.reader.target.is_null:
+        return (
+            "The answer is “no answer”. Explained is its score at token 0, [CLS]: the start logit "
+            "there, the end logit there, and their sum."
+        )
+    return (
+        f"Explained is the answered span “{explained.span_text}”: the start logit at its first "
+        "token, the end logit at its last, and their sum."
+    )
+
+
+def _name(run: TrainedAnswerer) -> str:
+    """The run by its study and its name."""
+    directory = run.directory.resolve()
+    return f"{directory.parent.name}/{directory.name}"
 
 
 @dataclass(frozen=True)
-class AtStep:
-    """One question at one checkpoint: values by method [output unit], and the true span's probability.
-
-    `error`: the largest error of integrated gradients; `unseen_r2`: of LIME; None without that method.
-    """
+class _AtStep:
+    """One question at one checkpoint: the true span's probability there, and the methods' values."""
 
     step: int
     checkpoint: str
     probability: float
-    values: Mapping[str, Float[ndarray, "output unit"]]
-    error: float | None
-    unseen_r2: float | None
-
-
-@dataclass(frozen=True)
-class OverSteps:
-    """The attributions of a watched question's true span to its words, step by step.
-
-    The span is the same at every step, whatever the network answers there.
-    """
-
-    run: str
-    described: Mapping[str, Any]
-    explained: Explained
-    found: tuple[AtStep, ...]
-    seed: int
+    methods: Mapping[str, WordValues]
 
     @property
-    def quantity(self) -> str:
-        """What is explained, in a sentence."""
-        if self.explained.reader.target.is_null:
-            what = "“no answer”, which is right, at token 0, [CLS]"
-        else:
-            what = f"the true span “{self.explained.span_text}”"
-        return f"Explained is {what}: its start logit, its end logit, and their sum, at every step the same."
+    def error(self) -> float | None:
+        """The largest of integrated gradients; None without that method."""
+        values = self.methods.get("gradients")
+        return values.largest_error if isinstance(values, GradientValues) else None
 
     @property
-    def warnings(self) -> list[str]:
-        """What a reader must know before believing it, a sentence each."""
-        reader = self.explained.reader
-        sentences = [where(reader.text), part_of_word(self.explained), reader.off.note]
-        steps = [found.step for found in self.found if (found.error or 0) > LARGEST_ERROR]
-        if steps:
-            sentences.append(
-                f"Integrated gradients miss more than {100 * LARGEST_ERROR:.0f} % of what they must sum to "
-                f"at {_named(steps)}."
-            )
-        unsure = [
-            found.step
-            for found in self.found
-            if found.unseen_r2 is not None and not found.unseen_r2 >= LOWEST_R2
-        ]
-        if unsure:
-            sentences.append(
-                f"LIME cannot be believed at {_named(unsure)}: its linear model's R2 on masks it has "
-                f"not seen is below {LOWEST_R2}."
-            )
-        return [sentence for sentence in sentences if sentence]
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything, as plain values; equal for equal weights and seed on one machine."""
-        reader = self.explained.reader
-        methods = {
-            name: {
-                output: [by_word(reader, found.values[name])[place] for found in self.found]
-                for place, output in enumerate(OUTPUTS)
-            }
-            for name in self.found[0].values
-        }
-        return {
-            "run": self.run,
-            "question_id": self.described["id"],
-            "split": self.described["split"],
-            "answers": list(self.described["answers"]),
-            "quantity": self.quantity,
-            **text_json(self.explained),
-            "steps": [found.step for found in self.found],
-            "checkpoints": [found.checkpoint for found in self.found],
-            "probability": listed([found.probability for found in self.found]),
-            "methods": methods,
-            "error": [_or_none(found.error) for found in self.found],
-            "unseen_r2": [_or_none(found.unseen_r2) for found in self.found],
-            "warnings": self.warnings,
-            "seed": self.seed,
-        }
+    def lime(self) -> LimeValues | None:
+        """What LIME found, if it was asked for."""
+        values = self.methods.get("lime")
+        return values if isinstance(values, LimeValues) else None
 
 
 def over_steps(
-    directory: Path, recording: Recording, chosen: Sequence[int], wish: AttributionRequest
-) -> list[OverSteps]:
+    directory: Path, recording: Recording, chosen: Sequence[int], request: AttributionRequest
+) -> list[AttributionOverSteps]:
     """The watched questions `chosen`, by number, at every kept checkpoint of the run in `directory`.
 
-    A question whose true span is not in the window that was watched is left out, and that is said.
+    A question whose true span is not in the window that was watched is skipped with a warning.
 
     Raises:
-        ValueError: the run kept no steps, the recording tells no true spans, or no question is left.
+        ValueError: the run kept no steps, the recording has no true spans, or no question remains.
     """
     names = kept_steps(directory)
     spans = _true_spans(recording)
-    found: dict[int, list[AtStep]] = {}
+    # Windows and words are the same at every checkpoint; only the network changes.
     explained: dict[int, Explained] = {}
-    run = ""
-    for place, name in enumerate(names):
-        log.info("Checkpoint %s (%d of %d)", name, place + 1, len(names))
-        opened = open_run(directory, name)
-        run = state_of(opened).run
-        if not place:
-            for number in chosen:
-                described = recording.questions[number]
-                span = true_span(opened, described, *spans[number])
-                if span is not None:
-                    explained[number] = span
-                else:
-                    log.warning(
-                        "%s is left out: its true span is not in the window that was watched",
-                        described["id"],
-                    )
-            if not explained:
-                raise ValueError(
-                    "no true span to explain: it is not in the window that was watched"
-                )
+    found: dict[int, list[_AtStep]] = {number: [] for number in chosen}
+    run_name = ""
+    for i, name in enumerate(names):
+        log.info("Checkpoint %s (%d of %d)", name, i + 1, len(names))
+        run = open_run(directory, name)
+        if not explained:
+            run_name = _name(run)
+            explained = _explained(run, recording, {number: spans[number] for number in chosen})
+        step = run.step if run.step is not None else int(name)
         for number, span in explained.items():
-            reader = replace(span.reader, network=opened.network)
-            step = opened.step if opened.step is not None else int(name)
-            found.setdefault(number, []).append(_at_step(reader, step, name, wish))
+            reader = replace(span.reader, network=run.network)
+            probability = float(reader.predict_full().probability[0])
+            methods = _measure(reader, request, MOST_STEPS_PER_CHECKPOINT)
+            found[number].append(_AtStep(step, name, probability, methods))
     return [
-        OverSteps(run, recording.questions[number], span, tuple(found[number]), wish.seed)
+        _joined(run_name, recording.questions[number], span, found[number], request.seed)
         for number, span in explained.items()
     ]
 
 
-def _at_step(reader: Reader, step: int, checkpoint: str, wish: AttributionRequest) -> AtStep:
-    values: dict[str, Float[ndarray, "output unit"]] = {}
-    error = unseen = None
-    if "gradients" in wish.methods:
-        gradients = integrated_gradients(reader, MOST_STEPS)
-        values["gradients"], error = gradients.values, float(gradients.error.max())
-    if "erasure" in wish.methods:
-        values["erasure"] = erased(reader)
-    if "lime" in wish.methods:
-        lime = word_lime(reader, wish.samples, wish.seed, wish.top)
-        values["lime"], unseen = lime.values, lime.unseen_r2
-    whole = np.ones((1, len(reader.units)), dtype=bool)
-    probability = float(reader.say(whole, "Asking").probability[0])
-    return AtStep(step, checkpoint, probability, values, error, unseen)
+def _explained(
+    run: TrainedAnswerer, recording: Recording, spans: Mapping[int, tuple[int, int]]
+) -> dict[int, Explained]:
+    """The true spans of watched questions, without those that are not in the watched window."""
+    explained = {}
+    for number, (first, last) in spans.items():
+        described = recording.questions[number]
+        span = true_span(run, described, first, last)
+        if span is None:
+            log.warning(
+                "%s is skipped: its true span is not in the window that was watched",
+                described["id"],
+            )
+        else:
+            explained[number] = span
+    if not explained:
+        raise ValueError("no true span to explain: it is not in the window that was watched")
+    return explained
 
 
 def _true_spans(recording: Recording) -> list[tuple[int, int]]:
@@ -256,15 +274,72 @@ def _true_spans(recording: Recording) -> list[tuple[int, int]]:
             columns = (data[end].to_numpy().tolist() for end in ("true_first", "true_last"))
             return list(zip(*columns, strict=True))
     raise ValueError(
-        f"{recording.path} tells no true spans; it has {', '.join(recording.recorders)}. Train with logits "
+        f"{recording.path} has no true spans, only {', '.join(recording.recorders)}. Train with logits "
         "among capture/recorders"
     )
 
 
+def _joined(
+    run: str,
+    described: Mapping[str, Any],
+    explained: Explained,
+    found: Sequence[_AtStep],
+    seed: int,
+) -> AttributionOverSteps:
+    """One question's results at all steps, as one."""
+    return AttributionOverSteps(
+        run=run,
+        question_id=described["id"],
+        split=described["split"],
+        answers=tuple(described["answers"]),
+        quantity=_quantity_over_steps(explained),
+        text=_shown(explained),
+        steps=tuple(at.step for at in found),
+        checkpoints=tuple(at.checkpoint for at in found),
+        probability=all_rounded(at.probability for at in found),
+        methods={
+            name: StepValues(
+                start=tuple(at.methods[name].start for at in found),
+                end=tuple(at.methods[name].end for at in found),
+                span=tuple(at.methods[name].span for at in found),
+            )
+            for name in found[0].methods
+        },
+        error=tuple(rounded_or_none(at.error) for at in found),
+        unseen_r2=tuple(at.lime.unseen_r2 if at.lime else None for at in found),
+        warnings=(*explained.notes, *_doubts_over_steps(found)),
+        seed=seed,
+    )
+
+
+def _doubts_over_steps(found: Sequence[_AtStep]) -> list[str]:
+    off = [at.step for at in found if at.error is not None and at.error > LARGEST_ERROR]
+    # Without an R2, for logits that never changed, LIME has nothing to say either.
+    unsure = [at.step for at in found if at.lime and (at.lime.unseen_r2 or 0.0) < LOWEST_R2]
+    sentences = []
+    if off:
+        sentences.append(
+            f"Integrated gradients do not add up at {_named(off)}: their sum is off by more than "
+            f"{100 * LARGEST_ERROR:.0f} %."
+        )
+    if unsure:
+        sentences.append(
+            f"LIME is not reliable at {_named(unsure)}: on masks it was not fitted to, its linear "
+            f"model's R2 is below {LOWEST_R2}."
+        )
+    return sentences
+
+
+def _quantity_over_steps(explained: Explained) -> str:
+    """What is explained, in a sentence."""
+    if explained.reader.target.is_null:
+        what = "“no answer”, which is right, at token 0, [CLS]"
+    else:
+        what = f"the true span “{explained.span_text}”"
+    return f"Explained is {what}: its start logit, its end logit, and their sum, at every step the same."
+
+
 def _named(steps: Sequence[int]) -> str:
-    shown = ", ".join(map(str, steps[:8])) + (" and more" if len(steps) > 8 else "")
-    return f"step{'' if len(steps) == 1 else 's'} {shown}"
-
-
-def _or_none(value: float | None) -> float | None:
-    return None if value is None else plain(value)
+    """ "step 10", "steps 10, 20", or the first few "and more"."""
+    shown = ", ".join(map(str, steps[:NAMED_STEPS]))
+    return f"step{'s' if len(steps) > 1 else ''} {shown}{' and more' if len(steps) > NAMED_STEPS else ''}"

@@ -1,7 +1,5 @@
 """Integrated gradients and word erasure: two attributions of a span's logits to the words of its text."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from captum.attr import FeatureAblation, LayerIntegratedGradients
@@ -10,67 +8,61 @@ from numpy import ndarray
 from torch import Tensor
 
 from qa_research.explain.words.reader import Reader
+from qa_research.explain.words.result import (
+    LARGEST_ERROR,
+    ErasureValues,
+    GradientValues,
+    all_rounded,
+)
 from qa_research.explain.words.text import NO_WORD
 
 FIRST_STEPS = 20
 # Gauss-Legendre converges quickly or, along a path with kinks, hardly at all.
 MOST_STEPS = 320
-LARGEST_ERROR = 0.05
 
 
-@dataclass(frozen=True)
-class Gradients:
-    """Integrated gradients by output (OUTPUTS) and unit, and how far their sum is from what it must be.
-
-    `error`: |sum over units - difference of outputs| as a share of that difference, by output: the
-    difference between the text as it is and with all units off.
-    """
-
-    values: Float[ndarray, "output unit"]
-    steps: int
-    error: Float[ndarray, " output"]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the sums are as exact as was asked for."""
-        return bool((self.error <= LARGEST_ERROR).all())
-
-
-def integrated_gradients(reader: Reader, most_steps: int = MOST_STEPS) -> Gradients:
-    """Integrated gradients of the start and the end logit and of their sum, by unit.
+def integrated_gradients(reader: Reader, most_steps: int = MOST_STEPS) -> GradientValues:
+    """Integrated gradients of the start and the end logit and of their sum, by word.
 
     Along the straight line in the input embeddings from the text with all units off to the text as it
-    is; a unit's value is the sum over its tokens and all embedding dimensions. Steps are doubled from
+    is; a word's value is the sum over its tokens and all embedding dimensions. Steps are doubled from
     FIRST_STEPS until every error is at most LARGEST_ERROR, or `most_steps` are reached.
 
     Source: Sundararajan, Taly, Yan 2017, Axiomatic Attribution for Deep Networks, section 3 and 5.
     """
+    # Completeness: the values of all words must sum to the logit of the text minus the logit with all
+    # words off. With a start logit of 5.2 for the text and 0.2 without its words, values of 3.1, 1.2
+    # and 0.5 sum to 4.8 where 5.0 is due: an error of 4 %, which passes. More steps follow the path
+    # more closely and shrink it.
     with torch.inference_mode():
-        ends = torch.cat([reader.at_span(reader.whole), reader.at_span(reader.blank)])
+        ends = torch.cat([reader.at_span(reader.full_ids), reader.at_span(reader.blank_ids)])
     change = _with_sum((ends[0] - ends[1]).double().cpu().numpy())
-    steps = FIRST_STEPS
+    steps = min(FIRST_STEPS, most_steps)
     while True:
-        values = _integrated(reader, min(steps, most_steps))
+        values = _integrated(reader, steps)
         error = _error(values, change)
-        if (error <= LARGEST_ERROR).all() or steps >= most_steps:
-            return Gradients(values, min(steps, most_steps), error)
-        steps *= 2
+        if (error <= LARGEST_ERROR).all() or steps == most_steps:
+            return GradientValues(**reader.by_word(values), steps=steps, error=all_rounded(error))
+        steps = min(2 * steps, most_steps)
 
 
-def erased(reader: Reader) -> Float[ndarray, "output unit"]:
-    """How much each output (OUTPUTS) falls when one unit alone is switched off.
+def word_erasure(reader: Reader) -> ErasureValues:
+    """How much the start logit, the end logit and their sum fall when that one word is switched off.
 
     Source: Li, Monroe, Jurafsky 2016, Understanding Neural Networks through Representation Erasure.
     """
-    # 0 is a group of its own: special tokens and words that stay, for which "off" changes nothing.
+    # Group 0 is special tokens and words that stay, for which "off" changes nothing.
     groups = (reader.unit_of - NO_WORD).to(reader.network.device)
     found = FeatureAblation(reader.at_span).attribute(
-        reader.whole,
-        baselines=reader.blank,
+        reader.full_ids,
+        baselines=reader.blank_ids,
         feature_mask=groups[None],
-        perturbations_per_eval=reader.at_once,
+        perturbations_per_eval=reader.batch_size,
     )
-    return _with_sum(_by_unit(reader, found, first_only=True))
+    # captum gives each token its group's value, so a unit's first token has it.
+    by_token = found.double().cpu().numpy()
+    values = _with_sum(by_token[:, [tokens[0] for tokens in _tokens_of(reader)]])
+    return ErasureValues(**reader.by_word(values))
 
 
 def _integrated(reader: Reader, steps: int) -> Float[ndarray, "output unit"]:
@@ -79,29 +71,25 @@ def _integrated(reader: Reader, steps: int) -> Float[ndarray, "output unit"]:
     rows = []
     for row in range(2):
         found = method.attribute(
-            reader.whole,
-            baselines=reader.blank,
+            reader.full_ids,
+            baselines=reader.blank_ids,
             target=row,
             n_steps=steps,
             method="gausslegendre",
-            internal_batch_size=reader.at_once,
+            internal_batch_size=reader.batch_size,
         )
         assert isinstance(found, Tensor)
         rows.append(found.sum(dim=2)[0].detach())
-    return _with_sum(_by_unit(reader, torch.stack(rows), first_only=False))
+    by_token = torch.stack(rows).double().cpu().numpy()
+    # "unbelievable" in three tokens of 0.2, 0.5 and 0.1 has the value 0.8.
+    units = [by_token[:, tokens].sum(axis=1) for tokens in _tokens_of(reader)]
+    return _with_sum(np.stack(units, axis=1))
 
 
-def _by_unit(
-    reader: Reader, values: Float[Tensor, "row token"], first_only: bool
-) -> Float[ndarray, "row unit"]:
-    """Summed over each unit's tokens, or of its first token alone (where all have the unit's value)."""
-    by_token = values.double().cpu().numpy()
-    unit_of = reader.unit_of.numpy()
-    found = np.zeros((len(by_token), len(reader.units)))
-    for unit in range(len(reader.units)):
-        tokens = np.flatnonzero(unit_of == unit)
-        found[:, unit] = by_token[:, tokens[:1] if first_only else tokens].sum(axis=1)
-    return found
+def _tokens_of(reader: Reader) -> list[list[int]]:
+    """By unit its tokens."""
+    words = (reader.text.words[number] for number in reader.units)
+    return [list(range(word.first_token, word.last_token + 1)) for word in words]
 
 
 def _with_sum(rows: Float[ndarray, "row ..."]) -> Float[ndarray, "output ..."]:

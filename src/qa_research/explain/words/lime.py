@@ -1,17 +1,25 @@
-"""LIME on the words of a text: which words carry the answered span, and how far that can be believed.
+"""LIME on the words of a text: which words carry the answered span, and how reliable that is.
 
-The four steps are those of `explain.lime`; the masks alone are drawn as for text.
+The surrogate is `explain.surrogate`'s, fitted by captum; only the masks are drawn differently, as suits text.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from qa_research.explain.surrogate import bootstrap, distance_weights, regression, weighted_r2
-from qa_research.explain.words.reader import OUTPUTS, Reader
-from qa_research.stats import mean_correlation, mean_overlap
+from qa_research.explain.surrogate import bootstrap, distance_weights, fit_surrogate, weighted_r2
+from qa_research.explain.words.reader import Reader
+from qa_research.explain.words.result import (
+    OUTPUTS,
+    LimeValues,
+    all_rounded,
+    rounded,
+    rounded_or_none,
+)
+from qa_research.stats import CONFIDENCE, mean_correlation, mean_overlap
 from qa_research.streams import stream
 
 REPEATS = 3
@@ -23,111 +31,95 @@ LOWEST_R2 = 0.5
 LOWEST_OVERLAP = 0.5
 
 
-@dataclass(frozen=True)
-class WordLime:
-    """LIME's coefficients by output (OUTPUTS) and unit, from all masks, and how stable they are.
-
-    `low`, `high`: 95 % bootstrap intervals over masks. `r2`: weighted, on the masks of the fit, by output.
-    The masks were drawn in REPEATS independent parts of `samples` masks: `unseen_r2` is the span's
-    weighted R2 of a part's surrogate on the other parts' masks, `overlap` the Jaccard index of the
-    parts' `top` words and `correlation` the correlation of their ranks for the span, all means over pairs.
-    As the coefficients are from all parts together, they are steadier than that.
-    """
-
-    values: Float[ndarray, "output unit"]
-    low: Float[ndarray, "output unit"]
-    high: Float[ndarray, "output unit"]
-    r2: Float[ndarray, " output"]
-    unseen_r2: float
-    overlap: float
-    correlation: float
-    samples: int
-    top: int
-
-    @property
-    def doubt(self) -> str | None:
-        """Why it cannot be believed, as one sentence; None where it can."""
-        reasons = []
-        if not self.unseen_r2 >= LOWEST_R2:
-            reasons.append(
-                f"on masks it has not seen its linear model explains {100 * max(0, self.unseen_r2):.0f} % of "
-                f"the span's logits (R2 {self.unseen_r2:.2f}, at least {LOWEST_R2} is asked for)"
-            )
-        if not self.overlap >= LOWEST_OVERLAP:
-            reasons.append(
-                f"over {REPEATS} repeats the top {self.top} words have an overlap of {self.overlap:.2f} "
-                f"(Jaccard, at least {LOWEST_OVERLAP} is asked for)"
-            )
-        if not reasons:
-            return None
-        return f"LIME cannot be believed here: {'; and '.join(reasons)}. More --samples may help."
-
-
 def draw_word_masks(
     n: int, n_units: int, generator: np.random.Generator
 ) -> Bool[ndarray, "mask unit"]:
-    """`n` masks: of each a number of units is off that is drawn from 1 to all, and then which.
+    """`n` masks: for each, how many units are off is drawn from 1 to all, and then which.
 
-    With each unit off by a toss of a coin (`lime.draw_masks`) half of a text is always missing, and
-    no mask is near the text that is explained.
+    If a coin decided for each unit (`surrogate.draw_masks`), half of a text would always be missing, and
+    no mask would be near the text that is explained.
 
     Source: `lime`'s LimeTextExplainer (Ribeiro, Singh, Guestrin 2016, section 3.3, draws likewise).
     """
     n_off = generator.integers(1, n_units + 1, size=n)
-    places = generator.random((n, n_units)).argsort(axis=1).argsort(axis=1)
-    return np.asarray(places >= n_off[:, None])
+    # A random rank for each unit; the n_off lowest ranks are off. Ranks [2, 0, 1] with 2 off: [on, off, off].
+    ranks = generator.random((n, n_units)).argsort(axis=1).argsort(axis=1)
+    return np.asarray(ranks >= n_off[:, None])
 
 
-def word_lime(reader: Reader, samples: int, seed: int, top: int) -> WordLime:
-    """LIME on the units of a reader: REPEATS times `samples` masks, ridge regression, for each output.
+def word_lime(reader: Reader, samples: int, seed: int, top: int) -> LimeValues:
+    """LIME on the words of a reader: REPEATS times `samples` masks, ridge regression, for each output.
+
+    The masks are drawn in REPEATS independent parts: `unseen_r2` is the span's weighted R2 of a part's
+    surrogate on the other parts' masks, `overlap` the Jaccard index of the parts' `top` words and
+    `correlation` the correlation of their ranks for the span, all means over pairs. The coefficients
+    are fitted to all parts together, so they are steadier than that.
 
     Raises:
         ValueError: fewer than two masks.
     """
     if samples < 2:
         raise ValueError(f"--samples must be at least 2, got {samples}")
-    n_units = len(reader.units)
     parts = [
-        draw_word_masks(samples, n_units, stream(seed, "lime", repeat)) for repeat in range(REPEATS)
+        draw_word_masks(samples, len(reader.units), stream(seed, "lime", repeat))
+        for repeat in range(REPEATS)
     ]
     masks = np.concatenate(parts)
-    outputs = reader.say(masks, "LIME").outputs
+    # All three outputs come from the same forward passes, so each is fitted to known outputs.
+    outputs = reader.predict(masks, "LIME").outputs
     weights = distance_weights(masks, KERNEL_WIDTH)
-    fits = [regression(masks, output, weights, "ridge", ALPHA) for output in outputs]
-    resampled = [
-        bootstrap(masks, output, weights, "ridge", ALPHA, RESAMPLES, stream(seed, "bootstrap", i))
-        for i, output in enumerate(outputs)
-    ]
-    low, high = np.quantile(resampled, (0.025, 0.975), axis=1)
+    fits = [fit_surrogate(masks, output, weights, "ridge", ALPHA) for output in outputs]
+    generator = stream(seed, "bootstrap", SPAN)
+    resampled = bootstrap(masks, outputs[SPAN], weights, "ridge", ALPHA, RESAMPLES, generator)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(resampled, (tail, 1 - tail), axis=0)
     unseen, rankings = _repeats(parts, outputs[SPAN], weights)
-    return WordLime(
-        values=np.stack([fit.coefficients for fit in fits]),
-        low=low,
-        high=high,
-        r2=np.array([fit.r2 for fit in fits]),
-        unseen_r2=unseen,
-        overlap=mean_overlap(rankings, top),
-        correlation=mean_correlation(rankings),
+    overlap = mean_overlap(rankings, top)
+    return LimeValues(
+        **reader.by_word(np.stack([fit.coefficients for fit in fits])),
+        low=all_rounded(low),
+        high=all_rounded(high),
+        r2=all_rounded(fit.r2 for fit in fits),
+        unseen_r2=rounded_or_none(unseen),
+        overlap=rounded(overlap),
+        correlation=rounded_or_none(mean_correlation(rankings)),
         samples=samples,
-        top=top,
+        doubt=_doubt(unseen, overlap, top),
     )
 
 
+def _doubt(unseen_r2: float, overlap: float, top: int) -> str | None:
+    """Why not to rely on it, as one sentence; None where there is no reason."""
+    reasons = []
+    # Written so that NaN, of outputs that never change, is a reason too.
+    if not unseen_r2 >= LOWEST_R2:
+        reasons.append(
+            f"on masks it was not fitted to, its linear model explains {100 * max(0, unseen_r2):.0f} % "
+            f"of the span's logits (R2 {unseen_r2:.2f}, should be at least {LOWEST_R2})"
+        )
+    if not overlap >= LOWEST_OVERLAP:
+        reasons.append(
+            f"over {REPEATS} repeats the top {top} words have an overlap of {overlap:.2f} "
+            f"(Jaccard, should be at least {LOWEST_OVERLAP})"
+        )
+    if not reasons:
+        return None
+    return f"LIME is not reliable here: {'; and '.join(reasons)}. More --samples may help."
+
+
 def _repeats(
-    parts: list[Bool[ndarray, "mask unit"]],
+    parts: Sequence[Bool[ndarray, "mask unit"]],
     output: Float[ndarray, " mask"],
     weights: Float[ndarray, " mask"],
 ) -> tuple[float, list[Float[ndarray, " unit"]]]:
     """The mean R2 of each part's surrogate on the others' masks, and each part's coefficients."""
-    outputs, shares = np.split(output, len(parts)), np.split(weights, len(parts))
+    outputs, part_weights = np.split(output, len(parts)), np.split(weights, len(parts))
     fits = [
-        regression(masks, out, share, "ridge", ALPHA)
-        for masks, out, share in zip(parts, outputs, shares, strict=True)
+        fit_surrogate(masks, known, of_part, "ridge", ALPHA)
+        for masks, known, of_part in zip(parts, outputs, part_weights, strict=True)
     ]
     unseen = [
-        weighted_r2(outputs[other], fit.predicted(parts[other]), shares[other])
-        for own, fit in enumerate(fits)
-        for other in range(len(parts))
-        if other != own
+        weighted_r2(outputs[other], fits[own].predicted(parts[other]), part_weights[other])
+        for own, other in permutations(range(len(parts)), 2)
     ]
     return float(np.mean(unseen)), [fit.coefficients for fit in fits]

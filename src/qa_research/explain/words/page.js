@@ -6,17 +6,17 @@ const readout = document.getElementById("readout");
 const outputs = ["span", "start", "end"];
 const signed = (value) => (value === null ? "–" : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`);
 
-function tellWord(word) {
+function showWord(word) {
   for (const other of document.querySelectorAll(".word.pointed")) other.classList.remove("pointed");
   for (const other of document.querySelectorAll(`.word[data-word="${word}"]`)) other.classList.add("pointed");
-  const told = Object.entries(data.names).map(([method, name]) => {
+  const shown = Object.entries(data.names).map(([method, name]) => {
     const values = outputs.map((output) => `${output} ${signed(data.methods[method][output][word])}`);
     return `${name}: ${values.join(", ")}`;
   });
-  readout.textContent = `“${data.words[word]}”   ${told.join("   ")}`;
+  readout.textContent = `“${data.words[word]}”   ${shown.join("   ")}`;
 }
 
-function tellCell(cell) {
+function showCell(cell) {
   const row = cell.parentElement;
   const { method, output } = cell.closest("table").dataset;
   const word = row.sectionRowIndex;
@@ -27,7 +27,7 @@ function tellCell(cell) {
 
 for (const kind of ["pointerover", "click"]) {
   document.addEventListener(kind, ({ target }) => {
-    if (target.dataset.word !== undefined) tellWord(Number(target.dataset.word));
-    else if (target.matches(".map td")) tellCell(target);
+    if (target.dataset.word !== undefined) showWord(Number(target.dataset.word));
+    else if (target.matches(".map td")) showCell(target);
   });
 }

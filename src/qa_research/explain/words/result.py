@@ -1,39 +1,41 @@
-"""The methods that attribute an answer to its words, as people read them. Imports nothing.
+"""What an attribution is once it is computed: which words made an answer, by each method, as plain values.
 
-The methods that attribute an answer to its words, by name. Imports nothing heavy.
-
-Which words made an answer, by each method: the result, its warnings, and what of it goes to a file.
+The result types save and load themselves as attribution.json. Nothing here computes or imports anything
+heavy, so the command line can check the methods' names before torch is loaded.
 """
 
+import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
-import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
+from qa_research.files import write_text
 
-from qa_research.explain.words.faithfulness import RANDOM_ORDERS, Faithfulness
-from qa_research.explain.words.gradients import Gradients
-from qa_research.explain.words.lime import SPAN, WordLime
-from qa_research.explain.words.reader import OUTPUTS, Explained, Reader, part_of_word, where
-from qa_research.stats import rank_correlation, top_overlap
-from qa_research.tasks.answering.decode import Answer
-
+FORMAT = "attribution-1"
 NAMES = {"gradients": "Integrated gradients", "erasure": "Word erasure", "lime": "LIME"}
-
 METHODS = tuple(NAMES)
-# LIME asks a thousand times where the others ask a hundred times.
+# LIME needs a thousand forward passes where the others need a hundred.
 USUAL_OVER_STEPS = ("gradients", "erasure")
+# What is attributed: the span's two logits, and their sum, the score that decides between spans.
+OUTPUTS = ("start", "end", "span")
+# The two ways of testing a ranking; each is a field of `Curves` and of `RandomOrders`.
+CURVES = ("comprehensiveness", "sufficiency")
+# Integrated gradients whose sum is off by a larger share of what it must be are not reliable.
+LARGEST_ERROR = 0.05
+# A method that beats a smaller share of random orders is reported as no better than chance.
+BEATS = 0.95
+
+# By word; None for a word that always stays on.
+Values = tuple[float | None, ...]
 
 
 def methods_of(words: Sequence[str], usual: tuple[str, ...]) -> tuple[str, ...]:
-    """The methods of `--method`, given once or more often, or with commas; none means the `usual` ones.
+    """The methods of `--method`, given once or several times, or with commas; `usual` if there are none.
 
     Raises:
-        ValueError: a method that there is not.
+        ValueError: an unknown method.
     """
     named = [name.strip() for word in words for name in word.split(",")]
     if unknown := [name for name in named if name not in METHODS]:
@@ -43,204 +45,398 @@ def methods_of(words: Sequence[str], usual: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in METHODS if name in named) or usual
 
 
-UNSURE = 0.5
-BEATS = 0.95
+@dataclass(frozen=True)
+class Span:
+    """The explained span: characters of the context, tokens of the window (both inclusive).
+
+    "No answer" has an empty text and is at token 0.
+    """
+
+    text: str
+    char_start: int
+    char_end: int
+    first_token: int
+    last_token: int
 
 
 @dataclass(frozen=True)
-class State:
-    """Which weights were asked: the run by study and name, the checkpoint's name and its step."""
+class ExplainedWindow:
+    """Which window of the question was explained, counted from 0, and its characters of the context."""
+
+    number: int
+    of: int
+    char_start: int
+    char_end: int
+
+
+@dataclass(frozen=True)
+class ShownWord:
+    """A word with its characters of the question or the context, whichever `part` says.
+
+    `switched`: whether it was ever switched off; the others always stayed on and have no values.
+    """
+
+    text: str
+    part: str
+    char_start: int
+    char_end: int
+    in_span: bool
+    switched: bool
+
+    @property
+    def place(self) -> str:
+        """Where it is: "answer", "question" or "context"."""
+        return "answer" if self.in_span else self.part
+
+
+@dataclass(frozen=True)
+class ShownText:
+    """A question and its context, the span that is explained, and the words of the window.
+
+    `off` is the token that replaces each token of a word that is switched off.
+    """
+
+    question: str
+    context: str
+    span: Span
+    window: ExplainedWindow
+    off: str
+    words: tuple[ShownWord, ...]
+
+    @property
+    def quoted_span(self) -> str:
+        """The span in quotation marks, or "no answer"."""
+        return f"“{self.span.text or 'no answer'}”"
+
+    @property
+    def is_spaced(self) -> list[bool]:
+        """By word, whether anything separates it from the word before it in the same text."""
+        reached = {"question": 0, "context": 0}
+        found = []
+        for word in self.words:
+            found.append(word.char_start > reached[word.part])
+            reached[word.part] = word.char_end
+        return found
+
+
+@dataclass(frozen=True)
+class WordValues:
+    """What each word adds to the span's start logit, to its end logit, and to their sum (`span`)."""
+
+    start: Values
+    end: Values
+    span: Values
+
+    @property
+    def caption(self) -> str:
+        """The method's name, and what says how well it worked."""
+        raise NotImplementedError
+
+    def interval(self, unit: int) -> tuple[float | None, float | None]:
+        """The 95 % interval of the span's value for the switched word number `unit`, if there is one."""
+        return None, None
+
+
+@dataclass(frozen=True)
+class ErasureValues(WordValues):
+    """Word erasure."""
+
+    @property
+    def caption(self) -> str:
+        """The method's name."""
+        return f"{NAMES['erasure']} (one word at a time)"
+
+
+@dataclass(frozen=True)
+class GradientValues(WordValues):
+    """Integrated gradients; `error` by output: by which share the sum over words is off."""
+
+    steps: int
+    error: Values
+
+    @property
+    def largest_error(self) -> float:
+        """Over the outputs; infinite where there is nothing to share, but the sum is not 0."""
+        return max(math.inf if error is None else error for error in self.error)
+
+    @property
+    def caption(self) -> str:
+        """The method's name, its steps, and its largest error."""
+        worst = 100 * self.largest_error
+        return f"{NAMES['gradients']} ({self.steps} steps, {worst:.1f} % of the sum missing)"
+
+    @property
+    def doubt(self) -> str | None:
+        """Why not to rely on it, as one sentence; None where the sums are as exact as required."""
+        if self.largest_error <= LARGEST_ERROR:
+            return None
+        return (
+            f"Integrated gradients do not add up: their sum is off by {100 * self.largest_error:.0f} % "
+            f"after {self.steps} steps."
+        )
+
+
+@dataclass(frozen=True)
+class LimeValues(WordValues):
+    """LIME, and how stable it is.
+
+    `low`, `high`: 95 % bootstrap intervals over masks of the span's values, by switched word. `r2`:
+    weighted, on the masks of the fit, by output. `unseen_r2`, `overlap` and `correlation` compare
+    repeats of `samples` masks each. `doubt`: why not to rely on it, as a sentence.
+    """
+
+    low: Values
+    high: Values
+    r2: Values
+    unseen_r2: float | None
+    overlap: float
+    correlation: float | None
+    samples: int
+    doubt: str | None
+
+    @property
+    def caption(self) -> str:
+        """The method's name, and how stable it is."""
+        r2 = "not a number" if self.unseen_r2 is None else f"{self.unseen_r2:.2f}"
+        return f"{NAMES['lime']} (R2 on unseen masks {r2}, overlap of repeats {self.overlap:.2f})"
+
+    def interval(self, unit: int) -> tuple[float | None, float | None]:
+        """The bootstrap interval over masks."""
+        return self.low[unit], self.high[unit]
+
+
+VALUES: Mapping[str, type[WordValues]] = {
+    "gradients": GradientValues,
+    "erasure": ErasureValues,
+    "lime": LimeValues,
+}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike two methods rank the words for the span: Spearman's correlation, Jaccard index of the top."""
+
+    methods: tuple[str, str]
+    rank_correlation: float | None
+    top_overlap: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Probability lost by the number of words, its area, and the share of random orders it beats."""
+
+    curve: tuple[float, ...]
+    area: float
+    beats: float
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One method's curves.
+
+    `comprehensiveness`: the probability lost with its first words off (large is faithful);
+    `sufficiency`: with all but its first words off (small is faithful).
+    """
+
+    comprehensiveness: Curve
+    sufficiency: Curve
+
+
+@dataclass(frozen=True)
+class Band:
+    """Mean, lowest and highest of the random orders' curves at each count, and of their areas."""
+
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    area: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class RandomOrders:
+    """The bands of random orders of the words, which any method has to beat."""
+
+    comprehensiveness: Band
+    sufficiency: Band
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """Each method's curves over `counts` words, next to those of as many random `orders`."""
+
+    counts: tuple[int, ...]
+    orders: int
+    methods: Mapping[str, Curves]
+    random: RandomOrders
+
+    @property
+    def doubts(self) -> list[str]:
+        """Which methods are hardly more faithful than chance, a sentence each."""
+        found = []
+        for name, curves in self.methods.items():
+            shares = curves.comprehensiveness.beats, curves.sufficiency.beats
+            if min(shares) < BEATS:
+                found.append(
+                    f"{NAMES[name]} is hardly more faithful than chance: it beats {100 * shares[0]:.0f} % "
+                    f"(comprehensiveness) and {100 * shares[1]:.0f} % (sufficiency) of {self.orders} "
+                    "random orders."
+                )
+        return found
+
+
+@dataclass(frozen=True)
+class TopWord:
+    """A word of a method's ranking, its value for the span, and the ends of its interval, if there is one."""
+
+    word: ShownWord
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """A result that is a file of its own: its fields, with those of `text` among them."""
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values; equal for equal weights, text and seed on one machine."""
+        document: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            document |= value if name == "text" else {name: value}
+        return document
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all."""
+        document = {"format": FORMAT, **self.as_json()}
+        text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+        write_text(path, text + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The result that was saved.
+
+        Raises:
+            ValueError: another kind of file, or one of another version.
+        """
+        document = json.loads(path.read_text(encoding="utf-8"))
+        # Files from before the format had a name are of the first one.
+        found = document.pop("format", FORMAT) if isinstance(document, dict) else None
+        if found != FORMAT:
+            raise ValueError(f"{path} has the format {found}; this version reads {FORMAT}")
+        try:
+            return cls.from_json(document)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path} does not hold an {cls.__name__}: {error}") from error
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The result whose `as_json` this is."""
+        text = {field.name: document[field.name] for field in fields(ShownText)}
+        others = {name: value for name, value in document.items() if name not in text}
+        result: Self = _restored(cls, others | {"text": text})
+        return result
+
+
+@dataclass(frozen=True)
+class Attribution(_Saved):
+    """The words that made one answer of a run.
+
+    `answer` is empty for "no answer". `answer_probability` compares it with all spans of the text,
+    `probability` with those of its window. `top` words of each method count as its strongest.
+    """
 
     run: str
     checkpoint: str
     step: int | None
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """The attributions of one span's logits to the words of its text.
-
-    `values`: by method, in the order asked for, [output unit] as in OUTPUTS: what the word adds to the
-    start logit at the span's first token, to the end logit at its last, and to their sum. `faithfulness`
-    judges the rankings for the sum by the span's probability, which other spans' logits decide, too.
-    """
-
-    state: State
-    explained: Explained
-    answer: Answer
-    values: Mapping[str, Float[ndarray, "output unit"]]
-    gradients: Gradients | None
-    lime: WordLime | None
+    answer: str
+    answer_probability: float | None
+    probability: float
+    quantity: str
+    text: ShownText
+    methods: Mapping[str, WordValues]
+    agreement: tuple[Agreement, ...]
     faithfulness: Faithfulness
+    warnings: tuple[str, ...]
     top: int
     seed: int
 
-    @property
-    def quantity(self) -> str:
-        """What is explained, in a sentence."""
-        if self.explained.reader.target.is_null:
-            return (
-                "The answer is “no answer”. Explained is its score at token 0, [CLS]: the start logit "
-                "there, the end logit there, and their sum."
-            )
-        return (
-            f"Explained is the answered span “{self.explained.span_text}”: the start logit at its first "
-            "token, the end logit at its last, and their sum."
-        )
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a reader must know before believing it, a sentence each."""
-        reader = self.explained.reader
-        found = [where(reader.text), part_of_word(self.explained), reader.off.note]
-        probability = self.faithfulness.probability
-        if probability < UNSURE:
-            found.append(
-                f"The span's probability is only {probability:.2f}: the network is not sure, and the curves "
-                "have little to lose."
-            )
-        if self.gradients and not self.gradients.is_complete:
-            worst = float(self.gradients.error.max())
-            found.append(
-                f"Integrated gradients do not sum to what they must: {100 * worst:.0f} % is missing after "
-                f"{self.gradients.steps} steps."
-            )
-        if self.lime:
-            found.append(self.lime.doubt)
-        for name, measured in self.faithfulness.methods.items():
-            beats = min(measured.comprehensiveness_beats, measured.sufficiency_beats)
-            if beats < BEATS:
-                found.append(
-                    f"{NAMES[name]} is hardly more faithful than chance: it beats "
-                    f"{100 * measured.comprehensiveness_beats:.0f} % (comprehensiveness) and "
-                    f"{100 * measured.sufficiency_beats:.0f} % (sufficiency) of {RANDOM_ORDERS} random "
-                    "orders."
-                )
-        return [sentence for sentence in found if sentence]
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything, as plain values; equal for equal weights, text and seed on one machine."""
-        return {
-            "run": self.state.run,
-            "checkpoint": self.state.checkpoint,
-            "step": self.state.step,
-            "answer": self.answer.text,
-            "answer_probability": plain(self.answer.probability),
-            "probability": plain(self.faithfulness.probability),
-            "quantity": self.quantity,
-            **text_json(self.explained),
-            "methods": {name: self._method(name) for name in self.values},
-            "agreement": self._agreement(),
-            "faithfulness": faithfulness_json(self.faithfulness),
-            "warnings": self.warnings,
-            "top": self.top,
-            "seed": self.seed,
-        }
-
-    def _method(self, name: str) -> dict[str, Any]:
-        shown: dict[str, Any] = dict(
-            zip(OUTPUTS, by_word(self.explained.reader, self.values[name]), strict=True)
-        )
-        if name == "gradients" and self.gradients:
-            shown |= {"steps": self.gradients.steps, "error": listed(self.gradients.error)}
-        if name == "lime" and self.lime:
-            shown |= {
-                "low": listed(self.lime.low[SPAN]),
-                "high": listed(self.lime.high[SPAN]),
-                "r2": listed(self.lime.r2),
-                "unseen_r2": plain(self.lime.unseen_r2),
-                "overlap": plain(self.lime.overlap),
-                "correlation": plain(self.lime.correlation),
-                "samples": self.lime.samples,
-                "doubt": self.lime.doubt,
-            }
-        return shown
-
-    def _agreement(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "methods": [one, other],
-                "rank_correlation": plain(rank_correlation(a[SPAN], b[SPAN])),
-                "top_overlap": plain(top_overlap(a[SPAN], b[SPAN], self.top)),
-            }
-            for (one, a), (other, b) in combinations(self.values.items(), 2)
+    def top_words(self, method: str) -> list[TopWord]:
+        """The `top` words that support the span most by one method, strongest first."""
+        values = self.methods[method]
+        switched = [(n, value) for n, value in enumerate(values.span) if value is not None]
+        # Intervals are stored by switched word, values by word.
+        shown = [
+            TopWord(self.text.words[n], value, *values.interval(unit))
+            for unit, (n, value) in enumerate(switched)
         ]
+        return sorted(shown, key=lambda word: -word.value)[: self.top]
 
 
-def by_word(reader: Reader, values: Float[ndarray, "output unit"]) -> list[list[float | None]]:
-    """[output][word]: None for words that always stay on."""
-    units = {number: place for place, number in enumerate(reader.units)}
-    words = range(len(reader.text.words))
-    return [[plain(row[units[w]]) if w in units else None for w in words] for row in values]
+@dataclass(frozen=True)
+class StepValues:
+    """`WordValues` at each step: [step][word]."""
+
+    start: tuple[Values, ...]
+    end: tuple[Values, ...]
+    span: tuple[Values, ...]
 
 
-def text_json(explained: Explained) -> dict[str, Any]:
-    """Question, context, span, window and words, as plain values."""
-    reader, text = explained.reader, explained.reader.text
-    inside = set(explained.span_words)
-    start, end = text.context_chars
-    return {
-        "question": text.question,
-        "context": text.context,
-        "span": {
-            "text": explained.span_text,
-            "char_start": explained.char_start,
-            "char_end": explained.char_end,
-            "first_token": reader.target.first,
-            "last_token": reader.target.last,
-        },
-        "window": {"number": text.window, "of": text.windows, "char_start": start, "char_end": end},
-        "off": reader.off.token,
-        "words": [
-            {
-                "text": word.text,
-                "part": word.part,
-                "char_start": word.char_start,
-                "char_end": word.char_end,
-                "in_span": number in inside,
-                "switched": number in reader.units,
-            }
-            for number, word in enumerate(text.words)
-        ],
-    }
+@dataclass(frozen=True)
+class AttributionOverSteps(_Saved):
+    """The words that carry the true span of a watched question, at each kept step of a training.
+
+    The span is the same at every step, whatever the network answers there. By step: `probability` of the
+    span, the largest `error` of integrated gradients, and LIME's `unseen_r2`; None without that method.
+    """
+
+    run: str
+    question_id: str
+    split: str
+    answers: tuple[str, ...]
+    quantity: str
+    text: ShownText
+    steps: tuple[int, ...]
+    checkpoints: tuple[str, ...]
+    probability: Values
+    methods: Mapping[str, StepValues]
+    error: Values
+    unseen_r2: Values
+    warnings: tuple[str, ...]
+    seed: int
 
 
-def faithfulness_json(found: Faithfulness) -> dict[str, Any]:
-    """Curves and areas of the methods; mean and ends of the random orders."""
-    random = {}
-    for name in ("comprehensiveness", "sufficiency"):
-        curves = getattr(found.random, name)
-        areas = found.area(curves)
-        random[name] = {
-            "mean": listed(curves.mean(axis=0)),
-            "low": listed(curves.min(axis=0)),
-            "high": listed(curves.max(axis=0)),
-            "area": [plain(areas.mean()), plain(areas.min()), plain(areas.max())],
-        }
-    methods = {
-        name: {
-            kind: {
-                "curve": listed(getattr(measured, kind)),
-                "area": plain(getattr(measured, f"{kind}_area")),
-                "beats": plain(getattr(measured, f"{kind}_beats")),
-            }
-            for kind in ("comprehensiveness", "sufficiency")
-        }
-        for name, measured in found.methods.items()
-    }
-    return {
-        "counts": [int(count) for count in found.counts],
-        "orders": len(found.random.sufficiency),
-        "methods": methods,
-        "random": random,
-    }
+def rounded(value: float) -> float:
+    """A finite number with seven digits, which is what float32 holds."""
+    return float(f"{value:.7g}")
 
 
-def plain(value: float | np.floating[Any]) -> float | None:
-    """A number for JSON with seven digits; None for what is no finite number."""
-    return float(f"{value:.7g}") if math.isfinite(value) else None
+def rounded_or_none(value: float | None) -> float | None:
+    """A number with seven digits; None for NaN and the infinities, which JSON does not have."""
+    return rounded(value) if value is not None and math.isfinite(value) else None
 
 
-def listed(values: Sequence[float] | Float[ndarray, " _"]) -> list[float | None]:
-    """`plain` of each."""
-    return [plain(float(value)) for value in values]
+def all_rounded(values: Iterable[float]) -> Values:
+    """`rounded_or_none` of each."""
+    return tuple(rounded_or_none(float(value)) for value in values)
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """A number with its sign, a real minus; a dash for None."""
+    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def _restored(kind: Any, value: Any, name: str = "") -> Any:
+    """A value of JSON as the annotation `kind` says: objects as dataclasses, lists as tuples.
+
+    `name` is the value's key, which is the method's where `kind` is WordValues.
+    """
+    kind = VALUES[name] if kind is WordValues else kind
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        found = {key: _restored(hints[key], inner, key) for key, inner in value.items()}
+        return kind(**found)  # type: ignore[operator]
+    if get_origin(kind) is Mapping:
+        return {key: _restored(get_args(kind)[1], inner, key) for key, inner in value.items()}
+    if isinstance(value, list):
+        return tuple(_restored(get_args(kind)[0], inner) for inner in value)
+    return value

@@ -1,115 +1,115 @@
-"""An attribution on the terminal: the strongest words of each method, and how far they can be believed."""
+"""An attribution on the terminal: the strongest words of each method, and how reliable they are."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qa_research.explain.words.figures import caption
-from qa_research.explain.words.page import number, top_words
-from qa_research.explain.words.result import NAMES
+from qa_research.explain.words.result import (
+    CURVES,
+    NAMES,
+    Attribution,
+    AttributionOverSteps,
+    Faithfulness,
+    Values,
+    signed,
+)
 
-WIDE = 200
+PIPE_WIDTH = 200
 
 
-def show_attribution(document: Mapping[str, Any]) -> None:
+def show_attribution(result: Attribution) -> None:
     """The answer, the top words side by side, agreement and faithfulness, and the warnings."""
     console = _console()
-    answer = document["answer"] or "no answer in this text"
-    console.print(
-        Text.assemble(
-            (answer, "bold"), f"   (probability {document['answer_probability'] or 0:.3f})"
-        )
-    )
-    console.print(document["quantity"], markup=False)
+    answer = result.answer or "no answer in this text"
+    probability = f"   (probability {result.answer_probability or 0:.3f})"
+    console.print(Text.assemble((answer, "bold"), probability))
+    console.print(result.quantity, markup=False)
     console.print()
-    console.print(_top(document))
+    console.print(_top_words(result))
     console.print()
-    for name, found in document["methods"].items():
-        console.print(caption(name, found), markup=False)
+    for values in result.methods.values():
+        console.print(values.caption, markup=False)
     console.print()
-    console.print(_faithful(document))
-    for pair in document["agreement"]:
-        one, other = (NAMES[name] for name in pair["methods"])
+    console.print(_faithfulness(result.faithfulness))
+    for pair in result.agreement:
+        one, other = (NAMES[name] for name in pair.methods)
         console.print(
-            f"{one} and {other}: rank correlation {number(pair['rank_correlation'])}, "
-            f"overlap of the top {document['top']} {pair['top_overlap']:.2f}"
+            f"{one} and {other}: rank correlation {signed(pair.rank_correlation)}, "
+            f"overlap of the top {result.top} {pair.top_overlap:.2f}"
         )
-    show_warnings(document)
+    _show_warnings(console, result.warnings)
 
 
-def show_steps(document: Mapping[str, Any], most: int) -> None:
+def show_steps(result: AttributionOverSteps, most: int) -> None:
     """Of a watched question: at each step the true span's probability, and each method's top words."""
     console = _console()
-    console.print(Text.assemble((document["question"], "bold"), f"   ({document['question_id']})"))
-    console.print(document["quantity"], markup=False)
+    console.print(Text.assemble((result.text.question, "bold"), f"   ({result.question_id})"))
+    console.print(result.quantity, markup=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("step", justify="right")
     table.add_column("true span, %", justify="right")
-    for name in document["methods"]:
+    for name in result.methods:
         table.add_column(f"{NAMES[name]}: strongest", overflow="fold")
-    texts = [word["text"] for word in document["words"]]
-    for place, step in enumerate(document["steps"]):
-        strongest = [
-            _strongest(texts, found["span"][place], most) for found in document["methods"].values()
-        ]
-        probability = document["probability"][place]
+    words = [word.text for word in result.text.words]
+    for i, (step, probability) in enumerate(zip(result.steps, result.probability, strict=True)):
         shown = "-" if probability is None else f"{100 * probability:.1f}"
+        strongest = (_strongest(words, found.span[i], most) for found in result.methods.values())
         table.add_row(str(step), shown, *map(Text, strongest))
     console.print(table)
-    show_warnings(document)
-
-
-def show_warnings(document: Mapping[str, Any]) -> None:
-    """The warnings, a line each."""
-    for warning in document["warnings"]:
-        _console().print(Text(f"! {warning}"))
+    _show_warnings(console, result.warnings)
 
 
 def _console() -> Console:
-    # A pipe gets whole lines; only a terminal wraps them.
+    # A pipe gets unbroken lines; only a terminal wraps them.
     is_pipe = not sys.stdout.isatty()
-    return Console(soft_wrap=is_pipe, width=WIDE if is_pipe else None, highlight=False)
+    return Console(soft_wrap=is_pipe, width=PIPE_WIDTH if is_pipe else None, highlight=False)
 
 
-def _top(document: Mapping[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    ranked = {name: top_words(document, name) for name in document["methods"]}
-    for name in document["methods"]:
+def _show_warnings(console: Console, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        console.print(Text(f"! {warning}"))
+
+
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+
+
+def _top_words(result: Attribution) -> Table:
+    table = _table()
+    for name in result.methods:
         table.add_column(NAMES[name], overflow="fold")
         table.add_column("logits", justify="right")
-    for place in range(max(len(words) for words in ranked.values())):
+    for row in zip(*(result.top_words(name) for name in result.methods), strict=True):
         cells = []
-        for words in ranked.values():
-            word = words[place]
-            part = "answer" if word.in_span else word.part
-            cells += [Text.assemble(word.text, (f"  {part}", "dim")), Text(number(word.value))]
+        for found in row:
+            place = f"  {found.word.place}", "dim"
+            cells += [Text.assemble(found.word.text, place), Text(signed(found.value))]
         table.add_row(*cells)
     return table
 
 
-def _faithful(document: Mapping[str, Any]) -> Table:
-    faithful = document["faithfulness"]
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+def _faithfulness(found: Faithfulness) -> Table:
+    table = _table()
     table.add_column("faithfulness")
-    for title in ("comprehensiveness", "beats random", "sufficiency", "beats random"):
-        table.add_column(title, justify="right")
-    for name, found in faithful["methods"].items():
+    for kind in CURVES:
+        table.add_column(kind, justify="right")
+        table.add_column("beats random", justify="right")
+    for name, curves in found.methods.items():
         cells = []
-        for kind in ("comprehensiveness", "sufficiency"):
-            cells += [f"{found[kind]['area']:.3f}", f"{100 * found[kind]['beats']:.0f} %"]
+        for kind in CURVES:
+            curve = getattr(curves, kind)
+            cells += [f"{curve.area:.3f}", f"{100 * curve.beats:.0f} %"]
         table.add_row(NAMES[name], *cells)
-    means = [faithful["random"][kind]["area"][0] for kind in ("comprehensiveness", "sufficiency")]
-    table.add_row(
-        f"{faithful['orders']} random orders", f"{means[0]:.3f}", "", f"{means[1]:.3f}", ""
-    )
+    means = [f"{getattr(found.random, kind).area[0]:.3f}" for kind in CURVES]
+    table.add_row(f"{found.orders} random orders", means[0], "", means[1], "")
     return table
 
 
-def _strongest(texts: Sequence[str], values: Sequence[float | None], most: int) -> str:
-    places = [place for place, value in enumerate(values) if value is not None and value > 0]
-    places.sort(key=lambda place: (-(values[place] or 0.0), place))
-    return "  ".join(f"{texts[place]} {number(values[place], 1)}" for place in places[:most])
+def _strongest(words: Sequence[str], values: Values, most: int) -> str:
+    """The words that support the span most, with their values."""
+    support = [(n, value) for n, value in enumerate(values) if value is not None and value > 0]
+    support.sort(key=lambda found: -found[1])
+    return "  ".join(f"{words[n]} {signed(value, 1)}" for n, value in support[:most])

@@ -22,7 +22,7 @@ NO_WORD = -1
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as the tokenizer splits text into words (punctuation is words of its own), and its tokens.
+    """A word as the tokenizer splits text into words (punctuation marks are words, too), and its tokens.
 
     `char_start:char_end` are characters of the question or the context, whichever `part` says;
     `first_token` and `last_token` are inclusive.
@@ -38,10 +38,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Text:
-    """The words of one window of a question and its context, and what the network is given.
+    """The words of one window of a question and its context, and the network's inputs for it.
 
     `inputs`: one row of `padded_batch`, without labels. `window` is one of `windows`, counted from 0.
-    `question` is as it was tokenized, without blanks before it.
+    `question` is what was tokenized, without the blanks before it.
     """
 
     question: str
@@ -53,7 +53,7 @@ class Text:
 
     @property
     def n_tokens(self) -> int:
-        """Tokens of the window, special ones counted."""
+        """Tokens of the window, including special ones."""
         return self.inputs["input_ids"].shape[1]
 
     @property
@@ -64,8 +64,19 @@ class Text:
             return 0, 0
         return inside[0].char_start, inside[-1].char_end
 
+    @property
+    def note(self) -> str | None:
+        """Which part of a context longer than a window it is, as a sentence; None where it is all of it."""
+        if self.windows == 1:
+            return None
+        start, end = self.context_chars
+        return (
+            f"The context is longer than a window: characters {start} to {end} of {len(self.context)} "
+            f"are explained (window {self.window + 1} of {self.windows})."
+        )
+
     def words_of(self, first_token: int, last_token: int) -> list[int]:
-        """The words, by number, that have a token between the two, which are included."""
+        """The words, by number, that have a token from `first_token` to `last_token` (inclusive)."""
         return [
             number
             for number, word in enumerate(self.words)
@@ -75,7 +86,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Off:
-    """The token that stands for a word that is switched off, for each of its tokens: positions stay.
+    """The token that replaces each token of a word that is switched off, so that positions stay.
 
     `note`: a sentence where the tokenizer has no mask token.
     """
@@ -91,19 +102,17 @@ def off_token(tokenizer: Any) -> Off:
     Raises:
         ValueError: it has none of the three.
     """
-    for name in ("mask_token", "unk_token", "pad_token"):
+    for name, kind in (("mask_token", "mask"), ("unk_token", "unknown"), ("pad_token", "padding")):
         token = getattr(tokenizer, name, None)
         if token is None:
             continue
-        note = None
-        if name != "mask_token":
-            what = "unknown" if name == "unk_token" else "padding"
-            note = (
-                f"The tokenizer has no mask token: {token}, its {what} token, stands for a word that "
-                "is off."
-            )
-        return Off(int(getattr(tokenizer, f"{name}_id")), str(token), note)
-    raise ValueError("the tokenizer has no mask, unknown or padding token to stand for a word")
+        note = f"The tokenizer has no mask token: {token}, its {kind} token, replaces words that are off."
+        return Off(
+            token_id=int(getattr(tokenizer, f"{name}_id")),
+            token=str(token),
+            note=None if name == "mask_token" else note,
+        )
+    raise ValueError("the tokenizer has no mask, unknown or padding token to replace a word with")
 
 
 def text_of(
@@ -114,13 +123,14 @@ def text_of(
     max_tokens: int,
     stride_tokens: int,
 ) -> Text:
-    """Window number `index` of `windows` as words; these are the windows of `row` alone.
+    """Window number `index` of `windows`, which are the windows of this one `row`, as words.
 
     Raises:
-        ValueError: no token of it belongs to a word.
+        ValueError: none of its tokens belongs to a word.
     """
+    question = row.question.lstrip()
     encodings = tokenizer(
-        row.question.lstrip(),
+        question,
         row.context,
         truncation="only_second",
         max_length=max_tokens,
@@ -128,42 +138,61 @@ def text_of(
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
     )
-    # A tokenizer keeps the last call's truncation, which is no part of what it is.
+    # A tokenizer remembers the last call's truncation, which is not part of what it is.
     tokenizer.backend_tokenizer.no_truncation()
     encoding = encodings.encodings[index]
     batch = padded_batch(windows, [index], int(tokenizer.pad_token_id))
     assert batch["input_ids"][0].tolist() == encoding.ids
-    inputs = {name: batch[name] for name in _GIVEN if name in batch}
-    words = _words(encoding, row.question.lstrip(), row.context)
+    inputs = {name: batch[name] for name in INPUTS if name in batch}
+    words = _words(encoding, question, row.context)
     if not words:
-        raise ValueError("neither question nor context has a word that the tokenizer knows of")
-    return Text(row.question.lstrip(), row.context, words, inputs, index, len(windows))
+        raise ValueError("neither the question nor the context has a word that the tokenizer knows")
+    return Text(question, row.context, words, inputs, index, len(windows))
 
 
-_GIVEN = ("input_ids", "attention_mask", "token_type_ids")
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def _words(encoding: Any, question: str, context: str) -> tuple[Word, ...]:
-    """Tokens of one sequence and one word number are a word; its number restarts with the sequence."""
-    parts, numbers, offsets = encoding.sequence_ids, encoding.word_ids, encoding.offsets
-    # A token without number is a word alone.
+    """Neighbouring tokens of one sequence with one word number are a word.
+
+    The tokens of "Who is unbelievable?" and "Ms Lund." may be
+
+        token     [CLS] who is un ##believ ##able ? [SEP] ms lund . [SEP]
+        sequence  None  0   0  0  0        0      0 None  1  1    1 None
+        word      None  0   1  2  2        2      3 None  0  1    2 None
+
+    so "unbelievable" has the tokens 3 to 5, and the numbers start again with the context.
+    """
+    # A token without a word number is a word of its own.
     keys = [
-        (part, number if number is not None else -1 - token)
-        for token, (part, number) in enumerate(zip(parts, numbers, strict=True))
+        (sequence, number if number is not None else -1 - token)
+        for token, (sequence, number) in enumerate(
+            zip(encoding.sequence_ids, encoding.word_ids, strict=True)
+        )
     ]
     words = []
     for (sequence, _), group in groupby(range(len(keys)), keys.__getitem__):
         tokens = list(group)
         if sequence is None:
             continue
-        source = context if sequence else question
-        start, end = offsets[tokens[0]][0], offsets[tokens[-1]][1]
         part: Part = "context" if sequence else "question"
+        source = context if sequence else question
+        start, end = encoding.offsets[tokens[0]][0], encoding.offsets[tokens[-1]][1]
         words.append(Word(source[start:end], part, start, end, tokens[0], tokens[-1]))
     return tuple(words)
 
 
-def ids_with(
+def unit_of_token(text: Text, units: Sequence[int]) -> Int[Tensor, " token"]:
+    """By token the index in `units` of its word; NO_WORD for special tokens and words that stay on."""
+    found = torch.full((text.n_tokens,), NO_WORD)
+    for unit, number in enumerate(units):
+        word = text.words[number]
+        found[word.first_token : word.last_token + 1] = unit
+    return found
+
+
+def masked_ids(
     ids: Int[Tensor, " token"],
     unit_of: Int[Tensor, " token"],
     off_id: int,
@@ -171,19 +200,11 @@ def ids_with(
 ) -> Int[Tensor, "mask token"]:
     """Token ids with the units that are False in a mask replaced by `off_id`, token by token.
 
-    `unit_of` is the unit of each token, NO_WORD where it always stays.
+    `unit_of` is the unit of each token, NO_WORD where it always stays. For units [-1, 0, 1, 1, -1] (a
+    word of one token, a word of two) the mask [True, False] keeps tokens 0, 1 and 4 and replaces 2 and 3.
     """
     switched = torch.from_numpy(masks).to(ids.device)
     stays = torch.ones((len(masks), 1), dtype=torch.bool, device=ids.device)
     # Index -1, NO_WORD, is the last column, which is always on.
     on = torch.cat([switched, stays], dim=1)[:, unit_of]
     return torch.where(on, ids, off_id)
-
-
-def unit_of_token(text: Text, units: Sequence[int]) -> Int[Tensor, " token"]:
-    """By token the place in `units` of its word; NO_WORD for special tokens and words that stay on."""
-    found = torch.full((text.n_tokens,), NO_WORD)
-    for place, number in enumerate(units):
-        word = text.words[number]
-        found[word.first_token : word.last_token + 1] = place
-    return found
