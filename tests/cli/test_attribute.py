@@ -51,7 +51,8 @@ def test_json_is_alone_on_stdout_and_is_what_stands_in_the_file(attribute, tmp_p
     assert code == 0
     found = json.loads(out)
     files = found.pop("files")
-    assert found == json.loads((tmp_path / "attribution.json").read_text())
+    saved = json.loads((tmp_path / "attribution.json").read_text())
+    assert saved == {"format": "attribution-1", **found}
     assert set(files) == {"page", "picture", "json"}
     assert list(found["methods"]) == ["gradients", "erasure", "lime"]
     assert found["run"].startswith("tiny/bert") and found["checkpoint"] == "best"
