@@ -8,11 +8,11 @@ import yaml
 
 from qa_research.config import check_section, unknown_key
 from qa_research.launch.compose import default_config
-from qa_research.runs.directory import WITHOUT_EFFECT, find_run
+from qa_research.runs.directory import WITHOUT_EFFECT, find_run, read_config
 from qa_research.tasks.earlier import new_spelling
 
 # What a resumed training may change. The run stays in its directory.
-FIXED = ("paths", "train.resume")
+FIXED = ("paths", "train.resume", "task.examples", "task.metrics")
 CHANGEABLE = (*(key for key in WITHOUT_EFFECT if key not in FIXED), "paths.cache")
 
 
@@ -26,8 +26,7 @@ def resume(run: str, overrides: Sequence[str], runs: Path) -> float:
             another run.
     """
     directory = find_run(run, runs)
-    text = (directory / "config.yaml").read_text(encoding="utf-8")
-    plain: dict[str, Any] = yaml.safe_load(text)
+    plain = read_config(directory)
     _add_missing(plain, directory)
     for override in overrides:
         key, value = _parsed(override, plain)
@@ -67,8 +66,6 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
 
 def _add_missing(plain: dict[str, Any], directory: Path) -> None:
     """Add the defaults of keys that are newer than the run, where they cannot change the result."""
-    # Started by a version that did not record.
-    plain.setdefault("capture", None)
     for key in CHANGEABLE:
         section, _, name = key.partition(".")
         if section not in plain:
