@@ -12,7 +12,7 @@ from qa_research.tasks.answering.decode import AnswerSettings
 install_import_hook("qa_research.capture.forward", "beartype.beartype")
 
 from qa_research.capture.recorders.recorder import Subject  # noqa: E402
-from qa_research.capture.watched import Watched, watch  # noqa: E402
+from qa_research.capture.watched import Watched, watched_windows  # noqa: E402
 
 KINDS = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
 
@@ -22,7 +22,7 @@ def make_network(kind: str, vocab_size: int, **extra: object) -> PreTrainedModel
     sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 130}
     sizes |= {"hidden_size": 16, "vocab_size": vocab_size, "initializer_range": 0.5}
     if kind == "electra":
-        # Electra has embeddings of another width than its layers.
+        # ELECTRA may have embeddings narrower than its layers.
         sizes["embedding_size"] = 8
     with torch.random.fork_rng():
         torch.manual_seed(3)
@@ -30,7 +30,7 @@ def make_network(kind: str, vocab_size: int, **extra: object) -> PreTrainedModel
             AutoConfig.for_model(kind, **sizes), **extra
         )
         with torch.no_grad():
-            # Biases and normalisations begin at 0 and 1, which would hide a mistake.
+            # Biases and normalisations start at 0 and 1, which would hide mistakes.
             for parameter in network.parameters():
                 if parameter.ndim == 1:
                     parameter.add_(0.3 * torch.randn_like(parameter))
@@ -45,7 +45,9 @@ def network(tokenizer) -> PreTrainedModel:
 @pytest.fixture
 def watched(questions, tokenizer) -> Watched:
     """Four questions, in windows of different lengths."""
-    return watch([("train", row) for row in questions[:2] + questions[4:6]], tokenizer, 64, 16)
+    return watched_windows(
+        [("train", row) for row in questions[:2] + questions[4:6]], tokenizer, 64, 16
+    )
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ def test_a_chosen_step_outside_the_training_is_refused():
         planned_steps(1, [3, 10], None, 9)
 
 
-def test_a_budget_of_space_leaves_out_a_power_of_two_and_says_so():
+def test_a_budget_of_space_takes_one_step_in_a_power_of_two_and_says_so():
     steps = list(range(0, 1001, 10))
     plan = within_budget(steps, 1_000_000, 30)
     assert sorted(plan.steps) == [*range(0, 1000, 40), 1000]
     assert plan.sentence == (
-        "capture.max_mb=30 holds 30 of 101 captures of 1.00 MB: one in 4 is made, 26 in all"
+        "capture.max_mb=30 has room for 30 of 101 captures of 1.00 MB: one in 4 is made, 26 in all"
     )
     assert within_budget(steps, 1_000_000, 101).sentence is None
     assert within_budget(steps, 1_000_000, None).steps == frozenset(steps)
@@ -38,13 +38,13 @@ def test_a_budget_too_small_for_the_first_and_the_last_capture_is_refused():
 
 
 @pytest.mark.parametrize("fraction", [None, 0.02])
-def test_captures_are_left_out_while_they_have_taken_more_than_their_share(monkeypatch, fraction):
+def test_captures_are_skipped_while_they_have_taken_more_than_their_share(monkeypatch, fraction):
     now = [0.0]
     monkeypatch.setattr("qa_research.capture.budget.time.perf_counter", lambda: now[0])
     budget = TimeBudget(fraction)
     with budget.spending(counts=False):
         now[0] += 50
-    budget.go()
+    budget.resume()
     made = []
     for step in range(100):
         now[0] += 1
@@ -55,9 +55,9 @@ def test_captures_are_left_out_while_they_have_taken_more_than_their_share(monke
         if step == 50:
             budget.pause()
             now[0] += 1000
-            budget.go()
+            budget.resume()
     budget.pause()
-    # The first capture was made before the clock of the training went.
+    # The first capture was made before the training's clock started.
     assert budget.training_s == pytest.approx(100 + 0.1 * len(made))
     assert budget.captures_s == pytest.approx(50 + 0.1 * len(made))
     if fraction is None:

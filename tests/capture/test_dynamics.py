@@ -1,4 +1,4 @@
-"""Gradients, updates and changes of all parameters, and the first that goes astray."""
+"""Gradients, updates and changes of all parameters, and the first gradient that explodes."""
 
 import dataclasses
 import logging
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from qa_research.capture.forward import look
+from qa_research.capture.forward import forward_watched
 from qa_research.capture.recorders.dynamics import KINDS, DynamicsRecorder, kind_of, layer_of
 from tests.capture.conftest import make_network
 
@@ -42,12 +42,12 @@ def test_every_parameter_of_a_layer_has_a_kind(kind, tokenizer):
 
 
 def test_norms_updates_and_changes(network, watched, recorder):
-    first = recorder.record(look(network, watched, 0))
+    first = recorder.record(forward_watched(network, watched, 0))
     assert np.isnan(first["gradient_norm"].values).all() and not first["change"].values.any()
     before = [p.detach().clone() for p in network.parameters()]
     step(network, recorder, 1)
     step(network, recorder, 2)
-    found = recorder.record(look(network, watched, 2))
+    found = recorder.record(forward_watched(network, watched, 2))
     for i, (now, start) in enumerate(zip(network.parameters(), before, strict=True)):
         size = now.numel() ** 0.5
         assert found["gradient_norm"].values[i] == pytest.approx(size, rel=1e-5)
@@ -62,9 +62,9 @@ def test_norms_updates_and_changes(network, watched, recorder):
 
 
 @pytest.mark.parametrize(
-    ("size", "said"), [(float("nan"), "is nan"), (1e4, "10000 times its usual size")]
+    ("size", "phrase"), [(float("nan"), "is nan"), (1e4, "10000 times its usual size")]
 )
-def test_the_first_gradient_that_goes_astray_is_named_once(network, recorder, caplog, size, said):
+def test_the_first_exploding_gradient_is_reported_once(network, recorder, caplog, size, phrase):
     for number in range(1, 31):
         step(network, recorder, number, captured=False)
     assert not caplog.records
@@ -74,14 +74,14 @@ def test_the_first_gradient_that_goes_astray_is_named_once(network, recorder, ca
     (record,) = caplog.records
     message = record.getMessage()
     assert "Step 31: the gradient of bert.encoder.layer.1.attention.self.value.bias" in message
-    assert said in message and "with 5 others" in message
+    assert phrase in message and "followed by 5 others" in message
 
 
-def test_a_gradient_that_recovers_is_named_again_when_it_goes_astray_again(
+def test_a_gradient_that_recovers_is_reported_again_when_it_explodes_again(
     network, recorder, caplog
 ):
     with caplog.at_level(logging.WARNING, "qa_research"):
-        # The very first step teaches nothing.
+        # The very first step does not set what is usual.
         step(network, recorder, 1, float("inf"), captured=False, only="qa_outputs.bias")
         for number in range(2, 31):
             step(network, recorder, number, captured=False)
@@ -92,7 +92,7 @@ def test_a_gradient_that_recovers_is_named_again_when_it_goes_astray_again(
     ]
 
 
-def test_weights_or_the_loss_are_named_where_no_gradient_is_finite(network, recorder, caplog):
+def test_weights_or_the_loss_are_named_if_no_gradient_is_finite(network, recorder, caplog):
     with caplog.at_level(logging.WARNING, "qa_research"):
         step(network, recorder, 1, float("nan"), captured=False)
         step(network, recorder, 2, captured=False)
@@ -100,11 +100,11 @@ def test_weights_or_the_loss_are_named_where_no_gradient_is_finite(network, reco
             network.bert.encoder.layer[0].output.dense.weight[0, 0] = float("nan")
         step(network, recorder, 3, float("nan"), captured=False)
     first, second = (record.getMessage() for record in caplog.records)
-    assert "the loss itself is not" in first
-    assert "bert.encoder.layer.0.output.dense.weight is the first tensor of weights" in second
+    assert "the loss itself is not finite" in first
+    assert "bert.encoder.layer.0.output.dense.weight is the first weight tensor" in second
 
 
-def test_overflows_of_a_scaled_loss_are_no_news(network, subject, caplog):
+def test_overflows_of_a_scaled_loss_are_not_reported(network, subject, caplog):
     about = dataclasses.replace(subject(network), is_scaled=True)
     scaled = DynamicsRecorder(histograms=False, explodes_at=100.0)
     scaled.prepare("capture.dynamics", about)
@@ -113,7 +113,7 @@ def test_overflows_of_a_scaled_loss_are_no_news(network, subject, caplog):
     assert not caplog.records
 
 
-def test_what_is_usual_is_kept_over_a_restart(network, subject, recorder, caplog):
+def test_what_is_usual_survives_a_restart(network, subject, recorder, caplog):
     for number in range(1, 31):
         step(network, recorder, number, captured=False)
     again = DynamicsRecorder(histograms=False, explodes_at=100.0)

@@ -1,27 +1,17 @@
-"""A look at the watched questions sees what the network does, and leaves no trace of itself."""
+"""A forward pass over the watched questions sees what the network does, and leaves no trace."""
 
 import pytest
 import torch
 
-from qa_research.capture.forward import (
-    FINAL,
-    KNOWN,
-    PLACES,
-    Anatomy,
-    Point,
-    Site,
-    chosen_layers,
-    look,
-    silenced,
-    tap,
-)
+from qa_research.capture.forward import HookPoint, forward_watched, silenced, tap
+from qa_research.capture.sites import FINAL, KNOWN, SITE_NAMES, Anatomy, Site, chosen_layers
 from qa_research.model.bert import input_names
 from tests.capture.conftest import KINDS, make_network
 
 EVERYWHERE = [
     FINAL,
     Site("embeddings"),
-    *(Site(place, layer) for place in KNOWN["bert"][1] for layer in (0, 1)),
+    *[Site(name, layer) for name in KNOWN["bert"][1] for layer in (0, 1)],
 ]
 
 
@@ -34,7 +24,7 @@ def hooks_of(network) -> int:
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules())
 
 
-def test_every_kind_that_is_known_is_tried():
+def test_every_known_kind_of_network_is_tried():
     assert set(KINDS) == set(KNOWN)
 
 
@@ -42,8 +32,8 @@ def test_every_kind_that_is_known_is_tried():
 def test_attention_equals_that_of_the_eager_network(kind, tokenizer, watched):
     network = make_network(kind, len(tokenizer), attn_implementation="sdpa")
     eager = make_network(kind, len(tokenizer), attn_implementation="eager").eval()
-    sites = [Site(place, layer) for place in ("query", "key") for layer in (0, 1)]
-    found = look(network, watched, 0, sites)
+    sites = [Site(name, layer) for name in ("query", "key") for layer in (0, 1)]
+    found = forward_watched(network, watched, 0, sites)
     with torch.no_grad():
         wanted = eager(**inputs_of(eager, watched), output_attentions=True)
     assert network.config._attn_implementation == "sdpa"
@@ -54,10 +44,10 @@ def test_attention_equals_that_of_the_eager_network(kind, tokenizer, watched):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_places_are_those_of_the_networks_own_hidden_states(kind, tokenizer, watched):
+def test_sites_hold_the_networks_own_hidden_states(kind, tokenizer, watched):
     network = make_network(kind, len(tokenizer))
-    sites = [Site("embeddings"), FINAL, *(Site(p, n) for p in PLACES[1:] for n in (0, 1))]
-    found = look(network, watched, 0, sites).values
+    sites = [Site("embeddings"), FINAL, *[Site(name, n) for name in SITE_NAMES[1:] for n in (0, 1)]]
+    found = forward_watched(network, watched, 0, sites).values
     network.eval()
     with torch.no_grad():
         states = network(**inputs_of(network, watched), output_hidden_states=True).hidden_states
@@ -76,18 +66,18 @@ def test_places_are_those_of_the_networks_own_hidden_states(kind, tokenizer, wat
         assert torch.allclose(whole, states[layer + 1], atol=1e-5)
 
 
-def test_a_look_leaves_modes_hooks_gradients_and_chance_as_they_were(network, watched):
+def test_a_forward_pass_leaves_modes_hooks_gradients_and_random_state_alone(network, watched):
     network.qa_outputs.eval()
     modes = [m.training for m in network.modules()]
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    first = look(network, watched, 0, EVERYWHERE)
+    first = forward_watched(network, watched, 0, EVERYWHERE)
     assert [m.training for m in network.modules()] == modes and True in modes and False in modes
     assert hooks_of(network) == 0
     assert torch.equal(torch.get_rng_state(), before)
     assert all(p.grad is None for p in network.parameters())
     assert not first.logits.requires_grad
-    assert torch.equal(first.logits, look(network, watched, 0).logits), "dropout was on"
+    assert torch.equal(first.logits, forward_watched(network, watched, 0).logits), "dropout was on"
 
 
 def test_no_hook_is_left_when_the_forward_pass_raises(network, watched):
@@ -96,7 +86,7 @@ def test_no_hook_is_left_when_the_forward_pass_raises(network, watched):
 
     broken = network.bert.encoder.layer[1].register_forward_pre_hook(explode)
     with pytest.raises(RuntimeError, match="in the middle"):
-        look(network, watched, 0, EVERYWHERE, EVERYWHERE)
+        forward_watched(network, watched, 0, EVERYWHERE, EVERYWHERE)
     broken.remove()
     assert hooks_of(network) == 0 and network.training
 
@@ -106,25 +96,31 @@ def test_no_hook_is_left_when_a_tap_cannot_be_made(network):
         def register_forward_hook(self, *_, **__):
             raise RuntimeError("no hooks here")
 
-    points = {"right": Point(network.qa_outputs, "output"), "wrong": Point(Refusing(), "output")}
+    points = {
+        "right": HookPoint(network.qa_outputs, "output"),
+        "wrong": HookPoint(Refusing(), "output"),
+    }
     with pytest.raises(RuntimeError, match="no hooks here"), tap(points):
         pass
     assert hooks_of(network) == 0
 
 
-def test_a_silenced_head_adds_nothing_and_others_are_as_before(network, watched):
+def test_a_silenced_head_adds_nothing_and_others_are_unchanged(network, watched):
     context = Site("context", 1)
-    before = look(network, watched, 0, [context, Site("context", 0)])
+    before = forward_watched(network, watched, 0, [context, Site("context", 0)])
     projection = Anatomy(network).module(context)[0]
     given = []
     with silenced(network, [(1, 0)]):
         listening = projection.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
-        changed = look(network, watched, 0)
+        changed = forward_watched(network, watched, 0)
         listening.remove()
     assert torch.equal(given[0][:, :, :8], torch.zeros_like(given[0][:, :, :8]))
     assert torch.equal(given[0][:, :, 8:], before.values[context][:, :, 8:])
     assert not torch.allclose(changed.logits, before.logits)
-    assert torch.equal(look(network, watched, 0).logits, before.logits) and hooks_of(network) == 0
+    assert (
+        torch.equal(forward_watched(network, watched, 0).logits, before.logits)
+        and hooks_of(network) == 0
+    )
 
 
 def test_unknown_heads_layers_and_networks_are_named(network):

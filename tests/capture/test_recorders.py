@@ -1,19 +1,20 @@
-"""What each recorder writes down, against sums done another way."""
+"""What each recorder writes, against the same numbers computed in another way."""
 
 import numpy as np
 import pytest
 import torch
 
-from qa_research.capture.forward import PLACES, Point, Site, look, module_of, tap
+from qa_research.capture.forward import HookPoint, forward_watched, tap
 from qa_research.capture.recorders.activations import ActivationsRecorder, similarity
 from qa_research.capture.recorders.attention import AttentionRecorder
 from qa_research.capture.recorders.attribution import AttributionRecorder
 from qa_research.capture.recorders.batch_attention import BatchAttentionRecorder
 from qa_research.capture.recorders.head_weights import HeadWeightsRecorder
-from qa_research.capture.recorders.heads import SOURCES, TARGETS, HeadsRecorder, measure
+from qa_research.capture.recorders.heads import SOURCES, TARGETS, HeadsRecorder, measure_heads
 from qa_research.capture.recorders.logits import LogitsRecorder
 from qa_research.capture.recorders.recorder import Subject
-from qa_research.capture.watched import watch
+from qa_research.capture.sites import SITE_NAMES, Site, module_of
+from qa_research.capture.watched import watched_windows
 from qa_research.tasks.answering.decode import AnswerSettings, context_mask, top_spans
 from qa_research.tasks.answering.question import Gold, Question
 from tests.capture.conftest import KINDS, make_network
@@ -21,7 +22,9 @@ from tests.capture.conftest import KINDS, make_network
 
 def recorded(recorder, subject, step=0):
     """One capture of a prepared recorder, its shapes checked against its axes and coordinates."""
-    forward = look(subject.network, subject.watched, step, recorder.sites, recorder.span_sites)
+    forward = forward_watched(
+        subject.network, subject.watched, step, recorder.sites, recorder.span_sites
+    )
     arrays = recorder.record(forward)
     sizes = {}
     for array in arrays.values():
@@ -39,7 +42,7 @@ def prepared(recorder, subject):
     return recorder
 
 
-def test_logits_losses_and_standing_of_the_true_span(network, subject, watched):
+def test_logits_losses_and_rank_of_the_true_span(network, subject, watched):
     about = subject(network)
     found, forward = recorded(prepared(LogitsRecorder(), about), about)
     lengths = watched.mask.sum(dim=1).tolist()
@@ -84,7 +87,7 @@ def test_head_measures_of_attention_done_by_hand():
     groups[0, SOURCES.index("all")] = mask[0]
     groups[0, SOURCES.index("cls"), 0] = True
     groups[0, SOURCES.index("answer"), 1] = True
-    entropy, distance, weight = measure(attention, mask, groups)
+    entropy, distance, weight = measure_heads(attention, mask, groups)
     assert entropy.item() == pytest.approx(np.log(2) / 2)
     assert distance.item() == pytest.approx(0.25)
     cells = {
@@ -155,7 +158,7 @@ def test_head_weights_change_by_three_measures(network, subject):
     assert found["correlation"][0] == pytest.approx(wanted, abs=1e-5) and wanted > 0.9
 
 
-def test_activations_of_chosen_places_layers_and_units(network, subject, watched):
+def test_activations_of_chosen_sites_layers_and_units(network, subject, watched):
     about = subject(network)
     places = ["embeddings", "context:0", "layer_output"]
     recorder = prepared(ActivationsRecorder(places, None, [7, 2], "float32"), about)
@@ -177,12 +180,12 @@ def test_activations_of_chosen_places_layers_and_units(network, subject, watched
 
 
 @pytest.mark.parametrize("kind", ["electra", "distilbert"])
-def test_all_places_can_be_recorded_of_other_networks(kind, tokenizer, subject):
+def test_all_sites_can_be_recorded_in_other_networks(kind, tokenizer, subject):
     about = subject(make_network(kind, len(tokenizer)))
     found, _ = recorded(
-        prepared(ActivationsRecorder(list(PLACES), None, None, "float32"), about), about
+        prepared(ActivationsRecorder(list(SITE_NAMES), None, None, "float32"), about), about
     )
-    assert set(found) == {f"{p}{end}" for p in PLACES for end in ("", "_norm", "_cka")}
+    assert set(found) == {f"{p}{end}" for p in SITE_NAMES for end in ("", "_norm", "_cka")}
     assert found["embeddings"].shape[-1] == 16
 
 
@@ -193,7 +196,7 @@ def test_attention_of_a_training_batch_is_that_of_its_row_in_eager(tokenizer, su
     recorder.prepare("capture.x", about)
     assert not recorder.record(None)["tokens"].values
     names = ("input_ids", "attention_mask", "token_type_ids")
-    with tap({s: Point(*module_of(network, s)) for s in recorder.batch_sites}) as values:
+    with tap({s: HookPoint(*module_of(network, s)) for s in recorder.batch_sites}) as values:
         network(**{n: watched.batch[n] for n in names})
     recorder.after_batch(values, watched.batch)
     found = {name: array.values for name, array in recorder.record(None).items()}
@@ -210,14 +213,14 @@ def test_attention_of_a_training_batch_is_that_of_its_row_in_eager(tokenizer, su
     assert not recorder.record(None)["tokens"].values, "a batch of two rows has no third"
 
 
-def test_an_answer_outside_the_window_is_not_taken_for_no_answer(tokenizer):
+def test_an_answer_outside_the_window_is_not_mistaken_for_no_answer(tokenizer):
     context = (
         "Nothing of note happens here at all, says the notice. " * 5 + "Ms Lund teaches chess."
     )
     text = "says the notice. Nothing of note happens here at all, says the notice. Nothing of note"
     gold = Gold(text, context.index(text))
     row = Question("wide", "", context, "Who teaches chess?", (gold,), "who")
-    watched = watch([("train", row)], tokenizer, 40, 8)
+    watched = watched_windows([("train", row)], tokenizer, 40, 8)
     assert watched.spans.tolist() == [[0, 0]]
     network = make_network("bert", len(tokenizer))
     about = Subject(network, watched, AnswerSettings(8, 5, True, 0.0), 40, 8, False, False)
@@ -225,7 +228,7 @@ def test_an_answer_outside_the_window_is_not_taken_for_no_answer(tokenizer):
     assert found["rank"].tolist() == [-1] and np.isnan(found["probability"]).all()
 
 
-def test_similarity_knows_rotations_and_what_is_unrelated():
+def test_similarity_is_one_for_rotations_and_small_for_unrelated_values():
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(400, 8, generator=draw)
     rotation = torch.linalg.qr(torch.randn(8, 8, generator=draw)).Q
@@ -245,7 +248,7 @@ def test_similarity_knows_rotations_and_what_is_unrelated():
             r"capture.x.places has 'contxt'; known places: embeddings, context, attention_output",
         ),
         (ActivationsRecorder(["context:9"], None, None, "float16"), r"places has 9.*layers 0 to 1"),
-        (ActivationsRecorder(["context:a"], None, None, "float16"), "a layer's number"),
+        (ActivationsRecorder(["context:a"], None, None, "float16"), "the number of a layer"),
         (ActivationsRecorder(["context"], [], None, "float16"), "leave nothing to record"),
         (
             ActivationsRecorder(["context"], None, [3, 287], "float16"),
@@ -261,7 +264,7 @@ def test_what_the_network_does_not_have_is_refused_by_name(network, subject, rec
 @pytest.mark.parametrize(
     "make", [lambda: AttentionRecorder(None, "float16"), lambda: AttributionRecorder()]
 )
-def test_a_network_whose_inside_is_not_known_is_refused(network, subject, make):
+def test_a_network_of_an_unknown_type_is_refused(network, subject, make):
     network.config.model_type = "xlnet"
-    with pytest.raises(ValueError, match="xlnet network keeps its attention is not known"):
+    with pytest.raises(ValueError, match="xlnet network computes its attention is not known"):
         make().prepare("capture.x", subject(network))

@@ -1,7 +1,4 @@
-"""At which optimizer steps a capture is due, and what a budget leaves out of them. Pure.
-
-How much time captures may take of a training.
-"""
+"""At which optimizer steps a capture is due, and how much space and time captures may take."""
 
 import math
 import time
@@ -16,7 +13,7 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps at which a capture is due, 0 and the last always among them; `sentence`: what was left out."""
+    """Steps at which a capture is due, always with 0 and the last; `sentence`: what is skipped, or None."""
 
     steps: frozenset[int]
     sentence: str | None
@@ -25,10 +22,14 @@ class Plan:
 def planned_steps(
     every_n_steps: int, at_steps: Sequence[int] | None, log_spaced: int | None, total: int
 ) -> list[int]:
-    """The steps that are asked for, of a training of `total` steps.
+    """The requested steps of a training of `total` steps, always with 0 and the last one.
+
+    Of 120 steps, `every_n_steps` 50 takes 0, 50, 100, 120. Of 1000, `log_spaced` 4 takes 1, 10, 100, 1000
+    (each 10 times the one before) and 0. Of 10, `log_spaced` 8 takes fewer than 8 and 0: 1, 1.4, 1.9, 2.7,
+    3.7, 5.2, 7.2, 10 are rounded to 1, 2, 3, 4, 5, 7, 10.
 
     Raises:
-        ValueError: a chosen step outside the training.
+        ValueError: one of `at_steps` is outside the training.
     """
     if at_steps is not None:
         for step in at_steps:
@@ -45,7 +46,10 @@ def planned_steps(
 
 
 def within_budget(steps: Sequence[int], bytes_each: int, max_mb: float | None) -> Plan:
-    """One in 2, 4, 8 ... of the planned steps, as far as `max_mb` (before compression) asks for.
+    """All planned steps, or one in 2, 4, 8 ... of them, so that `max_mb` (before compression) is enough.
+
+    Example: 101 captures of 1 MB at 0, 10 ... 1000 in 30 MB. One in 2 is 51, one in 4 is 26, which fit:
+    0, 40 ... 1000. Powers of two keep the steps of runs with different budgets comparable.
 
     Raises:
         ValueError: it is too small for the first and the last capture.
@@ -55,28 +59,29 @@ def within_budget(steps: Sequence[int], bytes_each: int, max_mb: float | None) -
     each = bytes_each / MB
     least = min(2, len(steps))
     if least * each > max_mb:
+        needed = "one capture" if least == 1 else "two captures, the first and the last"
         raise ValueError(
-            f"capture.max_mb={max_mb:g} is too small for {'one capture' if least == 1 else 'two captures'}, "
-            f"the first and the last: each takes {each:.2f} MB; record less (capture/recorders=[logits], "
-            "capture.attention.layers=[-1], capture.questions=1), or give it more"
+            f"capture.max_mb={max_mb:g} is too small for {needed}: each takes {each:.2f} MB; record less "
+            "(capture/recorders=[logits], capture.attention.layers=[-1], capture.questions=1), or raise it"
         )
     stride = 1
     while (len(steps[::stride]) + 1) * each > max_mb and stride < len(steps):
         stride = 2 * stride
     kept = frozenset([*steps[::stride], steps[-1]])
     sentence = (
-        f"capture.max_mb={max_mb:g} holds {math.floor(max_mb / each)} of {len(steps)} captures of "
+        f"capture.max_mb={max_mb:g} has room for {math.floor(max_mb / each)} of {len(steps)} captures of "
         f"{each:.2f} MB: one in {stride} is made, {len(kept)} in all"
     )
     return Plan(kept, sentence)
 
 
 class TimeBudget:
-    """Counts a training's time, validations left out, and what captures took of it.
+    """Measures how long a training takes, without validations, and how much of that captures take.
 
-    A capture that is due is left out while captures have taken more than `fraction` (None: no limit) of the
-    time so far. The first and the last capture are always made and do not count for this rule, but for the
-    total that is stated at the end.
+    A due capture is skipped while captures have taken more than `fraction` (None: no limit) of the time so
+    far. Example with 2 %, steps of 1 s and captures of 0.1 s, all of them due: after the first capture,
+    training must last 0.1 / 0.02 = 5 s before the next one, so about one step in five is captured. The
+    first and the last capture are always made, and only count for `share`.
     """
 
     def __init__(self, fraction: float | None) -> None:
@@ -86,31 +91,32 @@ class TimeBudget:
         self.counted_s = 0.0
         self.since: float | None = None
 
-    def go(self) -> None:
-        """Training begins, or goes on after a validation."""
+    def resume(self) -> None:
+        """Training starts, or continues after a validation."""
         self.since = time.perf_counter()
 
     def pause(self) -> None:
-        """A validation begins, or training ends."""
+        """A validation starts, or training ends."""
         self._add_running()
         self.since = None
 
     @property
     def is_exceeded(self) -> bool:
-        """Whether the next capture is to be left out."""
+        """Whether the next capture is to be skipped."""
         self._add_running()
         return self.fraction is not None and self.counted_s > self.fraction * self.training_s
 
     @contextmanager
     def spending(self, counts: bool) -> Iterator[None]:
-        """Around the work of captures."""
-        began = time.perf_counter()
+        """Time the work of captures; `counts`: against the limit too."""
+        started = time.perf_counter()
         try:
             yield
         finally:
-            passed = time.perf_counter() - began
-            self.captures_s += passed
-            self.counted_s += passed * counts
+            took = time.perf_counter() - started
+            self.captures_s += took
+            if counts:
+                self.counted_s += took
 
     @property
     def share(self) -> float:
@@ -118,12 +124,12 @@ class TimeBudget:
         return self.captures_s / self.training_s if self.training_s else 0.0
 
     def state(self) -> dict[str, float]:
-        """What a checkpoint keeps."""
+        """What a checkpoint stores."""
         self._add_running()
         return {name: getattr(self, name) for name in ("training_s", "captures_s", "counted_s")}
 
     def set_state(self, state: dict[str, float]) -> None:
-        """Put back what `state` gave."""
+        """Restore what `state` returned."""
         for name, value in state.items():
             setattr(self, name, value)
 

@@ -1,4 +1,4 @@
-"""Hidden values at chosen places: by token and unit, their norms, and how alike two captures are."""
+"""Hidden values at chosen sites: by token and unit, their norms, and how similar two captures are."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -8,19 +8,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qa_research.capture.forward import PLACES, Anatomy, Forward, Site, chosen_layers
-from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.forward import Forward
+from qa_research.capture.recorders.recorder import (
+    Recorder,
+    Subject,
+    Summaries,
+    layer_axis,
+    to_numpy,
+)
 from qa_research.capture.recording.arrays import Array, Coordinate
-
-OUTSIDE = -1
+from qa_research.capture.sites import SITE_NAMES, Anatomy, Site, chosen_layers
 
 
 class ActivationsRecorder(Recorder):
-    """`places`: names, taken at all of `layers` (null: all), or `name:layer`, as `context:0`; what a place
-    is stands in capture.places.Site. `units`: which of each place (null: all).
+    """`places`: names of sites, recorded in all of `layers` (null: all), or `name:layer`, as in `context:0`.
+    See capture.sites.Site. `units`: which ones at each site (null: all).
 
-    All units count for the norms and for the similarity. A unit of one place has nothing to do with the
-    unit of the same number at another: in `context`, unit 287 is a component of one head.
+    Norms and similarity are of all units. A unit at one site has nothing to do with the unit of the same
+    number at another: in `context`, unit 287 is a component of one head.
     """
 
     def __init__(
@@ -39,57 +44,55 @@ class ActivationsRecorder(Recorder):
     def prepare(self, key: str, subject: Subject) -> None:
         anatomy = Anatomy(subject.network)
         layers = chosen_layers(f"{key}.layers", self.wanted_layers, anatomy.layers)
-        self.by_place: dict[str, set[int]] = {}
+        # The layers of each site name; the embeddings are outside the layers: None.
+        self.layers_of: dict[str, set[int | None]] = {}
         for word in self.wanted:
-            place, _, layer = word.partition(":")
-            if place not in PLACES:
-                raise ValueError(f"{key}.places has {word!r}; known places: {', '.join(PLACES)}")
+            name, _, layer = word.partition(":")
+            if name not in SITE_NAMES:
+                raise ValueError(
+                    f"{key}.places has {word!r}; known places: {', '.join(SITE_NAMES)}"
+                )
             if layer and not layer.removeprefix("-").isdecimal():
                 raise ValueError(
-                    f"{key}.places has {word!r}; after the colon stands a layer's number"
+                    f"{key}.places has {word!r}; after the colon comes the number of a layer"
                 )
-            own = self.by_place.setdefault(place, set())
-            if place == "embeddings":
-                own.add(OUTSIDE)
+            own = self.layers_of.setdefault(name, set())
+            if name == "embeddings":
+                own.add(None)
             elif layer:
                 own.update(chosen_layers(f"{key}.places", [int(layer)], anatomy.layers))
             else:
                 own.update(layers)
-        if not any(self.by_place.values()):
+        if not any(self.layers_of.values()):
             raise ValueError(f"{key}.places and {key}.layers leave nothing to record")
-        self.layers = sorted(set().union(*self.by_place.values()) - {OUTSIDE})
+        self.layers = sorted({n for own in self.layers_of.values() for n in own if n is not None})
         self.units = _chosen_units(f"{key}.units", self.wanted_units, anatomy.hidden_size)
-        self.sites = tuple(
-            Site(place, None if layer == OUTSIDE else layer)
-            for place, own in self.by_place.items()
-            for layer in sorted(own)
-        )
+        self.sites = tuple(Site(name, n) for name, own in self.layers_of.items() for n in own)
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         found = {"unit": Coordinate(("unit",), np.array(self.units, dtype=np.int32))}
         if self.layers:
-            found["layer"] = Coordinate(("layer",), np.array(self.layers, dtype=np.int32))
+            found["layer"] = layer_axis(self.layers)
         return found
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
         mask = forward.watched.mask
         arrays: dict[str, Array] = {}
-        for place, own in self.by_place.items():
-            values, norms, alike = [], [], []
-            for layer in [OUTSIDE] if OUTSIDE in own else self.layers:
+        for name, own in self.layers_of.items():
+            values, norms, similarities = [], [], []
+            # All sites share one axis of layers, with NaN where a site is not recorded.
+            for layer in [None] if None in own else self.layers:
                 if layer not in own:
                     values.append(torch.full((*mask.shape, len(self.units)), torch.nan))
                     norms.append(torch.full(mask.shape, torch.nan))
-                    alike.append(torch.nan)
+                    similarities.append(torch.nan)
                     continue
-                value = forward.values[Site(place, None if layer == OUTSIDE else layer)]
+                value = forward.values[Site(name, layer)]
                 shown = value[:, :, self.units].masked_fill(~mask[:, :, None], torch.nan)
                 values.append(shown)
                 norms.append(value.norm(dim=2).masked_fill(~mask, torch.nan))
-                name = f"{place}:{layer}"
-                before, self.before[name] = self.before.get(name), value[mask]
-                alike.append(torch.nan if before is None else similarity(before, value[mask]))
-            arrays |= self._named(place, values, norms, alike)
+                similarities.append(self._similarity_to_previous(name, layer, value[mask]))
+            arrays |= self._arrays(name, values, norms, similarities)
         return arrays
 
     def summaries(self, captured: Mapping[str, Array], with_pictures: bool) -> Summaries:
@@ -111,36 +114,47 @@ class ActivationsRecorder(Recorder):
     def set_state(self, state: Mapping[str, Tensor]) -> None:
         self.before = dict(state)
 
-    def _named(
-        self, place: str, values: list[Tensor], norms: list[Tensor], alike: list[float]
+    def _similarity_to_previous(self, name: str, layer: int | None, now: Tensor) -> float:
+        # These keys are in checkpoints; -1 stands for outside the layers.
+        key = f"{name}:{-1 if layer is None else layer}"
+        before, self.before[key] = self.before.get(key), now
+        return torch.nan if before is None else similarity(before, now)
+
+    def _arrays(
+        self, name: str, values: list[Tensor], norms: list[Tensor], similarities: list[float]
     ) -> dict[str, Array]:
         axes: tuple[str, ...] = ("layer",)
         stacked, lengths = torch.stack(values, dim=1), torch.stack(norms, dim=1)
-        similar = np.array(alike, dtype=np.float32)
-        if place == "embeddings":
+        similar = np.array(similarities, dtype=np.float32)
+        if name == "embeddings":
             axes, stacked, lengths, similar = (), stacked[:, 0], lengths[:, 0], similar[0]
         return {
-            place: Array(
+            name: Array(
                 ("question", *axes, "token", "unit"),
-                numbers(stacked, self.dtype),
+                to_numpy(stacked, self.dtype),
                 "1",
-                f"value of each unit at {place}",
+                f"value of each unit at {name}",
             ),
-            f"{place}_norm": Array(
-                ("question", *axes, "token"), numbers(lengths), "1", f"Euclidean norm at {place}"
+            f"{name}_norm": Array(
+                ("question", *axes, "token"), to_numpy(lengths), "1", f"Euclidean norm at {name}"
             ),
-            f"{place}_cka": Array(
+            f"{name}_cka": Array(
                 axes,
                 np.asarray(similar),
                 "1",
-                f"linear CKA of {place} with the previous capture, over all watched tokens",
+                f"linear CKA of {name} with the previous capture, over all watched tokens",
             ),
         }
 
 
 def similarity(before: Float[Tensor, "token unit"], after: Float[Tensor, "token other"]) -> float:
-    """Linear centred kernel alignment of two representations of the same tokens, in [0, 1]; 1: equal up to
-    rotation and scale. NaN where one of them does not vary.
+    """Linear centred kernel alignment (CKA) of two representations of the same tokens, in [0, 1].
+
+    1: equal up to rotation and scale. NaN if one of them does not vary.
+
+    Example, three tokens with one unit each: x = [1, 2, 3], y = [20, 40, 60]. Centred, x = [-1, 0, 1] and
+    y = [-20, 0, 20]; (y.x)^2 = 40^2 = 1600, (x.x) (y.y) = 2 * 800 = 1600, so 1: y is x scaled and moved. With
+    y = [1, 2, 1], centred [-1/3, 2/3, -1/3], y.x = 0, so 0.
 
     Source: Kornblith et al. 2019, Similarity of Neural Network Representations Revisited, section 3.
     """

@@ -8,27 +8,29 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qa_research.capture.forward import FINAL, Anatomy, Forward, Site
-from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.forward import Forward
+from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, to_numpy
 from qa_research.capture.recording.arrays import ROWS, Array, Coordinate
+from qa_research.capture.sites import FINAL, Anatomy, Site
 
-PLACES = ("attention_added", "attention_sum", "mlp", "mlp_sum")
+SITES = ("attention_added", "attention_sum", "mlp", "mlp_sum")
 
 
 class AttributionRecorder(Recorder):
     """Shares in the start logit of the true first token and in the end logit of the true last one.
 
-    A logit is linear in what the head reads: unit k adds W[row, k] * h[k]. What the head reads is the sum of
-    what embeddings, attention and feed-forward networks added, each passed through the normalisations
-    after it, which are linear once their standard deviations are given (those of this very forward pass).
+    A logit is linear in what the head reads: unit k adds W[row, k] * h[k]. That in turn is a sum of what the
+    embeddings, attention and feed-forward networks added, each passed through the normalisations after it,
+    which are linear for given standard deviations: those of this forward pass. So the shares sum exactly.
+
+    Example: h = [2, -1], W[start] = [3, 1], bias 0.5. The units add 6 and -1, so the start logit is 5.5. If
+    h = [0.5, 0] (embeddings) + [1.5, -1] (attention), these components add 1.5 and 3.5.
     """
 
     def prepare(self, key: str, subject: Subject) -> None:
         self.anatomy = Anatomy(subject.network)
-        self.span_sites = (
-            FINAL,
-            *(Site(place, layer) for layer in range(self.anatomy.layers) for place in PLACES),
-        )
+        inside = [Site(name, layer) for layer in range(self.anatomy.layers) for name in SITES]
+        self.span_sites = (FINAL, *inside)
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         parts = [f"{n} {part}" for n in range(self.anatomy.layers) for part in ("attention", "mlp")]
@@ -48,22 +50,22 @@ class AttributionRecorder(Recorder):
         return {
             "unit_share": Array(
                 (*axes, "unit"),
-                numbers(units),
+                to_numpy(units),
                 "logits",
                 "what each unit of the last layer adds to the true span's logits; with `bias` they "
                 "sum to `logit`",
             ),
             "layer_share": Array(
                 (*axes, "component"),
-                numbers(layers),
+                to_numpy(layers),
                 "logits",
                 "what embeddings, each layer's attention and feed-forward network, and all biases after "
                 "them add to the true span's logits; they sum to `logit`",
             ),
             "logit": Array(
-                axes, numbers(logits), "logits", "logit of the true first and last token"
+                axes, to_numpy(logits), "logits", "logit of the true first and last token"
             ),
-            "bias": Array(("row",), numbers(bias), "logits", "bias of the head (qa_outputs.bias)"),
+            "bias": Array(("row",), to_numpy(bias), "logits", "bias of the head (qa_outputs.bias)"),
         }
 
     def summaries(self, captured: Mapping[str, Array], with_pictures: bool) -> Summaries:
@@ -80,11 +82,15 @@ class AttributionRecorder(Recorder):
     def _layer_shares(
         self, forward: Forward, weight: Tensor, bias: Tensor
     ) -> Float[Tensor, "question row component"]:
-        """From the head down; `direction` is what one of each value at this height adds to the logit."""
+        """What each component adds to the logits, from the head down to the embeddings.
+
+        `direction` is the logit's gradient with respect to the values at the current depth, and `constant`
+        what the biases above it add.
+        """
         count = len(forward.watched.questions)
 
-        def value(place: str, layer: int) -> Tensor:
-            return forward.at_span[Site(place, layer)].double()
+        def value(name: str, layer: int) -> Tensor:
+            return forward.at_span[Site(name, layer)].double()
 
         direction = weight.double().expand(count, -1, -1)
         constant = bias.double().expand(count, -1)
@@ -95,8 +101,8 @@ class AttributionRecorder(Recorder):
                 ("attention_added", "attention_sum", "attention_output"),
             ):
                 norm: Any = self.anatomy.module(Site(output, layer))[0]
-                direction, beyond = before_norm(direction, value(total, layer), norm)
-                constant = constant + beyond
+                direction, from_bias = before_norm(direction, value(total, layer), norm)
+                constant = constant + from_bias
                 shares.insert(0, (direction * value(added, layer)).sum(dim=2))
         below = value("attention_sum", 0) - value("attention_added", 0)
         return torch.stack([(direction * below).sum(dim=2), *shares, constant], dim=2)
@@ -107,9 +113,11 @@ def before_norm(
     total: Float[Tensor, "question row unit"],
     norm: torch.nn.LayerNorm,
 ) -> tuple[Float[Tensor, "question row unit"], Float[Tensor, "question row"]]:
-    """A direction on a normalisation's output as one on its input `total`, and what its bias adds.
+    """A direction on a normalisation's output as a direction on its input `total`, and what its bias adds.
 
     y = gamma (x - mean(x)) / sigma + beta, so d.y = [(d gamma - mean(d gamma)) / sigma].x + d.beta.
+    Example: x = [3, 1] has mean 2 and sigma 1; with gamma = [1, 1] and beta = [0, 0.5], y = [1, -0.5]. The
+    direction d = [2, 0] on y gives 2. On x it is [2, 0] - 1 = [1, -1], which gives 3 - 1 = 2, and d.beta = 0.
     """
     gamma, beta = norm.weight.detach().cpu().double(), norm.bias.detach().cpu().double()
     deviation = (total.var(dim=2, correction=0, keepdim=True) + norm.eps).sqrt()

@@ -1,4 +1,4 @@
-"""Attention of the training step's own forward pass, for one row of its batch."""
+"""Attention in the training step's own forward pass, for one row of its batch."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -8,17 +8,25 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qa_research.capture.forward import Anatomy, Forward, Site, attention_weights, chosen_layers
-from qa_research.capture.recorders.recorder import Recorder, Subject, numbers
+from qa_research.capture.forward import Forward, attention_weights
+from qa_research.capture.recorders.recorder import (
+    Recorder,
+    Subject,
+    layer_axis,
+    query_and_key_sites,
+    recorded_layers,
+    to_numpy,
+)
 from qa_research.capture.recording.arrays import Array, Coordinate
+from qa_research.capture.sites import Anatomy, Site
 
 
 class BatchAttentionRecorder(Recorder):
-    """What the network attended to while it learned, rather than when it was asked: `row` of the batch that
-    ended a captured step (the last of an accumulation), by hooks that stand during such steps only.
+    """What the network attended to while it learned, not while it was tested: `row` of the batch that ended a
+    captured step (the last one of an accumulation), through hooks that exist only during such steps.
 
-    Before dropout, in the precision of the training. Another question each time, as the batches come. Nothing
-    at step 0, where a batch has fewer rows, and where a training ends early between two planned steps.
+    Before dropout, in the training's precision. A different question each time, as batches come. Empty at
+    step 0, where a batch has fewer rows, and where a training ends early between two planned steps.
     """
 
     def __init__(
@@ -34,8 +42,8 @@ class BatchAttentionRecorder(Recorder):
     def prepare(self, key: str, subject: Subject) -> None:
         if subject.is_compiled:
             raise ValueError(
-                f"{key} looks into the training step by hooks, which a compiled network does not call; "
-                "set model.compile=false, or take `attention` of the watched questions instead"
+                f"{key} looks into the training step with hooks, which a compiled network does not call; "
+                "set model.compile=false, or record `attention` of the watched questions instead"
             )
         if self.row >= subject.batch_size:
             raise ValueError(
@@ -43,29 +51,27 @@ class BatchAttentionRecorder(Recorder):
                 "(data.batch_size)"
             )
         anatomy = Anatomy(subject.network)
-        self.layers = chosen_layers(f"{key}.layers", self.wanted, anatomy.layers)
-        if not self.layers:
-            raise ValueError(f"{key}.layers=[] records nothing; null is all layers")
+        self.layers = recorded_layers(key, self.wanted, anatomy.layers)
         self.heads = anatomy.heads
-        self.batch_sites = tuple(Site(p, layer) for layer in self.layers for p in ("query", "key"))
-        self._forget(subject.max_tokens)
+        self.batch_sites = query_and_key_sites(self.layers)
+        self._clear(subject.max_tokens)
 
     def coordinates(self) -> Mapping[str, Coordinate]:
-        return {"layer": Coordinate(("layer",), np.array(self.layers, dtype=np.int32))}
+        return {"layer": layer_axis(self.layers)}
 
     def after_batch(self, values: Mapping[Site, Tensor], batch: Mapping[str, Tensor]) -> None:
         self.forget_step()
         row = self.row
         if row >= len(batch["input_ids"]):
-            return  # an epoch's last batch may be smaller
+            return  # the last batch of an epoch may be smaller
         mask = batch["attention_mask"][row : row + 1].bool().cpu()
         count = int(mask.sum())
         for i, layer in enumerate(self.layers):
             query, key = (
-                values[Site(p, layer)][row : row + 1].float().cpu() for p in ("query", "key")
+                values[Site(name, layer)][row : row + 1].float().cpu() for name in ("query", "key")
             )
             weight = attention_weights(query, key, mask, self.heads)[0]
-            self.weight[i, :, :count, :count] = numbers(weight[:, :count, :count], self.dtype)
+            self.weight[i, :, :count, :count] = to_numpy(weight[:, :count, :count], self.dtype)
         self.token_id[:count] = batch["input_ids"][row, :count].cpu().numpy()
         self.tokens[...] = count
 
@@ -79,14 +85,17 @@ class BatchAttentionRecorder(Recorder):
             ),
             "token_id": Array(("token",), self.token_id.copy(), "1", "the row's tokens; -1: none"),
             "tokens": Array(
-                (), self.tokens.copy(), "tokens", "length of the row; 0 where the batch had none"
+                (),
+                self.tokens.copy(),
+                "tokens",
+                "length of the row; 0 if the batch did not have it",
             ),
         }
 
     def forget_step(self) -> None:
-        self._forget(self.weight.shape[-1])
+        self._clear(self.weight.shape[-1])
 
-    def _forget(self, tokens: int) -> None:
+    def _clear(self, tokens: int) -> None:
         shape = (len(self.layers), self.heads, tokens, tokens)
         self.weight: NDArray[np.floating] = np.full(shape, np.nan, dtype=self.dtype)
         self.token_id: NDArray[np.int32] = np.full(tokens, -1, dtype=np.int32)

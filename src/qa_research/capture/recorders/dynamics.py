@@ -1,4 +1,4 @@
-"""How all parameters move: gradients, updates, change since the start; and the first that goes astray."""
+"""How all parameters move: gradients, updates, change since the start; the first gradient that explodes."""
 
 import logging
 import math
@@ -14,14 +14,23 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from qa_research.capture.forward import Forward
-from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, to_numpy
 from qa_research.capture.recording.arrays import Array, Coordinate
 
 log = logging.getLogger(__name__)
 KINDS = (
-    *("embeddings", "query", "key", "value", "attention_output", "mlp_in", "mlp_out"),
-    *("norm", "head", "other"),
+    "embeddings",
+    "query",
+    "key",
+    "value",
+    "attention_output",
+    "mlp_in",
+    "mlp_out",
+    "norm",
+    "head",
+    "other",
 )
+# The first that matches a parameter's name.
 _PATTERNS = (
     ("embeddings", r"(^|\.)embeddings\.(?!LayerNorm)"),
     ("norm", r"LayerNorm|layer_norm"),
@@ -34,15 +43,15 @@ _PATTERNS = (
     ("mlp_out", r"\.(output\.dense|ffn\.lin2)\."),
 )
 _LAYER = re.compile(r"\.layer\.(\d+)\.")
-# Steps over which a gradient's usual size is learned before anything counts as an explosion.
+# Steps that set a gradient's usual size before anything counts as an explosion.
 WARM_UP = 20
 
 
 class DynamicsRecorder(Recorder):
-    """By parameter tensor; holds one copy of all parameters, and a second one at a captured step.
+    """Norms by parameter tensor; keeps one copy of all parameters, and a second one at a captured step.
 
-    At every step the first gradient that is not finite, or is more than `explodes_at` times its own running
-    mean, is named in the log.
+    A gradient that is not finite, or more than `explodes_at` times its own running mean, is reported in the
+    log, at whatever step it occurs.
     """
 
     def __init__(self, histograms: bool, explodes_at: Annotated[float, Gt(1)]) -> None:
@@ -53,10 +62,10 @@ class DynamicsRecorder(Recorder):
         self.distributions: dict[str, NDArray[Any]] = {}
         self.usual: Tensor | None = None
         self.seen = 0
-        self.is_astray = False
+        self.is_exploding = False
 
     def prepare(self, key: str, subject: Subject) -> None:
-        # The initial weights, also where a run goes on: a checkpoint is read later than this.
+        # The initial weights, even if a run is resumed: its checkpoint is loaded later.
         self.is_scaled = subject.is_scaled
         named = [(n, p) for n, p in subject.network.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in named]
@@ -79,13 +88,13 @@ class DynamicsRecorder(Recorder):
                 for p in parameters
             ]
         ).cpu()
-        self._watch(norms, parameters, step)
+        self._check(norms, parameters, step)
         if is_captured:
             self.gradients = norms
             self.before = [p.detach().clone() for p in parameters]
             if self.histograms:
                 self.distributions = {
-                    f"gradients/{n}": numbers(p.grad)
+                    f"gradients/{n}": to_numpy(p.grad)
                     for n, p in zip(self.names, parameters, strict=True)
                     if p.grad is not None
                 }
@@ -102,27 +111,27 @@ class DynamicsRecorder(Recorder):
         changed = [_relative(p.cpu(), w) for p, w in zip(parameters, self.first, strict=True)]
         if self.histograms:
             self.distributions |= {
-                f"weights/{n}": numbers(p) for n, p in zip(self.names, parameters, strict=True)
+                f"weights/{n}": to_numpy(p) for n, p in zip(self.names, parameters, strict=True)
             }
         axes = ("parameter",)
         return {
             "gradient_norm": Array(
                 axes,
-                numbers(nothing if gradients is None else gradients),
+                to_numpy(nothing if gradients is None else gradients),
                 "1",
                 "norm of the gradient of the latest step, before clipping",
             ),
             "update_ratio": Array(
                 axes,
-                numbers(updates),
+                to_numpy(updates),
                 "1",
-                "norm of the latest update by the norm of the weights; NaN where that was zero",
+                "norm of the latest update, divided by that of the weights; NaN if that was zero",
             ),
             "change": Array(
                 axes,
-                numbers(torch.stack(changed)),
+                to_numpy(torch.stack(changed)),
                 "1",
-                "norm of the change since step 0 by the norm then; NaN where that was zero",
+                "norm of the change since step 0, divided by the norm then; NaN if that was zero",
             ),
         }
 
@@ -132,11 +141,11 @@ class DynamicsRecorder(Recorder):
             grouped: dict[str, list[float]] = {}
             for parameter, value in zip(self.names, array.values.tolist(), strict=True):
                 layer = layer_of(parameter)
-                place = kind_of(parameter) if layer < 0 else f"{kind_of(parameter)} {layer}"
+                group = kind_of(parameter) if layer < 0 else f"{kind_of(parameter)} {layer}"
                 if math.isfinite(value):
-                    grouped.setdefault(place, []).append(value)
-            for place, values in grouped.items():
-                curves[f"dynamics_{name}/{place}"] = sum(values) / len(values)
+                    grouped.setdefault(group, []).append(value)
+            for group, values in grouped.items():
+                curves[f"dynamics_{name}/{group}"] = sum(values) / len(values)
         shown, self.distributions = self.distributions, {}
         finite = {n: v for n, v in shown.items() if np.isfinite(v).all()}
         return Summaries(curves=curves, histograms=finite)
@@ -144,58 +153,63 @@ class DynamicsRecorder(Recorder):
     def state(self) -> dict[str, Tensor]:
         if self.usual is None:
             return {}
-        counts = torch.tensor([self.seen, int(self.is_astray)])
+        counts = torch.tensor([self.seen, int(self.is_exploding)])
         return {"usual": self.usual, "counts": counts}
 
     def set_state(self, state: Mapping[str, Tensor]) -> None:
         if state:
             self.usual = state["usual"]
-            self.seen, self.is_astray = int(state["counts"][0]), bool(state["counts"][1])
+            self.seen, self.is_exploding = int(state["counts"][0]), bool(state["counts"][1])
 
     def forget_step(self) -> None:
         self.gradients, self.before, self.distributions = None, [], {}
 
-    def _watch(self, norms: Tensor, parameters: list[Tensor], step: int) -> None:
-        """Name what goes astray, once until all is well again, and learn what is usual."""
+    def _check(self, norms: Tensor, parameters: list[Tensor], step: int) -> None:
+        """Report exploding gradients, once until all are normal again, and update what is usual.
+
+        Example with `explodes_at` 1000: norms of about 0.2 for 20 steps make 0.2 usual; a norm of 300 is
+        1500 times that and is reported. The running mean counts the latest 100 steps or so.
+        """
         finite = torch.isfinite(norms)
         if self.usual is None:
             self.usual = torch.zeros_like(norms)
         limits = torch.where(self.usual > 0, self.usual * self.explodes_at, torch.inf)
-        # Where the loss is scaled, overflows are looked for, and such a step is not made.
-        astray = (norms > limits) & finite & (self.seen >= WARM_UP)
+        exploding = torch.zeros_like(finite)
+        if self.seen >= WARM_UP:
+            exploding = (norms > limits) & finite
         if not self.is_scaled:
-            astray |= ~finite
-        if astray.any() and not self.is_astray:
-            log.warning("Step %d: %s", step, self._what(norms, astray, parameters))
-        self.is_astray = bool(astray.any())
+            # With a scaled loss overflows are expected, and the scaler skips such steps.
+            exploding |= ~finite
+        if exploding.any() and not self.is_exploding:
+            log.warning("Step %d: %s", step, self._report(norms, exploding, parameters))
+        self.is_exploding = bool(exploding.any())
         if finite.all():
             self.usual += (norms - self.usual) / min(self.seen + 1, 100)
             self.seen += 1
 
-    def _what(self, norms: Tensor, astray: Tensor, parameters: list[Tensor]) -> str:
+    def _report(self, norms: Tensor, exploding: Tensor, parameters: list[Tensor]) -> str:
         if not torch.isfinite(norms).any():
             broken = [
                 name
                 for name, p in zip(self.names, parameters, strict=True)
                 if not torch.isfinite(p).all()
             ]
-            reason = (
-                f"{broken[0]} is the first tensor of weights that is not finite" if broken else ""
-            )
-            return "no gradient is finite: " + (reason or "the loss itself is not, all weights are")
-        # The gradient runs from the head down: of those that are astray the last tensor was the first.
-        worst = int(astray.nonzero().flatten()[-1])
-        size = f"{norms[worst]:.3g}"
-        if self.usual is not None and torch.isfinite(norms[worst]):
-            size += f", {norms[worst] / self.usual[worst]:.0f} times its usual size"
-        others = int(astray.sum()) - 1
-        return f"the gradient of {self.names[worst]} is {size}; it is the first to go astray" + (
-            f", with {others} others" if others else ""
-        )
+            reason = "the loss itself is not finite, but all weights are"
+            if broken:
+                reason = f"{broken[0]} is the first weight tensor that is not finite"
+            return f"no gradient is finite: {reason}"
+        # Gradients flow from the head down, so the last of the exploding tensors was the first to explode.
+        first = int(exploding.nonzero().flatten()[-1])
+        size = f"{norms[first]:.3g}"
+        if self.usual is not None and torch.isfinite(norms[first]):
+            size += f", {norms[first] / self.usual[first]:.0f} times its usual size"
+        others = int(exploding.sum()) - 1
+        more = f", followed by {others} others" if others else ""
+        return f"the gradient of {self.names[first]} is {size}; it was the first to explode{more}"
 
 
 def _relative(after: Tensor, before: Tensor) -> Tensor:
-    """Norm of the change by the norm before; NaN where that is zero."""
+    """Norm of the change, divided by the norm before; NaN if that is zero."""
     size = before.norm().float()
     return torch.where(size > 0, (after - before).norm().float() / size, torch.nan)
 

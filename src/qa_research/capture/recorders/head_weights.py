@@ -1,13 +1,13 @@
-"""The head's weights, how they have changed since the start, by three measures, and which changed most."""
+"""The head's weights, how far they have moved since the start by three measures, and which moved most."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 from qa_research.capture.forward import Forward
-from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, to_numpy
 from qa_research.capture.recording.arrays import ROWS, Array, Coordinate
 
 MEASURES = ("percent", "absolute", "standardised")
@@ -17,13 +17,13 @@ Floats = NDArray[np.float32]
 
 
 class HeadWeightsRecorder(Recorder):
-    """`qa_outputs.weight`, whole. Percent change favours the weights that began nearest zero: so it stands
-    beside two other measures, and with its correlation with 1/|w0|.
+    """`qa_outputs.weight`, complete. Percent change favours weights that started near zero, so it comes with
+    two other measures, and with its correlation with 1/|w0|.
     """
 
     def prepare(self, key: str, subject: Subject) -> None:
-        # The initial weights, also where a run goes on: a checkpoint is read later than this.
-        self.first: Floats = numbers(
+        # The initial weights, even if a run is resumed: its checkpoint is loaded later.
+        self.first: Floats = to_numpy(
             subject.network.get_submodule("qa_outputs").get_parameter("weight")
         )
 
@@ -39,7 +39,7 @@ class HeadWeightsRecorder(Recorder):
         return min(RANKED, len(self.first[0]))
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
-        weight = numbers(forward.network.get_submodule("qa_outputs").get_parameter("weight"))
+        weight = to_numpy(forward.network.get_submodule("qa_outputs").get_parameter("weight"))
         change = changes(self.first, weight)
         order = np.argsort(-np.abs(change), axis=2, kind="stable")[:, :, : self._ranked]
         pearson, spearman = inverse_start_correlations(self.first, change[0])
@@ -85,18 +85,22 @@ class HeadWeightsRecorder(Recorder):
 
 
 def changes(first: Floats, weight: Floats) -> Floats:
-    """[measure, row, unit]: 100 (w - w0) / |w0|, w - w0, (w - w0) / standard deviation of the row's w0."""
+    """[measure, row, unit]: 100 (w - w0) / |w0|, w - w0, (w - w0) / standard deviation of the row's w0.
+
+    Example: w0 = [0.001, 0.1] with a standard deviation of 0.05, w = [0.011, 0.12]. Percent: 1000 and 20;
+    absolute: 0.01 and 0.02; standardised: 0.2 and 0.4. The unit near zero leads only in percent.
+    """
     difference = (weight - first).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         percent = 100 * difference / np.abs(first)
         standardised = difference / first.astype(np.float64).std(axis=1, keepdims=True)
-    # A weight that began at exactly zero and did not move has not changed.
+    # A weight that started at exactly zero and did not move has not changed.
     measured = np.stack([percent, difference, standardised])
     return np.where(difference == 0, 0.0, measured).astype(np.float32)
 
 
 def inverse_start_correlations(first: Floats, percent: Floats) -> tuple[Floats, Floats]:
-    """By row, Pearson's and Spearman's correlation of |percent change| with 1/|w0|; NaN before any change."""
+    """Pearson's and Spearman's correlation of |percent change| with 1/|w0| by row; NaN before any change."""
     pearson, spearman = [], []
     for start, change in zip(
         first.astype(np.float64), np.abs(percent).astype(np.float64), strict=True
@@ -108,5 +112,5 @@ def inverse_start_correlations(first: Floats, percent: Floats) -> tuple[Floats, 
             spearman.append(np.nan)
             continue
         pearson.append(np.corrcoef(inverse, moved)[0, 1])
-        spearman.append(np.corrcoef(rankdata(inverse), rankdata(moved))[0, 1])
+        spearman.append(spearmanr(inverse, moved).statistic)
     return np.array(pearson, dtype=np.float32), np.array(spearman, dtype=np.float32)

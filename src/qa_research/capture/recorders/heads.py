@@ -7,9 +7,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from qa_research.capture.forward import Anatomy, Forward, Site, chosen_layers
-from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.forward import Forward
+from qa_research.capture.recorders.recorder import (
+    Recorder,
+    Subject,
+    Summaries,
+    layer_axis,
+    query_and_key_sites,
+    recorded_layers,
+    to_numpy,
+)
 from qa_research.capture.recording.arrays import Array, Coordinate
+from qa_research.capture.sites import Anatomy
 from qa_research.capture.watched import PARTS, Watched
 
 TARGETS = ("cls", "sep", "question", "context", "answer", "match_question", "match_context")
@@ -17,29 +26,26 @@ SOURCES = ("all", *TARGETS)
 
 
 class HeadsRecorder(Recorder):
-    """A few numbers a head and question instead of whole maps, so all layers can be had cheaply."""
+    """A few numbers per head and question instead of complete maps, so that all layers are affordable."""
 
     def __init__(self, layers: list[int] | None) -> None:
         self.wanted = layers
-        self.layers: list[int] = []
 
     def prepare(self, key: str, subject: Subject) -> None:
-        self.layers = chosen_layers(f"{key}.layers", self.wanted, Anatomy(subject.network).layers)
-        if not self.layers:
-            raise ValueError(f"{key}.layers=[] records nothing; null is all layers")
-        self.sites = tuple(Site(p, layer) for layer in self.layers for p in ("query", "key"))
+        self.layers = recorded_layers(key, self.wanted, Anatomy(subject.network).layers)
+        self.sites = query_and_key_sites(self.layers)
         self.groups = groups_of(subject.watched)
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         return {
-            "layer": Coordinate(("layer",), np.array(self.layers, dtype=np.int32)),
+            "layer": layer_axis(self.layers),
             "source": Coordinate(("source",), SOURCES),
             "target": Coordinate(("target",), TARGETS),
         }
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
         mask = forward.watched.mask
-        measured = [measure(forward.attention(n), mask, self.groups) for n in self.layers]
+        measured = [measure_heads(forward.attention(n), mask, self.groups) for n in self.layers]
         entropy, distance, weight = (
             torch.stack(list(part), 1) for part in zip(*measured, strict=True)
         )
@@ -47,21 +53,21 @@ class HeadsRecorder(Recorder):
         return {
             "entropy": Array(
                 axes,
-                numbers(entropy),
+                to_numpy(entropy),
                 "nats",
                 "entropy of a head's attention, mean over query tokens",
             ),
             "distance": Array(
                 axes,
-                numbers(distance),
+                to_numpy(distance),
                 "tokens",
-                "distance from query to key, weighted with attention, mean over query tokens",
+                "distance from query to key, weighted by attention, mean over query tokens",
             ),
             "group_weight": Array(
                 (*axes, "source", "target"),
-                numbers(weight, "float16"),
+                to_numpy(weight, "float16"),
                 "probability",
-                "attention that goes from a token of the source to all tokens of the target, mean",
+                "attention from a token of the source to all tokens of the target, mean over source tokens",
             ),
         }
 
@@ -79,7 +85,7 @@ def groups_of(watched: Watched) -> Bool[Tensor, "question group token"]:
     parts, question, context = watched.parts, PARTS.index("question"), PARTS.index("context")
     groups = [
         parts != PARTS.index("padding"),
-        *(parts == PARTS.index(name) for name in TARGETS[:4]),
+        *[parts == PARTS.index(name) for name in TARGETS[:4]],
         watched.answer,
         watched.matching & (parts == question),
         watched.matching & (parts == context),
@@ -87,7 +93,7 @@ def groups_of(watched: Watched) -> Bool[Tensor, "question group token"]:
     return torch.from_numpy(np.stack(groups, axis=1))
 
 
-def measure(
+def measure_heads(
     attention: Float[Tensor, "question head query key"],
     mask: Bool[Tensor, "question token"],
     groups: Bool[Tensor, "question source token"],
@@ -96,7 +102,13 @@ def measure(
     Float[Tensor, "question head"],
     Float[Tensor, "question head source target"],
 ]:
-    """Entropy (nats), distance (tokens) and weight between groups; NaN where a group has no token."""
+    """Entropy (nats), distance (tokens) and weight between groups; NaN if a group has no token.
+
+    Example: one head, two tokens, which attend with [0.5, 0.5] and [0, 1]; cls is token 0, answer token 1.
+        entropy          (ln 2 + 0) / 2 = 0.35
+        distance         (0.5 * 0 + 0.5 * 1 + 0 * 1 + 1 * 0) / 2 = 0.25
+        all -> answer    (0.5 + 1) / 2 = 0.75;   cls -> answer 0.5;   answer -> answer 1
+    """
     tokens = mask.sum(dim=1)[:, None]
     queries = mask[:, None, :]
     entropy = -torch.xlogy(attention, attention).sum(dim=3)
@@ -104,7 +116,8 @@ def measure(
     apart = (position[:, None] - position).abs()
     distance = (attention * apart).sum(dim=3)
     sizes = groups.sum(dim=2).to(attention.dtype)
-    # An empty group becomes 0 / 0.
+    # [source, query] @ [query, key] @ [key, target]: the mean over source tokens of the sum over targets. An
+    # empty source becomes 0 / 0, and an empty target is set to NaN.
     sources = groups.to(attention.dtype) / sizes[:, :, None]
     targets = (
         groups[:, 1:].to(attention.dtype).masked_fill((sizes[:, 1:] == 0)[:, :, None], torch.nan)

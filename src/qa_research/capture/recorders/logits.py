@@ -1,4 +1,4 @@
-"""Start and end logits, losses, the true span's probability and rank, and the answer of the moment."""
+"""Start and end logits, losses, the true span's probability and rank, and the current answer."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qa_research.capture.forward import Forward
-from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, numbers
+from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, to_numpy
 from qa_research.capture.recording.arrays import Array
 from qa_research.capture.watched import Watched
 from qa_research.tasks.answering.decode import context_mask, span_rank
@@ -17,14 +17,14 @@ CURVES_AT_MOST = 8
 
 
 class LogitsRecorder(Recorder):
-    """What the network answers to the watched windows, and how near the true span is to being the answer."""
+    """The network's answers in the watched windows, and how close the true span is to being the answer."""
 
     def prepare(self, key: str, subject: Subject) -> None:
         self.answering = subject.answering
         self.watched = subject.watched
         self.rules = rules_for(subject.watched.questions)
-        # Its window does not hold the answer: [CLS] is where training points to, but no right answer.
-        self.beyond = torch.tensor(
+        # Questions whose window does not contain the answer: training points to [CLS], but that is wrong.
+        self.is_outside = torch.tensor(
             [
                 bool(row.answers) and last == 0
                 for row, (_, last) in zip(
@@ -44,7 +44,10 @@ class LogitsRecorder(Recorder):
             self.answering.max_answer_tokens,
             self.answering.threshold,
         )
-        texts = [answer_text(watched, i, *span) for i, span in enumerate(found.answer.tolist())]
+        texts = [
+            text.text(*span)
+            for text, span in zip(watched.texts, found.answer.tolist(), strict=True)
+        ]
         exact = [
             score_question(row, text, self.rules).exact_match
             for row, text in zip(watched.questions, texts, strict=True)
@@ -54,45 +57,45 @@ class LogitsRecorder(Recorder):
         return {
             "logit": Array(
                 ("question", "row", "token"),
-                numbers(shown),
+                to_numpy(shown),
                 "logits",
                 "score of each token as start and as end of the answer",
             ),
             "loss": Array(
                 by_row,
-                numbers(own_losses(logits, watched)),
+                to_numpy(own_losses(logits, watched)),
                 "nats",
                 "cross entropy of the true start and end over the window's own tokens",
             ),
             "probability": Array(
                 by_question,
-                numbers(found.probability.masked_fill(self.beyond, torch.nan)),
+                to_numpy(found.probability.masked_fill(self.is_outside, torch.nan)),
                 "probability",
-                "share of the true span among all spans that may be answered",
+                "probability of the true span among all spans that are allowed as answers",
             ),
             "rank": Array(
                 by_question,
-                numbers(found.rank.masked_fill(self.beyond, -1), "int32"),
+                to_numpy(found.rank.masked_fill(self.is_outside, -1), "int32"),
                 "1",
-                "place of the true span among them; 1: it is the answer, -1: it may not be answered",
+                "rank of the true span among them; 1: it is the answer, -1: it is not allowed",
             ),
             "answer": Array(
                 by_row,
-                numbers(found.answer, "int32"),
+                to_numpy(found.answer, "int32"),
                 "token",
-                "first and last token of the answer given; 0, 0 is no answer",
+                "first and last token of the answer; 0, 0 is no answer",
             ),
             "answer_probability": Array(
                 by_question,
-                numbers(found.answer_probability),
+                to_numpy(found.answer_probability),
                 "probability",
-                "share of the answer given among all spans that may be answered",
+                "probability of the answer among all spans that are allowed",
             ),
             "exact_match": Array(
                 by_question,
-                numbers(torch.tensor(exact), "int32"),
+                to_numpy(torch.tensor(exact), "int32"),
                 "1",
-                "1 where the answer given is right by SQuAD's rules",
+                "1 if the answer is correct by SQuAD's rules",
             ),
         }
 
@@ -111,19 +114,9 @@ class LogitsRecorder(Recorder):
 def own_losses(
     logits: Float[Tensor, "question row token"], watched: Watched
 ) -> Float[Tensor, "question row"]:
-    """Cross entropy of the true start and end in nats, each question over its own tokens alone.
+    """Cross entropy of the true start and end in nats, each question over its own tokens only.
 
-    So it does not depend on which questions are watched together, as the loss of a padded batch would.
+    Unlike the loss of a padded batch, it does not depend on which questions are watched together.
     """
     masked = logits.masked_fill(~watched.mask[:, None, :], -torch.inf)
     return -masked.log_softmax(dim=2).gather(2, watched.spans[:, :, None]).squeeze(2)
-
-
-def answer_text(watched: Watched, question: int, first: int, last: int) -> str:
-    """The text of a span of a watched window; empty for no answer."""
-    if last == 0:
-        return ""
-    windows = watched.windows
-    offset = int(windows.starts[watched.indices[question]])
-    begin, end = windows.char_start[offset + first], windows.char_end[offset + last]
-    return watched.questions[question].context[begin:end]

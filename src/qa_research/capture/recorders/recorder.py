@@ -1,4 +1,4 @@
-"""What every recorder is: a plain object that turns a look at the watched questions into named arrays."""
+"""What a recorder is: an object that turns a forward pass over the watched questions into named arrays."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,19 +11,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qa_research.capture.forward import Forward, Site
+from qa_research.capture.forward import Forward
 from qa_research.capture.recording.arrays import Array, Coordinate
+from qa_research.capture.sites import Site, chosen_layers
 from qa_research.capture.watched import Watched
 from qa_research.tasks.answering.decode import AnswerSettings
+
+# The arrays of one capture by recorder and name.
+Captured = Mapping[str, Mapping[str, Array]]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is recorded: a network with its initial weights, the watched questions, how answers are given.
+    """What is recorded: a network with its initial weights, the watched questions, how answers are chosen.
 
-    `max_tokens`: the most tokens of a training window. `batch_size`: windows of a training batch.
-    `is_compiled`: hooks are not called in training. `is_scaled`: gradients may overflow, as the loss is
-    scaled up for float16 and the scale is found by trying.
+    `max_tokens`: the longest training window. `batch_size`: windows of a training batch. `is_compiled`:
+    training calls no hooks. `is_scaled`: the loss is scaled up for float16, and while the right scale is
+    searched for, gradients may overflow.
     """
 
     network: PreTrainedModel
@@ -37,7 +41,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Summaries:
-    """What TensorBoard shows of a capture, by tag; pictures are [height, width, 3] of bytes."""
+    """What TensorBoard shows of a capture, by tag; pictures are bytes [height, width, 3]."""
 
     curves: Mapping[str, float] = field(default_factory=dict)
     histograms: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -45,10 +49,11 @@ class Summaries:
 
 
 class Recorder(ABC):
-    """`prepare` once, then `record` at each capture. Knows nothing of when, and nothing of Lightning.
+    """`prepare` once, then `record` at each capture. Does not know when that is, nor Lightning.
 
-    What has to be taken from forward passes is known after `prepare`: `sites` from that over the watched
-    questions, of `span_sites` only the true first and last token, `batch_sites` from the training step's own.
+    After `prepare`, these say what has to be kept of forward passes: `sites` of the one over the watched
+    questions; `span_sites` of the same, only at the true first and last token; `batch_sites` of the training
+    step's own.
     """
 
     sites: tuple[Site, ...] = ()
@@ -60,15 +65,15 @@ class Recorder(ABC):
         """Check the settings against the network; `key` is their name in the config.
 
         Raises:
-            ValueError: a layer, place or unit that the network does not have.
+            ValueError: a layer, site or unit that the network does not have.
         """
 
     @abstractmethod
     def record(self, forward: Forward) -> Mapping[str, Array]:
-        """The arrays of one capture; their names, axes, shapes and types are always the same."""
+        """The arrays of one capture; names, axes, shapes and types are the same every time."""
 
     def coordinates(self) -> Mapping[str, Coordinate]:
-        """What stands along the axes that only this recorder has, such as the layers it was asked for."""
+        """The coordinates along axes that only this recorder has, such as its layers."""
         return {}
 
     def summaries(self, captured: Mapping[str, Array], with_pictures: bool) -> Summaries:
@@ -76,23 +81,45 @@ class Recorder(ABC):
         return Summaries()
 
     def before_step(self, network: PreTrainedModel, step: int, is_captured: bool) -> None:  # noqa: B027
-        """Called before every optimizer step, the gradients being there; `is_captured`: a capture follows."""
-
-    def forget_step(self) -> None:  # noqa: B027
-        """Called where the latest step is captured without having been due, at an early end."""
+        """Called before every optimizer step, when gradients exist; `is_captured`: a capture follows."""
 
     def after_batch(self, values: Mapping[Site, Tensor], batch: Mapping[str, Tensor]) -> None:  # noqa: B027
-        """Given what passed the `batch_sites` with the batch that ended the step, before it is captured."""
+        """Receives what passed the `batch_sites` with the batch that ended the step, before its capture."""
+
+    def forget_step(self) -> None:  # noqa: B027
+        """Called before a capture that was not due, at an early end: drop what an earlier step left."""
 
     def state(self) -> dict[str, Tensor]:
         """What the next capture needs of the latest one, for a checkpoint."""
         return {}
 
     def set_state(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027
-        """Put back what `state` gave."""
+        """Restore what `state` returned."""
 
 
-def numbers(values: Tensor, dtype: str = "float32") -> NDArray[Any]:
-    """A tensor as a numpy array of that type; bfloat16, which numpy does not have, goes through float32."""
+def recorded_layers(key: str, wanted: list[int] | None, count: int) -> list[int]:
+    """The layers that `key`.layers names (None: all), at least one.
+
+    Raises:
+        ValueError: there is none, or one that the network does not have.
+    """
+    layers = chosen_layers(f"{key}.layers", wanted, count)
+    if not layers:
+        raise ValueError(f"{key}.layers=[] records nothing; null is all layers")
+    return layers
+
+
+def query_and_key_sites(layers: list[int]) -> tuple[Site, ...]:
+    """The sites that attention is recomputed from."""
+    return tuple(Site(name, layer) for layer in layers for name in ("query", "key"))
+
+
+def layer_axis(layers: list[int]) -> Coordinate:
+    """The coordinate of an axis `layer`: the numbers of the layers."""
+    return Coordinate(("layer",), np.array(layers, dtype=np.int32))
+
+
+def to_numpy(values: Tensor, dtype: str = "float32") -> NDArray[Any]:
+    """A tensor as an array of that type; bfloat16, which numpy does not have, goes through float32."""
     plain = values.detach().cpu()
     return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy().astype(dtype)

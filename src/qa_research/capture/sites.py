@@ -1,0 +1,128 @@
+"""Sites inside the known networks: which module holds what, by layer, and on which side of it values pass."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+from transformers import PreTrainedModel
+
+Side = Literal["input", "output"]
+
+# Those that a config may name; all are `hidden_size` wide. Recorders need the others.
+SITE_NAMES = ("embeddings", "context", "attention_output", "mlp", "layer_output")
+
+_BERT: dict[str, tuple[str, Side]] = {
+    "query": ("attention.self.query", "output"),
+    "key": ("attention.self.key", "output"),
+    "context": ("attention.output.dense", "input"),
+    "attention_added": ("attention.output.dense", "output"),
+    "attention_sum": ("attention.output.LayerNorm", "input"),
+    "attention_output": ("attention.output.LayerNorm", "output"),
+    "mlp": ("output.dense", "output"),
+    "mlp_sum": ("output.LayerNorm", "input"),
+    "layer_output": ("output.LayerNorm", "output"),
+}
+_DISTILBERT: dict[str, tuple[str, Side]] = {
+    "query": ("attention.q_lin", "output"),
+    "key": ("attention.k_lin", "output"),
+    "context": ("attention.out_lin", "input"),
+    "attention_added": ("attention.out_lin", "output"),
+    "attention_sum": ("sa_layer_norm", "input"),
+    "attention_output": ("sa_layer_norm", "output"),
+    "mlp": ("ffn", "output"),
+    "mlp_sum": ("output_layer_norm", "input"),
+    "layer_output": ("output_layer_norm", "output"),
+}
+# By model type: the module that holds the layers, and the sites of each layer.
+KNOWN: dict[str, tuple[str, dict[str, tuple[str, Side]]]] = {
+    "bert": ("bert.encoder.layer", _BERT),
+    "camembert": ("roberta.encoder.layer", _BERT),
+    "distilbert": ("distilbert.transformer.layer", _DISTILBERT),
+    "electra": ("electra.encoder.layer", _BERT),
+    "roberta": ("roberta.encoder.layer", _BERT),
+    "xlm-roberta": ("roberta.encoder.layer", _BERT),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where values pass: in a layer (from 0), or outside them: `embeddings`, and `final`, the head's input.
+
+    In the order in which a layer computes them:
+
+    - `query`, `key`: of all heads, next to each other
+    - `context`: the outputs of all heads, next to each other, before their projection
+    - `attention_added`: the projected context
+    - `attention_sum`: that plus the layer's input, before normalisation
+    - `attention_output`: the same, normalised
+    - `mlp`: the output of the feed-forward network
+    - `mlp_sum`: that plus `attention_output`, before normalisation
+    - `layer_output`: the same, normalised
+    """
+
+    name: str
+    layer: int | None = None
+
+
+FINAL = Site("final")
+
+
+def module_of(network: PreTrainedModel, site: Site) -> tuple[nn.Module, Side]:
+    """The module of a site, and on which side of it the values pass.
+
+    Raises:
+        ValueError: the site is inside a network whose layers are not known here.
+    """
+    if site == FINAL:
+        # All of Hugging Face's question-answering networks have their head there.
+        return network.get_submodule("qa_outputs"), "input"
+    return Anatomy(network).module(site)
+
+
+class Anatomy:
+    """The layers of a network and their sites.
+
+    Raises:
+        ValueError: the network is of an unknown type.
+    """
+
+    def __init__(self, network: PreTrainedModel) -> None:
+        kind = network.config.model_type
+        if kind not in KNOWN:
+            raise ValueError(
+                f"where a {kind} network computes its attention is not known; it is known for: "
+                f"{', '.join(KNOWN)}. capture=none trains without looking inside, and "
+                "capture/recorders=[logits,head_weights] records what every network has"
+            )
+        self.network = network
+        self.stem, self.sites = KNOWN[kind]
+        self.layers = int(network.config.num_hidden_layers)
+        self.heads = int(network.config.num_attention_heads)
+        self.hidden_size = int(network.config.hidden_size)
+
+    def module(self, site: Site) -> tuple[nn.Module, Side]:
+        """The module of a site, and on which side of it the values pass."""
+        if site.layer is None:
+            body = self.network.get_submodule(self.stem.partition(".")[0])
+            # ELECTRA's embeddings may be narrower than its layers, and are projected then.
+            projected = site.name == "embeddings" and hasattr(body, "embeddings_project")
+            return body.get_submodule("embeddings_project" if projected else site.name), "output"
+        path, side = self.sites[site.name]
+        return self.network.get_submodule(f"{self.stem}.{site.layer}.{path}"), side
+
+
+def chosen_layers(key: str, wanted: list[int] | None, count: int) -> list[int]:
+    """The layers that `key` names: None is all, -1 the last one; sorted, without repetition.
+
+    Raises:
+        ValueError: a layer that the network does not have.
+    """
+    if wanted is None:
+        return list(range(count))
+    for layer in wanted:
+        if not -count <= layer < count:
+            raise ValueError(
+                f"{key} has {layer}; this network has the layers 0 to {count - 1} (or -1, the last, "
+                f"to -{count})"
+            )
+    return sorted({layer % count for layer in wanted})
