@@ -1,13 +1,8 @@
-"""Picks what a figure shows out of one recorder's dataset, and refuses what was not recorded.
-
-Scores over a training: arrays -> matplotlib figures. Reads and saves nothing.
-
-What panels of several figures have in common: plain axes, heat maps over steps.
-
-Names points of a line inside its panel so that no two names touch.
+"""What panels of several figures share: colours, values picked from a recorder's dataset, axes, heat maps, and
+point names that do not touch. Reads and saves nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +10,26 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-# Longer lists of what is recorded are cut in the middle.
+# Of lines, in this order.
+COLOURS = ("#0b6e99", "#d1495b", "#edae49", "#3c7a3b", "#6c4f8c", "#777777")
+# Correct answers and the true span; wrong answers; what is only for orientation.
+CORRECT, WRONG, GREY = COLOURS[3], "#b3243a", COLOURS[5]
+# What speaks for an answer, and against it; in a film, where the answer starts and where it ends.
+SUPPORTS, OPPOSES = COLOURS[0], "#c8660a"
+
+# Longer lists of what is recorded are abridged.
 LISTED = 12
+STEP_LABELS = 7
+MANY_COLUMNS = 100
+# Names of points: font size, inches per character of that size, inches between two names.
+SIZE, INCHES, GAP = 7.5, 0.062, 0.1
+# The share of a panel's height that names take at each end that has any.
+MARGIN = 0.2
 
 
 def recorded(dataset: xr.Dataset, name: str) -> xr.DataArray:
@@ -47,13 +54,13 @@ def at(array: xr.DataArray, **chosen: Any) -> xr.DataArray:
     Raises:
         ValueError: a value that the axis does not have.
     """
-    places = {}
+    index = {}
     for axis, value in chosen.items():
         known = array.get_index(axis)
         if value not in known:
             raise ValueError(f"{axis} {value!r} is not recorded; recorded: {listing(list(known))}")
-        places[axis] = int(np.flatnonzero(known == value)[0])
-    return array.isel(places)
+        index[axis] = int(np.flatnonzero(known == value)[0])
+    return array.isel(index)
 
 
 def steps_of(array: xr.DataArray) -> NDArray[np.int64]:
@@ -67,9 +74,12 @@ def last_step(array: xr.DataArray, step: int | None) -> int:
 
 
 def spread(steps: NDArray[np.int64], n: int) -> list[int]:
-    """At most `n` of the recorded `steps`, first and last included, evenly over the captures."""
-    places = np.unique(np.linspace(0, len(steps) - 1, min(n, len(steps))).round().astype(int))
-    return [int(step) for step in steps[places]]
+    """At most `n` of the recorded `steps`, with the first and the last, evenly over the captures.
+
+    Example: 3 of 0, 10, 20, 50, 100 are 0, 20, 100, the middle capture and not the middle step.
+    """
+    index = np.unique(np.linspace(0, len(steps) - 1, min(n, len(steps))).round().astype(int))
+    return [int(step) for step in steps[index]]
 
 
 def numbers(array: xr.DataArray, *axes: str) -> NDArray[np.float64]:
@@ -78,7 +88,7 @@ def numbers(array: xr.DataArray, *axes: str) -> NDArray[np.float64]:
 
 
 def listing(values: Sequence[Any]) -> str:
-    """What is recorded, in words: a run of whole numbers as its ends, a long list cut."""
+    """What is recorded, in words: a run of integers as its ends, a long list abridged."""
     if not values:
         return "nothing"
     words = [str(value) for value in values]
@@ -91,58 +101,8 @@ def listing(values: Sequence[Any]) -> str:
     return ", ".join(words)
 
 
-COLOURS = ("#0b6e99", "#d1495b", "#edae49", "#3c7a3b", "#6c4f8c", "#777777")
-
-
-@dataclass(frozen=True)
-class ScoreCurves:
-    """One run: the steps at which it was validated, and exact match by kind there, in percent."""
-
-    steps: NDArray[np.int64]
-    exact_match: Mapping[str, NDArray[np.float64]]
-
-
-def exact_match_by_kind(
-    groups: Mapping[str, Sequence[ScoreCurves]], guessing: Mapping[str, float]
-) -> Figure:
-    """A panel a group of runs, a line a run and kind; dashed: what guessing earns, in percent.
-
-    All kinds keep their colour over the panels; the legend stands in the first.
-    """
-    figure = Figure(figsize=(4.6 * len(groups), 3.4), layout="constrained")
-    panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
-    kinds = sorted({kind for runs in groups.values() for run in runs for kind in run.exact_match})
-    colours = dict(zip(kinds, COLOURS, strict=False))
-    for panel, (title, runs) in zip(panels, groups.items(), strict=True):
-        for number, run in enumerate(runs):
-            for kind, values in run.exact_match.items():
-                panel.plot(
-                    run.steps,
-                    values,
-                    color=colours[kind],
-                    linewidth=1.3,
-                    alpha=0.85,
-                    label=kind if number == 0 else None,
-                )
-        for kind, value in guessing.items():
-            if kind in colours and value < 100:
-                label = f"{kind}, guessing: {value:.0f} %"
-                panel.axhline(value, color=colours[kind], linestyle="--", linewidth=1, label=label)
-        panel.set(title=title, xlabel="optimizer step", ylim=(0, 102))
-        panel.margins(x=0.02)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(axis="y", color="#dddddd", linewidth=0.6)
-    panels[0].set_ylabel("exact match on validation, %")
-    panels[0].legend(title="kind of question", loc="center right", frameon=False, fontsize=9)
-    return figure
-
-
-STEP_LABELS = 7
-MANY_COLUMNS = 100
-
-
 def plain(panel: Axes, n_ticks: int = 8) -> None:
-    """Two spines, thin horizontal lines, and at most `n_ticks` whole numbers along x."""
+    """Two spines, thin horizontal lines, and at most `n_ticks` integers along x."""
     panel.margins(x=0.02)
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(axis="y", color="#dddddd", linewidth=0.6)
@@ -153,13 +113,18 @@ def plain(panel: Axes, n_ticks: int = 8) -> None:
 
 
 def label_captures(axis: Axis, steps: NDArray[np.int64]) -> None:
-    """Steps along an axis that has one cell a capture, whatever the distance in steps."""
+    """Steps along an axis with one cell for each capture, whatever the distance in steps.
+
+    Example: 21 captures have 20 gaps, which 6 labels divide evenly: the captures 0, 4, 8, 12, 16, 20.
+    """
     gaps = max(len(steps) - 1, 1)
-    # Equal distances between labels where there are any, else almost equal ones.
+    # Equal distances between labels if that is possible, else nearly equal ones.
     counts = [n for n in range(STEP_LABELS, 3, -1) if gaps % (n - 1) == 0]
-    n = min(len(steps), counts[0] if counts else STEP_LABELS)
-    places = np.unique(np.linspace(0, len(steps) - 1, n).round().astype(int))
-    axis.set_ticks([int(place) for place in places], [str(steps[place]) for place in places])
+    n = counts[0] if counts else STEP_LABELS
+    index = np.unique(
+        np.linspace(0, len(steps) - 1, min(n, len(steps))).round().astype(int)
+    ).tolist()
+    axis.set_ticks(index, [str(steps[i]) for i in index])
 
 
 def legend_above(panel: Axes, n_columns: int) -> None:
@@ -177,7 +142,7 @@ def legend_above(panel: Axes, n_columns: int) -> None:
 
 
 def signed_map(panel: Axes, values: NDArray[np.float64], most: float) -> AxesImage:
-    """A heat map of [row column], white at zero, of equal strength at -most and most; row 0 lowest."""
+    """A heat map of [row column]: white at zero, equally strong at -most and most, row 0 at the bottom."""
     return panel.imshow(
         values,
         aspect="auto",
@@ -190,12 +155,12 @@ def signed_map(panel: Axes, values: NDArray[np.float64], most: float) -> AxesIma
 
 
 def strongest(*maps: NDArray[np.float64]) -> float:
-    """The largest finite |value| of some maps; 1 where there is none but zero, to have a scale."""
+    """The largest finite |value| of some maps, as the end of a colour scale; 1 if all are zero."""
     return max(float(np.abs(one[np.isfinite(one)]).max(initial=0)) for one in maps) or 1.0
 
 
 def frame_columns(panel: Axes, first: int, last: int, n_rows: int) -> Rectangle:
-    """A frame round the columns `first` to `last` of a heat map of `n_rows` rows."""
+    """A frame around the columns `first` to `last` of a heat map of `n_rows` rows."""
     left, right = panel.get_xlim()
     frame = Rectangle(
         (first - 0.5, -0.5),
@@ -203,20 +168,12 @@ def frame_columns(panel: Axes, first: int, last: int, n_rows: int) -> Rectangle:
         n_rows,
         fill=False,
         edgecolor="black",
-        # In many columns a thick line would hide what it frames.
+        # Among many columns a thick line would hide what it frames.
         linewidth=1.2 if right - left <= MANY_COLUMNS else 0.5,
         clip_on=False,
     )
     panel.add_patch(frame)
     return frame
-
-
-SIZE = 7.5
-# Of a character of that size, and the free space between two names.
-INCHES = 0.062
-GAP = 0.1
-# The share of the panel's height that names take at each end that has any.
-MARGIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -230,21 +187,20 @@ class Point:
 
 
 def point_out(panel: Axes, points: Sequence[Point], inches: float) -> None:
-    """Marks the points in a panel `inches` wide, and names them.
+    """Mark the points in a panel `inches` wide, and name them without letting two names touch.
 
-    Names stand at the upper end of the panel (y >= 0) or at the lower (y < 0), and its limits grow
-    so that they cover no data. Call it last: the names' places depend on the limits.
+    Names are at the upper end of the panel (y >= 0) or at the lower one (y < 0), and its limits grow so
+    that they cover no data. Call it last: where names go depends on the limits.
     """
     above = [point for point in points if point.y >= 0]
     below = [point for point in points if point.y < 0]
     low, high = panel.get_ylim()
-    height = high - low
-    panel.set_ylim(
-        low - (MARGIN * height if below else 0), high + (MARGIN * height if above else 0)
-    )
+    room = MARGIN * (high - low)
+    panel.set_ylim(low - room if below else low, high + room if above else high)
     panel.set_xlim(panel.get_xlim())
     for chosen, y, align in ((above, 0.97, "top"), (below, 0.03, "bottom")):
-        for point, x in zip(_by_x(chosen), _places(panel, _by_x(chosen), inches), strict=True):
+        ordered = sorted(chosen, key=lambda point: point.x)
+        for point, x in zip(ordered, _centres(panel, ordered, inches), strict=True):
             panel.plot(point.x, point.y, "o", ms=4, mfc="none", color=point.colour)
             panel.annotate(
                 point.text,
@@ -261,12 +217,12 @@ def point_out(panel: Axes, points: Sequence[Point], inches: float) -> None:
             )
 
 
-def _by_x(points: Sequence[Point]) -> list[Point]:
-    return sorted(points, key=lambda point: point.x)
+def _centres(panel: Axes, points: Sequence[Point], inches: float) -> list[float]:
+    """Where the names' centres go, as shares of the panel's width: near their points, but apart.
 
-
-def _places(panel: Axes, points: Sequence[Point], inches: float) -> list[float]:
-    """Where the names' middles stand, as shares of the panel's width: near x, but apart."""
+    Example: two names, each 0.2 wide, want to start at 0.85 and 0.9. From left to right the second moves to
+    1.05, behind the first; from right to left it moves back to 0.8, inside the panel, and the first to 0.6.
+    """
     if not points:
         return []
     low, high = panel.get_xlim()
@@ -279,4 +235,4 @@ def _places(panel: Axes, points: Sequence[Point], inches: float) -> list[float]:
     for i in reversed(range(len(points))):
         latest = left[i + 1] if i + 1 < len(points) else 1.0
         left[i] = min(left[i], latest - widths[i])
-    return [float(place) for place in left + widths / 2]
+    return [float(centre) for centre in left + widths / 2]
