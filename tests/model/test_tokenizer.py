@@ -53,5 +53,5 @@ def test_a_saved_tokenizer_reads_the_same(tokenizer, questions, tmp_path):
 
 
 def test_a_missing_tokenizer_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"model\.tokenizer=.*is no directory"):
+    with pytest.raises(FileNotFoundError, match=r"model\.tokenizer=.*is not a directory"):
         load_tokenizer(str(tmp_path / "none"), "model.tokenizer")

@@ -1,4 +1,4 @@
-"""Build an unmodified Hugging Face question-answering model, and say what was built."""
+"""Building an unmodified Hugging Face question-answering model, and the report of what was built."""
 
 import inspect
 import pickle
@@ -18,7 +18,7 @@ from transformers import (
 
 from qa_research.model.weights import HUB_ERRORS, OFFLINE_CHOICES, locate, not_fetched
 
-# Positions that a model keeps for itself, by model type.
+# Positions that a model reserves, by its type: RoBERTa counts positions from 2.
 RESERVED_POSITIONS = {"roberta": 2, "xlm-roberta": 2, "camembert": 2}
 DROPOUT_KEYS = (
     "hidden_dropout_prob",
@@ -31,7 +31,7 @@ DROPOUT_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Sizes of a BERT; None means "as the weights have it"."""
+    """Sizes of a BERT; None means "as in the weights"."""
 
     hidden_size: int | None
     num_hidden_layers: int | None
@@ -53,12 +53,12 @@ def build(
 ) -> Built:
     """A question-answering model in float32 and in training mode, from random or given weights.
 
-    What is newly initialised is drawn under `torch.manual_seed(seed)`, so that `seed=42` gives the
-    same weights as `set_seed(42)` followed by Hugging Face's own constructor. The global generator is
-    left as it was. `vocab_size` is the tokenizer's.
+    New parameters are drawn under `torch.manual_seed(seed)`, so that `seed=42` yields the same weights as
+    `set_seed(42)` followed by Hugging Face's own constructor. The global generator is left unchanged.
+    `vocab_size` is the tokenizer's.
 
     Raises:
-        FileNotFoundError: the weights are not there or cannot be fetched.
+        FileNotFoundError: the weights do not exist or cannot be fetched.
         ValueError: they do not fit the architecture or the tokenizer, or sizes are missing.
     """
     with torch.random.fork_rng():
@@ -67,7 +67,7 @@ def build(
             built = _random(architecture, dropout, vocab_size)
         else:
             built = _loaded(weights, architecture, dropout, vocab_size)
-    # `from_pretrained` gives eval mode, and Lightning would leave it so: dropout would be off.
+    # `from_pretrained` returns a network in eval mode, and Lightning would leave it there, without dropout.
     built.network.train()
     return built
 
@@ -79,19 +79,19 @@ def longest_window(config: PretrainedConfig) -> int:
 
 
 def input_names(network: torch.nn.Module) -> frozenset[str]:
-    """What the network takes: some have no or only one token type, whatever their tokenizer says."""
+    """The inputs that the network accepts; without token types if it has none, or only one."""
     names = frozenset(inspect.signature(network.forward).parameters)
     types = getattr(network.config, "type_vocab_size", 2)
     return names if types > 1 else names - {"token_type_ids"}
 
 
 def count_parameters(network: torch.nn.Module) -> int:
-    """How many numbers are trained."""
+    """How many parameters are trained."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def describe_modules(network: torch.nn.Module) -> list[dict[str, Any]]:
-    """Every module in order: its name, class, and the shapes of the parameters it holds itself."""
+    """Every module in order: its name, its class, and the shapes of its own parameters."""
     return [
         {
             "name": name,
@@ -125,26 +125,9 @@ def _loaded(
         config = AutoConfig.from_pretrained(source)
     except HUB_ERRORS as error:
         raise not_fetched(weights, "model.weights", error) from error
-    for key, wanted in asdict(architecture).items():
-        found = getattr(config, key, None)
-        if wanted is not None and found is not None and wanted != found:
-            raise ValueError(
-                f"model.weights={weights} do not fit the architecture: model.{key}={wanted}, "
-                f"the weights have {found}; model=as_weights takes the sizes from the weights"
-            )
-    if vocab_size > config.vocab_size:
-        raise ValueError(
-            f"the tokenizer has {vocab_size} pieces, model.weights={weights} know {config.vocab_size}; "
-            "leave model.tokenizer=null to use the weights' own"
-        )
+    _check_config(weights, config, architecture, vocab_size)
     for key, value in _dropouts(config, dropout).items():
         setattr(config, key, value)
-    if type(config) not in AutoModelForQuestionAnswering._model_mapping:
-        raise ValueError(
-            f"model.weights={weights} are of the type {config.model_type!r}, which has no "
-            f"question-answering model; these do: bert, distilbert, roberta, electra, ... "
-            f"(without a network: {OFFLINE_CHOICES})"
-        )
     try:
         network, info = AutoModelForQuestionAnswering.from_pretrained(
             source, config=config, dtype=torch.float32, output_loading_info=True
@@ -161,6 +144,29 @@ def _loaded(
     return Built(network, _loading_report(weights, network, info))
 
 
+def _check_config(
+    weights: str, config: PretrainedConfig, architecture: Architecture, vocab_size: int
+) -> None:
+    for key, wanted in asdict(architecture).items():
+        found = getattr(config, key, None)
+        if wanted is not None and found is not None and wanted != found:
+            raise ValueError(
+                f"model.weights={weights} do not fit the architecture: model.{key}={wanted}, but "
+                f"the weights have {found}; model=as_weights takes the sizes from the weights"
+            )
+    if vocab_size > config.vocab_size:
+        raise ValueError(
+            f"the tokenizer has {vocab_size} pieces, but model.weights={weights} have embeddings for "
+            f"{config.vocab_size}; model.tokenizer=null uses the tokenizer of the weights"
+        )
+    if type(config) not in AutoModelForQuestionAnswering._model_mapping:
+        raise ValueError(
+            f"model.weights={weights} are of the type {config.model_type!r}, which has no "
+            f"question-answering model; these do: bert, distilbert, roberta, electra, ... "
+            f"(without a network: {OFFLINE_CHOICES})"
+        )
+
+
 def _loading_report(weights: str, network: PreTrainedModel, info: Any) -> tuple[str, ...]:
     missing, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
     total = len(network.state_dict())
@@ -173,7 +179,10 @@ def _loading_report(weights: str, network: PreTrainedModel, info: Any) -> tuple[
 
 
 def _modules(keys: list[str]) -> str:
-    """The modules that tensors belong to: `qa_outputs (weight, bias)`; many become a number."""
+    """The modules that tensors belong to, the first four by name.
+
+    Example: the keys qa_outputs.bias and qa_outputs.weight become "qa_outputs (bias, weight)".
+    """
     grouped: dict[str, list[str]] = {}
     for key in keys:
         module, _, leaf = key.rpartition(".")

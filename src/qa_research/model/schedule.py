@@ -9,8 +9,9 @@ Decay = Literal["linear", "cosine", "constant"]
 def learning_rate_factor(step: int, warmup_steps: int, total_steps: int, decay: Decay) -> float:
     """Fraction of the peak learning rate at `step`, in [0, 1].
 
-    Rises linearly to 1 at `warmup_steps`, then falls to 0 at `total_steps`, by a line or by half a
-    cosine, and is 0 after that; `constant` stays at 1.
+    Rises linearly to 1 at `warmup_steps`, then falls to 0 at `total_steps`, linearly or along half a
+    cosine, and is 0 after that; `constant` stays at 1. With 10 warm-up steps of 110 and `linear`: 0.5 at
+    step 5, 1 at 10, 0.75 at 35, 0 at 110.
 
     Raises:
         ValueError: the warm-up does not end before the run does.

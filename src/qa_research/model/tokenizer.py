@@ -1,6 +1,6 @@
-"""The tokenizer a model reads with: its weights' own, a named one, or a WordPiece trained here.
+"""Tokenizers: that of given weights, a named one, or a WordPiece trained on texts.
 
-The packaged tokenizer without transformers, whose import takes seconds; for looking, not training.
+`packaged_tokenizer` is for browsing: it needs no transformers, whose import takes seconds.
 """
 
 import hashlib
@@ -27,8 +27,9 @@ def load_tokenizer(source: str, key: str) -> Any:
     `key` is what the user calls it, such as `model.tokenizer`.
 
     Raises:
-        FileNotFoundError: it is not there or cannot be fetched.
-        ValueError: it cannot say which characters a token covers.
+        FileNotFoundError: it does not exist or cannot be fetched.
+        ValueError: it does not report the characters that a token covers, has no padding token, or does
+            not start windows with [CLS].
     """
     from transformers import AutoTokenizer
 
@@ -43,13 +44,13 @@ def load_tokenizer(source: str, key: str) -> Any:
         raise not_fetched(source, key, error) from error
     if not tokenizer.is_fast:
         raise ValueError(
-            f"{key}={source} has only a slow tokenizer, which cannot say where in the text a token "
-            "stands; name another with model.tokenizer="
+            f"{key}={source} has only a slow tokenizer, which does not report where in the text a "
+            "token is; choose another with model.tokenizer="
         )
     if tokenizer.pad_token_id is None or tokenizer("a", "b").input_ids[0] != tokenizer.cls_token_id:
         raise ValueError(
-            f"{key}={source}: its windows do not begin with a [CLS] token, or it has no padding; "
-            "tokenizers of BERT's kind do (bert, distilbert, roberta, electra, ...)"
+            f"{key}={source}: its windows do not start with a [CLS] token, or it has no padding token; "
+            "tokenizers of BERT's family have both (bert, distilbert, roberta, electra, ...)"
         )
     return tokenizer
 
@@ -81,8 +82,9 @@ def _train(texts: list[str], vocab_size: int) -> list[str]:
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    # The trainer numbers inner letters in the order of a hash table, which differs from process to
-    # process, and breaks ties between merges by these numbers: given in order, all is repeatable.
+    # Left to itself the trainer numbers the letters inside words (##a, ##b, ...) in the order of a hash
+    # table, which differs from process to process, and breaks ties between merges by these numbers. Given
+    # in alphabetical order as special tokens, they make the vocabulary the same everywhere.
     words = {
         word
         for text in texts
@@ -101,7 +103,7 @@ def _train(texts: list[str], vocab_size: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What a call of the tokenizer gives: by name, as transformers calls it, and as encodings."""
+    """What a call of `PackagedTokenizer` returns: the part of transformers' `BatchEncoding` that we use."""
 
     encodings: "list[Encoding]"
     overflow_to_sample_mapping: list[int]
@@ -113,7 +115,7 @@ class Encoded:
 
 
 class PackagedTokenizer:
-    """BERT's tokenizer from its tokenizer.json; does what `make_windows` asks of one."""
+    """BERT's tokenizer from its tokenizer.json, with the interface that `make_windows` needs."""
 
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")
 
@@ -121,7 +123,7 @@ class PackagedTokenizer:
         self.backend_tokenizer = backend_tokenizer
 
     def num_special_tokens_to_add(self, pair: bool) -> int:
-        """Tokens that stand around one text, or around two."""
+        """How many special tokens are added to one text, or to a pair."""
         return int(self.backend_tokenizer.num_special_tokens_to_add(pair))
 
     def __call__(
@@ -135,9 +137,9 @@ class PackagedTokenizer:
         return_overflowing_tokens: bool = False,
         return_offsets_mapping: bool = True,
     ) -> Encoded:
-        """The texts, or text pairs; cut into windows where overflowing tokens are asked for.
+        """Tokenize texts or pairs of texts; with `return_overflowing_tokens` into several windows each.
 
-        Encodings have their offsets anyway.
+        `return_offsets_mapping` changes nothing: encodings always have their offsets.
         """
         backend = self.backend_tokenizer
         backend.no_padding()
@@ -147,16 +149,16 @@ class PackagedTokenizer:
         inputs: Any = texts if pairs is None else list(zip(texts, pairs, strict=True))
         encodings: list[Encoding] = []
         samples: list[int] = []
-        found = backend.encode_batch(inputs, add_special_tokens=add_special_tokens)
-        for i, first in enumerate(found):
-            windows = [first, *(first.overflowing if return_overflowing_tokens else ())]
+        encoded = backend.encode_batch(inputs, add_special_tokens=add_special_tokens)
+        for sample, encoding in enumerate(encoded):
+            windows = [encoding, *(encoding.overflowing if return_overflowing_tokens else ())]
             encodings += windows
-            samples += [i] * len(windows)
+            samples += [sample] * len(windows)
         return Encoded(encodings, samples)
 
 
 def packaged_tokenizer() -> PackagedTokenizer | None:
-    """The tokenizer of the packaged weights, or None where the package is not installed."""
+    """The tokenizer of the packaged weights, or None if the package is not installed."""
     try:
         folder = Path(locate(PACKAGED, "--tokenizer"))
     except FileNotFoundError:

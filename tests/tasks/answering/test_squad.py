@@ -63,7 +63,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("shape", WRITERS)
-def test_every_shape_is_told_by_content_and_gives_the_same_questions(shape, questions, tmp_path):
+def test_every_format_is_recognised_by_its_content_and_gives_the_same_questions(shape, questions, tmp_path):
     path = tmp_path / "questions.dat"
     WRITERS[shape](path, questions)
     found = read_questions(path, "data.train_path")
@@ -95,8 +95,8 @@ def test_unanswerable_questions_have_no_answers(questions, tmp_path):
         ('{"data": [1]}', "an entry of 'data' has no 'paragraphs'"),
         ('{"data": [{"title": "x", "paragraphs": []}]}', "holds no questions"),
         ("[1, 2]", "row 0 is a int"),
-        ('{"data": ', "no valid JSON: Expecting value at line 1"),
-        ('{"id": 1}\nnonsense', "line 2 is no valid JSON"),
+        ('{"data": ', "not valid JSON: Expecting value at line 1"),
+        ('{"id": 1}\nnonsense', "line 2 is not valid JSON"),
         ("a,b\n1,2\n", "found the columns 'a', 'b'"),
         ("just some text", "found the columns 'just some text'"),
         ('{"id":["1"],"context":["c"],"question":[],"answers":[[]]}', "different lengths"),
@@ -110,10 +110,10 @@ def test_unanswerable_questions_have_no_answers(questions, tmp_path):
             '[{"id":"1","context":"c","question":"q","answers":[{"text":"c","answer_start":0.7}]}]',
             "are unreadable",
         ),
-        ("PAR1 but not really", "no readable Parquet"),
+        ("PAR1 but not really", "not a readable Parquet"),
     ],
 )
-def test_what_is_no_squad_is_refused_in_one_sentence(content, sentence, tmp_path):
+def test_files_without_squad_questions_are_refused_in_one_sentence(content, sentence, tmp_path):
     path = tmp_path / "notes.json"
     path.write_text(content)
     with pytest.raises(ValueError) as refusal:
@@ -129,7 +129,7 @@ def test_a_missing_file_and_a_directory_are_named(tmp_path):
         read_questions(tmp_path, "data.train_path")
 
 
-def test_binary_rubbish_is_refused(tmp_path):
+def test_binary_data_is_refused(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(bytes(range(128, 256)))
     with pytest.raises(ValueError, match="neither Parquet nor UTF-8"):

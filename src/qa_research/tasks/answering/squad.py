@@ -1,6 +1,6 @@
-"""Any SQuAD source as questions: files of six shapes, told apart by content, and hub data sets.
+"""Any SQuAD source as questions: files of six formats, recognised by their content, and hub data sets.
 
-Data sets in the hub's layout, fetched or read from a directory. Knows no Lightning.
+Also the way back, questions as SQuAD JSON. Knows nothing of tokens.
 """
 
 import ast
@@ -9,11 +9,14 @@ import io
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from qa_research.model.weights import first_line
 from qa_research.tasks.answering.question import Gold, Question, question_word
 
+log = logging.getLogger(__name__)
 COLUMNS = ("id", "context", "question", "answers")
 EXPECTED = (
     "expected SQuAD JSON (an object with 'data'), an object of parallel lists, JSON lines, CSV or "
@@ -24,11 +27,11 @@ EXPECTED = (
 def read_questions(path: str | Path, key: str) -> list[Question]:
     """The questions of a SQuAD v1.1 or v2.0 JSON, JSON lines, CSV or Parquet file.
 
-    Also read: the hub's rows as one JSON list, and one JSON object of parallel lists. `key` is what
-    the user calls the file, such as `data.train_path`; errors begin with it.
+    Also the hub's rows as one JSON list, and one JSON object of parallel lists. `key` is what the user
+    calls the file, such as `data.train_path`; errors start with it.
 
     Raises:
-        FileNotFoundError: no such file.
+        FileNotFoundError: there is no such file.
         ValueError: the file is empty or holds no SQuAD questions; the message says what was found.
     """
     path = Path(path).expanduser()
@@ -39,17 +42,9 @@ def read_questions(path: str | Path, key: str) -> list[Question]:
     content = path.read_bytes()
     if not content.strip():
         raise ValueError(f"{name} is empty; {EXPECTED}")
-    if content[:4] == b"PAR1":
-        rows = _parquet_rows(content, name)
-    else:
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{name} is neither Parquet nor UTF-8 text; {EXPECTED}") from error
-        if not text.strip():
-            raise ValueError(f"{name} is empty; {EXPECTED}")
-        rows = _json_rows(text, name) if text.lstrip()[0] in "{[" else _csv_rows(text, name)
-    questions = [_question(row, i, name) for i, row in enumerate(rows)]
+    is_parquet = content.startswith(b"PAR1")
+    rows = _parquet_rows(content, name) if is_parquet else _text_rows(content, name)
+    questions = questions_from_columns(rows, name)
     if not questions:
         raise ValueError(f"{name} holds no questions")
     return questions
@@ -61,9 +56,9 @@ def questions_from_columns(rows: Iterable[Mapping[str, Any]], name: str) -> list
 
 
 def squad_json(questions: Sequence[Question], version: str) -> dict[str, Any]:
-    """The questions as a SQuAD JSON object, equal contexts under one title in one paragraph.
+    """The questions as a SQuAD JSON object; those of one title with the same context share a paragraph.
 
-    `version` "v2.0" adds `is_impossible`; "1.1" needs an answer for each question.
+    `version` "v2.0" adds `is_impossible`; with "1.1" every question must have an answer.
     """
     articles: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in questions:
@@ -85,28 +80,31 @@ def squad_json(questions: Sequence[Question], version: str) -> dict[str, Any]:
     return {"version": version, "data": data}
 
 
+def _text_rows(content: bytes, name: str) -> list[dict[str, Any]]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name} is neither Parquet nor UTF-8 text; {EXPECTED}") from error
+    if not text.strip():
+        raise ValueError(f"{name} is empty; {EXPECTED}")
+    return _json_rows(text, name) if text.lstrip()[0] in "{[" else _csv_rows(text, name)
+
+
 def _json_rows(text: str, name: str) -> list[dict[str, Any]]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
+        # An object is followed by another: JSON lines.
         if text.lstrip()[0] == "{" and error.msg == "Extra data":
             return _json_lines(text, name)
         where = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"{name} is no valid JSON: {error.msg} at {where}") from error
+        raise ValueError(f"{name} is not valid JSON: {error.msg} at {where}") from error
     if isinstance(value, list):
         return [_as_object(row, f"row {i}", name) for i, row in enumerate(value)]
     if isinstance(value.get("data"), list):
         return _squad_rows(value["data"], name)
-    lists = [key for key in COLUMNS if isinstance(value.get(key), list)]
-    if len(lists) == len(COLUMNS) and (
-        len(value["context"]) == len(value["question"]) == len(value["id"]) == len(value["answers"])
-    ):
-        keys = [key for key, column in value.items() if isinstance(column, list)]
-        columns = (value[key] for key in keys)
-        return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
-    if len(lists) == len(COLUMNS):
-        lengths = ", ".join(f"{key} {len(value[key])}" for key in COLUMNS)
-        raise ValueError(f"{name} has parallel lists of different lengths: {lengths}")
+    if all(isinstance(value.get(key), list) for key in COLUMNS):
+        return _rows_of_lists(value, name)
     if all(key in value for key in COLUMNS):
         return [value]
     found = ", ".join(repr(key) for key in list(value)[:6]) or "no keys"
@@ -116,16 +114,25 @@ def _json_rows(text: str, name: str) -> list[dict[str, Any]]:
     )
 
 
+def _rows_of_lists(value: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """`{"id": ["1", "2"], "context": ["a", "b"], ...}` as one dictionary per row."""
+    lists = {key: column for key, column in value.items() if isinstance(column, list)}
+    if len({len(column) for column in lists.values()}) > 1:
+        lengths = ", ".join(f"{key} {len(column)}" for key, column in lists.items())
+        raise ValueError(f"{name} has parallel lists of different lengths: {lengths}")
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
 def _json_lines(text: str, name: str) -> list[dict[str, Any]]:
     rows = []
-    # Not splitlines: a string may hold other line separators, which JSON allows unescaped.
+    # Not splitlines: strings may contain other line separators, which JSON allows unescaped.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             rows.append(_as_object(json.loads(line), f"line {number}", name))
         except json.JSONDecodeError as error:
-            raise ValueError(f"{name}, line {number} is no valid JSON: {error.msg}") from error
+            raise ValueError(f"{name}, line {number} is not valid JSON: {error.msg}") from error
     return rows
 
 
@@ -141,7 +148,7 @@ def _squad_rows(articles: list[Any], name: str) -> list[dict[str, Any]]:
     rows = []
     for article in articles:
         if isinstance(article, dict) and all(key in article for key in COLUMNS):
-            # The form that Hugging Face's example reads: the hub's rows under 'data'.
+            # The format that Hugging Face's example reads: the hub's rows under 'data'.
             rows.append(article)
             continue
         if not isinstance(article, dict) or not isinstance(article.get("paragraphs"), list):
@@ -157,10 +164,9 @@ def _squad_rows(articles: list[Any], name: str) -> list[dict[str, Any]]:
                     f"(found {str(paragraph)[:80]})"
                 )
             for entry in paragraph["qas"]:
-                entry = _as_object(entry, "an entry of 'qas'", name)
-                row = {**entry, "context": paragraph.get("context")}
-                row["title"] = article.get("title", "")
-                rows.append(row)
+                row = _as_object(entry, "an entry of 'qas'", name)
+                context, title = paragraph.get("context"), article.get("title", "")
+                rows.append({**row, "context": context, "title": title})
     return rows
 
 
@@ -171,7 +177,7 @@ def _parquet_rows(content: bytes, name: str) -> list[dict[str, Any]]:
     try:
         table = pq.read_table(io.BytesIO(content))
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{name} is no readable Parquet file: {error}") from error
+        raise ValueError(f"{name} is not a readable Parquet file: {error}") from error
     _need_columns(table.column_names, name)
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
@@ -187,7 +193,7 @@ def _csv_rows(text: str, name: str) -> list[dict[str, Any]]:
             for row in reader
         ]
     except csv.Error as error:
-        raise ValueError(f"{name}, line {reader.line_num} is no valid CSV: {error}") from error
+        raise ValueError(f"{name}, line {reader.line_num} is not valid CSV: {error}") from error
 
 
 def _need_columns(found: Sequence[str], name: str) -> None:
@@ -198,10 +204,8 @@ def _need_columns(found: Sequence[str], name: str) -> None:
 
 def _cell(text: str | None, where: str) -> object:
     """The answers of a CSV cell: JSON, or what Python and pandas print for a dict of arrays."""
-    try:
+    with suppress(json.JSONDecodeError):
         return json.loads(text or "")
-    except json.JSONDecodeError:
-        pass
     try:
         tree = _ArraysAsLists().visit(ast.parse((text or "").strip(), mode="eval"))
         return ast.literal_eval(tree)
@@ -239,7 +243,7 @@ def _question(row: Mapping[str, Any], position: int, name: str) -> Question:
 
 
 def _golds(answers: object, where: str) -> tuple[Gold, ...]:
-    """Both spellings: SQuAD's list of objects and the hub's object of two lists."""
+    """The answers in either format: SQuAD's list of objects, or the hub's object of two lists."""
     try:
         if isinstance(answers, Mapping):
             pairs = list(zip(answers["text"], answers["answer_start"], strict=True))
@@ -257,18 +261,15 @@ def _golds(answers: object, where: str) -> tuple[Gold, ...]:
         ) from error
 
 
-log = logging.getLogger(__name__)
-
-
 def fetch(dataset: str, revision: str | None, name: str, otherwise: str) -> Any:
-    """All splits of a hub id or a directory, by name.
+    """All splits of a hub id or of a directory in the hub's layout, by name.
 
     `name` is what the user calls it, such as `--data=squad`; `otherwise` says what works without a
     network.
 
     Raises:
         FileNotFoundError: the hub cannot be reached, or has no such data set.
-        ValueError: the directory is in no layout that the hub knows.
+        ValueError: the directory is not in the hub's layout.
     """
     import datasets
 
@@ -283,14 +284,10 @@ def fetch(dataset: str, revision: str | None, name: str, otherwise: str) -> Any:
     except (OSError, datasets.exceptions.DatasetsError) as error:
         if is_directory:
             raise ValueError(
-                f"{name} is no directory in the hub's layout ({_first_line(error)}); expected "
-                "files such as train.parquet and validation.parquet with the columns id, context, "
-                "question, answers; a single file of questions can be named itself"
+                f"{name} is not a directory in the hub's layout ({first_line(error)}); expected files "
+                "such as train.parquet and validation.parquet with the columns id, context, question, "
+                "answers. A single file of questions can be given by its own path"
             ) from error
         raise FileNotFoundError(
-            f"{name} could not be fetched ({_first_line(error)}). {otherwise}"
+            f"{name} could not be fetched ({first_line(error)}). {otherwise}"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:160]
