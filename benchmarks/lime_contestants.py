@@ -1,4 +1,4 @@
-"""Those who explain a picture in lime_speed.py: ours, the package `lime`, and captum's Lime."""
+"""What lime_speed.py compares: ours, the package `lime`, and captum's Lime."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,14 @@ from qa_research.explain.images.predictions import MaskedPicture
 from qa_research.explain.images.segments import Pixels, Segments
 from qa_research.explain.images.trust import ranked
 from qa_research.explain.images.weights import PACKAGED, load_weights
-from qa_research.explain.surrogate import distance_weights, draw_masks, lime
+from qa_research.explain.surrogate import (
+    Fit,
+    Predict,
+    distance_weights,
+    draw_masks,
+    lime,
+    weighted_r2,
+)
 from qa_research.streams import stream
 
 TOP = 4
@@ -22,15 +29,36 @@ Contestant = Callable[[int, int], list[int]]
 
 
 def by_us(pixels: Pixels, segments: Segments, precision: str, batch: int) -> Contestant:
-    masked = masked_picture(pixels, segments, precision, batch)
+    return _by_us(masked_picture(pixels, segments, precision, batch), lime)
 
+
+def by_us_with_scikit_learn(
+    pixels: Pixels, segments: Segments, precision: str, batch: int
+) -> Contestant:
+    """Ours as it was before captum fitted the surrogate."""
+    from sklearn.linear_model import Ridge
+
+    def predict_and_fit(
+        predict: Predict, masks: NDArray[np.bool_], weights: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], Fit]:
+        outputs = predict(masks)
+        design = masks.astype(np.float64)
+        model = Ridge(alpha=1.0).fit(design, outputs, sample_weight=weights)
+        r2 = weighted_r2(outputs, model.predict(design), weights)
+        return outputs, Fit(model.coef_, float(model.intercept_), r2)
+
+    return _by_us(masked_picture(pixels, segments, precision, batch), predict_and_fit)
+
+
+def _by_us(masked: MaskedPicture, predict_and_fit: Callable[..., Any]) -> Contestant:
     def run(n: int, seed: int) -> list[int]:
         def predict(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
             outputs = masked.predictions(masks)
             return outputs[:, outputs.mean(axis=0).argmax()].astype(np.float64)
 
         masks = draw_masks(n, masked.n_segments, stream(seed, "lime"))
-        return top_segments(lime(predict, masks, distance_weights(masks, 0.25))[1].coefficients)
+        _, fit = predict_and_fit(predict, masks, distance_weights(masks, 0.25))
+        return top_segments(fit.coefficients)
 
     return run
 
@@ -92,7 +120,7 @@ def by_captum(pixels: Pixels, segments: Segments, batch: int) -> Contestant:
 
 
 def _as_users_write_it() -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """The network as its package builds it, as lime's users hand it over."""
+    """The network as its package builds it, as users of lime pass it."""
     network = _plain_network()
 
     def predict(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:

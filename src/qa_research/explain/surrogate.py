@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from torch import Tensor
 
 Surrogate = Literal["ridge", "linear", "lasso"]
 Predict = Callable[[Bool[ndarray, "mask segment"]], Float[ndarray, " mask"]]
@@ -92,7 +90,10 @@ def lime(
     Raises:
         ValueError: there are no masks, or an output is not a finite number.
     """
+    # The settings of `explain`, which --help checks, import this file: torch and captum are slow to import.
+    import torch
     from captum.attr import LimeBase
+    from torch import Tensor
 
     if not len(masks):
         raise ValueError("a surrogate needs at least one mask, got none")
@@ -208,6 +209,7 @@ def _captum_model(surrogate: Surrogate, alpha: float) -> Any:
     coefficients' own rounding does (1e-6 instead of 3e-8 for coefficients of 0.3).
     """
     from captum._utils.models.linear_model import SkLearnLinearModel
+    from torch import Tensor
 
     class InDoublePrecision(SkLearnLinearModel):
         def fit(self, train_data: Iterable[list[Tensor]], **options: Any) -> Any:
@@ -216,5 +218,3 @@ def _captum_model(surrogate: Surrogate, alpha: float) -> Any:
     name, options = _estimator(surrogate, alpha)
     return InDoublePrecision(f"linear_model.{name}", **options)
 
-
-regression = fit_surrogate

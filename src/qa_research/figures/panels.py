@@ -1,5 +1,5 @@
-"""What panels of several figures share: colours, values picked from a recorder's dataset, axes, heat maps, and
-point names that do not touch. Reads and saves nothing.
+"""What panels of several figures share: colours, values picked from a recorder's dataset, axes, heat maps,
+and point names that do not touch. Reads and saves nothing.
 """
 
 from collections.abc import Sequence

@@ -48,7 +48,7 @@ class _Jobs:
     def __init__(self, as_json: bool, debug: bool) -> None:
         self.as_json = as_json
         self.debug = debug
-        self.done: list[tuple[list[str], dict[str, Any]]] = []
+        self.done: list[tuple[list[str], Any]] = []
         self.refused = 0
         self.is_sweep = False
 
@@ -72,7 +72,7 @@ class _Jobs:
     def end(self) -> int:
         """Show the results of all of them; the exit code."""
         if self.as_json:
-            found = [one for _, one in self.done]
+            found = [one.as_json() for _, one in self.done]
             if found or self.is_sweep:
                 shown = found if self.is_sweep else found[0]
                 print(json.dumps(shown, ensure_ascii=False, indent=2))
@@ -96,13 +96,13 @@ def _parsable(word: str) -> str:
     return word
 
 
-def _explain(config: dict[str, Any], overrides: list[str], quiet: bool) -> dict[str, Any]:
-    """Explain one picture, write its folder, draw it and show it; the plain form of the explanation."""
+def _explain(config: dict[str, Any], overrides: list[str], quiet: bool) -> Any:
+    """Explain one picture, write its folder, draw it and show it; the `Explanation`."""
     # Torch, torchvision and scikit-image are slow to import, and --help needs none of them.
     from qa_research.config import build
     from qa_research.explain.images.explain import ExplanationRequest, explain
     from qa_research.explain.images.picture import read_picture
-    from qa_research.explain.images.result import explanation_folder, write_explanation
+    from qa_research.explain.images.result import explanation_folder
     from qa_research.explain.images.sheet import draw_explanation
     from qa_research.explain.images.show import ExplainingScreen
     from qa_research.runs.directory import check_writable
@@ -126,15 +126,14 @@ def _explain(config: dict[str, Any], overrides: list[str], quiet: bool) -> dict[
     )
     with ExplainingScreen() as screen:
         explanation = explain(picture, build(config["classifier"]), wish, paths["cache"], screen)
-        write_explanation(folder, explanation)
+        explanation.save(folder)
         screen.drawing()
         drawn = draw_explanation(folder)
-    plain = explanation.as_json()
     if not quiet:
         from qa_research.explain.images.show import show_explanation
 
-        show_explanation(plain, wish.trust.top)
+        show_explanation(explanation)
         print(
             f"\nSheet    {drawn.sheet}\nPage     {drawn.page}\nNumbers  {folder}/explanation.json"
         )
-    return plain
+    return explanation

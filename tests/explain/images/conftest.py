@@ -1,4 +1,4 @@
-"""A linear classifier explained: what must come out is known."""
+"""A linear classifier explained: the result is known in advance."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def explained(tmp_path):
     ):
         lime = replace(LIME, **{k: v for k, v in changes.items() if k in LimeSettings.__slots__})
         trust = replace(TRUST, **{k: v for k, v in changes.items() if k in TrustSettings.__slots__})
-        wish = ExplanationRequest(
+        request = ExplanationRequest(
             label,
             seed,
             changes.get("segmenter", cells(len(weights))),
@@ -43,9 +43,15 @@ def explained(tmp_path):
             trust,
             changes.get("counterfactual", NO_COUNTERFACTUAL),
             "qa-research explain",
-            {"lime": {"surrogate": lime.surrogate, "baseline": "black"}},
+            {
+                "lime": {"surrogate": lime.surrogate, "baseline": "black"},
+                "trust": {"top": trust.top, "confidence": trust.confidence},
+                "segmenter": {"_target_": "Grid", "rows": 4, "columns": 4},
+            },
         )
         classifier = changes.get("classifier") or linear_classifier(weights, 0.4, labels=labels)
-        return explain(picture or white(), classifier, wish, tmp_path / "cache", screen or Screen())
+        return explain(
+            picture or white(), classifier, request, tmp_path / "cache", screen or Screen()
+        )
 
     return make

@@ -1,9 +1,14 @@
-"""Small explanations as a folder holds them: explanation.json and arrays.npz, made without a classifier."""
+"""Small explanations as a folder holds them, explanation.json and arrays.npz, made without a classifier.
+
+The document is written out by hand: it shows the format that earlier versions wrote.
+"""
 
 import json
 from itertools import combinations, islice
 
 import numpy as np
+
+from qa_research.explain.images.result import Explanation
 
 LABELS = ("espresso", "cup", "coffee mug", "teapot")
 
@@ -94,7 +99,16 @@ def make_explanation(
             "notes": ["It has 16 bits: read as 8."],
             "seen": [side, side],
         },
-        "classifier": {"name": "tiny", "weights": "tiny.pth", "classes": 4, "size": side},
+        "classifier": {
+            "name": "tiny",
+            "weights": "tiny.pth",
+            "fingerprint": "1" * 64,
+            "classes": 4,
+            "size": side,
+            "fit": "squash",
+            "precision": "float32",
+            "device": "cpu",
+        },
         "explained": {**_class(labels, 0, 0.9), "probability_all_off": 0.25},
         "classes": [_class(labels, i, p) for i, p in enumerate((0.9, 0.06, 0.03, 0.01))],
         "classes_all_off": [_class(labels, i, 0.25) for i in range(3)],
@@ -139,8 +153,13 @@ def make_explanation(
     return json.loads(json.dumps(document, default=float)), arrays
 
 
+def loaded(folder, **choices):
+    """One that was written and read back."""
+    return Explanation.load(write(folder, *make_explanation(**choices)))
+
+
 def write(folder, document, arrays):
-    """As `explain` leaves them; the folder."""
+    """As `explain` leaves them; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     (folder / "explanation.json").write_text(text, encoding="utf-8")

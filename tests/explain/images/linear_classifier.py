@@ -61,7 +61,7 @@ def linear_classifier(weights, intercept=0.5, batch_size=8, labels=("dog", "cat"
 
 
 def white():
-    """A picture of which black is the absence."""
+    """A picture whose segments are off where it is black."""
     return Picture("white", "by hand", np.full((SIZE, SIZE, 3), 255, dtype=np.uint8), ())
 
 
@@ -72,7 +72,7 @@ def cells(n):
 
 
 class Screen:
-    """Remembers every part: its name, its masks at most, those that were predicted."""
+    """Remembers every part: its name, the most masks it may predict, and how many were."""
 
     def __init__(self):
         self.parts = []

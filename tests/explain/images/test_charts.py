@@ -1,26 +1,73 @@
 import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from qa_research.explain.images.blanking import Curve
 from qa_research.explain.images.charts import (
     MOST_COLUMNS,
-    SwitchedCurve,
+    MOST_NUMBERS,
     class_bars,
+    coefficients_by_rank,
     coefficients_by_seed,
     compared_segments,
-    percent,
     random_control,
     residuals,
     segments_on,
     switched_curve,
     tops_by_seed,
 )
-from qa_research.explain.images.figures import SUPPORTS
+from qa_research.figures.panels import OPPOSES, SUPPORTS
 from tests.figures.drawn import collisions, texts
 
 
 def drawn(width=5.0, height=4.0):
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
+
+
+def bars_of(n, top=2, tied=(), low=None, high=None, width=6.5):
+    figure, axes = drawn(width)
+    values = np.linspace(0.4, -0.2, n)
+    low, high = values - 0.05 if low is None else low, values + 0.05 if high is None else high
+    coefficients_by_rank(axes, range(n), values, low, high, top, tied, "95 % interval")
+    return figure, axes
+
+
+def test_bars_show_coefficients_top_sign_and_ties():
+    figure, axes = bars_of(4, top=2, tied=(1, 2))
+    bars = axes.patches
+    np.testing.assert_allclose([bar.get_height() for bar in bars], np.linspace(0.4, -0.2, 4))
+    assert [bar.get_alpha() is None for bar in bars] == [True, True, False, False]
+    assert [bool(bar.get_hatch()) for bar in bars] == [False, True, True, False]
+    assert bars[1].get_facecolor()[:3] == to_rgb(SUPPORTS)
+    assert bars[3].get_facecolor()[:3] == to_rgb(OPPOSES)
+    whisker = axes.collections[0].get_segments()[0]
+    np.testing.assert_allclose(whisker[:, 1], [0.35, 0.45])
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "supports (full colour: the top 2)",
+        "opposes",
+        "tied with rank 2",
+    ]
+    assert "95 % interval" in axes.get_xlabel()
+    assert collisions(figure) == []
+
+
+def test_exact_coefficients_have_no_interval():
+    values = np.linspace(0.4, -0.2, 4)
+    _, axes = bars_of(4, low=values, high=values)
+    assert not axes.collections
+    assert "interval" not in axes.get_xlabel()
+
+
+@pytest.mark.parametrize(("n", "width"), [(2, 6.5), (MOST_NUMBERS, 12), (150, 12)])
+def test_the_bars_names_are_legible_whatever_their_number(n, width):
+    figure, axes = bars_of(n, top=1, width=width)
+    assert collisions(figure) == []
+    assert len(axes.patches) == n
+    named = [label.get_text() for label in axes.get_xticklabels()]
+    assert named == ([str(i) for i in range(n)] if n <= MOST_NUMBERS else named)
+    assert ("rank" in axes.get_xlabel()) == (n > MOST_NUMBERS)
 
 
 def test_masks_are_counted_by_how_many_segments_are_on():
@@ -52,9 +99,9 @@ def test_many_residuals_are_faint_and_equal_ones_can_be_drawn():
     assert few.collections[0].get_alpha() > 0.7 > 0.3 > many.collections[0].get_alpha()
 
 
-def test_a_curve_stands_before_the_random_orders_with_the_areas_in_the_legend():
+def test_a_curve_is_drawn_over_the_random_orders_with_the_areas_in_the_legend():
     grid = np.linspace(0, 1, 5)
-    curve = SwitchedCurve(
+    curve = Curve(
         share=np.array([0, 0.3, 1]),
         probability=np.array([0.9, 0.2, 0.01]),
         area=0.2384,
@@ -83,7 +130,7 @@ def test_compared_segments_are_the_top_of_any_seed_by_rank():
     assert len(compared_segments(range(90), [list(range(80))], 40)) == MOST_COLUMNS
 
 
-def test_seeds_stand_as_dots_and_as_rows_with_their_ranks():
+def test_seeds_are_dots_and_rows_with_their_ranks():
     figure = Figure(figsize=(6, 5), layout="constrained")
     above, below = figure.subplots(2, 1)
     by_seed = np.array([[0.1, 0.3, 0.2], [0.2, 0.3, 0.1]])
@@ -106,11 +153,6 @@ def test_class_bars_name_the_classes_and_their_probabilities():
     assert said[:2] == ["espresso  90 %", "a $cup$ of <b>  3.5 %"]
     assert said[2].endswith("…  < 0.1 %") and len(said[2]) < 50
     assert collisions(figure) == []
-
-
-def test_percents_have_few_digits_and_no_false_zero():
-    shown = [percent(p) for p in (0, 0.0004, 0.0276, 0.27, 0.9, 0.999, 1)]
-    assert shown == ["0 %", "< 0.1 %", "2.8 %", "27 %", "90 %", "99.9 %", "100 %"]
 
 
 def test_the_control_shows_each_random_set_and_the_blanked_one():

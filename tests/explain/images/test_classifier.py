@@ -37,7 +37,7 @@ def test_the_packaged_classifier_knows_the_samples(lite, source, label):
     assert probabilities.max() > 0.7
 
 
-def test_its_input_is_scaled_as_its_authors_did(lite):
+def test_its_input_is_scaled_as_by_its_authors(lite):
     pixels = np.array([[[0, 127, 255]]], dtype=np.uint8)
     assert lite.prepared(pixels)[:, 0, 0].numpy() == pytest.approx([-127 / 128, 0, 1], abs=1e-6)
 
@@ -51,7 +51,7 @@ def test_bfloat16_gives_nearly_the_same(lite):
 
 @pytest.mark.slow
 def test_inception_whole_path_from_a_random_state_dict(tmp_path):
-    # Weights as torchvision publishes them: with the heads that training alone uses.
+    # Weights as torchvision publishes them: with the heads that only training uses.
     torch.manual_seed(0)
     network = get_model("inception_v3", weights=None, init_weights=False, aux_logits=True)
     torch.save(network.state_dict(), tmp_path / "inception.pth")
@@ -83,7 +83,7 @@ def test_with_crop_the_input_is_torchvisions_own(tmp_path, shape):
     assert ours.numpy() == pytest.approx(theirs.numpy(), abs=1e-5)
 
 
-def test_classes_of_ones_own_and_heads_that_lack(tmp_path):
+def test_custom_classes_and_missing_heads(tmp_path):
     network = get_model("mobilenet_v3_small", weights=None, num_classes=3)
     torch.save({"state_dict": network.state_dict()}, tmp_path / "own.pt")
     (tmp_path / "names.json").write_text(json.dumps(["ant", "bee", "cow"]))
@@ -98,17 +98,17 @@ def test_classes_of_ones_own_and_heads_that_lack(tmp_path):
 @pytest.mark.parametrize(
     ("weights", "labels", "said"),
     [
-        ("absent.pth", None, r"classifier\.weights=absent\.pth is no file"),
+        ("absent.pth", None, r"classifier\.weights=absent\.pth is not a file"),
         (
             "IMAGENET1K_V9",
             None,
-            "is neither a file nor weights of mobilenet_v3_small; did you mean",
+            "is neither a file nor the name of weights of mobilenet_v3_small; did you mean",
         ),
-        ("other.pth", None, "are of another network: they lack"),
-        ("text.pth", None, "is damaged, or holds more than tensors"),
-        ("whole.pth", None, "is damaged, or holds more than tensors"),
-        ("list.pth", None, "holds no state dict"),
-        ("text.safetensors", None, "is damaged, or holds more than tensors"),
+        ("other.pth", None, "are for another network: they do not have"),
+        ("text.pth", None, "is damaged or contains more than tensors"),
+        ("whole.pth", None, "is damaged or contains more than tensors"),
+        ("list.pth", None, "does not contain a state dict"),
+        ("text.safetensors", None, "is damaged or contains more than tensors"),
         ("package:no_such_package/a.pth", None, "the package no_such_package is not installed"),
     ],
 )
@@ -123,13 +123,13 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch, weights, lab
         TorchvisionClassifier("mobilenet_v3_small", weights, labels, **SETTINGS)
 
 
-def test_a_classifier_that_torchvision_lacks_is_refused_and_the_nearest_offered():
+def test_an_unknown_classifier_is_refused_and_the_nearest_suggested():
     assert "resnet18" in classifier_names() and "raft_large" not in classifier_names()
     with pytest.raises(ValueError, match="no classifier resnet19; did you mean resnet1"):
         TorchvisionClassifier("resnet19", "IMAGENET1K_V1", None, **SETTINGS)
 
 
-def test_weights_that_cannot_be_fetched_say_which_classifier_works_without(tmp_path, monkeypatch):
+def test_weights_that_cannot_be_fetched_name_a_classifier_that_works_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     # Nothing listens there, so that the request fails at once, with a network or without.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
@@ -148,7 +148,7 @@ def test_a_file_in_torchs_cache_that_would_run_code_is_refused(tmp_path, monkeyp
     kept = tmp_path / "hub" / "checkpoints" / entry.url.rsplit("/", 1)[-1]
     kept.parent.mkdir(parents=True)
     torch.save(torch.nn.Linear(2, 2), kept)
-    with pytest.raises(ValueError, match="is damaged, or holds more than tensors; delete it"):
+    with pytest.raises(ValueError, match="is damaged or contains more than tensors; delete it"):
         TorchvisionClassifier("squeezenet1_1", "DEFAULT", None, **SETTINGS)
 
 
@@ -163,7 +163,7 @@ def test_a_file_without_the_heads_of_training_is_the_same_classifier_each_time(t
     assert found[0].fingerprint == found[1].fingerprint
 
 
-def test_weights_that_lie_in_torchs_cache_need_no_network(tmp_path, monkeypatch):
+def test_weights_in_torchs_cache_need_no_network(tmp_path, monkeypatch):
     import torchvision.models
 
     entry = torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1

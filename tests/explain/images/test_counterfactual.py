@@ -3,6 +3,7 @@ import pytest
 
 from qa_research.explain.images.blanking import blanked, control_by_area, smallest_flip
 
+LABELS = ("first", "second")
 AREAS = np.array([10, 10, 20, 30, 30])
 
 
@@ -15,9 +16,9 @@ def linear(masks):
 
 
 def test_random_sets_have_the_area_of_the_chosen_one():
-    found = control_by_area(linear, [0, 1], AREAS, 0, 0.2, 40, np.random.default_rng(0))
+    found = control_by_area(linear, [0, 1], AREAS, LABELS, 0, 0.2, 40, np.random.default_rng(0))
     assert len(found.sets) == 40
-    assert set(found.shares) == {0.2}
+    assert set(found.areas) == {0.2}
     # Never the chosen set itself.
     assert set(found.sets) == {(2,)}
     for chosen, probability in zip(found.sets, found.probabilities, strict=True):
@@ -31,36 +32,48 @@ def test_the_p_value_counts_other_sets_that_are_as_bad():
         # Segments 0 and 1 do the same.
         return two_classes(0.1 + masks @ np.array([0.3, 0.3, 0.1, 0.0]))
 
-    found = control_by_area(twins, [0], areas, 0, 0.5, 40, np.random.default_rng(0))
+    found = control_by_area(twins, [0], areas, LABELS, 0, 0.5, 40, np.random.default_rng(0))
     assert set(found.sets) == {(1,), (2,), (3,)}
     as_low = sum(one == (1,) for one in found.sets)
     assert 0 < as_low < 40
     assert found.p_value == (1 + as_low) / 41
-    harmless = control_by_area(linear, [3], AREAS, 0, 0.9, 40, np.random.default_rng(0))
+    harmless = control_by_area(linear, [3], AREAS, LABELS, 0, 0.9, 40, np.random.default_rng(0))
     assert harmless.p_value == 1
 
 
 def test_where_no_other_segments_have_the_area_the_nearest_are_taken():
     def sets(segment, *areas):
         generator = np.random.default_rng(0)
-        return set(control_by_area(linear, [segment], np.array(areas), 0, 0.5, 5, generator).sets)
+        return set(
+            control_by_area(linear, [segment], np.array(areas), LABELS, 0, 0.5, 5, generator).sets
+        )
 
     assert sets(0, 10, 90, 95, 60, 70) == {(3,)}
     assert sets(1, 80, 40, 95, 99, 60) == {(4,)}
 
 
+def test_the_winner_without_each_random_set_is_named():
+    def second_wins_without_0(masks):
+        return two_classes(np.where(masks[:, 0], 0.9, 0.1))
+
+    generator = np.random.default_rng(0)
+    found = control_by_area(second_wins_without_0, [3], AREAS, LABELS, 0, 0.9, 40, generator)
+    wanted = tuple("second" if 0 in one else "first" for one in found.sets)
+    assert found.winners == wanted and set(wanted) == set(LABELS)
+
+
 def test_random_sets_are_the_same_for_a_seed():
     sets = [
-        control_by_area(linear, [0], AREAS, 0, 0.5, 10, np.random.default_rng(3)).sets
+        control_by_area(linear, [0], AREAS, LABELS, 0, 0.5, 10, np.random.default_rng(3)).sets
         for _ in range(2)
     ]
     assert sets[0] == sets[1]
 
 
 def test_the_smallest_flip_is_found_and_proven():
-    # 0.9 - 0.4 = 0.5: still the first class; two of the first three are needed.
+    # 0.9 - 0.4 = 0.5: still the first class, so two segments are needed.
     found = smallest_flip(linear, [0, 1, 2, 3, 4], 0, 1000)
-    assert found.proven
+    assert found.proven_smallest
     assert set(found.segments) == {0, 1}
 
 
@@ -71,7 +84,7 @@ def test_a_flip_down_the_ranking_is_made_smaller():
 
     found = smallest_flip(together, [0, 1, 3, 2, 4], 0, 1000)
     assert set(found.segments) == {2, 4}
-    assert found.proven
+    assert found.proven_smallest
 
 
 def test_a_search_that_runs_out_says_that_it_proved_nothing():
@@ -80,13 +93,13 @@ def test_a_search_that_runs_out_says_that_it_proved_nothing():
 
     found = smallest_flip(together, [0, 1, 3, 2, 4], 0, 10)
     assert set(found.segments) == {2, 4}
-    assert not found.proven
+    assert not found.proven_smallest
     assert found.tried <= 10
 
 
-def test_a_class_that_nothing_changes_is_no_flip():
+def test_a_class_that_nothing_changes_has_no_flip():
     found = smallest_flip(lambda m: two_classes(np.full(len(m), 0.9)), [0, 1, 2], 0, 1000)
-    assert found.segments is None and not found.proven
+    assert found.segments is None and not found.proven_smallest
 
 
 def test_among_sets_of_one_size_the_one_that_hurts_most_is_taken():
@@ -97,4 +110,4 @@ def test_among_sets_of_one_size_the_one_that_hurts_most_is_taken():
         return two_classes(np.where(~masks[:, 1], 0.1, p))
 
     found = smallest_flip(several, [0, 3, 2, 1], 0, 1000)
-    assert found.segments == (1,) and found.proven
+    assert found.segments == (1,) and found.proven_smallest

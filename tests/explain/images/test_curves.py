@@ -1,7 +1,12 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
-from qa_research.explain.images.blanking import deletion, insertion, steps_of
+from qa_research.explain.images.blanking import steps_of, switching_curve
+
+deletion = partial(switching_curve, deleting=True)
+insertion = partial(switching_curve, deleting=False)
 
 WEIGHTS = np.array([0.1, 0.4, 0.0, 0.3])
 AREAS = np.array([10, 20, 30, 40])
@@ -45,7 +50,7 @@ def test_the_best_order_beats_all_others_and_the_worst_none(curve):
     assert curve(linear, order[::-1], AREAS, n, np.random.default_rng(0)).beaten == 0
 
 
-def test_the_band_holds_the_random_orders_and_begins_and_ends_where_all_do():
+def test_the_band_contains_the_random_orders_and_starts_and_ends_where_all_do():
     order, generator, n = best_first()
     found = deletion(linear, order, AREAS, n, generator)
     assert (found.random_low <= found.random_mean + 1e-12).all()
@@ -54,7 +59,7 @@ def test_the_band_holds_the_random_orders_and_begins_and_ends_where_all_do():
     assert found.random_low[-1] == found.random_high[-1] == pytest.approx(0.1)
 
 
-def test_many_segments_go_in_twenty_steps():
+def test_many_segments_are_switched_in_twenty_steps():
     assert list(steps_of(3)) == [0, 1, 2, 3]
     assert len(steps_of(150)) == 21
     assert steps_of(150)[0] == 0 and steps_of(150)[-1] == 150

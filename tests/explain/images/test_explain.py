@@ -4,52 +4,49 @@ import numpy as np
 import pytest
 
 from qa_research.explain.images.classifier import ImageClassifier
-from qa_research.explain.images.result import ARRAYS, EXPLANATION, write_explanation
+from qa_research.explain.images.result import ARRAYS, EXPLANATION, Explanation
 from qa_research.explain.images.settings import CounterfactualSettings
 from tests.explain.images.linear_classifier import WEIGHTS, Screen, linear_classifier
 
 
 def test_a_linear_classifier_is_explained_exactly(explained):
     found = explained()
-    fit = found.sampled.fit
-    assert not found.sampled.exact
-    assert fit.r2 > 0.999
-    assert fit.coefficients == pytest.approx(WEIGHTS, abs=1e-5)
-    assert list(found.sampled.order) == list(np.argsort(-np.array(WEIGHTS)))
+    assert not found.sampling.exact
+    assert found.surrogate.r2 > 0.999
+    assert found.by_number("coefficient") == pytest.approx(WEIGHTS, abs=1e-5)
+    assert list(found.order) == list(np.argsort(-np.array(WEIGHTS)))
     assert found.verdict.word == "stable"
-    assert found.sampled.stability.jaccard == found.sampled.stability.sign_agreement == 1
-    assert [c.beaten for c in found.curves] == [1, 1]
+    assert found.stability.jaccard == found.stability.sign_agreement == 1
+    assert (found.curves.deletion.beaten, found.curves.insertion.beaten) == (1, 1)
     # Nothing is in doubt after the first look.
-    assert found.sampled.samples == 100
+    assert found.sampling.samples == 100
 
 
 @pytest.mark.parametrize("surrogate", ["ridge", "lasso"])
 def test_with_a_penalty_order_and_sign_stay(explained, surrogate):
     found = explained(surrogate=surrogate, alpha=1.0 if surrogate == "ridge" else 1e-5)
-    coefficients = found.sampled.fit.coefficients
+    coefficients = found.by_number("coefficient")
     big = np.abs(WEIGHTS) > 0.005
     assert (np.sign(coefficients[big]) == np.sign(np.array(WEIGHTS)[big])).all()
-    assert list(found.sampled.order[:4]) == [3, 8, 13, 0]
-    assert found.sampled.fit.r2 > 0.99
+    assert list(found.order[:4]) == [3, 8, 13, 0]
+    assert found.surrogate.r2 > 0.99
 
 
 def test_intervals_hold_the_coefficients(explained):
-    sampled = explained().sampled
-    assert (sampled.low <= sampled.fit.coefficients + 1e-9).all()
-    assert (sampled.high >= sampled.fit.coefficients - 1e-9).all()
+    for segment in explained().segments:
+        assert segment.low - 1e-7 <= segment.coefficient <= segment.high + 1e-7
 
 
 def test_few_segments_are_enumerated_and_nothing_is_left_to_chance(explained):
     found = explained(weights=[0.1, -0.05, 0.2, 0.02])
-    assert found.sampled.exact
-    assert len(found.sampled.masks) == 16
-    assert found.sampled.stability is None
-    assert (found.sampled.low == found.sampled.high).all()
-    assert found.sampled.fit.coefficients == pytest.approx([0.1, -0.05, 0.2, 0.02], abs=1e-5)
+    assert found.arrays.masks.shape == (16, 4)
+    assert found.stability is None
+    assert all(segment.low == segment.high for segment in found.segments)
+    assert found.by_number("coefficient") == pytest.approx([0.1, -0.05, 0.2, 0.02], abs=1e-5)
     assert found.as_json()["sampling"] == {"exact": True, "seeds": 1, "samples": 16, "masks": 16}
 
 
-def test_equal_segments_cannot_be_told_apart_and_masks_are_added_up_to_the_limit(explained):
+def test_equal_segments_cannot_be_distinguished_and_masks_are_added_up_to_the_limit(explained):
     class Noisy(ImageClassifier):
         """Adds what depends on all segments together, so that no look is without doubt."""
 
@@ -62,11 +59,11 @@ def test_equal_segments_cannot_be_told_apart_and_masks_are_added_up_to_the_limit
     classifier = linear_classifier(weights, 0.4)
     classifier.__class__ = Noisy
     found = explained(weights=weights, classifier=classifier)
-    assert found.sampled.samples == 200
-    assert not found.sampled.separation.separate
-    assert {3, 4, 5} & set(found.sampled.separation.tied)
+    assert found.sampling.samples == 200
+    assert not found.separation.separate
+    assert {3, 4, 5} & set(found.separation.tied)
     assert found.verdict.word in ("doubtful", "unstable")
-    assert any("Ranks 4 and 5 cannot be told apart" in doubt for doubt in found.verdict.doubts)
+    assert any("Ranks 4 and 5 cannot be distinguished" in doubt for doubt in found.verdict.doubts)
 
 
 def test_a_classifier_that_never_changes_its_mind_is_not_explained(explained):
@@ -80,11 +77,10 @@ def test_a_classifier_that_never_changes_its_mind_is_not_explained(explained):
 
 def test_another_class_than_the_winner_can_be_explained(explained):
     found = explained(label="cat")
-    assert found.label == 1
-    assert found.sampled.fit.coefficients == pytest.approx(-np.array(WEIGHTS), abs=1e-5)
-    assert found.as_json()["explained"]["place"] == 2
+    assert found.by_number("coefficient") == pytest.approx(-np.array(WEIGHTS), abs=1e-5)
+    assert (found.explained.label, found.explained.index, found.explained.place) == ("cat", 1, 2)
     with pytest.raises(
-        ValueError, match="label=dgo is no class of this classifier; did you mean dog"
+        ValueError, match="label=dgo is not a class of this classifier; did you mean dog"
     ):
         explained(label="dgo")
 
@@ -99,7 +95,7 @@ def test_a_penalty_that_leaves_nothing_is_said(explained):
     ("changes", "said"),
     [
         ({"max_samples": 50}, "lime.max_samples=50 is less than lime.samples=100"),
-        ({"counterfactual": CounterfactualSettings(3, "flip", 10, 500)}, "name one of them"),
+        ({"counterfactual": CounterfactualSettings(3, "flip", 10, 500)}, "name only one of them"),
         (
             {"counterfactual": CounterfactualSettings(16, None, 10, 500)},
             "counterfactual.top=16, but there are 16 segments",
@@ -119,15 +115,32 @@ def test_the_same_seed_gives_the_same_files_with_the_cache_and_without(explained
     settings = CounterfactualSettings(4, None, 10, 500)
     contents = []
     for i, cache in enumerate((True, True, False)):
-        write_explanation(tmp_path / str(i), explained(counterfactual=settings, cache=cache))
+        explained(counterfactual=settings, cache=cache).save(tmp_path / str(i))
         contents.append([(tmp_path / str(i) / name).read_bytes() for name in (EXPLANATION, ARRAYS)])
     assert contents[0] == contents[1] == contents[2]
-    write_explanation(tmp_path / "other", explained(counterfactual=settings, seed=2))
+    explained(counterfactual=settings, seed=2).save(tmp_path / "other")
     assert (tmp_path / "other" / EXPLANATION).read_bytes() != contents[0][0]
 
 
-def test_what_is_written_is_json_for_everybody_and_holds_no_path(explained, tmp_path):
-    write_explanation(tmp_path / "a", explained(weights=[0.0] * 16))
+def test_a_saved_explanation_is_loaded_as_it_was_to_six_digits(explained, tmp_path):
+    found = explained(counterfactual=CounterfactualSettings(4, None, 10, 500))
+    found.save(tmp_path)
+    loaded = Explanation.load(tmp_path)
+    assert loaded.as_json() == found.as_json()
+    for name, array in vars(found.arrays).items():
+        assert (getattr(loaded.arrays, name) == array).all()
+
+
+def test_a_loaded_explanation_is_saved_to_the_same_bytes(explained, tmp_path):
+    # Nothing changes, so R2 and the rank correlation are not numbers: JSON has null for them.
+    explained(weights=[0.0] * 16).save(tmp_path / "a")
+    Explanation.load(tmp_path / "a").save(tmp_path / "b")
+    for name in (EXPLANATION, ARRAYS):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_what_is_written_is_strict_json_and_contains_no_path(explained, tmp_path):
+    explained(weights=[0.0] * 16).save(tmp_path / "a")
     text = (tmp_path / "a" / EXPLANATION).read_text()
     found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert str(tmp_path) not in text

@@ -9,25 +9,28 @@ def test_blanking_the_top_predicts_and_explains_again(explained):
     screen = Screen()
     settings = CounterfactualSettings(4, None, 10, 500)
     found = explained(counterfactual=settings, screen=screen)
-    blanked = found.counterfactual
-    assert blanked.segments == (3, 8, 13, 0)
+    blanking = found.counterfactual
+    assert blanking.segments == (3, 8, 13, 0)
     # 0.4 + 0.161 - 0.19 for the dog: now it is a cat.
-    assert blanked.probabilities == pytest.approx(
-        [0.4 + sum(WEIGHTS) - 0.19, 0.6 - sum(WEIGHTS) + 0.19], abs=1e-5
-    )
-    assert blanked.share == 0.25
-    shown = found.as_json()["counterfactual"]
-    assert shown["flipped"]
-    assert shown["second"]["label"] == "cat" and shown["second"]["place"] == 2
-    # Its own predictions: of the class that wins now, on the segments that are left.
-    assert list(blanked.left) == [i for i in range(16) if i not in (3, 8, 13, 0)]
-    left = -np.array(WEIGHTS)[blanked.left]
-    assert blanked.second.fit.coefficients == pytest.approx(left, abs=1e-5)
-    assert [s["number"] for s in shown["explained_again"]["segments"][:2]] == [5, 12]
-    assert set(shown["explained_again"]["stability"]["tops"][0]) == {5, 12, 1, 9}
-    # No random set of four segments holds as much as the top four.
-    assert shown["control"]["p_value"] == pytest.approx(1 / 11, rel=1e-5)
-    assert set(np.round(blanked.control.shares, 6)) == {0.25}
+    dog = 0.4 + sum(WEIGHTS) - 0.19
+    assert blanking.first.label == "dog"
+    assert blanking.first.probability_after == pytest.approx(dog, abs=1e-5)
+    assert blanking.second.probability_after == pytest.approx(1 - dog, abs=1e-5)
+    assert blanking.area == 0.25
+    assert blanking.flipped
+    assert (blanking.second.label, blanking.second.place) == ("cat", 2)
+    # Its own predictions: of the class that wins now, by the segments that are left.
+    again = blanking.explained_again
+    assert sorted(s.number for s in again.segments) == [
+        i for i in range(16) if i not in (3, 8, 13, 0)
+    ]
+    for segment in again.segments:
+        assert segment.coefficient == pytest.approx(-WEIGHTS[segment.number], abs=1e-5)
+    assert [s.number for s in again.segments[:2]] == [5, 12]
+    assert set(again.stability.tops[0]) == {5, 12, 1, 9}
+    # No random set of four segments matters as much as the top four.
+    assert blanking.control.p_value == pytest.approx(1 / 11, rel=1e-5)
+    assert set(np.round(blanking.control.areas, 6)) == {0.25}
     assert all(done <= most for _, most, done in screen.parts)
 
 
@@ -35,32 +38,29 @@ def test_the_fewest_segments_that_flip_the_class(explained):
     # The dog has 0.561; without 3 (0.07) it has less than half.
     found = explained(counterfactual=CounterfactualSettings(None, "flip", 10, 500))
     flip = found.counterfactual.flip
-    assert flip.segments == (3,) and flip.proven
-    assert found.as_json()["counterfactual"]["flipped"]
+    assert flip.segments == (3,) and flip.proven_smallest
+    assert found.counterfactual.flipped
 
 
 def test_blanking_what_speaks_for_another_class_is_judged_on_that_class(explained):
     settings = CounterfactualSettings(2, None, 10, 500)
     found = explained(label="cat", counterfactual=settings)
-    shown = found.as_json()["counterfactual"]
-    assert shown["segments"] == [5, 12]
-    assert shown["first"]["label"] == "cat"
-    assert shown["first"]["probability_after"] == pytest.approx(
-        shown["first"]["probability"] - 0.08, abs=1e-4
-    )
-    assert not shown["flipped"]
-    assert shown["control"]["p_value"] == pytest.approx(1 / 11, rel=1e-5)
-    with pytest.raises(
-        ValueError, match="flip changes the class that wins, which is dog and not cat"
-    ):
+    blanking = found.counterfactual
+    assert blanking.segments == (5, 12)
+    first = blanking.first
+    assert first.label == "cat"
+    assert first.probability_after == pytest.approx(first.probability - 0.08, abs=1e-4)
+    assert not blanking.flipped
+    assert blanking.control.p_value == pytest.approx(1 / 11, rel=1e-5)
+    with pytest.raises(ValueError, match="flip changes the winning class, which is dog, not cat"):
         explained(label="cat", counterfactual=CounterfactualSettings(None, "flip", 10, 500))
 
 
-def test_what_nothing_flips_is_said_and_the_top_is_blanked_all_the_same(explained):
+def test_a_class_that_nothing_flips_is_reported_and_the_top_is_blanked_anyway(explained):
     weights = [w / 4 for w in WEIGHTS]
     strong = linear_classifier(weights, 0.8)
     settings = CounterfactualSettings(None, "flip", 10, 100)
     found = explained(weights=weights, classifier=strong, counterfactual=settings)
-    shown = found.as_json()["counterfactual"]
-    assert shown["flip"]["segments"] is None and not shown["flip"]["proven_smallest"]
-    assert shown["segments"] == [3, 8, 13, 0] and not shown["flipped"]
+    blanking = found.counterfactual
+    assert blanking.flip.segments is None and not blanking.flip.proven_smallest
+    assert blanking.segments == (3, 8, 13, 0) and not blanking.flipped

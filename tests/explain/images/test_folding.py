@@ -7,7 +7,7 @@ from qa_research.explain.images.classifier import fold_normalisations
 
 
 class Network(nn.Module):
-    """A convolution, something, and a normalisation whose numbers are not those it began with."""
+    """A convolution, something, and a normalisation whose statistics are not the initial ones."""
 
     def __init__(self, between=None, shared=False):
         super().__init__()
@@ -28,7 +28,7 @@ class Network(nn.Module):
 EXAMPLE = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_folded_network_says_the_same():
+def test_a_folded_network_predicts_the_same():
     network = Network().eval()
     with torch.no_grad():
         before = network(EXAMPLE)
@@ -39,7 +39,7 @@ def test_a_folded_network_says_the_same():
 
 
 @pytest.mark.parametrize("between", [nn.ReLU(), nn.ReLU(inplace=True)], ids=["relu", "in place"])
-def test_what_comes_between_keeps_them_apart(between):
+def test_a_module_in_between_prevents_folding(between):
     network = Network(between).eval()
     assert fold_normalisations(network, EXAMPLE) == 0
     assert isinstance(network.norm, nn.BatchNorm2d)
@@ -49,10 +49,10 @@ def test_what_runs_twice_is_left_alone():
     assert fold_normalisations(Network(shared=True).eval(), EXAMPLE) == 0
 
 
-def test_a_network_that_gives_no_numbers_does_not_pass():
+def test_a_network_whose_output_is_nan_does_not_pass():
     network = Network().eval()
     network.norm.running_var.fill_(float("nan"))
-    with pytest.raises(RuntimeError, match="changed what the network says"):
+    with pytest.raises(RuntimeError, match="changed what the network predicts"):
         fold_normalisations(network, EXAMPLE)
 
 

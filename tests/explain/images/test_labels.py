@@ -38,25 +38,27 @@ def test_a_class_is_found_by_number_name_or_a_part_only_it_has(wanted, index):
     assert find_label(wanted, LABELS) == index
 
 
-def test_an_unknown_class_is_refused_and_the_nearest_offered():
-    with pytest.raises(ValueError, match="label=tigr cat is no class .*; did you mean tiger cat"):
+def test_an_unknown_class_is_refused_and_the_nearest_suggested():
+    with pytest.raises(
+        ValueError, match="label=tigr cat is not a class .*; did you mean tiger cat"
+    ):
         find_label("tigr cat", LABELS)
     with pytest.raises(ValueError, match="it has 7, such as tench"):
         find_label("qqq", LABELS)
-    with pytest.raises(ValueError, match="label=7 is no class: they are numbered 0 to 6"):
+    with pytest.raises(ValueError, match="label=7 is not a class: they are numbered 0 to 6"):
         find_label(7, LABELS)
-    with pytest.raises(ValueError, match="label= is no class"):
+    with pytest.raises(ValueError, match="label= is not a class"):
         find_label("", LABELS)
 
 
 def test_an_ambiguous_class_is_refused_and_all_named():
     with pytest.raises(
-        ValueError, match=r"label=an fits several classes: Egyptian cat \(1\), .*crane"
+        ValueError, match=r"label=an matches several classes: Egyptian cat \(1\), .*crane"
     ):
         find_label("an", LABELS)
 
 
-def test_names_of_ones_own_are_read_from_three_kinds_of_file(tmp_path):
+def test_custom_names_are_read_from_three_kinds_of_file(tmp_path):
     contents = {
         "a.txt": "dog\n\n  cat \n",
         "b.json": json.dumps(["dog", "cat"]),
@@ -71,9 +73,9 @@ def test_names_of_ones_own_are_read_from_three_kinds_of_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.json", "{", "holds no class names"),
-        ("b.json", '{"0": "dog", "2": "cat"}', "holds no class names"),
-        ("c.json", "3", "holds no class names"),
+        ("a.json", "{", "does not contain class names"),
+        ("b.json", '{"0": "dog", "2": "cat"}', "does not contain class names"),
+        ("c.json", "3", "does not contain class names"),
         ("d.txt", "dog\n", "names 1 classes"),
         ("e.txt", "dog\ncat\ndog\n", "names the class dog more than once"),
     ],

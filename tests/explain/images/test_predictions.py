@@ -40,7 +40,7 @@ def test_the_same_masks_are_predicted_once(masked):
     assert (again.predicted, again.found) == (0, len(MASKS))
 
 
-def test_other_weights_baseline_or_masks_are_predicted_anew(masked):
+def test_other_weights_baselines_or_masks_are_predicted_again(masked):
     masked().predictions(MASKS)
     others = [masked(weights=[0.1, -0.05, 0.2, 0.03]), masked(off=BLACK + 1), masked(batch_size=4)]
     for other in others:
@@ -51,7 +51,7 @@ def test_other_weights_baseline_or_masks_are_predicted_anew(masked):
     assert more.found == 0
 
 
-def test_a_file_that_was_cut_off_is_predicted_again(masked, tmp_path):
+def test_a_truncated_file_is_predicted_again(masked, tmp_path):
     found = masked().predictions(MASKS)
     for path in (tmp_path / "predictions").iterdir():
         path.write_bytes(path.read_bytes()[:100])
@@ -60,7 +60,7 @@ def test_a_file_that_was_cut_off_is_predicted_again(masked, tmp_path):
     assert again.found == 0
 
 
-def test_what_was_stopped_goes_on_where_it_was(masked):
+def test_what_was_interrupted_continues_where_it_stopped(masked):
     first = masked()
 
     class Stop(BaseException):
@@ -82,7 +82,7 @@ def test_without_a_cache_nothing_is_written(masked, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_oldest_give_way_when_the_cache_is_full(masked, tmp_path, monkeypatch):
+def test_the_oldest_files_are_deleted_when_the_cache_is_full(masked, tmp_path, monkeypatch):
     monkeypatch.setattr("qa_research.explain.images.predictions.MOST_CACHED_BYTES", 4000)
     one = masked()
     for seed in range(6):
@@ -93,7 +93,7 @@ def test_the_oldest_give_way_when_the_cache_is_full(masked, tmp_path, monkeypatc
     assert one.found == 100
 
 
-def test_every_prediction_is_told(masked):
-    told = []
-    masked().predictions(MASKS, told.append)
-    assert sum(told) == len(MASKS)
+def test_every_prediction_is_reported(masked):
+    counts = []
+    masked().predictions(MASKS, counts.append)
+    assert sum(counts) == len(MASKS)

@@ -13,13 +13,13 @@ def test_equal_coefficients_rank_by_number():
     assert list(ranked(np.array([0.1, 0.3, 0.1, -0.2]))) == [1, 0, 2, 3]
 
 
-def test_intervals_hold_the_middle_of_the_draws():
+def test_intervals_contain_the_middle_of_the_draws():
     draws = np.arange(101.0)[:, None].repeat(2, axis=1)
     low, high = intervals(draws, 0.9)
     assert low == pytest.approx([5, 5]) and high == pytest.approx([95, 95])
 
 
-def test_far_apart_ranks_are_separate_and_tied_with_nothing():
+def test_ranks_far_from_each_other_are_separate_and_tied_with_nothing():
     coefficients = np.array([0.5, 0.1, 0.4, 0.0])
     found = separation(coefficients, draws_around(coefficients, 0.01), 2, 0.95, 1)
     assert found.separate
@@ -53,11 +53,12 @@ def test_of_two_equal_segments_a_look_declares_one_better_about_as_often_as_allo
 
 
 def test_without_chance_every_difference_counts_but_rounding_does_not():
-    assert separation(np.array([0.2, 0.2 - 1e-6, 0]), None, 1, 0.95, 1).separate
+    different = separation(np.array([0.2, 0.2 - 1e-6, 0]), None, 1, 0.95, 1)
+    assert different.separate and different.z is None
     equal = separation(np.array([0.2, 0.2 - 1e-12, 0]), None, 1, 0.95, 1)
     assert not equal.separate and equal.tied == (0, 1)
 
 
-def test_a_top_of_all_segments_has_nothing_to_be_told_from():
+def test_a_top_of_all_segments_is_separate():
     found = separation(np.array([0.2, 0.1]), None, 4, 0.95, 1)
     assert found.separate and found.tied == ()

@@ -46,9 +46,9 @@ def test_a_grid_has_its_rows_and_columns():
     [Felzenszwalb(1000.0, 0.8, 50), Grid(rows=1, columns=1)],
     ids=["felzenszwalb", "grid"],
 )
-def test_one_segment_alone_is_refused(segmenter):
+def test_a_single_segment_is_refused(segmenter):
     flat = np.full((64, 64, 3), 90, np.uint8)
-    with pytest.raises(ValueError, match="finds one segment only, so there is nothing to compare"):
+    with pytest.raises(ValueError, match="finds only one segment, so there is nothing to compare"):
         segmented(segmenter, flat)
 
 

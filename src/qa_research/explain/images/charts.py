@@ -1,37 +1,125 @@
-"""What blanking segments does to the classes, beside as much area at random. Reads and saves nothing.
+"""The charts of an explanation, each from its numbers into given axes. Reads and saves nothing."""
 
-Deletion and insertion curves beside those of random orders. Reads and saves nothing.
-
-The masks of an explanation, and what its surrogate misses. Reads and saves nothing.
-
-What each seed's masks alone say: coefficients and top segments, seed by seed. Reads and saves nothing.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from math import comb
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy import ndarray
 
-from qa_research.explain.images.figures import OPPOSES, SUPPORTS
-from qa_research.figures.panels import plain
+from qa_research.explain.images.blanking import Curve
+from qa_research.explain.images.sentences import percent
+from qa_research.figures.panels import OPPOSES, SUPPORTS, plain
 from qa_research.figures.tokens import drawable, shortened
 
 OTHER = "#9aa1a7"
+RANDOM = "#8a8f94"
+POOLED = OPPOSES
+INK = "#1d2227"
+SOFT = "#59626b"
+# Alpha of bars below the top.
+PALE = 0.42
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8.5}
 LONGEST_NAME = 34
+# More bars than that have their rank below them instead of their number.
+MOST_NUMBERS = 48
+# More points than that are drawn fainter, so that a cloud shows its density.
+MANY_POINTS = 150
+MOST_COLUMNS = 32
+
+
+def coefficients_by_rank(
+    axes: Axes,
+    order: Sequence[int],
+    values: Float[ndarray, " segment"],
+    low: Float[ndarray, " segment"],
+    high: Float[ndarray, " segment"],
+    top: int,
+    tied: Collection[int],
+    interval: str,
+) -> None:
+    """A bar for each segment, best first; bars below the `top` are pale, those of `tied` segments hatched.
+
+    `values`, `low` and `high` by number; `order`: the numbers that are drawn. `interval`: what it is called;
+    intervals without width are not drawn.
+    """
+    chosen = np.array(order)
+    heights, places = values[chosen], np.arange(len(chosen))
+    # The percentile interval of a bootstrap need not contain the value itself.
+    ends = np.stack([np.minimum(low, values)[chosen], np.maximum(high, values)[chosen]])
+    drawn = bool((ends[1] - ends[0] > 0).any())
+    bars = axes.bar(places, heights, width=0.8, linewidth=0)
+    for place, (bar, number) in enumerate(zip(bars, order, strict=True)):
+        bar.set_facecolor(SUPPORTS if heights[place] >= 0 else OPPOSES)
+        if place >= top:
+            bar.set_alpha(PALE)
+        if number in tied:
+            bar.set(hatch="////", edgecolor="#ffffff")
+    if drawn:
+        axes.vlines(places, *ends, color=INK, linewidth=1.1 if len(order) <= MOST_NUMBERS else 0.6)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    if top < len(order):
+        axes.axvline(top - 0.5, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+    plain(axes)
+    axes.set_axisbelow(True)
+    axes.set_xlim(-0.7, len(order) - 0.3)
+    _name_bars(axes, order, top, f"; lines: {interval}" if drawn else "")
+    axes.tick_params(axis="x", length=0)
+    axes.tick_params(axis="y", labelsize=9)
+    axes.set_ylabel("coefficient", fontsize=9)
+    axes.legend(handles=_legend(heights, order, top, tied), **LEGEND, loc="upper right")
+
+
+def _label(axes: Axes, x: str | None = None, y: str | None = None) -> None:
+    """Names of the axes, and small tick labels."""
+    if x is not None:
+        axes.set_xlabel(x, fontsize=9, parse_math=False)
+    if y is not None:
+        axes.set_ylabel(y, fontsize=9)
+    axes.tick_params(labelsize=9)
+
+
+def _name_bars(axes: Axes, order: Sequence[int], top: int, note: str) -> None:
+    """Each bar's segment below it, or its rank if there are too many bars."""
+    if len(order) <= MOST_NUMBERS:
+        size = 9 if len(order) <= 32 else 7.5
+        axes.set_xticks(range(len(order)), [str(i) for i in order], fontsize=size)
+        axes.set_xlabel(f"segment (its number), best first{note}", fontsize=9)
+        return
+    ranks = [1, *range(25, len(order) + 1, 25)]
+    axes.set_xticks([rank - 1 for rank in ranks], [str(rank) for rank in ranks], fontsize=9)
+    best = ", ".join(str(i) for i in order[: min(top, 8)])
+    more = ", …" if top > 8 else ""
+    axes.set_xlabel(f"rank (the best segments: {best}{more}){note}", fontsize=9)
+
+
+def _legend(
+    heights: Float[ndarray, " rank"], order: Sequence[int], top: int, tied: Collection[int]
+) -> list[Patch]:
+    """Only for what is drawn."""
+    shown = [Patch(color=SUPPORTS, label=f"supports (full colour: the top {min(top, len(order))})")]
+    if (heights < 0).any():
+        shown.append(Patch(color=OPPOSES, label="opposes"))
+    if tied:
+        shown.append(
+            Patch(
+                facecolor=SUPPORTS, edgecolor="#ffffff", hatch="////", label=f"tied with rank {top}"
+            )
+        )
+    return shown
 
 
 def class_bars(
     axes: Axes, classes: Sequence[tuple[str, float]], colours: Mapping[str, str], most: float
 ) -> None:
-    """A bar a class with its name and probability above it, the likeliest uppermost.
+    """A bar for each class with its name and probability above it, the likeliest at the top.
 
-    `colours` by class; the others are grey. `most`: a probability that fills the panel.
+    `colours` by class; the others are grey. `most`: the probability that fills the panel's width.
     """
     for place, (name, probability) in enumerate(classes):
         colour = colours.get(name, OTHER)
@@ -43,19 +131,11 @@ def class_bars(
             fontsize=9.5,
             va="bottom",
             weight="bold" if name in colours else "normal",
-            color="#1d2227",
+            color=INK,
             parse_math=False,
         )
     axes.set(xlim=(0, most), ylim=(len(classes) - 0.6, -0.95), xticks=[], yticks=[])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-
-
-def percent(probability: float) -> str:
-    """Three digits at most, and never a zero that is none."""
-    value = 100 * probability
-    if 0 < value < 0.05:
-        return "< 0.1 %"
-    return f"{value:.0f} %" if 10 <= value < 99.5 or value in (0, 100) else f"{value:.1f} %"
 
 
 def random_control(
@@ -66,11 +146,11 @@ def random_control(
     chosen_changed: bool,
     name: str,
 ) -> None:
-    """How far each random set lowers the class, a dot a set, and the blanked segments as a diamond.
+    """How far each random set lowers the class, as dots, and the blanked segments, as a diamond.
 
-    Drops of the probability; full dots changed the class that wins. `name`: the class.
+    `drops` of the probability of the class `name`; filled dots changed the winning class.
     """
-    # Above the diamond, which stands at 0.
+    # Above the diamond, which is at height 0.
     heights = 1.2 + _stacked(drops, float(np.ptp(np.append(drops, chosen))) or 1.0)
     for is_changed, label in ((False, "class stays"), (True, "class changes")):
         if (changed == is_changed).any():
@@ -79,7 +159,7 @@ def random_control(
                 heights[changed == is_changed],
                 s=42,
                 facecolors=OTHER if is_changed else "none",
-                edgecolors="#59626b",
+                edgecolors=SOFT,
                 linewidths=1.3,
                 label=f"random segments: {label}",
             )
@@ -94,24 +174,19 @@ def random_control(
         label=f"the blanked segments: class {'changes' if chosen_changed else 'stays'}",
         zorder=3,
     )
-    axes.axvline(0, color="#1d2227", linewidth=0.8)
+    axes.axvline(0, color=INK, linewidth=0.8)
     plain(axes)
     axes.grid(False)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.margins(x=0.08)
     axes.set(yticks=[], ylim=(-0.8, max(float(heights.max(initial=0)) + 3.2, 4.5)))
     axes.spines["left"].set_visible(False)
-    axes.tick_params(labelsize=9)
-    axes.set_xlabel(
-        f"how far the probability of {shortened(drawable(name), 24)} falls",
-        fontsize=9,
-        parse_math=False,
-    )
-    axes.legend(frameon=False, fontsize=8.5, loc="upper right")
+    _label(axes, f"how far the probability of {shortened(drawable(name), 24)} falls")
+    axes.legend(**LEGEND, loc="upper right")
 
 
 def _stacked(values: Float[ndarray, " value"], span: float) -> Float[ndarray, " value"]:
-    """Heights at which dots of nearly equal values stand above each other."""
+    """Heights that stack dots of nearly equal values on top of each other."""
     bins = np.round(values / span * 24).astype(int)
     heights = np.zeros(len(values))
     for one in np.unique(bins):
@@ -120,36 +195,10 @@ def _stacked(values: Float[ndarray, " value"], span: float) -> Float[ndarray, " 
     return heights
 
 
-RANDOM = "#8a8f94"
+def switched_curve(axes: Axes, curve: Curve, verb: str, most: float) -> None:
+    """One curve with the range and mean of the random orders; their areas are in the legend.
 
-
-@dataclass(frozen=True)
-class SwitchedCurve:
-    """Probability of the class over the share of the area that was switched, by rank and at random.
-
-    `random_areas`: the area under each random order's curve; `beaten`: the share of them that are worse.
-    """
-
-    share: Float[ndarray, " step"]
-    probability: Float[ndarray, " step"]
-    area: float
-    beaten: float
-    random_areas: Float[ndarray, " order"]
-    grid: Float[ndarray, " point"]
-    random_mean: Float[ndarray, " point"]
-    random_low: Float[ndarray, " point"]
-    random_high: Float[ndarray, " point"]
-
-    @property
-    def most(self) -> float:
-        """The largest probability in it."""
-        return float(max(self.probability.max(), self.random_high.max()))
-
-
-def switched_curve(axes: Axes, curve: SwitchedCurve, verb: str, most: float) -> None:
-    """One curve with the range and mean of the random orders; areas stand in the legend.
-
-    `verb`: what happens to the segments, "deleted" or "inserted". `most`: the probability axis ends there.
+    `verb`: what happens to the segments, "off" or "on". `most`: the largest probability of both curves.
     """
     n = len(curve.random_areas)
     axes.fill_between(
@@ -184,50 +233,35 @@ def switched_curve(axes: Axes, curve: SwitchedCurve, verb: str, most: float) -> 
     axes.set_yticks([tick for tick in ticks if 0 <= tick <= max(most, ticks[1])])
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_xlabel(f"share of the area that is {verb}", fontsize=9)
-    axes.set_ylabel("probability of the class", fontsize=9)
-    axes.tick_params(labelsize=9)
-    axes.legend(frameon=False, fontsize=8.5, loc="upper center")
-
-
-# A cloud of so many points is seen better when they are faint.
-MANY_POINTS = 150
+    _label(axes, f"share of the area that is {verb}", "probability of the class")
+    axes.legend(**LEGEND, loc="upper center")
 
 
 def segments_on(axes: Axes, masks: Bool[ndarray, "mask segment"]) -> None:
-    """How many masks have how many segments on; beside it what fair coins give."""
+    """How many masks have how many segments on, and how many would with fair coins."""
     n_masks, n_segments = masks.shape
     counts = np.bincount(masks.sum(axis=1), minlength=n_segments + 1)
     places = np.arange(n_segments + 1)
     expected = np.array([n_masks * comb(n_segments, k) / 2**n_segments for k in places])
     axes.bar(places, counts, width=0.86, color=SUPPORTS, label="masks")
-    axes.plot(
-        places,
-        expected,
-        color=OPPOSES,
-        linewidth=1.6,
-        marker="o",
-        markersize=2.5,
-        label="fair coins",
-    )
+    line = {"linewidth": 1.6, "marker": "o", "markersize": 2.5}
+    axes.plot(places, expected, color=OPPOSES, label="fair coins", **line)
     plain(axes)
     axes.set_axisbelow(True)
     used = np.flatnonzero((counts > 0) | (expected > 0.5))
     axes.set_xlim(used[0] - 0.7, used[-1] + 0.7)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_ylim(0, 1.22 * max(counts.max(), expected.max()))
-    axes.set_xlabel(f"segments on, of {n_segments}", fontsize=9)
-    axes.set_ylabel("masks", fontsize=9)
-    axes.tick_params(labelsize=9)
-    axes.legend(frameon=False, fontsize=8.5, loc="upper right", ncols=2, handlelength=1.4)
+    _label(axes, f"segments on, of {n_segments}", "masks")
+    axes.legend(**LEGEND, loc="upper right", ncols=2, handlelength=1.4)
 
 
 def residuals(
     axes: Axes, predicted: Float[ndarray, " mask"], outputs: Float[ndarray, " mask"]
 ) -> None:
-    """The classifier's output minus the surrogate's, over the surrogate's: a dot a mask, zero is a line."""
+    """The classifier's output minus the surrogate's, against the surrogate's: a dot for each mask."""
     n = len(outputs)
-    axes.axhline(0, color="#1d2227", linewidth=1)
+    axes.axhline(0, color=INK, linewidth=1)
     axes.scatter(
         predicted,
         outputs - predicted,
@@ -241,17 +275,11 @@ def residuals(
     axes.yaxis.set_major_locator(MaxNLocator(6))
     most = 1.1 * float(np.abs(outputs - predicted).max()) or 1.0
     axes.set_ylim(-most, most)
-    axes.set_xlabel("the surrogate's probability", fontsize=9)
-    axes.set_ylabel("classifier minus surrogate", fontsize=9)
-    axes.tick_params(labelsize=9)
-
-
-MOST_COLUMNS = 32
-POOLED = "#c8660a"
+    _label(axes, "the surrogate's probability", "classifier minus surrogate")
 
 
 def compared_segments(order: Sequence[int], tops: Sequence[Sequence[int]], top: int) -> list[int]:
-    """The segments that all seeds together or any seed alone have among the top, by rank; 32 at most."""
+    """The segments in the top of any seed or of all seeds together, by rank; at most 32."""
     any_of = set(order[:top]).union(*tops)
     return [i for i in order if i in any_of][:MOST_COLUMNS]
 
@@ -262,18 +290,18 @@ def coefficients_by_seed(
     pooled: Float[ndarray, " segment"],
     shown: Sequence[int],
 ) -> None:
-    """A dot a seed and segment; a line where all seeds' masks together put it."""
+    """A dot for each seed and segment, and a line for the coefficient from all masks together."""
     n_seeds = len(by_seed)
-    aside = np.linspace(-0.22, 0.22, n_seeds)
+    offsets = np.linspace(-0.22, 0.22, n_seeds)
     for seed in range(n_seeds):
         axes.scatter(
-            np.arange(len(shown)) + aside[seed],
+            np.arange(len(shown)) + offsets[seed],
             by_seed[seed, list(shown)],
             s=20,
             color=SUPPORTS,
             alpha=0.85,
             linewidths=0,
-            label="one seed's masks" if not seed else None,
+            label="one seed's masks" if seed == 0 else None,
         )
     axes.hlines(
         pooled[list(shown)],
@@ -283,20 +311,19 @@ def coefficients_by_seed(
         linewidth=2,
         label="all masks",
     )
-    axes.axhline(0, color="#1d2227", linewidth=0.8)
+    axes.axhline(0, color=INK, linewidth=0.8)
     plain(axes)
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.28 * (high - low))
     axes.set_xlim(-0.6, len(shown) - 0.4)
-    axes.set_xticks(range(len(shown)), [str(i) for i in shown], fontsize=9)
+    axes.set_xticks(range(len(shown)), [str(i) for i in shown])
     axes.tick_params(axis="x", length=0)
-    axes.tick_params(axis="y", labelsize=9)
-    axes.set_ylabel("coefficient", fontsize=9)
-    axes.legend(frameon=False, fontsize=8.5, loc="upper right", ncols=2, handlelength=1.4)
+    _label(axes, y="coefficient")
+    axes.legend(**LEGEND, loc="upper right", ncols=2, handlelength=1.4)
 
 
 def tops_by_seed(axes: Axes, tops: Sequence[Sequence[int]], shown: Sequence[int], top: int) -> None:
-    """Seeds by segments, full where the seed has the segment among its top, with its rank there."""
+    """Seeds by segments: a filled cell with the rank if the segment is in the seed's top."""
     member = np.array([[i in one for i in shown] for one in tops], dtype=float)
     axes.imshow(member, aspect="auto", cmap=ListedColormap(["#eceae5", SUPPORTS]), vmin=0, vmax=1)
     for seed, one in enumerate(tops):
@@ -309,9 +336,8 @@ def tops_by_seed(axes: Axes, tops: Sequence[Sequence[int]], shown: Sequence[int]
     axes.grid(which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xticks(range(len(shown)), [str(i) for i in shown], fontsize=9)
-    axes.set_yticks(range(len(tops)), [str(i + 1) for i in range(len(tops))], fontsize=9)
+    axes.set_xticks(range(len(shown)), [str(i) for i in shown])
+    axes.set_yticks(range(len(tops)), [str(i + 1) for i in range(len(tops))])
     missing = len({i for one in tops for i in one} - set(shown))
     more = f"; {missing} more are not shown" if missing else ""
-    axes.set_xlabel(f"segment (rank among each seed's top {top}{more})", fontsize=9)
-    axes.set_ylabel("seed", fontsize=9)
+    _label(axes, f"segment (rank among each seed's top {top}{more})", "seed")

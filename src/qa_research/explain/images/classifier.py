@@ -1,11 +1,8 @@
-"""The names of a classifier's classes, and finding one by what a person types.
+"""Image classifiers, ready to predict many pictures: class names, folded normalisations, preprocessing.
 
-Batch normalisation folded into the convolution before it, which in eval mode is the same function.
-
-Image classifiers: built without touching a library's model, ready to predict many pictures.
+Their weights are read in weights.py.
 """
 
-import difflib
 import functools
 import json
 from collections.abc import Sequence
@@ -22,58 +19,62 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from qa_research.explain.images.picture import Fit, Interpolation, fitted
+from qa_research.explain.images.result import ClassifierFacts
 from qa_research.explain.images.weights import fill, load_weights, published_weights
 from qa_research.model.weights import weights_fingerprint
+from qa_research.text import did_you_mean, nearest
 
 
 def imagenet_labels() -> tuple[str, ...]:
-    """The 1,000 classes of ImageNet in their usual order (torchvision's list; every name is unique)."""
+    """The 1,000 classes of ImageNet in the usual order (torchvision's list; every name is unique)."""
     from torchvision.models import ResNet50_Weights
 
     return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:
-    """Class names from a file: a name a line, a JSON list, or {"0": ["n01440764", "tench"], ...}.
+    """Class names from a file: one per line, a JSON list, or {"0": ["n01440764", "tench"], ...}.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it holds none of these, or a class twice.
+        ValueError: the file is none of these, or names a class twice.
     """
-    place = Path(path).expanduser()
-    if not place.is_file():
-        raise FileNotFoundError(f"classifier.labels={path} is no file")
-    text = place.read_text(encoding="utf-8")
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"classifier.labels={path} is not a file")
+    text = file.read_text(encoding="utf-8")
     names: list[str]
     if str(path).endswith(".json"):
         try:
             names = _from_json(json.loads(text))
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(
-                f"{path} holds no class names: expected "
+                f"{path} does not contain class names: expected "
                 '["tench", ...] or {"0": ["n01440764", "tench"], ...}'
             ) from error
     else:
         names = [line.strip() for line in text.splitlines() if line.strip()]
     if len(names) < 2:
-        raise ValueError(f"{path} names {len(names)} classes; a classifier has two at least")
+        raise ValueError(f"{path} names {len(names)} classes; a classifier has at least two")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{path} names the class {twice[0]} more than once")
     return tuple(names)
 
 
 def find_label(wanted: str | int, labels: Sequence[str]) -> int:
-    """The index of a class by number, by name, or by a part of its name that no other has.
+    """The index of a class by its number, its name, or a part of its name that no other class has.
 
     Case, underscores and hyphens do not matter.
 
     Raises:
-        ValueError: no class has it (near ones are offered), or several have.
+        ValueError: no class matches (similar ones are suggested), or several do.
     """
     text = str(wanted).strip()
     if text.isdecimal():
         if int(text) >= len(labels):
-            raise ValueError(f"label={text} is no class: they are numbered 0 to {len(labels) - 1}")
+            raise ValueError(
+                f"label={text} is not a class: they are numbered 0 to {len(labels) - 1}"
+            )
         return int(text)
     folded = [_folded(label) for label in labels]
     name = _folded(text)
@@ -84,12 +85,15 @@ def find_label(wanted: str | int, labels: Sequence[str]) -> int:
     if found:
         names = ", ".join(f"{labels[i]} ({i})" for i in found[:8])
         more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-        raise ValueError(f"label={wanted} fits several classes: {names}{more}; name one of them")
-    near = difflib.get_close_matches(name, folded, n=3, cutoff=0.5)
-    offered = " or ".join(labels[folded.index(label)] for label in near)
+        raise ValueError(f"label={wanted} matches several classes: {names}{more}; name one of them")
+    near = nearest(name, folded)
     raise ValueError(
-        f"label={wanted} is no class of this classifier"
-        + (f"; did you mean {offered}?" if near else f"; it has {len(labels)}, such as {labels[0]}")
+        f"label={wanted} is not a class of this classifier; "
+        + (
+            f"did you mean {labels[folded.index(near)]}?"
+            if near
+            else f"it has {len(labels)}, such as {labels[0]}"
+        )
     )
 
 
@@ -106,18 +110,19 @@ def _folded(name: str) -> str:
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 
-# Relative to the largest output; folding rounds otherwise, and does nothing else.
+# Relative to the largest output: folding changes nothing but the rounding.
 TOLERANCE = 1e-3
 
 
 def fold_normalisations(network: nn.Module, example: Tensor) -> int:
-    """Fold every BatchNorm2d that reads one convolution's output alone; how many were folded.
+    """Fold every BatchNorm2d into the convolution it follows, which in eval mode is the same function.
 
-    Which one reads which is seen in a forward pass of `example`, so that no network's code needs to be known.
-    The network, in eval mode and float32, is changed in place; weights and buffers are its own.
+    Which normalisation reads which convolution is observed in a forward pass of `example`, so this works for
+    any network; one that reads anything else, or runs twice, is left alone. The network, in eval mode and
+    float32, is changed in place. Returns how many were folded.
 
     Raises:
-        RuntimeError: the folded network says something else.
+        RuntimeError: the folded network predicts something else.
     """
     pairs = _pairs(network, example)
     with torch.inference_mode():
@@ -128,42 +133,43 @@ def fold_normalisations(network: nn.Module, example: Tensor) -> int:
         _replace(network, names[normalisation], nn.Identity())
     with torch.inference_mode():
         after = network(example)
-    # Not the other way round: a NaN must not pass.
+    # `not <=` instead of `>`: a NaN must not pass.
     if not (before - after).abs().max() <= TOLERANCE * before.abs().max():
-        raise RuntimeError("folding batch normalisations changed what the network says")
+        raise RuntimeError("folding batch normalisations changed what the network predicts")
     return len(pairs)
 
 
 def _pairs(network: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Convolutions and the normalisations that read them; each is run once."""
-    # The tensors are held, so that no address is given twice; a version changes when one is written to.
-    made: dict[int, tuple[Tensor, int, nn.Conv2d]] = {}
+    """Convolutions and the normalisations that read their output; each of them runs exactly once."""
+    # Outputs are recognised by identity. Holding the tensors keeps Python from reusing an id, and the version
+    # shows whether an in-place operation, such as ReLU(inplace=True), has written to one since.
+    produced: dict[int, tuple[Tensor, int, nn.Conv2d]] = {}
     calls: dict[nn.Module, int] = {}
     found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
 
-    def seen(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def observe(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         calls[module] = calls.get(module, 0) + 1
         if isinstance(module, nn.Conv2d):
-            made[id(output)] = (output, output._version, module)
-        elif isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in made:
-            tensor, version, convolution = made[id(inputs[0])]
+            produced[id(output)] = (output, output._version, module)
+        elif isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in produced:
+            tensor, version, convolution = produced[id(inputs[0])]
             if tensor._version == version:
                 found.append((convolution, module))
 
     wanted = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
-    hooks = [module.register_forward_hook(seen) for module in wanted]
+    hooks = [module.register_forward_hook(observe) for module in wanted]
     try:
-        # Tensors of inference mode have no version.
+        # Not inference_mode: its tensors have no version.
         with torch.no_grad():
             network(example)
     finally:
         for hook in hooks:
             hook.remove()
-    used = [convolution for convolution, _ in found]
+    followers = [convolution for convolution, _ in found]
     return [
         (convolution, normalisation)
         for convolution, normalisation in found
-        if used.count(convolution) == calls[convolution] == calls[normalisation] == 1
+        if followers.count(convolution) == calls[convolution] == calls[normalisation] == 1
     ]
 
 
@@ -187,7 +193,7 @@ class Preprocessing:
 
 
 class ImageClassifier:
-    """A network in eval mode with what belongs to it. `predict` is all that explaining needs."""
+    """A network in eval mode with its preprocessing and labels."""
 
     def __init__(
         self,
@@ -207,7 +213,7 @@ class ImageClassifier:
         self.precision = precision
         self.batch_size = batch_size
         self.fit = fit
-        # Of the weights as they were read, whatever they are computed in.
+        # Of the weights as they were read, before folding and whatever the precision.
         self.fingerprint = weights_fingerprint(network)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._dtype = getattr(torch, precision)
@@ -215,50 +221,50 @@ class ImageClassifier:
         example = torch.rand(2, 3, self.size, self.size, generator=torch.Generator().manual_seed(0))
         fold_normalisations(network, example)
         moved = network.to(self.device, self._dtype)
-        # The order in memory that convolutions are fastest in.
+        # The memory order in which convolutions are fastest.
         self._network = moved.to(memory_format=torch.channels_last)
 
     @property
     def size(self) -> int:
-        """Pixels a side of what the network sees."""
+        """Pixels on each side of the network's input."""
         return self.preprocessing.size
 
     def seen(self, pixels: UInt8[ndarray, "height width 3"]) -> UInt8[ndarray, "size size 3"]:
-        """The part of a picture, and the size, that the network sees."""
-        wish = self.preprocessing
-        return fitted(pixels, wish.size, wish.resize, self.fit, wish.interpolation)
+        """A picture as the network sees it: resized and, with `crop`, only its middle."""
+        how = self.preprocessing
+        return fitted(pixels, how.size, how.resize, self.fit, how.interpolation)
 
     def prepared(self, pixels: ndarray) -> Float[Tensor, "3 size size"]:
         """The network's input for pixels of 0 to 255, on its device, in its precision."""
-        wish = self.preprocessing
-        scaled = (pixels / 255 - np.array(wish.mean)) / np.array(wish.std)
+        how = self.preprocessing
+        scaled = (pixels / 255 - np.array(how.mean)) / np.array(how.std)
         moved = torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))
         return moved.to(self.device, self._dtype)
 
-    def described(self) -> dict[str, Any]:
-        """What it is, in plain values."""
-        return {
-            "name": self.name,
-            "weights": self.weights,
-            "fingerprint": self.fingerprint,
-            "classes": len(self.labels),
-            "size": self.size,
-            "fit": self.fit,
-            "precision": self.precision,
-            "device": self.device,
-        }
+    def described(self) -> ClassifierFacts:
+        """What it is, for the result of an explanation."""
+        return ClassifierFacts(
+            name=self.name,
+            weights=self.weights,
+            fingerprint=self.fingerprint,
+            classes=len(self.labels),
+            size=self.size,
+            fit=self.fit,
+            precision=self.precision,
+            device=self.device,
+        )
 
     @torch.inference_mode()
     def predict(self, batch: Float[Tensor, "n 3 size size"]) -> Float[ndarray, "n label"]:
-        """Probabilities of all classes, in float32, for prepared pictures.
+        """Probabilities of all classes, in float32, of prepared pictures.
 
         Raises:
-            ValueError: the network gives another number of classes than there are labels.
+            ValueError: the network does not have as many outputs as there are labels.
         """
         output = self._network(batch.contiguous(memory_format=torch.channels_last))
         if output.ndim != 2 or output.shape[1] != len(self.labels):
             raise ValueError(
-                f"{self.name} gives {tuple(output.shape)[1:]} outputs, but there are "
+                f"{self.name} has outputs of shape {tuple(output.shape)[1:]}, but there are "
                 f"{len(self.labels)} labels"
             )
         return np.asarray(output.float().softmax(dim=1).cpu().numpy())
@@ -267,7 +273,7 @@ class ImageClassifier:
 class EfficientNetLite0(ImageClassifier):
     """EfficientNet-Lite0 on ImageNet; its 17 MB of weights come with the extra `offline`.
 
-    `weights`: package:NAME/PATH, or a file of a state dict. `batch_size`: what was fastest on a CPU.
+    `weights`: package:NAME/PATH, or a file with a state dict.
     """
 
     def __init__(
@@ -285,7 +291,7 @@ class EfficientNetLite0(ImageClassifier):
             ) from error
         network = EfficientNet.from_name("efficientnet-lite0")
         fill(network, load_weights(weights), weights)
-        # Its authors' (255 x - 127) / 128.
+        # As its authors scale: (255 x - 127) / 128 = (x - 127 / 255) / (128 / 255) for x in [0, 1].
         middle, scale = 127 / 255, 128 / 255
         preprocessing = Preprocessing(
             size=224,
@@ -310,8 +316,8 @@ class TorchvisionClassifier(ImageClassifier):
     """Any classifier of torchvision, by name.
 
     `weights`: an entry of the name's weight enumeration (IMAGENET1K_V1, ...), fetched once into torch's
-    cache, or a file of a state dict. `labels`: a file of class names, null for those of the enumeration's
-    entry. Preprocessing is that of the enumeration's entry, or of its default one beside a file.
+    cache, or a file with a state dict. `labels`: a file with class names, or None for those of the entry.
+    Preprocessing is that of the entry; a file is preprocessed as the enumeration's default entry.
     """
 
     def __init__(
@@ -342,22 +348,18 @@ def classifier_names() -> list[str]:
 def _known(name: str) -> str:
     names = classifier_names()
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-        raise ValueError(
-            f"torchvision has no classifier {name}"
-            + (f"; did you mean {' or '.join(near)}?" if near else f"; it has {', '.join(names)}")
-        )
+        raise ValueError(f"torchvision has no classifier {name}{did_you_mean(name, names)}")
     return name
 
 
 def _skeleton(name: str, n_labels: int, size: int) -> torch.nn.Module:
-    """The network without weights, for pictures of this size where it is built for one."""
+    """The network with random weights, built for pictures of this size if it is built for one size."""
     from torchvision.models import get_model
 
     more: dict[str, Any] = {}
     if name.startswith("vit_"):
         more = {"image_size": size}
-    # These two expect (x - 0.5) * 2, and turn ImageNet's scale into it.
+    # These two expect (x - 0.5) * 2, and convert ImageNet's scale themselves.
     if name in ("inception_v3", "googlenet"):
         more = {"transform_input": True, "init_weights": False, "aux_logits": True}
     network: torch.nn.Module = get_model(name, weights=None, num_classes=n_labels, **more)
@@ -365,13 +367,13 @@ def _skeleton(name: str, n_labels: int, size: int) -> torch.nn.Module:
 
 
 def _preprocessing(published: Any) -> Preprocessing:
-    wish = published.transforms
-    if isinstance(wish, functools.partial):
-        wish = wish()
+    transforms = published.transforms
+    if isinstance(transforms, functools.partial):
+        transforms = transforms()
     return Preprocessing(
-        size=wish.crop_size[0],
-        resize=wish.resize_size[0],
-        interpolation="bicubic" if wish.interpolation.value == "bicubic" else "bilinear",
-        mean=tuple(wish.mean),
-        std=tuple(wish.std),
+        size=transforms.crop_size[0],
+        resize=transforms.resize_size[0],
+        interpolation="bicubic" if transforms.interpolation.value == "bicubic" else "bilinear",
+        mean=tuple(transforms.mean),
+        std=tuple(transforms.std),
     )

@@ -1,7 +1,7 @@
 """The story of an explanation, top to bottom: picture, segments, masks, surrogate, controls, blanking."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,25 +11,48 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from qa_research.explain.images.blanking import (
-    Counterfactual,
     Flip,
     blanked,
     control_by_area,
-    deletion,
-    insertion,
     smallest_flip,
     steps_of,
+    switching_curve,
 )
 from qa_research.explain.images.classifier import ImageClassifier, find_label
 from qa_research.explain.images.picture import Picture
 from qa_research.explain.images.predictions import MaskedPicture
-from qa_research.explain.images.result import Explanation
-from qa_research.explain.images.sampling import most_predictions, sample
-from qa_research.explain.images.segments import Segmenter, areas_of, off_pixels, segmented
+from qa_research.explain.images.result import (
+    Arrays,
+    BlankedClass,
+    Counterfactual,
+    Curves,
+    ExplainedClass,
+    Explanation,
+    PictureFacts,
+    RankedSegment,
+    Sampling,
+    SecondExplanation,
+    Segment,
+    SurrogateFacts,
+    likeliest,
+)
+from qa_research.explain.images.sampling import Sampled, most_predictions, sample
+from qa_research.explain.images.segments import (
+    Pixels,
+    Segmenter,
+    Segments,
+    areas_of,
+    innermost_points,
+    off_pixels,
+    segmented,
+)
 from qa_research.explain.images.settings import CounterfactualSettings, LimeSettings, TrustSettings
 from qa_research.explain.images.trust import verdict
+from qa_research.explain.surrogate import Predict
 from qa_research.streams import stream
 
+# How many classes are listed of the whole picture, and of one with segments off.
+CLASSES, CLASSES_OFF = 10, 3
 PACKAGES = (
     "qa-research",
     "torch",
@@ -42,7 +65,7 @@ PACKAGES = (
 
 
 class Screen(Protocol):
-    """Who is told what happens: a part begins that predicts `most` masks at most, some were predicted."""
+    """Shows progress: a part that predicts at most `most` masks starts; `n` more masks were predicted."""
 
     def part(self, what: str, most: int) -> None: ...
     def tick(self, n: int) -> None: ...
@@ -50,9 +73,10 @@ class Screen(Protocol):
 
 @dataclass(frozen=True)
 class ExplanationRequest:
-    """All that decides an explanation, beside the picture and the classifier.
+    """All that decides an explanation, except the picture and the classifier.
 
-    `command` repeats it; `config` is what it was composed of.
+    `label`: the class to explain, None for the winner. `command` repeats the explanation; `config` is what
+    it was composed of.
     """
 
     label: str | int | None
@@ -68,170 +92,278 @@ class ExplanationRequest:
 def explain(
     picture: Picture,
     classifier: ImageClassifier,
-    wish: ExplanationRequest,
+    request: ExplanationRequest,
     cache: Path,
     screen: Screen,
 ) -> Explanation:
-    """Explain why the classifier gives the picture its class (or `wish.label`), and doubt it.
+    """Explain why the classifier gives the picture its class (or `request.label`), and test the explanation.
 
-    `cache`: where predictions are kept, unless `wish.lime.cache` is false.
+    `cache`: where predictions are kept, unless `request.lime.cache` is false.
 
     Raises:
-        ValueError: no such class; one segment only; more segments to blank than there are; settings that
+        ValueError: no such class; only one segment; more segments to blank than there are; settings that
             contradict each other.
     """
-    _check(wish)
+    _check(request)
     pixels = classifier.seen(picture.pixels)
-    segments = segmented(wish.segmenter, pixels)
+    segments = segmented(request.segmenter, pixels)
     n_segments = int(segments.max()) + 1
-    _check_top(wish.counterfactual, n_segments)
-    asked = None if wish.label is None else find_label(wish.label, classifier.labels)
-    off = off_pixels(wish.lime.baseline, pixels, segments, stream(wish.seed, "noise"))
-    masked = MaskedPicture(classifier, pixels, off, segments, cache if wish.lime.cache else None)
-    ends = np.array([[True] * n_segments, [False] * n_segments])
-    whole, empty = masked.predictions(ends)
+    _check_top(request.counterfactual, n_segments)
+    asked = None if request.label is None else find_label(request.label, classifier.labels)
+    off = off_pixels(request.lime.baseline, pixels, segments, stream(request.seed, "noise"))
+    masked = MaskedPicture(classifier, pixels, off, segments, cache if request.lime.cache else None)
+    whole, empty = masked.predictions(np.array([[True] * n_segments, [False] * n_segments]))
     label = int(whole.argmax()) if asked is None else asked
-    if wish.counterfactual.until and label != whole.argmax():
-        raise ValueError(
-            f"counterfactual.until=flip changes the class that wins, which is "
-            f"{classifier.labels[int(whole.argmax())]} and not {classifier.labels[label]}; leave label= or "
-            "counterfactual.until away"
-        )
+    _check_flip(request.counterfactual, label, whole, classifier.labels)
 
-    def all_labels(masks: Bool[ndarray, "mask segment"]) -> Float[ndarray, "mask label"]:
-        return masked.predictions(masks, screen.tick)
-
-    def of_label(masks: Bool[ndarray, "mask segment"]) -> Float[ndarray, " mask"]:
-        return all_labels(masks)[:, label].astype(np.float64)
-
-    screen.part(
-        f"Explaining {classifier.labels[label]}",
-        most_predictions(n_segments, wish.lime, wish.trust),
-    )
-    sampled = sample(of_label, n_segments, wish.lime, wish.trust, wish.seed)
-    areas = areas_of(segments)
-    curves = None
-    if orders := wish.trust.random_orders:
-        screen.part("Deletion and insertion", 2 * (orders + 1) * len(steps_of(n_segments)))
-        by_rank = sampled.order
-        curves = (
-            deletion(of_label, by_rank, areas, orders, stream(wish.seed, "deletion")),
-            insertion(of_label, by_rank, areas, orders, stream(wish.seed, "insertion")),
-        )
-    judged = verdict(
-        sampled.fit.coefficients,
-        sampled.stability,
-        sampled.fit.r2,
-        sampled.separation,
-        wish.trust.top,
-        float(whole[label]),
-        {} if curves is None else {"deletion": curves[0].beaten, "insertion": curves[1].beaten},
-        exact=sampled.exact,
-    )
+    subject = _Subject(masked, request, screen, areas_of(segments), whole)
+    sampled = subject.sample(label, np.arange(n_segments), f"Explaining {classifier.labels[label]}")
+    curves = subject.curves(label, sampled.order)
+    fit = sampled.fit
     return Explanation(
-        picture=picture,
-        pixels=pixels,
-        off=off,
-        segments=segments,
-        labels=classifier.labels,
+        picture=_picture_facts(picture, pixels),
         classifier=classifier.described(),
-        probabilities=whole,
-        empty=empty,
-        label=label,
-        sampled=sampled,
-        curves=curves,
-        verdict=judged,
-        counterfactual=_counterfactual(
-            all_labels, sampled.order, label, whole, areas, wish, classifier.labels, screen
+        explained=ExplainedClass.of(
+            label, whole, classifier.labels, probability_all_off=float(empty[label])
         ),
-        command=wish.command,
-        config=wish.config,
+        classes=likeliest(whole, classifier.labels, CLASSES),
+        classes_all_off=likeliest(empty, classifier.labels, CLASSES_OFF),
+        segments=_segments(sampled, segments),
+        surrogate=SurrogateFacts(request.lime.surrogate, fit.intercept, fit.r2),
+        sampling=_sampling(sampled),
+        separation=sampled.separation,
+        stability=sampled.stability,
+        curves=curves,
+        verdict=verdict(
+            fit,
+            sampled.separation,
+            sampled.stability,
+            request.trust.top,
+            float(whole[label]),
+            _beaten(curves),
+            exact=sampled.exact,
+        ),
+        counterfactual=subject.counterfactual(label, sampled.order),
+        command=request.command,
+        config=request.config,
         versions={name: version(name) for name in PACKAGES},
+        arrays=_arrays(sampled, pixels, off, segments),
     )
 
 
-def _counterfactual(
-    predict: Any,
-    order: Int[ndarray, " segment"],
-    explained: int,
-    whole: Float[ndarray, " label"],
-    areas: Int[ndarray, " segment"],
-    wish: ExplanationRequest,
-    labels: Sequence[str],
-    screen: Screen,
-) -> Counterfactual | None:
-    settings = wish.counterfactual
-    winner, n_segments = int(whole.argmax()), len(order)
-    flip: Flip | None = None
-    if settings.until == "flip":
-        screen.part(
+@dataclass(frozen=True)
+class _Subject:
+    """One picture before one classifier, and what was asked about it; `whole`: without any blanking."""
+
+    masked: MaskedPicture
+    request: ExplanationRequest
+    screen: Screen
+    areas: Int[ndarray, " segment"]
+    whole: Float[ndarray, " label"]
+
+    @property
+    def labels(self) -> Sequence[str]:
+        return self.masked.classifier.labels
+
+    def predict(self, masks: Bool[ndarray, "mask segment"]) -> Float[ndarray, "mask label"]:
+        return self.masked.predictions(masks, self.screen.tick)
+
+    def probability(self, label: int, segments: Int[ndarray, " varied"]) -> Predict:
+        """The probability of one class by masks of these segments; all others are off."""
+
+        def predict(masks: Bool[ndarray, "mask varied"]) -> Float[ndarray, " mask"]:
+            among_all = np.zeros((len(masks), len(self.areas)), dtype=bool)
+            among_all[:, segments] = masks
+            return self.predict(among_all)[:, label].astype(np.float64)
+
+        return predict
+
+    def sample(self, label: int, segments: Int[ndarray, " varied"], what: str) -> Sampled:
+        """LIME of one class on these segments."""
+        request, n = self.request, len(segments)
+        self.screen.part(what, most_predictions(n, request.lime, request.trust))
+        predict = self.probability(label, segments)
+        return sample(predict, n, request.lime, request.trust, request.seed)
+
+    def curves(self, label: int, order: Int[ndarray, " segment"]) -> Curves | None:
+        """Deletion and insertion along the ranking; None if no random orders are requested."""
+        orders = self.request.trust.random_orders
+        if not orders:
+            return None
+        self.screen.part("Deletion and insertion", 2 * (orders + 1) * len(steps_of(len(order))))
+        predict = self.probability(label, np.arange(len(order)))
+        both = (
+            switching_curve(
+                predict,
+                order,
+                self.areas,
+                orders,
+                stream(self.request.seed, name),
+                deleting=name == "deletion",
+            )
+            for name in ("deletion", "insertion")
+        )
+        return Curves(*both)
+
+    def counterfactual(
+        self, explained: int, order: Int[ndarray, " segment"]
+    ) -> Counterfactual | None:
+        """Blank the top of the ranking, or the fewest that flip the class; None if neither is requested."""
+        settings, labels, whole = self.request.counterfactual, self.labels, self.whole
+        if settings.until is None and settings.top is None:
+            return None
+        chosen, flip = self._blanked_segments([int(i) for i in order])
+        mask = blanked(chosen, len(order))
+        self.screen.part("Blanking as much area at random", 1 + settings.controls)
+        after = self.predict(mask[None])[0]
+        winner = int(after.argmax())
+        return Counterfactual(
+            segments=chosen,
+            area=float(self.areas[list(chosen)].sum() / self.areas.sum()),
+            classes_before=likeliest(whole, labels, CLASSES_OFF),
+            classes_after=likeliest(after, labels, CLASSES_OFF),
+            first=BlankedClass.of(
+                explained, whole, labels, probability_after=float(after[explained])
+            ),
+            second=BlankedClass.of(winner, whole, labels, probability_after=float(after[winner])),
+            flipped=winner != int(whole.argmax()),
+            control=control_by_area(
+                self.predict,
+                chosen,
+                self.areas,
+                labels,
+                explained,
+                float(after[explained]),
+                settings.controls,
+                stream(self.request.seed, "control"),
+            ),
+            flip=flip,
+            explained_again=self._explained_again(winner, np.flatnonzero(mask)),
+        )
+
+    def _blanked_segments(self, order: Sequence[int]) -> tuple[tuple[int, ...], Flip | None]:
+        settings = self.request.counterfactual
+        if settings.until is None:
+            return tuple(order[: settings.top]), None
+        self.screen.part(
             "Looking for the fewest segments that change the class", settings.max_predictions
         )
-        flip = smallest_flip(predict, [int(i) for i in order], winner, settings.max_predictions)
-        # Where nothing flips it, all of the ranking's top is blanked all the same, to show what that does.
-        chosen = flip.segments or tuple(int(i) for i in order[: wish.trust.top])
-    elif settings.top is not None:
-        chosen = tuple(int(i) for i in order[: settings.top])
-    else:
-        return None
-    mask = blanked(chosen, n_segments)
-    left = np.flatnonzero(mask)
-    screen.part("Blanking as much area at random", 1 + settings.controls)
-    after = predict(mask[None])[0]
-    control = control_by_area(
-        predict,
-        chosen,
-        areas,
-        explained,
-        float(after[explained]),
-        settings.controls,
-        stream(wish.seed, "control"),
-    )
-    label = int(after.argmax())
-    second = None
-    if len(left) > 1:
-        screen.part(
-            f"Explaining {labels[label]} without them",
-            most_predictions(len(left), wish.lime, wish.trust),
+        flip = smallest_flip(
+            self.predict, order, int(self.whole.argmax()), settings.max_predictions
+        )
+        # If nothing flips the class, the top of the ranking is blanked to show what that does.
+        return flip.segments or tuple(order[: self.request.trust.top]), flip
+
+    def _explained_again(self, label: int, left: Int[ndarray, " left"]) -> SecondExplanation | None:
+        if len(left) < 2:
+            return None
+        sampled = self.sample(label, left, f"Explaining {self.labels[label]} without them")
+        # The second LIME counts the segments that are left from 0: of segments 2 5 6 its number 1 is 5.
+        separation, stability = sampled.separation, sampled.stability
+        return SecondExplanation(
+            sampling=_sampling(sampled),
+            separation=replace(separation, tied=_numbers(separation.tied, left)),
+            stability=stability
+            and replace(stability, tops=tuple(_numbers(top, left) for top in stability.tops)),
+            r2=sampled.fit.r2,
+            segments=tuple(
+                replace(segment, number=int(left[segment.number])) for segment in _ranked(sampled)
+            ),
         )
 
-        def of_left(masks: Bool[ndarray, "mask left"]) -> Float[ndarray, " mask"]:
-            among_all = np.zeros((len(masks), n_segments), dtype=bool)
-            among_all[:, left] = masks
-            outputs: ndarray = predict(among_all)[:, label].astype(np.float64)
-            return outputs
 
-        second = sample(of_left, len(left), wish.lime, wish.trust, wish.seed)
-    return Counterfactual(
-        segments=chosen,
-        share=float(areas[list(chosen)].sum() / areas.sum()),
-        probabilities=after,
-        explained=explained,
-        winner=winner,
-        label=label,
-        second=second,
-        left=left,
-        control=control,
-        flip=flip,
+def _numbers(places: Sequence[int], numbers: Int[ndarray, " left"]) -> tuple[int, ...]:
+    return tuple(int(numbers[place]) for place in places)
+
+
+def _ranked(sampled: Sampled) -> list[RankedSegment]:
+    """Best first."""
+    values = sampled.fit.coefficients, sampled.low, sampled.high
+    return [
+        RankedSegment(int(i), rank, *(float(value[i]) for value in values))
+        for rank, i in enumerate(sampled.order, start=1)
+    ]
+
+
+def _segments(sampled: Sampled, segments: Segments) -> tuple[Segment, ...]:
+    areas, points, tied = areas_of(segments), innermost_points(segments), sampled.separation.tied
+    return tuple(
+        Segment(
+            **vars(one),
+            area=float(areas[one.number] / areas.sum()),
+            centre=(int(points[one.number, 0]), int(points[one.number, 1])),
+            tied=len(tied) > 1 and one.number in tied,
+        )
+        for one in _ranked(sampled)
     )
 
 
-def _check(wish: ExplanationRequest) -> None:
-    lime, settings = wish.lime, wish.counterfactual
+def _sampling(sampled: Sampled) -> Sampling:
+    return Sampling(sampled.exact, len(sampled.fits), sampled.samples, len(sampled.masks))
+
+
+def _beaten(curves: Curves | None) -> dict[str, float]:
+    return {} if curves is None else {name: one.beaten for name, one in vars(curves).items()}
+
+
+def _picture_facts(picture: Picture, seen: Pixels) -> PictureFacts:
+    height, width = picture.pixels.shape[:2]
+    return PictureFacts(
+        name=picture.name,
+        source=picture.source,
+        width=width,
+        height=height,
+        sha256=picture.digest,
+        notes=picture.notes,
+        seen=(seen.shape[1], seen.shape[0]),
+    )
+
+
+def _arrays(
+    sampled: Sampled, pixels: Pixels, off: Float[ndarray, "height width 3"], segments: Segments
+) -> Arrays:
+    return Arrays(
+        pixels=pixels,
+        off_pixels=off.round().astype(np.uint8),
+        segments=segments,
+        masks=sampled.masks,
+        outputs=sampled.outputs,
+        weights=sampled.weights,
+        predicted=sampled.fit.predicted(sampled.masks),
+        by_seed=np.stack([fit.coefficients for fit in sampled.fits]),
+    )
+
+
+def _check(request: ExplanationRequest) -> None:
+    lime, settings = request.lime, request.counterfactual
     if lime.max_samples < lime.samples:
         raise ValueError(
             f"lime.max_samples={lime.max_samples} is less than lime.samples={lime.samples}"
         )
     if settings.top is not None and settings.until is not None:
         raise ValueError(
-            "counterfactual.top names how many segments are blanked and counterfactual.until=flip finds how "
-            "many: name one of them"
+            "counterfactual.top says how many segments are blanked, and counterfactual.until=flip finds out "
+            "how many: name only one of them"
         )
 
 
 def _check_top(settings: CounterfactualSettings, n_segments: int) -> None:
     if settings.top is not None and settings.top >= n_segments:
         raise ValueError(
-            f"counterfactual.top={settings.top}, but there are {n_segments} segments, and one at least must "
-            "be left to be seen"
+            f"counterfactual.top={settings.top}, but there are {n_segments} segments, and at least one must "
+            "remain visible"
+        )
+
+
+def _check_flip(
+    settings: CounterfactualSettings,
+    label: int,
+    whole: Float[ndarray, " label"],
+    labels: Sequence[str],
+) -> None:
+    winner = int(whole.argmax())
+    if settings.until and label != winner:
+        raise ValueError(
+            f"counterfactual.until=flip changes the winning class, which is {labels[winner]}, not "
+            f"{labels[label]}; remove label= or counterfactual.until"
         )

@@ -1,10 +1,10 @@
-// What is chosen: by pointing, by keys, or in the table, whose rows can be sorted.
+// The selected segment, whether by pointing, by keys or in the table, whose rows can be sorted.
 
 const table = byId("table").tBodies[0];
 const slider = byId("k");
 const shown = { view: "heat", k: explanation.top, chosen: null };
-// A segment that was clicked stays until another is clicked; pointing shows others meanwhile.
-let kept = null;
+// A clicked segment stays selected until another is clicked; pointing at others shows them in between.
+let pinned = null;
 
 function fixed(value) {
   const text = Math.abs(value).toFixed(explanation.digits);
@@ -16,18 +16,18 @@ function percent(p) {
   return value > 0 && value < 0.05 ? "< 0.1 %" : `${value.toFixed(value >= 10 ? 0 : 1)} %`;
 }
 
-function toldSegment(number) {
+function describeSegment(number) {
   const { rank, coefficient, low, high, area, tied } = byNumber[number];
   const interval = explanation.exact ? "exact" : `${explanation.confidence} ${fixed(low)} to ${fixed(high)}`;
   const shownValue = Number(coefficient.toFixed(explanation.digits));
-  const words = shownValue > 0 ? "speaks for the class" : shownValue < 0 ? "speaks against it" : "does nothing";
-  const unsure = low < 0 && high > 0 ? "; its interval holds 0" : "";
-  const ties = tied ? `; cannot be told from rank ${explanation.top}` : "";
+  const effect = shownValue > 0 ? "supports the class" : shownValue < 0 ? "opposes it" : "has no effect";
+  const unsure = low < 0 && high > 0 ? "; its interval includes 0" : "";
+  const ties = tied ? `; cannot be distinguished from rank ${explanation.top}` : "";
   return `Segment ${number}: rank ${rank} of ${segments.length}, coefficient ${fixed(coefficient)} (${interval}), ` +
-    `${percent(area)} of the area; ${words}${unsure}${ties}.`;
+    `${percent(area)} of the area; ${effect}${unsure}${ties}.`;
 }
 
-function toldTop() {
+function describeTop() {
   const { classifier, surrogate } = explanation[shown.view === "only" ? "top_only" : "top_off"][shown.k];
   const which = shown.view === "only" ? `With only the top ${shown.k} on` : `Without the top ${shown.k}`;
   const measured = classifier === null ? "the classifier was not asked" : `the classifier gives ${percent(classifier)}`;
@@ -40,11 +40,11 @@ function show() {
   byId("slide").hidden = !ofTop;
   byId("heat-legend").hidden = shown.view !== "heat";
   byId("k-now").textContent = `top ${shown.k} of ${segments.length}`;
-  const told = [];
-  if (ofTop) told.push(toldTop());
-  if (shown.chosen !== null) told.push(toldSegment(shown.chosen));
-  if (!told.length) told.push(`The top ${explanation.top}: ${segments.slice(0, explanation.top).map(({ number }) => number).join(", ")}.`);
-  byId("readout").textContent = told.join(" ");
+  const sentences = [];
+  if (ofTop) sentences.push(describeTop());
+  if (shown.chosen !== null) sentences.push(describeSegment(shown.chosen));
+  if (!sentences.length) sentences.push(`The top ${explanation.top}: ${segments.slice(0, explanation.top).map(({ number }) => number).join(", ")}.`);
+  byId("readout").textContent = sentences.join(" ");
   for (const row of table.rows) row.classList.toggle("chosen", Number(row.dataset.number) === shown.chosen);
 }
 
@@ -54,8 +54,8 @@ function choose(number) {
   show();
 }
 
-function keep(number) {
-  kept = number;
+function pin(number) {
+  pinned = number;
   choose(number);
 }
 
@@ -69,35 +69,35 @@ function scrollToRow(number) {
   }
 }
 
-canvas.addEventListener("pointermove", (event) => choose(segmentAt(event) ?? kept));
-canvas.addEventListener("pointerleave", () => choose(kept));
+canvas.addEventListener("pointermove", (event) => choose(segmentAt(event) ?? pinned));
+canvas.addEventListener("pointerleave", () => choose(pinned));
 canvas.addEventListener("click", (event) => {
   const number = segmentAt(event);
-  keep(number === kept ? null : number);
-  if (kept !== null) scrollToRow(kept);
+  pin(number === pinned ? null : number);
+  if (pinned !== null) scrollToRow(pinned);
 });
 canvas.addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  if (event.key === "Escape") keep(null);
+  if (event.key === "Escape") pin(null);
   if (!step) return;
   event.preventDefault();
-  const rank = kept === null ? (step > 0 ? 0 : segments.length - 1) : byNumber[kept].rank - 1 + step;
-  keep(segments[Math.min(Math.max(rank, 0), segments.length - 1)].number);
-  scrollToRow(kept);
+  const rank = pinned === null ? (step > 0 ? 0 : segments.length - 1) : byNumber[pinned].rank - 1 + step;
+  pin(segments[Math.min(Math.max(rank, 0), segments.length - 1)].number);
+  scrollToRow(pinned);
 });
 
 for (const row of table.rows) {
   const number = Number(row.dataset.number);
   row.tabIndex = 0;
   row.addEventListener("pointerenter", () => choose(number));
-  row.addEventListener("pointerleave", () => choose(kept));
+  row.addEventListener("pointerleave", () => choose(pinned));
   row.addEventListener("focus", () => choose(number));
-  row.addEventListener("blur", () => choose(kept));
-  row.addEventListener("click", () => keep(kept === number ? null : number));
+  row.addEventListener("blur", () => choose(pinned));
+  row.addEventListener("click", () => pin(pinned === number ? null : number));
   row.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
-    keep(kept === number ? null : number);
+    pin(pinned === number ? null : number);
   });
 }
 
@@ -109,9 +109,9 @@ for (const heading of headings) {
   heading.replaceChildren(button);
   button.addEventListener("click", () => {
     const key = heading.dataset.key;
-    const was = heading.getAttribute("aria-sort");
-    // Large numbers are looked for first, small ranks and segments' numbers as well.
-    const largest = was ? was === "ascending" : key === "coefficient" || key === "area";
+    const sorted = heading.getAttribute("aria-sort");
+    // The first click puts large coefficients and areas first, but small ranks and segment numbers.
+    const largest = sorted ? sorted === "ascending" : key === "coefficient" || key === "area";
     for (const other of headings) other.removeAttribute("aria-sort");
     heading.setAttribute("aria-sort", largest ? "descending" : "ascending");
     const value = (row) => byNumber[row.dataset.number][key];

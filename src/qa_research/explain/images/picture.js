@@ -14,13 +14,13 @@ for (let i = 0, at = 0; i < explanation.runs.length; i += 2) {
 }
 
 const canvas = byId("canvas");
-// As sharp as a dense screen shows it, whatever the picture's size.
+// Sharp on a dense screen, whatever the size of the picture.
 const scale = Math.max(1, Math.ceil(1100 / Math.max(width, height)));
 canvas.width = width * scale;
 canvas.height = height * scale;
 const pen = canvas.getContext("2d");
 
-// Lines between pixels of which `inside` says different things; beyond the picture there is segment -1.
+// Lines between pixels for which `inside` differs; beyond the picture is segment -1.
 function borderOf(inside) {
   const at = (x, y) => inside(x < 0 || y < 0 || x === width || y === height ? -1 : labels[y * width + x]);
   const path = new Path2D();
@@ -50,7 +50,7 @@ function pixelsOf(image) {
   return sheet.getImageData(0, 0, width, height);
 }
 
-// The picture where `isOn(rank)`, what stood there while it was off elsewhere.
+// The picture where `isOn(rank)`, and what replaced the segments everywhere else.
 function composed(isOn) {
   const [on, off] = [pixelsOf(byId("pixels")), pixelsOf(byId("off"))];
   for (let i = 0; i < labels.length; i++) {

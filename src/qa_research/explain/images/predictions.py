@@ -1,4 +1,4 @@
-"""What a classifier says of masked pictures, kept on disk by the hash of all that decides it."""
+"""A classifier's predictions for masked pictures, cached on disk by the hash of all that decides them."""
 
 import hashlib
 import os
@@ -15,23 +15,25 @@ from numpy import ndarray
 
 from qa_research.explain.images.classifier import ImageClassifier
 from qa_research.explain.images.segments import Pixels, Segments
+from qa_research.files import written_whole
 
 MOST_CACHED_BYTES = 1_000_000_000
 FORMAT = "predictions-1"
-# Masks in a file of the cache: some seconds of a CPU's time.
+# Masks per file of the cache: about a second of prediction on a CPU.
 BLOCK = 128
 
 
 class Tick(Protocol):
-    """Told how many pictures were predicted just now."""
+    """Called with how many more pictures have been predicted."""
 
     def __call__(self, n: int) -> None: ...
 
 
 class MaskedPicture:
-    """A picture of which segments can be switched off, before one classifier.
+    """A picture whose segments can be switched off, and one classifier.
 
-    `off`: what stands where a segment is off. `cache`: a folder, or None.
+    `off`: what replaces a segment that is off. `cache`: a folder, or None. `predicted` and `found` count the
+    masks that were computed and those that were in the cache.
     """
 
     def __init__(
@@ -68,8 +70,8 @@ class MaskedPicture:
     ) -> Float[ndarray, "mask label"]:
         """Probabilities of all classes for each mask, in batches of the classifier's size.
 
-        They are kept in blocks; the same block of masks is read from the cache. So what is computed never
-        depends on what was asked before, and what was stopped goes on where it was.
+        They are cached in blocks of masks. So a result never depends on what was asked before, and what was
+        interrupted continues where it stopped.
         """
         blocks = [masks[i : i + BLOCK] for i in range(0, len(masks), BLOCK)]
         return np.concatenate([self._block(block, tick) for block in blocks])
@@ -77,12 +79,12 @@ class MaskedPicture:
     def _block(
         self, masks: Bool[ndarray, "mask segment"], tick: Tick | None
     ) -> Float[ndarray, "mask label"]:
-        path = self._place(masks)
-        if path is not None and (kept := _read(path, len(masks))) is not None:
+        path = self._cache_path(masks)
+        if path is not None and (cached := _read(path, len(masks))) is not None:
             self.found += len(masks)
             if tick:
                 tick(len(masks))
-            return kept
+            return cached
         parts = []
         for batch in self._batches(masks):
             parts.append(self.classifier.predict(batch))
@@ -97,11 +99,12 @@ class MaskedPicture:
     def _batches(self, masks: Bool[ndarray, "mask segment"]) -> Iterator[torch.Tensor]:
         size = self.classifier.batch_size
         switches = torch.from_numpy(masks).to(self._on.device)
-        for begin in range(0, len(masks), size):
-            on = switches[begin : begin + size][:, self._number][:, None]
+        for start in range(0, len(masks), size):
+            # [batch, segment] indexed by the map of numbers: [batch, height, width], then a channel axis.
+            on = switches[start : start + size][:, self._number][:, None]
             yield torch.where(on, self._on, self._off)
 
-    def _place(self, masks: Bool[ndarray, "mask segment"]) -> Path | None:
+    def _cache_path(self, masks: Bool[ndarray, "mask segment"]) -> Path | None:
         if self._cache is None:
             return None
         digest = self._digest.copy()
@@ -110,33 +113,30 @@ class MaskedPicture:
 
 
 def _read(path: Path, n: int) -> Float[ndarray, "mask label"] | None:
-    """What is kept, or None: nothing, or a file that was cut off."""
+    """What is cached; None if nothing is, or the file is truncated."""
     try:
-        kept: ndarray = np.load(path, allow_pickle=False)
+        found: ndarray = np.load(path, allow_pickle=False)
         os.utime(path)
     except FileNotFoundError:
         return None
     except (ValueError, EOFError, PermissionError, BadZipFile):
         return None
-    return kept if kept.ndim == 2 and len(kept) == n else None
+    return found if found.ndim == 2 and len(found) == n else None
 
 
 def _write(path: Path, result: Float[ndarray, "mask label"]) -> None:
-    """Keep it; the ones not used for longest give way where all would be larger than a gigabyte."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    """Cache a block, and delete those unused for longest if all together exceed a gigabyte."""
+    with written_whole(path, "wb") as file:
         np.save(file, result, allow_pickle=False)
-    os.replace(temporary, path)
     with os.scandir(path.parent) as entries, suppress(FileNotFoundError):
-        # Another process may take one away meanwhile; then whoever writes next looks again.
-        kept = [
+        # If another process deletes one at the same time, the next writer cleans up.
+        files = [
             (e.stat().st_mtime, e.stat().st_size, e.path)
             for e in entries
             if e.name.endswith(".npy")
         ]
         total = 0
-        for _, size, other in sorted(kept, reverse=True):
+        for _, size, other in sorted(files, reverse=True):
             total += size
             if total > MOST_CACHED_BYTES and other != str(path):
                 os.unlink(other)

@@ -1,304 +1,181 @@
-"""All that is known of one explanation, and its plain form that is written down.
+"""The result of an explanation: a tree of dataclasses that saves itself to a folder and loads itself again.
 
-The folder of an explanation: explanation.json, and arrays.npz for whatever draws.
-
-An explanation as it was written to its folder, read for those that draw it.
+The folder holds explanation.json (numbers and words) and arrays.npz (what figures are drawn from).
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
-from qa_research.explain.images.blanking import Control, Counterfactual, Curve
+from qa_research.explain.images.blanking import Control, Curve, Flip
 from qa_research.explain.images.picture import Picture
-from qa_research.explain.images.sampling import Sampled
-from qa_research.explain.images.segments import Pixels, Segments, areas_of, innermost_points
-from qa_research.explain.images.trust import Verdict
+from qa_research.explain.images.trust import Separation, Stability, Verdict
+from qa_research.files import write_text, written_whole
 
 FORMAT = "explanation-1"
-CLASSES = 10
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why a classifier says a class of a picture, with every control that was made.
-
-    `pixels` is what the classifier saw, `off` what stood where a segment was off. `probabilities` are of the
-    whole picture, `empty` of the one with all segments off. `label`: the class that is explained. `curves`:
-    deletion and insertion, where they were wished for.
-    """
-
-    picture: Picture
-    pixels: Pixels
-    off: Float[ndarray, "height width 3"]
-    segments: Segments
-    labels: tuple[str, ...]
-    classifier: Mapping[str, Any]
-    probabilities: Float[ndarray, " label"]
-    empty: Float[ndarray, " label"]
-    label: int
-    sampled: Sampled
-    curves: tuple[Curve, Curve] | None
-    verdict: Verdict
-    counterfactual: Counterfactual | None
-    command: str
-    config: Mapping[str, Any]
-    versions: Mapping[str, str]
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values, floats with six digits; no times, and no paths but those that were typed."""
-        picture, height, width = self.picture, *self.picture.pixels.shape[:2]
-        plain = {
-            "format": FORMAT,
-            "picture": {
-                "name": picture.name,
-                "source": picture.source,
-                "width": width,
-                "height": height,
-                "sha256": picture.digest,
-                "notes": list(picture.notes),
-                "seen": [self.pixels.shape[1], self.pixels.shape[0]],
-            },
-            "classifier": dict(self.classifier),
-            "explained": self._class(self.label) | {"probability_all_off": self.empty[self.label]},
-            "classes": classes(self.probabilities, self.labels, CLASSES),
-            "classes_all_off": classes(self.empty, self.labels, 3),
-            "segments": self._segments(),
-            "surrogate": {
-                "kind": self.config["lime"]["surrogate"],
-                "intercept": self.sampled.fit.intercept,
-                "r2": self.sampled.fit.r2,
-            },
-            **sampling_json(self.sampled, np.arange(len(self.sampled.low))),
-            "curves": None
-            if self.curves is None
-            else {
-                name: asdict(curve)
-                for name, curve in zip(("deletion", "insertion"), self.curves, strict=True)
-            },
-            "verdict": {"word": self.verdict.word, "doubts": list(self.verdict.doubts)},
-            "counterfactual": self._counterfactual(),
-            "command": self.command,
-            "config": dict(self.config),
-            "versions": dict(self.versions),
-        }
-        rounded: dict[str, Any] = plain_values(plain)
-        return rounded
-
-    def arrays(self) -> dict[str, ndarray]:
-        """What figures are drawn from, beside the plain form.
-
-        `pixels`, `off_pixels` [height, width, 3], `segments` [height, width]; `masks` [mask, segment],
-        `outputs`, `weights`, `predicted` [mask] of all seeds; `by_seed` [seed, segment] coefficients.
-        """
-        sampled = self.sampled
-        return {
-            "pixels": self.pixels,
-            "off_pixels": self.off.round().astype(np.uint8),
-            "segments": self.segments,
-            "masks": sampled.masks,
-            "outputs": sampled.outputs,
-            "weights": sampled.weights,
-            "predicted": sampled.fit.predicted(sampled.masks),
-            "by_seed": np.stack([fit.coefficients for fit in sampled.fits]),
-        }
-
-    def _class(self, label: int) -> dict[str, Any]:
-        return one_class(label, self.probabilities, self.labels)
-
-    def _segments(self) -> list[dict[str, Any]]:
-        """Best first."""
-        areas, points = areas_of(self.segments), innermost_points(self.segments)
-        sampled, tied = self.sampled, self.sampled.separation.tied
-        return [
-            {
-                "number": int(i),
-                "rank": rank,
-                "coefficient": sampled.fit.coefficients[i],
-                "low": sampled.low[i],
-                "high": sampled.high[i],
-                "area": areas[i] / areas.sum(),
-                "centre": [int(points[i, 0]), int(points[i, 1])],
-                "tied": len(tied) > 1 and int(i) in tied,
-            }
-            for rank, i in enumerate(sampled.order, start=1)
-        ]
-
-    def _counterfactual(self) -> dict[str, Any] | None:
-        found = self.counterfactual
-        if found is None:
-            return None
-        second = found.second
-        shown: dict[str, Any] = {
-            "segments": list(found.segments),
-            "area": found.share,
-            "classes_before": classes(self.probabilities, self.labels, 3),
-            "classes_after": classes(found.probabilities, self.labels, 3),
-            "first": self._class(found.explained)
-            | {"probability_after": found.probabilities[found.explained]},
-            "second": self._class(found.label)
-            | {"probability_after": found.probabilities[found.label]},
-            "flipped": found.label != found.winner,
-            "control": self._control(found.control),
-            "flip": None
-            if found.flip is None
-            else {
-                "segments": None if found.flip.segments is None else list(found.flip.segments),
-                "proven_smallest": found.flip.proven,
-                "tried": found.flip.tried,
-            },
-            "explained_again": None,
-        }
-        if second is not None:
-            shown["explained_again"] = sampling_json(second, found.left) | {
-                "r2": second.fit.r2,
-                "segments": [
-                    {
-                        "number": int(found.left[i]),
-                        "rank": rank,
-                        "coefficient": second.fit.coefficients[i],
-                        "low": second.low[i],
-                        "high": second.high[i],
-                    }
-                    for rank, i in enumerate(second.order, start=1)
-                ],
-            }
-        return shown
-
-    def _control(self, control: Control) -> dict[str, Any]:
-        return {
-            "sets": [list(one) for one in control.sets],
-            "areas": control.shares,
-            "probabilities": control.probabilities,
-            "winners": [self.labels[i] for i in control.winners],
-            "p_value": control.p_value,
-        }
-
-
-def classes(
-    probabilities: Float[ndarray, " label"], labels: Sequence[str], n: int
-) -> list[dict[str, Any]]:
-    """The n likeliest classes, first the winner."""
-    best = np.argsort(-probabilities, kind="stable")[:n]
-    return [one_class(int(i), probabilities, labels) for i in best]
-
-
-def one_class(
-    label: int, probabilities: Float[ndarray, " label"], labels: Sequence[str]
-) -> dict[str, Any]:
-    """A class by name, with its probability and its place, 1 for the winner."""
-    place = 1 + int((probabilities > probabilities[label]).sum())
-    return {
-        "label": labels[label],
-        "index": label,
-        "probability": probabilities[label],
-        "place": place,
-    }
-
-
-def sampling_json(sampled: Sampled, numbers: Int[ndarray, " segment"]) -> dict[str, Any]:
-    """How masks were drawn, and what separates the ranks; `numbers`: of the sampled segments."""
-    apart, stable = sampled.separation, sampled.stability
-    return {
-        "sampling": {
-            "exact": sampled.exact,
-            "seeds": len(sampled.fits),
-            "samples": sampled.samples,
-            "masks": len(sampled.masks),
-        },
-        "separation": {
-            "separate": apart.separate,
-            "z": apart.z,
-            "needed": apart.needed,
-            "tied": numbers[list(apart.tied)],
-        },
-        "stability": None
-        if stable is None
-        else {
-            "jaccard": stable.jaccard,
-            "least_jaccard": stable.least_jaccard,
-            "chance_jaccard": stable.chance_jaccard,
-            "rank_correlation": stable.rank_correlation,
-            "sign_agreement": stable.sign_agreement,
-            "tops": [numbers[list(one)] for one in stable.tops],
-        },
-    }
-
-
-def plain_values(value: Any) -> Any:
-    """Lists, dicts and numbers that JSON has; floats with six digits, None for NaN and infinity."""
-    if isinstance(value, Mapping):
-        return {key: plain_values(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_values(one) for one in value]
-    if isinstance(value, np.ndarray):
-        return plain_values(value.tolist())
-    if isinstance(value, np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(f"{value:.6g}") if np.isfinite(value) else None
-    return value
-
-
 EXPLANATION = "explanation.json"
 ARRAYS = "arrays.npz"
 
 
-def explanation_folder(explanations: Path, picture: Picture, config: Mapping[str, Any]) -> Path:
-    """`<explanations>/<picture>-<classifier>-<hash8>`, the hash that of the pixels and of all settings.
+@dataclass(frozen=True)
+class PictureFacts:
+    """The picture as it was read; `notes`: what that took; `seen`: width and height for the classifier."""
 
-    Where things lie, and whether predictions are kept, changes nothing and is no part of it.
-    """
-    kept = {key: value for key, value in config.items() if key not in ("paths", "image")}
-    kept["lime"] = {key: value for key, value in config["lime"].items() if key != "cache"}
-    text = json.dumps([kept, picture.digest], sort_keys=True)
-    classifier = config["classifier"]
-    name = classifier.get("name", classifier["_target_"].rsplit(".", 1)[-1].lower())
-    stem = "".join(c if c.isalnum() or c in "._" else "_" for c in picture.name)[:60]
-    return explanations / f"{stem}-{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def write_explanation(folder: Path, explanation: Explanation) -> None:
-    """Write both; the same explanation gives the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{ARRAYS}.tmp").open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **explanation.arrays())
-    text = json.dumps(explanation.as_json(), ensure_ascii=False, indent=2, allow_nan=False)
-    (folder / f".{EXPLANATION}.tmp").write_text(text + "\n", encoding="utf-8")
-    for name in (ARRAYS, EXPLANATION):
-        os.replace(folder / f".{name}.tmp", folder / name)
-
-
-ARRAY_NAMES = (
-    "pixels",
-    "off_pixels",
-    "segments",
-    "masks",
-    "outputs",
-    "weights",
-    "predicted",
-    "by_seed",
-)
+    name: str
+    source: str
+    width: int
+    height: int
+    sha256: str
+    notes: tuple[str, ...]
+    seen: tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Story:
-    """`document` is explanation.json, the other fields are arrays.npz.
+class ClassifierFacts:
+    """What the classifier is; `fingerprint`: of its weights, `size`: pixels a side of its input."""
 
-    `off_pixels` is what stood where a segment was off; `predicted` is the surrogate's output for `masks`,
-    `outputs` the classifier's; the axis `segment` counts segments by their number.
+    name: str
+    weights: str
+    fingerprint: str
+    classes: int
+    size: int
+    fit: str
+    precision: str
+    device: str
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """A class with its probability and its place among all classes, 1 for the winner."""
+
+    label: str
+    index: int
+    probability: float
+    place: int
+
+    @classmethod
+    def of(
+        cls,
+        index: int,
+        probabilities: Float[ndarray, " label"],
+        labels: Sequence[str],
+        **more: float,
+    ) -> Self:
+        """The score of one class; `more`: the fields that a subclass adds."""
+        place = 1 + int((probabilities > probabilities[index]).sum())
+        return cls(labels[index], index, float(probabilities[index]), place, **more)
+
+
+@dataclass(frozen=True)
+class ExplainedClass(ClassScore):
+    """The class that is explained."""
+
+    probability_all_off: float
+
+
+@dataclass(frozen=True)
+class BlankedClass(ClassScore):
+    """A class before blanking, and its probability afterwards."""
+
+    probability_after: float
+
+
+@dataclass(frozen=True)
+class RankedSegment:
+    """A segment by its number, with its rank (1: the best), coefficient and interval."""
+
+    number: int
+    rank: int
+    coefficient: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Segment(RankedSegment):
+    """`area`: share of the picture; `centre`: row, column of the innermost pixel; `tied`: with rank `top`."""
+
+    area: float
+    centre: tuple[int, int]
+    tied: bool
+
+
+@dataclass(frozen=True)
+class SurrogateFacts:
+    """The linear surrogate; `r2` is NaN if nothing changed whatever was off."""
+
+    kind: str
+    intercept: float
+    r2: float
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How many masks there were, `samples` of them per seed; `exact`: all possible ones, once."""
+
+    exact: bool
+    seeds: int
+    samples: int
+    masks: int
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What happens to the class while segments are switched off, or on, one after the other."""
+
+    deletion: Curve
+    insertion: Curve
+
+
+@dataclass(frozen=True)
+class SecondExplanation:
+    """The explanation of the blanked picture's winner, by the segments that are left."""
+
+    sampling: Sampling
+    separation: Separation
+    stability: Stability | None
+    r2: float
+    segments: tuple[RankedSegment, ...]
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """The picture without some segments, predicted and explained again.
+
+    `first` is the class whose top segments were blanked, `second` the one that wins without them; `flipped`:
+    another one won before. `explained_again` is None if fewer than two segments were left.
     """
 
-    document: Mapping[str, Any]
+    segments: tuple[int, ...]
+    area: float
+    classes_before: tuple[ClassScore, ...]
+    classes_after: tuple[ClassScore, ...]
+    first: BlankedClass
+    second: BlankedClass
+    flipped: bool
+    control: Control
+    flip: Flip | None
+    explained_again: SecondExplanation | None
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """What figures are drawn from; the axis `segment` counts segments by their number.
+
+    `pixels`: what the classifier saw; `off_pixels`: what replaced a segment that was off; `segments`: the map
+    of their numbers; `masks` of all seeds with the classifier's `outputs`, their `weights`, and the outputs
+    `predicted` by the surrogate; `by_seed`: coefficients from each seed's masks.
+    """
+
     pixels: UInt8[ndarray, "height width 3"]
     off_pixels: UInt8[ndarray, "height width 3"]
     segments: Int[ndarray, "height width"]
@@ -308,106 +185,208 @@ class Story:
     predicted: Float[ndarray, " mask"]
     by_seed: Float[ndarray, "seed segment"]
 
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a classifier gives a picture a class, with every control that was made.
+
+    `classes`: the likeliest of the whole picture, `classes_all_off` with all segments off; `segments`: best
+    first; `curves`: None if none were requested; `config`: what the explanation was composed of.
+    """
+
+    picture: PictureFacts
+    classifier: ClassifierFacts
+    explained: ExplainedClass
+    classes: tuple[ClassScore, ...]
+    classes_all_off: tuple[ClassScore, ...]
+    segments: tuple[Segment, ...]
+    surrogate: SurrogateFacts
+    sampling: Sampling
+    separation: Separation
+    stability: Stability | None
+    curves: Curves | None
+    verdict: Verdict
+    counterfactual: Counterfactual | None
+    command: str
+    config: Mapping[str, Any]
+    versions: Mapping[str, str]
+    arrays: Arrays
+
     @property
     def n_segments(self) -> int:
         """How many segments the picture has."""
-        return len(self.document["segments"])
+        return len(self.segments)
 
     @cached_property
     def order(self) -> tuple[int, ...]:
         """Segments' numbers by rank, best first."""
-        return tuple(row["number"] for row in self.document["segments"])
+        return tuple(segment.number for segment in self.segments)
 
     @property
     def top(self) -> int:
-        """How many segments make the answer."""
-        stable = self.document["stability"]
-        if stable is not None:
-            return len(stable["tops"][0])
-        return min(int(self.document["config"]["trust"]["top"]), self.n_segments)
-
-    @cached_property
-    def tied(self) -> frozenset[int]:
-        """Segments that cannot be told from rank `top`; empty where that rank is alone."""
-        return frozenset(row["number"] for row in self.document["segments"] if row["tied"])
+        """How many segments are taken for the answer."""
+        if self.stability is not None:
+            return len(self.stability.tops[0])
+        return min(int(self.config["trust"]["top"]), self.n_segments)
 
     @property
-    def winner(self) -> Mapping[str, Any]:
-        """The class that is likeliest; the explained one, unless another was asked for."""
-        first: Mapping[str, Any] = self.document["classes"][0]
-        return first
+    def tied(self) -> frozenset[int]:
+        """Segments that cannot be distinguished from rank `top`; empty if that rank is separate."""
+        return frozenset(segment.number for segment in self.segments if segment.tied)
 
-    def of_segments(self, name: str) -> Float[ndarray, " segment"]:
-        """`coefficient`, `low`, `high` or `area` by number."""
-        return by_number(self.document["segments"], name, self.n_segments)
+    def by_number(self, field: str) -> Float[ndarray, " segment"]:
+        """`coefficient`, `low`, `high` or `area`, by the segments' numbers."""
+        return by_number(self.segments, field, self.n_segments)
 
     @property
     def centres(self) -> Int[ndarray, "segment 2"]:
         """Row and column of each segment's innermost pixel, by number."""
-        points = np.empty((self.n_segments, 2), dtype=np.int64)
-        for row in self.document["segments"]:
-            points[row["number"]] = row["centre"]
-        return points
+        return np.array([s.centre for s in sorted(self.segments, key=lambda s: s.number)])
 
     @property
-    def r2(self) -> float | None:
-        """Of the surrogate; None where nothing changed whatever was off."""
-        value = self.document["surrogate"]["r2"]
-        return None if value is None else float(value)
+    def baseline(self) -> str:
+        """What replaces a segment that is off."""
+        return str(self.config["lime"]["baseline"])
 
     @property
-    def confidence(self) -> str:
+    def interval(self) -> str:
         """What the intervals are called."""
-        level = self.document["config"].get("trust", {}).get("confidence")
-        return "bootstrap interval" if level is None else f"{100 * level:g} % interval"
+        return f"{100 * self.config['trust']['confidence']:g} % interval"
+
+    @property
+    def segmenter(self) -> tuple[str, Mapping[str, Any]]:
+        """The segmenter's name and its settings."""
+        settings = dict(self.config["segmenter"])
+        return settings.pop("_target_").rsplit(".", 1)[-1].lower(), settings
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the arrays, floats with six digits. It holds no times, and only paths that were typed."""
+        plain: dict[str, Any] = {"format": FORMAT} | _plain(self)
+        del plain["arrays"]
+        return plain
+
+    def save(self, folder: Path) -> None:
+        """Write both files; the same explanation gives the same bytes."""
+        with written_whole(folder / ARRAYS, "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **vars(self.arrays))
+        text = json.dumps(self.as_json(), ensure_ascii=False, indent=2, allow_nan=False)
+        write_text(folder / EXPLANATION, text + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: one of the files is missing.
+            ValueError: the format is another one, or the two files do not belong together.
+        """
+        for name in (EXPLANATION, ARRAYS):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(
+                    f"{folder} does not hold an explanation: {name} is missing; "
+                    "name a folder that `qa-research explain` wrote"
+                )
+        plain = json.loads((folder / EXPLANATION).read_text(encoding="utf-8"))
+        found = plain.get("format") if isinstance(plain, dict) else type(plain).__name__
+        if found != FORMAT:
+            raise ValueError(
+                f"{folder / EXPLANATION} has the format {found}; this version reads {FORMAT}"
+            )
+        with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+            names = [field.name for field in fields(Arrays)]
+            if missing := [name for name in names if name not in arrays]:
+                raise ValueError(f"{folder / ARRAYS} does not have {', '.join(missing)}")
+            plain["arrays"] = Arrays(**{name: arrays[name] for name in names})
+        try:
+            explanation: Self = _parsed(cls, plain)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{folder / EXPLANATION} is incomplete: {error}") from error
+        explanation._check(folder)
+        return explanation
+
+    def _check(self, folder: Path) -> None:
+        n, arrays = self.n_segments, self.arrays
+        if sorted(self.order) != list(range(n)):
+            raise ValueError(
+                f"{folder / EXPLANATION} does not number its segments from 0 to {n - 1}"
+            )
+        found = {
+            "segments": int(arrays.segments.max()) + 1,
+            "masks": arrays.masks.shape[1],
+            "by_seed": arrays.by_seed.shape[1],
+        }
+        if wrong := [f"{name} has {count}" for name, count in found.items() if count != n]:
+            raise ValueError(
+                f"{folder}: {EXPLANATION} has {n} segments, but in {ARRAYS} {', '.join(wrong)}"
+            )
 
 
 def by_number(
-    rows: Sequence[Mapping[str, Any]], name: str, n_segments: int
+    segments: Sequence[RankedSegment], field: str, n_segments: int
 ) -> Float[ndarray, " segment"]:
-    """One field of segments' rows, by number; NaN for a segment that has none."""
+    """One field of the segments, by number; NaN for a segment that is not among them."""
     values = np.full(n_segments, np.nan)
-    for row in rows:
-        values[row["number"]] = row[name]
+    for segment in segments:
+        values[segment.number] = getattr(segment, field)
     return values
 
 
-def read_story(folder: Path) -> Story:
-    """Read explanation.json and arrays.npz.
+def likeliest(
+    probabilities: Float[ndarray, " label"], labels: Sequence[str], n: int
+) -> tuple[ClassScore, ...]:
+    """The n likeliest classes, the winner first."""
+    best = np.argsort(-probabilities, kind="stable")[:n]
+    return tuple(ClassScore.of(int(i), probabilities, labels) for i in best)
 
-    Raises:
-        FileNotFoundError: one of them is not there.
-        ValueError: it is another format, or the two do not belong together.
+
+def explanation_folder(explanations: Path, picture: Picture, config: Mapping[str, Any]) -> Path:
+    """`<explanations>/<picture>-<classifier>-<hash8>`, with the hash of the pixels and of all settings.
+
+    Settings that cannot change an explanation (paths, the cache) are not part of the hash.
     """
-    for name in ("explanation.json", "arrays.npz"):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"{folder} holds no explanation: {name} is missing; name a folder that explain wrote"
-            )
-    document = json.loads((folder / "explanation.json").read_text(encoding="utf-8"))
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        found = document.get("format") if isinstance(document, dict) else type(document).__name__
-        raise ValueError(f"{folder}/explanation.json has the format {found}; drawn is {FORMAT}")
-    with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
-        missing = [name for name in ARRAY_NAMES if name not in arrays]
-        if missing:
-            raise ValueError(f"{folder}/arrays.npz lacks {', '.join(missing)}")
-        story = Story(document, **{name: arrays[name] for name in ARRAY_NAMES})
-    _check(story, folder)
-    return story
+    deciding = {key: value for key, value in config.items() if key not in ("paths", "image")}
+    deciding["lime"] = {key: value for key, value in config["lime"].items() if key != "cache"}
+    text = json.dumps([deciding, picture.digest], sort_keys=True)
+    classifier = config["classifier"]
+    name = classifier.get("name", classifier["_target_"].rsplit(".", 1)[-1].lower())
+    stem = "".join(c if c.isalnum() or c in "._" else "_" for c in picture.name)[:60]
+    return explanations / f"{stem}-{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def _check(story: Story, folder: Path) -> None:
-    n = story.n_segments
-    found = {
-        "segments": int(story.segments.max()) + 1,
-        "masks": story.masks.shape[1],
-        "by_seed": story.by_seed.shape[1],
-    }
-    wrong = [f"{name} has {count}" for name, count in found.items() if count != n]
-    if wrong or sorted(story.order) != list(range(n)):
-        raise ValueError(
-            f"{folder}: explanation.json has {n} segments, but in arrays.npz {', '.join(wrong)}"
-            if wrong
-            else f"{folder}/explanation.json does not number its segments from 0 to {n - 1}"
-        )
+def _plain(value: Any) -> Any:
+    """Lists, dicts and numbers as JSON has them; floats with six digits, None for NaN and infinity."""
+    if isinstance(value, Arrays):
+        return None
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return value
+
+
+def _parsed(kind: Any, value: Any) -> Any:
+    """The inverse of `_plain` for a field of this type.
+
+    `Curves | None` with None is None, `tuple[int, ...]` with [1, 2] is (1, 2), `float` with None is NaN.
+    """
+    if is_dataclass(kind) and isinstance(value, dict):
+        hints = get_type_hints(kind)
+        return kind(**{f.name: _parsed(hints[f.name], value[f.name]) for f in fields(kind)})  # type: ignore[operator]
+    if get_origin(kind) is UnionType:
+        if value is None:
+            return None
+        (kind,) = (one for one in get_args(kind) if one is not NoneType)
+        return _parsed(kind, value)
+    if get_origin(kind) is tuple:
+        return tuple(_parsed(get_args(kind)[0], one) for one in value)
+    if getattr(kind, "array_type", None) is ndarray:
+        return np.array(value, dtype=np.float64)
+    if kind is float:
+        return float("nan") if value is None else float(value)
+    return value

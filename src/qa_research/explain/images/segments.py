@@ -1,4 +1,4 @@
-"""Segmenters, the pixels that stand for "off", and where in a segment its number can stand."""
+"""Segmenters, the pixels that replace a segment that is off, and where in a segment its number fits."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
@@ -11,20 +11,23 @@ from numpy import ndarray
 Pixels = UInt8[ndarray, "height width 3"]
 Segments = Int[ndarray, "height width"]
 Baseline = Literal["grey", "black", "mean", "blur", "noise"]
-# Of the picture's shorter side: beyond recognition, but the colours stay where they were.
+# Of the picture's shorter side: unrecognisable, but the colours stay where they were.
 BLUR_FRACTION = 1 / 15
 
 
 class Segmenter(Protocol):
-    """Cuts a picture; labels may be any numbers (`segmented` counts them from 0)."""
+    """Divides a picture; the labels may be any numbers (`segmented` numbers them from 0).
+
+    The fields of those from scikit-image are the arguments of its function of the same name.
+    """
 
     def segment(self, pixels: Pixels) -> Segments: ...
 
 
 @dataclass(frozen=True)
 class Quickshift:
-    """Mode seeking in colour and place (scikit-image). `kernel_size` and `max_dist` in pixels; a larger
-    `ratio` gives colour more weight. The reference's segmenter."""
+    """Mode seeking in colour and position (scikit-image). `kernel_size` and `max_dist` in pixels; a larger
+    `ratio` gives colour more weight. The segmenter of the reference implementation of LIME."""
 
     kernel_size: Annotated[float, Gt(0)]
     max_dist: Annotated[float, Gt(0)]
@@ -33,20 +36,12 @@ class Quickshift:
     def segment(self, pixels: Pixels) -> Segments:
         from skimage.segmentation import quickshift
 
-        return np.asarray(
-            quickshift(
-                pixels,
-                kernel_size=self.kernel_size,
-                max_dist=self.max_dist,
-                ratio=self.ratio,
-                rng=0,
-            )
-        )
+        return np.asarray(quickshift(pixels, **vars(self), rng=0))
 
 
 @dataclass(frozen=True)
 class Slic:
-    """k-means in colour and place (scikit-image): about `n_segments` of like size."""
+    """k-means in colour and position (scikit-image): about `n_segments` of similar size."""
 
     n_segments: Annotated[int, Ge(2)]
     compactness: Annotated[float, Gt(0)]
@@ -55,15 +50,7 @@ class Slic:
     def segment(self, pixels: Pixels) -> Segments:
         from skimage.segmentation import slic
 
-        return np.asarray(
-            slic(
-                pixels,
-                n_segments=self.n_segments,
-                compactness=self.compactness,
-                sigma=self.sigma,
-                start_label=0,
-            )
-        )
+        return np.asarray(slic(pixels, **vars(self), start_label=0))
 
 
 @dataclass(frozen=True)
@@ -77,14 +64,12 @@ class Felzenszwalb:
     def segment(self, pixels: Pixels) -> Segments:
         from skimage.segmentation import felzenszwalb
 
-        return np.asarray(
-            felzenszwalb(pixels, scale=self.scale, sigma=self.sigma, min_size=self.min_size)
-        )
+        return np.asarray(felzenszwalb(pixels, **vars(self)))
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Rectangles that know nothing of the picture: a control for what segmentation itself suggests."""
+    """Rectangles that ignore the picture: a control for what segmentation itself suggests."""
 
     rows: Annotated[int, Ge(1)]
     columns: Annotated[int, Ge(1)]
@@ -100,13 +85,14 @@ def segmented(segmenter: Segmenter, pixels: Pixels) -> Segments:
     """The picture's segments, numbered from 0 without gaps.
 
     Raises:
-        ValueError: all of it is one segment, so that there is nothing to compare.
+        ValueError: there is only one segment, so there is nothing to compare.
     """
     labels = np.unique(segmenter.segment(pixels), return_inverse=True)[1].reshape(pixels.shape[:2])
     if labels.max() == 0:
         raise ValueError(
-            f"{type(segmenter).__name__.lower()} finds one segment only, so there is nothing to compare; "
-            "segmenter=grid cuts any picture, and a smaller segmenter.max_dist, scale or min_size cuts finer"
+            f"{type(segmenter).__name__.lower()} finds only one segment, so there is nothing to compare; "
+            "segmenter=grid divides any picture, and a smaller segmenter.max_dist, scale or min_size gives "
+            "more segments"
         )
     return labels.astype(np.int32)
 
@@ -114,7 +100,7 @@ def segmented(segmenter: Segmenter, pixels: Pixels) -> Segments:
 def off_pixels(
     baseline: Baseline, pixels: Pixels, segments: Segments, generator: np.random.Generator
 ) -> Float[ndarray, "height width 3"]:
-    """What stands where a segment is off, in units of 8-bit values (0 to 255).
+    """What replaces a segment that is off, in units of 8-bit values (0 to 255).
 
     `grey` is the middle of the scale (127.5), `mean` each segment's own mean colour, `blur` a Gaussian
     blur of 1/15 of the shorter side, `noise` uniform for every value.
@@ -141,7 +127,7 @@ def areas_of(segments: Segments) -> Int[ndarray, " segment"]:
 
 
 def innermost_points(segments: Segments) -> Int[ndarray, "segment 2"]:
-    """Of each segment the pixel (row, column) farthest from its edge; the picture's border is one."""
+    """The pixel (row, column) of each segment farthest from its edge; the picture's border is an edge."""
     from scipy.ndimage import distance_transform_edt
 
     points = np.empty((segments.max() + 1, 2), dtype=np.int64)

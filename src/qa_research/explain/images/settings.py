@@ -1,4 +1,4 @@
-"""The sections of an explanation's config that belong to the explanation itself."""
+"""The sections of an explanation's config."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -11,11 +11,11 @@ from qa_research.explain.surrogate import Surrogate
 
 @dataclass(frozen=True, slots=True)
 class LimeSettings:
-    """`baseline`: what stands where a segment is off, when perturbing and when blanking alike.
+    """`baseline`: what replaces a segment that is off, in masks and when blanking.
 
-    `samples`: masks of each seed at first; `more_samples` are added to each until rank `trust.top` and the
-    next one separate, `max_samples` at most. `alpha`: the penalty of ridge and lasso. `cache`: whether
-    predictions are kept.
+    `samples`: masks of each seed at first; `more_samples` are added until rank `trust.top` is separate from
+    those below, up to `max_samples`. `alpha`: the penalty of ridge and lasso. `cache`: whether predictions
+    are kept on disk.
     """
 
     baseline: Baseline
@@ -30,10 +30,10 @@ class LimeSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrustSettings:
-    """How the explanation is doubted.
+    """How the explanation is tested.
 
-    `top`: how many segments make the answer; `seeds`: how often masks are drawn anew; `resamples` of the
-    bootstrap; `random_orders`: how many the curves are compared with (0: no curves).
+    `top`: how many segments are taken for the answer; `seeds`: how often masks are drawn independently;
+    `resamples` of the bootstrap; `random_orders` that the curves are compared with (0: no curves).
     """
 
     top: Annotated[int, Ge(1)]
@@ -45,9 +45,12 @@ class TrustSettings:
 
 @dataclass(frozen=True, slots=True)
 class CounterfactualSettings:
-    """`top`: how many of the top segments are blanked (null: none); `until`: `flip` looks for the smallest
-    set that changes the class, with at most `max_predictions`. `controls`: how many times as much area of
-    random segments is blanked beside it."""
+    """What is blanked.
+
+    `top`: how many of the top segments (None: none); `until`: `flip` looks for the smallest set that changes
+    the class, with at most `max_predictions`. `controls`: how often random segments of as much area are
+    blanked for comparison.
+    """
 
     top: Annotated[int, Ge(1)] | None
     until: Literal["flip"] | None
@@ -57,7 +60,7 @@ class CounterfactualSettings:
 
 @dataclass(frozen=True, slots=True)
 class ExplainPaths:
-    """`explanations`: where each gets a folder of its own; `cache`: what predictions are kept in."""
+    """`explanations`: where each gets its own folder; `cache`: where predictions are kept."""
 
     explanations: str
     cache: str
@@ -65,7 +68,7 @@ class ExplainPaths:
 
 @dataclass(frozen=True, slots=True)
 class ExplainSettings:
-    """All that may stand in a composed config; sections are checked against their `_target_`."""
+    """All keys of a composed config; sections are checked against their `_target_`."""
 
     image: str
     label: str | int | None

@@ -1,7 +1,4 @@
-"""From coefficients to a ranking, and which of its ranks can be told apart. Pure.
-
-How far an explanation can be trusted: agreement between seeds, and what is said about it. Pure.
-"""
+"""How far to trust an explanation: which ranks are separate, whether seeds agree, and a verdict. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,27 +11,33 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from qa_research.explain.surrogate import Fit
+from qa_research.stats import mean_correlation, top_overlap, top_units
+
 # Differences below this are rounding: the surrogate's outputs are probabilities.
 EQUAL = 1e-9
+# The seeds must agree at least this far on the top segments for an explanation to be stable.
+STABLE_JACCARD = 0.8
+# A linear surrogate that explains less than this does not describe the classifier.
+LEAST_R2 = 0.5
+LEAST_PROBABILITY = 0.1
+LEAST_BEATEN = 0.95
+Word = Literal["stable", "doubtful", "unstable"]
 
 
 @dataclass(frozen=True)
 class Separation:
-    """Whether rank k and every rank below it differ by more than chance.
+    """Whether rank k and every rank below it differ by more than chance, so that the top k are the top k.
 
-    `z`: of the least clear of these differences, in standard errors of the bootstrap (infinite where there
-    is no chance in it); `needed`: the z from which they count as separate. `tied`: the segments, best first,
-    that cannot be told from rank k, itself among them; a single one where it is separate from all others.
+    `z`: the smallest of these differences, in standard errors of the bootstrap (None where chance plays no
+    part, so that it would be infinite); `needed`: the z from which ranks count as separate. `tied`: the
+    segments, best first, that cannot be distinguished from rank k, including that rank itself.
     """
 
-    z: float
+    separate: bool
+    z: float | None
     needed: float
     tied: tuple[int, ...]
-
-    @property
-    def separate(self) -> bool:
-        """Whether the top k are the top k."""
-        return self.z >= self.needed
 
 
 def ranked(coefficients: Float[ndarray, " segment"]) -> Int[ndarray, " segment"]:
@@ -58,44 +61,39 @@ def separation(
     confidence: float,
     looks: int,
 ) -> Separation:
-    """Compare rank `top` with all others; with as many segments as `top`, or fewer, nothing is to tell apart.
+    """Compare rank `top` with all others; if there are no more segments than that, all is separate.
 
-    `looks`: how often the question is put while masks are added; the allowed error is shared among them
-    (Bonferroni), for whoever looks often enough finds a difference. Without `draws` the coefficients are
-    those of all masks there are, and every difference is one.
+    `looks`: how often the question is asked while masks are added; the allowed error is shared among the
+    looks (Bonferroni), because whoever looks often enough finds a difference. Without `draws` the
+    coefficients come from every possible mask, and every difference is real.
     """
+    # Coefficients .50 .40 .10 .09 and top 2: rank 2 is segment 1 (.40). The bootstrap's standard error of
+    # (.40 - .10) is .05, so z = 6 against rank 3, and similarly for rank 4. With 95 % and one look z must
+    # reach 1.96, with four looks 1 - .05 / 2 / 4 = .99375, which is 2.50: separate either way.
     order = ranked(coefficients)
     needed = NormalDist().inv_cdf(1 - (1 - confidence) / 2 / looks)
     if top >= len(order):
-        return Separation(float("inf"), needed, ())
+        return Separation(True, None, needed, ())
     last = order[top - 1]
     gaps = np.abs(coefficients[last] - coefficients)
-    spread = np.zeros((2, 1)) if draws is None else draws[:, [last]] - draws
-    noise = np.broadcast_to(spread.std(axis=0, ddof=1), gaps.shape)
-    # Nothing is nearer to a value than rounding.
     gaps = np.where(gaps > EQUAL, gaps, 0.0)
+    differences = np.zeros((2, 1)) if draws is None else draws[:, [last]] - draws
+    noise = np.broadcast_to(differences.std(axis=0, ddof=1), gaps.shape)
+    # Without noise a difference is infinitely clear, and equality is equality (z = 0).
     z = np.divide(gaps, noise, out=np.where(gaps > 0, np.inf, 0.0), where=noise > EQUAL / 10)
     tied = tuple(int(i) for i in order if z[i] < needed or i == last)
-    return Separation(float(z[order[top:]].min()), needed, tied)
-
-
-# From which agreement of the seeds on the top segments an explanation counts as stable.
-STABLE_JACCARD = 0.8
-# Below this share of what happens, a linear surrogate tells another story than the classifier.
-LEAST_R2 = 0.5
-LEAST_PROBABILITY = 0.1
-LEAST_BEATEN = 0.95
-Word = Literal["stable", "doubtful", "unstable"]
+    least = float(z[order[top:]].min())
+    return Separation(least >= needed, least if np.isfinite(least) else None, needed, tied)
 
 
 @dataclass(frozen=True)
 class Stability:
-    """Agreement of explanations from different seeds, each with masks of its own.
+    """Agreement of explanations from different seeds, each with its own masks.
 
-    `jaccard`: of the top segments, mean over all pairs of seeds (1: all the same); `least_jaccard`: of the
-    worst pair; `chance_jaccard`: what random rankings would have. `rank_correlation`: Spearman's, mean over
-    pairs (NaN where a seed has all coefficients equal). `sign_agreement`: share of (seed, top segment) whose
-    sign is that of the pooled coefficient.
+    `jaccard`: of the top segments, mean over all pairs of seeds (1: always the same); `least_jaccard`: of the
+    worst pair; `chance_jaccard`: the expectation for random rankings. `rank_correlation`: Spearman's, mean
+    over pairs (NaN if all coefficients of a seed are equal). `sign_agreement`: share of (seed, top segment)
+    whose sign is that of the pooled coefficient. `tops`: each seed's top segments, best first.
     """
 
     jaccard: float
@@ -109,33 +107,27 @@ class Stability:
 def stability(
     by_seed: Float[ndarray, "seed segment"], pooled: Float[ndarray, " segment"], top: int
 ) -> Stability | None:
-    """Agreement between seeds; None for one seed alone."""
+    """Agreement between seeds; None if there is only one."""
     n_seeds, n_segments = by_seed.shape
     if n_seeds < 2:
         return None
     top = min(top, n_segments)
-    tops = [tuple(int(i) for i in ranked(row)[:top]) for row in by_seed]
-    pairs = list(combinations(range(n_seeds), 2))
-    shared = [jaccard(tops[a], tops[b]) for a, b in pairs]
-    correlations = [_spearman(by_seed[a], by_seed[b]) for a, b in pairs]
+    overlaps = [top_overlap(a, b, top) for a, b in combinations(by_seed, 2)]
     first = ranked(pooled)[:top]
     return Stability(
-        jaccard=float(np.mean(shared)),
-        least_jaccard=min(shared),
+        jaccard=float(np.mean(overlaps)),
+        least_jaccard=min(overlaps),
         chance_jaccard=chance_jaccard(top, n_segments),
-        rank_correlation=float(np.mean(correlations)),
+        rank_correlation=mean_correlation(list(by_seed)),
         sign_agreement=float((np.sign(by_seed[:, first]) == np.sign(pooled[first])).mean()),
-        tops=tuple(tops),
+        tops=tuple(tuple(top_units(row, top)) for row in by_seed),
     )
-
-
-def jaccard(a: Sequence[int], b: Sequence[int]) -> float:
-    """Shared members / all members."""
-    return len(set(a) & set(b)) / len(set(a) | set(b))
 
 
 def chance_jaccard(top: int, n: int) -> float:
     """Expected Jaccard index of two random sets of `top` out of `n`: the overlap is hypergeometric."""
+    # top 2 of 4: one of the 6 sets shares both (index 2 / 2), four share one (1 / 3), one shares none:
+    # 1/6 * 1 + 4/6 * 1/3 = 0.389.
     return sum(
         comb(top, i) * comb(n - top, top - i) / comb(n, top) * i / (2 * top - i)
         for i in range(max(1, 2 * top - n), top + 1)
@@ -151,10 +143,9 @@ class Verdict:
 
 
 def verdict(
-    coefficients: Float[ndarray, " segment"],
-    stable: Stability | None,
-    r2: float,
+    fit: Fit,
     separated: Separation,
+    stable: Stability | None,
     top: int,
     probability: float,
     beaten: Mapping[str, float],
@@ -164,48 +155,54 @@ def verdict(
     """Put the controls into words.
 
     `unstable`: the seeds disagree on the top segments, or nothing changes whatever is switched off.
-    `stable`: they agree, and no control speaks against it. `doubtful`: they agree, and one does.
-    `probability`: the classifier's own, of the class. `beaten`: by the name of a curve, the share of random
-    orders that the ranking beats. `exact`: all masks were taken, so that no seed had a part in it.
+    `stable`: they agree, and no control speaks against it. `doubtful`: they agree, but a control does.
+    `probability`: the classifier's own, of the class. `beaten`: for each curve by name, the share of random
+    orders that the ranking beats. `exact`: all masks were used, so no seed played a part.
     """
-    if np.isnan(r2):
+    if np.isnan(fit.r2):
         doubt = "The class's probability does not change whatever is switched off."
         return Verdict("unstable", (doubt,))
-    if not coefficients.any():
-        doubt = "The penalty leaves no segment a coefficient; a smaller lime.alpha does."
+    if not fit.coefficients.any():
+        doubt = "The penalty shrinks every coefficient to zero; try a smaller lime.alpha."
         return Verdict("unstable", (doubt,))
     doubts = []
     if stable is None and not exact:
-        doubts.append("There is one seed alone: whether others agree is not known.")
+        doubts.append("There is only one seed, so it is not known whether others agree.")
     disagree = stable is not None and stable.jaccard < STABLE_JACCARD
     if stable is not None and disagree:
         doubts.append(
             f"{len(stable.tops)} seeds disagree on the top {len(stable.tops[0])}: Jaccard index "
             f"{stable.jaccard:.2f} (by chance {stable.chance_jaccard:.2f})."
         )
-    if r2 < LEAST_R2:
-        doubts.append(
-            f"The linear surrogate explains {max(r2, 0):.0%} of what switching segments off does: "
-            "segments act together, and a coefficient for each says little."
-        )
-    if not separated.separate:
-        names = ", ".join(str(i) for i in separated.tied)
-        doubts.append(f"Ranks {top} and {top + 1} cannot be told apart; tied are segments {names}.")
-    if probability < LEAST_PROBABILITY:
-        doubts.append(f"The classifier itself gives the class {probability:.1%} only.")
-    doubts += [
-        f"In its {name} curve the ranking beats {share:.0%} of random orders only."
-        for name, share in beaten.items()
-        if share < LEAST_BEATEN
-    ]
+    doubts += _doubts_of_controls(fit.r2, separated, top, probability, beaten)
     if disagree:
         return Verdict("unstable", tuple(doubts))
     return Verdict("doubtful" if doubts else "stable", tuple(doubts))
 
 
-def _spearman(a: Float[ndarray, " segment"], b: Float[ndarray, " segment"]) -> float:
-    from scipy.stats import spearmanr
-
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(spearmanr(a, b).statistic)
+def _doubts_of_controls(
+    r2: float,
+    separated: Separation,
+    top: int,
+    probability: float,
+    beaten: Mapping[str, float],
+) -> Sequence[str]:
+    doubts = []
+    if r2 < LEAST_R2:
+        doubts.append(
+            f"The linear surrogate explains only {max(r2, 0):.0%} of the effect of switching segments off: "
+            "segments act together, and one coefficient for each says little."
+        )
+    if not separated.separate:
+        names = ", ".join(str(i) for i in separated.tied)
+        doubts.append(
+            f"Ranks {top} and {top + 1} cannot be distinguished; segments {names} are tied."
+        )
+    if probability < LEAST_PROBABILITY:
+        doubts.append(f"The classifier itself gives the class only {probability:.1%}.")
+    doubts += [
+        f"In its {name} curve the ranking beats only {share:.0%} of random orders."
+        for name, share in beaten.items()
+        if share < LEAST_BEATEN
+    ]
+    return doubts

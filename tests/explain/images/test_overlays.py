@@ -1,18 +1,12 @@
 from itertools import combinations
 
 import numpy as np
-import pytest
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from qa_research.explain.images.figures import (
+from qa_research.explain.images.overlays import (
     LARGEST,
-    MOST_NUMBERS,
-    OPPOSES,
     SIGNED,
     SMALLEST,
-    SUPPORTS,
-    coefficients_by_rank,
     edges,
     font_size,
     heat,
@@ -33,14 +27,6 @@ GREY = np.full((8, 8, 3), 100, dtype=np.uint8)
 def drawn(width=5.0, height=4.0):
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
-
-
-def bars_of(n, top=2, tied=(), low=None, high=None, width=6.5):
-    figure, axes = drawn(width)
-    values = np.linspace(0.4, -0.2, n)
-    low, high = values - 0.05 if low is None else low, values + 0.05 if high is None else high
-    coefficients_by_rank(axes, range(n), values, low, high, top, tied, "95 % interval")
-    return figure, axes
 
 
 def test_edges_are_the_straight_lines_between_segments():
@@ -116,37 +102,3 @@ def test_the_heat_maps_scale_is_symmetric_also_where_all_is_zero():
         bar = figure.axes[1]
         assert bar.get_ylim() == (-most, most)
         assert bar.get_ylabel() == "coefficient"
-
-
-def test_bars_have_the_coefficients_heights_and_tell_top_sign_and_ties():
-    figure, axes = bars_of(4, top=2, tied=(1, 2))
-    bars = axes.patches
-    np.testing.assert_allclose([bar.get_height() for bar in bars], np.linspace(0.4, -0.2, 4))
-    assert [bar.get_alpha() is None for bar in bars] == [True, True, False, False]
-    assert [bool(bar.get_hatch()) for bar in bars] == [False, True, True, False]
-    assert bars[1].get_facecolor()[:3] == to_rgb(SUPPORTS)
-    assert bars[3].get_facecolor()[:3] == to_rgb(OPPOSES)
-    whisker = axes.collections[0].get_segments()[0]
-    np.testing.assert_allclose(whisker[:, 1], [0.35, 0.45])
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        *("supports (full colour: the top 2)", "opposes", "tied with rank 2")
-    ]
-    assert "95 % interval" in axes.get_xlabel()
-    assert collisions(figure) == []
-
-
-def test_exact_coefficients_have_no_interval():
-    values = np.linspace(0.4, -0.2, 4)
-    _, axes = bars_of(4, low=values, high=values)
-    assert not axes.collections
-    assert "interval" not in axes.get_xlabel()
-
-
-@pytest.mark.parametrize(("n", "width"), [(2, 6.5), (MOST_NUMBERS, 12), (150, 12)])
-def test_the_bars_names_can_be_read_whatever_their_number(n, width):
-    figure, axes = bars_of(n, top=1, width=width)
-    assert collisions(figure) == []
-    assert len(axes.patches) == n
-    named = [label.get_text() for label in axes.get_xticklabels()]
-    assert named == ([str(i) for i in range(n)] if n <= MOST_NUMBERS else named)
-    assert ("rank" in axes.get_xlabel()) == (n > MOST_NUMBERS)

@@ -1,0 +1,189 @@
+"""What the sheet and the page of an explanation say in words. Pure."""
+
+import math
+from collections.abc import Sequence
+
+from qa_research.explain.images.result import (
+    Counterfactual,
+    Explanation,
+    Flip,
+    Sampling,
+    SecondExplanation,
+)
+
+VERDICT_COLOURS = {"stable": "#2c7a3f", "doubtful": "#a85400", "unstable": "#b3243a"}
+
+
+def meaning(explanation: Explanation) -> str:
+    """The verdict's word in a sentence."""
+    word = explanation.verdict.word
+    if word == "unstable":
+        return (
+            "Do not rely on these segments: the seeds disagree on them, or nothing changes "
+            "whatever is switched off."
+        )
+    if explanation.stability is not None:
+        basis = "The seeds agree on the top segments"
+    elif explanation.sampling.exact:
+        basis = "All possible masks were predicted"
+    else:
+        basis = "Masks were drawn with only one seed, so it is not known whether others agree"
+    if word == "stable":
+        return f"{basis}; no control speaks against the top segments."
+    return f"{basis}; a control speaks against the explanation."
+
+
+def headline(explanation: Explanation) -> str:
+    """The explained class and how sure the classifier is of it."""
+    explained = explanation.explained
+    place = "" if explained.place == 1 else f", in place {explained.place}"
+    return f"{explained.label} ({percent(explained.probability)}{place})"
+
+
+def facts(explanation: Explanation) -> list[tuple[str, str]]:
+    """What the explanation was made with and how it was controlled: (name, value)."""
+    classifier, surrogate = explanation.classifier, explanation.surrogate
+    segmenter, options = explanation.segmenter
+    settings = ", ".join(f"{key} {value}" for key, value in options.items())
+    return [
+        ("classifier", f"{classifier.name}, {classifier.classes} classes"),
+        ("segments", f"{explanation.n_segments} by {segmenter} ({settings})"),
+        ("off segments are replaced by", explanation.baseline),
+        ("masks", masks_of(explanation.sampling)),
+        ("surrogate", f"{surrogate.kind}, R² {number(surrogate.r2)}"),
+        *agreement(explanation, explanation.top),
+    ]
+
+
+def agreement(found: Explanation | SecondExplanation, top: int) -> list[tuple[str, str]]:
+    """How far the seeds agree, in the first explanation or in the one after blanking."""
+    stable, separation = found.stability, found.separation
+    rows = []
+    if stable is not None:
+        rows = [
+            (
+                f"Jaccard index of the seeds' top {len(stable.tops[0])}",
+                f"{number(stable.jaccard)} (worst pair {number(stable.least_jaccard)}, "
+                f"by chance {number(stable.chance_jaccard)})",
+            ),
+            ("rank correlation of the seeds", number(stable.rank_correlation)),
+            ("sign agreement of the seeds", number(stable.sign_agreement)),
+        ]
+    if not found.sampling.exact and separation.z is not None:
+        rows.append(
+            (
+                f"ranks {top} and {top + 1}",
+                f"{'separate' if separation.separate else 'not separate'} "
+                f"(z {number(separation.z)}, needed {number(separation.needed)})",
+            )
+        )
+    return rows
+
+
+def masks_of(sampling: Sampling) -> str:
+    """How many masks there were, and from where."""
+    if sampling.exact:
+        return f"all {sampling.masks} possible ones"
+    return f"{sampling.masks} ({plural(sampling.seeds, 'seed')} × {sampling.samples})"
+
+
+def no_seeds(sampling: Sampling) -> str:
+    """Why there is no agreement of seeds to show."""
+    if sampling.exact:
+        return (
+            f"All {sampling.masks} possible masks were predicted.\n"
+            "Nothing was drawn, so other seeds give the same result."
+        )
+    return "Masks were drawn with only one seed:\nhow far seeds agree is not known."
+
+
+def percent(probability: float) -> str:
+    """At most three digits, and a zero only for zero.
+
+    >>> percent(0.0004), percent(0.0276), percent(0.9)
+    ('< 0.1 %', '2.8 %', '90 %')
+    """
+    value = 100 * probability
+    if 0 < value < 0.05:
+        return "< 0.1 %"
+    return f"{value:.0f} %" if 10 <= value < 99.5 or value in (0, 100) else f"{value:.1f} %"
+
+
+def number(value: float) -> str:
+    """Two decimals."""
+    return "undefined" if math.isnan(value) else f"{value:.2f}"
+
+
+def plural(n: int, noun: str) -> str:
+    """`1 seed`, `5 seeds`."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """`segment 4`, `segments 4, 3, 6`."""
+    return f"segment{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
+
+
+def blanking_summary(found: Counterfactual) -> list[str]:
+    """The counterfactual in sentences."""
+    first, second = found.first, found.second
+    moves = "falls" if first.probability_after <= first.probability else "rises"
+    if found.flipped:
+        outcome = f", and {second.label} wins with {percent(second.probability_after)}."
+    elif first.place == 1:
+        outcome = ", and still wins."
+    else:
+        outcome = f"; {second.label} still wins."
+    sentences = [
+        f"Without {listed(found.segments)} ({percent(found.area)} of the area) {first.label} {moves} "
+        f"from {percent(first.probability)} to {percent(first.probability_after)}{outcome}"
+    ]
+    if found.flipped:
+        sentences.append(
+            f"At first {second.label} was in place {second.place} with {percent(second.probability)}."
+        )
+    # p = (1 + as far) / (1 + n): of 20 sets with p = 0.095, 0.095 * 21 - 1 = 1 lowers it as far.
+    n, p_value = len(found.control.sets), found.control.p_value
+    as_far = round(p_value * (n + 1)) - 1
+    sentences.append(
+        f"Of {n} random sets of segments with as much area, {as_far or 'none'} lower it as far "
+        f"(p {p_value:.3f})."
+    )
+    if found.flip is not None:
+        sentences.append(_flip_sentence(found.flip))
+    return sentences
+
+
+def _flip_sentence(flip: Flip) -> str:
+    tried = f"({flip.tried} sets tried)"
+    if flip.segments is None:
+        return f"No set of segments was found that changes the class {tried}."
+    verb = "changes" if len(flip.segments) == 1 else "change"
+    smaller = "no smaller set does" if flip.proven_smallest else "a smaller set may do so too"
+    return f"{listed(flip.segments).capitalize()} {verb} the class; {smaller} {tried}."
+
+
+CAPTIONS = {
+    "segments": "The pieces that were switched on and off, each with its number. "
+    "Pale lines mark their borders.",
+    "heat": "Blue segments support the class, orange ones oppose it; the stronger the colour, the "
+    "larger the coefficient.",
+    "top": "Left, the picture with only its top segments on; right, without them. "
+    "Everywhere else you see what the classifier saw there.",
+    "coefficients": "A bar for each segment: how much the class's probability rises while it is on, "
+    "all else being equal. A segment whose line crosses zero may have no effect.",
+    "masks": "How many segments were on in each mask. Each is on with probability 1/2, so most masks "
+    "have about half of them on.",
+    "residuals": "One dot per mask. If the surrogate were the classifier, all would lie on the line.",
+    "curves": "The ranking's curve should fall faster (deletion) or rise faster (insertion) than those "
+    "of segments in random order, the grey band.",
+    "stability": "Above: the coefficients from each seed's own masks (fewer masks, so ridge pulls "
+    "them closer to zero). Below: each seed's top segments; seeds that agree fill whole columns.",
+    "blanked": "The picture with those segments off, replaced as they were for the explanation.",
+    "classes": "The three likeliest classes of the whole picture and of the blanked one.",
+    "control": "How far the explained class falls without the blanked segments (diamond) and "
+    "without random ones of about as much area (circles; full if another class wins).",
+    "second_heat": "The picture without those segments is explained again: what now supports the class "
+    "that now wins.",
+    "second_coefficients": "The coefficients of that second explanation, for the segments that are left.",
+}
