@@ -53,7 +53,7 @@ def test_questions_come_back_as_they_were(rows, tmp_path):
 def test_the_second_opening_does_not_read_the_source(rows, tmp_path, capsys):
     start_logging()
     Catalogue(source_of(rows), tmp_path).close()
-    assert "Reading here\nLater calls take it from" in capsys.readouterr().err
+    assert "Reading here\nLater calls read it from" in capsys.readouterr().err
     with Catalogue(unread(source_of(rows)), tmp_path) as catalogue:
         assert catalogue.all() == rows
     assert capsys.readouterr().err == ""
@@ -114,7 +114,7 @@ def test_no_search_matches_across_two_texts(tmp_path, separator):
     st.sampled_from([None, *PLACES]),
 )
 def test_search_finds_what_looking_at_every_question_finds(catalogue, text, place):
-    wanted = [i for i, row in enumerate(catalogue.all()) if hit_in(i, row, text, place).found]
+    wanted = [i for i, row in enumerate(catalogue.all()) if hit_in(i, row, text, place).matches]
     assert catalogue.search(text, place) == wanted
 
 
@@ -163,7 +163,7 @@ def test_an_unknown_id_is_answered_with_the_nearest(rows, tmp_path, wrong):
     near = [replace(rows[0], id=f"56de49a8cffd8e1900b4b7a{i}") for i in range(8)]
     with (
         Catalogue(source_of([*rows, *near]), tmp_path) as catalogue,
-        pytest.raises(ValueError, match=f"has the id '{wrong}'; the nearest: 56de49a8"),
+        pytest.raises(ValueError, match=f"has the id '{wrong}'; the closest: 56de49a8"),
     ):
         catalogue.indices_of(wrong)
 
@@ -172,7 +172,7 @@ def test_an_id_like_none_gets_no_offer(catalogue):
     for wrong in ("nothing like it", "", "\U0010ffff"):
         with pytest.raises(ValueError) as refusal:
             catalogue.indices_of(wrong)
-        assert "nearest" not in str(refusal.value)
+        assert "closest" not in str(refusal.value)
 
 
 def no_database(path: Path) -> None:
@@ -232,7 +232,7 @@ def test_damage_that_shows_only_later_is_made_good_too(rows, tmp_path, capsys):
         assert capsys.readouterr().err == ""
         assert catalogue.search("ms lund", "answer") == [0]
         assert (
-            "is damaged (no such table: folded_questions), and is made again"
+            "is damaged (no such table: folded_questions); making it again"
             in capsys.readouterr().err
         )
 
@@ -250,7 +250,7 @@ def test_no_questions_and_half_characters_are_refused_and_leave_no_file(rows, tm
     with pytest.raises(ValueError, match="here has no questions"):
         Catalogue(source_of([]), tmp_path / "a")
     half = replace(rows[0], question="Who \ud83d?")
-    with pytest.raises(ValueError, match="one of the questions 0 to 11 holds half a character"):
+    with pytest.raises(ValueError, match="one of the questions 0 to 11 has half a character"):
         Catalogue(source_of([*rows, half]), tmp_path / "b")
     assert list(tmp_path.glob("*/*")) == []
 

@@ -1,4 +1,4 @@
-from qa_research.browse.show import Mark, Marked, say, say_named
+from qa_research.browse.show import Mark, Marked, print_named, print_paragraph
 
 TEXT = "Ms Lund teaches chess"
 
@@ -38,6 +38,6 @@ def test_styles_keep_every_character_and_show_where_both_are():
 
 def test_a_pipe_gets_whole_lines_and_no_markup(capsys):
     long = "word " * 60
-    say("[bold]", Marked(long, (Mark(0, 4, "match"),)))
-    say_named([("a", ["x"]), ("long", ["y", "z"])])
+    print_paragraph("[bold]", Marked(long, (Mark(0, 4, "match"),)))
+    print_named([("a", ["x"]), ("long", ["y", "z"])])
     assert capsys.readouterr().out == f"[bold][[word]]{long[4:]}\na     x\nlong  yz\n"

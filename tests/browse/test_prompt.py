@@ -39,7 +39,7 @@ def talk(questions, tmp_path, capsys, monkeypatch):
 
 def test_it_begins_with_the_first_question_and_says_how_to_get_help(talk):
     first, last = talk()
-    assert first.startswith("dev.json: 9 questions. h helps, q quits.\n\n0  q0   dev.json")
+    assert first.startswith("dev.json: 9 questions. h for help, q to quit.\n\n0  q0   dev.json")
     assert first.endswith("0>") and last == ""
 
 
@@ -55,7 +55,7 @@ def test_a_number_is_an_index_and_else_an_id(talk):
     said = talk("3", "q5", "77", "78", "nonsense")
     assert [text.split()[1] for text in said[1:4]] == ["q3", "q5", "77"]
     assert said[4] == "there is no question 78: --data=dev.json has the indices 0 to 8\n8>"
-    assert said[5] == "no question of dev.json has the id 'nonsense'; h helps\n8>"
+    assert said[5] == "no question of dev.json has the id 'nonsense'; h for help\n8>"
 
 
 def test_r_draws_from_the_seed(talk):
@@ -72,7 +72,7 @@ def test_a_search_lists_hits_and_m_more_of_them_while_n_goes_on_by_index(talk):
     assert "hits 7 to 8 of 9; m" in said[5] and said[6].startswith("1  q1 ")
     assert "[[judo]]" in said[7]
     assert "the text to search for is empty" in said[8] and said[9].startswith("the text to")
-    assert said[10] == "no question holds 'nothing'\n1>"
+    assert said[10] == "no question contains 'nothing'\n1>"
 
 
 def test_the_last_hits_are_said_to_be_the_last(talk):

@@ -34,11 +34,11 @@ def test_what_is_found_folds_to_the_same_and_does_not_overlap(text, wanted):
 def test_a_hit_says_every_place_or_the_one_asked_for():
     golds = (Gold("Lund", 3), Gold("Ms Lund", 0), Gold("Lund", 3))
     row = Question("q", "t", "Ms Lund and lund.", "Who is LUND?", golds, "who")
-    found = hit_in(4, row, "lund", None).found
+    found = hit_in(4, row, "lund", None).matches
     assert [(f.place, f.text[slice(*f.spans[-1])]) for f in found] == [
         ("question", "LUND"),
         ("context", "lund"),
         ("answer", "Lund"),
         ("answer", "Lund"),
     ]
-    assert [f.place for f in hit_in(4, row, "lund", "context").found] == ["context"]
+    assert [f.place for f in hit_in(4, row, "lund", "context").matches] == ["context"]

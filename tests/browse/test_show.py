@@ -5,7 +5,7 @@ import pytest
 from qa_research.browse.catalogue import hit_in
 from qa_research.browse.overview import overview, show_overview
 from qa_research.browse.show import context_marks, show_hits, show_question
-from qa_research.browse.view import GoldText, RunAnswer, Viewed, fit, gold_texts
+from qa_research.browse.view import GoldText, QuestionView, RunAnswer, fit, gold_texts
 from qa_research.tasks.answering.question import Gold, Question
 
 CONTEXT = "Ms Lund teaches chess. Dr Obi and Ms Lund lead judo."
@@ -13,8 +13,8 @@ GOLDS = (Gold("Ms Lund", 0), Gold("Lund", 3), Gold("Ms Lund", 34))
 ROW = Question("q7", "Notice", CONTEXT, "Who teaches chess?", GOLDS, "who")
 
 
-def viewed(row: Question = ROW, **more: object) -> Viewed:
-    plain = Viewed("dev.json", 7, 9, row, (), None, None, None, None)
+def viewed(row: Question = ROW, **more: object) -> QuestionView:
+    plain = QuestionView("dev.json", 7, 9, row, (), None, None, None, None)
     return replace(plain, **more)
 
 
@@ -27,7 +27,7 @@ def answered(begin: int, end: int, right: float = 0.0) -> RunAnswer:
 def shown(capsys):
     """The lines that showing a question prints."""
 
-    def show(view: Viewed) -> list[str]:
+    def show(view: QuestionView) -> list[str]:
         show_question(view)
         return capsys.readouterr().out.splitlines()
 
@@ -86,8 +86,8 @@ def test_windows_say_which_of_them_holds_the_answer(shown, tokenizer):
     assert last(ROW, 128).endswith("the first answer is wholly in window 1")
     assert "3 of at most 16 tokens that share 4; " in last(ROW, 16)
     whole = replace(ROW, answers=(Gold(CONTEXT, 0),))
-    assert last(whole, 16).endswith("beyond all windows: cannot be answered exactly")
-    assert last(replace(ROW, answers=()), 24).endswith("no answer to hold")
+    assert last(whole, 16).endswith("not wholly in any window: it cannot be predicted exactly")
+    assert last(replace(ROW, answers=()), 24).endswith("there is no answer to hold")
     assert "there is room for" in last(ROW, 10)
     lines = shown(viewed(tokenizer="tiny", fit=fit(ROW, tokenizer, 16, 4)))
     assert lines[-3].startswith("         1: characters 0 to ")
@@ -129,6 +129,6 @@ def test_an_overview_has_a_table_and_says_what_is_wrong(capsys, questions):
     assert "tokens 7 7.0 7.0 7 7" in lines
     assert "unanswerable 1 (10.0 %)" in lines
     assert "gold answers 0 for 1 question, 1 for 9 questions" in lines
-    assert "question: 2, on 4 questions" in lines
-    assert "not at its offset 1 question with such an answer" in lines
+    assert "question: 2, in 4 questions" in lines
+    assert "misplaced 1 question with an answer not at its offset" in lines
     assert any(line.startswith("unusable 1 question: bad: answer 'Ms Lund'") for line in lines)

@@ -140,15 +140,11 @@ def test_all_checkpoints_are_asked_the_same_questions_and_drawn(efficacy, runs, 
     assert len({row["order_"] for row in asked}) == 1
     assert [line.split()[1] for line in out.splitlines()[1:4]] == ["3", "6", "7"]
     picture = tmp_path / "curve.png"
-    code, out, _ = efficacy("--table", "--plot", "--out", str(picture))
-    assert (
-        code == 0
-        and out.count("builtin validation") == 3
-        and "right: of the" in out
-        and str(picture) in out
-    )
-    assert picture.read_bytes()[:4] == b"\x89PNG"
-    code, out, _ = efficacy("tiny", "--table", "--json")
+    code, out, _ = efficacy("plot", "--out", str(picture))
+    assert code == 0 and str(picture) in out and picture.read_bytes()[:4] == b"\x89PNG"
+    code, out, _ = efficacy("table")
+    assert code == 0 and out.count("builtin validation") == 3 and "right: of the" in out
+    code, out, _ = efficacy("table", "tiny", "--json")
     assert [state["state"]["step"] for state in json.loads(out)["states"]] == [3, 6, 7]
     code, out, _ = efficacy("tiny", "--checkpoint", "6", "--questions", "2", "--json")
     assert json.loads(out)[0]["state"]["step"] == 6
@@ -170,11 +166,11 @@ def test_a_width_is_asked_for_once(efficacy, runs):
     before = len(rows(runs))
     assert 0 < before <= 16
     code, _, err = efficacy("tiny", "--until-width", "80")
-    assert code == 0 and "Nothing is asked: the interval is narrow enough" in err
+    assert code == 0 and "Nothing to ask: the interval is narrow enough already" in err
     assert len(rows(runs)) == before
     assert efficacy("tiny", "--until-width", "0.1")[0] == 0
     code, _, err = efficacy("tiny", "--until-width", "0.1")
-    assert "Nothing is asked: it was asked the whole split" in err
+    assert "Nothing to ask: the whole split has been asked already" in err
 
 
 def test_other_splits_and_files_are_other_sources(efficacy, runs, tmp_path, questions):
@@ -201,7 +197,7 @@ def test_what_cannot_be_read_fails_alone_and_long_contexts_are_read_in_windows(
     path.write_text(json.dumps({"data": [{"paragraphs": [{"context": context, "qas": qas}]}]}))
     code, out, err = efficacy("tiny", "--data", str(path), "--questions", "2")
     assert code == 0 and "(long question) failed: ValueError: question long question has" in err
-    assert "failed     1, which count neither as right nor as wrong" in out
+    assert "failed     1, counted neither as right nor as wrong" in out
     asked = {row["id"]: row for row in rows(runs)}
     assert asked["long context"]["status"] == "answered" and asked["long context"]["answer"]
     assert asked["long question"]["status"] == "failed" and not asked["long question"]["counted"]
@@ -215,18 +211,17 @@ def test_a_network_of_nan_is_given_up_and_never_wrong(efficacy, runs):
             tensor.fill_(float("nan"))
     torch.save(checkpoint, path)
     code, out, _ = efficacy("tiny")
-    assert code == 1 and "given up: the model fails on one question after the other" in out
-    assert "nothing was answered" in out
+    assert code == 1 and "gave up: the model fails on one question after the other" in out
+    assert "no question was answered" in out
     assert {row["reason"] for row in rows(runs)} == {"its scores are not finite numbers"}
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "name the RUN to ask"),
         (("nobody",), "nobody"),
         (("tiny", "--rounds", "2", "--questions", "3"), "--rounds and --questions are two"),
-        (("tiny", "--table", "--questions", "3"), "leave --questions away"),
+        (("tiny", "--table"), "--table is now: efficacy table"),
         (("tiny", "--split", "test"), "--split must be validation or train, got 'test'"),
         (("tiny", "--questions", "17"), "--questions 17, but there are only 16"),
         (("tiny", "--questions", "9", "--max-questions", "5"), "more than --max-questions 5"),
@@ -236,16 +231,15 @@ def test_a_network_of_nan_is_given_up_and_never_wrong(efficacy, runs):
         (("tiny", "--all-checkpoints", "--checkpoint", "3"), "asks more than --checkpoint 3"),
         (
             ("tiny", "--data", "a.json", "--split", "train"),
-            "--split train belongs to the run's own",
+            "--split train is for the run's own questions, and --data names a file",
         ),
-        (("--table", "--seed", "4"), "--table and --plot ask nothing; leave --seed away"),
         (
             ("tiny", "--checkpoint", "5"),
             "there is no checkpoint 5; this run has best, last, 3, 6",
         ),
         (("tiny", "--data", "nothing.json"), "--data=nothing.json does not exist"),
-        (("tiny", "--out", "a.png"), "--out names the file of --plot"),
-        (("--table",), "nobody was asked yet"),
+        (("tiny", "--out", "a.png"), "--out is now: efficacy plot --out FILE"),
+        (("table",), "no questions have been asked yet"),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(efficacy, words, sentence):
@@ -278,10 +272,10 @@ def test_a_locked_ledger_is_said_before_the_first_question(efficacy, runs, monke
 
 def test_a_plot_of_an_unknown_format_is_refused(efficacy):
     assert efficacy("tiny", "--questions", "2")[0] == 0
-    code, _, err = efficacy("--plot", "--out", "curve.txt")
+    code, _, err = efficacy("plot", "--out", "curve.txt")
     assert code == 2 and "--out must end in .png, .svg or .pdf, got curve.txt" in err
-    code, _, err = efficacy("other", "--table")
-    assert code == 2 and "other was not asked yet" in err
+    code, _, err = efficacy("table", "other")
+    assert code == 2 and "other has not been asked anything yet" in err
 
 
 def test_asking_again_gives_the_same_answers(efficacy, runs):
@@ -305,11 +299,11 @@ def test_ctrl_c_ends_after_the_round_and_keeps_what_was_asked(runs, monkeypatch,
         return ask(self, questions)
 
     monkeypatch.setattr(TrainedAnswerer, "answer", interrupted)
-    monkeypatch.setattr("qa_research.cli.main.leave", sys.exit)
+    monkeypatch.setattr("qa_research.signals.leave", sys.exit)
     code, out, err = verb(
         "efficacy", "tiny", "--questions", "16", "--round-size", "4", "--runs", str(runs)
     )
-    assert code == 130 and "Stopped by SIGINT. Go on with: qa-research efficacy tiny" in err
+    assert code == 130 and "Stopped by SIGINT. Resume with: qa-research efficacy tiny" in err
     assert calls == [4, 4] and "asked      8 in 1 search" in out
     assert [tuple(r) for r in rows(runs, "SELECT asked, ending FROM search_counts")] == [
         (8, "stopped")
@@ -344,7 +338,7 @@ def test_a_run_named_by_its_path_has_its_ledger_beside_it(verb, runs, tmp_path):
     directory = next(runs.glob("*/bert*"))
     words = ("efficacy", str(directory), "--questions", "2", "--runs", str(tmp_path / "none"))
     code, _, err = verb(*words)
-    assert code == 0 and f"What is asked goes to {runs / 'ledger.sqlite'}" in err
+    assert code == 0 and f"The answers are recorded in {runs / 'ledger.sqlite'}" in err
     assert len(rows(runs)) == 2
 
 

@@ -17,7 +17,7 @@ def test_pretrained_and_random_stand_in_one_panel_with_bands():
             "squad validation": [
                 curve("minilm-a-s1", "pretrained", [5, 40, 60]),
                 curve("minilm-b-s1", "random", [0, 3, 4]),
-                curve("old", "not known", [33], steps=(120,), is_floor=True),
+                curve("old", "unknown", [33], steps=(120,), is_floor=True),
             ]
         }
     )

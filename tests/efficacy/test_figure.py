@@ -81,11 +81,11 @@ def test_a_state_is_told_with_all_its_estimates(ledger, capsys):
     out = capsys.readouterr().out
     assert "study/r1, step 50; builtin validation, 1,000 questions" in out
     assert "right      3 of 9: 33.3 [7.5, 70.1] %" in out and "asked      9 in 4 searches" in out
-    assert "unbiased   40.0 % over 3 searches; 1 that found none are left out" in out
-    assert "needed     2,1,3,>3" in out and "seen over 4 searches: 2" in out
+    assert "unbiased   40.0 % over 3 searches; excludes 1 that found none, so it is too high" in out
+    assert "needed     2,1,3,>3" in out and "observed over 4 searches: 2" in out
     assert "by kind    lookup" in out and "repeats    0 asked before" in out
     show_standing(replace(standing, ratio=None, first_gold=None, kinds={}, unbiased=None))
-    assert "nothing was answered" in capsys.readouterr().out
+    assert "no question was answered" in capsys.readouterr().out
 
 
 def test_who_knows_nothing_is_told_what_it_needs_at_least(ledger, capsys):
@@ -105,4 +105,4 @@ def test_failures_are_counted_under_the_table(ledger, capsys):
     write_search(ledger, [True], state_of(50))
     (standing,) = standings(ledger)
     show_table([replace(standing, failed=2)])
-    assert "2 questions failed, and count neither as right nor as wrong" in capsys.readouterr().out
+    assert "2 questions failed, counted neither as right nor as wrong" in capsys.readouterr().out

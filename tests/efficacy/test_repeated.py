@@ -24,5 +24,5 @@ def test_repeats_are_named_most_often_first_and_only_within_one_state(ledger):
 
 
 def test_nobody_asked_has_no_repeats(ledger):
-    with pytest.raises(FileNotFoundError, match="nobody was asked yet"):
+    with pytest.raises(FileNotFoundError, match="no questions have been asked yet"):
         repeated(ledger)

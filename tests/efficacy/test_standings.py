@@ -14,7 +14,9 @@ def ledger(tmp_path):
 
 
 def test_nobody_asked_is_said_with_the_way_out(ledger):
-    with pytest.raises(FileNotFoundError, match="nobody was asked yet .* qa-research efficacy RUN"):
+    with pytest.raises(
+        FileNotFoundError, match="no questions have been asked yet .* qa-research efficacy RUN"
+    ):
         standings(ledger)
 
 

@@ -1,35 +1,34 @@
-"""Where a text stands in a question, its context and its answers, whatever the case. Pure.
+"""The questions of one source by index, id and text, from an SQLite file that is made once.
 
-The SQLite file of a catalogue: how questions are written, and whether a file is whole.
-
-The questions of one source by index, by id and by text, from a file that is made once.
-
-Its first opening reads the source and keeps a catalogue in the cache; later ones read no more than what
-is asked for.
+The first opening reads the source and keeps the file in the cache; later ones read only what is asked for.
 """
 
 import difflib
 import hashlib
 import json
 import logging
-import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from qa_research.browse.source import NamedSource
 from qa_research.console import tracked
+from qa_research.files import written_whole
 from qa_research.tasks.answering.question import Gold, Question
 
+log = logging.getLogger(__name__)
 PLACES = ("question", "context", "answer")
+FORMAT = 2
+QUESTIONS_AT_ONCE = 2000
+IDS_COMPARED = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A text in which the wanted one stands: which place it is, and the characters of each match."""
+class TextMatches:
+    """A text that contains what was searched for: which place it is, and the characters of each match."""
 
     place: str
     text: str
@@ -38,24 +37,34 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A question in which the wanted text stands at least once, and where (in the order of PLACES)."""
+    """A question that contains what was searched for, and where, in the order of PLACES."""
 
     index: int
     row: Question
-    found: tuple[Found, ...]
+    matches: tuple[TextMatches, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "index": self.index,
+            "id": self.row.id,
+            "question": self.row.question,
+            "found": [asdict(matches) for matches in self.matches],
+        }
 
 
 def fold(text: str) -> str:
-    """The text as it is compared: equal for texts that differ in case alone, in any alphabet."""
+    """The text as it is compared: equal for texts that differ only in case, in any alphabet."""
     return text.casefold()
 
 
 def find_all(text: str, wanted: str) -> list[tuple[int, int]]:
-    """Characters (begin, end) of `text` where `wanted` stands, whatever the case; none overlap."""
+    """Characters (begin, end) of `text` that match `wanted`, ignoring case; matches do not overlap."""
     folded, wanted = fold(text), fold(wanted)
     if not wanted:
         return []
-    # Folding makes some letters longer ("ß" becomes "ss"), so places move.
+    # Folding makes some letters longer, so offsets move. "Straße 1" folds to "strasse 1": origin is
+    # 0 1 2 3 4 4 5 6 7, and the match of "ss" at 4 to 6 is the character at 4.
     origin: Sequence[int] = range(len(text))
     if len(folded) != len(text):
         origin = [i for i, letter in enumerate(text) for _ in fold(letter)]
@@ -64,6 +73,7 @@ def find_all(text: str, wanted: str) -> list[tuple[int, int]]:
     while at >= 0:
         last = at + len(wanted) - 1
         span = (origin[at], origin[last] + 1)
+        # A search for "s" finds both halves of "ß", which is one character.
         if not spans or span[0] >= spans[-1][1]:
             spans.append(span)
         at = folded.find(wanted, last + 1)
@@ -71,19 +81,17 @@ def find_all(text: str, wanted: str) -> list[tuple[int, int]]:
 
 
 def hit_in(index: int, row: Question, wanted: str, place: str | None) -> Hit:
-    """Where `wanted` stands in a question; in one of PLACES alone, or in all (None)."""
+    """Where a question contains `wanted`: in one of PLACES, or in any of them (None)."""
     texts = [("question", row.question), ("context", row.context)]
     texts += [("answer", text) for text in dict.fromkeys(gold.text for gold in row.answers)]
-    found = [
-        Found(name, text, tuple(spans))
+    matches = [
+        TextMatches(name, text, tuple(spans))
         for name, text in texts
         if place in (None, name) and (spans := find_all(text, wanted))
     ]
-    return Hit(index, row, tuple(found))
+    return Hit(index, row, tuple(matches))
 
 
-FORMAT = 2
-QUESTIONS_AT_ONCE = 2000
 # Searching reads the folded tables and nothing else. Each text that is searched is a value of its own:
 # joined by whatever separator, a search for the separator would match across two of them.
 _SCHEMA = """
@@ -104,27 +112,27 @@ CREATE TABLE folded_answers (position INTEGER NOT NULL, text TEXT NOT NULL);
 
 
 def path_of(source: NamedSource, cache: Path) -> Path:
-    """Where the catalogue of a source lies: `catalogue-<which source>-<which state of it>.sqlite`."""
+    """The file of a source's catalogue: `catalogue-<which source>-<which state of it>.sqlite`."""
     which = _digest(f"{source.identity} {source.split}")
     return cache / f"catalogue-{which}-{_digest(f'{FORMAT} {source.state}')}.sqlite"
 
 
 def open_file(path: Path, source: NamedSource) -> sqlite3.Connection:
-    """A connection that only reads; also in a folder that cannot be written.
+    """A read-only connection, even in a folder that cannot be written.
 
     Raises:
-        sqlite3.DatabaseError: it is no catalogue of this source, or visibly damaged.
+        sqlite3.DatabaseError: it is not a catalogue of this source, or is visibly damaged.
     """
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
     try:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         (page_size,) = connection.execute("PRAGMA page_size").fetchone()
         if path.stat().st_size != pages * page_size:
-            raise sqlite3.DatabaseError("it is not as long as it says")
+            raise sqlite3.DatabaseError("its size is not what it says")
         facts = connection.execute("SELECT state, questions FROM source").fetchall()
         (last,) = connection.execute("SELECT max(position) FROM questions").fetchone()
         if len(facts) != 1 or facts[0] != (source.state, (-1 if last is None else last) + 1):
-            raise sqlite3.DatabaseError("it is not of this source")
+            raise sqlite3.DatabaseError("it belongs to another source")
     except BaseException:
         connection.close()
         raise
@@ -132,24 +140,19 @@ def open_file(path: Path, source: NamedSource) -> sqlite3.Connection:
 
 
 def write_file(path: Path, source: NamedSource, questions: Sequence[Question]) -> None:
-    """Write a catalogue, whole or not at all, and remove those of earlier states of its source.
+    """Write a catalogue whole or not at all, and remove those of earlier states of its source.
 
     Raises:
         OSError: the folder cannot be written.
         sqlite3.OperationalError: the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        temporary.touch()  # SQLite's own error would not say why it cannot
-        connection = sqlite3.connect(temporary, isolation_level=None)
+    # SQLite opens the temporary file by its name.
+    with written_whole(path, "wb") as file:
+        connection = sqlite3.connect(file.name, isolation_level=None)
         try:
             fill(connection, source, questions)
         finally:
             connection.close()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     for other in path.parent.glob(f"{path.stem.rpartition('-')[0]}-*.sqlite"):
         if other != path:
             other.unlink(missing_ok=True)
@@ -158,10 +161,10 @@ def write_file(path: Path, source: NamedSource, questions: Sequence[Question]) -
 def fill(
     connection: sqlite3.Connection, source: NamedSource, questions: Sequence[Question]
 ) -> None:
-    """Write all questions into an empty database; shows progress where it takes long.
+    """Write all questions into an empty database; shows progress if it takes long.
 
     Raises:
-        ValueError: a text that has no UTF-8.
+        ValueError: a text is not valid Unicode.
     """
     connection.executescript(_SCHEMA)
     connection.execute("BEGIN")
@@ -172,8 +175,8 @@ def fill(
             _write(connection, begin, batch, contexts)
         except UnicodeEncodeError as error:
             raise ValueError(
-                f"{source.name}: one of the questions {begin} to {begin + len(batch) - 1} holds half "
-                f"a character ({error.object[error.start : error.end]!a}), which is no Unicode text"
+                f"{source.name}: one of the questions {begin} to {begin + len(batch) - 1} has half a "
+                f"character ({error.object[error.start : error.end]!a}), which is not valid Unicode"
             ) from error
     connection.execute("CREATE INDEX questions_by_id ON questions (id)")
     unanswerable = sum(not row.answers for row in questions)
@@ -183,45 +186,34 @@ def fill(
 
 
 def _write(
-    connection: sqlite3.Connection,
-    begin: int,
-    batch: Sequence[Question],
-    contexts: dict[str, int],
+    connection: sqlite3.Connection, begin: int, batch: Sequence[Question], contexts: dict[str, int]
 ) -> None:
+    """Write a batch; `contexts` numbers each distinct context, which is written once."""
     new = [text for text in dict.fromkeys(row.context for row in batch) if text not in contexts]
-    numbers = range(len(contexts), len(contexts) + len(new))
-    contexts.update(zip(new, numbers, strict=True))
-    texts = list(zip(numbers, new, strict=True))
-    connection.executemany("INSERT INTO contexts VALUES (?, ?)", texts)
-    folded = [(number, fold(text)) for number, text in texts]
-    connection.executemany("INSERT INTO folded_contexts VALUES (?, ?)", folded)
-    rows = [
-        (begin + i, row.id, row.title, contexts[row.context], row.question, _answers(row), row.kind)
-        for i, row in enumerate(batch)
-    ]
-    connection.executemany("INSERT INTO questions VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    searched = [
-        (begin + i, contexts[row.context], fold(row.question)) for i, row in enumerate(batch)
-    ]
-    connection.executemany("INSERT INTO folded_questions VALUES (?, ?, ?)", searched)
-    answers = [
-        (begin + i, text)
-        for i, row in enumerate(batch)
-        for text in dict.fromkeys(fold(gold.text) for gold in row.answers)
-    ]
-    connection.executemany("INSERT INTO folded_answers VALUES (?, ?)", answers)
-
-
-def _answers(row: Question) -> str:
-    return json.dumps([(gold.text, gold.start) for gold in row.answers], ensure_ascii=False)
+    contexts |= {text: number for number, text in enumerate(new, start=len(contexts))}
+    insert = connection.executemany
+    insert("INSERT INTO contexts VALUES (?, ?)", [(contexts[text], text) for text in new])
+    insert(
+        "INSERT INTO folded_contexts VALUES (?, ?)", [(contexts[text], fold(text)) for text in new]
+    )
+    rows, folded_questions, folded_answers = [], [], []
+    for index, row in enumerate(batch, start=begin):
+        context = contexts[row.context]
+        golds = json.dumps([(gold.text, gold.start) for gold in row.answers], ensure_ascii=False)
+        rows.append((index, row.id, row.title, context, row.question, golds, row.kind))
+        folded_questions.append((index, context, fold(row.question)))
+        folded_answers += [
+            (index, text) for text in dict.fromkeys(fold(gold.text) for gold in row.answers)
+        ]
+    insert("INSERT INTO questions VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    insert("INSERT INTO folded_questions VALUES (?, ?, ?)", folded_questions)
+    insert("INSERT INTO folded_answers VALUES (?, ?)", folded_answers)
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-log = logging.getLogger(__name__)
-IDS_COMPARED = 500
 _HAS = {
     "question": "instr(question, :text)",
     "context": "context IN (SELECT number FROM folded_contexts WHERE instr(text, :text))",
@@ -234,11 +226,11 @@ _ROWS = f"SELECT {_COLUMNS} FROM questions JOIN contexts ON contexts.number = qu
 class Catalogue:
     """The questions of `source`, numbered from 0; close it, or use it in a `with`.
 
-    The file lies in `cache`. Where that cannot be written all stays in memory; where the file turns
-    out to be damaged it is made again. Both are said on the log.
+    The file is kept in `cache`. If that cannot be written, everything stays in memory; if the file turns
+    out to be damaged, it is made again. Both are logged.
 
     Raises:
-        ValueError, OSError: what reading the source raises; it has no questions.
+        ValueError, OSError: the source cannot be read, or has no questions.
     """
 
     def __init__(self, source: NamedSource, cache: Path) -> None:
@@ -259,7 +251,7 @@ class Catalogue:
         self.close()
 
     def close(self) -> None:
-        """Nothing can be asked any more."""
+        """Close the file."""
         self._connection.close()
 
     def __len__(self) -> int:
@@ -267,7 +259,7 @@ class Catalogue:
 
     @property
     def has_unanswerable(self) -> bool:
-        """Whether a question has no answer (SQuAD v2.0)."""
+        """Whether some question has no answer (SQuAD v2.0)."""
         return bool(self._rows("SELECT unanswerable FROM source")[0][0])
 
     def question(self, index: int) -> Question:
@@ -285,7 +277,7 @@ class Catalogue:
         return found[0]
 
     def at(self, indices: Sequence[int]) -> list[Question]:
-        """The questions at these indices, in their order; an index without a question is left out."""
+        """The questions at these indices, in their order; indices without a question are skipped."""
         wanted = json.dumps([index for index in indices if abs(index) < 2**63])
         where = "WHERE questions.position IN (SELECT value FROM json_each(?))"
         rows = dict(self._questions(f"{_ROWS} {where}", (wanted,)))
@@ -296,24 +288,24 @@ class Catalogue:
         return [row for _, row in self._questions(f"{_ROWS} ORDER BY questions.position")]
 
     def indices_of(self, identity: str) -> list[int]:
-        """Where the questions of this id stand: as a rule one.
+        """The indices of all questions with this id, usually one.
 
         Raises:
-            ValueError: none has it; the message offers the nearest ids.
+            ValueError: there is none; the message offers the closest ids.
         """
         rows = self._rows(
             "SELECT position FROM questions WHERE id = ? ORDER BY position", (identity,)
         )
         if not rows:
             near = self._near_ids(identity)
-            offer = f"; the nearest: {', '.join(near)}" if near else ""
+            offer = f"; the closest: {', '.join(near)}" if near else ""
             raise ValueError(f"no question of {self.source.name} has the id {identity!r}{offer}")
         return [index for (index,) in rows]
 
     def search(self, text: str, place: str | None = None) -> list[int]:
-        """The indices of all questions that hold `text`, whatever the case, in order.
+        """The indices of all questions that contain `text`, ignoring case, in order.
 
-        `place` is one of PLACES (question, context, answer), or None for all three.
+        `place` is one of PLACES (question, context, answer), or None for any of them.
 
         Raises:
             ValueError: the text is empty, or not valid Unicode.
@@ -327,7 +319,9 @@ class Catalogue:
         return [index for (index,) in self._rows(query, {"text": fold(text)})]
 
     def _near_ids(self, identity: str) -> list[str]:
-        """Up to three ids that are nearly this one: of those that begin or end as it does."""
+        """Up to three ids that differ little from this one, among those that begin or end like it."""
+        # difflib is slow, so it compares some hundred candidates. First the ids with the longest common
+        # beginning (56de49a8c..., then 56de49a8..., and so on), then those that contain its second half.
         near: dict[str, None] = {}
         for length in range(len(identity), 0, -1):
             begin = identity[:length]
@@ -344,7 +338,7 @@ class Catalogue:
         return [by_folded[found] for found in close]
 
     def _questions(self, query: str, values: Any = ()) -> Iterable[tuple[int, Question]]:
-        texts: dict[str, str] = {}  # one object a context, as in the sources
+        texts: dict[str, str] = {}  # one string object per context, as in the sources
         for index, identity, title, context, question, answers, kind in self._rows(query, values):
             context = texts.setdefault(context, context)
             golds = tuple(Gold(text, start) for text, start in json.loads(answers))
@@ -370,7 +364,7 @@ class Catalogue:
             return self._made_again(error)
 
     def _made_again(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
-        log.warning("The catalogue %s is damaged (%s), and is made again", self.path, error)
+        log.warning("The catalogue %s is damaged (%s); making it again", self.path, error)
         return self._made()
 
     def _made(self) -> sqlite3.Connection:
@@ -379,12 +373,12 @@ class Catalogue:
             raise ValueError(f"{self.source.name} has no questions")
         try:
             write_file(self.path, self.source, questions)
-            log.info("Later calls take it from %s", self.path)
+            log.info("Later calls read it from %s", self.path)
             return open_file(self.path, self.source)
         except (OSError, sqlite3.DatabaseError) as error:
             log.warning(
                 "The catalogue cannot be kept in %s (%s): this call works from memory, and the next "
-                "one reads all of %s again; --cache DIR names another folder",
+                "one will read all of %s again; --cache DIR names another folder",
                 self.path.parent,
                 getattr(error, "strerror", None) or error,
                 self.source.name,

@@ -1,7 +1,4 @@
-"""What a set of questions holds, in numbers: lengths, kinds, answers, repetitions, faults. Pure.
-
-The numbers of a set of questions as a person reads them, on stdout.
-"""
+"""A set of questions in numbers, and these on stdout: lengths, kinds, answers, repetitions, faults."""
 
 import math
 import statistics
@@ -12,11 +9,13 @@ from dataclasses import dataclass
 from qa_research.tasks.answering.question import BadRow, Question, describe_bad_rows, find_bad_rows
 
 CountTokens = Callable[[Sequence[str]], list[int]]
+BAD_ROWS_SHOWN = 5
+KINDS_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The spread of some whole numbers; 95 % of them are at most `percentile_95`."""
+    """The spread of some integers; 95 % of them are at most `percentile_95`."""
 
     minimum: int
     median: float
@@ -27,7 +26,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """How many values stand more than once, and how many questions have one of them."""
+    """How many values occur more than once, and how many questions have one of them."""
 
     values: int
     questions: int
@@ -37,12 +36,12 @@ class Repeated:
 class Overview:
     """A set of questions in numbers.
 
-    `lengths` has a spread by text (question; context, each distinct one once; first answer) and unit
-    (characters, words, tokens). `kinds` counts questions, the commonest first.
-    `answers_per_question` and `distinct_answers_per_question` say how many questions have so many
-    gold answers (0: unanswerable) and so many different ones. `distinct_answers` is the number of
-    different answers in all. `repeated` is by what is repeated: id, question and context, question,
-    context. `misplaced` are the questions with an answer that is not at its offset.
+    `lengths`: a spread by text (question; context, each distinct one once; first answer) and by unit
+    (characters, words, tokens). `kinds`: questions of each kind, the most frequent first.
+    `answers_per_question` and `distinct_answers_per_question`: number of gold answers (0: unanswerable)
+    -> number of questions with that many. `distinct_answers`: different answers in the whole set.
+    `repeated`: by what is repeated, an id, question and context, a question, or a context. `misplaced`:
+    questions with an answer that is not at its offset.
     """
 
     questions: int
@@ -60,7 +59,7 @@ class Overview:
 
 
 def overview(questions: Sequence[Question], count_tokens: CountTokens | None) -> Overview:
-    """The numbers of a set of questions; lengths in tokens where something can count them.
+    """The numbers of a set of questions; lengths in tokens if something can count them.
 
     Raises:
         ValueError: there are no questions.
@@ -97,6 +96,7 @@ def overview(questions: Sequence[Question], count_tokens: CountTokens | None) ->
 
 def spread(values: Sequence[int]) -> Spread:
     """The spread of at least one number."""
+    # The 95 % point is the smallest value that 95 % of the values do not exceed: of 20 values the 19th.
     ordered = sorted(values)
     return Spread(
         minimum=ordered[0],
@@ -132,14 +132,10 @@ def _is_misplaced(row: Question) -> bool:
     )
 
 
-BAD_ROWS_SHOWN = 5
-KINDS_SHOWN = 12
-
-
 def show_overview(found: Overview, where: str, tokenizer: str | None) -> None:
-    """Counts, a table of lengths, then kinds, answers, repetitions and faults.
+    """Print counts, a table of lengths, then kinds, answers, repetitions and faults.
 
-    `where` says which questions these are; `tokenizer` what counted tokens.
+    `where`: which questions these are. `tokenizer`: what counted the tokens.
     """
     print(
         f"{where}: {_many(found.questions, 'question')}, {_many(found.contexts, 'context')}, "
@@ -149,18 +145,20 @@ def show_overview(found: Overview, where: str, tokenizer: str | None) -> None:
     for name, by_unit in found.lengths.items():
         for i, (unit, spread) in enumerate(by_unit.items()):
             print(f"{'' if i else name:<14}{unit:<12}{_numbers(spread)}")
-    print("a context counts once, for however many questions it serves", end="")
-    print(f"; tokens are of {tokenizer}\n" if tokenizer else "\n")
+    print("each context counts once, however many questions it has", end="")
+    print(f"; tokens are those of {tokenizer}\n" if tokenizer else "\n")
     kinds = [f"{kind} {_share(n, found.questions)}" for kind, n in found.kinds.items()]
     more = f", and {len(kinds) - KINDS_SHOWN} more" if len(kinds) > KINDS_SHOWN else ""
     print(f"kinds             {', '.join(kinds[:KINDS_SHOWN])}{more}")
     print(f"unanswerable      {_share(found.unanswerable, found.questions)}")
     print(f"gold answers      {_histogram_lines(found.answers_per_question)}")
-    print(f"different ones    {_histogram_lines(found.distinct_answers_per_question)}")
-    print(f"                  {found.distinct_answers:,} different answers in all")
+    print(f"distinct          {_histogram_lines(found.distinct_answers_per_question)}")
+    print(f"                  {found.distinct_answers:,} distinct answers in total")
     for i, (what, repeated) in enumerate(found.repeated.items()):
         print(f"{'' if i else 'repeated':<18}{_repeated_lines(what, repeated)}")
-    print(f"not at its offset {_many(found.misplaced, 'question')} with such an answer")
+    print(
+        f"misplaced         {_many(found.misplaced, 'question')} with an answer not at its offset"
+    )
     bad = describe_bad_rows(found.bad_rows, BAD_ROWS_SHOWN)
     shown = f": {bad}" if bad else ""
     print(f"unusable          {_many(len(found.bad_rows), 'question')}{shown}")
@@ -180,7 +178,7 @@ def _histogram_lines(counts: dict[int, int]) -> str:
 def _repeated_lines(what: str, repeated: Repeated) -> str:
     if not repeated.values:
         return f"{what}: none"
-    return f"{what}: {repeated.values:,}, on {repeated.questions:,} questions"
+    return f"{what}: {repeated.values:,}, in {repeated.questions:,} questions"
 
 
 def _share(number: int, total: int) -> str:

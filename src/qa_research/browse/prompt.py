@@ -1,4 +1,4 @@
-"""The prompt of `qa-research squad`: one question after the other, until the person leaves."""
+"""The prompt of `qa-research squad`: one question after the other, until the user quits."""
 
 import contextlib
 import sys
@@ -8,17 +8,17 @@ from qa_research.browse.show import show_hits, show_question
 from qa_research.browse.view import Browser
 
 HELP = """\
-n or Enter   the next question          p   the one before
-r            one at random              NUMBER or ID   that one
-/TEXT        search question, context and answers, whatever the case (also: s TEXT)
-m            more of the hits           h   this help
+n or Enter   the next question          p              the previous one
+r            a random one               NUMBER or ID   that one
+/TEXT        search question, context and answers, ignoring case (also: s TEXT)
+m            more hits                  h              this help
 q            quit (also Ctrl-D, Ctrl-C)
-n and p go by index, also after a search; enter a hit's index to see it."""
+n and p go by index, even after a search; enter a hit's index to see it."""
 _LAST, _FIRST = "this is the last question", "this is the first question"
 
 
 class Prompt:
-    """Where the person is, and what each word that is entered does."""
+    """Where the user is, and what each word they enter does."""
 
     def __init__(self, browser: Browser, limit: int) -> None:
         self.browser = browser
@@ -29,11 +29,11 @@ class Prompt:
         self._shown = 0
 
     def run(self, ask: Callable[[str], str] = input) -> None:
-        """Ask for words and do what they say, until q, Ctrl-D or Ctrl-C."""
+        """Ask for a word and do what it says, until q, Ctrl-D or Ctrl-C."""
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  (gives `input` a history and arrow keys)
         catalogue = self.browser.catalogue
-        print(f"{catalogue.source.name}: {len(catalogue):,} questions. h helps, q quits.\n")
+        print(f"{catalogue.source.name}: {len(catalogue):,} questions. h for help, q to quit.\n")
         try:
             self._do("0")
             while (word := ask(f"\n{self.index}> ").strip()) not in ("q", "quit", "exit"):
@@ -69,7 +69,7 @@ class Prompt:
         except ValueError as error:
             if word.isdecimal():
                 catalogue.question(int(word))  # names the range
-            raise ValueError(f"{error}; h helps") from error
+            raise ValueError(f"{error}; h for help") from error
 
     def _neighbour(self, step: int, at_the_end: str) -> int:
         if not 0 <= self.index + step < len(self.browser.catalogue):
@@ -84,7 +84,7 @@ class Prompt:
         self._hits = self.browser.catalogue.search(wanted)
         self._wanted, self._shown = wanted, 0
         if not self._hits:
-            raise ValueError(f"no question holds {wanted!r}")
+            raise ValueError(f"no question contains {wanted!r}")
         self._more()
 
     def _more(self) -> None:
@@ -92,6 +92,6 @@ class Prompt:
         if not part:
             raise ValueError("there are no more hits" if self._hits else "search first: /TEXT")
         self._shown += len(part)
-        rest = "m shows more, " if self._shown < len(self._hits) else ""
+        more = "m shows more, " if self._shown < len(self._hits) else ""
         hits = self.browser.hits(part, self._wanted, None)
-        show_hits(hits, first, len(self._hits), f"{rest}a number shows one")
+        show_hits(hits, first, len(self._hits), f"{more}a number shows one")

@@ -1,7 +1,4 @@
-"""Texts with marked parts, printed: highlighted on a terminal, between brackets in a pipe.
-
-A question as a person reads it, and the hits of a search, on stdout.
-"""
+"""Questions and search hits on stdout: highlighted on a terminal, with brackets around marks in a pipe."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qa_research.browse.catalogue import Found, Hit
-from qa_research.browse.view import Fit, RunAnswer, Viewed, gold_texts
+from qa_research.browse.catalogue import Hit, TextMatches
+from qa_research.browse.view import Fit, QuestionView, RunAnswer, gold_texts
 from qa_research.tasks.answering.question import Question
 
 Kind = Literal["gold", "run", "match", "name"]
@@ -29,8 +26,14 @@ _STYLES = {
     "run": "bold magenta underline",
     "name": "bold",
 }
-# Where the run's answer lies on the gold one, one colour must give way.
+# Where the run's answer overlaps a gold one, the run keeps its underline only.
 _BOTH = "bold green reverse underline"
+
+
+CHARACTERS_AROUND = 40
+SAME_ID_SHOWN = 8
+BEYOND = "not wholly in any window: it cannot be predicted exactly"
+_BLANKS = str.maketrans("\n\r\t\u2028\u2029", "     ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A text with marks, which may overlap."""
+    """A text with marks, which may overlap.
+
+    Not rich's Text: that drops control characters, so that offsets in the original would no longer hold.
+    """
 
     text: str
     marks: tuple[Mark, ...] = ()
@@ -52,12 +58,12 @@ class Marked:
     def plain(self) -> str:
         """The text with brackets around its marks.
 
-        The brackets of marks that overlap cross (`[[Ms {{Lund]] teaches}}`), those of one that lies
-        in another are nested.
+        Brackets of marks that overlap cross (`[[Ms {{Lund]] teaches}}`), those of nested marks nest.
         """
-        longest_first = sorted(self._real(), key=lambda mark: (mark.begin, -mark.end))
+        outer_first = sorted(self._nonempty(), key=lambda mark: (mark.begin, -mark.end))
+        # At one place closing brackets (0) come before opening ones (1), inner ones close first.
         brackets = []
-        for i, mark in enumerate(longest_first):
+        for i, mark in enumerate(outer_first):
             opening, closing = BRACKETS[mark.kind]
             brackets += [(mark.begin, 1, i, opening), (mark.end, 0, -i, closing)]
         pieces, at = [], 0
@@ -68,28 +74,59 @@ class Marked:
 
     def styled(self) -> Text:
         """The text with its marks as styles."""
-        real = self._real()
-        edges = sorted(
-            {0, len(self.text), *(edge for mark in real for edge in (mark.begin, mark.end))}
-        )
+        marks = self._nonempty()
+        edges = {0, len(self.text)}
+        for mark in marks:
+            edges |= {mark.begin, mark.end}
         styled = Text()
-        for begin, end in pairwise(edges):
-            kinds = [mark.kind for mark in real if mark.begin <= begin and end <= mark.end]
-            style = _BOTH if {"gold", "run"} <= set(kinds) else _STYLES[kinds[-1]] if kinds else ""
+        for begin, end in pairwise(sorted(edges)):
+            kinds = [mark.kind for mark in marks if mark.begin <= begin and end <= mark.end]
+            style = _STYLES[kinds[-1]] if kinds else ""
+            if "gold" in kinds and "run" in kinds:
+                style = _BOTH
             styled.append(self.text[begin:end], style)
         return styled
 
-    def _real(self) -> list[Mark]:
+    def _nonempty(self) -> list[Mark]:
         return [mark for mark in self.marks if mark.begin < mark.end]
 
 
-def whole(text: str, kind: Kind) -> Marked:
-    """A text that is marked from its first to its last character."""
+Parts = Sequence[Marked | str]
+
+
+def show_question(view: QuestionView) -> None:
+    """The question, its context with the answers marked, and what is known of both."""
+    row = view.row
+    name = marked(f"{view.index}  {row.id}", "name")
+    print_paragraph(name, f"   {view.source}, 0 to {view.total - 1}")
+    print_paragraph()
+    print_paragraph(marked(row.question, "name"))
+    print_paragraph()
+    print_paragraph(Marked(row.context, context_marks(row, view.answered)))
+    print_paragraph()
+    print_named(_facts(view))
+
+
+def show_hits(hits: Sequence[Hit], first: int, total: int, more: str) -> None:
+    """A line for each hit: index, id, the question, and where it contains what was searched for.
+
+    The hits are those from number `first` (from 0) on of `total`; `more` says how to see others.
+    """
+    width = max(len(str(hit.index)) for hit in hits)
+    print_named([(f"{hit.index:>{width}}  {hit.row.id}", _hit(hit)) for hit in hits])
+    if len(hits) < total:
+        print_paragraph(f"hits {first + 1:,} to {first + len(hits):,} of {total:,}; {more}")
+    else:
+        print_paragraph(f"{total:,} hit{'' if total == 1 else 's'}")
+
+
+def marked(text: str, kind: Kind) -> Marked:
+    """A text that is marked as a whole."""
     return Marked(text, (Mark(0, len(text), kind),))
 
 
-def say(*parts: Marked | str) -> None:
-    """Print the parts as one paragraph; only a terminal wraps it."""
+def print_paragraph(*parts: Marked | str) -> None:
+    """Print the parts as one paragraph, which only a terminal wraps."""
     console = Console(highlight=False)
     if console.is_terminal:
         console.print(_styled(parts))
@@ -97,8 +134,8 @@ def say(*parts: Marked | str) -> None:
         print(_plain(parts))
 
 
-def say_named(rows: Iterable[tuple[str, Sequence[Marked | str]]]) -> None:
-    """Print a line a row: its name, then its parts, which begin below each other."""
+def print_named(rows: Iterable[tuple[str, Parts]]) -> None:
+    """Print a line for each row: its name, then its parts, which are aligned below each other."""
     rows = list(rows)
     console = Console(highlight=False)
     if console.is_terminal:
@@ -113,32 +150,13 @@ def say_named(rows: Iterable[tuple[str, Sequence[Marked | str]]]) -> None:
         print(f"{name:<{width}}  {_plain(parts)}")
 
 
-def _plain(parts: Iterable[Marked | str]) -> str:
+def _plain(parts: Parts) -> str:
     return "".join(part if isinstance(part, str) else part.plain() for part in parts)
 
 
-def _styled(parts: Iterable[Marked | str]) -> Text:
-    marked = (Marked(part) if isinstance(part, str) else part for part in parts)
-    return Text.assemble(*(part.styled() for part in marked))
-
-
-CHARACTERS_AROUND = 40
-TWINS_SHOWN = 8
-BEYOND = "beyond all windows: cannot be answered exactly"
-_BLANKS = str.maketrans("\n\r\t\u2028\u2029", "     ")
-
-
-def show_question(viewed: Viewed) -> None:
-    """The question, its context with the answers marked, and what is known of both."""
-    row = viewed.row
-    name = whole(f"{viewed.index}  {row.id}", "name")
-    say(name, f"   {viewed.source}, 0 to {viewed.total - 1}")
-    say()
-    say(whole(row.question, "name"))
-    say()
-    say(Marked(row.context, context_marks(row, viewed.answered)))
-    say()
-    say_named(_facts(viewed))
+def _styled(parts: Parts) -> Text:
+    pieces = [Marked(part) if isinstance(part, str) else part for part in parts]
+    return Text.assemble(*(piece.styled() for piece in pieces))
 
 
 def context_marks(row: Question, answered: RunAnswer | None) -> tuple[Mark, ...]:
@@ -157,76 +175,68 @@ def context_marks(row: Question, answered: RunAnswer | None) -> tuple[Mark, ...]
     return tuple(marks)
 
 
-def show_hits(hits: Sequence[Hit], first: int, total: int, more: str) -> None:
-    """A line a hit: index, id, the question, and where the wanted text stands in it.
-
-    The hits are those from number `first` (from 0) on of `total`; `more` says how to see others.
-    """
-    width = max(len(str(hit.index)) for hit in hits)
-    say_named([(f"{hit.index:>{width}}  {hit.row.id}", _hit(hit)) for hit in hits])
-    if len(hits) < total:
-        say(f"hits {first + 1:,} to {first + len(hits):,} of {total:,}; {more}")
-    else:
-        say(f"{total:,} hit{'' if total == 1 else 's'}")
-
-
 def _hit(hit: Hit) -> list[Marked | str]:
-    """The question with the match marked, or, where it is only elsewhere, that beside it."""
-    by_place = {found.place: found for found in reversed(hit.found)}
-    others = [name for name in by_place if name != "question"][::-1]
+    """The question with its matches marked; or, if these are only elsewhere, the question and that place."""
+    by_place = {matches.place: matches for matches in reversed(hit.matches)}
+    # In the order of PLACES: the dict above has the last place first.
+    others = [name for name in reversed(by_place) if name != "question"]
     if in_question := by_place.get("question"):
         marks = tuple(Mark(begin, end, "match") for begin, end in in_question.spans)
         also = f" and {' and '.join(others)}" if others else ""
         return [Marked(hit.row.question.translate(_BLANKS), marks), f"  (question{also})"]
     shown = by_place.get("answer") or by_place["context"]
-    return [
-        hit.row.question.translate(_BLANKS),
-        f"  ({' and '.join(others)}: ",
-        _around(shown),
-        ")",
-    ]
+    places = f"  ({' and '.join(others)}: "
+    return [hit.row.question.translate(_BLANKS), places, _excerpt(shown), ")"]
 
 
-def _around(found: Found) -> Marked:
-    """The first match with its surroundings, in one line."""
-    first, last = found.spans[0]
-    begin = max(0, first - CHARACTERS_AROUND)
+def _excerpt(matches: TextMatches) -> Marked:
+    """The first match with its surroundings, in one line, from the start of a word to the end of one."""
+    text = matches.text
+    first, last = matches.spans[0]
+    begin, end = max(0, first - CHARACTERS_AROUND), min(len(text), last + CHARACTERS_AROUND)
+    left = right = ""
     if begin > 0:
-        begin = 1 + found.text.find(" ", begin, first) or begin  # no half word
-    end = min(len(found.text), last + CHARACTERS_AROUND)
-    if end < len(found.text):
-        end = max(last, found.text.rfind(" ", last, end))
-    left, right = "..." * (begin > 0), "..." * (end < len(found.text))
+        left = "..."
+        begin = 1 + text.find(" ", begin, first) or begin
+    if end < len(text):
+        right = "..."
+        end = max(last, text.rfind(" ", last, end))
     shift = len(left) - begin
-    marks = tuple(Mark(a + shift, b + shift, "match") for a, b in found.spans if b <= end)
-    return Marked(left + found.text[begin:end].translate(_BLANKS) + right, marks)
+    marks = tuple(Mark(a + shift, b + shift, "match") for a, b in matches.spans if b <= end)
+    return Marked(left + text[begin:end].translate(_BLANKS) + right, marks)
 
 
-def _facts(viewed: Viewed) -> list[tuple[str, list[Marked | str]]]:
-    row = viewed.row
-    golds = gold_texts(row)
+def _facts(view: QuestionView) -> list[tuple[str, list[Marked | str]]]:
+    row = view.row
     facts: list[tuple[str, list[Marked | str]]] = [
         ("title", [row.title or "-"]),
         ("kind", [row.kind]),
+        *_golds(row),
     ]
-    for gold in golds:
-        ends = [f"{start} to {start + len(gold.text)}" for start in gold.starts]
-        times = f"given {gold.times} times, " if len(row.answers) > 1 and gold.times > 1 else ""
-        times = times or ("given once, " if len(row.answers) > 1 else "")
-        where = f"   ({times}characters {' and '.join(ends)})"
-        facts.append(("answers" if gold is golds[0] else "", [whole(gold.text, "gold"), where]))
-    if not golds:
-        facts.append(("answers", ["none: the context does not answer it"]))
-    if viewed.fault:
-        facts.append(("fault", [viewed.fault]))
-    if viewed.same_id:
-        shown = ", ".join(map(str, viewed.same_id[:TWINS_SHOWN]))
-        more = len(viewed.same_id) - TWINS_SHOWN
+    if view.fault:
+        facts.append(("fault", [view.fault]))
+    if view.same_id:
+        shown = ", ".join(map(str, view.same_id[:SAME_ID_SHOWN]))
+        more = len(view.same_id) - SAME_ID_SHOWN
         facts.append(("same id", [f"also at {shown}" + (f" and {more} more" if more > 0 else "")]))
-    if viewed.fit:
-        facts += _lengths(viewed.fit, viewed.tokenizer or "", bool(golds))
-    if viewed.answered:
-        facts += _answered(viewed.answered)
+    if view.fit:
+        facts += _lengths(view.fit, view.tokenizer or "", bool(row.answers))
+    if view.answered:
+        facts += _answered(view.answered)
+    return facts
+
+
+def _golds(row: Question) -> list[tuple[str, list[Marked | str]]]:
+    if not row.answers:
+        return [("answers", ["none: the context does not answer it"])]
+    facts: list[tuple[str, list[Marked | str]]] = []
+    for gold in gold_texts(row):
+        places = " and ".join(f"{start} to {start + len(gold.text)}" for start in gold.starts)
+        times = ""
+        if len(row.answers) > 1:
+            times = "given once, " if gold.times == 1 else f"given {gold.times} times, "
+        where = f"   ({times}characters {places})"
+        facts.append(("" if facts else "answers", [marked(gold.text, "gold"), where]))
     return facts
 
 
@@ -235,15 +245,15 @@ def _lengths(fit: Fit, tokenizer: str, has_answer: bool) -> list[tuple[str, list
     tokens = f"question {fit.question_tokens}, context {fit.context_tokens}{answer}; "
     size = f"at most {fit.max_tokens} tokens that share {fit.stride_tokens}"
     facts: list[tuple[str, list[Marked | str]]] = [
-        ("tokens", [f"{tokens}{fit.total_tokens} in one piece   ({tokenizer})"])
+        ("tokens", [f"{tokens}{fit.total_tokens} in one window   ({tokenizer})"])
     ]
     if not fit.windows:
         room = max(fit.room, 0)
-        why = f"the question has {fit.question_tokens} tokens, and there is room for {room}"
+        why = f"the question has {fit.question_tokens} tokens, but there is room for {room}"
         return [*facts, ("windows", [f"none of {size}: {why}"])]
-    holding = [str(i) for i, part in enumerate(fit.windows, start=1) if part.holds_answer]
+    holding = [str(i) for i, window in enumerate(fit.windows, start=1) if window.holds_answer]
     if not has_answer:
-        held = "no answer to hold"
+        held = "there is no answer to hold"
     elif not holding:
         held = f"the first answer is {BEYOND}"
     else:
@@ -251,19 +261,19 @@ def _lengths(fit: Fit, tokenizer: str, has_answer: bool) -> list[tuple[str, list
         held = f"the first answer is wholly in {windows}"
     facts.append(("windows", [f"{len(fit.windows)} of {size}; {held}"]))
     if len(fit.windows) > 1:
-        for i, part in enumerate(fit.windows, start=1):
-            where = f"characters {part.char_start} to {part.char_end}, {part.tokens} tokens"
+        for i, window in enumerate(fit.windows, start=1):
+            where = f"characters {window.char_start} to {window.char_end}, {window.tokens} tokens"
             facts.append(("", [f"{i}: {where}"]))
     return facts
 
 
 def _answered(found: RunAnswer) -> list[tuple[str, list[Marked | str]]]:
     verdict = "right" if found.exact_match else "wrong"
-    said = whole(found.text, "run") if found.text else "no answer in this text"
+    answer = marked(found.text, "run") if found.text else "no answer in this text"
     where = f", characters {found.char_start} to {found.char_end}" if found.text else ""
     scores = f"probability {found.probability:.3f}, score {found.score:.2f}{where}"
     return [
         ("run", [f"{found.run} ({found.checkpoint})"]),
-        ("its answer", [said, f"   ({scores})"]),
+        ("its answer", [answer, f"   ({scores})"]),
         ("", [f"{verdict}: exact match {found.exact_match:.0f}, F1 {found.f1:.2f}"]),
     ]

@@ -1,6 +1,6 @@
 """What --data names: the built-in corpus, a data set of the hub, a directory, or a file.
 
-Nothing is read before it is needed: a catalogue is known by its source's identity and state.
+Nothing is read before it is needed: a source's identity and state are enough to find its catalogue.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from qa_research.tasks.answering.squad import questions_from_columns, read_quest
 SPLITS = ("train", "validation")
 BUILTIN_SEED = 0
 HUB_IDS = {"squad": "rajpurkar/squad", "squad_v2": "rajpurkar/squad_v2"}
-# Tokens of a window and tokens that two share, as conf/data has them.
+# Tokens in a window, and tokens that two windows share; as in conf/data.
 BUILTIN_WINDOW = (128, 32)
 USUAL_WINDOW = (384, 128)
 KNOWN = "builtin, squad, squad_v2, a directory in the hub's layout, or a file of questions"
@@ -26,11 +26,11 @@ OFFLINE = (
 
 @dataclass(frozen=True)
 class NamedSource:
-    """One split of a source: what it is called, what tells it from others, and how it is read.
+    """One split of a source: its name, what distinguishes it from others, and how it is read.
 
-    `option` and `data` are the user's spelling; `split` is None for a file, which is one. `identity`
-    names the source for good, `state` changes with its questions. `window` is max_tokens and
-    stride_tokens as a training on it has them by default.
+    `option` and `data` are the user's spelling; `split` is None for a file, which has no splits.
+    `identity` never changes, `state` changes with the questions. `window`: max_tokens and stride_tokens
+    that a training on it has by default.
     """
 
     option: str
@@ -43,12 +43,12 @@ class NamedSource:
 
     @property
     def name(self) -> str:
-        """What people call it: `train of builtin`, or the file."""
+        """How it is shown: `train of builtin`, or the file."""
         return f"{self.split} of {self.data}" if self.split else self.data
 
     @property
     def spelled(self) -> str:
-        """The options that name it: `--data=builtin --split=train`."""
+        """The options that select it: `--data=builtin --split=train`."""
         return f"{self.option}={self.data}" + (f" --split={self.split}" if self.split else "")
 
 
@@ -57,7 +57,7 @@ def find_source(data: str, split: str | None) -> NamedSource:
 
     Raises:
         FileNotFoundError: there is nothing of that name.
-        ValueError: a split that it does not have.
+        ValueError: it has no such split.
     """
     if data == "builtin":
         return _builtin(_one_of_two(data, split))
@@ -74,7 +74,7 @@ def find_source(data: str, split: str | None) -> NamedSource:
         raise FileNotFoundError(f"--data={data} does not exist; --data may be {KNOWN}")
     if split is not None:
         raise ValueError(
-            f"--split={split} belongs to data with splits, and --data={data} is a file, which is one"
+            f"--split={split} is for data with splits, but --data={data} is a single file; remove --split"
         )
     return NamedSource(
         option="--data",
@@ -94,7 +94,7 @@ def _builtin(split: str) -> NamedSource:
         corpus = generate(BUILTIN_SEED)
         return corpus.train if split == "train" else corpus.validation
 
-    # The corpus is what its code makes: no version number can be forgotten.
+    # The corpus is what its code generates, so a hash of the code cannot be forgotten like a version.
     code = hashlib.sha256()
     for module in ("corpus.py", "notices.py"):
         code.update(files("qa_research.tasks.answering").joinpath(module).read_bytes())
@@ -124,7 +124,7 @@ def _one_of_two(data: str, split: str | None) -> str:
 
 
 def _state(path: Path) -> str:
-    """Name, size and time of change of a file, or of all files in a directory."""
+    """Name, size and modification time of a file, or of all files in a directory."""
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     facts = [(str(file), file.stat()) for file in files]
     return repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in facts])

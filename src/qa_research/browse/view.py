@@ -1,8 +1,6 @@
-"""How long texts are in tokens, and how one question fits into windows.
+"""All that is shown of one question: its answers, its length in tokens, its windows, what a run answers.
 
-All that is shown of one question, ready to print or to be JSON. Knows no network.
-
-A source opened for browsing: its catalogue, and what a tokenizer and a run make of a question.
+A Browser makes such views of a catalogue. Printing them is show.py.
 """
 
 import logging
@@ -19,18 +17,15 @@ from qa_research.console import tracked
 from qa_research.tasks.answering.question import Question, find_bad_rows
 
 if TYPE_CHECKING:
-    from qa_research.runs.open import OpenRun
+    from qa_research.tasks.answering.trained import TrainedAnswerer
 
-
+log = logging.getLogger(__name__)
 TEXTS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class WindowPart:
-    """One window: its tokens, the characters of the context in it, whether it holds the answer.
-
-    Held is the first gold answer, and wholly.
-    """
+class WindowFit:
+    """One window: its tokens, its characters of the context, and whether it holds the first gold answer."""
 
     tokens: int
     char_start: int
@@ -42,9 +37,9 @@ class WindowPart:
 class Fit:
     """A question's length in tokens, and its windows of up to `max_tokens`.
 
-    `question_tokens`, `context_tokens` and `answer_tokens` (the first gold answer's; None: it has
-    none) are without special tokens, `total_tokens` is what one window for all would take. There are
-    no windows where the question has more tokens than the `room` that is left for it.
+    `question_tokens`, `context_tokens` and `answer_tokens` (of the first gold answer; None: unanswerable)
+    are without special tokens; `total_tokens` is what a single window for all would take. There are no
+    windows if the question has more tokens than the `room` that a window has for it.
     """
 
     question_tokens: int
@@ -54,19 +49,18 @@ class Fit:
     max_tokens: int
     stride_tokens: int
     room: int
-    windows: tuple[WindowPart, ...]
+    windows: tuple[WindowFit, ...]
 
 
 def fit(row: Question, tokenizer: Any, max_tokens: int, stride_tokens: int) -> Fit:
-    """How a question fits into windows of this size; `tokenizer` is what `make_windows` takes."""
+    """How a question fits into windows of this size; `tokenizer` is one that `make_windows` takes."""
     answer = [gold.text for gold in row.answers[:1]]
     lengths = count_tokens([row.question.lstrip(), row.context, *answer], tokenizer)
     special = tokenizer.num_special_tokens_to_add(pair=True)
-    # What make_windows asks for: the context must move on by a token a window.
+    # As make_windows demands: each window must move on by at least one token of context. Windows of 128
+    # tokens with a stride of 32 and 3 special tokens have room for a question of 92.
     room = max_tokens - special - stride_tokens - 1
-    parts: tuple[WindowPart, ...] = ()
-    if lengths[0] <= room:
-        parts = _parts(row, tokenizer, max_tokens, stride_tokens)
+    has_room = lengths[0] <= room
     return Fit(
         question_tokens=lengths[0],
         context_tokens=lengths[1],
@@ -75,12 +69,12 @@ def fit(row: Question, tokenizer: Any, max_tokens: int, stride_tokens: int) -> F
         max_tokens=max_tokens,
         stride_tokens=stride_tokens,
         room=room,
-        windows=parts,
+        windows=_windows(row, tokenizer, max_tokens, stride_tokens) if has_room else (),
     )
 
 
 def count_tokens(texts: Sequence[str], tokenizer: Any) -> list[int]:
-    """The length of each text in tokens, without special ones; shows progress when it takes long."""
+    """The length of each text in tokens, without special ones; shows progress if it takes long."""
     lengths: list[int] = []
     for begin in tracked(range(0, len(texts), TEXTS_AT_ONCE), "Counting tokens"):
         batch = list(texts[begin : begin + TEXTS_AT_ONCE])
@@ -88,15 +82,15 @@ def count_tokens(texts: Sequence[str], tokenizer: Any) -> list[int]:
     return lengths
 
 
-def _parts(
+def _windows(
     row: Question, tokenizer: Any, max_tokens: int, stride_tokens: int
-) -> tuple[WindowPart, ...]:
-    # Here, because who looks at hits need not wait for numpy and pyarrow.
+) -> tuple[WindowFit, ...]:
+    # Imported here, so that a search need not wait for numpy and pyarrow.
     from qa_research.tasks.answering.windows import make_windows
 
     windows = make_windows([row], tokenizer, max_tokens, stride_tokens)
     return tuple(
-        WindowPart(
+        WindowFit(
             tokens=int(windows.lengths[i]),
             char_start=int(windows.char_start[begin + windows.context_first[i]]),
             char_end=int(windows.char_end[begin + windows.context_last[i]]),
@@ -108,7 +102,7 @@ def _parts(
 
 @dataclass(frozen=True, slots=True)
 class GoldText:
-    """A gold answer's text, how often it was given, and the characters where it was said to start."""
+    """The text of a gold answer, how often it was given, and the characters where it is said to start."""
 
     text: str
     times: int
@@ -117,9 +111,9 @@ class GoldText:
 
 @dataclass(frozen=True, slots=True)
 class RunAnswer:
-    """What a run answers: empty for "no answer in this text".
+    """What a run answers; `text` is empty for "no answer in this text".
 
-    `score` is the sum of both logits, `exact_match` and `f1` are by SQuAD's rules, in [0, 1].
+    `score` is the sum of both logits; `exact_match` and `f1` follow SQuAD's rules, in [0, 1].
     """
 
     run: str
@@ -134,11 +128,11 @@ class RunAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Viewed:
-    """A question of a source, where it stands there, and what is known of it.
+class QuestionView:
+    """A question of a source, its place there, and what is known of it.
 
-    `same_id` are the other questions of its id, `fault` says why it could not be trained on. `fit` is
-    under the tokenizer called `tokenizer`; None: there is none at hand.
+    `same_id` are the other questions with its id; `fault` says why it could not be trained on. `fit` is
+    that of the tokenizer called `tokenizer`; both are None if there is no tokenizer.
     """
 
     source: str
@@ -152,7 +146,7 @@ class Viewed:
     answered: RunAnswer | None
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, under the names of the hub's columns where there are such."""
+        """Plain values; where the hub has a column of the same meaning, under its name."""
         row = self.row
         return {
             "source": self.source,
@@ -173,7 +167,7 @@ class Viewed:
 
 
 def gold_texts(row: Question) -> list[GoldText]:
-    """Each distinct gold text once, in the order in which they were first given."""
+    """Each distinct gold text once, in the order in which they first appear."""
     found: list[GoldText] = []
     for text in dict.fromkeys(gold.text for gold in row.answers):
         starts = [gold.start for gold in row.answers if gold.text == text]
@@ -181,14 +175,11 @@ def gold_texts(row: Question) -> list[GoldText]:
     return found
 
 
-log = logging.getLogger(__name__)
-
-
 class Browser:
-    """The questions of a catalogue, one at a time, as they are shown.
+    """Makes views of a catalogue's questions.
 
-    `tokenizer` is a name for `load_tokenizer`; None: the run's, or else the packaged one where it is
-    installed. Tokenizer and network are loaded when they are first needed.
+    `tokenizer` is a name for `load_tokenizer`; None: that of the run, or else the packaged one if it is
+    installed. Tokenizer and network are loaded when first needed.
     """
 
     def __init__(
@@ -205,39 +196,37 @@ class Browser:
         self.run = run
         self._named = tokenizer
         self._checkpoint = checkpoint
-        self._chance = _chance(seed)
+        self._random = _random(seed)
 
-    def view(self, index: int) -> Viewed:
+    def view(self, index: int) -> QuestionView:
         """All that is known of the question at an index.
 
         Raises:
             ValueError: there is none.
         """
         row = self.catalogue.question(index)
-        twins = [i for i in self.catalogue.indices_of(row.id) if i != index]
         bad = find_bad_rows([row])
-        fitted = None
-        if self.tokenizer is not None:
-            fitted = fit(row, self.tokenizer, *self.window)
-        return Viewed(
+        fitted = None if self.tokenizer is None else fit(row, self.tokenizer, *self.window)
+        # Without a window nothing can be answered; `fit` says why there is none.
+        can_answer = fitted is None or bool(fitted.windows)
+        return QuestionView(
             source=self.catalogue.source.name,
             index=index,
             total=len(self.catalogue),
             row=row,
-            same_id=tuple(twins),
+            same_id=tuple(i for i in self.catalogue.indices_of(row.id) if i != index),
             fault=bad[0].reason if bad else None,
             tokenizer=self.tokenizer_name,
             fit=fitted,
-            # Where no window is, `fit` says why, and nothing can be answered.
-            answered=self._answered(row) if fitted is None or fitted.windows else None,
+            answered=self._answered(row) if can_answer else None,
         )
 
     def random_index(self) -> int:
-        """An index drawn at random, from the seed where there is one."""
-        return self._chance.randrange(len(self.catalogue))
+        """An index drawn at random, from the seed if there is one."""
+        return self._random.randrange(len(self.catalogue))
 
     def hits(self, indices: list[int], wanted: str, place: str | None) -> list[Hit]:
-        """Where the wanted text stands in the questions at these indices."""
+        """Where the questions at these indices contain the wanted text."""
         rows = self.catalogue.at(indices)
         return [hit_in(i, row, wanted, place) for i, row in zip(indices, rows, strict=True)]
 
@@ -257,7 +246,7 @@ class Browser:
 
     @property
     def tokenizer_name(self) -> str | None:
-        """What people call the tokenizer, or None where there is none."""
+        """What to call the tokenizer; None if there is none."""
         if self.tokenizer is None:
             return None
         from qa_research.model.weights import PACKAGED
@@ -265,7 +254,7 @@ class Browser:
         return "the run's tokenizer" if self.run else self._named or PACKAGED
 
     @cached_property
-    def _opened(self) -> "OpenRun":
+    def _opened(self) -> "TrainedAnswerer":
         from qa_research.runs.open import open_run
 
         assert self.run is not None
@@ -277,7 +266,7 @@ class Browser:
         from qa_research.tasks.answering.score import score_question
 
         answer = self._opened.answer([row])[0]
-        # The rules of the whole source, as `evaluate` has them.
+        # The rules follow from the whole source, as in `evaluate`.
         unanswerable = self.catalogue.has_unanswerable
         score = score_question(row, answer.text, "v2.0" if unanswerable else "v1.1")
         return RunAnswer(
@@ -298,7 +287,7 @@ def choose_source(data: str | None, split: str | None, run: Path | None) -> Name
 
     Raises:
         FileNotFoundError: there is nothing of that name.
-        ValueError: no such split; reading raises it where a run's data are no longer what they were.
+        ValueError: no such split. Reading the source raises it if a run's data have changed.
     """
     if run is not None and data is None:
         return _source_of_run(run, split)
@@ -308,7 +297,7 @@ def choose_source(data: str | None, split: str | None, run: Path | None) -> Name
 def choose_window(
     source: NamedSource, run: Path | None, max_tokens: int | None, stride_tokens: int | None
 ) -> tuple[int, int]:
-    """max_tokens and stride_tokens as given; else the run's, or what is usual for the source.
+    """max_tokens and stride_tokens as given; by default those of the run, or of the source.
 
     Raises:
         ValueError: both a run and a value are given, or windows could not move on.
@@ -316,22 +305,20 @@ def choose_window(
     given = {"--max-tokens": max_tokens, "--stride-tokens": stride_tokens}
     for option, value in given.items():
         if run is not None and value is not None:
-            raise ValueError(f"{option}={value} cannot be had with --run, which has its own")
-    usual = source.window if run is None else _window(_config(run))
-    size, stride = (
-        default if value is None else value
-        for default, value in zip(usual, given.values(), strict=True)
-    )
+            raise ValueError(f"{option}={value} cannot be combined with --run, which has its own")
+    default_size, default_stride = source.window if run is None else _window(_config(run))
+    size = default_size if max_tokens is None else max_tokens
+    stride = default_stride if stride_tokens is None else stride_tokens
     if stride >= size:
         raise ValueError(
-            f"--stride-tokens={stride} must be less than --max-tokens={size}: it is what two windows "
-            "share"
+            f"--stride-tokens={stride} must be less than --max-tokens={size}: it is how many tokens two "
+            "windows share"
         )
     return size, stride
 
 
 def _source_of_run(directory: Path, split: str | None) -> NamedSource:
-    """The questions that a run was validated on (split None: those), or trained on."""
+    """The questions that a run was validated on (also for split None), or trained on."""
     from qa_research.runs.directory import read_record
 
     if split not in (None, *SPLITS):
@@ -341,16 +328,16 @@ def _source_of_run(directory: Path, split: str | None) -> NamedSource:
     wanted = record.get("fingerprints", {}).get(name)
     if wanted is None:
         raise ValueError(
-            f"run.json of {directory} does not say which questions it has; --data names some"
+            f"run.json of {directory} does not say which questions the run had; choose some with --data"
         )
     config = _config(directory)
 
     def read() -> list[Question]:
-        from qa_research.runs.open import questions_of
+        from qa_research.tasks.answering.trained import questions_of
 
         return questions_of(config, record, name)
 
-    # A fingerprint is of the questions themselves: the catalogue of equal ones serves all runs.
+    # A fingerprint identifies the questions themselves, so runs on equal questions share a catalogue.
     identity = f"fingerprint {wanted}"
     return NamedSource("--run", directory.name, name, identity, wanted, _window(config), read)
 
@@ -366,7 +353,7 @@ def _window(config: dict[str, Any]) -> tuple[int, int]:
     return config["data"]["max_tokens"], config["data"]["stride_tokens"]
 
 
-def _chance(seed: int | None) -> random.Random:
+def _random(seed: int | None) -> random.Random:
     if seed is None:
         return random.Random()
     from qa_research.streams import stream_seed

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -220,18 +219,13 @@ def _ask(
                 directory, checkpoints, request, screen, lambda: signals.stop is not None
             )
         if as_json:
-            print_json(
-                [
-                    standing.as_json() | {"found": [asdict(found) for found in founds]}
-                    for standing, founds in results
-                ]
-            )
+            print_json([result.as_json() for result in results])
         elif is_curve:
-            show_table([standing for standing, _ in results])
+            show_table([result.standing for result in results])
         else:
-            show_standing(results[0][0])
+            show_standing(results[0].standing)
         signals.check()
-    if any(found.ending == "failed" for _, founds in results for found in founds):
+    if any(found.ending == "failed" for result in results for found in result.found):
         raise typer.Exit(1)
 
 

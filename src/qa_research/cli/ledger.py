@@ -3,7 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,6 @@ from qa_research.cli.options import DEFAULT_RUNS, AsJson, Runs, print_json
 
 if TYPE_CHECKING:
     from qa_research.ledger.old_lab.importing import Imported
-    from qa_research.ledger.old_lab.searches import KeptState
     from qa_research.ledger.query import Table
 
 
@@ -110,22 +109,20 @@ def export(
 
 @ledger_app.command("import")
 def import_(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="the reference system's stack_trace.db")
-    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="the old lab's stack_trace.db")],
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Take over the reference's records.
+    """Import the old lab's records.
 
-    Its file is only read. What it stored, what is kept of it and why is told state by state.
+    Its file is only read. What it stored, what is kept of it and why is shown state by state.
     """
-    from qa_research.ledger.old_lab.importing import import_reference
+    from qa_research.ledger.old_lab.importing import import_old_lab
     from qa_research.ledger.runs import LEDGER
 
-    imported = import_reference(file.expanduser(), runs.expanduser() / LEDGER)
+    imported = import_old_lab(file.expanduser(), runs.expanduser() / LEDGER)
     if as_json:
-        print_json(_import_as_json(imported))
+        print_json(imported.as_json())
     else:
         _show_import(imported)
 
@@ -149,7 +146,9 @@ def _show_tables(tables: "list[Table]", as_json: bool) -> None:
 
 def _show_import(imported: "Imported") -> None:
     searches = sum(len(state.searches) for state in imported.states)
-    known = sum(len(s.tried.known) for state in imported.states for s in state.searches if s.tried)
+    known = sum(
+        len(s.indices.known) for state in imported.states for s in state.searches if s.indices
+    )
     print(
         f"{imported.file}: {len(imported.states)} states, {searches} searches, {known:,} asked "
         "questions known by their index"
@@ -165,7 +164,7 @@ def _show_import(imported: "Imported") -> None:
             print(
                 f"  {low} right"
                 if low == high
-                else f"  between {low} and {high} right, for a round of three was counted whole"
+                else f"  between {low} and {high} right, because each round of three was counted in full"
             )
         for sentence in kept.sentences:
             print(f"  {sentence}")
@@ -173,32 +172,3 @@ def _show_import(imported: "Imported") -> None:
         print("\nof the file")
     for sentence in imported.general:
         print(f"  {sentence}")
-
-
-def _import_as_json(imported: "Imported") -> dict[str, Any]:
-    def counts(right: int, asked: int) -> dict[str, int]:
-        return {"right": right, "asked": asked}
-
-    def state(kept: "KeptState") -> dict[str, Any]:
-        stored = kept.state
-        return {
-            "run": stored.name,
-            "step": stored.step,
-            "pretrained": stored.pretrained,
-            "data": stored.data,
-            "stored": counts(stored.right, stored.asked),
-            "kept": counts(kept.right, kept.asked),
-            "searches": sum(not search.is_sum for search in kept.searches),
-            "between": kept.bounds,
-            "corrections": [
-                {"why": correction.why} | counts(correction.right, correction.asked)
-                for correction in kept.corrections
-            ],
-        }
-
-    return {
-        "file": imported.file,
-        "sha256": imported.sha256,
-        "states": [state(kept) for kept in imported.states],
-        "notes": imported.notes,
-    }

@@ -191,11 +191,7 @@ def search(
         hits = browser.hits(indices[:limit], text, place)
     if as_json:
         facts = {"source": catalogue.source.name, "text": text, "in": place}
-        shown = [
-            {"index": hit.index, "id": hit.row.id, "question": hit.row.question}
-            | {"found": [asdict(found) for found in hit.found]}
-            for hit in hits
-        ]
+        shown = [hit.as_json() for hit in hits]
         print_json(facts | {"total": len(indices), "hits": shown})
     elif not hits:
         where = place or "question, context or answer"

@@ -1,12 +1,12 @@
-"""Runs that are asked until they know: which states, which questions, how often, and what was found."""
+"""Asks checkpoints of a run: which questions, how many searches, when to stop, and what was found."""
 
 import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from qa_research.efficacy.search import Plan, Round, SearchResult, Subject, is_narrow, search
 from qa_research.efficacy.standings import Standing, standings
@@ -20,17 +20,17 @@ from qa_research.tasks.answering.trained import TrainedAnswerer, name_of, questi
 from qa_research.tasks.answering.windows import fingerprint
 
 log = logging.getLogger(__name__)
-# Questions asked at once. Until one is right few, for what is asked after it does not count; a number of
-# them many, so that questions of one length find each other.
+# Questions asked at once. Few until one is right, because those after it do not count; many for a number of
+# them, so that questions of similar length share a batch.
 ROUND_SIZES: dict[Goal, int] = {"right": 8, "width": 64, "questions": 256}
-MOST_QUESTIONS = 1000
+MAX_QUESTIONS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class AskRequest:
-    """What is asked for. `searches` for a right answer; or a number of `questions`; or a `width` in points.
+    """What to ask for: `searches` for a right answer; or a number of `questions`; or a `width` in points.
 
-    `data`: validation, train or a file. None for a bound or size: the usual one.
+    `data`: validation, train or a file. None for a limit or a size: the default.
     """
 
     data: str
@@ -50,52 +50,64 @@ class AskRequest:
         return "right" if self.width is None else "width"
 
 
+@dataclass(frozen=True, slots=True)
+class AskResult:
+    """One checkpoint that was asked: its standing, earlier answers included, and the searches made now."""
+
+    standing: Standing
+    found: tuple[SearchResult, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; ratios in percent."""
+        return self.standing.as_json() | {"found": [asdict(found) for found in self.found]}
+
+
 class Screen(Protocol):
-    """Who is told what happens."""
+    """Shows what happens while it happens."""
 
     def begin(self, subject: Subject, seed: int) -> None: ...
-    def round(self, asked: Round, plan: Plan) -> None: ...
-    def found(self, found: SearchResult, plan: Plan) -> None: ...
-    def already(self, standing: Standing) -> None: ...
+    def round_asked(self, asked: Round, plan: Plan) -> None: ...
+    def search_ended(self, found: SearchResult, plan: Plan) -> None: ...
+    def nothing_to_ask(self, standing: Standing) -> None: ...
 
 
 def ask_run(
     directory: Path,
     checkpoints: Sequence[str],
-    wish: AskRequest,
+    request: AskRequest,
     screen: Screen,
     should_stop: Callable[[], bool],
-) -> list[tuple[Standing, list[SearchResult]]]:
-    """Ask each checkpoint of a run; the standing of each, with what is in the ledger from before.
+) -> list[AskResult]:
+    """Ask each checkpoint of a run, until all were asked, a signal, or the time is up.
 
     Raises:
-        ValueError, OSError: what was wished for cannot be had; said before the first question.
+        ValueError, OSError: the request cannot be fulfilled; raised before the first question.
     """
-    deadline = time.monotonic() + 60 * wish.max_minutes
-    results = []
+    deadline = time.monotonic() + 60 * request.max_minutes
+    results: list[AskResult] = []
     questions: list[Question] = []
     # Before anything slow: a ledger that cannot be written would lose all that is asked.
     with Ledger(ledger_path(directory)) as ledger:
         for checkpoint in checkpoints:
             opened = open_run(directory, checkpoint)
-            questions = questions or questions_of(opened.config, opened.record, wish.data)
-            subject = subject_of(opened, questions, wish.data)
-            plan = _plan(wish, len(questions), deadline)
-            found = _ask(ledger, subject, plan, wish, screen, should_stop)
+            questions = questions or questions_of(opened.config, opened.record, request.data)
+            subject = subject_of(opened, questions, request.data)
+            plan = _plan(request, len(questions), deadline)
+            found = _ask(ledger, subject, plan, request, screen, should_stop)
             standing = _standing(ledger, subject)
             assert standing is not None
             if not found:
-                screen.already(standing)
-            results.append((standing, found))
+                screen.nothing_to_ask(standing)
+            results.append(AskResult(standing, tuple(found)))
             if should_stop() or time.monotonic() >= deadline:
                 break
     if left := checkpoints[len(results) :]:
-        log.warning("Not asked, for it was stopped or out of time: %s", ", ".join(left))
+        log.warning("Stopped or out of time before asking %s", ", ".join(left))
     return results
 
 
 def subject_of(opened: TrainedAnswerer, questions: Sequence[Question], data: str) -> Subject:
-    """An opened run as one to ask."""
+    """An opened run as a subject to ask."""
     name, split = name_of(opened.config, data)
     directory = Path(os.path.abspath(opened.directory))
     if "id" not in opened.record:
@@ -111,22 +123,26 @@ def subject_of(opened: TrainedAnswerer, questions: Sequence[Question], data: str
     return Subject(state, source, questions, opened.answer)
 
 
-def _plan(wish: AskRequest, total: int, deadline: float) -> Plan:
-    goal = wish.goal
-    if wish.questions is not None and wish.questions > total:
-        raise ValueError(f"--questions {wish.questions}, but there are only {total} in {wish.data}")
-    usual = MOST_QUESTIONS if goal == "right" else total
-    most = min(total, wish.max_questions if wish.max_questions is not None else usual)
-    if wish.questions is not None:
-        if wish.questions > most:
-            raise ValueError(f"--questions {wish.questions} is more than --max-questions {most}")
-        most = wish.questions
+def _plan(request: AskRequest, total: int, deadline: float) -> Plan:
+    goal = request.goal
+    if request.questions is not None and request.questions > total:
+        raise ValueError(
+            f"--questions {request.questions}, but there are only {total} in {request.data}"
+        )
+    most = request.max_questions
+    if most is None:
+        most = MAX_QUESTIONS if goal == "right" else total
+    most = min(total, most)
+    if request.questions is not None:
+        if request.questions > most:
+            raise ValueError(f"--questions {request.questions} is more than --max-questions {most}")
+        most = request.questions
     return Plan(
         goal=goal,
         max_questions=most,
-        round_size=wish.round_size or ROUND_SIZES[goal],
+        round_size=request.round_size or ROUND_SIZES[goal],
         deadline=deadline,
-        width=1.0 if wish.width is None else wish.width / 100,
+        width=1.0 if request.width is None else request.width / 100,
     )
 
 
@@ -134,33 +150,37 @@ def _ask(
     ledger: Ledger,
     subject: Subject,
     plan: Plan,
-    wish: AskRequest,
+    request: AskRequest,
     screen: Screen,
     should_stop: Callable[[], bool],
 ) -> list[SearchResult]:
+    """Search as often as requested; not at all where the interval is narrow enough already."""
     before = _standing(ledger, subject)
-    if wish.width is not None and before and before.ratio:
-        known = counted_answers(ledger, subject.state, subject.source)
-        plan = replace(plan, known=known)
+    if request.width is not None and before and before.ratio:
+        plan = replace(plan, known=counted_answers(ledger, subject.state, subject.source))
         if before.is_whole or is_narrow(plan, []):
             return []
-    screen.begin(subject, wish.seed)
-    results = []
-    left = wish.searches
-    while left:
+    screen.begin(subject, request.seed)
+    results: list[SearchResult] = []
+    remaining = request.searches
+    while remaining:
         found = search(
-            ledger, subject, plan, wish.seed, lambda asked: screen.round(asked, plan), should_stop
+            ledger,
+            subject,
+            plan,
+            request.seed,
+            lambda asked: screen.round_asked(asked, plan),
+            should_stop,
         )
-        screen.found(found, plan)
+        screen.search_ended(found, plan)
         results.append(found)
-        if (
-            found.ending in ("stopped", "failed")
-            or should_stop()
-            or time.monotonic() >= plan.deadline
-        ):
+        gave_up = found.ending in ("stopped", "failed")
+        if gave_up or should_stop() or time.monotonic() >= plan.deadline:
             break
-        # Where an order ended before anything was right, another one is gone on with.
-        left -= not (found.ending == "exhausted" and found.search.first and plan.goal == "right")
+        # A search that only had the rest of an order and found nothing continues in the next order.
+        had_only_a_rest = found.ending == "exhausted" and found.search.first > 0
+        if not (had_only_a_rest and plan.goal == "right"):
+            remaining -= 1
     return results
 
 

@@ -1,4 +1,4 @@
-"""Asks a model seeded random questions, in rounds, until it knows one; every answer goes to the ledger.
+"""Asks a model random questions, in rounds, until it answers one correctly; each round goes to the ledger.
 
 Knows no network: what answers is a function from questions to answers.
 """
@@ -27,19 +27,18 @@ from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.score import Rules, rules_for, score_question
 
-# A model that failed on so many questions in a row is asked no further.
-HOPELESS = 8
+# A model that failed on this many questions in a row is given up.
+GIVE_UP_AFTER = 8
 Answerer = Callable[[Sequence[Question]], Sequence[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one search is for, and what bounds it.
+    """What one search is for, and its limits.
 
     `goal`: until one answer is "right"; a number of "questions", which is `max_questions`; or until the
-    interval of the ratio is at most `width` wide, a share in (0, 1], together with what was `known`
-    before: by the number of a question, whether it was answered right. `deadline`: when
-    time.monotonic() reaches it.
+    interval of the ratio is at most `width` wide, a share in (0, 1], counting the answers `known` before:
+    question number -> whether it was answered correctly. `deadline`: a value of time.monotonic().
     """
 
     goal: Goal
@@ -52,7 +51,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What was asked at once, in order, and the seconds it took."""
+    """Questions that were asked at once, in order, and the seconds they took."""
 
     number: int
     rows: tuple[AskedQuestion, ...]
@@ -70,18 +69,23 @@ class SearchResult:
 
     @property
     def counted(self) -> int:
-        """Questions that count: of a search for a right answer, up to and including it."""
-        return sum(row.counted for row in self.rows)
+        """Questions that count: in a search for a right answer, up to and including it."""
+        return len([row for row in self.rows if row.counted])
 
     @property
     def right(self) -> int:
         """Right answers among those that count."""
-        return sum(bool(row.counted and row.exact_match) for row in self.rows)
+        return len([row for row in self.rows if row.counts_as_right])
+
+    @property
+    def failed(self) -> int:
+        """Questions that the model could not answer at all."""
+        return len([row for row in self.rows if row.status == "failed"])
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is asked, and what from. `questions` are all of the split, which `source` names."""
+    """Who is asked, and from which questions: all those of the split that `source` names."""
 
     state: State
     source: Source
@@ -97,24 +101,25 @@ def search(
     on_round: Callable[[Round], None],
     should_stop: Callable[[], bool],
 ) -> SearchResult:
-    """Ask questions in random order, without replacement, until the plan's goal or a bound.
+    """Ask questions in random order, without replacement, until the plan's goal or a limit is reached.
 
-    It goes on in the order of `seed` where the state's last search left it (see `start_search`). The
-    order does not depend on the state: those with the same history are asked the same questions. What a
-    round asked after its first right answer is left out by its place alone, so what counts remains a
-    random order. Each round is written to the ledger, in one transaction, before `on_round` sees it.
+    It continues the order of `seed` where the state's last search left it (see `start_search`). The order
+    does not depend on the state, so states with the same history are asked the same questions. Each round
+    is written to the ledger, in one transaction, before `on_round` sees it.
 
     Raises:
         ValueError: there are no questions.
-        OSError: the ledger cannot be written; earlier rounds stand in it.
+        OSError: the ledger cannot be written; it keeps the earlier rounds.
     """
     questions = subject.questions
     if not questions:
         raise ValueError(f"the split {subject.source.split} of {subject.source.name} is empty")
     rules = rules_for(questions)
     wanted = plan.max_questions if plan.goal == "questions" else 1
-    begun = start_search(ledger, subject.state, subject.source, seed, plan.goal, wanted)
-    order = stream(seed, "asked", begun.draw).permutation(len(questions))[begun.first :].tolist()
+    started = start_search(ledger, subject.state, subject.source, seed, plan.goal, wanted)
+    order = (
+        stream(seed, "asked", started.draw).permutation(len(questions))[started.first :].tolist()
+    )
     rows: list[AskedQuestion] = []
     clock = time.monotonic()
     ending: Ending | None = None
@@ -125,34 +130,34 @@ def search(
             number = rows[-1].round + 1 if rows else 0
             asked = _ask_round(subject, rules, chosen, number, len(rows))
             if plan.goal == "right":
-                asked = replace(asked, rows=_up_to_the_first_right(asked.rows))
+                asked = replace(asked, rows=_up_to_first_right(asked.rows))
             rows += asked.rows
             ending = _ending(plan, rows, len(order), len(questions), should_stop)
-            write_round(ledger, begun, asked.rows, ending)
+            write_round(ledger, started, asked.rows, ending)
             on_round(asked)
     except BaseException:
-        # So that the order can be gone on with. A ledger that cannot be written has its own error.
+        # So that a later search can continue this order. An unwritable ledger raises its own error.
         with suppress(OSError):
-            end_search(ledger, begun, ending or "stopped")
+            end_search(ledger, started, ending or "stopped")
         raise
-    return SearchResult(begun, ending, tuple(rows), time.monotonic() - clock)
+    return SearchResult(started, ending, tuple(rows), time.monotonic() - clock)
 
 
 def _ending(
     plan: Plan,
     rows: Sequence[AskedQuestion],
-    left: int,
+    available: int,
     total: int,
     should_stop: Callable[[], bool],
 ) -> Ending | None:
-    """Why asking ends here, or None: it goes on. `left`: questions the order had for this search."""
-    if plan.goal == "right" and any(row.counted and row.exact_match for row in rows):
+    """Why asking ends here, or None to continue. `available`: questions left in the order at the start."""
+    if plan.goal == "right" and any(row.counts_as_right for row in rows):
         return "right"
     if plan.goal == "width" and is_narrow(plan, rows):
         return "done"
-    if len(rows) >= HOPELESS and all(row.status == "failed" for row in rows[-HOPELESS:]):
+    if len(rows) >= GIVE_UP_AFTER and all(row.status == "failed" for row in rows[-GIVE_UP_AFTER:]):
         return "failed"
-    if len(rows) >= min(left, plan.max_questions):
+    if len(rows) >= min(available, plan.max_questions):
         if all(row.status == "failed" for row in rows):
             return "failed"
         if plan.goal == "questions":
@@ -165,7 +170,7 @@ def _ending(
 
 
 def is_narrow(plan: Plan, rows: Sequence[AskedQuestion]) -> bool:
-    """Whether the interval is as narrow as the plan wants it, with these answers beside the known ones."""
+    """Whether the interval is as narrow as planned, with these answers added to the known ones."""
     answers = dict(plan.known)
     for row in rows:
         if row.counted and row.number is not None:
@@ -174,23 +179,36 @@ def is_narrow(plan: Plan, rows: Sequence[AskedQuestion]) -> bool:
 
 
 def _ask_round(
-    subject: Subject, rules: Rules, chosen: Sequence[int], number: int, place: int
+    subject: Subject, rules: Rules, chosen: Sequence[int], number: int, first_place: int
 ) -> Round:
     clock = time.monotonic()
     questions = [subject.questions[i] for i in chosen]
     answers = answer_each(subject.answer, questions)
     seconds = time.monotonic() - clock
-    rows = tuple(
-        _row(question, answer, rules, place + i, number, index, seconds / len(chosen))
-        for i, (index, question, answer) in enumerate(zip(chosen, questions, answers, strict=True))
-    )
-    return Round(number, rows, seconds)
+    rows = []
+    for i, (index, question, answer) in enumerate(zip(chosen, questions, answers, strict=True)):
+        row = AskedQuestion(
+            place=first_place + i,
+            round=number,
+            number=index,
+            id=question.id,
+            kind=question.kind,
+            question=question.question,
+            golds=tuple(gold.text for gold in question.answers),
+            status="failed",
+            counted=False,
+            reason=answer if isinstance(answer, str) else None,
+            seconds=seconds / len(chosen),
+        )
+        rows.append(row if isinstance(answer, str) else _scored(row, question, answer, rules))
+    return Round(number, tuple(rows), seconds)
 
 
 def answer_each(answer: Answerer, questions: Sequence[Question]) -> list[Answer | str]:
-    """An answer to each question, or why there is none: a failure costs the question that caused it alone.
+    """An answer to each question, or why there is none. Only the question that caused a failure fails.
 
-    Questions that fail together are asked again in halves.
+    Questions that fail together are asked again in halves: of eight, a single bad one is found by three
+    halvings, and the other seven are answered.
     """
     try:
         answers = answer(questions)
@@ -206,31 +224,9 @@ def answer_each(answer: Answerer, questions: Sequence[Question]) -> list[Answer 
     ]
 
 
-def _row(
-    question: Question,
-    answer: Answer | str,
-    rules: Rules,
-    place: int,
-    number: int,
-    index: int,
-    seconds: float,
-) -> AskedQuestion:
-    golds = tuple(gold.text for gold in question.answers)
-    row = AskedQuestion(
-        place=place,
-        round=number,
-        number=index,
-        id=question.id,
-        kind=question.kind,
-        question=question.question,
-        golds=golds,
-        status="failed",
-        counted=False,
-        seconds=seconds,
-    )
-    if isinstance(answer, str):
-        return replace(row, reason=answer)
+def _scored(row: AskedQuestion, question: Question, answer: Answer, rules: Rules) -> AskedQuestion:
     score = score_question(question, answer.text, rules)
+    first_gold = question.answers[0].text if question.answers else ""
     return replace(
         row,
         status="answered",
@@ -238,7 +234,7 @@ def _row(
         answer=answer.text,
         exact_match=bool(score.exact_match),
         f1=score.f1,
-        first_gold=answer.text.casefold() == (golds[0] if golds else "").casefold(),
+        first_gold=answer.text.casefold() == first_gold.casefold(),
         char_start=answer.char_start,
         char_end=answer.char_end,
         score=answer.score,
@@ -246,7 +242,12 @@ def _row(
     )
 
 
-def _up_to_the_first_right(rows: tuple[AskedQuestion, ...]) -> tuple[AskedQuestion, ...]:
-    """What a round asked after its first right answer does not count: the search had ended there."""
+def _up_to_first_right(rows: tuple[AskedQuestion, ...]) -> tuple[AskedQuestion, ...]:
+    """The rows of a round, of which those after the first right one do not count.
+
+    A round of eight that reads - - + - + - - - counts as 1 right of 3. The search had ended there: which
+    rows are dropped depends only on their place, not on their answers, so what counts stays a random order.
+    Counting the whole round would read 2 of 8, and depend on the size of rounds.
+    """
     first = next((i for i, row in enumerate(rows) if row.exact_match), len(rows))
     return rows[: first + 1] + tuple(replace(row, counted=False) for row in rows[first + 1 :])

@@ -1,9 +1,4 @@
-"""What the models know, as a person reads it on stdout: all estimates of one state, and a table of all.
-
-Asking, as a person watches it: questions and searches on stdout, progress on stderr.
-
-Questions that were asked more than once, as a person reads them on stdout.
-"""
+"""Efficacy on a terminal: one state, a table of all, questions while they are asked, repeated questions."""
 
 import logging
 import time
@@ -18,57 +13,51 @@ from qa_research.ledger.asked import AskedQuestion
 from qa_research.runs.show import aligned, console_out
 from qa_research.stats import Ratio, exact_ratio
 
+log = logging.getLogger(__name__)
 SEARCHES_SHOWN = 20
 SEARCHES_IN_TABLE = 8
-# So much of a sha256 tells it from the one beside it.
+# The 95 % point of fewer searches would be their longest.
+SEARCHES_FOR_95_PERCENT = 20
+# Enough of a sha256 to distinguish it from the one in the next row.
 DIGITS = 6
-SEARCHES_TO_TELL = 20
-
-
-def percent(ratio: Ratio | None) -> str:
-    """A ratio in percent with its interval."""
-    if ratio is None:
-        return "-"
-    if ratio.low == ratio.high:
-        return f"{100 * ratio.value:.1f} [exact]"
-    return f"{100 * ratio.value:.1f} [{100 * ratio.low:.1f}, {100 * ratio.high:.1f}]"
+QUESTIONS_SHOWN = 10
+SECONDS_BETWEEN_LINES = 5.0
+FAILURES_SHOWN = 3
+COUNTED_IN_FULL = "each round of three was counted in full"
+ENDINGS = {
+    "right": "",
+    "done": "",
+    "exhausted": "the order of questions is used up",
+    "bound": "ended by --max-questions or --max-minutes",
+    "stopped": "stopped",
+    "failed": "gave up: the model fails on one question after the other",
+}
 
 
 def show_standing(standing: Standing) -> None:
     """All estimates of one state."""
     console = console_out()
-    source, state, ratio = standing.source, standing.state, standing.ratio
+    source, state = standing.source, standing.state
     of = "" if source.questions is None else f", {questions(source.questions)}"
     console.print(
         f"\n{state.run}, step {state.step}; {source.name} {source.split}{of}", markup=False
     )
-    rows = [("asked", f"{standing.asked:,} in {_searches(len(standing.searches))}")]
+    for name, text in _estimates(standing):
+        console.print(f"  {name:<11}{text}", markup=False)
+
+
+def _estimates(standing: Standing) -> list[tuple[str, str]]:
+    asked = f"{standing.asked:,} in {_searches(len(standing.searches))}"
     if standing.seconds:
         pace = standing.asked / standing.seconds
-        rows[0] = ("asked", f"{rows[0][1]}, {standing.seconds:.1f} s, {pace:.0f} a second")
-    if ratio is None:
-        rows.append(("right", "nothing was answered"))
-    else:
-        f1 = f", mean F1 {100 * standing.mean_f1:.1f}" if standing.mean_f1 is not None else ""
-        exact = " (the whole split)" if standing.is_whole else ""
-        rows.append(("right", f"{ratio.right:,} of {ratio.asked:,}: {percent(ratio)} %{exact}{f1}"))
+        asked += f", {standing.seconds:.1f} s, {pace:.0f} a second"
+    rows = [("asked", asked), ("right", _right(standing))]
     if standing.first_gold:
-        rows.append(
-            (
-                "first gold",
-                f"{percent(standing.first_gold)} % equal the first gold answer but for case",
-            )
-        )
+        equal = f"{percent(standing.first_gold)} % equal the first gold answer, ignoring case"
+        rows.append(("first gold", equal))
     if standing.unbiased is not None and not standing.is_whole:
-        wanted = [search for search in standing.searches if search.goal == "right"]
-        ended = sum(search.ending == "right" for search in wanted)
-        left_out = ""
-        if ended < len(wanted):
-            left_out = f"; {len(wanted) - ended} that found none are left out, so it reads too high"
-        rows.append(
-            ("unbiased", f"{100 * standing.unbiased:.1f} % over {_searches(ended)}{left_out}")
-        )
-    if ratio is not None:
+        rows.append(("unbiased", _unbiased(standing)))
+    if standing.ratio is not None:
         rows.append(("a search", _needs(standing)))
     if sizes := lengths(standing.searches, SEARCHES_SHOWN):
         rows.append(("needed", sizes))
@@ -76,18 +65,54 @@ def show_standing(standing: Standing) -> None:
         kinds = "; ".join(f"{k} {percent(r)} of {r.asked}" for k, r in standing.kinds.items())
         rows.append(("by kind", kinds))
     if standing.failed:
-        rows.append(("failed", f"{standing.failed:,}, which count neither as right nor as wrong"))
+        rows.append(("failed", f"{standing.failed:,}, counted neither as right nor as wrong"))
     if standing.expected_repeats is not None and len(standing.searches) > 1:
         chance = f"{standing.expected_repeats:.1f}"
-        rows.append(("repeats", f"{standing.repeats:,} asked before; chance alone: {chance}"))
+        rows.append(("repeats", f"{standing.repeats:,} asked before; expected by chance: {chance}"))
     if standing.is_imported:
-        rows.append(("imported", "in rounds of three, counted whole: the true ratio is higher"))
-    for name, text in rows:
-        console.print(f"  {name:<11}{text}", markup=False)
+        rows.append(("imported", f"{COUNTED_IN_FULL}, so the true ratio is higher"))
+    return rows
+
+
+def _right(standing: Standing) -> str:
+    ratio = standing.ratio
+    if ratio is None:
+        return "no question was answered"
+    whole = " (the whole split)" if standing.is_whole else ""
+    f1 = "" if standing.mean_f1 is None else f", mean F1 {100 * standing.mean_f1:.1f}"
+    return f"{ratio.right:,} of {ratio.asked:,}: {percent(ratio)} %{whole}{f1}"
+
+
+def _unbiased(standing: Standing) -> str:
+    assert standing.unbiased is not None
+    wanted = [search for search in standing.searches if search.goal == "right"]
+    successful = [search for search in wanted if search.ending == "right"]
+    text = f"{100 * standing.unbiased:.1f} % over {_searches(len(successful))}"
+    if excluded := len(wanted) - len(successful):
+        text += f"; excludes {excluded} that found none, so it is too high"
+    return text
+
+
+def _needs(standing: Standing) -> str:
+    by_ratio, least, most = standing.needed, standing.needed_least, standing.needed_most
+    if by_ratio.median is None or by_ratio.most is None:
+        if least.median is None:
+            return "finds none: no question of the split is answered right"
+        return f"has found none yet; needs at least {questions(least.median)} at the median"
+    text = (
+        f"needs {by_ratio.median:,} {_range(least.median, most.median)} at the median, "
+        f"at most {by_ratio.most:,} {_range(least.most, most.most)} in 95 % of searches"
+    )
+    total = len([search for search in standing.searches if search.goal == "right"])
+    if total > 1:
+        text += f"; observed over {_searches(total)}: {_or_more(standing.observed.median)}"
+    if total >= SEARCHES_FOR_95_PERCENT:
+        text += f" and {_or_more(standing.observed.most)}"
+    return text
 
 
 def show_table(found: Sequence[Standing]) -> None:
-    """A line a state and source; the lengths of its searches stand last, as far as there is room."""
+    """A line for each state and source; the lengths of its latest searches come last."""
     header = ["run", "step", "data", "right", "% [95 %]", "unbiased", "needs", "searches"]
     places = Counter(_place(standing) for standing in found)
     rows = [_cells(standing, places[_place(standing)] > 1) for standing in found]
@@ -102,15 +127,12 @@ def show_table(found: Sequence[Standing]) -> None:
     for line in lines[1:]:
         console.print(line, markup=False)
     console.print(
-        "right: of the questions that count; needs: at the median, and in 95 % of searches"
+        "right: of the questions that count; needs: questions at the median, and in 95 % of searches"
     )
     if failed := sum(standing.failed for standing in found):
-        console.print(f"{questions(failed)} failed, and count neither as right nor as wrong")
+        console.print(f"{questions(failed)} failed, counted neither as right nor as wrong")
     if any(standing.is_imported for standing in found):
-        console.print(
-            "imported: rounds of three were counted whole, so the true ratios are higher",
-            markup=False,
-        )
+        console.print(f"imported: {COUNTED_IN_FULL}, so the true ratios are higher", markup=False)
 
 
 def _place(standing: Standing) -> tuple[object, ...]:
@@ -119,86 +141,53 @@ def _place(standing: Standing) -> tuple[object, ...]:
 
 
 def _cells(standing: Standing, is_ambiguous: bool) -> list[str]:
-    """`is_ambiguous`: the row beside it differs in weights or questions alone, so say which these are."""
+    """`is_ambiguous`: another row differs only in weights or questions, so show which these are."""
     state, ratio, source = standing.state, standing.ratio, standing.source
+    step = "-" if state.step is None else str(state.step)
+    data = f"{source.name} {source.split}"
+    if is_ambiguous:
+        step += f" {(state.weights or '')[:DIGITS]}"
+        data += f" {(source.fingerprint or '')[:DIGITS]}"
     unbiased = None if standing.is_whole else standing.unbiased
-    needs = (standing.needed.median, standing.needed.most)
+    needed = standing.needed
+    has_none = needed.median is None or needed.most is None
     return [
         state.run + (" (imported)" if standing.is_imported else ""),
-        ("-" if state.step is None else str(state.step))
-        + (f" {(state.weights or '')[:DIGITS]}" if is_ambiguous else ""),
-        f"{source.name} {source.split}"
-        + (f" {(source.fingerprint or '')[:DIGITS]}" if is_ambiguous else ""),
+        step,
+        data,
         f"{ratio.right}/{ratio.asked}" if ratio else "-",
         percent(ratio),
         "-" if unbiased is None else f"{100 * unbiased:.1f}",
-        "-" if None in needs else f"{needs[0]}, {needs[1]}",
+        "-" if has_none else f"{needed.median}, {needed.most}",
         lengths(standing.searches, SEARCHES_IN_TABLE),
     ]
 
 
-def lengths(searches: Sequence[SearchCount], most: int) -> str:
-    """How many questions each search for a right answer needed, the latest; >n: n were not enough."""
-    sizes = [_length(search) for search in searches if search.goal == "right"]
-    return (f"({len(sizes)}) ...," if len(sizes) > most else "") + ",".join(sizes[-most:])
-
-
-def questions(number: int) -> str:
-    """So many questions."""
-    return f"{number:,} question{'' if number == 1 else 's'}"
-
-
-def _needs(standing: Standing) -> str:
-    by_ratio, least, most = standing.needed, standing.needed_least, standing.needed_most
-    if by_ratio.median is None or by_ratio.most is None:
-        if least.median is None:
-            return "finds none: no question of the split is answered right"
-        return f"has found none yet; needs at least {questions(least.median)} at the median"
-    text = (
-        f"needs {by_ratio.median:,} {_range(least.median, most.median)} at the median, "
-        f"at most {by_ratio.most:,} {_range(least.most, most.most)} in 95 % of searches"
-    )
-    total = sum(search.goal == "right" for search in standing.searches)
-    if total > 1:
-        # The 95 % point of a few searches would be their longest.
-        seen = standing.observed
-        told = f"; seen over {_searches(total)}: {_or_more(seen.median)}"
-        text += told + (f" and {_or_more(seen.most)}" if total >= SEARCHES_TO_TELL else "")
-    return text
-
-
-def _range(low: int | None, high: int | None) -> str:
-    return f"[{low:,}, {'...' if high is None else f'{high:,}'}]"
-
-
-def _or_more(number: int | None) -> str:
-    return "more than was asked" if number is None else f"{number:,}"
-
-
-def _length(search: SearchCount) -> str:
-    bound = "" if search.ending == "right" else ">"
-    return f"{bound}{search.counted}"
-
-
-def _searches(number: int) -> str:
-    return f"{number:,} search{'' if number == 1 else 'es'}"
-
-
-log = logging.getLogger(__name__)
-SECONDS_BETWEEN_LINES = 5.0
-FAILURES_SHOWN = 3
-ENDINGS = {
-    "right": "",
-    "done": "",
-    "exhausted": "the order of questions is used up",
-    "bound": "ended by --max-questions or --max-minutes",
-    "stopped": "stopped",
-    "failed": "given up: the model fails on one question after the other",
-}
+def show_repeats(found: Sequence[Repeats]) -> None:
+    """For each state: how many repeats, how many by chance, and the questions asked most often."""
+    console = console_out()
+    for repeats in found:
+        standing = repeats.standing
+        state, source = standing.state, standing.source
+        expected = standing.expected_repeats
+        chance = "unknown, like the size of the split" if expected is None else f"{expected:.1f}"
+        console.print(
+            f"{state.run}, step {state.step}; {source.name} {source.split}: {standing.repeats:,} of "
+            f"{standing.asked:,} had been asked before; expected by chance: {chance}",
+            markup=False,
+        )
+        for repeat in repeats.questions[:QUESTIONS_SHOWN]:
+            what = f"  {repeat.id}  {repeat.question}" if repeat.question else ""
+            console.print(f"  {repeat.times} times {repeat.index:>6}{what}", markup=False)
+        if len(repeats.questions) > QUESTIONS_SHOWN:
+            console.print(f"  and {len(repeats.questions) - QUESTIONS_SHOWN:,} more questions")
 
 
 class AskingScreen:
-    """Tells what is asked while it is asked. `questions`: show each one; `quiet`: progress alone."""
+    """Shows what is asked while it is asked: questions and searches on stdout, progress on stderr.
+
+    `questions`: show each question; `quiet`: nothing on stdout.
+    """
 
     def __init__(self, questions: bool, quiet: bool) -> None:
         self._questions = questions
@@ -209,7 +198,7 @@ class AskingScreen:
         self._next_line = 0.0
 
     def begin(self, subject: Subject, seed: int) -> None:
-        """Say who is asked from what."""
+        """Say who is asked, and from which questions."""
         source = subject.source
         where = f"{source.split} of {source.name}" if source.split != "file" else source.name
         log.info(
@@ -223,48 +212,54 @@ class AskingScreen:
         self._counted = self._right = self._failed = self._searches = 0
         self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
 
-    def round(self, asked: Round, plan: Plan) -> None:
-        """One round: its questions, or now and then how far it is."""
+    def round_asked(self, asked: Round, plan: Plan) -> None:
+        """Show the questions of a round; or now and then how far it is."""
+        is_shown = self._questions and not self._quiet and plan.goal == "right"
         for row in asked.rows:
-            self._counted += row.counted
-            self._right += bool(row.counted and row.exact_match)
-            self._failed += row.status == "failed"
-            is_shown = self._questions and not self._quiet and plan.goal == "right"
-            if row.status == "failed" and not is_shown and self._failed <= FAILURES_SHOWN:
-                log.warning("Question %s (%s) failed: %s", row.number, row.id, row.reason)
-        if self._questions and not self._quiet and plan.goal == "right":
+            if row.counted:
+                self._counted += 1
+            if row.counts_as_right:
+                self._right += 1
+            if row.status == "failed":
+                self._failed += 1
+                if not is_shown and self._failed <= FAILURES_SHOWN:
+                    log.warning("Question %s (%s) failed: %s", row.number, row.id, row.reason)
+        if is_shown:
             self._show(asked)
         elif time.monotonic() >= self._next_line and self._counted:
             self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
             ratio = exact_ratio(self._right, self._counted)
             log.info("%s asked, %s %% right", f"{self._counted:,}", percent(ratio))
 
-    def found(self, found: SearchResult, plan: Plan) -> None:
-        """How one search ended."""
+    def search_ended(self, found: SearchResult, plan: Plan) -> None:
+        """Say how one search ended."""
         self._searches += 1
         if plan.goal != "right":
             pace = len(found.rows) / max(found.seconds, 1e-9)
             why = f" ({ENDINGS[found.ending]})" if ENDINGS[found.ending] else ""
             spent = f"{found.seconds:.1f} s, {pace:.0f} a second{why}"
             log.info("%s in %s", questions(len(found.rows)), spent)
-        if plan.goal != "right" or self._quiet:
-            return
+        elif not self._quiet:
+            self._print(self._ended(found))
+
+    def nothing_to_ask(self, standing: Standing) -> None:
+        """Say why nothing has to be asked."""
+        if standing.is_whole:
+            log.info("Nothing to ask: the whole split has been asked already")
+        else:
+            log.info("Nothing to ask: the interval is narrow enough already")
+
+    def _ended(self, found: SearchResult) -> str:
         spent = f"{found.seconds:.1f} s"
         if found.ending == "right":
             what = f"right after {questions(found.counted)}, {spent}"
         else:
             what = f"none right of {questions(found.counted)}, {spent}: {ENDINGS[found.ending]}"
-        rest = len(found.rows) - found.counted - sum(r.status == "failed" for r in found.rows)
-        if rest and self._questions:
-            what += f" ({rest} more of the last round were asked too, and do not count)"
-        self._print(f"search {self._searches:>3}: {what}" if not self._questions else what)
-
-    def already(self, standing: Standing) -> None:
-        """Nothing has to be asked."""
-        what = (
-            "it was asked the whole split" if standing.is_whole else "the interval is narrow enough"
-        )
-        log.info("Nothing is asked: %s", what)
+        if not self._questions:
+            return f"search {self._searches:>3}: {what}"
+        if uncounted := len(found.rows) - found.counted - found.failed:
+            what += f" ({uncounted} more of the last round were asked, but do not count)"
+        return what
 
     def _show(self, asked: Round) -> None:
         self._print(
@@ -278,47 +273,55 @@ class AskingScreen:
         mark, style = ("+", "green") if row.exact_match else ("-", "red")
         if row.status == "failed":
             mark, style = "!", "yellow"
-        self._console.print(
-            Text.assemble((f"{mark} {row.number:>6}  ", style), row.question or "", "\n")
-            + Text.assemble("          expected  ", _golds(row), "\n")
-            + (
-                Text(f"          failed    {row.reason}")
-                if row.status == "failed"
-                else Text.assemble(
-                    "          given     ",
-                    (row.answer or "(no answer)", style),
-                    f"   (probability {row.probability:.3f}, F1 {100 * (row.f1 or 0):.0f})",
-                )
-            )
-        )
+        golds = " | ".join(dict.fromkeys(row.golds or ())) or "(no answer)"
+        text = Text.assemble((f"{mark} {row.number:>6}  ", style), row.question or "", "\n")
+        text += Text.assemble("          expected  ", golds, "\n")
+        if row.status == "failed":
+            text += Text(f"          failed    {row.reason}")
+        else:
+            answer = row.answer or "(no answer)"
+            scores = f"   (probability {row.probability:.3f}, F1 {100 * (row.f1 or 0):.0f})"
+            text += Text.assemble("          given     ", (answer, style), scores)
+        self._console.print(text)
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False)
 
 
-def _golds(row: AskedQuestion) -> str:
-    distinct = list(dict.fromkeys(row.golds or ()))
-    return " | ".join(distinct) or "(no answer)"
+def percent(ratio: Ratio | None) -> str:
+    """A ratio in percent with its interval: `33.3 [7.5, 70.1]`."""
+    if ratio is None:
+        return "-"
+    if ratio.low == ratio.high:
+        return f"{100 * ratio.value:.1f} [exact]"
+    return f"{100 * ratio.value:.1f} [{100 * ratio.low:.1f}, {100 * ratio.high:.1f}]"
 
 
-QUESTIONS_SHOWN = 10
+def lengths(searches: Sequence[SearchCount], most: int) -> str:
+    """How many questions the latest searches for a right answer needed: `(12) ...,2,1,>3`.
+
+    `>3`: three were not enough. `(12) ...`: there were 12, of which only the last are listed.
+    """
+    sizes = [
+        f"{'' if search.ending == 'right' else '>'}{search.counted}"
+        for search in searches
+        if search.goal == "right"
+    ]
+    return (f"({len(sizes)}) ...," if len(sizes) > most else "") + ",".join(sizes[-most:])
 
 
-def show_repeats(found: Sequence[Repeats]) -> None:
-    """Each state: how many repeats, how many by chance, and the questions asked most often."""
-    console = console_out()
-    for repeats in found:
-        standing = repeats.standing
-        state, source = standing.state, standing.source
-        chance = standing.expected_repeats
-        told = "unknown: the size of the split is not known" if chance is None else f"{chance:.1f}"
-        console.print(
-            f"{state.run}, step {state.step}; {source.name} {source.split}: {standing.repeats:,} of "
-            f"{standing.asked:,} asked had been asked before; by chance alone: {told}",
-            markup=False,
-        )
-        for repeat in repeats.questions[:QUESTIONS_SHOWN]:
-            what = f"  {repeat.id}  {repeat.question}" if repeat.question else ""
-            console.print(f"  {repeat.times} times {repeat.index:>6}{what}", markup=False)
-        if len(repeats.questions) > QUESTIONS_SHOWN:
-            console.print(f"  and {len(repeats.questions) - QUESTIONS_SHOWN:,} more questions")
+def questions(number: int) -> str:
+    """`1 question`, `1,000 questions`."""
+    return f"{number:,} question{'' if number == 1 else 's'}"
+
+
+def _searches(number: int) -> str:
+    return f"{number:,} search{'' if number == 1 else 'es'}"
+
+
+def _range(low: int | None, high: int | None) -> str:
+    return f"[{low:,}, {'...' if high is None else f'{high:,}'}]"
+
+
+def _or_more(number: int | None) -> str:
+    return "more than were asked" if number is None else f"{number:,}"

@@ -1,10 +1,8 @@
-"""What each state of each model came to: the ledger's counts with their estimates.
+"""What each state of each model came to: the ledger's counts with their estimates, and repeated questions."""
 
-Which questions were asked of one state more than once, beside what chance alone would do.
-"""
-
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from qa_research.ledger.asked import Source, State
@@ -22,7 +20,7 @@ from qa_research.stats import (
 
 @dataclass(frozen=True, slots=True)
 class SearchCount:
-    """What one search came to. `ending` None: it still runs, or was killed."""
+    """What one search came to. `ending` None: it is still running, or was killed."""
 
     goal: str
     ending: str | None
@@ -38,13 +36,13 @@ class SearchCount:
 class Standing:
     """One state on one source.
 
-    `ratio`: of all questions that count, each once (None: nothing was answered). `is_whole`: every question
-    of the split was answered, so that `ratio` is exact, whatever counts. `unbiased`: over the searches for
-    a right answer that found one, from two on. `first_gold`: what equals the first gold answer but for case
-    (None: not known). `kinds`: the ratio by kind of question. `needed`: what `ratio` makes of it, between
-    `needed_least` and `needed_most` by its interval; `observed`: by the searches themselves.
-    `repeats` of the asked questions had been asked before, `expected_repeats` if chance alone chose
-    (None: the size of the split is not known). `mean_f1` in [0, 1].
+    `ratio`: of all questions that count, each once (None: no question was answered). `is_whole`: every
+    question of the split was answered, so `ratio` is exact, and of all answers. `unbiased`: over the
+    searches that found a right answer, if there are at least two. `first_gold`: answers equal to the first
+    gold answer, ignoring case (None: unknown). `kinds`: the ratio by kind of question. `needed`: questions
+    a search needs at `ratio`; `needed_least` and `needed_most` at the ends of its interval; `observed`: what
+    the searches themselves needed. `repeats`: asked questions that had been asked before;
+    `expected_repeats`: how many by chance (None: the size of the split is unknown). `mean_f1` in [0, 1].
     """
 
     state: State
@@ -68,7 +66,7 @@ class Standing:
 
     @property
     def is_imported(self) -> bool:
-        """Whether another program asked: in rounds of three, counted whole."""
+        """Whether another program asked, in rounds of three that were counted in full."""
         return self.state.run_id is None
 
     def as_json(self) -> dict[str, Any]:
@@ -80,133 +78,6 @@ class Standing:
             value = plain.pop(name)
             plain[f"{name}_percent"] = None if value is None else 100 * value
         return plain | {"is_imported": self.is_imported}
-
-
-def standings(ledger: Ledger, run_id: str | None = None) -> list[Standing]:
-    """Every state on every source, by run, step and source; of one run by its id.
-
-    Raises:
-        FileNotFoundError: nobody was ever asked.
-    """
-    with ledger.reading() as connection:
-        known = connection.execute(
-            "SELECT count(*) FROM sqlite_master WHERE name = 'state_counts'"
-        ).fetchone()[0]
-        rows = connection.execute(_COUNTS).fetchall() if known else []
-        if not rows:
-            raise FileNotFoundError(
-                f"nobody was asked yet in {ledger.path}; qa-research efficacy RUN asks"
-            )
-        searches = _grouped(connection.execute("SELECT * FROM search_counts ORDER BY search_id"))
-        kinds = _grouped(
-            connection.execute("SELECT * FROM kind_counts ORDER BY counted DESC, kind")
-        )
-        distinct = _grouped(connection.execute(_DISTINCT))
-    found = []
-    for row in rows:
-        key = (row["state_id"], row["source_id"])
-        if run_id is None or row["run_id"] == run_id:
-            found.append(_standing(row, searches[key], kinds.get(key, []), distinct.get(key, [])))
-    return found
-
-
-_COUNTS = """
-SELECT state_counts.*, run_id, run, step, weights, pretrained,
-       name, split, fingerprint, questions
-FROM state_counts
-JOIN states ON states.id = state_id
-JOIN sources ON sources.id = source_id
-ORDER BY run_id IS NULL, run, run_id, step, states.id, name, split, sources.id
-"""
-
-_DISTINCT = """
-SELECT state_id, searches.source_id, count(number) - count(DISTINCT number) AS repeats
-FROM asked JOIN searches ON searches.id = search_id
-GROUP BY state_id, searches.source_id
-"""
-
-
-def _ratio(right: int, asked: int, is_whole: bool) -> Ratio:
-    """With its interval, or where it is of a whole split without."""
-    if is_whole:
-        return Ratio(right, asked, right / asked, right / asked)
-    return exact_ratio(right, asked)
-
-
-def _in_percent(ratio: Ratio | None) -> dict[str, Any] | None:
-    if ratio is None:
-        return None
-    return {
-        "right": ratio.right,
-        "asked": ratio.asked,
-        "percent": 100 * ratio.value,
-        "percent_95": [100 * ratio.low, 100 * ratio.high],
-    }
-
-
-def _grouped(rows: Any) -> dict[tuple[int, int], list[Mapping[str, Any]]]:
-    groups: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["state_id"], row["source_id"]), []).append(row)
-    return groups
-
-
-def _standing(
-    row: Mapping[str, Any],
-    searches: list[Mapping[str, Any]],
-    kinds: list[Mapping[str, Any]],
-    distinct: list[Mapping[str, Any]],
-) -> Standing:
-    is_imported = row["run_id"] is None
-    total = row["questions"]
-    is_whole = total is not None and row["all_counted"] == total
-    which = "all_" if is_whole else ""
-    wanted = [search for search in searches if search["goal"] == "right"]
-    lengths = [search["counted"] for search in wanted if search["ending"] == "right"]
-    bounded = [search["counted"] for search in wanted if search["ending"] != "right"]
-    right, counted = row[f"{which}correct"], row[f"{which}counted"]
-    ratio = _ratio(right, counted, is_whole) if counted else None
-    first_gold = row[f"{which}first_gold"]
-    orders: dict[tuple[int, int], int] = {}
-    for search in searches:
-        order = (search["seed"], search["draw"])
-        orders[order] = orders.get(order, 0) + search["asked"]
-    # The reference drew each question from all of them; an order of ours has each once.
-    sizes = [1] * row["asked"] if is_imported else list(orders.values())
-    pretrained = row["pretrained"]
-    return Standing(
-        state=State(
-            row["run_id"],
-            row["run"],
-            row["step"],
-            row["weights"],
-            None if pretrained is None else bool(pretrained),
-        ),
-        source=Source(row["name"], row["split"], row["fingerprint"], total),
-        searches=tuple(
-            SearchCount(**{name: search[name] for name in SearchCount.__slots__})
-            for search in searches
-        ),
-        asked=row["asked"],
-        failed=row["failed"],
-        seconds=row["seconds"],
-        ratio=ratio,
-        unbiased=unbiased_ratio(lengths),
-        first_gold=_ratio(first_gold, counted, is_whole) if ratio and not is_imported else None,
-        mean_f1=row[f"{which}f1"] / counted if ratio and not is_imported else None,
-        kinds={
-            kind["kind"]: _ratio(kind[f"{which}correct"], kind[f"{which}counted"], is_whole)
-            for kind in kinds
-            if kind[f"{which}counted"]
-        },
-        needed=questions_needed(ratio.value if ratio else 0.0, total),
-        needed_least=questions_needed(ratio.high if ratio else 1.0, total),
-        needed_most=questions_needed(ratio.low if ratio else 0.0, total),
-        observed=observed_needed(lengths, bounded),
-        repeats=sum(line["repeats"] for line in distinct),
-        is_whole=is_whole,
-        expected_repeats=expected_repeats(sizes, total) if total else None,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +92,7 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """One state on one source: its standing says how many; here are the questions, most often first."""
+    """One state on one source: its standing has the numbers; these are the questions, most often first."""
 
     standing: Standing
     questions: tuple[Repeat, ...]
@@ -238,37 +109,163 @@ class Repeats:
         }
 
 
-_REPEATS = """
-SELECT run_id, run, step, weights, sources.fingerprint, sources.name, split,
-       repeats.number, questions.id, question, times
-FROM repeats
-JOIN states ON states.id = state_id
-JOIN sources ON sources.id = repeats.source_id
-JOIN questions ON questions.source_id = repeats.source_id AND questions.number = repeats.number
-ORDER BY times DESC, repeats.number
-"""
+def standings(ledger: Ledger, run_id: str | None = None) -> list[Standing]:
+    """Every state on every source, by run, step and source; or those of one run by its id.
+
+    Raises:
+        FileNotFoundError: no questions have been asked yet.
+    """
+    with ledger.reading() as connection:
+        groups = _read(connection, ledger.path)
+    return [
+        _standing(rows)
+        for rows in groups.values()
+        if run_id is None or rows.counts["run_id"] == run_id
+    ]
 
 
 def repeated(ledger: Ledger) -> list[Repeats]:
-    """The repeats of every state that was asked, also of those without any.
+    """The repeats of every state that was asked, including those without any.
 
     Raises:
-        FileNotFoundError: nobody was ever asked.
+        FileNotFoundError: no questions have been asked yet.
     """
-    found = standings(ledger)
-    groups: dict[tuple[object, ...], list[Repeat]] = {}
+    questions: dict[_Key, list[Repeat]] = {}
     with ledger.reading() as connection:
-        for row in connection.execute(_REPEATS):
-            key = tuple(row[name] for name in ("run_id", "run", "step", "weights"))
-            key += tuple(row[name] for name in ("fingerprint", "name", "split"))
+        groups = _read(connection, ledger.path)
+        for row in connection.execute(_REPEATED_QUESTIONS):
             repeat = Repeat(row["number"], row["id"], row["question"], row["times"])
-            groups.setdefault(key, []).append(repeat)
-    return [Repeats(standing, tuple(groups.get(_key(standing), ()))) for standing in found]
+            questions.setdefault(_key(row), []).append(repeat)
+    return [Repeats(_standing(rows), tuple(questions.get(key, ()))) for key, rows in groups.items()]
 
 
-def _key(standing: Standing) -> tuple[object, ...]:
-    state, source = standing.state, standing.source
-    return (
-        *(state.run_id, state.run, state.step, state.weights),
-        *(source.fingerprint, source.name, source.split),
+_COUNTS = """
+SELECT state_counts.*, run_id, run, step, weights, pretrained,
+       name, split, fingerprint, questions
+FROM state_counts
+JOIN states ON states.id = state_id
+JOIN sources ON sources.id = source_id
+ORDER BY run_id IS NULL, run, run_id, step, states.id, name, split, sources.id
+"""
+_REPEATS = """
+SELECT state_id, searches.source_id, count(number) - count(DISTINCT number) AS repeats
+FROM asked JOIN searches ON searches.id = search_id
+GROUP BY state_id, searches.source_id
+"""
+_REPEATED_QUESTIONS = """
+SELECT state_id, repeats.source_id, repeats.number, questions.id, question, times
+FROM repeats
+JOIN questions ON questions.source_id = repeats.source_id AND questions.number = repeats.number
+ORDER BY times DESC, repeats.number
+"""
+_Row = Mapping[str, Any]
+_Key = tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What the ledger has of one state on one source."""
+
+    counts: _Row
+    searches: list[_Row] = field(default_factory=list)
+    kinds: list[_Row] = field(default_factory=list)
+    repeats: int = 0
+
+
+def _key(row: _Row) -> _Key:
+    return row["state_id"], row["source_id"]
+
+
+def _read(connection: Any, path: Path) -> dict[_Key, _Rows]:
+    """The rows of every state and source, in the order in which they are shown."""
+    execute = connection.execute
+    # A ledger of version 1 knew runs only.
+    has_counts = execute("SELECT 1 FROM sqlite_master WHERE name = 'state_counts'").fetchone()
+    groups = {_key(row): _Rows(row) for row in execute(_COUNTS)} if has_counts else {}
+    if not groups:
+        raise FileNotFoundError(
+            f"no questions have been asked yet in {path}; qa-research efficacy RUN asks some"
+        )
+    for row in execute("SELECT * FROM search_counts ORDER BY search_id"):
+        groups[_key(row)].searches.append(row)
+    for row in execute("SELECT * FROM kind_counts ORDER BY counted DESC, kind"):
+        groups[_key(row)].kinds.append(row)
+    for row in execute(_REPEATS):
+        groups[_key(row)].repeats = row["repeats"]
+    return groups
+
+
+def _standing(rows: _Rows) -> Standing:
+    counts = rows.counts
+    pretrained, total = counts["pretrained"], counts["questions"]
+    is_imported = counts["run_id"] is None
+    # Once every question of the split was answered, also those count that came after a right one.
+    is_whole = total is not None and counts["all_counted"] == total
+    which = "all_" if is_whole else ""
+    right, counted = counts[f"{which}correct"], counts[f"{which}counted"]
+    ratio = _ratio(right, counted, is_whole) if counted else None
+    has_scores = counted and not is_imported
+    names = [column.name for column in fields(SearchCount)]
+    searches = tuple(SearchCount(**{name: row[name] for name in names}) for row in rows.searches)
+    wanted = [search for search in searches if search.goal == "right"]
+    lengths = [search.counted for search in wanted if search.ending == "right"]
+    censored = [search.counted for search in wanted if search.ending != "right"]
+    # The old lab drew each question from all of them; an order of ours has each once.
+    draws = [1] * counts["asked"] if is_imported else _draws(searches)
+    return Standing(
+        state=State(
+            run_id=counts["run_id"],
+            run=counts["run"],
+            step=counts["step"],
+            weights=counts["weights"],
+            pretrained=None if pretrained is None else bool(pretrained),
+        ),
+        source=Source(counts["name"], counts["split"], counts["fingerprint"], total),
+        searches=searches,
+        asked=counts["asked"],
+        failed=counts["failed"],
+        seconds=counts["seconds"],
+        ratio=ratio,
+        unbiased=unbiased_ratio(lengths),
+        first_gold=_ratio(counts[f"{which}first_gold"], counted, is_whole) if has_scores else None,
+        mean_f1=counts[f"{which}f1"] / counted if has_scores else None,
+        kinds={
+            row["kind"]: _ratio(row[f"{which}correct"], row[f"{which}counted"], is_whole)
+            for row in rows.kinds
+            if row[f"{which}counted"]
+        },
+        needed=questions_needed(ratio.value if ratio else 0.0, total),
+        needed_least=questions_needed(ratio.high if ratio else 1.0, total),
+        needed_most=questions_needed(ratio.low if ratio else 0.0, total),
+        observed=observed_needed(lengths, censored),
+        repeats=rows.repeats,
+        expected_repeats=expected_repeats(draws, total) if total else None,
+        is_whole=is_whole,
     )
+
+
+def _ratio(right: int, asked: int, is_whole: bool) -> Ratio:
+    """With its interval; that of a whole split has no width."""
+    if is_whole:
+        return Ratio(right, asked, right / asked, right / asked)
+    return exact_ratio(right, asked)
+
+
+def _draws(searches: Iterable[SearchCount]) -> Sequence[int]:
+    """How many questions were asked in each order: searches of one order share a draw."""
+    sizes: dict[tuple[int | None, int], int] = {}
+    for search in searches:
+        order = (search.seed, search.draw)
+        sizes[order] = sizes.get(order, 0) + search.asked
+    return list(sizes.values())
+
+
+def _in_percent(ratio: Ratio | None) -> dict[str, Any] | None:
+    if ratio is None:
+        return None
+    return {
+        "right": ratio.right,
+        "asked": ratio.asked,
+        "percent": 100 * ratio.value,
+        "percent_95": [100 * ratio.low, 100 * ratio.high],
+    }

@@ -64,6 +64,11 @@ class AskedQuestion:
     probability: float | None = None
     seconds: float | None = None
 
+    @property
+    def counts_as_right(self) -> bool:
+        """Whether it adds to the right answers of the ratio."""
+        return self.counted and bool(self.exact_match)
+
 
 @dataclass(frozen=True, slots=True)
 class Search:

@@ -1,4 +1,4 @@
-"""Takes over the reference system's records: its database -> states, searches and asked questions."""
+"""Imports the old lab's records: its database -> states, searches and asked questions of the ledger."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_research.ledger.asked import AskedQuestion, insert_asked
-from qa_research.ledger.old_lab.read import ROUND, Reference, read_reference
+from qa_research.ledger.old_lab.read import ROUND, OldLab, read_old_lab
 from qa_research.ledger.old_lab.searches import (
     KNOWN_SIZES,
     KeptSearch,
@@ -18,12 +18,12 @@ from qa_research.ledger.old_lab.searches import (
 )
 from qa_research.ledger.runs import Ledger
 
-LOST = "the reference crashed in this round; which question it was is lost"
+LOST = "the old lab crashed in this round, and did not keep which question it was"
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was taken over. `general`: what was odd in the file, beyond what each state says of itself."""
+    """What was imported. `general`: what was odd in the file, beyond what each state says of itself."""
 
     file: str
     sha256: str
@@ -33,43 +33,54 @@ class Imported:
     @property
     def notes(self) -> list[str]:
         """All that was odd or corrected, as the ledger keeps it."""
-        said = [f"{kept.state.name}: {text}" for kept in self.states for text in kept.sentences]
-        return [*self.general, *said]
+        of_states = [
+            f"{kept.state.name}: {text}" for kept in self.states for text in kept.sentences
+        ]
+        return [*self.general, *of_states]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "file": self.file,
+            "sha256": self.sha256,
+            "states": [kept.as_json() for kept in self.states],
+            "notes": self.notes,
+        }
 
 
-def import_reference(path: Path, ledger_path: Path) -> Imported:
-    """Take over a stack_trace.db, in one transaction; it is read and never changed.
+def import_old_lab(path: Path, ledger_path: Path) -> Imported:
+    """Import a stack_trace.db in one transaction; it is read and never changed.
 
-    What counts, and why, is told in reference_searches.py. Of the questions only the index is known, of
-    the answers nothing: all of them are 'not kept', and the searches say what was counted.
+    What counts, and why, is explained in searches.py. Of the questions only the index is known, of the
+    answers nothing: all of them are 'not kept', and the searches say what was counted.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not the reference system's, holds nothing, or was taken over before.
-        OSError: it cannot be read, or the ledger not be written.
+        ValueError: it is not the old lab's, has no records, or has already been imported.
+        OSError: it cannot be read, or the ledger cannot be written.
     """
-    reference = read_reference(path)
-    if not reference.states:
-        why = f": {reference.notes[0]}" if reference.notes else ""
-        raise ValueError(f"{path} has no record that can be taken over{why}")
-    states, shared = kept_states(reference.states)
-    sizes = sizes_of(reference.states)
+    old_lab = read_old_lab(path)
+    if not old_lab.states:
+        why = f": {old_lab.notes[0]}" if old_lab.notes else ""
+        raise ValueError(f"{path} has no records that can be imported{why}")
+    states, shared = kept_states(old_lab.states)
+    sizes = sizes_of(old_lab.states)
     known = {data: size for data, size in KNOWN_SIZES.items() if sizes.get(data, 0) <= size}
     beyond = [
-        f"an index lies beyond the {size:,} questions of {data}: how many it has is not known"
+        f"an index is beyond the {size:,} questions of {data}, so its size is unknown"
         for data, size in KNOWN_SIZES.items()
         if data not in known
     ]
-    # The foreign file was read whole before: one that cannot be used leaves no new ledger behind.
+    # The file has been read completely, so one that cannot be used leaves no new ledger behind.
     with Ledger(ledger_path) as ledger, ledger.writing() as connection:
-        before = _known_before(connection, path, reference)
-        general = (*reference.notes, *shared, *beyond, *before)
-        imported = Imported(reference.file, reference.sha256, tuple(states), general)
+        again = _imported_before(connection, path, old_lab)
+        general = (*old_lab.notes, *shared, *beyond, *again)
+        imported = Imported(old_lab.file, old_lab.sha256, tuple(states), general)
         row = connection.execute(
             "INSERT INTO imports (file, sha256, imported, notes) VALUES (?, ?, ?, ?)",
             (
-                reference.file,
-                reference.sha256,
+                old_lab.file,
+                old_lab.sha256,
                 datetime.now(UTC).isoformat(timespec="seconds"),
                 json.dumps(imported.notes, ensure_ascii=False),
             ),
@@ -79,23 +90,23 @@ def import_reference(path: Path, ledger_path: Path) -> Imported:
     return imported
 
 
-def _known_before(connection: Any, path: Path, reference: Reference) -> list[str]:
-    """Notes about states that an earlier import has too; the same file again is refused."""
-    again = connection.execute(
-        "SELECT file, imported FROM imports WHERE sha256 = ?", (reference.sha256,)
+def _imported_before(connection: Any, path: Path, old_lab: OldLab) -> list[str]:
+    """Notes on states that an earlier import has, too; the same file is refused."""
+    same = connection.execute(
+        "SELECT file, imported FROM imports WHERE sha256 = ?", (old_lab.sha256,)
     ).fetchone()
-    if again:
+    if same:
         raise ValueError(
-            f"{path} was taken over before, as {again['file']} at {again['imported']}; nothing was changed"
+            f"{path} has already been imported, as {same['file']} at {same['imported']}; nothing was changed"
         )
-    before = connection.execute(
+    earlier = connection.execute(
         "SELECT run, file, imported FROM states JOIN imports ON imports.id = import_id"
     ).fetchall()
-    names = {state.name for state in reference.states}
+    names = {state.name for state in old_lab.states}
     return [
-        f"{row['run']} was also taken over from {row['file']} at {row['imported']}: both stand side by "
-        "side, and what both files hold is in each"
-        for row in before
+        f"{row['run']} was also imported from {row['file']} at {row['imported']}: both imports are kept, "
+        "and what both files contain is in each"
+        for row in earlier
         if row["run"] in names
     ]
 
@@ -117,15 +128,20 @@ def _write(
             (state.name, state.step, state.pretrained, import_id),
         )
         for draw, search in enumerate(kept.searches):
-            # Not 'right' for a sum: its length is that of no search.
+            # Not 'right' for a sum, which is not the length of a search.
             goal, ending = ("questions", "done") if search.is_sum else ("right", "right")
             written = connection.execute(
                 "INSERT INTO searches "
                 "(state_id, source_id, draw, goal, ending, told_counted, told_right) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *(row.lastrowid, sources[state.data], draw, goal, ending),
-                    *(search.asked, search.right),
+                    row.lastrowid,
+                    sources[state.data],
+                    draw,
+                    goal,
+                    ending,
+                    search.asked,
+                    search.right,
                 ),
             )
             insert_asked(connection, written.lastrowid, sources[state.data], _asked(search))
@@ -133,10 +149,10 @@ def _write(
 
 def _asked(search: KeptSearch) -> list[AskedQuestion]:
     """The questions whose index is known, and those that a crash lost."""
-    if search.tried is None:
+    if search.indices is None:
         return []
-    # Of its custom data the reference asked one question at once.
-    at_once = 1 if search.tried.questions % ROUND else ROUND
+    # The old lab asked the questions of custom data one at a time.
+    at_once = 1 if search.indices.questions % ROUND else ROUND
     return [
         AskedQuestion(
             place=place,
@@ -150,5 +166,5 @@ def _asked(search: KeptSearch) -> list[AskedQuestion]:
             counted=False,
             reason=LOST if index is None else None,
         )
-        for place, index in enumerate(search.tried.slots)
+        for place, index in enumerate(search.indices.slots)
     ]

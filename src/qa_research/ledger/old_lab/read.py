@@ -1,6 +1,6 @@
-"""Single rows of the reference system's tables, whose columns have no types, as numbers. Pure.
+"""The old lab's database, stack_trace.db, read and never changed: its states, with notes of what was odd.
 
-The reference system's database, read and never changed: its states, with notes of what was odd.
+Its columns have no types, so a number may be text, and a list of numbers anything.
 """
 
 import hashlib
@@ -13,16 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# The reference asked three questions at once.
+# The old lab asked three questions at once.
 ROUND = 3
+EXPECTED = "the old lab's stack_trace.db"
 _NAME = re.compile(r".+?(?P<random>-NoPretrain)?-(?P<step>\d{1,15})-(?P<data>.+)")
-# More digits are no count, and beyond what SQLite can hold.
+# A number with more digits is not a count, and SQLite could not hold it.
 _DIGITS = 15
+_STATE_COLUMNS = ("id", "model_type_state", "correct_num", "sample_num")
+_INDEX_COLUMNS = ("id", "model_efficacy_id", "seq_num", "seq_ids")
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """A row of sample_indices: a search of so many `questions`.
+class IndexRow:
+    """A row of sample_indices: one search of so many `questions`.
 
     `slots`: the index of each question in the order of asking; None: lost in one of the `crashes`.
     """
@@ -39,10 +42,10 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class ReferenceState:
+class OldState:
     """A row of model_efficacy: so many `right` of `asked`, and the `lengths` of the searches it lists.
 
-    `step`, `pretrained`: None where the name does not say. `data`: what it was asked from.
+    `step`, `pretrained`: None if the name does not say. `data`: where its questions come from.
     """
 
     row: int
@@ -53,18 +56,18 @@ class ReferenceState:
     right: int
     asked: int
     lengths: tuple[int, ...]
-    tried: tuple[Tried, ...]
+    index_rows: tuple[IndexRow, ...]
 
 
-def whole(value: Any) -> int | None:
-    """A count, whatever it was stored as; None: it is none."""
+def count_of(value: Any) -> int | None:
+    """A count, whatever it was stored as; None if it is not one."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = str(value).strip() if isinstance(value, int | str) else ""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else None
 
 
-def name_parts(name: str) -> tuple[int | None, bool | None, str]:
+def parse_name(name: str) -> tuple[int | None, bool | None, str]:
     """Step, whether pretrained, and data of `Architecture[-NoPretrain]-step-data`."""
     parsed = _NAME.fullmatch(name)
     if not parsed:
@@ -72,45 +75,48 @@ def name_parts(name: str) -> tuple[int | None, bool | None, str]:
     return int(parsed["step"]), not parsed["random"], parsed["data"]
 
 
-def read_lengths(value: Any, where: str, notes: list[str]) -> tuple[int, ...]:
-    """The searches of a sample_seq, which may be one number, a list with commas, or nothing."""
+def parse_lengths(value: Any, where: str, notes: list[str]) -> tuple[int, ...]:
+    """The lengths of searches in a sample_seq, which may be a number, a list with commas, or nothing."""
     words = _words(value)
     if "" in words:
-        notes.append(f"{where}: sample_seq={value!r} has an empty place between its commas")
+        notes.append(f"{where}: sample_seq={value!r} has nothing between two commas")
     words = [word for word in words if word != ""]
-    bad = [word for word in words if not whole(word)]
+    bad = [word for word in words if not count_of(word)]
     if bad:
         notes.append(
-            f"{where}: sample_seq has {', '.join(map(repr, bad))}, which is no search's length"
+            f"{where}: sample_seq has {', '.join(map(repr, bad))}, which is not the length of a search"
         )
-    return tuple(length for word in words if (length := whole(word)))
+    return tuple(length for word in words if (length := count_of(word)))
 
 
-def read_tried(row: int, number: Any, ids: Any, notes: list[str]) -> Tried | None:
-    """A row of sample_indices; None: not all of it are numbers.
+def parse_index_row(row: int, number: Any, ids: Any, notes: list[str]) -> IndexRow | None:
+    """A row of sample_indices; None if it has something other than numbers.
 
-    A crash left an empty place between commas where three indices are missing, and its three questions
-    were counted: seq_num is the number of indices and three for each crash. Of more empty places than
-    that says the rest are stray commas.
+    A crash left nothing between two commas where three indices are missing, and yet its three questions
+    were counted: seq_num is the number of indices plus three for each crash.
     """
-    questions = whole(number)
+    # seq_num 9, seq_ids "1,2,3,,4,5,6": 6 indices, so 9 - 6 = 3 questions were lost, in one crash, at the
+    # one gap. seq_num 3, seq_ids "1,2,3,": nothing was lost, so the gap is only a stray comma. seq_num 7
+    # with 5 indices: 2 questions are no whole round, which is odd. seq_num 9 with 3 indices and one gap:
+    # the second crash left no gap, which is odd, too.
+    questions = count_of(number)
     words = _words(ids)
-    indices = {place: whole(word) for place, word in enumerate(words) if word != ""}
+    indices = {place: count_of(word) for place, word in enumerate(words) if word != ""}
     if not questions or None in indices.values():
         return None
     if not indices:
-        return Tried(row, questions, (), 0)
+        return IndexRow(row, questions, (), 0)
     gaps = [place for place in range(len(words)) if place not in indices]
     lost, rest = divmod(questions - len(indices), ROUND)
     crashes = max(0, min(lost, len(gaps)))
     if rest or lost != crashes:
         notes.append(
-            f"row {row} of sample_indices: seq_num says {questions} questions, where "
-            f"{len(indices)} indices and {len(gaps)} gaps of a crash stand"
+            f"row {row} of sample_indices: seq_num says {questions} questions, but there are "
+            f"{len(indices)} indices and {len(gaps)} gaps of crashes"
         )
     elif crashes < len(gaps):
-        notes.append(f"row {row} of sample_indices: seq_ids has a comma too many")
-    # At its end a search was right, so a stray comma stands at an end rather than between rounds.
+        notes.append(f"row {row} of sample_indices: seq_ids has an extra comma")
+    # With more gaps than crashes, those between indices are the crashes: stray commas come at the ends.
     gaps.sort(key=lambda place: not min(indices) < place < max(indices))
     slots: list[int | None] = []
     for place in range(len(words)):
@@ -118,72 +124,69 @@ def read_tried(row: int, number: Any, ids: Any, notes: list[str]) -> Tried | Non
             slots.append(indices[place])
         elif place in gaps[:crashes]:
             slots += [None] * ROUND
-    return Tried(row, questions, tuple(slots), crashes)
+    return IndexRow(row, questions, tuple(slots), crashes)
 
 
 def _words(value: Any) -> list[Any]:
-    """What stands between commas; a lone number is one word."""
+    """What is between the commas; a lone number is one word."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return []
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else [value]
 
 
-EXPECTED = "the reference system's stack_trace.db"
-_STATES = ("id", "model_type_state", "correct_num", "sample_num")
-_TRIED = ("id", "model_efficacy_id", "seq_num", "seq_ids")
-
-
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """All that was read. `sha256`: of the file, and of the log beside it where that has its last changes."""
+class OldLab:
+    """All that was read. `sha256`: of the file, and of its write-ahead log if that has the last changes."""
 
     file: str
     sha256: str
-    states: tuple[ReferenceState, ...]
+    states: tuple[OldState, ...]
     notes: tuple[str, ...]
 
 
 @dataclass(slots=True)
-class _Odd:
-    """What was odd: sentences, and how often a number stood as text, by column."""
+class _Oddities:
+    """What was odd: sentences, and how many numbers of each column were text."""
 
     notes: list[str] = field(default_factory=list)
     texts: Counter[str] = field(default_factory=Counter)
 
-    def count(self, column: str, value: object) -> None:
+    def count_text(self, column: str, value: object) -> None:
         if isinstance(value, str):
             self.texts[column] += 1
 
-    def all(self) -> tuple[str, ...]:
+    def sentences(self) -> tuple[str, ...]:
         converted = (
-            f"{column} stood as text in {_rows(rows)}, and was read as a number"
+            f"{column} was text in {_rows(rows)}, and was read as a number"
             for column, rows in self.texts.items()
         )
         return (*self.notes, *converted)
 
 
-def read_reference(path: Path) -> Reference:
+def read_old_lab(path: Path) -> OldLab:
     """Read a stack_trace.db.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no SQLite database, or not the reference system's.
+        ValueError: it is not an SQLite database, or not the old lab's.
         OSError: it cannot be read, or changed meanwhile.
     """
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{path} {what}; expected {EXPECTED}")
     digest = _digest(path)
-    odd = _Odd()
+    odd = _Oddities()
     with _opened(path) as connection:
         states = _read_states(connection, path, odd)
     if _digest(path) != digest:
-        raise OSError(f"{path} changed while it was read; import it when nobody writes it")
-    return Reference(path.name, digest, tuple(states), odd.all())
+        raise OSError(
+            f"{path} changed while it was being read; import it when nothing writes to it"
+        )
+    return OldLab(path.name, digest, tuple(states), odd.sentences())
 
 
 def _log_of(path: Path) -> Path | None:
-    """Where a file in WAL mode has its last changes, if there are any."""
+    """The write-ahead log, where a file in WAL mode has its last changes, if there are any."""
     real = path.resolve()
     log = real.with_name(f"{real.name}-wal")
     return log if log.exists() and log.stat().st_size else None
@@ -203,7 +206,7 @@ def _digest(path: Path) -> str:
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     with path.open("rb") as stream:
         is_wal = stream.read(20)[18:] == b"\x02\x02"
-    # SQLite would make two files beside one in WAL mode; one without a log is whole by itself.
+    # SQLite would create two files next to one in WAL mode. Without a log the file is complete by itself.
     how = "mode=ro&immutable=1" if is_wal and not _log_of(path) else "mode=ro"
     connection = None
     try:
@@ -214,40 +217,40 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
             raise ValueError(
-                f"{path} is no SQLite database, or a damaged one; expected {EXPECTED}"
+                f"{path} is not an SQLite database, or is damaged; expected {EXPECTED}"
             ) from error
         raise OSError(
-            f"{path} cannot be read ({error}); copy the files {path.name}* to a place of your own"
+            f"{path} cannot be read ({error}); copy the files {path.name}* to a folder of your own"
         ) from error
     finally:
         if connection is not None:
             connection.close()
 
 
-def _read_states(connection: sqlite3.Connection, path: Path, odd: _Odd) -> list[ReferenceState]:
+def _read_states(connection: sqlite3.Connection, path: Path, odd: _Oddities) -> list[OldState]:
     columns = _columns(connection, "model_efficacy")
-    _check(path, "model_efficacy", columns, _STATES)
+    _check(path, "model_efficacy", columns, _STATE_COLUMNS)
     lengths = "sample_seq" if "sample_seq" in columns else "NULL"
-    tried = _read_all_tried(connection, path, odd)
+    index_rows = _read_index_rows(connection, path, odd)
     states = []
     for row, name, right, asked, seq in connection.execute(
-        f"SELECT {', '.join(_STATES)}, {lengths} FROM model_efficacy ORDER BY id"
+        f"SELECT {', '.join(_STATE_COLUMNS)}, {lengths} FROM model_efficacy ORDER BY id"
     ):
         where = f"row {row} of model_efficacy"
-        right_count, asked_count = whole(right), whole(asked)
+        right_count, asked_count = count_of(right), count_of(asked)
         if not isinstance(name, str) or right_count is None or asked_count is None:
             odd.notes.append(
-                f"{where} was left out, for it has no name or no counts: model_type_state={name!r}, "
+                f"{where} was skipped because it has no name or no counts: model_type_state={name!r}, "
                 f"correct_num={right!r}, sample_num={asked!r}"
             )
             continue
-        odd.count("correct_num of model_efficacy", right)
-        odd.count("sample_num of model_efficacy", asked)
-        step, pretrained, data = name_parts(name)
+        odd.count_text("correct_num of model_efficacy", right)
+        odd.count_text("sample_num of model_efficacy", asked)
+        step, pretrained, data = parse_name(name)
         if step is None:
-            odd.notes.append(f"{where}: the name {name!r} does not say step and data")
+            odd.notes.append(f"{where}: the name {name!r} does not include a step and data")
         states.append(
-            ReferenceState(
+            OldState(
                 row=row,
                 name=name,
                 step=step,
@@ -255,41 +258,43 @@ def _read_states(connection: sqlite3.Connection, path: Path, odd: _Odd) -> list[
                 data=data,
                 right=right_count,
                 asked=asked_count,
-                lengths=read_lengths(seq, where, odd.notes),
-                tried=tuple(tried.pop(row, ())),
+                lengths=parse_lengths(seq, where, odd.notes),
+                index_rows=tuple(index_rows.pop(row, ())),
             )
         )
     odd.notes += [
-        f"{_rows(len(left))} of sample_indices left out: there is no state with the id {row}"
-        for row, left in tried.items()
+        f"skipped {_rows(len(left))} of sample_indices: there is no state with the id {row}"
+        for row, left in index_rows.items()
     ]
     return states
 
 
-def _read_all_tried(
-    connection: sqlite3.Connection, path: Path, odd: _Odd
-) -> dict[int, list[Tried]]:
-    """The rows of sample_indices, in order, by the id of their state. Old files lack that table."""
+def _read_index_rows(
+    connection: sqlite3.Connection, path: Path, odd: _Oddities
+) -> dict[int, list[IndexRow]]:
+    """The rows of sample_indices, in order, by the id of their state. The oldest files have no such table."""
     columns = _columns(connection, "sample_indices")
     if not columns:
-        odd.notes.append("there is no table sample_indices, so no asked question is known")
+        odd.notes.append(
+            "there is no table sample_indices, so it is not known which questions were asked"
+        )
         return {}
-    _check(path, "sample_indices", columns, _TRIED)
-    found: dict[int, list[Tried]] = {}
+    _check(path, "sample_indices", columns, _INDEX_COLUMNS)
+    found: dict[int, list[IndexRow]] = {}
     for row, state, number, ids in connection.execute(
-        f"SELECT {', '.join(_TRIED)} FROM sample_indices ORDER BY id"
+        f"SELECT {', '.join(_INDEX_COLUMNS)} FROM sample_indices ORDER BY id"
     ):
-        state_row = whole(state)
-        tried = read_tried(row, number, ids, odd.notes)
-        if state_row is None or tried is None:
+        state_row = count_of(state)
+        indices = parse_index_row(row, number, ids, odd.notes)
+        if state_row is None or indices is None:
             text = f"model_efficacy_id={state!r}, seq_num={number!r}, seq_ids={ids!r}"
             odd.notes.append(
-                f"row {row} of sample_indices was left out, for not all of it are numbers: {text:.200}"
+                f"row {row} of sample_indices was skipped because it has more than numbers: {text:.200}"
             )
             continue
-        odd.count("model_efficacy_id of sample_indices", state)
-        odd.count("seq_num of sample_indices", number)
-        found.setdefault(state_row, []).append(tried)
+        odd.count_text("model_efficacy_id of sample_indices", state)
+        odd.count_text("seq_num of sample_indices", number)
+        found.setdefault(state_row, []).append(indices)
     return found
 
 
@@ -300,8 +305,8 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
 def _check(path: Path, table: str, columns: set[str], needed: tuple[str, ...]) -> None:
     missing = [name for name in needed if name not in columns]
     if missing:
-        lacks = f"the table {table} lacks {', '.join(missing)}" if columns else f"no table {table}"
-        raise ValueError(f"{path} is not {EXPECTED}: {lacks}")
+        why = f"its table {table} has no {', '.join(missing)}" if columns else f"no table {table}"
+        raise ValueError(f"{path} is not {EXPECTED}: {why}")
 
 
 def _rows(count: int) -> str:
