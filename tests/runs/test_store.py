@@ -103,8 +103,8 @@ def test_a_scan_makes_an_identical_ledger(runs):
         ("run.json", "[]", "holds no JSON object"),
         ("run.json", "{}", "has no id"),
         ("config.yaml", None, "config.yaml is missing"),
-        ("config.yaml", "a: [", "config.yaml is no valid YAML"),
-        ("config.yaml", "text", "holds no config"),
+        ("config.yaml", "a: [", "config.yaml is not valid YAML"),
+        ("config.yaml", "text", "does not hold a config"),
     ],
 )
 def test_a_damaged_run_is_named_and_the_others_are_read(runs, file, content, reason):

@@ -9,7 +9,7 @@ import torch
 from qa_research.runs.checkpoints import load_network_weights
 from qa_research.runs.directory import lock, read_record
 from qa_research.signals import Stopped
-from qa_research.tasks.answering.module import NonFiniteLossError
+from qa_research.tasks.learning import NonFiniteLossError
 from qa_research.tasks.answering.squad import squad_json
 from tests.conftest import make_question
 from tests.tiny_run import train
@@ -125,7 +125,7 @@ def test_a_run_that_ends_between_validations_is_validated_at_its_end(tiny):
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tiny):
     # The first step's learning rate is 0, and a validation follows it: that one is good.
     config = tiny("model.lr=1e30", "model.warmup_fraction=0.6", "trainer.val_check_interval=1")
-    with pytest.raises(ValueError, match=r"at step \d+.*what was saved before is kept"):
+    with pytest.raises(ValueError, match=r"at step \d+.*the last checkpoint is kept"):
         train(config)
     run = directory_of(config)
     assert read_record(run)["status"] == "failed"
@@ -144,7 +144,7 @@ def test_a_run_that_fails_before_its_first_step_leaves_the_earlier_one_in_place(
     train(config)
     before = read_record(directory_of(config))
     again = tiny("train.resume=never")
-    monkeypatch.setattr("qa_research.training.story.quietly", _interrupt)
+    monkeypatch.setattr("qa_research.training.story.without_expected_warnings", _interrupt)
     with pytest.raises(Stopped):
         train(again)
     assert read_record(directory_of(config)) == before
