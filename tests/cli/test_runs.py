@@ -84,7 +84,7 @@ def test_show_has_all_of_a_run(verb, runs):
     assert code == 0
     for part in (
         "interrupted",
-        f"go on with    qa-research resume {runs}/pretrained/{NAME.format(3)}",
+        f"next          qa-research resume {runs}/pretrained/{NAME.format(3)}",
         "checkpoints 15.0 kB",
         "best, last, 50",
         "2,000 train and 200 validation questions",

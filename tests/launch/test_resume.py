@@ -119,7 +119,7 @@ def test_a_run_that_crashed_before_anything_was_saved_begins_again(tiny, whole):
         train(config)
     record = read_record(directory_of(config))
     assert (record["status"], record["steps"], record["saved_step"]) == ("failed", 3, 0)
-    with pytest.raises(ValueError, match="ended before anything was saved"):
+    with pytest.raises(ValueError, match="stopped before its first checkpoint"):
         train(tiny(*SETTINGS, "train.resume=must"))
     Signalling.follow()
     train(config)
@@ -147,7 +147,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_result_is_the_same(
 def test_where_every_checkpoint_is_damaged_nothing_is_begun(tiny, stopped):
     last = directory_of(stopped) / "checkpoints/last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"no whole checkpoint is left.*last.ckpt is damaged"):
+    with pytest.raises(ValueError, match=r"no undamaged checkpoint is left.*last.ckpt is damaged"):
         train(stopped)
     assert read_record(directory_of(stopped))["status"] == "interrupted"
 
