@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qa_research.figures.panels import ScoreCurves, exact_match_by_kind
+from qa_research.figures.curves import ScoreCurves, exact_match_by_kind
 
 PREFIX = "val/exact_match_"
 PANELS = {

@@ -29,13 +29,13 @@ def test_many_layers_are_a_heat_map_with_the_true_span_framed():
     assert frame.get_xy() == (window(30)[2][0] - 0.5, -0.5) and frame.get_height() == 7
 
 
-def test_the_place_the_unit_and_the_step_are_always_named():
+def test_the_site_the_unit_and_the_step_are_always_named():
     recording = activations()
     for place in ("context", "layer_output", "embeddings"):
         shown = " ".join(
             text for text, _ in texts(unit_by_token(recording, place, 0, 3, tokens(30)))
         )
-        assert f"Unit 3 at the place '{place}', step 200" in shown
+        assert f"Unit 3 at '{place}', step 200" in shown
         assert recording[place].attrs.get("long_name", "") in shown
 
 

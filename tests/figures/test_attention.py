@@ -65,8 +65,8 @@ def test_in_a_long_window_a_cell_shows_the_largest_weight_of_its_tokens():
     assert shown.shape == (100, 100)
     assert np.argwhere(shown > 0.5).tolist() == [[155 // 3, 8 // 3]]
     assert panel.images[0].get_extent() == [-0.5, 299.5, 299.5, -0.5]
-    said = " ".join(text for text, _ in texts(figure))
-    assert "a cell is the largest of 3 × 3 tokens" in said
+    shown = " ".join(text for text, _ in texts(figure))
+    assert "a cell is the largest weight of 3 × 3 tokens" in shown
 
 
 @pytest.mark.parametrize(("n_tokens", "n_steps"), [(14, 1), (384, 2), (61, 4), (30, 7)])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.figures.losses import DecayFit, NoFit, fit_decay
+from qa_research.figures.curves import DecayFit, NoFit, fit_decay
 
 
 @pytest.mark.parametrize("last_step", [30, 1_000, 15_000, 1_000_000])
@@ -72,8 +72,8 @@ DOWN = -np.arange(20.0)
 @pytest.mark.parametrize(
     ("losses", "reason"),
     [
-        ([3, 2], "5 steps or more, there are 2"),
-        ([5, 3, 2, 1.5], "5 steps or more, there are 4"),
+        ([3, 2], "5 steps or more, and there are 2"),
+        ([5, 3, 2, 1.5], "5 steps or more, and there are 4"),
         ([2.5] * 20, "all losses are equal"),
         ([0.0] * 20, "all losses are equal"),
         ([3, np.nan, 1, np.inf, 1, 1], "2 of 6 losses are not finite"),
@@ -106,5 +106,5 @@ def test_a_noisy_straight_fall_is_no_decay_in_nearly_all_seeds():
 
 @pytest.mark.parametrize(("steps", "losses"), [([1, 2], [1]), ([[1, 2]], [[1, 2]])])
 def test_lists_that_do_not_match_are_refused(steps, losses):
-    with pytest.raises(ValueError, match="lists of one length"):
+    with pytest.raises(ValueError, match="lists of the same length"):
         fit_decay(steps, losses)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.figures.losses import NoFit, fit_decay, question_losses, training_loss
+from qa_research.figures.curves import NoFit, fit_decay, question_losses, training_loss
 from tests.figures.drawn import collisions, texts
 from tests.figures.synthetic import logits
 
@@ -31,7 +31,7 @@ def test_training_loss_says_why_there_is_no_fit():
     (panel,) = figure.axes
     assert len(panel.lines) == 1 and not panel.collections
     shown = [text for text, _ in texts(figure)]
-    assert "No fit: a decay needs losses at 5 steps or more, there are 2." in shown
+    assert "No fit: a decay needs losses at 5 steps or more, and there are 2." in shown
     assert not collisions(figure)
 
 

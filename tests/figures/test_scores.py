@@ -1,7 +1,7 @@
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from qa_research.figures.panels import ScoreCurves, exact_match_by_kind
+from qa_research.figures.curves import ScoreCurves, exact_match_by_kind
 
 
 def test_every_run_and_kind_is_a_line_and_guessing_a_dashed_one():

@@ -30,7 +30,7 @@ def test_a_film_says_what_was_recorded_of_its_own_question():
     film = make_film(ROWS[1], 1, logits)
     own = logits.isel(question=1)
     assert film.question == ROWS[1]["question"] and film.true_texts == ("8 crowns",)
-    assert film.text(*film.truth) == "8 crowns" and film.truth == true_span(ROWS[1])
+    assert film.text.text(*film.truth) == "8 crowns" and film.truth == true_span(ROWS[1])
     np.testing.assert_array_equal(film.loss, own["loss"])
     np.testing.assert_array_equal(film.answers, own["answer"])
     np.testing.assert_array_equal(film.rank, own["rank"])
@@ -42,22 +42,14 @@ def test_a_film_says_what_was_recorded_of_its_own_question():
 @pytest.mark.parametrize(
     "context", [ROWS[0]["context"], "  Ünïted — Mr  Birch\nled it. \U0001f6f6 "]
 )
-def test_segments_are_the_whole_context_in_order(context):
+def test_the_pieces_of_a_film_are_the_whole_context_in_order(context):
     row = describe(context=context, answer=None)
     film = film_of(rows=[row])
-    assert "".join(segment.text for segment in film.segments) == context
-    own = {segment.token: segment.text for segment in film.segments if segment.token is not None}
-    assert list(own) == film.context_tokens
-    assert all(text.lower() == film.tokens[i].removeprefix("##") for i, text in own.items())
-
-
-def test_tokens_that_share_a_character_do_not_repeat_it():
-    film = film_of()
-    second = film.context_tokens[1]
-    overlapping = film.char_start.copy()
-    overlapping[second] -= 2
-    film = replace(film, char_start=overlapping)
-    assert "".join(segment.text for segment in film.segments) == film.context
+    pieces = film.text.context_pieces()
+    assert "".join(text for text, _ in pieces) == context
+    own = {token: text for text, token in pieces if token is not None}
+    assert list(own) == film.text.context_tokens
+    assert all(text.lower() == film.text.tokens[i].removeprefix("##") for i, text in own.items())
 
 
 @pytest.mark.parametrize(
@@ -66,12 +58,12 @@ def test_tokens_that_share_a_character_do_not_repeat_it():
         ("00000", None, None, "the answer is wrong at every captured step"),
         ("11111", 0, 0, "the answer is right at every captured step"),
         ("00011", 3, 3, "the answer is right from step 30 on"),
-        ("01011", 1, 3, "the answer is right from step 30 on, for the first time at step 10"),
+        ("01011", 1, 3, "the answer is right from step 30 on, and first right at step 10"),
         (
             "01110",
             1,
             None,
-            "the answer is right for the first time at step 10, but wrong at the last",
+            "the answer is first right at step 10, but wrong at the last one",
         ),
     ],
 )
@@ -82,11 +74,11 @@ def test_the_moment_the_answer_becomes_right(right, first, settled, sentence):
 
 def test_a_film_of_no_answer_has_no_true_text():
     film = film_of(rows=[describe(answer=None)])
-    assert film.truth == (0, 0) and film.text(0, 0) == "" and film.true_texts == ()
+    assert film.truth == (0, 0) and film.text.text(0, 0) == "" and film.true_texts == ()
 
 
 @pytest.mark.parametrize("index", [-1, 2])
-def test_an_unknown_question_is_refused_with_what_there_is(index):
+def test_an_unknown_question_is_refused_with_the_known_ones(index):
     with pytest.raises(ValueError, match=f"number {index} .* watches 2, counted from 0 to 1"):
         make_film(ROWS[0], index, make_logits(ROWS, STEPS, 20))
 
@@ -94,9 +86,9 @@ def test_an_unknown_question_is_refused_with_what_there_is(index):
 def test_another_questions_description_is_refused():
     with pytest.raises(ValueError, match="question q1 has 59 tokens, but number 0 .* has 56"):
         make_film(ROWS[1], 0, make_logits(ROWS, STEPS, 20))
-    lacking = {name: ROWS[0][name] for name in ROWS[0] if name not in ("context", "tokens")}
-    with pytest.raises(ValueError, match="lacks context, tokens"):
-        make_film(lacking, 0, make_logits(ROWS, STEPS, 20))
+    incomplete = {name: ROWS[0][name] for name in ROWS[0] if name not in ("context", "tokens")}
+    with pytest.raises(ValueError, match="has no context, tokens"):
+        make_film(incomplete, 0, make_logits(ROWS, STEPS, 20))
 
 
 def test_a_recording_without_a_capture_is_refused():
@@ -134,7 +126,8 @@ def test_the_json_says_the_films_numbers():
         "rank": 1,
     }
     assert (
-        data["settled"] == film.settled and "".join(t for t, _ in data["segments"]) == film.context
+        data["settled"] == film.settled
+        and "".join(t for t, _ in data["segments"]) == film.text.context
     )
     assert data["heads"]["layers"] == data["attention"]["layers"] == [0, 3]
     np.testing.assert_allclose(data["heads"]["entropy"], film.heads.entropy, atol=5.1e-6)

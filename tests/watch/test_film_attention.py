@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from qa_research.watch.film import (
     as_bytes,
     as_weights,
-    evenly_chosen,
+    evenly_spaced,
     film_attention,
     film_heads,
     make_film,
@@ -27,14 +27,14 @@ def attention():
     return make_attention(ROWS, STEPS, [0, 5], 3)
 
 
-def test_a_byte_is_as_near_to_its_weight_as_promised():
+def test_a_byte_is_as_close_to_its_weight_as_promised():
     weights = np.linspace(0, 1, 2001)
     error = abs(as_weights(as_bytes(weights)) - weights)
     assert error.max() <= 0.004 and error[weights <= 0.003].max() <= 0.0003
     assert as_weights(as_bytes(np.array([0.0, 1.0]))).tolist() == [0, 1]
 
 
-def test_a_weight_that_is_no_number_stays_none():
+def test_a_weight_that_is_not_a_number_stays_so():
     codes = as_bytes(np.array([np.nan, np.inf, 1.0], dtype=np.float16))
     assert codes.tolist() == [255, 255, 254]
     assert np.isnan(as_weights(codes)).tolist() == [True, True, False]
@@ -48,24 +48,24 @@ def test_all_captures_are_kept_where_they_fit(attention):
     np.testing.assert_allclose(as_weights(kept.weights), recorded, atol=0.004)
 
 
-def test_captures_are_left_out_evenly_and_the_film_says_so(attention):
+def test_captures_are_omitted_evenly_and_the_film_says_so(attention):
     kept = film_attention(attention, 0, N, 3 * CAPTURE_BYTES + 1)
     assert kept.steps.tolist() == [0, 40, 80]
-    assert "3 of 9 captures, evenly chosen" in kept.note
+    assert "3 of 9 captures, evenly spaced" in kept.note
     whole = film_attention(attention, 0, N, 10**9)
     np.testing.assert_array_equal(kept.weights, whole.weights[[0, 4, 8]])
 
 
-def test_where_one_capture_fits_it_is_the_last_and_where_none_does_the_film_says_so(attention):
+def test_if_one_capture_fits_it_is_the_last_and_if_none_does_the_film_says_so(attention):
     one = film_attention(attention, 0, N, CAPTURE_BYTES)
-    assert one.steps.tolist() == [80] and "last of 9 captures alone" in one.note
+    assert one.steps.tolist() == [80] and "only the last of 9 captures" in one.note
     none = film_attention(attention, 0, N, CAPTURE_BYTES - 1)
-    assert none.steps.tolist() == [] and "is left out here" in none.note
+    assert none.steps.tolist() == [] and "is omitted here" in none.note
 
 
 @given(st.integers(0, 300), st.integers(0, 300))
-def test_the_chosen_are_distinct_in_order_and_hold_both_ends(n, at_most):
-    chosen = evenly_chosen(n, at_most).tolist()
+def test_evenly_spaced_indices_are_distinct_in_order_and_have_both_ends(n, at_most):
+    chosen = evenly_spaced(n, at_most).tolist()
     assert chosen == sorted(set(chosen)) and len(chosen) == min(n, at_most)
     assert not chosen or chosen[-1] == n - 1
     assert len(chosen) < 2 or chosen[0] == 0
@@ -73,7 +73,7 @@ def test_the_chosen_are_distinct_in_order_and_hold_both_ends(n, at_most):
     assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
 
 
-def test_another_windows_attention_is_refused(attention):
+def test_the_attention_of_another_window_is_refused(attention):
     with pytest.raises(ValueError, match=f"number 1 has {N + 3} tokens in attention, but {N}"):
         film_attention(attention, 1, N, 10**9)
     with pytest.raises(ValueError, match="in heads"):

@@ -63,7 +63,7 @@ def test_the_page_holds_the_films_numbers():
     np.testing.assert_allclose(found["start"], film.start, atol=5.1e-6)
 
 
-def test_the_page_needs_nothing_beside_it():
+def test_the_page_needs_no_other_file():
     text = film_page(film_of(describe()), "a run")
     assert not re.search(r"https?:|//\w+\.|@import|url\(", text)
     loading = {"src", "href", "srcset", "action", "data"}
@@ -83,7 +83,7 @@ def test_hostile_text_stays_text():
     assert page.script == plain.script
 
 
-def test_the_browser_may_run_the_pages_own_script_alone():
+def test_the_browser_may_only_run_the_pages_own_script():
     page = Page(film_page(film_of(describe()), "a run"))
     policy = next(attrs["content"] for _, attrs in page.tags if "http-equiv" in attrs)
     style = page.inline[0][1]
@@ -95,7 +95,7 @@ def test_the_browser_may_run_the_pages_own_script_alone():
 
 
 @pytest.mark.parametrize("with_attention", [True, False])
-def test_every_element_that_the_script_asks_for_is_there(with_attention):
+def test_every_element_that_the_script_asks_for_exists(with_attention):
     page = Page(film_page(film_of(describe(), with_attention), "a run"))
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
@@ -112,7 +112,7 @@ def test_every_element_that_the_script_asks_for_is_there(with_attention):
     assert asked - set(ids) == (set() if with_attention else of_attention)
 
 
-def test_the_page_says_what_of_the_attention_is_missing():
+def test_the_page_says_which_attention_is_missing():
     row = describe()
     without = Page(film_page(film_of(row, with_attention=False), "a run"))
     assert "Attention was not recorded in this run." in without.text
@@ -121,10 +121,10 @@ def test_the_page_says_what_of_the_attention_is_missing():
     one = 2 * 2 * len(row["tokens"]) ** 2
     logits = make_logits([row], STEPS, 20)
     thinned = Page(film_page(make_film(row, 0, logits, attention, None, 3 * one), "a run"))
-    assert "3 of 5 captures, evenly chosen" in thinned.text
+    assert "3 of 5 captures, evenly spaced" in thinned.text
     assert thinned.film["attention"]["steps"] == [0, 20, 40]
     none = Page(film_page(make_film(row, 0, logits, attention, None, 1), "a run"))
-    assert "Attention was recorded, but is left out here" in none.text
+    assert "Attention was recorded, but is omitted here" in none.text
     assert "pieces" not in [attrs.get("id") for _, attrs in none.tags]
 
 
@@ -133,7 +133,7 @@ def test_the_page_says_where_the_true_answer_is():
     none = Page(film_page(film_of(describe(answer=None)), "a run"))
     assert "The question has no answer in this context." in none.text
     outside = Page(film_page(film_of(describe(), truth=(0, 0)), "a run"))
-    assert "Mr Birch (not in the window of the context that was watched)" in outside.text
+    assert "Mr Birch (not in the watched window of the context)" in outside.text
 
 
 def test_a_page_of_the_usual_size_stays_below_fifteen_megabytes():

@@ -6,11 +6,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
+from qa_research.figures.panels import CORRECT, WRONG
 from qa_research.watch.film import make_film
 from qa_research.watch.strip import (
     MOST_TOKENS,
-    RIGHT,
-    WRONG,
     chosen_captures,
     film_strip,
     shown_tokens,
@@ -44,7 +43,7 @@ def texts(figure):
 def test_the_strips_are_the_probabilities_of_the_chosen_captures():
     film = film_of(describe())
     _, strip = drawn(film)
-    captures, tokens = chosen_captures(film), film.context_tokens
+    captures, tokens = chosen_captures(film), film.text.context_tokens
     assert len(strip.images) == 2 * len(captures)
     for row, capture in enumerate(captures):
         for image, values in zip(strip.images[2 * row :], (film.start, film.end), strict=False):
@@ -69,19 +68,19 @@ def test_each_row_says_its_step_the_answer_and_whether_it_is_right():
     film = film_of(describe())
     figure, strip = drawn(film)
     captures = chosen_captures(film)
-    beside = [text.get_text() for text in strip.texts]
+    labels = [text.get_text() for text in strip.texts]
     for row, capture in enumerate(captures):
         verdict = "right" if film.right[capture] else "wrong"
-        assert beside[2 * row] == f"step {film.steps[capture]}: {verdict}"
-        said = film.text(*film.answers[capture])
-        assert beside[2 * row + 1].startswith(f"“{said}”") and beside[2 * row + 1].endswith(" %")
-        assert to_hex(strip.lines[row].get_color()) == (RIGHT if film.right[capture] else WRONG)
+        assert labels[2 * row] == f"step {film.steps[capture]}: {verdict}"
+        answer = film.answer_text(capture)
+        assert labels[2 * row + 1].startswith(f"“{answer}”") and labels[2 * row + 1].endswith(" %")
+        assert to_hex(strip.lines[row].get_color()) == (CORRECT if film.right[capture] else WRONG)
         first, last = film.answers[capture]
         assert list(strip.lines[row].get_xdata()) == [first - 0.4, last + 0.4]
     assert film.outcome in texts(figure)[-1]
 
 
-def test_the_captures_hold_the_moment_the_answer_becomes_right_and_both_ends():
+def test_the_captures_include_the_moment_the_answer_becomes_right_and_both_ends():
     film = film_of(describe())
     chosen = chosen_captures(film)
     assert len(chosen) == 6 and chosen == sorted(set(chosen))
@@ -100,7 +99,10 @@ def test_of_a_long_context_the_part_around_the_true_span_is_shown_and_said():
     assert len(tokens) == MOST_TOKENS and film.truth[0] in tokens and film.truth[1] in tokens
     figure, strip = drawn(film)
     assert len(strip.get_xticklabels()) == MOST_TOKENS
-    assert f"{MOST_TOKENS} of the context's {len(film.context_tokens)} tokens" in texts(figure)[-1]
+    assert (
+        f"{MOST_TOKENS} of the context's {len(film.text.context_tokens)} tokens"
+        in texts(figure)[-1]
+    )
 
 
 @pytest.mark.parametrize(("distance", "is_shown"), [(50, True), (70, False)])
@@ -112,12 +114,12 @@ def test_an_answer_near_the_true_span_is_shown_and_a_far_one_is_counted(distance
     )
     assert (place in shown_tokens(film, [0, 1])) == is_shown
     figure, _ = drawn(film)
-    assert ("1 of 2 answers lie outside" in texts(figure)[-1]) != is_shown
+    assert ("1 of 2 answers are outside" in texts(figure)[-1]) != is_shown
 
 
-def test_the_ends_of_a_long_context_are_not_passed():
+def test_the_shown_tokens_stay_inside_a_long_context():
     film = film_of(long_row())
-    context = film.context_tokens
+    context = film.text.context_tokens
     for first in (context[0], context[-1]):
         at_edge = replace(film, truth=(first, first), answers=np.full((len(STEPS), 2), first))
         tokens = shown_tokens(at_edge, chosen_captures(at_edge))
@@ -132,13 +134,13 @@ def test_a_question_without_an_answer_has_no_frame():
     assert not strip.patches and "“Mr Birch” is not in this window" in texts(figure)[-1]
 
 
-def test_dollar_signs_are_no_formulas():
+def test_dollar_signs_are_not_formulas():
     row = describe(r"What costs $\frac{$ or $x$?", context=NOTICE + r" $\undefined{$ too.")
     _, strip = drawn(film_of(row, steps=[0, 10]))
     assert strip.get_title(loc="left") == r"What costs $\frac{$ or $x$?"
 
 
-def test_a_diverged_capture_is_drawn_empty_and_said():
+def test_a_diverged_capture_is_drawn_empty_and_named():
     film = film_of(describe(), steps=[0, 10])
     film.start[1], film.end[1], film.answer_probability[1] = np.nan, np.nan, np.nan
     film.answers[1], film.right[1] = 0, False
@@ -148,6 +150,7 @@ def test_a_diverged_capture_is_drawn_empty_and_said():
 
 
 def test_a_window_without_context_is_refused():
-    film = replace(film_of(describe()), parts=("cls",) * len(describe()["tokens"]))
-    with pytest.raises(ValueError, match="holds nothing of its context"):
+    film = film_of(describe())
+    film = replace(film, text=replace(film.text, parts=("cls",) * len(film.text)))
+    with pytest.raises(ValueError, match="contains nothing of its context"):
         film_strip(film)

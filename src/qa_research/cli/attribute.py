@@ -148,10 +148,9 @@ def _attribute_watched(
     from qa_research.explain.words.attribute import over_steps
     from qa_research.explain.words.page import folder_name, write_attribution
     from qa_research.explain.words.show import show_steps
-    from qa_research.watch.watching import find_question
 
     numbers = range(len(recording.questions))
-    chosen = [find_question(recording, question)] if question is not None else list(numbers)
+    chosen = [recording.find_question(question)] if question is not None else list(numbers)
     shown: list[dict[str, Any]] = []
     for result in over_steps(directory, recording, chosen, request):
         parts = [result.question_id, repr(request)]

@@ -1,7 +1,6 @@
 """The verb that shows what was recorded inside a run: watch."""
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -45,58 +44,33 @@ def watch(
 
     start_logging()
     directory = find_run(run, runs)
-    from qa_research.watch.watching import (
-        figures_of,
-        film_of,
-        find_question,
-        save,
-        story_of,
-        write_film,
-    )
+    from qa_research.watch.story import show_result, watch_question
 
     recording = opened_recording(directory)
     if check and (damage := recording.damage()):
-        # No film is made of a damaged recording.
+        # Films are only made of intact recordings.
         if as_json:
             print_json({"damage": damage})
         else:
             print("\n".join(damage))
         raise typer.Exit(1)
-    index = find_question(recording, question)
+    index = recording.find_question(question)
+    folder = (out or directory / "films").expanduser()
+    metrics = directory / "metrics.csv" if figures else None
     try:
-        film = film_of(recording, index)
+        result = watch_question(recording, index, directory.name, folder, metrics)
     except (ValueError, RuntimeError) as error:
         if check or not recording.damage():
             raise
         raise ValueError(
-            f"{recording.path} is damaged ({error}); qa-research watch {run} --check shows what is damaged"
+            f"{recording.path} is damaged ({error}); qa-research watch {run} --check says what is intact"
         ) from error
-    folder = (out or directory / "films").expanduser()
-    page, strip = write_film(film, folder, directory.name)
-    drawn = []
-    if figures:
-        for title, figure in figures_of(recording, index, directory / "metrics.csv"):
-            drawn.append(page.with_suffix("") / f"{title}.png")
-            save(figure, drawn[-1])
-    stories = [story_of(recording, i) for i in range(len(recording.questions))]
     if as_json:
-        shown: dict[str, Any] = {
-            "recording": str(recording.path),
-            "step": recording.step,
-            "recorders": recording.recorders,
-            "left_out": recording.thinned,
-            "questions": [asdict(story) for story in stories],
-            "page": str(page),
-            "strip": str(strip),
-            "figures": [str(path) for path in drawn],
-        }
-        print_json(shown | ({"damage": []} if check else {}))
+        print_json(result.as_json() | ({"damage": []} if check else {}))
         return
-    from qa_research.watch.watching import show_watched
-
-    show_watched(recording, stories, index)
+    show_result(result)
     if check:
-        print("Every array was read; none is damaged.")
-    print(f"\nPage     {page}\nStrip    {strip}")
-    if drawn:
-        print(f"Figures  {len(drawn)} in {page.with_suffix('')}")
+        print("Every array was read, and all are intact.")
+    print(f"\nPage     {result.page}\nStrip    {result.strip}")
+    if result.figures:
+        print(f"Figures  {len(result.figures)} in {result.page.with_suffix('')}")

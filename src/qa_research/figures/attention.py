@@ -1,8 +1,8 @@
-"""Maps of one head's attention for a watched question over a training. Reads and saves nothing.
-
-Which heads come to look from the answer to the word that tells it. Reads and saves nothing.
+"""Attention over a training: maps of one head, and which heads come to attend from the answer to the word
+that picks it out. Reads and saves nothing.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,15 +28,20 @@ from qa_research.figures.tokens import Window, head_line, label_tokens, window_o
 
 MOST_STEPS = 6
 COLUMNS = 3
-# Of token texts in these small maps.
+# Font size of tokens in these small maps, and how wide a map may be.
 SIZE = 6
 MAP_INCHES = (2.6, 3.0)
-# More tokens than this do not have a cell each.
+# In longer windows a cell stands for several tokens.
 MOST_CELLS = 128
-# The colour scale reaches at least this many times the weight of even attention: such is pale.
-TIMES_EVEN = 10
-# Of the strongest colour; their square roots are evenly spaced.
+# The colour scale reaches at least this many times the weight of uniform attention, which so stays pale.
+TIMES_UNIFORM = 10
+# As shares of the strongest colour; their square roots are evenly spaced.
 TICKS = np.array([0, 0.04, 0.16, 0.36, 0.64, 1])
+TARGETS = {
+    "match_context": "word in the context",
+    "match_question": "word in the question",
+}
+GREW_MOST = 5
 
 
 def attention_over_steps(
@@ -49,10 +54,10 @@ def attention_over_steps(
 ) -> Figure:
     """Maps query x key of one head at up to six recorded steps, on one colour scale.
 
-    `dataset` is the group `attention`; None takes the first, the last and steps evenly between. Colour
-    follows the square root of the weight, because [SEP] often takes nearly all. Thin lines part
-    question and context; the true span is bold and green on both axes. In a window of more than 128
-    tokens a cell stands for several, and shows the largest weight, so that no strong one is lost.
+    `dataset` is the group `attention`; None takes the first step, the last one and steps evenly between.
+    Colour follows the square root of the weight, because [SEP] often takes nearly all. Thin lines separate
+    question and context; the true span is bold and green on both axes. In a window of more than 128 tokens
+    a cell stands for several and shows their largest weight, so that no strong one is lost.
 
     Raises:
         ValueError: something named is not recorded, the tokens are others, or too many steps.
@@ -65,6 +70,7 @@ def attention_over_steps(
     own = slice(len(window))
     weight = at(weight, question=question, layer=layer, head=head).isel(query=own, key=own)
     maps = [numbers(at(weight, step=step), "query", "key") for step in shown]
+    # Four maps as two rows of two, others in rows of three.
     n_columns = 2 if len(maps) == 4 else min(COLUMNS, len(maps))
     n_rows = -(-len(maps) // n_columns)
     inches = min(max(0.1 * len(window), MAP_INCHES[0]), MAP_INCHES[1])
@@ -73,22 +79,13 @@ def attention_over_steps(
         layout="compressed",
     )
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    n_pooled = -(-len(window) // MOST_CELLS)
-    covered = -(-len(window) // n_pooled) * n_pooled
-    top = min(max(TIMES_EVEN / len(window), strongest(*maps)), 1.0)
+    # 300 tokens in at most 128 cells: blocks of 3 x 3.
+    n_pooled = math.ceil(len(window) / MOST_CELLS)
+    top = min(max(TIMES_UNIFORM / len(window), strongest(*maps)), 1.0)
     scale = PowerNorm(0.5, vmin=0, vmax=top)
     for panel, one, step in zip(panels, maps, shown, strict=False):
-        image = panel.imshow(
-            _largest(one, n_pooled),
-            cmap="Blues",
-            norm=scale,
-            interpolation="nearest",
-            extent=(-0.5, covered - 0.5, covered - 0.5, -0.5),
-        )
-        panel.set(xlim=(-0.5, len(window) - 0.5), ylim=(len(window) - 0.5, -0.5))
+        image = _draw_map(panel, one, n_pooled, scale, window)
         panel.set_title(f"step {step}", fontsize=9)
-        panel.set(xticks=[], yticks=[])
-        _part(panel, window)
     for panel in panels[len(maps) :]:
         panel.set_visible(False)
     for panel in panels[: len(maps)][-n_columns:]:
@@ -102,41 +99,44 @@ def attention_over_steps(
     figure.supxlabel("to token (key)", fontsize=9)
     more = f"Attention of layer {layer} head {head}"
     if n_pooled > 1:
-        more += f" (a cell is the largest of {n_pooled} × {n_pooled} tokens)"
+        more += f" (a cell is the largest weight of {n_pooled} × {n_pooled} tokens)"
     head_line(figure, window, more)
     return figure
 
 
+def _draw_map(
+    panel: Axes, weights: NDArray[np.float64], n_pooled: int, scale: PowerNorm, window: Window
+) -> AxesImage:
+    pooled = _largest(weights, n_pooled)
+    # The last block may reach beyond the window; the limits hide that part.
+    covered = len(pooled) * n_pooled
+    image = panel.imshow(
+        pooled,
+        cmap="Blues",
+        norm=scale,
+        interpolation="nearest",
+        extent=(-0.5, covered - 0.5, covered - 0.5, -0.5),
+    )
+    panel.set(xlim=(-0.5, len(window) - 0.5), ylim=(len(window) - 0.5, -0.5), xticks=[], yticks=[])
+    for last in [i for i, part in enumerate(window.parts) if part == "question"][-1:]:
+        for line in (panel.axhline, panel.axvline):
+            line(last + 0.5, color="#999999", lw=0.5)
+    return image
+
+
 def _largest(weights: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """The largest weight of each block of n x n, from the first token on."""
-    if n == 1:
-        return weights
+    """The largest weight of each block of n x n; the blocks at the end may be smaller."""
     starts = range(0, len(weights), n)
     rows = np.maximum.reduceat(weights, starts, axis=0)
     return np.asarray(np.maximum.reduceat(rows, starts, axis=1))
 
 
-def _part(panel: Axes, window: Window) -> None:
-    """Thin lines behind the question's last token, on both axes."""
-    ends = [i for i, part in enumerate(window.parts) if part == "question"][-1:]
-    for end in ends:
-        for line in (panel.axhline, panel.axvline):
-            line(end + 0.5, color="#999999", lw=0.5)
-
-
-TARGETS = {
-    "match_context": "word in the context",
-    "match_question": "word in the question",
-}
-GREW_MOST = 5
-
-
 def answer_to_match(dataset: xr.Dataset) -> Figure:
     """Attention from the answer to the matching word, by layer and head, and how it grew.
 
-    `dataset` is the group `heads`. The matching word tells the fact that is asked for from the
-    others. All numbers are means over the watched questions that have one in both texts. Heat maps:
-    the first recorded step, the last and their difference. Lines: the heads that grew most.
+    `dataset` is the group `heads`. The matching word picks out the fact that the question asks for. All
+    numbers are means over the watched questions that have one in both texts. Heat maps: the first recorded
+    step, the last one and their difference. Lines: the heads that grew most.
 
     Raises:
         ValueError: nothing is recorded, or no question has an answer and a matching word.
@@ -162,18 +162,22 @@ def answer_to_match(dataset: xr.Dataset) -> Figure:
 
 
 def _means(weight: xr.DataArray) -> tuple[dict[str, NDArray[np.float64]], int]:
-    """By target the mean over questions [step layer head], and over how many."""
+    """The mean over questions [step layer head] by target, and the number of questions."""
     axes = ("question", "step", "layer", "head")
     weight = at(weight, source="answer").compute()
     values = {target: numbers(at(weight, target=target), *axes) for target in TARGETS}
-    # Whether a group of tokens is empty does not change over steps.
-    whole = np.all([np.isfinite(value[:, 0]).all(axis=(1, 2)) for value in values.values()], axis=0)
-    if not whole.any():
+    # Whether a group of tokens is empty does not change over the steps.
+    complete = np.all(
+        [np.isfinite(value[:, 0]).all(axis=(1, 2)) for value in values.values()], axis=0
+    )
+    if not complete.any():
         raise ValueError(
             "no watched question has an answer and a word that matches it, so there is no attention "
             f"from the answer to the matching word; watched: {weight.sizes['question']} questions"
         )
-    return {target: value[whole].mean(axis=0) for target, value in values.items()}, int(whole.sum())
+    return {target: value[complete].mean(axis=0) for target, value in values.items()}, int(
+        complete.sum()
+    )
 
 
 def _maps(
@@ -183,21 +187,21 @@ def _maps(
     layers: Sequence[int],
     heads: Sequence[int],
 ) -> None:
-    """A row a target: the first step, the last and the difference; with one step only that."""
+    """A row for each target: the first step, the last one and the difference; or the only step."""
     several = len(steps) > 1
     panels = figure.subplots(2, 3 if several else 1, squeeze=False, sharex=True, sharey=True)
     most = strongest(*means.values())
     change = strongest(*(values[-1] - values[0] for values in means.values()))
-    for line, (target, name) in zip(panels, TARGETS.items(), strict=True):
+    for row, (target, name) in zip(panels, TARGETS.items(), strict=True):
         first, last = means[target][0], means[target][-1]
-        line[0].set_ylabel("layer", fontsize=9)
-        image = _heat(line[0], first, layers, heads, "Blues", (0, most))
-        line[0].set_title(f"{name}, step {steps[0]}", fontsize=8.5)
+        row[0].set_ylabel("layer", fontsize=9)
+        image = _heat(row[0], first, layers, heads, "Blues", (0, most))
+        row[0].set_title(f"{name}, step {steps[0]}", fontsize=8.5)
         if several:
-            _heat(line[1], last, layers, heads, "Blues", (0, most))
-            line[1].set_title(f"{name}, step {steps[-1]}", fontsize=8.5)
-            grown = _heat(line[2], last - first, layers, heads, "RdBu_r", (-change, change))
-            line[2].set_title(f"{name}, difference", fontsize=8.5)
+            _heat(row[1], last, layers, heads, "Blues", (0, most))
+            row[1].set_title(f"{name}, step {steps[-1]}", fontsize=8.5)
+            grown = _heat(row[2], last - first, layers, heads, "RdBu_r", (-change, change))
+            row[2].set_title(f"{name}, difference", fontsize=8.5)
     for panel in panels[-1]:
         panel.set_xlabel("head", fontsize=9)
     bars = [figure.colorbar(image, ax=panels[:, :2], fraction=0.05, aspect=25, label="attention")]
@@ -232,17 +236,17 @@ def _lines(
     layers: Sequence[int],
     heads: Sequence[int],
 ) -> None:
-    """Over steps, for each target the heads that grew most there (with one step, attend most)."""
+    """For each target the heads that grew most over the steps; with one step, those that attend most."""
     for panel, (target, name) in zip(panels, TARGETS.items(), strict=True):
         grown = (means[target][-1] - means[target][0]).ravel()
         ranked = grown if len(steps) > 1 else means[target][0].ravel()
-        said = "the heads that grew most" if len(steps) > 1 else "the heads that attend most"
-        order = [int(place) for place in np.argsort(-ranked, kind="stable") if ranked[place] > 0]
+        caption = "the heads that grew most" if len(steps) > 1 else "the heads that attend most"
+        order = [int(i) for i in np.argsort(-ranked, kind="stable") if ranked[i] > 0]
         if not order:
-            said = "no head grew"
+            caption = "no head grew"
             panel.set_xlim(steps[0] - 0.5, steps[-1] + 0.5)
-        for place, colour in zip(order[:GREW_MOST], COLOURS, strict=False):
-            layer, head = divmod(place, len(heads))
+        for index, colour in zip(order[:GREW_MOST], COLOURS, strict=False):
+            layer, head = divmod(index, len(heads))
             panel.plot(
                 steps,
                 means[target][:, layer, head],
@@ -250,7 +254,7 @@ def _lines(
                 color=colour,
                 label=f"layer {layers[layer]} head {heads[head]}",
             )
-        panel.set_title(f"{name}: {said}", loc="left", fontsize=9)
+        panel.set_title(f"{name}: {caption}", loc="left", fontsize=9)
         panel.set_xlabel("optimizer step", fontsize=9)
         plain(panel, n_ticks=4)
         if order:

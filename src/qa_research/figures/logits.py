@@ -29,8 +29,8 @@ SHADES = ("#b9c6cf", "#5b9bb8", "#0b3c5d")
 def logits_over_steps(dataset: xr.Dataset, question: int, tokens: Sequence[str]) -> Figure:
     """Heat maps step x token of the start and the end logits; the true span is framed.
 
-    `dataset` is the group `logits`, `tokens` the window's token texts. A row is a capture, the latest
-    on top. A triangle points at the token where the true answer starts, or ends.
+    `dataset` is the group `logits`, `tokens` the texts of the window's tokens. A row is a capture, the
+    latest on top. A triangle points at the token where the true answer starts, or ends.
 
     Raises:
         ValueError: the question is not watched, has other tokens, or nothing is recorded.
@@ -54,7 +54,7 @@ def logits_over_steps(dataset: xr.Dataset, question: int, tokens: Sequence[str])
         label_captures(panel.yaxis, steps)
     panels[0].tick_params(axis="x", bottom=False, labelbottom=False)
     label_tokens(panels[-1].xaxis, window, inches)
-    panels[-1].set_xlabel("token of the window (frame: the true span)")
+    panels[-1].set_xlabel("token of the window (framed: the true span)")
     figure.supylabel("optimizer step", fontsize=10)
     figure.colorbar(image, ax=list(panels), label="logit", fraction=0.05, aspect=40)
     head_line(figure, window)

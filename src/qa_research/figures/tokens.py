@@ -1,4 +1,4 @@
-"""A watched question's window as an axis of a figure: token texts where they fit, the true span marked."""
+"""A watched question's window as an axis of a figure: token texts if they fit, the true span marked."""
 
 import textwrap
 from collections.abc import Sequence
@@ -10,23 +10,26 @@ from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from qa_research.figures.panels import COLOURS, at
+from qa_research.figures.panels import CORRECT, GREY, at
 
-TRUE = COLOURS[3]
-# Inches that a token needs so that its text, set across the axis, does not touch the next one.
+# Of the true span.
+TRUE = CORRECT
+# Inches that a token needs so that its text, written across the axis, does not touch the next one.
 ROOM = 0.115
 FONT_SIZE = 7
 LONGEST_TEXT = 16
 HEAD_SIZE = 11
-# Inches of a character of the title, on average.
+# Average inches of a character of the title.
 HEAD_ROOM = 0.088
 
 
 @dataclass(frozen=True)
 class Window:
-    """The window of one watched question: its tokens, and what each is a part of.
+    """The window of one watched question: its tokens, and what each belongs to.
 
-    `parts` are "cls", "question", "sep" and "context". The true span is inclusive; 0, 0 is no answer.
+    Not tasks.answering's TokenText, which figures must not import: they know recordings only, and need no
+    characters. `parts` are "cls", "question", "sep" and "context". The true span is inclusive; 0, 0 is no
+    answer.
     """
 
     question: int
@@ -40,7 +43,7 @@ class Window:
 
     @property
     def asked(self) -> str:
-        """The question, as its word pieces give it."""
+        """The question, joined from its word pieces."""
         parts = zip(self.tokens, self.parts, strict=True)
         return joined([token for token, part in parts if part == "question"])
 
@@ -49,7 +52,7 @@ def window_of(dataset: xr.Dataset, question: int, tokens: Sequence[str]) -> Wind
     """The window of `question`, whose token texts are `tokens`.
 
     Raises:
-        ValueError: the question is not watched, or has another number of tokens.
+        ValueError: the question is not watched, or has a different number of tokens.
     """
     n = int(at(dataset["tokens"], question=question))
     if len(tokens) != n:
@@ -75,7 +78,7 @@ def head_line(figure: Figure, window: Window, more: str = "") -> None:
 
 
 def joined(pieces: Sequence[str]) -> str:
-    """Word pieces as one line of text; blanks stand between words and punctuation alike."""
+    """Word pieces as one line of text, with spaces between words and around punctuation."""
     return drawable(" ".join(pieces).replace(" ##", ""))
 
 
@@ -85,7 +88,7 @@ def shortened(text: str, longest: int) -> str:
 
 
 def drawable(text: str) -> str:
-    """`text` with a square for each character that the figure's font does not have."""
+    """`text` with a square for each character that is missing from the figure's font."""
     known = _characters()
     return "".join(character if ord(character) in known else "□" for character in text)
 
@@ -103,13 +106,14 @@ def token_inches(n_tokens: int, narrowest: float, widest: float) -> float:
 def label_tokens(axis: Axis, window: Window, inches: float, size: float = FONT_SIZE) -> None:
     """Ticks with token texts along `axis`, which is `inches` long; the true span is bold and green.
 
-    Where the texts of all tokens do not fit, these are named as far as they fit: the true span,
-    [CLS] and the [SEP]s, and, in grey, token numbers.
+    If the texts of all tokens do not fit, only these are shown, as far as they fit: the true span, [CLS]
+    and the [SEP]s, and, in grey, token numbers.
     """
+    # In tokens: 384 tokens on 8 inches are 48 to an inch, so a text takes the room of 48 * 0.115 = 5.5.
     room = ROOM * size / FONT_SIZE * len(window) / inches
     marks = _all_marks(window) if room <= 1 else _some_marks(window, room)
     axis.set_ticks(
-        [mark.place for mark in marks],
+        [mark.position for mark in marks],
         [mark.text for mark in marks],
         fontsize=size,
         rotation=90 if isinstance(axis, XAxis) else 0,
@@ -120,12 +124,12 @@ def label_tokens(axis: Axis, window: Window, inches: float, size: float = FONT_S
         if mark.is_true:
             label.set(color=TRUE, fontweight="bold")
         if mark.is_number:
-            label.set(color=COLOURS[5])
+            label.set(color=GREY)
 
 
 @dataclass(frozen=True)
 class _Mark:
-    place: float
+    position: float
     text: str
     is_true: bool = False
     is_number: bool = False
@@ -134,29 +138,28 @@ class _Mark:
 def _all_marks(window: Window) -> list[_Mark]:
     return [
         _Mark(
-            place,
+            i,
             shortened(drawable(token), LONGEST_TEXT),
-            window.true_first <= place <= window.true_last,
+            is_true=window.true_first <= i <= window.true_last,
         )
-        for place, token in enumerate(window.tokens)
+        for i, token in enumerate(window.tokens)
     ]
 
 
 def _some_marks(window: Window, room: float) -> list[_Mark]:
     first, last = window.true_first, window.true_last
     span = shortened(joined(window.tokens[first : last + 1]), LONGEST_TEXT)
-    wanted = [_Mark((first + last) / 2, span, True)]
+    # The most important first: a mark is dropped if it would touch an earlier one.
+    wanted = [_Mark((first + last) / 2, span, is_true=True)]
     wanted += [
-        _Mark(place, shortened(drawable(window.tokens[place]), LONGEST_TEXT))
-        for place, part in enumerate(window.parts)
+        _Mark(i, shortened(drawable(window.tokens[i]), LONGEST_TEXT))
+        for i, part in enumerate(window.parts)
         if part in ("cls", "sep")
     ]
     every = next(every for every in (10, 20, 50, 100, 200, 500) if every >= 5 * room)
-    wanted += [
-        _Mark(place, str(place), is_number=True) for place in range(every, len(window), every)
-    ]
+    wanted += [_Mark(i, str(i), is_number=True) for i in range(every, len(window), every)]
     kept: list[_Mark] = []
     for mark in wanted:
-        if all(abs(mark.place - other.place) >= room for other in kept):
+        if all(abs(mark.position - other.position) >= room for other in kept):
             kept.append(mark)
-    return sorted(kept, key=lambda mark: mark.place)
+    return sorted(kept, key=lambda mark: mark.position)

@@ -20,19 +20,19 @@ from qa_research.figures.panels import (
 )
 
 ROWS = ("start", "end")
-# How a change is measured: its axis label, and how one change is written.
+# How a change is measured: the label of its axis, and the format of one change.
 MEASURES = {
     "percent": ("100 (w − w₀) / |w₀|, %", "{:+,.0f} %"),
     "absolute": ("w − w₀", "{:+.2g}"),
     "standardised": ("(w − w₀) / std(w₀)", "{:+.2f}"),
 }
 NAMED = 3
-# Inches: a figure's width, and what its axis labels leave of it.
+# Inches: the width of a figure, and what its axis labels leave of it.
 WIDTH, PANEL = 8.0, 7.2
 
 
 def head_weights_at_start(dataset: xr.Dataset) -> Figure:
-    """Both rows of the head weights at step 0; the weight nearest zero is marked and named.
+    """Both rows of the head weights at step 0; the weight nearest to zero is marked and named.
 
     `dataset` is the group `head_weights`.
 
@@ -61,10 +61,10 @@ def head_weights_at_start(dataset: xr.Dataset) -> Figure:
 
 
 def head_weight_change(dataset: xr.Dataset, step: int | None = None) -> Figure:
-    """What changed since step 0, measured in three ways; the largest changes name their unit.
+    """The change since step 0 by three measures; the units that changed most are named.
 
-    `dataset` is the group `head_weights`; None is its last step. The percentage is largest where the
-    weight began near zero: its panel says how far |change| goes with 1 / |w0|.
+    `dataset` is the group `head_weights`; None is its last step. The percentage is largest where the weight
+    started near zero, so its panel states the correlation of |change| with 1 / |w0|.
 
     Raises:
         ValueError: the step is not recorded.
@@ -103,12 +103,12 @@ def head_weight_change(dataset: xr.Dataset, step: int | None = None) -> Figure:
 
 
 def head_weights_over_steps(dataset: xr.Dataset, units: Sequence[int]) -> Figure:
-    """The change of chosen units' weights since step 0, in units of w, a panel a row.
+    """The change of chosen units' weights since step 0, a panel for each row.
 
     `dataset` is the group `head_weights`.
 
     Raises:
-        ValueError: no units, more than there are colours, or one that there is not.
+        ValueError: no units, more than there are colours, or one that does not exist.
     """
     change = recorded(dataset, "change")
     if not 1 <= len(units) <= len(COLOURS):

@@ -16,7 +16,7 @@ function decimal(value, digits) {
   return value === null ? "not a number" : value.toFixed(digits);
 }
 
-// A square root, so that small probabilities are seen; the legend's swatches use the same.
+// The square root makes small probabilities visible; the legend's swatches use it too.
 function shade(p) {
   return p === null || Number.isNaN(p) ? 0 : 0.8 * Math.sqrt(p);
 }
@@ -36,13 +36,13 @@ function element(name, className, text) {
   return made;
 }
 
-// The text of each token as a person reads it: the context's own characters, else the word piece.
+// The text of each token for people: the context's own characters, or else the word piece.
 const tokenTexts = film.tokens.slice();
 for (const [text, token] of film.segments) if (token !== null) tokenTexts[token] = text || film.tokens[token];
 
-// Puts the context's text into `box`, the true span in a frame. Returns elements by token (undefined
-// outside the context), and per piece of text the tokens beside it, which an underline needs.
-function layContext(box) {
+// Puts the context's text into `box`, with a frame around the true span. Returns the elements by token (undefined
+// outside the context), and for each piece of text its token or the one before it, which underlining needs.
+function renderContext(box) {
   const tokens = [];
   const pieces = [];
   const inWindow = film.segments.map(([, token]) => token !== null);
@@ -65,13 +65,13 @@ function layContext(box) {
   return { tokens, pieces };
 }
 
-const context = layContext(byId("context"));
+const context = renderContext(byId("context"));
 if (film.segments.length > 1 && byId("context").querySelector(".outside")) {
-  byId("context").append(element("span", "outside", " (pale: outside the window that was watched)"));
+  byId("context").append(element("span", "outside", " (pale: outside the watched window)"));
 }
 let contextToken = null;
 
-function tellContextToken(capture) {
+function showContextToken(capture) {
   const outside = (row) => film[row][capture].reduce((sum, p, i) => (film.parts[i] === "context" ? sum : sum + p), 0);
   const [start, end] = [film.start[capture], film.end[capture]];
   byId("context-readout").textContent =
@@ -94,7 +94,7 @@ function showContext(capture) {
     piece.classList.toggle("right", inside && right);
     piece.classList.toggle("wrong", inside && !right);
   }
-  tellContextToken(capture);
+  showContextToken(capture);
 }
 
 function showVerdict(capture) {
@@ -102,12 +102,12 @@ function showVerdict(capture) {
   byId("mark").textContent = right ? "✓ right" : "✗ wrong";
   byId("mark").className = right ? "right" : "wrong";
   byId("answer").textContent = text || "no answer";
-  const name = hasTruth ? "true span" : "true answer, that there is none here,";
+  const name = hasTruth ? "true span" : "true answer (none)";
   const truth = rank < 1
-    ? `the ${name} may not be answered`
-    : rank === 1 ? `it is the ${name.replace(/,$/, "")}` : `the ${name} has rank ${rank}, with ${percent(film.true_probability[capture])}`;
+    ? `the ${name} is not allowed as an answer`
+    : rank === 1 ? `it is the ${name}` : `the ${name} has rank ${rank}, with ${percent(film.true_probability[capture])}`;
   const given = film.answer_probability[capture];
   byId("chances").textContent = given === null
     ? "The logits of this step are not finite: there are no probabilities."
-    : `given with probability ${percent(given)}; ${truth}`;
+    : `probability ${percent(given)}; ${truth}`;
 }

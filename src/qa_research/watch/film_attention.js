@@ -1,4 +1,4 @@
-// One head's attention: where a word piece looks, as shading of the text and as a row of the map.
+// One head's attention: what a word piece attends to, as shading of the text and as a row of the map.
 
 const MAP_MARGIN = 22;
 
@@ -9,13 +9,13 @@ function attentionView(onChoice) {
   const box = byId("pieces");
   const canvas = byId("map");
   const chosen = { layer: 0, head: 0, capture: 0 };
-  let asking = hasTruth ? film.truth[0] : 0;
+  let query = hasTruth ? film.truth[0] : 0;
   let pointedKey = null;
-  let kept = asking;
+  let pinned = query;
 
   layers.forEach((layer, i) => byId("layer").append(new Option(layer, i)));
   for (let head = 0; head < heads; head += 1) byId("head").append(new Option(head, head));
-  const pieces = layPieces(box);
+  const pieces = renderPieces(box);
 
   function bytesOf(capture) {
     if (!decoded.has(capture)) {
@@ -35,19 +35,19 @@ function attentionView(onChoice) {
   const weight = (byte) => (byte === missing ? NaN : (byte / full) ** 2);
 
   function showRow() {
-    const row = Array.from(weights().subarray(asking * n, (asking + 1) * n), weight);
+    const row = Array.from(weights().subarray(query * n, (query + 1) * n), weight);
     pieces.forEach((piece, key) => {
       piece.style.setProperty("--a", shade(row[key]).toFixed(3));
       piece.classList.toggle("unknown", Number.isNaN(row[key]));
-      piece.classList.toggle("asking", key === asking);
-      piece.setAttribute("aria-selected", key === asking);
+      piece.classList.toggle("query", key === query);
+      piece.setAttribute("aria-selected", key === query);
     });
-    box.setAttribute("aria-activedescendant", pieces[asking].id);
+    box.setAttribute("aria-activedescendant", pieces[query].id);
     const name = (token) => `“${tokenTexts[token]}”`;
     const most = row.map((p, key) => [p, key]).filter(([p]) => p > 0).sort((a, b) => b[0] - a[0]).slice(0, 4);
     byId("attention-readout").textContent = pointedKey === null
-      ? `${name(asking)} (token ${asking}) looks at ` + (most.map(([p, key]) => `${name(key)} ${percent(p)}`).join(", ") || "nothing: its weights are not numbers")
-      : `${name(asking)} (token ${asking}) looks at ${name(pointedKey)} (token ${pointedKey}): ${percent(row[pointedKey])}`;
+      ? `${name(query)} (token ${query}) attends to ` + (most.map(([p, key]) => `${name(key)} ${percent(p)}`).join(", ") || "nothing: its weights are not numbers")
+      : `${name(query)} (token ${query}) attends to ${name(pointedKey)} (token ${pointedKey}): ${percent(row[pointedKey])}`;
   }
 
   function drawMap() {
@@ -101,42 +101,42 @@ function attentionView(onChoice) {
     }
     pen.strokeStyle = colour("--ink");
     pen.lineWidth = 1.5;
-    pen.strokeRect(MAP_MARGIN, MAP_MARGIN + asking * cell, side, cell);
-    if (pointedKey !== null) pen.strokeRect(MAP_MARGIN + pointedKey * cell, MAP_MARGIN + asking * cell, cell, cell);
+    pen.strokeRect(MAP_MARGIN, MAP_MARGIN + query * cell, side, cell);
+    if (pointedKey !== null) pen.strokeRect(MAP_MARGIN + pointedKey * cell, MAP_MARGIN + query * cell, cell, cell);
   }
 
   function show() { showRow(); drawMap(); }
 
-  function ask(token, keep) {
-    asking = token;
+  function selectQuery(token, pin) {
+    query = token;
     pointedKey = null;
-    if (keep) kept = token;
+    if (pin) pinned = token;
     show();
   }
 
   const tokenOf = (event) => event.target.dataset?.token;
-  box.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse" && tokenOf(event)) ask(Number(tokenOf(event)), false); });
-  box.addEventListener("pointerleave", () => { if (asking !== kept) ask(kept, false); });
-  box.addEventListener("click", (event) => { if (tokenOf(event)) ask(Number(tokenOf(event)), true); });
+  box.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse" && tokenOf(event)) selectQuery(Number(tokenOf(event)), false); });
+  box.addEventListener("pointerleave", () => { if (query !== pinned) selectQuery(pinned, false); });
+  box.addEventListener("click", (event) => { if (tokenOf(event)) selectQuery(Number(tokenOf(event)), true); });
   box.addEventListener("keydown", (event) => {
-    const moves = { ArrowLeft: asking - 1, ArrowUp: asking - 1, ArrowRight: asking + 1, ArrowDown: asking + 1, Home: 0, End: n - 1 };
+    const moves = { ArrowLeft: query - 1, ArrowUp: query - 1, ArrowRight: query + 1, ArrowDown: query + 1, Home: 0, End: n - 1 };
     if (!(event.key in moves) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation();
-    ask(Math.min(Math.max(moves[event.key], 0), n - 1), true);
+    selectQuery(Math.min(Math.max(moves[event.key], 0), n - 1), true);
   });
-  const pointAt = (event, keep) => {
+  const pointAt = (event, pin) => {
     const area = canvas.getBoundingClientRect();
     const place = (at) => Math.floor(((at - MAP_MARGIN) / (area.width - MAP_MARGIN)) * n);
-    const [key, query] = [place(event.clientX - area.left), place(event.clientY - area.top)];
-    if (key < 0 || query < 0 || key >= n || query >= n) return;
-    [asking, pointedKey] = [query, key];
-    if (keep) kept = query;
+    const [column, row] = [place(event.clientX - area.left), place(event.clientY - area.top)];
+    if (column < 0 || row < 0 || column >= n || row >= n) return;
+    [query, pointedKey] = [row, column];
+    if (pin) pinned = query;
     show();
   };
   canvas.addEventListener("pointermove", (event) => { if (event.pointerType === "mouse") pointAt(event, false); });
   canvas.addEventListener("click", (event) => pointAt(event, true));
-  canvas.addEventListener("pointerleave", () => ask(kept, false));
+  canvas.addEventListener("pointerleave", () => selectQuery(pinned, false));
   for (const name of ["layer", "head"]) {
     byId(name).addEventListener("change", () => {
       chosen[name] = Number(byId(name).value);
@@ -148,7 +148,7 @@ function attentionView(onChoice) {
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawMap);
 
   return {
-    // The recorded layer's number and the head's; one that was not recorded changes nothing.
+    // By number; a layer or head that was not recorded changes nothing.
     choose(layer, head) {
       if (layers.includes(layer)) chosen.layer = layers.indexOf(layer);
       if (Number.isInteger(head) && head >= 0 && head < heads) chosen.head = head;
@@ -159,14 +159,14 @@ function attentionView(onChoice) {
     showStep(step) {
       chosen.capture = nearestIndex(steps, step);
       const found = steps[chosen.capture];
-      byId("attention-step").textContent = found === step ? `at step ${found}` : `at step ${found}, the nearest that is kept`;
+      byId("attention-step").textContent = found === step ? `at step ${found}` : `at step ${found}, the nearest that is shown`;
       show();
     },
   };
 }
 
-// All of the window's pieces in order: [CLS], the question, the context as it is written, [SEP]s.
-function layPieces(box) {
+// All pieces of the window in order: [CLS], the question, the context as written, [SEP]s.
+function renderPieces(box) {
   const pieces = [];
   const put = (token, text, className) => {
     const piece = box.appendChild(element("span", `token ${className}`, text));
@@ -177,7 +177,7 @@ function layPieces(box) {
   film.tokens.forEach((word, token) => {
     const part = film.parts[token];
     if (part === "context") {
-      if (token === firstContext) for (const [i, piece] of layContext(box).tokens.entries()) if (piece) pieces[i] = piece;
+      if (token === firstContext) for (const [i, piece] of renderContext(box).tokens.entries()) if (piece) pieces[i] = piece;
       return;
     }
     const glued = part === "question" && word.startsWith("##");
@@ -192,7 +192,7 @@ function layPieces(box) {
   return pieces;
 }
 
-// Runs of equal parts that are long enough to be named on the map: [part, first, last].
+// The question and the context, which are named on the map: [part, first, last].
 function partRuns() {
   const runs = [];
   film.parts.forEach((part, token) => {

@@ -1,4 +1,4 @@
-// Line charts over the training: drawn once a size, then only their marker moves.
+// Line charts over the training: drawn once for each size, then only their marker moves.
 
 const MARGIN = { left: 44, right: 14, top: 18, bottom: 50 };
 
@@ -13,7 +13,7 @@ function niceTicks(most, wanted) {
 }
 
 // `series`: [{name, values}] over `steps`; `most`: the scale's upper end; `label`: a tick's text.
-// The x axis is the film's, whatever captures the series has. `onStep` is told a clicked step.
+// The x axis is the film's, even if the series has other captures. `onStep` receives a clicked step.
 function lineChart(svg, { steps, most, label, bar, onStep }) {
   let series = [];
   let shownStep = film.steps[0];
@@ -96,7 +96,7 @@ function lineChart(svg, { steps, most, label, bar, onStep }) {
   return { set(values) { series = values; draw(); }, mark };
 }
 
-// Above the largest value that is shown, so that a line never runs along the frame.
+// Above the largest value, so that a line never runs along the frame.
 function largest(series) {
   return Math.max(...series.flatMap(({ values }) => values.map((value) => value ?? 0)), 1e-3) * 1.04;
 }

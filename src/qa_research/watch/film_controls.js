@@ -1,4 +1,4 @@
-// Slider, play and pause, keys, the address: which capture, layer and head are shown.
+// Slider, playback, keys and address: which capture, layer and head are shown.
 
 const FILM_MS = 14000;
 const slider = byId("slider");
@@ -30,13 +30,13 @@ function show(capture) {
   lossChart.mark(step);
   truthChart.mark(step);
   byId("loss-now").textContent = `(now ${decimal(film.loss.start[shown], 2)} and ${decimal(film.loss.end[shown], 2)})`;
-  byId("truth-now").textContent = film.answers[shown].rank < 1 && film.answer_probability[shown] !== null ? "(it may not be answered)" : `(now ${percent(film.true_probability[shown])})`;
+  byId("truth-now").textContent = film.answers[shown].rank < 1 && film.answer_probability[shown] !== null ? "(not allowed as an answer)" : `(now ${percent(film.true_probability[shown])})`;
   if (attention) attention.showStep(step);
   markHead(step);
   if (!playing) writeAddress();
 }
 
-// Of the head that is chosen: its two curves. `heads` may have other layers than `attention`.
+// The two curves of the chosen head. `heads` may have other layers than `attention`.
 function showHead() {
   if (!headCharts) return;
   const { layer, head } = attention.chosen();
@@ -80,7 +80,7 @@ function play() {
 const toggle = () => (playing ? pause() : play());
 const goTo = (capture) => { pause(); show(capture); };
 
-// Written a moment later: browsers limit how often a page may do so.
+// With a delay, because browsers limit how often a page may do this.
 let writing = null;
 function writeAddress() {
   clearTimeout(writing);
@@ -115,12 +115,12 @@ document.addEventListener("keydown", (event) => {
 for (const name of ["pointerover", "click"]) {
   byId("context").addEventListener(name, (event) => {
     contextToken = event.target.dataset.token === undefined ? null : Number(event.target.dataset.token);
-    tellContextToken(shown);
+    showContextToken(shown);
   });
 }
 byId("context").addEventListener("pointerleave", (event) => {
   if (event.pointerType === "mouse") contextToken = null;
-  tellContextToken(shown);
+  showContextToken(shown);
 });
 const turn = film.settled || film.first_right;
 if (turn) {

@@ -1,7 +1,4 @@
-"""A film as plain values that JSON can hold: what the page's script reads. Pure.
-
-A film as one HTML file that needs nothing beside it: no network, no other file.
-"""
+"""A film as one self-contained HTML file: no network, no other file."""
 
 import base64
 from typing import Any
@@ -13,31 +10,44 @@ from qa_research.pages.html import one_file
 from qa_research.watch.film import FULL, NOT_A_NUMBER, Film, FilmAttention, FilmHeads
 
 DECIMALS = 5
+SCRIPTS = ("film.js", "film_charts.js", "film_attention.js", "film_controls.js")
+
+
+def film_page(film: Film, title: str) -> str:
+    """The page: a slider over the captures, and for each the answer, the losses and the attention.
+
+    All of the question's text is escaped, and the browser is told to run only this page's own script.
+    `#step=N` and `#layer=L&head=H` after its address open it there.
+    """
+    values = {"title": title, "film": film, "data": film_data(film)}
+    return one_file("qa_research.watch", "film.html.jinja", "film.css", SCRIPTS, values)
 
 
 def film_data(film: Film) -> dict[str, Any]:
-    """The film as JSON's values: numbers to five decimals, null where one is not finite.
+    """What the page's script reads, as JSON's values: numbers to five decimals, null if not finite.
 
-    Indices, such as `first_right` and those of tokens, count from 0. An attention capture is the
-    base64 of its bytes [layer, head, query, key], a byte b standing for (b / full)^2.
+    Indices, such as `first_right` and those of tokens, count from 0. A capture of attention is the base64 of
+    its bytes [layer, head, query, key]; byte b stands for (b / full)^2.
     """
-    answers = [
-        {
-            "first": int(first),
-            "last": int(last),
-            "text": film.text(int(first), int(last)),
-            "right": bool(film.right[i]),
-            "rank": int(film.rank[i]),
-        }
-        for i, (first, last) in enumerate(film.answers)
-    ]
+    answers = []
+    for capture in range(len(film.steps)):
+        first, last = film.answer_span(capture)
+        answers.append(
+            {
+                "first": first,
+                "last": last,
+                "text": film.answer_text(capture),
+                "right": bool(film.right[capture]),
+                "rank": int(film.rank[capture]),
+            }
+        )
     return {
         "question": film.question,
         "true_texts": list(film.true_texts),
         "truth": list(film.truth),
-        "tokens": list(film.tokens),
-        "parts": list(film.parts),
-        "segments": [[segment.text, segment.token] for segment in film.segments],
+        "tokens": list(film.text.tokens),
+        "parts": list(film.text.parts),
+        "segments": [list(piece) for piece in film.text.context_pieces()],
         "steps": film.steps.tolist(),
         "start": _numbers(film.start),
         "end": _numbers(film.end),
@@ -77,16 +87,3 @@ def _numbers(values: NDArray[np.float64]) -> list[Any]:
     plain[~np.isfinite(values)] = None
     numbers: list[Any] = plain.tolist()
     return numbers
-
-
-_SCRIPTS = ("film.js", "film_charts.js", "film_attention.js", "film_controls.js")
-
-
-def film_page(film: Film, title: str) -> str:
-    """The page: a slider over the captures, and for each the answer, the losses and the attention.
-
-    All of the question's text is escaped, and the browser is told to run this page's own script
-    alone. `#step=N`, `#layer=L&head=H` behind its address open it there.
-    """
-    values = {"title": title, "film": film, "data": film_data(film)}
-    return one_file("qa_research.watch", "film.html.jinja", "film.css", _SCRIPTS, values)

@@ -17,7 +17,7 @@ def test_an_axis_without_a_coordinate_is_numbered_from_0():
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "phrase"),
     [
         ([], "nothing"),
         ([0], "0"),
@@ -28,8 +28,8 @@ def test_an_axis_without_a_coordinate_is_numbered_from_0():
         (["context", "mlp", "embeddings"], "context, mlp, embeddings"),
     ],
 )
-def test_what_is_recorded_is_listed_shortly(values, said):
-    assert listing(values) == said
+def test_what_is_recorded_is_listed_briefly(values, phrase):
+    assert listing(values) == phrase
 
 
 @pytest.mark.parametrize("n", range(1, 30))

@@ -1,10 +1,10 @@
-"""Fits an exponential decay to losses, with a band, or says why there is none. Pure numbers.
-
-Losses over a training: of its batches, and of one watched question. Reads and saves nothing.
+"""Curves over a training: losses of its batches with a fitted decay, losses of one watched question, exact
+match by kind. Reads and saves nothing.
 """
 
 import textwrap
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,19 +14,32 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import OptimizeWarning, curve_fit
 from scipy.special import stdtrit
 
-from qa_research.figures.panels import COLOURS, at, legend_above, numbers, plain, recorded, steps_of
+from qa_research.figures.panels import (
+    COLOURS,
+    CORRECT,
+    GREY,
+    at,
+    legend_above,
+    numbers,
+    plain,
+    recorded,
+    steps_of,
+)
+from qa_research.stats import CONFIDENCE
 
 LEAST_STEPS = 5
-# The decay rates tried, in units of 1 / (last step - first step), are a geometric series: the slowest
-# is nearly a straight line, the fastest leaves 5 % of the fall at the second step.
+# The decay rates tried, in units of 1 / (last step - first step), form a geometric series: the slowest is
+# nearly a straight line, the fastest leaves 5 % of the fall at the second step.
 SLOWEST = 0.02
 STARTS = 80
 LEFT_AT_SECOND_STEP = 0.05
+# More captures than this are drawn as a line without a mark for each.
+MARKED = 60
 
 
 @dataclass(frozen=True)
 class NoFit:
-    """Why no decay is drawn: the end of a sentence that begins with "No fit: "."""
+    """Why no decay is drawn, to follow "No fit: "."""
 
     reason: str
 
@@ -35,9 +48,9 @@ class NoFit:
 class DecayFit:
     """`a * exp(-b * (step - first_step)) + c`, by least squares over `n` losses.
 
-    `a` and `c` have the losses' unit (nats), `b` is per step. `covariance` is that of (a, b, c). It
-    holds for independent noise of equal size at all steps; a curve of another shape is not noise: see
-    `r2`, the share of the losses' variance that the curve explains.
+    `a` and `c` are in the losses' unit (nats), `b` is per step. `covariance` is that of (a, b, c), for
+    independent noise of equal size at all steps. `r2`, the share of the losses' variance that the curve
+    explains, says whether the curve has the right shape at all.
     """
 
     a: float
@@ -63,7 +76,7 @@ class DecayFit:
         falling = np.exp(-self.b * since)
         gradient = np.stack([falling, -self.a * since * falling, np.ones_like(since)], axis=-1)
         variance = np.einsum("...i,ij,...j->...", gradient, self.covariance, gradient)
-        half = float(stdtrit(self.n - 3, 0.975)) * np.sqrt(np.maximum(variance, 0))
+        half = float(stdtrit(self.n - 3, (1 + CONFIDENCE) / 2)) * np.sqrt(np.maximum(variance, 0))
         curve = self.at(steps)
         return curve - half, curve + half
 
@@ -71,20 +84,23 @@ class DecayFit:
 def fit_decay(steps: ArrayLike, losses: ArrayLike) -> DecayFit | NoFit:
     """The decay that fits `losses` [n] over `steps` [n] best, or the reason why none is shown.
 
-    Steps are scaled to [0, 1] and losses to unit variance before fitting; the start values are the
-    best of a series of decay rates, each with its own best a and c. A decay is shown only if it is
-    better than a straight line and than the mean: lower in the Bayesian information criterion,
-    n log(residual sum of squares / n) + k log(n), with k = 3, 2 and 1.
+    Steps are scaled to [0, 1] and losses to unit variance before fitting; the start values are the best of a
+    series of decay rates, each with its own best a and c. A decay is shown only if it has a lower Bayesian
+    information criterion than a straight line and than the mean: n log(RSS / n) + k log(n), with RSS the
+    residual sum of squares and k = 3, 2 and 1 parameters. Example with n = 100: a decay with RSS 10 has
+    100 log(0.1) + 3 log(100) = -216, a line with RSS 12 has -203, the mean with RSS 100 has 5: a decay.
 
     Raises:
-        ValueError: `steps` and `losses` are not two lists of one length.
+        ValueError: `steps` and `losses` are not two lists of the same length.
     """
     x, y = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape:
-        raise ValueError(f"steps {x.shape} and losses {y.shape} must be lists of one length")
+        raise ValueError(f"steps {x.shape} and losses {y.shape} must be lists of the same length")
     n_steps = len(np.unique(x))
     if n_steps < LEAST_STEPS:
-        return NoFit(f"a decay needs losses at {LEAST_STEPS} steps or more, there are {n_steps}")
+        return NoFit(
+            f"a decay needs losses at {LEAST_STEPS} steps or more, and there are {n_steps}"
+        )
     n_bad = int(np.sum(~np.isfinite(y)))
     if n_bad:
         return NoFit(f"{n_bad} of {len(y)} losses are not finite")
@@ -107,7 +123,7 @@ def _fit_scaled(
     low, high = (0.0, SLOWEST, -np.inf), (np.inf, fastest, np.inf)
     try:
         with warnings.catch_warnings():
-            # It says that the covariance is infinite, which is looked at below.
+            # It warns that the covariance is infinite, which is checked below.
             warnings.simplefilter("ignore", OptimizeWarning)
             found, covariance = curve_fit(_decay, u, z, p0=start, bounds=(low, high))
     except RuntimeError:
@@ -120,7 +136,7 @@ def _fit_scaled(
         if _criterion(residual, n, 3) >= _criterion(other, n, k):
             return NoFit(f"a decay describes the losses no better than {name} (BIC)")
     if found[1] > 0.99 * fastest:
-        return NoFit("the whole fall lies before the second step, so its rate cannot be told")
+        return NoFit("all of the fall is before the second step, so its rate is unknown")
     if not np.all(np.isfinite(covariance)):
         return NoFit("the losses do not determine the decay (infinite covariance)")
     units = np.array([spread, 1 / span, spread])
@@ -143,7 +159,7 @@ def _decay(x: NDArray[np.float64], a: float, b: float, c: float) -> NDArray[np.f
 def _best_start(
     u: NDArray[np.float64], z: NDArray[np.float64], fastest: float
 ) -> tuple[float, float, float]:
-    """(a, b, c) inside the bounds: for a given b the best a and c are a linear regression."""
+    """(a, b, c) within the bounds; for a given b, the best a and c are those of a linear regression."""
     best = (np.inf, 0.0, 0.0, 0.0)
     for b in np.geomspace(2 * SLOWEST, fastest / 2, STARTS):
         falling = np.exp(-b * u)
@@ -157,23 +173,19 @@ def _best_start(
 
 def _criterion(residual: float, n: int, k: int) -> float:
     """The Bayesian information criterion of a fit to n values of unit variance with k parameters."""
-    # Rounding alone leaves residuals: below this all fits are equally perfect.
+    # Rounding leaves residuals of this size, so that all smaller ones are equally perfect.
     return float(n * np.log(max(residual / n, 1e-18)) + k * np.log(n))
-
-
-# More captures than this are drawn as a line without a mark for each.
-MARKED = 60
 
 
 def training_loss(steps: ArrayLike, losses: ArrayLike, fit: DecayFit | NoFit) -> Figure:
     """The batches' loss at each logged step, and its fit with a band, or why there is none.
 
     Raises:
-        ValueError: no losses, or not as many as steps.
+        ValueError: no losses, or not one for each step.
     """
     x, y = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape or not x.size:
-        raise ValueError(f"a loss at each step is needed, got {y.shape} losses at {x.shape} steps")
+        raise ValueError(f"every step needs a loss, got {y.shape} losses at {x.shape} steps")
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     panel = figure.subplots()
     mark = "." if len(x) <= MARKED else ""
@@ -207,14 +219,14 @@ def formula(fit: DecayFit) -> str:
 def question_losses(dataset: xr.Dataset, question: int) -> Figure:
     """Start and end loss of one watched question, and the probability of its true span.
 
-    `dataset` is the group `logits`. Dashed: the loss of giving every token the same probability.
+    `dataset` is the group `logits`. Dashed: the loss if every token had the same probability.
 
     Raises:
         ValueError: the question is not watched, or nothing is recorded.
     """
     loss = at(recorded(dataset, "loss"), question=question)
     probability = numbers(at(recorded(dataset, "probability"), question=question), "step")
-    right = numbers(at(recorded(dataset, "exact_match"), question=question), "step") == 1
+    correct = numbers(at(recorded(dataset, "exact_match"), question=question), "step") == 1
     steps, n_tokens = steps_of(loss), int(at(dataset["tokens"], question=question))
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
@@ -222,13 +234,13 @@ def question_losses(dataset: xr.Dataset, question: int) -> Figure:
     for row, colour in zip(("start", "end"), COLOURS, strict=False):
         values = numbers(at(loss, row=row), "step")
         above.plot(steps, values, marker="." if few else "", color=colour, label=row)
-    even = float(np.log(n_tokens))
-    label = f"all {n_tokens} tokens alike: {even:.2f}"
-    above.axhline(even, color=COLOURS[5], ls="--", lw=1, label=label)
+    uniform = float(np.log(n_tokens))
+    label = f"all {n_tokens} tokens equally likely: {uniform:.2f}"
+    above.axhline(uniform, color=GREY, ls="--", lw=1, label=label)
     above.set(ylabel="loss, nats", ylim=(0, None))
-    below.plot(steps, probability, color=COLOURS[3], lw=1)
-    for wanted, colour, name in ((False, COLOURS[5], "wrong"), (True, COLOURS[3], "right")):
-        chosen = np.where(right == wanted, probability, np.nan)
+    below.plot(steps, probability, color=CORRECT, lw=1)
+    for outcome, colour, name in ((False, GREY, "wrong"), (True, CORRECT, "correct")):
+        chosen = np.where(correct == outcome, probability, np.nan)
         size = 4.5 if few else 2
         below.plot(steps, chosen, "o", ms=size, color=colour, label=f"answer {name}")
     below.set(xlabel="optimizer step", ylabel="probability\nof the true span", ylim=(-0.03, 1.03))
@@ -236,4 +248,47 @@ def question_losses(dataset: xr.Dataset, question: int) -> Figure:
         plain(panel)
         legend_above(panel, 3)
     figure.suptitle(f"Watched question {question}")
+    return figure
+
+
+@dataclass(frozen=True)
+class ScoreCurves:
+    """One run: the steps of its validations, and exact match by kind at each, in percent."""
+
+    steps: NDArray[np.int64]
+    exact_match: Mapping[str, NDArray[np.float64]]
+
+
+def exact_match_by_kind(
+    groups: Mapping[str, Sequence[ScoreCurves]], guessing: Mapping[str, float]
+) -> Figure:
+    """A panel for each group of runs, a line for each run and kind; dashed: what guessing scores, in percent.
+
+    A kind has the same colour in all panels; the first one has the legend.
+    """
+    figure = Figure(figsize=(4.6 * len(groups), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    kinds = sorted({kind for runs in groups.values() for run in runs for kind in run.exact_match})
+    colours = dict(zip(kinds, COLOURS, strict=False))
+    for panel, (title, runs) in zip(panels, groups.items(), strict=True):
+        for number, run in enumerate(runs):
+            for kind, values in run.exact_match.items():
+                panel.plot(
+                    run.steps,
+                    values,
+                    color=colours[kind],
+                    linewidth=1.3,
+                    alpha=0.85,
+                    label=kind if number == 0 else None,
+                )
+        for kind, value in guessing.items():
+            if kind in colours and value < 100:
+                label = f"{kind}, guessing: {value:.0f} %"
+                panel.axhline(value, color=colours[kind], linestyle="--", linewidth=1, label=label)
+        panel.set(title=title, xlabel="optimizer step", ylim=(0, 102))
+        panel.margins(x=0.02)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(axis="y", color="#dddddd", linewidth=0.6)
+    panels[0].set_ylabel("exact match on validation, %")
+    panels[0].legend(title="kind of question", loc="center right", frameon=False, fontsize=9)
     return figure

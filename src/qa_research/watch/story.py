@@ -1,0 +1,253 @@
+"""The verb watch: every watched question in a line, the film of one as page and strip, and figures of all
+that was recorded about it.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from qa_research.capture.recording.reader import Recording
+from qa_research.capture.sites import SITE_NAMES
+from qa_research.figures.activations import unit_by_token
+from qa_research.figures.attention import answer_to_match, attention_over_steps
+from qa_research.figures.curves import fit_decay, question_losses, training_loss
+from qa_research.figures.logits import logits_at_three_steps, logits_over_steps
+from qa_research.figures.weights import head_weight_change, head_weights_at_start
+from qa_research.files import write_text, written_whole
+from qa_research.watch.film import Film, make_film
+from qa_research.watch.page import film_page
+from qa_research.watch.strip import film_strip
+
+DPI = 130
+
+
+@dataclass(frozen=True)
+class WatchedQuestion:
+    """A watched question at the last captured step; `right_since`: the step, None if it is wrong now."""
+
+    id: str
+    split: str
+    kind: str
+    question: str
+    expected: tuple[str, ...]
+    answer: str
+    is_right: bool
+    probability: float
+    right_since: int | None
+    outcome: str
+
+
+@dataclass(frozen=True)
+class WatchResult:
+    """What `watch` found and wrote; `shown`: the index of the question with the film."""
+
+    recording: Path
+    step: int
+    recorders: list[str]
+    skipped: list[str]
+    questions: list[WatchedQuestion]
+    shown: int
+    page: Path
+    strip: Path
+    figures: list[Path]
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON's values."""
+        return {
+            "recording": str(self.recording),
+            "step": self.step,
+            "recorders": self.recorders,
+            "left_out": self.skipped,
+            "questions": [asdict(question) for question in self.questions],
+            "page": str(self.page),
+            "strip": str(self.strip),
+            "figures": [str(path) for path in self.figures],
+        }
+
+
+def watch_question(
+    recording: Recording,
+    index: int,
+    run: str,
+    folder: Path,
+    metrics: Path | None,
+) -> WatchResult:
+    """Write the film of the watched question at `index` to `folder`, named after its id.
+
+    `metrics`: the run's metrics.csv, to draw every figure too; None draws none. `run`: for the page's title.
+
+    Raises:
+        ValueError: no logits were recorded, or the recording is damaged.
+    """
+    film = film_of(recording, index)
+    # A dot would make the rest of the name a file's extension.
+    name = re.sub(r"[^\w-]+", "_", film.question_id)[:80]
+    page, strip = folder / f"{name}.html", folder / f"{name}.png"
+    write_text(page, film_page(film, f"{film.question} - {run}"))
+    _save(film_strip(film), strip)
+    drawn = []
+    if metrics:
+        for title, figure in figures_of(recording, index, metrics):
+            drawn.append(folder / name / f"{title}.png")
+            _save(figure, drawn[-1])
+    return WatchResult(
+        recording=recording.path,
+        step=recording.step,
+        recorders=recording.recorders,
+        skipped=recording.thinned,
+        questions=[summarize(recording, i) for i in range(len(recording.questions))],
+        shown=index,
+        page=page,
+        strip=strip,
+        figures=drawn,
+    )
+
+
+def film_of(recording: Recording, index: int) -> Film:
+    """The film of the watched question at `index`.
+
+    Raises:
+        ValueError: the logits, which a film is made from, were not recorded.
+    """
+    if "logits" not in recording.recorders:
+        raise ValueError(
+            f"{recording.path} has no logits, which a film needs; it has "
+            f"{', '.join(recording.recorders)}. Train with logits in capture/recorders"
+        )
+    attention, heads = (
+        recording.read(name) if name in recording.recorders else None
+        for name in ("attention", "heads")
+    )
+    logits = recording.read("logits")
+    return make_film(recording.questions[index], index, logits, attention, heads)
+
+
+def summarize(recording: Recording, index: int) -> WatchedQuestion:
+    """The watched question at `index`, without its film."""
+    film = make_film(recording.questions[index], index, recording.read("logits"))
+    since = film.settled
+    return WatchedQuestion(
+        id=film.question_id,
+        split=film.split,
+        kind=film.kind,
+        question=film.question,
+        expected=film.true_texts,
+        answer=film.answer_text(-1),
+        is_right=bool(film.right[-1]),
+        probability=float(film.true_probability[-1]),
+        right_since=None if since is None else int(film.steps[since]),
+        outcome=film.outcome,
+    )
+
+
+def show_result(result: WatchResult) -> None:
+    """A line for each question; the one whose film was made is marked."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column("id", no_wrap=True)
+    for title in ("question", "expected", f"answer at step {result.step}"):
+        table.add_column(title, overflow="fold")
+    table.add_column("true span, %", justify="right")
+    table.add_column("right since", justify="right")
+    for i, question in enumerate(result.questions):
+        table.add_row(
+            ">" if i == result.shown else "",
+            question.id,
+            question.question,
+            " | ".join(dict.fromkeys(question.expected)) or "(no answer)",
+            question.answer or "(no answer)",
+            f"{100 * question.probability:.1f}",
+            "-" if question.right_since is None else f"step {question.right_since}",
+            style=None if question.is_right else "dim",
+        )
+    console.print(table)
+    console.print()
+    shown = result.questions[result.shown]
+    console.print(f"{shown.question}: {shown.outcome}.")
+    for sentence in result.skipped:
+        console.print(sentence)
+
+
+Figures = Iterator[tuple[str, Figure]]
+
+
+def figures_of(recording: Recording, index: int, metrics: Path) -> Figures:
+    """(name, figure) of everything recorded about the run and one question; `metrics`: its metrics.csv."""
+    tokens = [str(token) for token in recording.questions[index]["tokens"]]
+    if metrics.is_file():
+        steps, losses = _training_losses(metrics)
+        if len(steps):
+            yield "training_loss", training_loss(steps, losses, fit_decay(steps, losses))
+    for name, draw in _DRAW.items():
+        if name in recording.recorders:
+            yield from draw(recording, index, tokens)
+    for name in recording.recorders:
+        data = recording.read(name)
+        # Inside the layers, the first recorded unit.
+        for site in SITE_NAMES[1:]:
+            if site in data.data_vars:
+                unit = int(data["unit"].values[0])
+                figure = unit_by_token(data, site, index, unit, tokens)
+                yield f"{name}_{site}_unit_{unit}_by_token", figure
+
+
+def _draw_logits(recording: Recording, index: int, tokens: list[str]) -> Figures:
+    data = recording.read("logits")
+    yield "logits_over_steps", logits_over_steps(data, index, tokens)
+    yield "logits_at_three_steps", logits_at_three_steps(data, index, tokens)
+    yield "question_losses", question_losses(data, index)
+
+
+def _draw_head_weights(recording: Recording, *_: Any) -> Figures:
+    data = recording.read("head_weights")
+    if 0 in data["step"].values:
+        yield "head_weights_at_start", head_weights_at_start(data)
+    yield "head_weight_change", head_weight_change(data)
+
+
+def _draw_attention(recording: Recording, index: int, tokens: list[str]) -> Figures:
+    """The head whose attention changed most between the first and the last capture."""
+    data = recording.read("attention")
+    maps = data["weight"].isel(question=index, step=[0, -1]).astype(np.float32)
+    moved = np.abs(maps.values[1] - maps.values[0])
+    layer, head = np.unravel_index(int(np.nansum(moved, axis=(2, 3)).argmax()), moved.shape[:2])
+    number = int(data["layer"].values[layer])
+    figure = attention_over_steps(data, index, number, int(head), tokens)
+    yield f"attention_layer_{number}_head_{head}", figure
+
+
+def _draw_heads(recording: Recording, *_: Any) -> Figures:
+    data = recording.read("heads")
+    weight = data["group_weight"].sel(source="answer", target="match_context")
+    if np.isfinite(weight.values.astype(np.float32)).any():
+        yield "answer_to_match", answer_to_match(data)
+
+
+_DRAW: Mapping[str, Callable[[Recording, int, list[str]], Figures]] = {
+    "logits": _draw_logits,
+    "head_weights": _draw_head_weights,
+    "attention": _draw_attention,
+    "heads": _draw_heads,
+}
+
+
+def _training_losses(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("train/loss")]
+    steps = np.array([int(row["step"]) for row in rows], dtype=np.int64)
+    return steps, np.array([float(row["train/loss"]) for row in rows])
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with written_whole(path, "wb") as file:
+        figure.savefig(file, dpi=DPI, format="png")
