@@ -8,7 +8,7 @@ import torch
 
 from qa_research.explain.words.reader import Reader, Target
 from qa_research.explain.words.result import OUTPUTS
-from qa_research.explain.words.text import off_token, text_of
+from qa_research.explain.words.text import off_token, texts_of
 from qa_research.tasks.answering.decode import AnswerSettings
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.trained import TrainedAnswerer
@@ -61,7 +61,7 @@ def table_of(tokenizer, words):
 def text_from(tokenizer, question=ASKED, context=CONTEXT, max_tokens=128, stride=16, index=0):
     row = Question("asked", "", context, question, (), "who")
     windows = make_windows([row], tokenizer, max_tokens, stride)
-    return text_of(row, windows, index, tokenizer, max_tokens, stride)
+    return texts_of(row, windows, tokenizer, max_tokens, stride)[index]
 
 
 def reader_of(network, tokenizer, text=None, span=None, counts_null=False, kept=()):

@@ -3,10 +3,16 @@ from dataclasses import replace
 import pytest
 from matplotlib.figure import Figure
 
-from qa_research.explain.words.figures import coloured_text, draw_curves, n_lines, places_of
-from qa_research.explain.words.result import NAMES
+from qa_research.explain.words.figures import (
+    coloured_text,
+    draw_curves,
+    n_lines,
+    places_of,
+    words_over_steps,
+)
+from qa_research.explain.words.result import CURVES, NAMES, Band, Curve, Curves, RandomOrders
 from qa_research.explain.words.sheet import word_sheet
-from tests.explain.words.attributions import QUESTION, an_attribution, faithfulness_of, text_of
+from tests.explain.words.attributions import an_attribution, faithfulness_of, over_steps, text_of
 from tests.figures.drawn import collisions, texts
 
 
@@ -34,7 +40,7 @@ def test_a_word_longer_than_a_line_is_shortened():
 
 @pytest.mark.parametrize("names", [("lime",), ("gradients", "erasure", "lime")])
 def test_nothing_on_a_sheet_overlaps(names):
-    text = text_of(QUESTION, "Judo is on Monday. Dr Obi leads it. " * 12)
+    text = text_of("Who leads judo ?", "Judo is on Monday . Dr Obi leads it . " * 12)
     warnings = ("LIME is not reliable here: its R2 is low.",)
     figure = word_sheet(an_attribution(text, names, warnings=warnings))
     assert not collisions(figure)
@@ -65,9 +71,21 @@ def test_a_method_looks_the_same_whichever_others_are_drawn():
     assert look(("lime",)) == look(("gradients", "erasure", "lime"))
 
 
+def test_curves_that_have_nothing_to_lose_are_flat():
+    found = faithfulness_of(9, ("lime",))
+    curve = Curve((0.0, 0.001, 0.002), 0.001, 1.0)
+    band = Band((0.0, 0.0, 0.002), (0.0, 0.0, 0.002), (0.0, 0.001, 0.002), (0.0, 0.0, 0.001))
+    small = replace(found, methods={"lime": Curves(curve, curve)}, random=RandomOrders(band, band))
+    axes = Figure().subplots(1, 2)
+    for panel, kind in zip(axes, CURVES, strict=True):
+        draw_curves(panel, small, kind)
+    assert axes[0].get_ylim() == axes[1].get_ylim() == pytest.approx((-0.005, 0.105))
+
+
 def test_odd_text_is_drawn_as_it_is(recwarn):
-    text = text_of("$x^2$ 谁?", "a_b $\\frac{1}$ 日本 \U0001f600", "a_b")
-    assert not collisions(word_sheet(an_attribution(text)))
+    text = text_of("$x^2$ 谁 ?", "a_b $\\frac{1}$ 日本 \U0001f600", "a_b")
+    assert not collisions(word_sheet(an_attribution(text, warnings=("谁 $x$ is new.",))))
+    assert not collisions(words_over_steps(over_steps(text)))
     assert not recwarn.list
 
 

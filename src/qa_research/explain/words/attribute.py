@@ -54,7 +54,10 @@ NAMED_STEPS = 8
 
 @dataclass(frozen=True)
 class AttributionRequest:
-    """Which methods, how many LIME masks in each repeat, and how many words count as the top."""
+    """Which methods, how many LIME masks in each repeat, and how many words count as the top.
+
+    `keep_answer`: the answer's own words always stay on.
+    """
 
     methods: tuple[str, ...]
     samples: int
@@ -91,18 +94,8 @@ def attribute(
         return reader.predict(masks, "Faithfulness").probability
 
     faithful, full = faithfulness(probability, rankings, request.seed)
-    warnings = list(explained.notes)
-    if full < UNSURE:
-        warnings.append(
-            f"The span's probability is only {full:.2f}: the network is unsure, and the curves have "
-            "little to lose."
-        )
-    for values in methods.values():
-        if isinstance(values, GradientValues | LimeValues) and values.doubt:
-            warnings.append(values.doubt)
-    warnings += faithful.doubts
     return Attribution(
-        run=_name(run),
+        run=_run_name(run),
         checkpoint=run.checkpoint.stem,
         step=run.step,
         answer=answer.text,
@@ -113,7 +106,7 @@ def attribute(
         methods=methods,
         agreement=_agreement(rankings, request.top),
         faithfulness=faithful,
-        warnings=tuple(warnings),
+        warnings=(*explained.notes, *_doubts(methods, full), *faithful.doubts),
         top=request.top,
         seed=request.seed,
     )
@@ -127,6 +120,20 @@ def _measure(reader: Reader, request: AttributionRequest, most_steps: int) -> di
         found["erasure"] = word_erasure(reader)
     if "lime" in request.methods:
         found["lime"] = word_lime(reader, request.samples, request.seed, request.top)
+    return found
+
+
+def _doubts(methods: Mapping[str, WordValues], probability: float) -> list[str]:
+    """Why not to rely on the methods' values, a sentence each."""
+    found = []
+    if probability < UNSURE:
+        found.append(
+            f"The span's probability is only {probability:.2f}: the network is unsure, and the curves "
+            "have little to lose."
+        )
+    for values in methods.values():
+        if isinstance(values, GradientValues | LimeValues) and values.doubt:
+            found.append(values.doubt)
     return found
 
 
@@ -184,7 +191,7 @@ def _quantity(explained: Explained) -> str:
     )
 
 
-def _name(run: TrainedAnswerer) -> str:
+def _run_name(run: TrainedAnswerer) -> str:
     """The run by its study and its name."""
     directory = run.directory.resolve()
     return f"{directory.parent.name}/{directory.name}"
@@ -232,7 +239,7 @@ def over_steps(
         log.info("Checkpoint %s (%d of %d)", name, i + 1, len(names))
         run = open_run(directory, name)
         if not explained:
-            run_name = _name(run)
+            run_name = _run_name(run)
             explained = _explained(run, recording, {number: spans[number] for number in chosen})
         step = run.step if run.step is not None else int(name)
         for number, span in explained.items():

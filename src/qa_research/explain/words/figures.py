@@ -24,7 +24,7 @@ from qa_research.explain.words.result import (
     ShownWord,
     Values,
 )
-from qa_research.figures.panels import COLOURS, label_captures, strongest
+from qa_research.figures.panels import COLOURS, GREY, label_captures, strongest
 from qa_research.figures.tokens import TRUE, drawable, shortened
 
 # Orange and blue, which people who cannot distinguish red from green can distinguish.
@@ -34,7 +34,7 @@ SIGNED = LinearSegmentedColormap.from_list(
 UNDERLINE = "#8a4505"
 FRAME = "#1d2227"
 GRID = "#dddddd"
-RANDOM = COLOURS[5]
+RANDOM = GREY
 FONT = ["DejaVu Sans Mono", "DejaVu Sans"]
 SIZE = 9
 LONGEST_WORD = 40
@@ -146,6 +146,7 @@ ALONG = {
     "comprehensiveness": "first words switched off",
     "sufficiency": "first words kept, all others off",
 }
+SMALLEST_SCALE = 0.1
 
 
 def draw_curves(panel: Axes, found: Faithfulness, kind: str) -> None:
@@ -174,7 +175,10 @@ def draw_curves(panel: Axes, found: Faithfulness, kind: str) -> None:
 
 
 def _limits(found: Faithfulness) -> tuple[float, float]:
-    """The same for both kinds, so that they can be compared: all that is drawn, with a margin."""
+    """The same for both kinds, so that they can be compared: all that is drawn, with a margin.
+
+    At least SMALLEST_SCALE is shown: curves of a span whose probability is 0.01 are flat, not blown up.
+    """
     drawn = [
         curve
         for kind in CURVES
@@ -184,8 +188,8 @@ def _limits(found: Faithfulness) -> tuple[float, float]:
             *(getattr(curves, kind).curve for curves in found.methods.values()),
         )
     ]
-    low, high = min(map(min, drawn)), max(map(max, drawn))
-    margin = 0.05 * (high - low) or 0.05
+    low, high = min(map(min, drawn)), max(SMALLEST_SCALE, *map(max, drawn))
+    margin = 0.05 * (high - low)
     return low - margin, high + margin
 
 
@@ -250,7 +254,7 @@ def words_over_steps(result: AttributionOverSteps) -> Figure:
         _label_rows(below, [words[word] for word in shown] if below is panels[1, 0] else [])
     panels[0, 0].set_ylabel("probability\nof the span", fontsize=8)
     title = f"{result.text.question} - the words of {result.text.quoted_span}"
-    lines = textwrap.wrap(title, int(width / 0.085))
+    lines = textwrap.wrap(drawable(title), int(width / 0.085))
     if len(shown) < len(words):
         lines.append(f"(the {len(shown)} strongest of {len(words)} words)")
     figure.suptitle("\n".join(lines), fontsize=11, parse_math=False)

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from qa_research.console import tracked
 from qa_research.explain.words.result import OUTPUTS, Values, all_rounded
-from qa_research.explain.words.text import Off, Text, masked_ids, off_token, text_of, unit_of_token
+from qa_research.explain.words.text import Off, Text, masked_ids, off_token, texts_of, unit_of_token
 from qa_research.model.bert import input_names
 from qa_research.tasks.answering.decode import Answer, span_scores
 from qa_research.tasks.answering.question import Question, question_word
@@ -239,13 +239,13 @@ def answered_span(
     answer = run.ask(question, context)
     row = Question("asked", "", context, question, (), question_word(question))
     windows = _windows(run, row)
-    texts = [_text(run, row, windows, index) for index in range(len(windows))]
+    texts = _texts(run, row, windows)
     if not answer.text:
         if keep_answer:
             raise ValueError(
                 "--keep-answer keeps the words of the answer on, but the answer is “no answer”"
             )
-        readers = [_reader(run, text, 0, 0, False) for text in texts]
+        readers = [_reader(run, text, 0, 0, keep_answer=False) for text in texts]
         return Explained(min(readers, key=_score), 0, 0), answer
     readers = []
     for index, text in enumerate(texts):
@@ -276,7 +276,8 @@ def true_span(
     for index in range(len(windows)):
         window = windows.text(index, context, run.tokenizer)
         if list(window.tokens) == list(described["tokens"]):
-            reader = _reader(run, _text(run, row, windows, index), first, last, False)
+            text = _texts(run, row, windows)[index]
+            reader = _reader(run, text, first, last, keep_answer=False)
             return Explained(reader, window.chars[first][0], window.chars[last][1])
     raise ValueError(
         f"question {row.id} was watched in a window that the run's tokenizer does not make; was model/ "
@@ -289,9 +290,9 @@ def _windows(run: TrainedAnswerer, row: Question) -> Windows:
     return make_windows([row], run.tokenizer, data["max_tokens"], data["stride_tokens"])
 
 
-def _text(run: TrainedAnswerer, row: Question, windows: Windows, index: int) -> Text:
+def _texts(run: TrainedAnswerer, row: Question, windows: Windows) -> list[Text]:
     data = run.config["data"]
-    return text_of(row, windows, index, run.tokenizer, data["max_tokens"], data["stride_tokens"])
+    return texts_of(row, windows, run.tokenizer, data["max_tokens"], data["stride_tokens"])
 
 
 def _reader(run: TrainedAnswerer, text: Text, first: int, last: int, keep_answer: bool) -> Reader:

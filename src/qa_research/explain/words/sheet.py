@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from qa_research.explain.words.figures import SIGNED, TITLES, coloured_text, draw_curves, n_lines
 from qa_research.explain.words.result import CURVES, Attribution
+from qa_research.figures.tokens import drawable
 
 N_COLUMNS = 112
 # Inches of a character of the words, and of a line of them, of the head and of the notes.
@@ -30,10 +31,10 @@ def word_sheet(result: Attribution) -> Figure:
     if not result.text.words:
         raise ValueError("there are no words to show")
     head = [
-        *textwrap.wrap(result.text.question, 96, max_lines=2, placeholder=" …"),
-        *textwrap.wrap(result.quantity, 130),
+        *textwrap.wrap(drawable(result.text.question), 96, max_lines=2, placeholder=" …"),
+        *textwrap.wrap(drawable(result.quantity), 130),
     ]
-    notes = [line for note in result.warnings for line in textwrap.wrap(note, 130)]
+    notes = [line for note in result.warnings for line in textwrap.wrap(drawable(note), 130)]
     heights = _heights(result, len(head), len(notes))
     figure = Figure(figsize=(CHARACTER * N_COLUMNS + 2 * SIDE, sum(heights.values())))
     areas = _areas(figure, heights)

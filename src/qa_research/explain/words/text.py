@@ -13,8 +13,9 @@ from jaxtyping import Bool, Int
 from numpy import ndarray
 from torch import Tensor
 
+from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.question import Question
-from qa_research.tasks.answering.windows import Windows, padded_batch
+from qa_research.tasks.answering.windows import Windows
 
 Part = Literal["question", "context"]
 NO_WORD = -1
@@ -115,18 +116,16 @@ def off_token(tokenizer: Any) -> Off:
     raise ValueError("the tokenizer has no mask, unknown or padding token to replace a word with")
 
 
-def text_of(
-    row: Question,
-    windows: Windows,
-    index: int,
-    tokenizer: Any,
-    max_tokens: int,
-    stride_tokens: int,
-) -> Text:
-    """Window number `index` of `windows`, which are the windows of this one `row`, as words.
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def texts_of(
+    row: Question, windows: Windows, tokenizer: Any, max_tokens: int, stride_tokens: int
+) -> list[Text]:
+    """Each of `windows`, which are the windows of this one `row`, as words.
 
     Raises:
-        ValueError: none of its tokens belongs to a word.
+        ValueError: none of a window's tokens belongs to a word.
     """
     question = row.question.lstrip()
     encodings = tokenizer(
@@ -137,20 +136,19 @@ def text_of(
         stride=stride_tokens,
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
-    )
+    ).encodings
     # A tokenizer remembers the last call's truncation, which is not part of what it is.
     tokenizer.backend_tokenizer.no_truncation()
-    encoding = encodings.encodings[index]
-    batch = padded_batch(windows, [index], int(tokenizer.pad_token_id))
-    assert batch["input_ids"][0].tolist() == encoding.ids
-    inputs = {name: batch[name] for name in INPUTS if name in batch}
-    words = _words(encoding, question, row.context)
-    if not words:
-        raise ValueError("neither the question nor the context has a word that the tokenizer knows")
-    return Text(question, row.context, words, inputs, index, len(windows))
-
-
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+    found = []
+    for index, encoding in enumerate(encodings):
+        batch = padded_batch(windows, [index], int(tokenizer.pad_token_id))
+        assert batch["input_ids"][0].tolist() == encoding.ids
+        inputs = {name: batch[name] for name in INPUTS if name in batch}
+        words = _words(encoding, question, row.context)
+        if not words:
+            raise ValueError("neither the question nor the context has a word the tokenizer knows")
+        found.append(Text(question, row.context, words, inputs, index, len(windows)))
+    return found
 
 
 def _words(encoding: Any, question: str, context: str) -> tuple[Word, ...]:
