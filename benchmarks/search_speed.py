@@ -2,7 +2,7 @@
 
 98,169 questions about 20,958 contexts, combined from the built-in generator's notices, in one JSON file.
 Every search is a process of its own that finds the catalogue in the cache: `open` is opening it, `search`
-finding all indices, `command` the whole `qa-research squad --search`. The peer reads the file and looks
+finding all indices, `command` the whole `qa-research squad search`. The peer reads the file and looks
 through it, as one must without a catalogue. Files are in the system's page cache.
 """
 
@@ -144,7 +144,7 @@ def _in_a_process(file: Path, cache: Path, wanted: str, place: str | None) -> di
 
 
 def _command(file: Path, cache: Path, wanted: str, place: str | None) -> float:
-    command = [str(Path(sys.executable).with_name("qa-research")), "squad", "--search", wanted]
+    command = [str(Path(sys.executable).with_name("qa-research")), "squad", "search", wanted]
     command += ["--data", str(file), "--cache", str(cache), *(["--in", place] if place else [])]
     begin = time.perf_counter()
     _run(command)

@@ -1,10 +1,11 @@
 import os
 import signal
+import sys
 import threading
 
 import pytest
 
-from qa_research.signals import Signals, Stopped
+from qa_research.signals import Signals, Stopped, exit_code_of, without_debug
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -84,3 +85,60 @@ def test_another_thread_trains_without_signals():
     thread.start()
     thread.join()
     assert seen == [None]
+
+
+def test_the_exit_code_is_the_works_own_or_0():
+    assert exit_code_of(lambda: None, debug=False, resume_command="") == 0
+    assert exit_code_of(lambda: 7, debug=False, resume_command="") == 7
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ValueError("seed must be\n  at least 0"), "seed must be at least 0"),
+        (
+            FileNotFoundError(2, "No such file or directory", "a.json"),
+            "No such file or directory: a.json",
+        ),
+        (OSError("a.json is a folder"), "a.json is a folder"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_an_error_of_the_users_is_one_sentence_and_exit_code_2(capsys, error, sentence):
+    assert exit_code_of(raising(error), debug=False, resume_command="") == 2
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", f"qa-research: {sentence}\n")
+
+
+def raising(error: BaseException):
+    def work() -> None:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(("error", "debug"), [(ValueError("x"), True), (KeyError("x"), False)])
+def test_tracebacks_are_for_debugging_and_for_the_programs_own_errors(error, debug):
+    with pytest.raises(type(error)):
+        exit_code_of(raising(error), debug=debug, resume_command="")
+
+
+def test_a_reader_that_is_gone_is_no_error_of_the_users(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    assert exit_code_of(raising(BrokenPipeError()), debug=False, resume_command="") == 1
+    sys.stdout.close()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_stopped_program_says_how_to_resume_and_leaves(monkeypatch, capsys):
+    monkeypatch.setattr("qa_research.signals.leave", sys.exit)
+    with pytest.raises(SystemExit) as leaving:
+        exit_code_of(raising(Stopped(signal.SIGINT)), False, "qa-research efficacy tiny")
+    assert leaving.value.code == 130
+    said = capsys.readouterr().err
+    assert said == "Stopped by SIGINT. Resume with: qa-research efficacy tiny\n"
+
+
+def test_debug_may_be_anywhere():
+    assert without_debug(["ask", "--debug", "RUN"]) == (["ask", "RUN"], True)
+    assert without_debug(["ask", "RUN"]) == (["ask", "RUN"], False)

@@ -62,7 +62,7 @@ def test_a_sweep_explains_each_and_ends_in_a_table(explain, tmp_path):
 def test_in_a_sweep_a_picture_that_cannot_be_read_stops_no_other(explain, tmp_path):
     code, out, err = explain("-m", *QUICK, "image=absent.png,sample")
     assert code == 2
-    assert "image=absent.png is not there" in err
+    assert "image=absent.png does not exist" in err
     assert "espresso" in out
 
 
@@ -85,11 +85,11 @@ def test_blanking_and_its_summary(explain):
         ),
         (("lime.samples=5",), "lime.samples must be at least 10, got 5"),
         (("trust.confidence=2",), "trust.confidence must be less than 1, got 2"),
-        (("label=dgo",), "label=dgo is no class of this classifier; did you mean"),
-        (("label=cat",), "label=cat fits several classes: "),
-        (("image=absent.png",), "image=absent.png is not there"),
+        (("label=dgo",), "label=dgo is not a class of this classifier; did you mean"),
+        (("label=cat",), "label=cat matches several classes: "),
+        (("image=absent.png",), "image=absent.png does not exist"),
         (("+launcher=joblib", "-m"), "made one after the other"),
-        (("segmenter.rows=1", "segmenter.columns=1"), "grid finds one segment only"),
+        (("segmenter.rows=1", "segmenter.columns=1"), "grid finds only one segment"),
         (("counterfactual.top=4",), "counterfactual.top=4, but there are 4 segments"),
         (("counterfactual.until=flop",), "counterfactual.until must be 'flip'"),
         (
@@ -118,7 +118,7 @@ def test_a_file_of_any_name_is_found(explain, tmp_path, name):
     Image.new("RGB", (9, 9), "red").save(tmp_path / name)
     code, _, err = explain(*QUICK, f"image={name}", "label=no such class")
     assert code == 2
-    assert "label=no such class is no class" in err
+    assert "label=no such class is not a class" in err
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are(explain, tmp_path, monkeypatch):

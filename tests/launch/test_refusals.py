@@ -13,8 +13,16 @@ from tests.tiny_run import train
         ("data.train_questions=30000", ValueError, "there are only 20000"),
         ("data.stride_tokens=128", ValueError, "data.stride_tokens=128 must be less than"),
         ("paths.runs=/dev/null/runs", NotADirectoryError, "is a file"),
-        ("model.weights=./nowhere", FileNotFoundError, "model.weights=./nowhere is not a directory"),
-        ("checkpoint.monitor=val/accuracy", ValueError, "val/accuracy is not measured; did you mean val/exact_match"),
+        (
+            "model.weights=./nowhere",
+            FileNotFoundError,
+            "model.weights=./nowhere is not a directory",
+        ),
+        (
+            "checkpoint.monitor=val/accuracy",
+            ValueError,
+            "val/accuracy is not measured; did you mean val/exact_match",
+        ),
         ("trainer.max_epochs=0", ValueError, "trainer.max_epochs must be at least 1, got 0"),
         ("trainer.max_steps=0", ValueError, "trainer.max_steps must be at least 1"),
         ("trainer.precision=16-mixed", ValueError, "needs a GPU"),

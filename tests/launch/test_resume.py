@@ -184,13 +184,13 @@ def test_the_same_config_with_other_questions_or_weights_is_refused_by_name(
 def test_a_full_disk_ends_the_training_and_the_run_goes_on_later(tiny, whole):
     config = tiny(*SETTINGS)
     run = directory_of(config)
-
+    partial = run / f"checkpoints/.last.ckpt.{os.getpid()}.tmp"
     Signalling.follow(
         Plan("training", 2, signal.SIGUSR1),
-        Plan("training", 4, lambda: os.symlink("/dev/full", run / "checkpoints/.last.ckpt.tmp")),
+        Plan("training", 4, lambda: os.symlink("/dev/full", partial)),
         Plan("training", 5, signal.SIGTERM),
     )
-    with pytest.raises(OSError, match=r"No space left on device.*last.ckpt from before is whole"):
+    with pytest.raises(OSError, match=r"No space left on device.*the previous last.ckpt is intact"):
         train(config)
     record = read_record(run)
     assert (record["status"], record["saved_step"]) == ("failed", 2)

@@ -106,7 +106,7 @@ def test_a_stopped_sweep_goes_on_with_what_is_missing(tmp_path):
     assert "1 of 3 jobs have not started." in text and "Resume with: python" in text
     code, text = sweep(tmp_path, "seed=1,2,3")
     assert code == 0, text
-    assert text.count("This run is finished") == 1 and text.count("Going on after step 2") == 1
+    assert text.count("This run is finished") == 1 and text.count("Resuming after step 2") == 1
     assert "(3 seeds, " in text and "Traceback" not in text
     code, text = sweep(tmp_path, "seed=1,2,3")
     assert code == 0 and text.count("This run is finished") == 3
@@ -134,7 +134,7 @@ def test_a_parallel_sweep_saves_its_jobs_before_it_leaves(tmp_path):
     assert code == 143, text
     assert "which is saved" in text and "have not started" in text
     code, text = sweep(tmp_path, "+launcher=joblib", "seed=1,2,3,4,5,6")
-    assert code == 0 and "Going on after step 2" in text and "(6 seeds, " in text
+    assert code == 0 and "Resuming after step 2" in text and "(6 seeds, " in text
 
 
 @pytest.mark.slow
@@ -143,7 +143,7 @@ def test_ctrl_c_in_a_parallel_sweep_saves_also_while_a_worker_is_idle(tmp_path, 
     # Two workers, one job: a signal that killed the idle one would kill the other with it.
     process = start(tmp_path, "+launcher=joblib", "trainer.max_epochs=100000", "seed=1")
     said = ""
-    while "First step begins" not in said:
+    while "First step starts" not in said:
         said += process.stdout.readline()
     time.sleep(2)
     if to_all:
