@@ -1,7 +1,7 @@
 """LIME's own arithmetic: masks, their weights, and the linear surrogate. Knows neither pictures nor words.
 
-The surrogate is fitted by captum's LimeBase. What explains draws the masks, predicts them and keeps both, so
-that every control (bootstrap, agreement of seeds, R2 on unseen masks) can use them again.
+captum's LimeBase fits the surrogate. Masks and outputs stay with the caller, so that every control
+(bootstrap, agreement of seeds, R2 on unseen masks) can use them again.
 
 Source: Ribeiro, Singh, Guestrin 2016, "Why Should I Trust You?", sections 3.3 and 3.4.
 """
@@ -98,7 +98,7 @@ def lime(
     if not len(masks):
         raise ValueError("a surrogate needs at least one mask, got none")
     rows, unused_weights = torch.from_numpy(masks), iter(torch.from_numpy(weights))
-    kept: list[Float[ndarray, " mask"]] = []
+    predicted: list[Float[ndarray, " mask"]] = []
 
     def perturb(_: Tensor) -> Iterator[Tensor]:
         yield from rows.split(1)
@@ -107,7 +107,7 @@ def lime(
         outputs = np.asarray(predict(batch.numpy()), dtype=np.float64)
         if not np.isfinite(outputs).all():
             raise ValueError("the model's outputs contain NaN or infinity")
-        kept.append(outputs)
+        predicted.append(outputs)
         return torch.from_numpy(outputs)
 
     model = _captum_model(surrogate, alpha)
@@ -127,7 +127,7 @@ def lime(
         found = method.attribute(rows[:1], n_samples=len(masks), perturbations_per_eval=len(masks))
     coefficients = found.numpy().ravel().astype(np.float64)
     intercept = float(model.bias())
-    (outputs,) = kept
+    (outputs,) = predicted
     r2 = weighted_r2(outputs, masks @ coefficients + intercept, weights)
     return outputs, Fit(coefficients, intercept, r2)
 
@@ -178,9 +178,9 @@ def bootstrap(
     """
     import sklearn.linear_model
 
-    # scikit-learn directly: hundreds of fits to the same masks, for which captum's one call of Python a mask
-    # would take longer than the fits themselves. Drawing a mask three times is the same as weighting it
-    # threefold, so nothing is copied.
+    # scikit-learn directly, because captum calls Python several times for every mask: hundreds of refits of
+    # the same masks would take minutes instead of a second. Drawing a mask three times is the same as giving
+    # it three times the weight, so no masks are copied.
     name, options = _estimator(surrogate, alpha)
     model: Any = getattr(sklearn.linear_model, name)(**options)
     design, wanted = masks.astype(np.float64), outputs.astype(np.float64)

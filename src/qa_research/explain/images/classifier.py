@@ -24,161 +24,9 @@ from qa_research.explain.images.weights import fill, load_weights, published_wei
 from qa_research.model.weights import weights_fingerprint
 from qa_research.text import did_you_mean, nearest
 
-
-def imagenet_labels() -> tuple[str, ...]:
-    """The 1,000 classes of ImageNet in the usual order (torchvision's list; every name is unique)."""
-    from torchvision.models import ResNet50_Weights
-
-    return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
-
-
-def read_labels(path: str | Path) -> tuple[str, ...]:
-    """Class names from a file: one per line, a JSON list, or {"0": ["n01440764", "tench"], ...}.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is none of these, or names a class twice.
-    """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise FileNotFoundError(f"classifier.labels={path} is not a file")
-    text = file.read_text(encoding="utf-8")
-    names: list[str]
-    if str(path).endswith(".json"):
-        try:
-            names = _from_json(json.loads(text))
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise ValueError(
-                f"{path} does not contain class names: expected "
-                '["tench", ...] or {"0": ["n01440764", "tench"], ...}'
-            ) from error
-    else:
-        names = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(names) < 2:
-        raise ValueError(f"{path} names {len(names)} classes; a classifier has at least two")
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{path} names the class {twice[0]} more than once")
-    return tuple(names)
-
-
-def find_label(wanted: str | int, labels: Sequence[str]) -> int:
-    """The index of a class by its number, its name, or a part of its name that no other class has.
-
-    Case, underscores and hyphens do not matter.
-
-    Raises:
-        ValueError: no class matches (similar ones are suggested), or several do.
-    """
-    text = str(wanted).strip()
-    if text.isdecimal():
-        if int(text) >= len(labels):
-            raise ValueError(
-                f"label={text} is not a class: they are numbered 0 to {len(labels) - 1}"
-            )
-        return int(text)
-    folded = [_folded(label) for label in labels]
-    name = _folded(text)
-    exact = [i for i, label in enumerate(folded) if label == name]
-    found = exact or [i for i, label in enumerate(folded) if name and name in label]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(f"{labels[i]} ({i})" for i in found[:8])
-        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-        raise ValueError(f"label={wanted} matches several classes: {names}{more}; name one of them")
-    near = nearest(name, folded)
-    raise ValueError(
-        f"label={wanted} is not a class of this classifier; "
-        + (
-            f"did you mean {labels[folded.index(near)]}?"
-            if near
-            else f"it has {len(labels)}, such as {labels[0]}"
-        )
-    )
-
-
-def _from_json(content: Any) -> list[str]:
-    if isinstance(content, list):
-        return [name for name in content if name.strip()]
-    pairs = sorted((int(number), entry) for number, entry in content.items())
-    if [number for number, _ in pairs] != list(range(len(pairs))):
-        raise ValueError("a number is missing")
-    return [entry if isinstance(entry, str) else entry[1] for _, entry in pairs]
-
-
-def _folded(name: str) -> str:
-    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
-
-
+Precision = Literal["float32", "bfloat16"]
 # Relative to the largest output: folding changes nothing but the rounding.
 TOLERANCE = 1e-3
-
-
-def fold_normalisations(network: nn.Module, example: Tensor) -> int:
-    """Fold every BatchNorm2d into the convolution it follows, which in eval mode is the same function.
-
-    Which normalisation reads which convolution is observed in a forward pass of `example`, so this works for
-    any network; one that reads anything else, or runs twice, is left alone. The network, in eval mode and
-    float32, is changed in place. Returns how many were folded.
-
-    Raises:
-        RuntimeError: the folded network predicts something else.
-    """
-    pairs = _pairs(network, example)
-    with torch.inference_mode():
-        before = network(example)
-    names = {module: name for name, module in network.named_modules()}
-    for convolution, normalisation in pairs:
-        _replace(network, names[convolution], fuse_conv_bn_eval(convolution, normalisation))
-        _replace(network, names[normalisation], nn.Identity())
-    with torch.inference_mode():
-        after = network(example)
-    # `not <=` instead of `>`: a NaN must not pass.
-    if not (before - after).abs().max() <= TOLERANCE * before.abs().max():
-        raise RuntimeError("folding batch normalisations changed what the network predicts")
-    return len(pairs)
-
-
-def _pairs(network: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Convolutions and the normalisations that read their output; each of them runs exactly once."""
-    # Outputs are recognised by identity. Holding the tensors keeps Python from reusing an id, and the version
-    # shows whether an in-place operation, such as ReLU(inplace=True), has written to one since.
-    produced: dict[int, tuple[Tensor, int, nn.Conv2d]] = {}
-    calls: dict[nn.Module, int] = {}
-    found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
-
-    def observe(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        calls[module] = calls.get(module, 0) + 1
-        if isinstance(module, nn.Conv2d):
-            produced[id(output)] = (output, output._version, module)
-        elif isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in produced:
-            tensor, version, convolution = produced[id(inputs[0])]
-            if tensor._version == version:
-                found.append((convolution, module))
-
-    wanted = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
-    hooks = [module.register_forward_hook(observe) for module in wanted]
-    try:
-        # Not inference_mode: its tensors have no version.
-        with torch.no_grad():
-            network(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    followers = [convolution for convolution, _ in found]
-    return [
-        (convolution, normalisation)
-        for convolution, normalisation in found
-        if followers.count(convolution) == calls[convolution] == calls[normalisation] == 1
-    ]
-
-
-def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, last = name.rpartition(".")
-    setattr(network.get_submodule(parent), last, module)
-
-
-Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -377,3 +225,152 @@ def _preprocessing(published: Any) -> Preprocessing:
         mean=tuple(transforms.mean),
         std=tuple(transforms.std),
     )
+
+
+def imagenet_labels() -> tuple[str, ...]:
+    """The 1,000 classes of ImageNet in the usual order (torchvision's list; every name is unique)."""
+    from torchvision.models import ResNet50_Weights
+
+    return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def read_labels(path: str | Path) -> tuple[str, ...]:
+    """Class names from a file: one per line, a JSON list, or {"0": ["n01440764", "tench"], ...}.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is none of these, or names a class twice.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"classifier.labels={path} is not a file")
+    text = file.read_text(encoding="utf-8")
+    names: list[str]
+    if str(path).endswith(".json"):
+        try:
+            names = _from_json(json.loads(text))
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(
+                f"{path} does not contain class names: expected "
+                '["tench", ...] or {"0": ["n01440764", "tench"], ...}'
+            ) from error
+    else:
+        names = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(names) < 2:
+        raise ValueError(f"{path} names {len(names)} classes; a classifier has at least two")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{path} names the class {twice[0]} more than once")
+    return tuple(names)
+
+
+def find_label(wanted: str | int, labels: Sequence[str]) -> int:
+    """The index of a class by its number, its name, or a part of its name that no other class has.
+
+    Case, underscores and hyphens do not matter.
+
+    Raises:
+        ValueError: no class matches (similar ones are suggested), or several do.
+    """
+    text = str(wanted).strip()
+    if text.isdecimal():
+        if int(text) >= len(labels):
+            raise ValueError(
+                f"label={text} is not a class: they are numbered 0 to {len(labels) - 1}"
+            )
+        return int(text)
+    folded = [_folded(label) for label in labels]
+    name = _folded(text)
+    exact = [i for i, label in enumerate(folded) if label == name]
+    found = exact or [i for i, label in enumerate(folded) if name and name in label]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{labels[i]} ({i})" for i in found[:8])
+        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+        raise ValueError(f"label={wanted} matches several classes: {names}{more}; name one of them")
+    near = nearest(name, folded)
+    raise ValueError(
+        f"label={wanted} is not a class of this classifier; "
+        + (
+            f"did you mean {labels[folded.index(near)]}?"
+            if near
+            else f"it has {len(labels)}, such as {labels[0]}"
+        )
+    )
+
+
+def _from_json(content: Any) -> list[str]:
+    if isinstance(content, list):
+        return [name for name in content if name.strip()]
+    pairs = sorted((int(number), entry) for number, entry in content.items())
+    if [number for number, _ in pairs] != list(range(len(pairs))):
+        raise ValueError("a number is missing")
+    return [entry if isinstance(entry, str) else entry[1] for _, entry in pairs]
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def fold_normalisations(network: nn.Module, example: Tensor) -> int:
+    """Fold every BatchNorm2d into the convolution it follows, which in eval mode is the same function.
+
+    Which normalisation reads which convolution is observed in a forward pass of `example`, so this works for
+    any network; one that reads anything else, or runs twice, is left alone. The network, in eval mode and
+    float32, is changed in place. Returns how many were folded.
+
+    Raises:
+        RuntimeError: the folded network predicts something else.
+    """
+    pairs = _pairs(network, example)
+    with torch.inference_mode():
+        before = network(example)
+    names = {module: name for name, module in network.named_modules()}
+    for convolution, normalisation in pairs:
+        _replace(network, names[convolution], fuse_conv_bn_eval(convolution, normalisation))
+        _replace(network, names[normalisation], nn.Identity())
+    with torch.inference_mode():
+        after = network(example)
+    # `not <=` instead of `>`: a NaN must not pass.
+    if not (before - after).abs().max() <= TOLERANCE * before.abs().max():
+        raise RuntimeError("folding batch normalisations changed what the network predicts")
+    return len(pairs)
+
+
+def _pairs(network: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """Convolutions and the normalisations that read their output; each of them runs exactly once."""
+    # Outputs are recognised by identity. Holding the tensors keeps Python from reusing an id, and the version
+    # shows whether an in-place operation, such as ReLU(inplace=True), has written to one since.
+    produced: dict[int, tuple[Tensor, int, nn.Conv2d]] = {}
+    calls: dict[nn.Module, int] = {}
+    found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+
+    def observe(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        calls[module] = calls.get(module, 0) + 1
+        if isinstance(module, nn.Conv2d):
+            produced[id(output)] = (output, output._version, module)
+        elif isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in produced:
+            tensor, version, convolution = produced[id(inputs[0])]
+            if tensor._version == version:
+                found.append((convolution, module))
+
+    wanted = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
+    hooks = [module.register_forward_hook(observe) for module in wanted]
+    try:
+        # Not inference_mode: its tensors have no version.
+        with torch.no_grad():
+            network(example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    followers = [convolution for convolution, _ in found]
+    return [
+        (convolution, normalisation)
+        for convolution, normalisation in found
+        if followers.count(convolution) == calls[convolution] == calls[normalisation] == 1
+    ]
+
+
+def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(network.get_submodule(parent), last, module)

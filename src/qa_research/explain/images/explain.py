@@ -116,50 +116,23 @@ def explain(
     label = int(whole.argmax()) if asked is None else asked
     _check_flip(request.counterfactual, label, whole, classifier.labels)
 
-    subject = _Subject(masked, request, screen, areas_of(segments), whole)
+    subject = _Subject(masked, request, screen, areas_of(segments), whole, empty)
     sampled = subject.sample(label, np.arange(n_segments), f"Explaining {classifier.labels[label]}")
     curves = subject.curves(label, sampled.order)
-    fit = sampled.fit
-    return Explanation(
-        picture=_picture_facts(picture, pixels),
-        classifier=classifier.described(),
-        explained=ExplainedClass.of(
-            label, whole, classifier.labels, probability_all_off=float(empty[label])
-        ),
-        classes=likeliest(whole, classifier.labels, CLASSES),
-        classes_all_off=likeliest(empty, classifier.labels, CLASSES_OFF),
-        segments=_segments(sampled, segments),
-        surrogate=SurrogateFacts(request.lime.surrogate, fit.intercept, fit.r2),
-        sampling=_sampling(sampled),
-        separation=sampled.separation,
-        stability=sampled.stability,
-        curves=curves,
-        verdict=verdict(
-            fit,
-            sampled.separation,
-            sampled.stability,
-            request.trust.top,
-            float(whole[label]),
-            _beaten(curves),
-            exact=sampled.exact,
-        ),
-        counterfactual=subject.counterfactual(label, sampled.order),
-        command=request.command,
-        config=request.config,
-        versions={name: version(name) for name in PACKAGES},
-        arrays=_arrays(sampled, pixels, off, segments),
-    )
+    counterfactual = subject.counterfactual(label, sampled.order)
+    return _result(picture, subject, label, sampled, curves, counterfactual)
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """One picture before one classifier, and what was asked about it; `whole`: without any blanking."""
+    """One picture, one classifier, and the request; predictions of the `whole` and of the `empty` picture."""
 
     masked: MaskedPicture
     request: ExplanationRequest
     screen: Screen
     areas: Int[ndarray, " segment"]
     whole: Float[ndarray, " label"]
+    empty: Float[ndarray, " label"]
 
     @property
     def labels(self) -> Sequence[str]:
@@ -272,6 +245,54 @@ class _Subject:
         )
 
 
+def _result(
+    picture: Picture,
+    subject: _Subject,
+    label: int,
+    sampled: Sampled,
+    curves: Curves | None,
+    counterfactual: Counterfactual | None,
+) -> Explanation:
+    request, masked, fit = subject.request, subject.masked, sampled.fit
+    whole, empty, labels = subject.whole, subject.empty, subject.labels
+    return Explanation(
+        picture=_picture_facts(picture, masked.pixels),
+        classifier=masked.classifier.described(),
+        explained=ExplainedClass.of(label, whole, labels, probability_all_off=float(empty[label])),
+        classes=likeliest(whole, labels, CLASSES),
+        classes_all_off=likeliest(empty, labels, CLASSES_OFF),
+        segments=_segments(sampled, masked.segments),
+        surrogate=SurrogateFacts(request.lime.surrogate, fit.intercept, fit.r2),
+        sampling=_sampling(sampled),
+        separation=sampled.separation,
+        stability=sampled.stability,
+        curves=curves,
+        verdict=verdict(
+            fit,
+            sampled.separation,
+            sampled.stability,
+            request.trust.top,
+            float(whole[label]),
+            {name: curve.beaten for name, curve in vars(curves).items()} if curves else {},
+            exact=sampled.exact,
+        ),
+        counterfactual=counterfactual,
+        command=request.command,
+        config=request.config,
+        versions={name: version(name) for name in PACKAGES},
+        arrays=Arrays(
+            pixels=masked.pixels,
+            off_pixels=masked.off.round().astype(np.uint8),
+            segments=masked.segments,
+            masks=sampled.masks,
+            outputs=sampled.outputs,
+            weights=sampled.weights,
+            predicted=fit.predicted(sampled.masks),
+            by_seed=np.stack([one.coefficients for one in sampled.fits]),
+        ),
+    )
+
+
 def _numbers(places: Sequence[int], numbers: Int[ndarray, " left"]) -> tuple[int, ...]:
     return tuple(int(numbers[place]) for place in places)
 
@@ -302,10 +323,6 @@ def _sampling(sampled: Sampled) -> Sampling:
     return Sampling(sampled.exact, len(sampled.fits), sampled.samples, len(sampled.masks))
 
 
-def _beaten(curves: Curves | None) -> dict[str, float]:
-    return {} if curves is None else {name: one.beaten for name, one in vars(curves).items()}
-
-
 def _picture_facts(picture: Picture, seen: Pixels) -> PictureFacts:
     height, width = picture.pixels.shape[:2]
     return PictureFacts(
@@ -316,21 +333,6 @@ def _picture_facts(picture: Picture, seen: Pixels) -> PictureFacts:
         sha256=picture.digest,
         notes=picture.notes,
         seen=(seen.shape[1], seen.shape[0]),
-    )
-
-
-def _arrays(
-    sampled: Sampled, pixels: Pixels, off: Float[ndarray, "height width 3"], segments: Segments
-) -> Arrays:
-    return Arrays(
-        pixels=pixels,
-        off_pixels=off.round().astype(np.uint8),
-        segments=segments,
-        masks=sampled.masks,
-        outputs=sampled.outputs,
-        weights=sampled.weights,
-        predicted=sampled.fit.predicted(sampled.masks),
-        by_seed=np.stack([fit.coefficients for fit in sampled.fits]),
     )
 
 
