@@ -1,4 +1,4 @@
-"""What capture_cost.py times: one training in this process, looked into in one of four ways."""
+"""What capture_cost.py times: one training in this process, which is looked into in one of four ways."""
 
 import importlib
 import resource
@@ -17,10 +17,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from qa_research.capture import callback as capturing
-from qa_research.capture.callback import Capture, Capturing
-from qa_research.capture.forward import FINAL, Anatomy, Site, attention_weights, look, module_of
+from qa_research.capture import callback
+from qa_research.capture.callback import Capture, CaptureSession
+from qa_research.capture.forward import attention_weights, forward_watched
 from qa_research.capture.recording.files import RECORDING
+from qa_research.capture.sites import FINAL, Anatomy, Site, module_of
 from qa_research.launch.compose import conf_directory
 from qa_research.model.bert import input_names
 from qa_research.model.weights import weights_fingerprint
@@ -35,8 +36,8 @@ HOOKS = [name for name in vars(Capture) if name.startswith(("on_train", "on_befo
 
 @dataclass
 class Seen:
-    """Of the one training of this process. `usual`: capture's own settings; `spent`: seconds of each call;
-    `kept`: what stays in memory, of each capture; `first_mib`: the recording with its first capture.
+    """About the one training of this process. `usual`: capture's default settings; `spent`: seconds of each call;
+    `kept`: what stays in memory of each capture; `first_mib`: the recording with its first capture.
     """
 
     usual: Any = None
@@ -59,8 +60,10 @@ def measure(settings: list[str], folder: Path) -> dict[str, Any]:
         SEEN.usual = OmegaConf.to_container(compose("train").capture, resolve=True)
         timed_trainer = "trainer._target_=capture_contestants.TimedTrainer"
         config = compose("train", [*settings, timed_trainer, f"paths.runs={folder}"])
-    calls = [(Capture, name) for name in HOOKS] + [(capturing, "look"), (Capturing, "take")]
-    for owner, name in [*calls, (NnsightCapturing, "look"), (NnsightCapturing, "take")]:
+    calls: list[tuple[Any, str]] = [(Capture, name) for name in HOOKS]
+    calls += [(callback, "forward_watched"), (CaptureSession, "capture")]
+    calls += [(NnsightSession, "forward_watched"), (NnsightSession, "capture")]
+    for owner, name in calls:
         setattr(owner, name, _timed(getattr(owner, name), name))
     train(config)
     (run,) = (path.parent for path in folder.glob("*/*/run.json"))
@@ -92,7 +95,7 @@ class Begin(pl.Callback):
 
 
 class End(pl.Callback):
-    """The last callback: the clock stops; then the peak of memory and the weights are read."""
+    """The last callback: the clock stops; then peak memory and the weights are read."""
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         if trainer.global_step == 0:
@@ -108,14 +111,14 @@ class End(pl.Callback):
 
 
 class TimedTrainer(pl.Trainer):
-    """A Trainer whose clock counts all that callbacks do."""
+    """A Trainer whose clock counts everything that callbacks do."""
 
     def __init__(self, callbacks: list[pl.Callback], **settings: Any) -> None:
         super().__init__(callbacks=[Begin(), *callbacks, End()], **settings)
 
 
 class EagerKernel(QuestionAnswering):
-    """Attends by matrices that stand in memory, and gives them to nobody."""
+    """Attends with matrices in memory, and returns them to nobody."""
 
     def build(self, vocab_size: int, seed: int, answering: AnswerSettings) -> tuple[str, ...]:
         report = super().build(vocab_size, seed, answering)
@@ -124,9 +127,8 @@ class EagerKernel(QuestionAnswering):
 
 
 class EagerQuestionAnswering(EagerKernel):
-    """The plain way: every training batch gives the attention of all layers, and some of it is kept.
-
-    As often, as many rows, of the same layers, and in the same precision as ours keeps it.
+    """The plain way: every training batch returns the attention of all layers, and some of it is kept: as often,
+    as many rows, of the same layers and in the same precision as ours.
     """
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -142,16 +144,14 @@ class EagerQuestionAnswering(EagerKernel):
 
 
 class NnsightCapture(Capture):
-    """Looks when ours does, at the same questions and sites, through nnsight."""
+    """Captures when ours does, from the same questions and sites, through nnsight."""
 
     def write_to(self, directory: Path, logger: TensorBoardLogger) -> None:
-        self.capturing = NnsightCapturing(
-            self.recorders, self.subject, self.schedule, directory, None
-        )
+        self.session = NnsightSession(self.recorders, self.subject, self.schedule, directory, None)
 
 
-class NnsightCapturing(Capturing):
-    """What nnsight's tracing sees, kept in memory: nothing is computed of it but the attention maps."""
+class NnsightSession(CaptureSession):
+    """What nnsight's tracing sees, kept in memory; only the attention maps are computed from it."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -159,32 +159,33 @@ class NnsightCapturing(Capturing):
         self.names = input_names(network) - {"start_positions", "end_positions"}
         nnsight: Any = importlib.import_module("nnsight")
         with warnings.catch_warnings():
-            # It says that BERT's modules `output` are called `E_output` there.
+            # It says that it calls BERT's modules `output` `E_output`.
             warnings.simplefilter("ignore")
             self.model = nnsight.NNsight(network)
         self.save = nnsight.save
         envoys = {path.partition(".")[2]: envoy for path, envoy in self.model.named_modules()}
         names = {module: name for name, module in network.named_modules()}
-        anatomy, every = Anatomy(network), self.recorders.values()
-        self.whole = {site for recorder in every for site in recorder.sites}
-        self.at_span = {site for recorder in every for site in recorder.span_sites}
-        # nnsight must be asked in the order in which the network comes by.
-        order = [Site(part, n) for n in range(anatomy.layers) for part in anatomy.parts] + [FINAL]
+        anatomy, recorders = Anatomy(network), self.recorders.values()
+        self.whole = {site for recorder in recorders for site in recorder.sites}
+        self.at_span = {site for recorder in recorders for site in recorder.span_sites}
+        # nnsight must be asked in the order of the forward pass.
+        order = [Site(name, n) for n in range(anatomy.layers) for name in anatomy.sites]
+        order.append(FINAL)
         self.reads = []
         for site in sorted(self.whole | self.at_span, key=order.index):
             module, side = module_of(network, site)
             self.reads.append((site, envoys[names[module]], side))
         SEEN.difference = self.difference
 
-    def begin(self, step: int, total: int) -> None:
+    def start(self, step: int, total: int) -> None:
         self._plan(total)
-        self._remember(self.look(), step)
+        self._remember(self.forward_watched(), step)
 
-    def take(self, step: int) -> None:
-        self._remember(self.look(), step)
+    def capture(self, step: int) -> None:
+        self._remember(self.forward_watched(), step)
 
-    def look(self) -> dict[Any, Tensor]:
-        """What capture.forward.look takes, under the same conditions."""
+    def forward_watched(self) -> dict[Any, Tensor]:
+        """The values that capture.forward.forward_watched returns, under the same conditions."""
         network = self.subject.network
         mode = network.training
         network.eval()
@@ -219,9 +220,9 @@ class NnsightCapturing(Capturing):
         self.latest = step
 
     def difference(self) -> float:
-        """How far its latest look is from ours at the same weights, at most."""
+        """How far its latest values are from ours at the same weights, at most."""
         subject, found = self.subject, SEEN.kept[-1]
-        ours = look(subject.network, subject.watched, 0, self.whole, self.at_span)
+        ours = forward_watched(subject.network, subject.watched, 0, self.whole, self.at_span)
         pairs = [(found["logits"], ours.logits)]
         pairs += [(found[site, "whole"], ours.values[site]) for site in self.whole]
         pairs += [(found[site, "at span"], ours.at_span[site]) for site in self.at_span]
@@ -242,6 +243,6 @@ def _timed(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def _allocated_mib(folder: Path) -> float:
-    """The blocks that a folder takes on the disk, as du counts them; 0 where there is none."""
+    """The disk blocks of a folder, as du counts them; 0 if it does not exist."""
     there = [folder, *folder.rglob("*")] if folder.exists() else []
     return sum(path.stat().st_blocks * 512 for path in there) / 2**20

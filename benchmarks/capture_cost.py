@@ -1,15 +1,15 @@
 """What looking into a training costs: python benchmarks/capture_cost.py [--model bert_tiny|minilm].
 
-One training of the built-in questions, by the same code, with the same seed and batches: `none` looks at
-nothing, `ours` as capture=default does, `eager` has the network give its attention with every training
-batch, and `nnsight` takes by its tracing what ours takes of the watched questions, as often, and only keeps
-it in memory. Each is a process of its own, in turn, and each round begins with another one. Start-up and
+One training of the built-in questions, by the same code, with the same seed and batches: `none` captures
+nothing, `ours` as capture=default does, `eager` has the network return its attention with every training
+batch, and `nnsight` traces the same values of the watched questions, as often, and only keeps them
+in memory. Each is a process of its own, in turn, and each round starts with a different one. Start-up and
 the one validation, which comes after the training, are not timed. TMPDIR says where it is all written.
 
 A whole training's time varies by several percent from one run to the next. What the callback's hooks took
 of it, timed within the run, shows a cost of 2 % too; eager has none, as its cost is in the training step.
-It also attends by another kernel, which may be the faster one; `--contestants eager-kernel eager` tells what
-giving the attention costs apart from that.
+It also attends by another kernel, which may be the faster one; `--contestants eager-kernel eager` shows
+what returning the attention costs apart from that.
 """
 
 import argparse
@@ -31,7 +31,9 @@ WAYS = {
     "eager": ["capture=none", "model._target_=capture_contestants.EagerQuestionAnswering"],
     "eager-kernel": ["capture=none", "model._target_=capture_contestants.EagerKernel"],
     "nnsight": [
-        *("capture=default", "capture.max_step_fraction=null", "capture.tensorboard=false"),
+        "capture=default",
+        "capture.max_step_fraction=null",
+        "capture.tensorboard=false",
         "capture._target_=capture_contestants.NnsightCapture",
     ],
 }
@@ -45,10 +47,10 @@ STEPS = {"bert_tiny": 400, "minilm": 100}
 class Measurement:
     """One training.
 
-    `spent`: seconds of each call of a hook, of `take` (a capture) and of `look` (its forward pass).
+    `spent`: seconds of each call of a hook, of `capture`, and of `forward_watched` (its forward pass).
     `stated_percent`: in run.json. `recording_mib`, `kept_mib`: what captures of 1,000 steps keep on the disk
     and in memory; `board_mib`: TensorBoard's files of this run. `weights`: sha256 at the end.
-    `difference`: of nnsight's latest look from ours at the same weights, at most.
+    `difference`: of nnsight's latest values from ours at the same weights, at most.
     """
 
     train_s: float
@@ -65,7 +67,7 @@ class Measurement:
 
     @property
     def hooks_percent(self) -> float | None:
-        """What hooks took of the training's time; None where it has no callback that looks."""
+        """What hooks took of the training's time; None without such a callback."""
         hooks = [sum(calls) for name, calls in self.spent.items() if name.startswith("on_")]
         return 100 * sum(hooks) / self.train_s if hooks else None
 
@@ -87,12 +89,12 @@ def main() -> None:
         return
     names = [NONE, *dict.fromkeys(arguments.contestants)]
     if "nnsight" in names and importlib.util.find_spec("nnsight") is None:
-        print("nnsight is not installed and left out: pip install '.[bench]'", file=sys.stderr)
+        print("nnsight is not installed and is skipped: pip install '.[bench]'", file=sys.stderr)
         names.remove("nnsight")
     rounds: dict[str, list[Measurement]] = {name: [] for name in names}
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as cache:
-        # Cuts the questions into tokens, so that no other process has to.
+        # Tokenises the questions, so that no other process has to.
         _in_a_process(NONE, arguments.model, 1, cache)
         for number in range(arguments.rounds):
             first = number % len(names)
@@ -114,7 +116,7 @@ def render(rounds: dict[str, list[Measurement]]) -> str:
     """Medians over the rounds, and the range of ratios to `none` of the same round."""
     lines = [
         f"{'':<13}{'training s':>11}{'ratio [low, high]':>22}{'hooks':>8}{'stated':>8}{'captures':>10}"
-        f"{'left out':>9}{'a capture':>11}{'its look':>10}{'peak MiB':>10}{'disk':>7}{'memory':>8}"
+        f"{'skipped':>9}{'a capture':>11}{'forward':>10}{'peak MiB':>10}{'disk':>7}{'memory':>8}"
     ]
     nones = rounds[NONE]
     for name, found in rounds.items():
@@ -127,14 +129,14 @@ def render(rounds: dict[str, list[Measurement]]) -> str:
             f"{_median([f.hooks_percent for f in found], '.2f', ' %'):>8}"
             f"{_median([f.stated_percent for f in found], '.2f', ' %'):>8}"
             f"{_median([f.captures for f in found]):>10}{_median([f.left_out for f in found]):>9}"
-            f"{_median([f.call_ms('take') for f in found], '.1f', ' ms'):>11}"
-            f"{_median([f.call_ms('look') for f in found], '.1f', ' ms'):>10}{peak:>10}"
+            f"{_median([f.call_ms('capture') for f in found], '.1f', ' ms'):>11}"
+            f"{_median([f.call_ms('forward_watched') for f in found], '.1f', ' ms'):>10}{peak:>10}"
             f"{_median([f.recording_mib for f in found], '.1f'):>7}"
             f"{_median([f.kept_mib for f in found], '.1f'):>8}"
         )
     lines += [
         "hooks, stated: of the run's own training time, as timed here and as run.json says; "
-        "peak MiB: beside none;",
+        "peak MiB: more than none;",
         "disk (blocks of recording.zarr), memory: MiB that the captures of 1,000 steps keep",
     ]
     return "\n".join([*lines, *_details(rounds)])
@@ -158,7 +160,7 @@ def _details(rounds: dict[str, list[Measurement]]) -> list[str]:
         if name != NONE:
             lines.append(f"{name}, weights at the end {same} (sha256 {rounds[name][0].weights})")
     for first in rounds.get("nnsight", [])[:1]:
-        lines.append(f"nnsight, its last look differs from ours by at most {first.difference:g}")
+        lines.append(f"nnsight, its last values differ from ours by at most {first.difference:g}")
     return lines
 
 
@@ -178,7 +180,7 @@ def _settings(arguments: argparse.Namespace) -> list[str]:
         *(f"trainer.max_steps={arguments.steps}", "trainer.max_epochs=1000"),
         # No validation, but for the one after a training that had none.
         *("trainer.check_val_every_n_epoch=1000", "data.validation_questions=100"),
-        *("train.stop_at_exact_match=null", "train.progress=none"),
+        *("train.stop_at=null", "train.progress=none"),
         *("checkpoint.every_n_minutes=null", f"paths.cache={arguments.cache}"),
     ]
 

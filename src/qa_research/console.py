@@ -1,4 +1,4 @@
-"""What people read while something runs: on stderr, and in a run's train.log."""
+"""What people read while something runs, on stderr and in a run's train.log."""
 
 import logging
 import os
@@ -19,8 +19,8 @@ _LOGGER = logging.getLogger("qa_research")
 Item = TypeVar("Item")
 
 
-class _Kept(logging.Handler):
-    """Holds records until there is a file for them."""
+class _Buffer(logging.Handler):
+    """Holds records until there is a log file for them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class _Kept(logging.Handler):
 
 
 class _ToStderr(logging.StreamHandler[TextIO]):
-    """Writes to what stderr is at that moment: one kept from the start may be closed by then."""
+    """Writes to the current stderr; the one of the start may have been replaced and closed."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -42,8 +42,8 @@ class _ToStderr(logging.StreamHandler[TextIO]):
 
 
 def start_logging() -> None:
-    """Show what our loggers say on stderr; other libraries only warn. May be called again."""
-    # Nothing leaves the machine unasked, and libraries keep their hints to themselves.
+    """Show our log messages on stderr, and only warnings of other libraries. May be called again."""
+    # No telemetry, and no progress bars or hints of libraries.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -59,13 +59,13 @@ def start_logging() -> None:
         handler = _ToStderr()
     handler.addFilter(lambda record: not getattr(record, "file_only", False))
     _LOGGER.addHandler(handler)
-    _LOGGER.addHandler(_Kept())
+    _LOGGER.addHandler(_Buffer())
     _LOGGER.setLevel(logging.INFO)
     _LOGGER.propagate = False
 
 
 def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """The items one by one, with a bar on a terminal and a line now and then elsewhere; one alone without."""
+    """The items, with a progress bar on a terminal and an occasional line elsewhere; a single item without."""
     if len(items) < 2:
         yield from items
         return
@@ -81,11 +81,11 @@ def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
 
 
 def log_to_file(path: Path) -> None:
-    """From now on write everything to `path` too, beginning with what was said before."""
+    """From now on also log to `path`, starting with everything logged so far."""
     file = logging.FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     for handler in list(_LOGGER.handlers):
-        if isinstance(handler, _Kept):
+        if isinstance(handler, _Buffer):
             for record in handler.records:
                 file.emit(record)
             _LOGGER.removeHandler(handler)
@@ -93,7 +93,7 @@ def log_to_file(path: Path) -> None:
 
 
 def close_log_file() -> None:
-    """Write to no file any more."""
+    """Stop logging to files."""
     for handler in list(_LOGGER.handlers):
         if isinstance(handler, logging.FileHandler):
             _LOGGER.removeHandler(handler)
@@ -101,7 +101,7 @@ def close_log_file() -> None:
 
 
 def readable_size(size_bytes: int) -> str:
-    """Bytes in kB, MB or GB of 1,000."""
+    """Bytes in decimal units: 1,234,567 is "1.2 MB"."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6)):
         if size_bytes >= factor:
             return f"{size_bytes / factor:.1f} {unit}"

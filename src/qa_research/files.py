@@ -12,7 +12,7 @@ def written_whole(path: Path, mode: str = "w", durable: bool = False) -> Iterato
     """A file to write to, which takes the place of `path` only once it is complete.
 
     Readers see the earlier content or the new one, never a part; after an exception the earlier content
-    stays. Text is UTF-8. `durable`: it also survives a power cut, which costs a sync of the disk.
+    remains. Text is UTF-8. `durable`: it also survives a power cut, which costs a sync of the disk.
 
     Example:
         with written_whole(directory / "run.json") as file:

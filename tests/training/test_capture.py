@@ -1,4 +1,4 @@
-"""Trainings that are looked into: nothing changes, and all that was asked for is written down."""
+"""Trainings with capture: nothing about them changes, and everything requested is recorded."""
 
 import json
 import logging
@@ -58,7 +58,7 @@ def test_a_training_with_capture_is_bit_identical_to_one_without(tiny, accumulat
         assert best[0] == best[1]
 
 
-def test_step_0_every_nth_and_the_last_are_captured_and_the_cost_is_said(tiny, caplog):
+def test_step_0_every_nth_and_the_last_are_captured_and_the_cost_is_reported(tiny, caplog):
     config = tiny("capture=default", "capture.every_n_steps=4", "capture.max_step_fraction=null")
     with caplog.at_level(logging.INFO, "qa_research"):
         train(config)
@@ -115,7 +115,7 @@ def test_what_is_recorded_is_what_the_trained_network_does(tiny):
     assert (change[0, ~began_at_zero] == 0).all() and (change[1:, ~began_at_zero] > 0).all()
 
 
-def test_attention_of_the_training_batch_is_taken_by_hooks_that_do_not_stay(tiny):
+def test_attention_of_the_training_batch_is_captured_by_hooks_that_do_not_stay(tiny):
     config = tiny("capture=default", BATCH, *EVERY_STEP, "model.dropout=0.0")
     train(config)
     found = recording_of(directory_of(config))["batch_attention"]
@@ -179,8 +179,8 @@ def test_a_budget_thins_and_says_so_in_the_recording_and_on_the_screen(tiny, cap
         train(config)
     assert recording_of(directory_of(config))["logits"]["step"].values.tolist() == [0, 1, 7]
     said = [record.getMessage() for record in caplog.records]
-    assert any("From step 2 on captures are left out" in sentence for sentence in said)
-    assert any("5 captures were left out" in sentence for sentence in said)
+    assert any("From step 2 on some captures are skipped" in sentence for sentence in said)
+    assert any("5 of the planned captures were skipped" in sentence for sentence in said)
     assert len(Recording(directory_of(config) / "recording.zarr").thinned) == 2
     assert read_record(directory_of(config))["capture"]["left_out"] == 5
 
@@ -256,14 +256,14 @@ def test_keys_of_recorders_are_checked_like_all_others(tiny):
     with pytest.raises(ValueError, match=r"no config key capture.recorders"):
         checked(config)
     config = tiny("capture=default", "capture.logits._target_=fractions.Fraction")
-    with pytest.raises(ValueError, match=r"capture.logits is no recorder but a Fraction"):
+    with pytest.raises(ValueError, match=r"capture.logits must be a recorder, got a Fraction"):
         train(config)
     config = tiny("capture=default", "capture.logits._target_=nowhere.Recorder")
     with pytest.raises(ValueError, match=r"capture.logits._target_=nowhere.Recorder cannot be"):
         checked(config)
 
 
-def test_a_recording_that_is_gone_begins_anew_and_says_so(tiny, caplog):
+def test_a_missing_recording_is_started_over_and_the_log_says_so(tiny, caplog):
     config = tiny(
         "model._target_=tests.training.signalling.Signalling", "capture=default", *EVERY_STEP
     )
@@ -274,7 +274,7 @@ def test_a_recording_that_is_gone_begins_anew_and_says_so(tiny, caplog):
     Signalling.follow()
     with caplog.at_level(logging.WARNING, "qa_research"):
         train(config)
-    assert any("begins anew" in record.getMessage() for record in caplog.records)
+    assert any("starting a new recording" in record.getMessage() for record in caplog.records)
     assert recording_of(directory_of(config))["logits"]["step"].values.tolist() == [3, 4, 5, 6, 7]
 
 
@@ -327,7 +327,7 @@ def test_the_film_of_a_run_is_drawn_from_the_run_alone(tiny, verb, tmp_path):
     assert code == 2 and "was not watched; these were" in err and wanted["id"] in err
 
 
-def test_damage_is_told_by_array_and_step_and_no_film_is_made(tiny, verb):
+def test_damage_is_reported_by_array_and_step_and_no_film_is_made(tiny, verb):
     config = tiny("capture=default", *EVERY_STEP)
     train(config)
     run = directory_of(config)
@@ -338,12 +338,12 @@ def test_damage_is_told_by_array_and_step_and_no_film_is_made(tiny, verb):
     code, out, _ = verb("watch", str(run), "--check")
     assert code == 1 and not (run / "films").exists()
     assert "logits: loss cannot be read at steps 0 to 7 (a wrong checksum)" in out
-    assert "whole: head_weights, attention, heads, attribution" in out
+    assert "intact: head_weights, attention, heads, attribution" in out
     code, _, err = verb("watch", str(run))
-    assert code == 2 and "is damaged" in err and "--check says what is whole" in err
+    assert code == 2 and "is damaged" in err and "--check says what is intact" in err
 
 
-def test_a_network_that_is_not_known_inside_is_watched_from_outside(
+def test_a_network_of_an_unknown_type_is_recorded_from_outside(
     composed, questions, tokenizer, tmp_path, cache
 ):
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}

@@ -1,4 +1,4 @@
-"""A template as one HTML file that needs nothing beside it: no network, no other file."""
+"""A template as one self-contained HTML file: no network, no other file."""
 
 import base64
 import hashlib
@@ -18,15 +18,15 @@ def one_file(
     values: Mapping[str, Any],
     filters: Mapping[str, Callable[..., Any]] | None = None,
 ) -> str:
-    """The page of a template, a style sheet and scripts, all files of `package`.
+    """The page of a template, a style sheet and scripts, all of them files of `package`.
 
-    All text of `values` is escaped. The template gets `style`, `script` and their hashes, by which it tells
-    the browser to run this page's own script alone.
+    All text in `values` is escaped. The template also receives `style`, `script` and their hashes, with
+    which it tells the browser to run no other script.
     """
     folder = files(package)
     sheet = folder.joinpath(style).read_text(encoding="utf-8")
     parts = (folder.joinpath(name).read_text(encoding="utf-8") for name in scripts)
-    script = "\n".join(('"use strict";', *parts))
+    script = "\n".join(['"use strict";', *parts])
     environment = Environment(
         loader=PackageLoader(package, ""),
         autoescape=True,
@@ -46,5 +46,5 @@ def one_file(
 
 
 def _hash(text: str) -> str:
-    """As a Content-Security-Policy names an inline text."""
+    """As a Content-Security-Policy names inline text."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
