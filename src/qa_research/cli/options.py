@@ -34,7 +34,7 @@ Split = Annotated[
     str | None,
     typer.Option("--split", metavar="NAME", help=SPLIT_HELP, show_default="validation"),
 ]
-SEED_HELP = "of every random choice"
+SEED_HELP = "seed of all random choices"
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help=SEED_HELP)]
 DEFAULT_SEED = 1
 Context = Annotated[

@@ -1,4 +1,4 @@
-"""`qa-research runs ...`: what was run, what differs, which is better and how sure we are."""
+"""`qa-research runs ...`: what was run, what differs, which is better and how sure that is."""
 
 import shlex
 import sys
@@ -9,13 +9,9 @@ import typer
 if TYPE_CHECKING:
     from qa_research.ledger.runs import RunEntry
 
-from qa_research.cli.options import DEFAULT_RUNS, AsJson, Run, Runs, print_json
+from qa_research.cli.options import DEFAULT_RUNS, AsJson, Run, Runs, print_json, verb_group
 
-runs_app = typer.Typer(
-    help="What was run, what differs, which is better and how sure that is.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+runs_app = verb_group("List, show, compare and remove runs.")
 
 
 @runs_app.command("list")
@@ -24,13 +20,15 @@ def list_runs(
         str,
         typer.Option(metavar="KEY", help="started, run, status, steps, size, or a score: val/f1"),
     ] = "started",
-    study: Annotated[str | None, typer.Option(help="only the runs of this study")] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="NAME", help="only the runs of this study")
+    ] = None,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """All runs, with scores and sizes.
+    """List runs with their scores and sizes.
 
-    The newest first; sorted by a score the best, by steps or size the most.
+    The newest first; sorted by a score, the best first; by steps or size, the largest.
     """
     from qa_research.console import start_logging
     from qa_research.runs.listing import headline, sorted_runs
@@ -63,9 +61,9 @@ def list_runs(
 
 @runs_app.command()
 def show(run: Run, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
-    """All there is to know of one run.
+    """Show all about one run.
 
-    Scores, config, sizes, checkpoints, and the command that goes on from here.
+    Scores, config, sizes, checkpoints, and what to type next.
     """
     from qa_research.runs.show import show_run
     from qa_research.runs.store import checkpoints_of, find, live_status, read_entry, size_by_part
@@ -87,15 +85,19 @@ def show(run: Run, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
 @runs_app.command()
 def compare(
     wanted: Annotated[
-        list[str], typer.Argument(metavar="A B [C...]", help="two runs or more, named as RUN is")
+        list[str],
+        typer.Argument(
+            metavar="A B [C...]",
+            help="two or more runs: directories, or unique parts of their names",
+        ),
     ],
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """What differs, and which is better.
+    """Compare runs: what differs, and which is better.
 
     The scores side by side, and how sure the differences are: each run is compared with the first,
-    on the validation questions that both answered.
+    on the validation examples that both were scored on.
     """
     from qa_research.runs.compare import side_by_side
     from qa_research.runs.store import find
@@ -111,9 +113,9 @@ def compare(
 
 @runs_app.command()
 def scan(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
-    """Make the ledger again.
+    """Rebuild the list of runs in the ledger.
 
-    Each run.json is the truth; runs whose directory is gone are dropped.
+    From each run.json, which is the truth; runs whose directory is gone are dropped.
     """
     from dataclasses import asdict
 
@@ -124,7 +126,7 @@ def scan(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     start_logging()
     found = read_all(runs.expanduser())
     for reason in found.damaged:
-        print(f"left out: {reason}", file=sys.stderr)
+        print(f"skipped: {reason}", file=sys.stderr)
     if as_json:
         print_json(asdict(found))
         return
@@ -141,7 +143,7 @@ def remove(
 ) -> None:
     """Delete a run.
 
-    Its directory and its place in the ledger.
+    Its directory and its row in the ledger.
     """
     from qa_research.console import readable_size
     from qa_research.runs.store import find, size_by_part

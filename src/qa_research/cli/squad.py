@@ -41,7 +41,7 @@ class SquadVerbs(ShortForm):
 
 
 squad_app = verb_group(
-    "Look at questions one by one, search them, count them.\n\n"
+    "Look at questions: one by one, by search, or in numbers.\n\n"
     "squad 17363 is short for squad show 17363, and squad alone for squad browse.",
     SquadVerbs,
 )
@@ -80,7 +80,11 @@ Tokenizer = Annotated[
 MaxTokens = Annotated[
     int | None,
     typer.Option(
-        "--max-tokens", metavar="N", min=8, help="of a window", show_default="384; builtin 128"
+        "--max-tokens",
+        metavar="N",
+        min=8,
+        help="tokens of a window",
+        show_default="384; builtin 128",
     ),
 ]
 StrideTokens = Annotated[
@@ -89,14 +93,16 @@ StrideTokens = Annotated[
         "--stride-tokens",
         metavar="N",
         min=0,
-        help="shared by two neighbouring windows",
+        help="tokens that two neighbouring windows share",
         show_default="128; builtin 32",
     ),
 ]
 OfRun = Annotated[
     str | None,
     typer.Option(
-        "--run", metavar="RUN", help="use the questions of this run, and show its answers"
+        "--run",
+        metavar="RUN",
+        help="use the questions of this run; a question is shown with its answer",
     ),
 ]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="how many hits to show")]
@@ -129,7 +135,7 @@ def show(
 ) -> None:
     """Show a question by its index or id, or a random one.
 
-    With its context, answers and windows, and what a run answers.
+    With its context, answers and windows, and the answer of a run. Without INDEX and --id it browses.
     """
     browsing = _browsing(
         data, split, run, runs, cache, checkpoint, tokenizer, max_tokens, stride_tokens, seed
@@ -210,9 +216,9 @@ def stats(
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Count the questions of a data set.
+    """Summarize a data set.
 
-    Lengths, kinds, answers, repetitions, faults.
+    Lengths, kinds of question, answers, repetitions and faults.
     """
     from qa_research.browse.overview import overview, show_overview
 
@@ -237,7 +243,7 @@ def stats(
 def repeats(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     """Show which questions were asked more than once.
 
-    From the ledger, for each state of a run that was asked.
+    From the ledger, for each checkpoint that was asked.
     """
     from qa_research.efficacy.show import show_repeats
     from qa_research.efficacy.standings import repeated
@@ -265,7 +271,7 @@ def browse(
     cache: Cache = DEFAULT_CACHE,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Look around on a terminal: next, previous, random, search.
+    """Browse on a terminal: next, previous, random, search.
 
     The same as squad without any words; h helps.
     """

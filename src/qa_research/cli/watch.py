@@ -35,7 +35,7 @@ def watch(
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """The film of one question over a training.
+    """Film one question over a training.
 
     As one HTML file with a slider over the steps, and as a strip in a PNG; also during the training.
     """
