@@ -1,9 +1,9 @@
-"""How far the estimates of `qa-research efficacy` can be believed: coverage and bias at known true ratios.
+"""How far the estimates of `qa-research efficacy` can be trusted: coverage and bias at known true ratios.
 
     python benchmarks/estimators.py [--simulated 20000]
 
-Each simulated asking goes through a random order of 2,000 questions in rounds of 8, as the verb does: a
-search goes on after the round in which the one before it ended.
+Each simulation goes through a random order of 2,000 questions in rounds of 8, as the verb does: a search
+continues after the round in which the previous one ended.
 """
 
 import argparse
@@ -20,10 +20,16 @@ SEED = 1
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print the coverage of the intervals and the bias of the estimates."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--simulated", type=int, default=20_000)
     simulated = parser.parse_args().simulated
-    print(f"{simulated:,} simulated askings each, {SPLIT:,} questions, seed {SEED}\n")
+    print(f"{simulated:,} simulations each, {SPLIT:,} questions, seed {SEED}\n")
+    _print_coverage(simulated)
+    _print_bias(simulated)
+
+
+def _print_coverage(simulated: int) -> None:
     print("coverage of the 95 % interval, in percent")
     rules: dict[str, Callable[[np.random.Generator, float], tuple[int, int]]] = {
         "100 questions": lambda rng, rate: _number(rng, rate, 100),
@@ -39,22 +45,23 @@ def main() -> None:
         for rate in RATES:
             rng = np.random.default_rng(SEED)
             true = round(rate * SPLIT) / SPLIT
-            covered = sum(_covers(*rule(rng, rate), true) for _ in range(simulated))
+            covered = sum(1 for _ in range(simulated) if _covers(*rule(rng, rate), true))
             cells.append(f"{100 * covered / simulated:>10.1f}")
         print(f"{name:<22}" + "".join(cells))
-    print("\nbias in points: mean of the estimate less the true ratio, and its standard error")
+
+
+def _print_bias(simulated: int) -> None:
+    print("\nbias in points: mean of the estimate minus the true ratio, and its standard error")
     for count in (2, 3, 10):
         for label in ("right/asked", "unbiased"):
             cells = []
             for rate in RATES:
                 rng = np.random.default_rng(SEED)
                 found = [_searches(rng, rate, count) for _ in range(simulated)]
-                values = np.array(
-                    [
-                        k / n if label == "right/asked" else unbiased_ratio(lengths)
-                        for k, n, lengths in found
-                    ]
-                )
+                if label == "unbiased":
+                    values = np.array([unbiased_ratio(lengths) for _, _, lengths in found])
+                else:
+                    values = np.array([right / asked for right, asked, _ in found])
                 bias = 100 * (values.mean() - round(rate * SPLIT) / SPLIT)
                 error = 100 * values.std() / np.sqrt(simulated)
                 cells.append(f"{bias:>+6.2f}±{error:.2f}")
@@ -79,6 +86,7 @@ def _searches(rng: np.random.Generator, rate: float, count: int) -> tuple[int, i
     for _ in range(count):
         found = right[np.searchsorted(right, begin)]
         lengths.append(int(found) + 1 - begin)
+        # The rest of the round was asked, too: a search of 11 questions uses 16 of the order.
         begin += -(-lengths[-1] // ROUND) * ROUND
     return count, sum(lengths), lengths
 

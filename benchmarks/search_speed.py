@@ -1,4 +1,4 @@
-"""Searching questions of SQuAD's number and size by text: python benchmarks/search_speed.py.
+"""How long it takes to search as many questions as SQuAD has: python benchmarks/search_speed.py.
 
 98,169 questions about 20,958 contexts, combined from the built-in generator's notices, in one JSON file.
 Every search is a process of its own that finds the catalogue in the cache: `open` is opening it, `search`
@@ -58,7 +58,7 @@ def main() -> None:
 def combined_questions() -> Iterator[Question]:
     """The questions: about each context those of the notices it is made of."""
     notices = _notices()
-    # The last notice goes beyond the mark; found by trying.
+    # The last notice exceeds the target; this margin, found by trying, gives the right average.
     enough = CHARACTERS - 127
     for number in range(CONTEXTS):
         wanted = QUESTIONS * (number + 1) // CONTEXTS - QUESTIONS * number // CONTEXTS

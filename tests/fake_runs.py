@@ -80,8 +80,10 @@ def write_run(
     return directory
 
 
-def fill_ledger(path: Path, worker: int, writes: int, reopen: bool, start: Any, said: Any) -> None:
-    """Write runs one by one, as a process among others; says what went wrong, or nothing."""
+def fill_ledger(
+    path: Path, worker: int, writes: int, reopen: bool, start: Any, errors: Any
+) -> None:
+    """Write runs one by one, as a process among others; puts what went wrong, or nothing."""
     start.wait()
     try:
         ledger = Ledger(path)
@@ -92,12 +94,12 @@ def fill_ledger(path: Path, worker: int, writes: int, reopen: bool, start: Any, 
             ledger.write_run(path.parent / "study" / f"run{i}", record_of(1, id=str(i)), CONFIG)
         ledger.close()
     except Exception as error:
-        said.put(repr(error))
+        errors.put(repr(error))
         raise
-    said.put("")
+    errors.put("")
 
 
-def make_ledgers(folder: Path, ledgers: int, start: Any, said: Any) -> None:
+def make_ledgers(folder: Path, ledgers: int, start: Any, errors: Any) -> None:
     """Open new ledgers one by one, each at the same moment as other processes do."""
     refused = []
     for i in range(ledgers):
@@ -106,7 +108,7 @@ def make_ledgers(folder: Path, ledgers: int, start: Any, said: Any) -> None:
             Ledger(folder / f"{i}.sqlite").close()
         except OSError as error:
             refused.append(str(error))
-    said.put(refused)
+    errors.put(refused)
 
 
 def without_rights(action: Callable[[Path], Any], path: Path) -> Any:

@@ -145,7 +145,7 @@ def observed_needed(lengths: Sequence[int], censored: Sequence[int]) -> Needed:
 
 
 def expected_repeats(sizes: Sequence[int], total: int) -> float:
-    """How many of all asked questions had been asked before, if chance alone chose.
+    """How many of all asked questions had been asked before, if only chance decided.
 
     `sizes`: of draws from `total` questions, each without replacement, independent of each other.
     """

@@ -1,4 +1,4 @@
-"""Text for people: rows as an aligned table, CSV or JSON, and the name somebody probably meant."""
+"""Text output: rows as an aligned table, CSV or JSON; and the known name that a wrong one probably means."""
 
 import difflib
 import json
@@ -9,15 +9,15 @@ from typing import Any
 
 from rich.cells import cell_len
 
-# So many rows are aligned at once: a million need not be held.
+# Rows aligned at once, so that a million need not be in memory.
 BLOCK = 5_000
 NULL = "-"
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "", cutoff: float = 0.5) -> str:
-    """`; did you mean NAME?` for the nearest of `known`, or `; known: ...` where none is near.
+    """`; did you mean NAME?` for the closest of `known`, or `; known: ...` if none is close.
 
-    `prefix` is shown before each name. Case is ignored. `cutoff` in [0, 1]: how alike a name must be.
+    `prefix` is shown before each name. Case is ignored. `cutoff` in [0, 1]: how similar a name must be.
 
     >>> did_you_mean("lrr", ["lr", "decay"], "model.")
     '; did you mean model.lr?'
@@ -29,7 +29,7 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "", cutoff: floa
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The one of `known` that is most like `name`, whatever the case; None where none is near."""
+    """The one of `known` that is most similar to `name`, ignoring case; None if none is close."""
     folded = {candidate.casefold(): candidate for candidate in known}
     found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
     return folded[found[0]] if found else None
@@ -38,10 +38,10 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
 def table_lines(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None
 ) -> Iterator[str]:
-    """The rows as lines of columns, numbers flush right, NULL as a dash.
+    """The rows as lines of aligned columns, numbers to the right, NULL as a dash.
 
-    Where they are wider than `width` (of a terminal; None: a pipe) each row becomes a few lines, one a
-    column. Nothing is cut.
+    If they are wider than `width` (of a terminal; None: a pipe), each row becomes several lines, one for each
+    column. Nothing is truncated.
     """
     left = iter(rows)
     block = list(islice(left, BLOCK))
@@ -63,20 +63,21 @@ def table_lines(
 
 
 def csv_line(row: Iterable[Any]) -> str:
-    """A line of CSV after RFC 4180, with its end. NULL is nothing, and an empty text is \"\"."""
+    """A line of CSV (RFC 4180) with its line end. NULL is nothing, and an empty text is \"\"."""
     return ",".join(map(_csv_field, row)) + "\r\n"
 
 
 def json_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """The lines of a JSON list of objects, a row each.
+    """The lines of a JSON list of objects, one for each row.
 
     Raises:
-        ValueError: two columns have one name.
+        ValueError: two columns have the same name.
     """
-    double = [name for name in dict.fromkeys(columns) if list(columns).count(name) > 1]
-    if double:
+    repeated = [name for name in dict.fromkeys(columns) if list(columns).count(name) > 1]
+    if repeated:
         raise ValueError(
-            f"--json cannot tell columns of one name apart: {', '.join(double)}; name them with AS"
+            f"--json needs distinct column names, and several are called {', '.join(repeated)}; rename "
+            "them with AS"
         )
     before = "["
     for row in rows:
@@ -118,7 +119,7 @@ def _cell(value: Any) -> str:
         return f"x'{value.hex()}'"
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e6 else repr(value)
-    # A line break within would break the table, and a control character the terminal.
+    # A line break would disrupt the table, and a control character the terminal.
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
 
 
@@ -134,5 +135,5 @@ def _csv_field(value: Any) -> str:
 def _json_value(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
-    # JSON has no infinity, and SQLite no other number that JSON lacks.
+    # JSON has no infinity. SQLite has no NaN, so this is the only number to convert.
     return str(value) if isinstance(value, float) and math.isinf(value) else value

@@ -12,7 +12,8 @@ from tests.tasks.answering.test_squad import columns
 
 
 def conf(name: str) -> dict:
-    return yaml.safe_load((conf_directory() / "data" / f"{name}.yaml").read_text())
+    config = yaml.safe_load((conf_directory() / "data" / f"{name}.yaml").read_text())
+    return config.get("data", config)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_a_file_is_one_split(file, questions):
     source = find_source(str(file), None)
     assert [row.id for row in source.read()] == [row.id for row in questions]
     assert (source.name, source.spelled) == (str(file), f"--data={file}")
-    with pytest.raises(ValueError, match=r"--split=train belongs to data with splits.* is a file"):
+    with pytest.raises(ValueError, match=r"--split=train is for data with splits.* is a single file"):
         find_source(str(file), "train")
 
 
@@ -68,11 +69,11 @@ def test_a_directory_in_the_hubs_layout_has_its_own_splits(questions, tmp_path):
 def test_a_directory_of_anything_else_is_refused(tmp_path):
     (tmp_path / "notes.txt").touch()
     (tmp_path / "notes.txt").rename(tmp_path / "notes.unknown")
-    with pytest.raises(ValueError, match="no directory in the hub's layout"):
+    with pytest.raises(ValueError, match="not a directory in the hub's layout"):
         find_source(str(tmp_path), None).read()
 
 
-def test_what_is_not_there_is_refused_with_what_there_is():
+def test_what_does_not_exist_is_refused_with_what_does():
     with pytest.raises(
         FileNotFoundError, match="--data=squd does not exist; --data may be builtin"
     ):

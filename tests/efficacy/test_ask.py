@@ -267,7 +267,7 @@ def test_a_locked_ledger_is_said_before_the_first_question(efficacy, runs, monke
     foreign.execute("BEGIN EXCLUSIVE")
     code, out, err = efficacy("tiny")
     foreign.close()
-    assert code == 2 and out == "" and "another process has held the ledger" in err
+    assert code == 2 and out == "" and "another process has locked the ledger" in err
 
 
 def test_a_plot_of_an_unknown_format_is_refused(efficacy):

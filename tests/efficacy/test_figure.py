@@ -1,19 +1,18 @@
-import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from qa_research.efficacy.figure import efficacy_figure, save_figure
-from qa_research.efficacy.show import show_standing, show_table
+from qa_research.efficacy.figure import (
+    COLOURS,
+    EfficacyCurve,
+    efficacy_figure,
+    efficacy_over_steps,
+    save_figure,
+)
 from qa_research.efficacy.standings import standings
-from qa_research.ledger.runs import Ledger
-from tests.ledger.asking import SOURCE, failed_row, row_of, state_of, write_search
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    with Ledger(tmp_path / "runs" / "ledger.sqlite") as opened:
-        yield opened
+from tests.figures.drawn import collisions, texts
+from tests.ledger.asking import SOURCE, state_of, write_search
 
 
 def test_a_run_is_a_curve_over_its_steps_and_each_split_a_panel(ledger, tmp_path):
@@ -42,67 +41,60 @@ def test_imported_states_of_one_model_are_one_curve(ledger):
     assert line.get_xdata().tolist() == [1126, 3188] and line.get_label() == "Bert-squad"
 
 
-def test_nothing_to_plot_is_said(ledger):
+def test_nothing_to_plot_is_an_error(ledger):
     write_search(ledger, [True], state_of(50))
     (own,) = standings(ledger)
     with pytest.raises(ValueError, match="there is nothing to plot"):
         efficacy_figure([replace(own, state=replace(own.state, step=None))])
 
 
-def test_json_has_percent_and_null_where_nothing_was_answered(ledger):
-    write_search(ledger, [True, False, False, False], state_of(50), goal="questions")
-    plain = json.loads(json.dumps(standings(ledger)[0].as_json()))
-    assert plain["ratio"] == {
-        "right": 1,
-        "asked": 4,
-        "percent": 25,
-        "percent_95": pytest.approx([0.631, 80.588], abs=1e-3),
-    }
-    assert plain["unbiased_percent"] is None and plain["is_imported"] is False
-    assert plain["state"]["step"] == 50 and plain["kinds"]["lookup"]["right"] == 1
+def curve(name, begin, percent, steps=(50, 100, 150), is_floor=False):
+    values = np.array(percent, dtype=float)
+    return EfficacyCurve(
+        name, begin, np.array(steps), values, values - 3, values + 4, is_floor=is_floor
+    )
 
 
-def test_the_table_tells_states_apart_that_share_run_and_step(ledger, capsys):
-    write_search(ledger, [True], state_of(50))
-    write_search(ledger, [True], replace(state_of(50), weights="abcdef0123"))
-    write_search(ledger, [True], state_of(100))
-    show_table(standings(ledger))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:3] == ["run", "step", "data"]
-    assert " 50 weight" in lines[1] and " 50 abcdef" in lines[2] and "  100  builtin" in lines[3]
+def test_pretrained_and_random_stand_in_one_panel_with_bands():
+    figure = efficacy_over_steps(
+        {
+            "squad validation": [
+                curve("minilm-a-s1", "pretrained", [5, 40, 60]),
+                curve("minilm-b-s1", "random", [0, 3, 4]),
+                curve("old", "unknown", [33], steps=(120,), is_floor=True),
+            ]
+        }
+    )
+    (panel,) = figure.axes
+    lines = {line.get_label(): line for line in panel.lines}
+    assert lines["minilm-a-s1"].get_color() == COLOURS["pretrained"]
+    assert lines["minilm-b-s1"].get_color() == COLOURS["random"]
+    bands = [c.get_paths()[0].get_extents() for c in panel.collections[:2]]
+    assert (bands[0].ymin, bands[0].ymax) == (2, 64) and (bands[1].ymin, bands[1].ymax) == (-3, 8)
+    assert panel.get_ylim()[0] == 0 and len(panel.containers) == 1
+    shown = [text for text, _ in texts(figure)]
+    assert {"minilm-a-s1", "old", "optimizer step", "questions answered right, %"} <= set(shown)
+    assert collisions(figure) == []
 
 
-def test_a_state_is_told_with_all_its_estimates(ledger, capsys):
-    for right in ([False, True], [True], [False, False, True]):
-        write_search(ledger, right, state_of(50))
-    write_search(ledger, [False] * 3, state_of(50))
-    (standing,) = standings(ledger)
-    show_standing(standing)
-    out = capsys.readouterr().out
-    assert "study/r1, step 50; builtin validation, 1,000 questions" in out
-    assert "right      3 of 9: 33.3 [7.5, 70.1] %" in out and "asked      9 in 4 searches" in out
-    assert "unbiased   40.0 % over 3 searches; excludes 1 that found none, so it is too high" in out
-    assert "needed     2,1,3,>3" in out and "observed over 4 searches: 2" in out
-    assert "by kind    lookup" in out and "repeats    0 asked before" in out
-    show_standing(replace(standing, ratio=None, first_gold=None, kinds={}, unbiased=None))
-    assert "no question was answered" in capsys.readouterr().out
+def test_many_runs_share_a_label_and_differ_in_style():
+    curves = [curve(f"run{i}", "random" if i % 2 else "pretrained", [1, 2, 3]) for i in range(8)]
+    figure = efficacy_over_steps({"a": curves, "b": curves[:2]})
+    first, second = figure.axes
+    assert [t.get_text() for t in first.get_legend().get_texts()] == [
+        *("pretrained (4 runs)", "random (4 runs)")
+    ]
+    assert (
+        len({line.get_linestyle() for line in first.lines if line.get_color() == COLOURS["random"]})
+        == 4
+    )
+    assert [t.get_text() for t in second.get_legend().get_texts()] == ["run0", "run1"]
+    assert collisions(figure) == []
 
 
-def test_who_knows_nothing_is_told_what_it_needs_at_least(ledger, capsys):
-    write_search(ledger, [False] * 20, state_of(50))
-    show_standing(standings(ledger)[0])
-    assert "has found none yet; needs at least 4 questions at the median" in capsys.readouterr().out
-    ten = replace(SOURCE, name="ten", fingerprint="f10", questions=2)
-    write_search(ledger, [False] * 2, state_of(50), ten)
-    show_standing(standings(ledger)[1])
-    out = capsys.readouterr().out
-    assert "0 of 2: 0.0 [exact] % (the whole split)" in out
-    assert "finds none: no question of the split is answered right" in out
-
-
-def test_failures_are_counted_under_the_table(ledger, capsys):
-    assert failed_row(0).status == "failed" and row_of(0, True).status == "answered"
-    write_search(ledger, [True], state_of(50))
-    (standing,) = standings(ledger)
-    show_table([replace(standing, failed=2)])
-    assert "2 questions failed, counted neither as right nor as wrong" in capsys.readouterr().out
+def test_every_panel_shows_its_highest_point():
+    figure = efficacy_over_steps(
+        {"low": [curve("a", "random", [5, 6, 7])], "high": [curve("b", "random", [50, 80, 90])]}
+    )
+    for panel in figure.axes:
+        assert panel.get_ylim()[0] == 0 and panel.get_ylim()[1] > 94

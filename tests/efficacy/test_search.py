@@ -53,12 +53,6 @@ def plan_of(goal="right", most=100, size=8, **changes):
     return Plan(goal, most, size, changes.pop("deadline", NEVER), **changes)
 
 
-@pytest.fixture
-def ledger(tmp_path):
-    with Ledger(tmp_path / "runs" / "ledger.sqlite") as opened:
-        yield opened
-
-
 def run(ledger, subject, plan, seed=1, on_round=lambda asked: None, should_stop=lambda: False):
     return search(ledger, subject, plan, seed, on_round, should_stop)
 
@@ -99,7 +93,7 @@ def test_a_number_of_questions_counts_them_all(ledger):
     assert [len(asked.rows) for asked in rounds] == [8, 8, 8, 6]
 
 
-def test_each_round_stands_in_the_ledger_before_the_next_begins(ledger):
+def test_each_round_is_in_the_ledger_before_the_next_starts(ledger):
     seen = []
 
     def count(asked):
@@ -110,7 +104,7 @@ def test_each_round_stands_in_the_ledger_before_the_next_begins(ledger):
     assert seen == [8, 16, 24]
 
 
-def test_a_row_says_all_that_was_asked_and_answered(ledger):
+def test_a_row_has_all_that_was_asked_and_answered(ledger):
     found = run(ledger, subject_of(knows(3)), plan_of("questions", 100, 100))
     row = next(row for row in found.rows if row.number == 3)
     assert (row.id, row.kind, row.golds) == ("q3", "who", ("Ms Lund",))
@@ -127,7 +121,7 @@ def test_a_row_says_all_that_was_asked_and_answered(ledger):
     assert (stored["answer"], stored["exact_match"], stored["place"]) == ("Ms Lund", 1, row.place)
 
 
-def test_the_first_gold_answer_is_compared_but_for_case(ledger):
+def test_the_first_gold_answer_is_compared_ignoring_case(ledger):
     row = Question("q0", "t", "MS LUND", "Who?", (Gold("MS LUND", 0), Gold("LUND", 3)), "who")
     answers = {
         "ms lund": (True, True),  # right by both
@@ -163,7 +157,7 @@ def test_a_question_that_crashes_the_model_fails_alone_and_is_not_wrong(ledger):
     )
 
 
-def test_scores_that_are_no_numbers_are_a_failure():
+def test_scores_that_are_not_finite_are_a_failure():
     row = make_questions(1)[0]
     for score in (math.nan, math.inf):
         assert answer_each(lambda rows, s=score: [given(row, "chess", s)], [row]) == [
@@ -179,7 +173,7 @@ def test_a_model_that_always_crashes_is_given_up(ledger):
     assert found.ending == "failed" and len(found.rows) == 8 and found.counted == 0
 
 
-def test_keyboard_interrupts_are_no_failures_of_the_model():
+def test_a_keyboard_interrupt_is_not_a_failure_of_the_model():
     def interrupted(rows):
         raise KeyboardInterrupt
 
@@ -224,7 +218,7 @@ def test_an_empty_split_is_refused(ledger):
         run(ledger, subject_of(knows(), total=0), plan_of())
 
 
-def test_a_crash_between_rounds_leaves_whole_rounds_and_an_order_to_go_on_with(ledger):
+def test_a_crash_between_rounds_leaves_whole_rounds_and_an_order_to_continue(ledger):
     calls = itertools.count()
 
     def dies(asked):
@@ -233,10 +227,10 @@ def test_a_crash_between_rounds_leaves_whole_rounds_and_an_order_to_go_on_with(l
 
     with pytest.raises(SystemExit):
         run(ledger, subject_of(knows()), plan_of(), on_round=dies)
-    begun = start_search(
+    started = start_search(
         ledger, subject_of(knows()).state, subject_of(knows()).source, 1, "right", 1
     )
-    assert (begun.draw, begun.first) == (0, 16)
+    assert (started.draw, started.first) == (0, 16)
     with ledger.reading() as connection:
         counts = connection.execute("SELECT * FROM search_counts").fetchone()
     assert (counts["asked"], counts["counted"], counts["ending"]) == (16, 16, "stopped")

@@ -1,26 +1,21 @@
+import json
+
 import pytest
 
-from qa_research.efficacy.standings import standings
+from qa_research.efficacy.standings import Repeat, repeated, standings
 from qa_research.ledger.asked import Source, start_search, write_round
-from qa_research.ledger.runs import Ledger
 from qa_research.stats import Needed, exact_ratio
 from tests.ledger.asking import SOURCE, failed_row, row_of, state_of, write_search
 
 
-@pytest.fixture
-def ledger(tmp_path):
-    with Ledger(tmp_path / "runs" / "ledger.sqlite") as opened:
-        yield opened
-
-
-def test_nobody_asked_is_said_with_the_way_out(ledger):
+def test_without_asked_questions_the_error_says_how_to_ask(ledger):
     with pytest.raises(
         FileNotFoundError, match="no questions have been asked yet .* qa-research efficacy RUN"
     ):
         standings(ledger)
 
 
-def test_searches_are_pooled_and_the_unbiased_ratio_leaves_bounded_ones_out(ledger):
+def test_searches_are_pooled_and_the_unbiased_ratio_excludes_bounded_ones(ledger):
     for right in ([False, False, True], [True], [False] * 5 + [True]):
         write_search(ledger, right, state_of())
     write_search(ledger, [False] * 4, state_of())  # ended by a bound
@@ -40,7 +35,7 @@ def test_a_search_that_was_killed_counts_as_bounded(ledger):
     assert standing.ratio == exact_ratio(1, 5) and standing.unbiased is None
 
 
-def test_states_and_sources_stand_apart_in_order_of_steps(ledger):
+def test_states_and_sources_are_separate_and_in_order_of_steps(ledger):
     other = Source("dev.json", "file", "f2", 7)
     write_search(ledger, [True], state_of(100))
     write_search(ledger, [True, False], state_of(50), goal="questions")
@@ -66,7 +61,7 @@ def test_failed_questions_are_neither_right_nor_wrong(ledger):
     assert not standing.is_whole
 
 
-def test_who_only_failed_has_no_ratio(ledger):
+def test_a_state_that_only_failed_has_no_ratio(ledger):
     search = start_search(ledger, state_of(), SOURCE, 1, "right", 1)
     write_round(ledger, search, [failed_row(0)], None)
     (standing,) = standings(ledger)
@@ -74,7 +69,7 @@ def test_who_only_failed_has_no_ratio(ledger):
     assert standing.needed == Needed(None, None) and standing.kinds == {}
 
 
-def test_kinds_and_the_first_gold_rule_stand_beside(ledger):
+def test_kinds_and_the_first_gold_rule_have_their_own_ratios(ledger):
     search = start_search(ledger, state_of(), SOURCE, 1, "questions", 1)
     rows = [row_of(i, True, first_gold=i == 0) for i in range(4)] + [row_of(4, False)]
     write_round(ledger, search, rows, None)
@@ -98,7 +93,7 @@ def test_a_question_counts_once_and_a_whole_split_is_exact(ledger):
     assert {ratio.width for ratio in standing.kinds.values()} == {0}
 
 
-def test_answerable_and_unanswerable_questions_stand_apart_where_there_are_both(ledger):
+def test_answerable_and_unanswerable_questions_are_kinds_if_there_are_both(ledger):
     search = start_search(ledger, state_of(), SOURCE, 1, "questions", 1)
     rows = [row_of(0, True), row_of(1, True, golds=()), row_of(2, False, golds=())]
     write_round(ledger, search, rows, "done")
@@ -108,7 +103,7 @@ def test_answerable_and_unanswerable_questions_stand_apart_where_there_are_both(
     assert standing.kinds["lookup"] == exact_ratio(1, 2)
 
 
-def test_repeats_are_counted_beside_what_chance_does(ledger):
+def test_repeats_are_counted_next_to_those_expected_by_chance(ledger):
     small = Source("ten", "file", "f10", 10)
     write_search(ledger, [False] * 10, state_of(), small, goal="questions")
     (standing,) = standings(ledger)
@@ -117,3 +112,33 @@ def test_repeats_are_counted_beside_what_chance_does(ledger):
     (standing,) = standings(ledger)
     assert standing.repeats == 4 and standing.expected_repeats == pytest.approx(4)
     assert standing.is_whole
+
+
+def test_json_has_percent_and_null_where_nothing_was_answered(ledger):
+    write_search(ledger, [True, False, False, False], state_of(50), goal="questions")
+    plain = json.loads(json.dumps(standings(ledger)[0].as_json()))
+    assert plain["ratio"] == {
+        "right": 1,
+        "asked": 4,
+        "percent": 25,
+        "percent_95": pytest.approx([0.631, 80.588], abs=1e-3),
+    }
+    assert plain["unbiased_percent"] is None and plain["is_imported"] is False
+    assert plain["state"]["step"] == 50 and plain["kinds"]["lookup"]["right"] == 1
+
+
+def test_repeats_are_listed_most_often_first_and_only_within_one_state(ledger):
+    for numbers in (range(4), range(2, 6), range(3, 4)):
+        write_search(
+            ledger, [False] * len(numbers), state_of(50), goal="questions", first_number=numbers[0]
+        )
+    write_search(ledger, [False] * 9, state_of(100), goal="questions")
+    first, second = repeated(ledger)
+    assert [(r.index, r.id, r.times) for r in first.questions] == [(3, "q3", 3), (2, "q2", 2)]
+    assert first.questions[0] == Repeat(3, "q3", "Who?", 3)
+    assert first.standing.repeats == 3 and second.questions == ()
+
+
+def test_without_asked_questions_there_are_no_repeats(ledger):
+    with pytest.raises(FileNotFoundError, match="no questions have been asked yet"):
+        repeated(ledger)

@@ -39,9 +39,9 @@ def row_of(place: int, right: bool, counted: bool = True, **changes: Any) -> Ask
 
 def failed_row(place: int, **changes: Any) -> AskedQuestion:
     lost = ("answer", "exact_match", "f1", "first_gold", "char_start", "char_end", "score")
-    lacking = dict.fromkeys((*lost, "probability"))
+    missing = dict.fromkeys((*lost, "probability"))
     return row_of(
-        place, False, False, **lacking, status="failed", reason="RuntimeError: crashed", **changes
+        place, False, False, **missing, status="failed", reason="RuntimeError: crashed", **changes
     )
 
 
@@ -62,8 +62,8 @@ def write_search(
     return search
 
 
-def ask_many(path: Path, worker: int, searches: int, start: Any, said: Any) -> None:
-    """Write searches of three rounds, as a process among others; says what went wrong, or nothing."""
+def ask_many(path: Path, worker: int, searches: int, start: Any, errors: Any) -> None:
+    """Write searches of three rounds, as a process among others; puts what went wrong, or nothing."""
     start.wait()
     try:
         for number in range(searches):
@@ -74,6 +74,6 @@ def ask_many(path: Path, worker: int, searches: int, start: Any, said: Any) -> N
                     ending = ("right" if number % 2 else "bound") if i == 2 else None
                     write_round(ledger, search, rows, ending)
     except Exception as error:
-        said.put(repr(error))
+        errors.put(repr(error))
         raise
-    said.put("")
+    errors.put("")

@@ -2,7 +2,6 @@ import logging
 import sqlite3
 import time
 from multiprocessing import get_context
-from pathlib import Path
 
 import pytest
 
@@ -25,11 +24,6 @@ PRAGMA user_version = 1;
 """
 
 
-@pytest.fixture
-def path(tmp_path) -> Path:
-    return tmp_path / "runs" / "ledger.sqlite"
-
-
 def query(path, text, *values):
     with Ledger(path, read_only=True) as ledger, ledger.reading() as connection:
         return [tuple(row) for row in connection.execute(text, values)]
@@ -48,7 +42,7 @@ def test_a_state_and_a_source_are_one_row_however_often_they_are_asked(path):
     assert query(path, "SELECT count(*) FROM questions") == [(3,)]
 
 
-def test_an_order_is_gone_on_with_until_it_is_used_up(path):
+def test_an_order_is_continued_until_it_is_used_up(path):
     ten = Source("ten", "file", "f10", 10)
     with Ledger(path) as ledger:
 
@@ -104,7 +98,7 @@ def test_rows_that_contradict_themselves_are_refused_with_their_whole_round(path
     assert query(path, "SELECT count(*) FROM questions") == [(0,)]
 
 
-def test_a_round_of_no_search_is_refused(path):
+def test_a_round_without_a_search_is_refused(path):
     with Ledger(path) as ledger:
         search = start_search(ledger, state_of(), SOURCE, 1, "right", 1)
         with ledger.writing() as connection:
@@ -113,7 +107,7 @@ def test_a_round_of_no_search_is_refused(path):
             write_round(ledger, search, [row_of(0, True)], None)
 
 
-def test_what_was_asked_outlives_the_run_and_the_making_again_of_its_index(path):
+def test_what_was_asked_outlives_the_run_and_the_rebuilding_of_its_index(path):
     directory = path.parent / "s" / "a"
     with Ledger(path) as ledger:
         ledger.write_run(directory, record_of(1, id="r1"), CONFIG)
@@ -126,7 +120,7 @@ def test_what_was_asked_outlives_the_run_and_the_making_again_of_its_index(path)
     assert query(path, "SELECT count(*) FROM asked") == [(1,)]
 
 
-def test_a_ledger_of_runs_alone_learns_to_keep_questions(path):
+def test_a_ledger_of_version_1_is_migrated_and_keeps_its_runs(path):
     path.parent.mkdir()
     connection = sqlite3.connect(path)
     connection.executescript(VERSION_1)
@@ -147,8 +141,10 @@ def test_a_ledger_of_runs_alone_learns_to_keep_questions(path):
 
 def test_eight_processes_asking_at_once_lose_nothing(path):
     context = get_context("spawn")
-    start, said = context.Barrier(8), context.Queue()
-    workers = [context.Process(target=ask_many, args=(path, n, 20, start, said)) for n in range(8)]
+    start, errors = context.Barrier(8), context.Queue()
+    workers = [
+        context.Process(target=ask_many, args=(path, n, 20, start, errors)) for n in range(8)
+    ]
     for worker in workers:
         worker.start()
     while any(worker.is_alive() for worker in workers):
@@ -158,7 +154,7 @@ def test_eight_processes_asking_at_once_lose_nothing(path):
                 asked % 8 == 0 for (asked,) in query(path, "SELECT asked FROM search_counts")
             )
         time.sleep(0.1)
-    assert [said.get() for _ in workers] == [""] * 8
+    assert [errors.get() for _ in workers] == [""] * 8
     assert query(path, "SELECT count(*), sum(asked), sum(ending IS NULL) FROM search_counts") == [
         (160, 160 * 24, 0)
     ]
@@ -180,7 +176,7 @@ def test_a_ledger_that_a_foreign_program_holds_is_waited_for_and_then_named(
         foreign.execute("BEGIN IMMEDIATE")
         with caplog.at_level("INFO"), pytest.raises(TimeoutError) as refused:
             write_round(ledger, search, [row_of(1, False)], "right")
-        assert "another process has held the ledger" in str(refused.value)
+        assert "another process has locked the ledger" in str(refused.value)
         assert str(path) in str(refused.value) and "try again later" in str(refused.value)
         assert f"Waiting for the ledger {path}" in caplog.text
         foreign.execute("ROLLBACK")

@@ -11,11 +11,6 @@ from tests.fake_runs import CONFIG, forget_a_run, ids_in_ledger, record_of, with
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
-    return tmp_path / "runs" / "ledger.sqlite"
-
-
-@pytest.fixture
 def for_all():
     """A directory that every user may enter."""
     place = Path(tempfile.mkdtemp())
@@ -37,11 +32,11 @@ def test_a_ledger_of_a_newer_version_is_refused(path):
             assert part in str(refused.value)
 
 
-def test_what_is_no_ledger_is_refused_and_left_as_it_is(path):
+def test_what_is_not_a_ledger_is_refused_and_left_as_it_is(path):
     path.parent.mkdir()
     path.write_text("These are my notes. " * 100)
     for read_only in (False, True):
-        with pytest.raises(ValueError, match="is no SQLite database"):
+        with pytest.raises(ValueError, match="is not an SQLite database"):
             Ledger(path, read_only)
     assert path.read_text().startswith("These are my notes")
     path.unlink()
@@ -49,7 +44,7 @@ def test_what_is_no_ledger_is_refused_and_left_as_it_is(path):
     connection.execute("CREATE TABLE recipes (name TEXT)")
     connection.close()
     for read_only in (False, True):
-        with pytest.raises(ValueError, match="a database, but no ledger"):
+        with pytest.raises(ValueError, match="a database, but not a ledger"):
             Ledger(path, read_only)
 
 

@@ -49,7 +49,12 @@ def fill(path: Path, questions: int = 2) -> None:
         for i in range(questions)
     ]
     failed = AskedQuestion(
-        questions, 1, questions, None, None, None, None, "failed", False, reason="ValueError: x, y"
+        place=questions,
+        round=1,
+        number=questions,
+        status="failed",
+        counted=False,
+        reason="ValueError: x, y",
     )
     with Ledger(path) as ledger:
         ledger.write_run(path.parent / "nopretrain" / "run1", record_of(1), CONFIG)
@@ -102,7 +107,7 @@ def test_csv_has_every_asked_question_with_all_that_is_known(export, runs, tmp_p
     assert file.read_bytes().count(b"\r\n") == 4
 
 
-def test_csv_tells_nothing_from_an_empty_text(export, tmp_path):
+def test_csv_distinguishes_null_and_an_empty_text(export, tmp_path):
     export(str(tmp_path / "asked.csv"))
     empty, _, failed = (tmp_path / "asked.csv").read_bytes().decode().split("\r\n")[1:4]
     # No answer is "", and a question that failed has none: reason, counted, answer, exact_match ...
@@ -153,7 +158,7 @@ def test_parquet_has_types(export, runs, tmp_path):
     assert [row["exact_match"] for row in table.to_pylist()] == [False, True, None]
 
 
-def test_counts_of_a_view_are_numbers_and_no_flags(export, tmp_path):
+def test_counts_of_a_view_are_numbers_not_flags(export, tmp_path):
     export(str(tmp_path / "counts.parquet"), "--table", "search_counts")
     schema = pq.read_schema(tmp_path / "counts.parquet")
     for name in ("asked", "counted", "correct", "first_gold", "failed"):
@@ -198,7 +203,7 @@ def test_a_file_is_replaced_only_when_forced(export, tmp_path):
     file = tmp_path / "asked.csv"
     file.write_text("mine")
     code, _, error = export(str(file))
-    assert code == 1 and str(error) == f"{file} is there already; --force replaces it"
+    assert code == 1 and str(error) == f"{file} already exists; --force replaces it"
     assert file.read_text() == "mine"
     assert export(str(file), "--force")[0] == 0 and file.read_text().startswith("run,")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["asked.csv", "runs"]
@@ -211,7 +216,7 @@ def test_a_failure_leaves_what_was_there(runs, tmp_path, monkeypatch):
     def full(path):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(exporting.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with Ledger(runs / "ledger.sqlite", read_only=True) as ledger, pytest.raises(OSError):
         exporting.export_table(ledger, "asked_questions", file, "csv", force=True)
     assert file.read_text() == "mine"
@@ -221,11 +226,11 @@ def test_a_failure_leaves_what_was_there(runs, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "kind", "sentence"),
     [
-        (["a.txt"], ValueError, "a.txt has no suffix that says its format: .csv or .parquet"),
+        (["a.txt"], ValueError, "a.txt is not clear from its suffix; use .csv or .parquet"),
         (
             ["a.txt", "--format", "xls"],
             ValueError,
-            "--format xls is not known; there are: csv, parquet",
+            "--format must be csv or parquet, got 'xls'",
         ),
         (
             ["a.csv", "--format", "parquet"],
@@ -233,16 +238,16 @@ def test_a_failure_leaves_what_was_there(runs, tmp_path, monkeypatch):
             "--format parquet contradicts the suffix of",
         ),
         (["a.csv", "--table", "ask"], ValueError, "did you mean asked?"),
-        (["a.csv", "--table", "zzz"], ValueError, "there are: asked, asked_questions, imports"),
-        (["a.csv", "--table", "sqlite_master"], ValueError, "has none"),
+        (["a.csv", "--table", "zzz"], ValueError, "known: asked, asked_questions, imports"),
+        (["a.csv", "--table", "sqlite_master"], ValueError, "has no such table"),
         (["none/a.csv"], FileNotFoundError, "there is no directory"),
         (["runs/ledger.sqlite", "--format", "csv", "--force"], ValueError, "is the ledger itself"),
         (["runs", "--format", "csv"], IsADirectoryError, "write every table with --all"),
         (["out", "--all", "--table", "runs"], ValueError, "--table runs cannot be chosen"),
-        (["runs/ledger.sqlite", "--all"], FileExistsError, "is no directory"),
+        (["runs/ledger.sqlite", "--all"], FileExistsError, "is not a directory"),
     ],
 )
-def test_bad_wishes_are_refused(export, tmp_path, arguments, kind, sentence):
+def test_bad_requests_are_refused(export, tmp_path, arguments, kind, sentence):
     target, *options = arguments
     code, out, error = export(str(tmp_path / target), *options)
     assert (code, out) == (1, "") and isinstance(error, kind) and sentence in str(error)

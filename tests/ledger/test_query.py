@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from qa_research.cli.ledger import ledger_app
-from qa_research.ledger.query import described, select
+from qa_research.ledger.query import schema_docs, select
 from qa_research.ledger.runs import Ledger
 from qa_research.text import BLOCK, table_lines
 from tests.fake_runs import CONFIG, record_of
@@ -72,7 +72,7 @@ def test_json_is_a_list_of_objects(sql):
 
 def test_json_refuses_columns_of_one_name(sql):
     code, out, _, error = sql("SELECT 1 AS a, 2 AS a, 3 AS b", "--json")
-    assert (code, out) == (1, "") and "of one name apart: a; name them with AS" in str(error)
+    assert (code, out) == (1, "") and "several are called a; rename them with AS" in str(error)
     assert sql("SELECT 1 AS a, 2 AS a")[1] == "a  a\n1  2\n"
 
 
@@ -80,7 +80,7 @@ def test_csv_is_what_export_writes(sql):
     _, out, _, _ = sql("SELECT seed, error, '' AS e, 'a,b' AS t FROM runs", "--csv")
     assert out.splitlines() == ["seed,error,e,t", '1,,"","a,b"', '2,,"","a,b"']
     assert list(csv.reader(out.splitlines()))[1] == ["1", "", "", "a,b"]
-    assert "choose one" in str(sql("SELECT 1", "--csv", "--json")[3])
+    assert "exclude each other" in str(sql("SELECT 1", "--csv", "--json")[3])
 
 
 WRITES = [
@@ -178,10 +178,10 @@ def test_what_reads_is_answered(query, runs):
     [
         ("", "the query is empty"),
         ("  -- only a comment", "the query is empty"),
-        ("selct 1", "the query begins with 'selct'"),
+        ("selct 1", "the query starts with 'selct'"),
         ("SELECT * FROM rums", "no such table: rums; did you mean runs?"),
         ("SELECT * FROM main.asked_question", "did you mean asked_questions?"),
-        ("SELECT * FROM zzzz", "there are: asked, asked_questions, imports"),
+        ("SELECT * FROM zzzz", "known: asked, asked_questions, imports"),
         ("SELECT sed FROM runs", "no such column: sed; did you mean seed?"),
         ("SELECT r.besst_step FROM runs AS r", "did you mean best_step?"),
         ("SELECT nme FROM runs JOIN scores", "did you mean name?"),
@@ -191,11 +191,11 @@ def test_what_reads_is_answered(query, runs):
         ("SELECT nofunction(1)", "no such function: nofunction"),
         ("SELECT load_extension('x')", "SQLite says: not authorized"),
         ("SELECT abs(-9223372036854775808)", "SQLite says: integer overflow"),
-        ("SELECT ?", "has a place for a value"),
-        ("SELECT :seed", "has a place for a value"),
+        ("SELECT ?", "has a placeholder"),
+        ("SELECT :seed", "has a placeholder"),
         ("SELECT 1; SELECT 2", "several statements"),
         ("SELECT \0 1", "SQLite says"),
-        ("SELECT '\udcff'", "no valid UTF-8"),
+        ("SELECT '\udcff'", "is not valid UTF-8"),
     ],
 )
 def test_a_bad_query_is_one_sentence(query, sentence, runs):
@@ -234,7 +234,7 @@ def test_without_a_query_the_tables_are_shown_with_what_they_mean(sql):
 
 def test_every_table_and_nearly_every_column_is_explained(runs):
     with Ledger(runs / "ledger.sqlite", read_only=True) as ledger:
-        tables = described(ledger)
+        tables = schema_docs(ledger)
         with select(ledger, "SELECT count(*) FROM sqlite_master WHERE type <> 'index'") as result:
             assert list(result) == [(len(tables),)]
     assert all(table.comment and table.columns for table in tables)
@@ -249,8 +249,8 @@ def test_a_ledger_of_version_1_can_be_asked(tmp_path):
     )
     connection.close()
     with Ledger(tmp_path / "ledger.sqlite", read_only=True) as ledger:
-        assert [table.name for table in described(ledger)] == ["runs", "scores"]
-        refused = pytest.raises(ValueError, match="no such table: asked; there are: runs, scores")
+        assert [table.name for table in schema_docs(ledger)] == ["runs", "scores"]
+        refused = pytest.raises(ValueError, match="no such table: asked; known: runs, scores")
         with refused, select(ledger, "SELECT * FROM asked"):
             raise AssertionError("was answered")
 

@@ -20,11 +20,6 @@ from tests.fake_runs import (
 )
 
 
-@pytest.fixture
-def path(tmp_path) -> Path:
-    return tmp_path / "runs" / "ledger.sqlite"
-
-
 def test_a_run_is_read_as_it_was_written(path):
     directory = path.parent / "nopretrain" / "run1"
     with Ledger(path) as ledger:
@@ -35,7 +30,7 @@ def test_a_run_is_read_as_it_was_written(path):
     assert entry.config == CONFIG and entry.scores["val/f1"] == 70.25
 
 
-def test_a_running_run_lacks_what_it_does_not_have_yet(path):
+def test_a_running_run_has_none_for_what_it_does_not_have_yet(path):
     with Ledger(path) as ledger:
         ledger.write_run(path.parent / "s" / "r", running(1) | {"git": {"commit": None}}, CONFIG)
         (entry,) = ledger.runs()
@@ -89,7 +84,7 @@ def test_runs_within_the_folder_move_with_it_and_others_stay_where_they_are(path
     assert places == {tmp_path / "moved" / "s" / "inside", tmp_path / "elsewhere" / "outside"}
 
 
-def test_a_failed_rebuilding_changes_nothing(path):
+def test_a_failed_rebuild_changes_nothing(path):
     def entries():
         yield entry_of(path.parent / "s" / "new", record_of(2), CONFIG)
         raise KeyboardInterrupt
@@ -103,7 +98,7 @@ def test_a_failed_rebuilding_changes_nothing(path):
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=8))
-def test_after_a_rebuilding_the_ledger_has_just_what_was_given(pairs):
+def test_after_a_rebuild_the_ledger_has_just_what_was_given(pairs):
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
         place = Path(folder) / "s"
         for number, directory in pairs:
@@ -141,9 +136,9 @@ def test_rebuilding_lets_runs_change_places_and_keeps_what_hangs_on_them(path):
 @pytest.mark.parametrize("reopen", [False, True])
 def test_eight_processes_write_500_runs_each_at_once(path, reopen):
     context = get_context("spawn")
-    start, said = context.Barrier(8), context.Queue()
+    start, errors = context.Barrier(8), context.Queue()
     workers = [
-        context.Process(target=fill_ledger, args=(path, n, 500, reopen, start, said))
+        context.Process(target=fill_ledger, args=(path, n, 500, reopen, start, errors))
         for n in range(8)
     ]
     begun = time.monotonic()
@@ -155,20 +150,20 @@ def test_eight_processes_write_500_runs_each_at_once(path, reopen):
             with Ledger(path, read_only=True) as ledger:
                 assert all(len(entry.scores) == 3 for entry in ledger.runs())
         time.sleep(0.2)
-    assert [said.get() for _ in workers] == [""] * 8
+    assert [errors.get() for _ in workers] == [""] * 8
     assert ids_in_ledger(path) == sorted(map(str, range(4000)))
     print(f"8 x 500 writes, reopen={reopen}: {time.monotonic() - begun:.1f} s")
 
 
 def test_eight_processes_make_the_same_new_ledger_at_once(tmp_path):
     context = get_context("spawn")
-    start, said = context.Barrier(8), context.Queue()
+    start, errors = context.Barrier(8), context.Queue()
     workers = [
-        context.Process(target=make_ledgers, args=(tmp_path, 60, start, said)) for _ in range(8)
+        context.Process(target=make_ledgers, args=(tmp_path, 60, start, errors)) for _ in range(8)
     ]
     for worker in workers:
         worker.start()
-    assert [said.get() for _ in workers] == [[]] * 8
+    assert [errors.get() for _ in workers] == [[]] * 8
     for worker in workers:
         worker.join()
 
@@ -178,8 +173,8 @@ def test_eight_processes_make_the_same_new_ledger_at_once(tmp_path):
     [
         ({"id": None}, "has no id"),
         ({"status": "resting"}, "the status 'resting'; known: running"),
-        ({"steps": "many"}, "steps='many'; expected a int"),
-        ({"best": {"val/f1": "high"}}, "val/f1='high'; expected a float"),
+        ({"steps": "many"}, "steps='many'; expected an integer"),
+        ({"best": {"val/f1": "high"}}, "val/f1='high'; expected a number"),
         ({"started": "yesterday"}, "started='yesterday'; expected an ISO 8601 time"),
     ],
 )

@@ -174,7 +174,7 @@ def test_a_link_is_not_removed(runs):
 def test_nothing_is_removed_under_a_foreign_ledger(runs):
     (runs / "ledger.sqlite").write_text("notes " * 100)
     directory = next(runs.glob("other/*"))
-    with pytest.raises(ValueError, match="no SQLite database"):
+    with pytest.raises(ValueError, match="not an SQLite database"):
         remove(directory)
     assert (directory / "run.json").is_file()
 

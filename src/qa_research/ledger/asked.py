@@ -1,8 +1,8 @@
-"""Asked questions, as the ledger takes them: a search is begun, written round by round, and ended."""
+"""Asked questions in the ledger: a search is started, written round by round, and ended."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -15,9 +15,9 @@ Status = Literal["answered", "failed", "not kept"]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A network in one state. `weights`: sha256 of its tensors. Imported ones have no `run_id`, no weights.
+    """A network in one state. `weights`: sha256 of its tensors. Imported: no `run_id` and no `weights`.
 
-    `pretrained`: whether its training began from pretrained weights; None: not known.
+    `pretrained`: whether its training started from pretrained weights; None: unknown.
     """
 
     run_id: str | None
@@ -37,22 +37,23 @@ class Source:
     questions: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskedQuestion:
-    """One asked question; the columns of the table `asked`, and what it was.
+    """One asked question: the columns of the table `asked`, and those of the question itself.
 
-    What a failed one lacks is None. `number` is its index in the split, `golds` all gold answers.
+    A failed question has None for all that an answer would have. `number` is its index in the split, `golds`
+    are all gold answers.
     """
 
     place: int
     round: int
     number: int | None
-    id: str | None
-    kind: str | None
-    question: str | None
-    golds: tuple[str, ...] | None
     status: Status
     counted: bool
+    id: str | None = None
+    kind: str | None = None
+    question: str | None = None
+    golds: tuple[str, ...] | None = None
     reason: str | None = None
     answer: str | None = None
     exact_match: bool | None = None
@@ -72,7 +73,7 @@ class AskedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search that has begun: its row, which order of its seed it asks in, and from which place on."""
+    """A search that has started: its row, which order of its seed it uses, and at which place it starts."""
 
     id: int
     source_id: int
@@ -80,12 +81,11 @@ class Search:
     first: int
 
 
-_ASKED = (
-    *("place", "round", "number", "status", "reason", "counted", "answer", "exact_match", "f1"),
-    *("first_gold", "char_start", "char_end", "score", "probability", "seconds"),
-)
+# The fields of AskedQuestion that describe the question; all others are columns of the table `asked`.
+_OF_THE_QUESTION = ("id", "kind", "question", "golds")
+_COLUMNS = [field.name for field in fields(AskedQuestion) if field.name not in _OF_THE_QUESTION]
 
-# The last search in each order: max() makes SQLite take all columns from its row.
+# The last search of each order: next to max(), SQLite takes the other columns from the row of the maximum.
 _ORDERS = """
 SELECT draw, max(first) AS first, ending,
        (SELECT count(*) FROM asked WHERE search_id = searches.id) AS asked
@@ -96,12 +96,14 @@ FROM searches WHERE state_id = ? AND source_id = ? AND seed = ? GROUP BY draw OR
 def start_search(
     ledger: Ledger, state: State, source: Source, seed: int, goal: Goal, wanted: int
 ) -> Search:
-    """Begin a search where this state was asked with `seed` before, or with the next order of it.
+    """Start a search where the last one of this state and `seed` stopped, or at the start of a new order.
 
-    The next order is begun where no earlier one has `wanted` questions left, or a search in each has
-    not ended: another process is at it, or was killed. So a question is asked twice only by another
-    seed, by several processes at once, or where the next order had to be begun.
+    A new order is needed if none of the earlier ones has `wanted` questions left, or each has a search that
+    has not ended: another process is working on it, or was killed. So a question is asked twice only with
+    another seed, by several processes at once, or after a new order was needed.
     """
+    # A split of 100, an order whose last search began at place 16 and asked 24: the next one starts at
+    # place 40 if it needs up to 60 questions. If it needs 80, it starts at place 0 of the next order.
     assert source.questions is not None
     with ledger.writing() as connection:
         state_id = _state(connection, state)
@@ -126,29 +128,33 @@ def start_search(
 def write_round(
     ledger: Ledger, search: Search, rows: Sequence[AskedQuestion], ending: Ending | None
 ) -> None:
-    """Write one round, and how the search ended if it did, in one transaction."""
+    """Write one round, and how the search ended (None: it continues), in one transaction."""
     with ledger.writing() as connection:
         insert_asked(connection, search.id, search.source_id, rows)
         connection.execute("UPDATE searches SET ending = ? WHERE id = ?", (ending, search.id))
 
 
 def counted_answers(ledger: Ledger, state: State, source: Source) -> dict[int, bool]:
-    """Which questions count for a state, by number, and whether they were answered right."""
+    """The questions that count for a state, by number, and whether they were answered correctly."""
     with ledger.reading() as connection:
         rows = connection.execute(
             "SELECT number, exact_match FROM known_answers WHERE counted "
             "AND state_id = (SELECT id FROM states WHERE run_id = ? AND step IS ? AND weights = ?) "
             "AND source_id = (SELECT id FROM sources WHERE name = ? AND split = ? AND fingerprint = ?)",
             (
-                *(state.run_id, state.step, state.weights),
-                *(source.name, source.split, source.fingerprint),
+                state.run_id,
+                state.step,
+                state.weights,
+                source.name,
+                source.split,
+                source.fingerprint,
             ),
         )
         return {row["number"]: bool(row["exact_match"]) for row in rows}
 
 
 def end_search(ledger: Ledger, search: Search, ending: Ending) -> None:
-    """Say that a search ended between two rounds."""
+    """Record that a search ended between two rounds."""
     with ledger.writing() as connection:
         connection.execute("UPDATE searches SET ending = ? WHERE id = ?", (ending, search.id))
 
@@ -156,7 +162,7 @@ def end_search(ledger: Ledger, search: Search, ending: Ending) -> None:
 def insert_asked(
     connection: Any, search_id: int, source_id: int, rows: Sequence[AskedQuestion]
 ) -> None:
-    """Insert questions and what was answered, within a transaction of the caller's."""
+    """Insert questions and their answers, within the caller's transaction."""
     connection.executemany(
         "INSERT INTO questions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         [
@@ -165,10 +171,10 @@ def insert_asked(
             if row.number is not None
         ],
     )
-    places = ", ".join("?" * (len(_ASKED) + 2))
+    values = ", ".join("?" * (len(_COLUMNS) + 2))
     connection.executemany(
-        f"INSERT INTO asked (search_id, source_id, {', '.join(_ASKED)}) VALUES ({places})",
-        [(search_id, source_id, *(getattr(row, name) for name in _ASKED)) for row in rows],
+        f"INSERT INTO asked (search_id, source_id, {', '.join(_COLUMNS)}) VALUES ({values})",
+        [(search_id, source_id, *(getattr(row, name) for name in _COLUMNS)) for row in rows],
     )
 
 
@@ -177,30 +183,26 @@ def _as_json(golds: tuple[str, ...] | None) -> str | None:
 
 
 def _state(connection: Any, state: State) -> int:
-    found = connection.execute(
-        "SELECT id FROM states WHERE run_id = ? AND step IS ? AND weights = ?",
-        (state.run_id, state.step, state.weights),
-    ).fetchone()
-    if found:
-        # The directory may have been renamed since.
-        connection.execute("UPDATE states SET run = ? WHERE id = ?", (state.run, found["id"]))
-        return int(found["id"])
-    row = connection.execute(
-        "INSERT INTO states (run_id, run, step, weights, pretrained) VALUES (?, ?, ?, ?, ?)",
-        (state.run_id, state.run, state.step, state.weights, state.pretrained),
+    key = {"run_id": state.run_id, "step": state.step, "weights": state.weights}
+    state_id = _find_or_insert(
+        connection, "states", key, run=state.run, pretrained=state.pretrained
     )
-    return int(row.lastrowid)
+    # The directory may have been renamed in the meantime.
+    connection.execute("UPDATE states SET run = ? WHERE id = ?", (state.run, state_id))
+    return state_id
 
 
 def _source(connection: Any, source: Source) -> int:
-    found = connection.execute(
-        "SELECT id FROM sources WHERE name = ? AND split = ? AND fingerprint = ?",
-        (source.name, source.split, source.fingerprint),
-    ).fetchone()
-    if found:
+    key = {"name": source.name, "split": source.split, "fingerprint": source.fingerprint}
+    return _find_or_insert(connection, "sources", key, questions=source.questions)
+
+
+def _find_or_insert(connection: Any, table: str, key: dict[str, Any], **others: Any) -> int:
+    """The id of the row with this key, which is inserted with `others` if there is none."""
+    where = " AND ".join(f"{name} IS :{name}" for name in key)
+    if found := connection.execute(f"SELECT id FROM {table} WHERE {where}", key).fetchone():
         return int(found["id"])
-    row = connection.execute(
-        "INSERT INTO sources (name, split, fingerprint, questions) VALUES (?, ?, ?, ?)",
-        (source.name, source.split, source.fingerprint, source.questions),
-    )
-    return int(row.lastrowid)
+    row = key | others
+    names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+    inserted = connection.execute(f"INSERT INTO {table} ({names}) VALUES ({values})", row)
+    return int(inserted.lastrowid)

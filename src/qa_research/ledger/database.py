@@ -1,4 +1,4 @@
-"""Opening a ledger's file, to write or only to read, and saying plainly why that cannot be."""
+"""Opens a ledger's file, for writing or only for reading, and says plainly why that fails."""
 
 import logging
 import os
@@ -12,29 +12,29 @@ from filelock import FileLock, Timeout
 
 log = logging.getLogger(__name__)
 VERSION = 2
-# Version 1 knew runs alone; to be read it need not be changed.
+# Version 1 had only runs. It can be read as it is.
 OLDEST_READABLE = 1
 SECONDS_TO_WAIT = 60.0
 SECONDS_BEFORE_A_LINE = 2.0
-_ANEW = (
-    "move it away, and `qa-research runs scan` makes a new one from the run.json files (questions that "
-    "were asked stand in the old one alone)"
+_START_OVER = (
+    "move it away, and `qa-research runs scan` makes a new one from the run.json files (only the old one "
+    "has the questions that were asked)"
 )
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """A connection to the ledger at `path`, which is made where there is none.
+    """A connection to the ledger at `path`, which is created if there is none.
 
     Raises:
-        ValueError: the file is no ledger, or one of a newer version.
-        OSError: it cannot be made or opened.
+        ValueError: the file is not a ledger, or one of a newer version.
+        OSError: it cannot be created or opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise PermissionError(_not_writable(path))
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
-        # Turning WAL on fails with "database is locked" where another process opens the file too.
+        # Turning WAL on fails with "database is locked" if another process opens the file at the same time.
         with lock.acquire(timeout=SECONDS_TO_WAIT, poll_interval=0.005), plain_errors(path):
             connection = sqlite3.connect(path, timeout=SECONDS_TO_WAIT, isolation_level=None)
             try:
@@ -53,22 +53,22 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
     Raises:
         FileNotFoundError: there is none, or only an empty file.
-        ValueError: the file is no ledger, or one of a newer version.
-        PermissionError: what was written last can be had only by writing beside it.
+        ValueError: the file is not a ledger, or one of a newer version.
+        PermissionError: the latest entries cannot be read without writing next to the file.
     """
     if not path.is_file() or not path.stat().st_size:
         raise FileNotFoundError(f"there is no ledger {path}; `qa-research runs scan` makes one")
     try:
         connection = _checked_reader(path, "mode=ro")
     except PermissionError:
-        # SQLite reads a file in WAL mode with the help of two files beside it, which it makes when
-        # nobody has it open. Where it may not, the file itself is all there is, unless a process
-        # was killed and left the last transactions in the first of the two.
-        log = path.with_name(f"{path.name}-wal")
-        if log.exists() and log.stat().st_size:
+        # SQLite reads a file in WAL mode with the help of two files next to it, which it creates when
+        # nobody else has it open. Where it must not, the file itself is complete, unless a process was
+        # killed and left the latest transactions in the first of the two.
+        wal = path.with_name(f"{path.name}-wal")
+        if wal.exists() and wal.stat().st_size:
             raise PermissionError(
-                f"the last entries of {path} are still in {log.name}, and reading them takes the "
-                f"right to write in {path.parent}; copy the files {path.name}* to a place of your own"
+                f"the latest entries of {path} are still in {wal.name}, and reading them needs "
+                f"permission to write in {path.parent}; copy the files {path.name}* to a folder of your own"
             ) from None
         connection = _checked_reader(path, "mode=ro&immutable=1")
     connection.row_factory = sqlite3.Row
@@ -77,7 +77,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def plain_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite says of a file into a ValueError or OSError that says what to do."""
+    """Turn SQLite's errors about a file into a ValueError or OSError that says what to do."""
     try:
         yield
     except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
@@ -86,7 +86,9 @@ def plain_errors(path: Path) -> Iterator[None]:
             raise
         name: str = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-            raise ValueError(f"{path} is no SQLite database, or a damaged one; {_ANEW}") from error
+            raise ValueError(
+                f"{path} is not an SQLite database, or is damaged; {_START_OVER}"
+            ) from error
         if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
             raise PermissionError(_not_writable(path)) from error
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
@@ -98,9 +100,9 @@ def plain_errors(path: Path) -> Iterator[None]:
 def transaction(
     connection: sqlite3.Connection, path: Path, begin: str
 ) -> Iterator[sqlite3.Connection]:
-    """All of it is done, or nothing. `begin`: BEGIN, or BEGIN IMMEDIATE to write.
+    """All of it is done, or nothing. `begin`: BEGIN to read, BEGIN IMMEDIATE to write.
 
-    To write it must begin IMMEDIATE: one that begins by reading may find it comes too late.
+    A transaction that starts by reading and then writes fails if another one has written in between.
     """
     with plain_errors(path):
         _begin(connection, path, begin)
@@ -121,7 +123,7 @@ def _begin(connection: sqlite3.Connection, path: Path, begin: str) -> None:
     except sqlite3.OperationalError as error:
         if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise
-        log.info("Waiting for the ledger %s, which another process holds", path)
+        log.info("Waiting for the ledger %s, which another process has locked", path)
     finally:
         left = 1000 * (SECONDS_TO_WAIT - SECONDS_BEFORE_A_LINE)
         connection.execute(f"PRAGMA busy_timeout = {left:.0f}")
@@ -149,8 +151,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         schema = files("qa_research.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
         connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
     _check(connection, path, VERSION)
-    # Where a file system has no WAL SQLite keeps its journal: as safe, but writing then waits for
-    # reading. What was asked stands here alone, so each transaction is synced (FULL).
+    # Where a file system has no WAL, SQLite keeps its journal: as safe, but then writers wait for readers.
+    # What was asked is stored only here, so each transaction is synced (FULL).
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -161,10 +163,10 @@ def _check(connection: sqlite3.Connection, path: Path, oldest: int) -> None:
     if version > VERSION:
         raise ValueError(
             f"{path} was written by a newer qa_research (ledger version {version}, this one knows "
-            f"{VERSION}); upgrade qa_research, or {_ANEW}"
+            f"{VERSION}); upgrade qa_research, or {_START_OVER}"
         )
     if version < oldest or not _is_ledger(connection):
-        raise ValueError(f"{path} is a database, but no ledger of qa_research; {_ANEW}")
+        raise ValueError(f"{path} is a database, but not a ledger of qa_research; {_START_OVER}")
 
 
 def _is_ledger(connection: sqlite3.Connection) -> bool:
@@ -173,10 +175,10 @@ def _is_ledger(connection: sqlite3.Connection) -> bool:
 
 
 def _not_writable(path: Path) -> str:
-    return f"the ledger {path} cannot be written: the file or its folder is read-only, or no folder"
+    return f"the ledger {path} cannot be written: the file or folder is read-only, or it is not a folder"
 
 
 def _busy(path: Path) -> str:
     return (
-        f"another process has held the ledger {path} for {SECONDS_TO_WAIT:.0f} s; try again later"
+        f"another process has locked the ledger {path} for {SECONDS_TO_WAIT:.0f} s; try again later"
     )

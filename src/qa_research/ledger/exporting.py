@@ -1,29 +1,28 @@
-"""Writes tables and views of the ledger as CSV or Parquet, block by block."""
+"""Exports tables and views of the ledger as CSV or Parquet, block by block."""
 
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from qa_research.ledger.query import nearest, tables_of
+from qa_research.files import written_whole
+from qa_research.ledger.query import tables_of
 from qa_research.ledger.runs import Ledger
-from qa_research.text import csv_line
+from qa_research.text import csv_line, did_you_mean
 
 log = logging.getLogger(__name__)
 Format = Literal["csv", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 EVERYTHING = "asked_questions"
-# Rows read at once, and of a Parquet file those of a row group.
+# Rows read at once; in Parquet, a row group.
 BLOCK = 20_000
 SECONDS_BETWEEN_LINES = 10.0
-# Columns declared INTEGER that say yes or no; a view's count of the same name has no declared type.
+# Columns declared INTEGER that hold yes or no. A count of the same name in a view has no declared type.
 FLAGS = {"pretrained", "counted", "exact_match", "first_gold", "git_modified"}
-# JSON that is a list of texts.
+# Columns that hold JSON, a list of texts.
 LISTS = {"golds"}
 Kind = Literal["integer", "real", "text", "flag", "list", "null"]
 
@@ -38,51 +37,55 @@ class Exported:
 
 
 def format_of(file: Path, wanted: str | None) -> Format:
-    """The format by the file's suffix, or the one that is wanted by name.
+    """The format by the file's suffix, or the one requested by name.
 
     Raises:
         ValueError: neither is known, or they contradict each other.
     """
     suffix = next((known for known in FORMATS if file.suffix.lower() == f".{known}"), None)
     if wanted is not None and wanted not in FORMATS:
-        raise ValueError(f"--format {wanted} is not known; there are: {', '.join(FORMATS)}")
+        raise ValueError(f"--format must be {' or '.join(FORMATS)}, got {wanted!r}")
     if wanted is not None and suffix not in (None, wanted):
-        raise ValueError(f"--format {wanted} contradicts the suffix of {file}; leave one away")
+        raise ValueError(f"--format {wanted} contradicts the suffix of {file}; remove one of them")
     for known in FORMATS:
         if known in (wanted, suffix):
             return known
     raise ValueError(
-        f"{file} has no suffix that says its format: .csv or .parquet, or name it with --format; "
-        "--all writes every table into a directory"
+        f"the format of {file} is not clear from its suffix; use .csv or .parquet, or --format (--all "
+        "writes every table into a directory)"
     )
 
 
 def export_table(ledger: Ledger, table: str, file: Path, wanted: Format, force: bool) -> Exported:
-    """Write one table or view to a file; its folder must be there.
+    """Write one table or view to a file; its folder must exist.
 
-    CSV is UTF-8 after RFC 4180 with a header, NULL nothing and an empty text "". Parquet has types:
-    int64, double, string, bool for what says yes or no, and a list of strings for gold answers.
+    CSV is UTF-8 after RFC 4180 with a header; NULL is nothing, an empty text is "". Parquet has types: int64,
+    double, string, bool for yes or no, and a list of strings for gold answers.
 
     Raises:
-        ValueError: no such table.
-        FileExistsError: the file is there, and not `force`.
-        OSError: it cannot be written; what was there before stays.
+        ValueError: there is no such table.
+        FileExistsError: the file exists, and not `force`.
+        OSError: it cannot be written; an earlier file stays.
     """
     _check_target(ledger, file, force)
     with ledger.reading() as connection:
         known = tables_of(connection)
         if table not in known:
-            raise ValueError(f"--table {table}: {ledger.path} has none{nearest(table, known)}")
+            raise ValueError(
+                f"--table {table}: {ledger.path} has no such table{did_you_mean(table, known)}"
+            )
         return _write(connection, table, file, wanted)
 
 
 def export_all(ledger: Ledger, folder: Path, wanted: Format, force: bool) -> list[Exported]:
-    """Write every table and view to a file of its own, all as they are at one moment.
+    """Write every table and view to a file of its own, all as of the same moment.
 
-    The folder is made where there is none. Raises as `export_table` does, before anything is written.
+    The folder is created if necessary. Raises as `export_table` does, before anything is written.
     """
     if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is no directory; --all writes a file a table into one")
+        raise FileExistsError(
+            f"{folder} is not a directory; --all writes a file for each table into one"
+        )
     with ledger.reading() as connection:
         files = {table: folder / f"{table}.{wanted}" for table in tables_of(connection)}
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +104,7 @@ def _check_target(ledger: Ledger, file: Path, force: bool) -> None:
     if file.resolve() == ledger.path.resolve():
         raise ValueError(f"{file} is the ledger itself; name another file")
     if file.exists() and not force:
-        raise FileExistsError(f"{file} is there already; --force replaces it")
+        raise FileExistsError(f"{file} already exists; --force replaces it")
 
 
 def _write(connection: Any, table: str, file: Path, wanted: Format) -> Exported:
@@ -109,13 +112,13 @@ def _write(connection: Any, table: str, file: Path, wanted: Format) -> Exported:
     cursor = connection.cursor()
     cursor.row_factory = None
     blocks = _blocks(cursor.execute(f'SELECT * FROM "{table}"'), table)
-    with _replacing(file) as temporary:
-        write = _write_csv if wanted == "csv" else _write_parquet
-        return Exported(table, write(blocks, kinds, temporary), file)
+    if wanted == "csv":
+        return Exported(table, _write_csv(blocks, kinds, file), file)
+    return Exported(table, _write_parquet(blocks, kinds, file), file)
 
 
 def _kinds(connection: Any, table: str) -> dict[str, Kind]:
-    """What each column holds: as declared, or where a view computes it, as its values are."""
+    """What each column holds: as declared, or, if a view computes it, by the types of its values."""
     kinds: dict[str, Kind] = {}
     for row in connection.execute(f'PRAGMA table_info("{table}")').fetchall():
         name, declared = row["name"], row["type"]
@@ -150,24 +153,9 @@ def _blocks(cursor: Any, table: str) -> Iterator[list[tuple[Any, ...]]]:
             log.info("%s: %s rows written", table, f"{written:,}")
 
 
-@contextmanager
-def _replacing(file: Path) -> Iterator[Path]:
-    """A temporary place beside `file` that takes its name when all is written and synced."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write_csv(
-    blocks: Iterator[list[tuple[Any, ...]]], kinds: dict[str, Kind], temporary: Path
-) -> int:
+def _write_csv(blocks: Iterator[list[tuple[Any, ...]]], kinds: dict[str, Kind], file: Path) -> int:
     written = 0
-    with temporary.open("w", encoding="utf-8", newline="") as stream:
+    with written_whole(file, durable=True) as stream:
         stream.write(csv_line(kinds))
         for rows in blocks:
             stream.writelines(map(csv_line, rows))
@@ -176,7 +164,7 @@ def _write_csv(
 
 
 def _write_parquet(
-    blocks: Iterator[list[tuple[Any, ...]]], kinds: dict[str, Kind], temporary: Path
+    blocks: Iterator[list[tuple[Any, ...]]], kinds: dict[str, Kind], file: Path
 ) -> int:
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
@@ -191,7 +179,7 @@ def _write_parquet(
     }
     schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()])
     written = 0
-    with ParquetWriter(temporary, schema) as writer:
+    with written_whole(file, "wb", durable=True) as stream, ParquetWriter(stream, schema) as writer:
         for rows in blocks:
             columns = [
                 _converted(values, kind)

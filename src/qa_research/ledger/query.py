@@ -1,30 +1,29 @@
-"""One SELECT on the ledger, by whoever asks: nothing but reading, and errors in one sentence.
+"""One read-only query on the ledger, by whoever asks, with errors in one sentence; what tables mean."""
 
-The ledger's tables and views with their columns, and what schema.sql says of each.
-"""
-
-import difflib
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
 from qa_research.ledger.runs import Ledger
+from qa_research.text import did_you_mean
 
 BEGINNINGS = ("SELECT", "WITH", "VALUES", "EXPLAIN", "PRAGMA")
 _COMMENTS = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))*", re.DOTALL)
-_READING = {
-    *(sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
-}
-# Those that only tell, whatever their argument.
-_PRAGMAS = {
-    *("table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list"),
-    *("foreign_key_check", "integrity_check", "quick_check", "database_list", "function_list"),
-    *("collation_list", "compile_options"),
-}
+_READING = (
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+)
+# PRAGMAs that only return information, whatever their argument.
+_PRAGMAS = re.compile(
+    r"table_list|(table|index)_x?info|(index|foreign_key|database|function|collation)_list|"
+    r"(foreign_key|integrity|quick)_check|compile_options"
+)
 _ACTIONS = {
     number: name.removeprefix("SQLITE_").replace("_", " ")
     for name, number in vars(sqlite3).items()
@@ -32,28 +31,23 @@ _ACTIONS = {
         r"SQLITE_(CREATE|DROP|ALTER|INSERT|UPDATE|DELETE|ATTACH|DETACH|REINDEX|ANALYZE)", name
     )
 }
-# SQLite makes these when they are first named, which looks like writing.
-_MADE_WHEN_NAMED = (
-    *("json_each", "json_tree", "pragma_table_info", "pragma_table_xinfo", "pragma_table_list"),
-    *("pragma_index_list", "pragma_index_info", "pragma_foreign_key_list"),
+# SQLite creates these tables when they are first named, which looks like writing.
+_PRAGMA_TABLES = (
+    "table_info",
+    "table_xinfo",
+    "table_list",
+    "index_list",
+    "index_info",
+    "foreign_key_list",
 )
-# Trouble with the file, and none of the query's.
-_OF_THE_FILE = (
-    "BUSY",
-    "LOCKED",
-    "NOTADB",
-    "CORRUPT",
-    "IOERR",
-    "CANTOPEN",
-    "READONLY",
-    "PERM",
-    "FULL",
-)
+_CREATED_WHEN_NAMED = ["json_each", "json_tree", *(f"pragma_{name}" for name in _PRAGMA_TABLES)]
+# Errors of the file, not of the query.
+_OF_THE_FILE = re.compile("BUSY|LOCKED|NOTADB|CORRUPT|IOERR|CANTOPEN|READONLY|PERM|FULL")
 
 
 @dataclass(slots=True)
 class Result:
-    """What a query gives; its rows come one by one, once, and are counted."""
+    """The columns and rows of a query; the rows can be iterated over once, and are counted meanwhile."""
 
     columns: tuple[str, ...]
     rows: Iterator[tuple[Any, ...]]
@@ -67,7 +61,7 @@ class Result:
 
 @dataclass(slots=True)
 class _Guard:
-    """Lets SQLite read and do nothing else. It is asked before a statement does anything."""
+    """SQLite's authorizer, called before a statement does anything: it allows only reading."""
 
     refused: list[str] = field(default_factory=list)
 
@@ -75,7 +69,8 @@ class _Guard:
         if action in _READING:
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_PRAGMA:
-            if first in _PRAGMAS or (second is None and first in ("user_version", "journal_mode")):
+            is_setting = first in ("user_version", "journal_mode")
+            if _PRAGMAS.fullmatch(first or "") or (is_setting and second is None):
                 return sqlite3.SQLITE_OK
             self.refused.append(f"PRAGMA {first}")
         else:
@@ -88,8 +83,8 @@ def select(ledger: Ledger, query: str) -> Iterator[Result]:
     """The answer to one query, with the ledger as it is at one moment.
 
     Raises:
-        ValueError: it is no query, would change something, or SQLite cannot answer it; also while its
-            rows are read.
+        ValueError: it is not a query, would change something, or SQLite cannot answer it; also raised
+            while its rows are read.
         OSError: the ledger cannot be read.
     """
     _check_beginning(query)
@@ -97,8 +92,8 @@ def select(ledger: Ledger, query: str) -> Iterator[Result]:
     with ledger.reading() as connection:
         cursor = connection.cursor()
         cursor.row_factory = None
-        for name in _MADE_WHEN_NAMED:
-            # One that this SQLite lacks is the trouble of a query that names it.
+        for name in _CREATED_WHEN_NAMED:
+            # If this SQLite does not have one, a query that names it says so.
             with suppress(sqlite3.OperationalError):
                 connection.execute(f"EXPLAIN SELECT * FROM {name}")
         connection.set_authorizer(guard)
@@ -115,13 +110,6 @@ def select(ledger: Ledger, query: str) -> Iterator[Result]:
             connection.set_authorizer(None)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean ...?`, or all that is known where nothing is near."""
-    names = sorted(set(known))
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(names)}"
-
-
 def tables_of(connection: Any) -> dict[str, str]:
     """The tables and views, each `table` or `view`, tables first."""
     rows = connection.execute(
@@ -135,7 +123,7 @@ def _check_beginning(query: str) -> None:
     try:
         query.encode()
     except UnicodeEncodeError as error:
-        raise ValueError("the query is no valid UTF-8") from error
+        raise ValueError("the query is not valid UTF-8") from error
     comments = _COMMENTS.match(query)
     assert comments
     rest = query[comments.end() :]
@@ -146,8 +134,8 @@ def _check_beginning(query: str) -> None:
     word = re.match(r"\w+|.", rest)
     if word and word[0].upper() not in BEGINNINGS:
         raise ValueError(
-            f"the query begins with {word[0]!r}, and nothing was done: only what reads is allowed here, "
-            f"beginning with {', '.join(BEGINNINGS[:-1])} or {BEGINNINGS[-1]}"
+            f"the query starts with {word[0]!r}, and nothing was done: only reading is allowed here, "
+            f"with {', '.join(BEGINNINGS[:-1])} or {BEGINNINGS[-1]}"
         )
 
 
@@ -162,44 +150,45 @@ def _rows(cursor: Any, connection: Any, query: str, guard: _Guard) -> Iterator[t
 
 @contextmanager
 def _explained(connection: Any, query: str, guard: _Guard) -> Iterator[None]:
-    """Turn what SQLite says of a query into one sentence."""
+    """Turn SQLite's error about a query into one sentence."""
     try:
         yield
     except (sqlite3.Error, sqlite3.Warning) as error:
         name: str = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_")
         if name.startswith("INTERRUPT"):
             raise KeyboardInterrupt from error
-        if name.startswith(_OF_THE_FILE):
+        if _OF_THE_FILE.match(name):
             raise
         if guard.refused:
             raise ValueError(
                 f"the query asks for {guard.refused[0]}, and nothing was done: only reading is allowed"
             ) from error
         if "one statement" in str(error):
-            raise ValueError("the query holds several statements; give one at a time") from error
+            raise ValueError("the query has several statements; run one at a time") from error
         if "binding" in str(error):
             raise ValueError(
-                "the query has a place for a value (? or :name); write the value there"
+                "the query has a placeholder (? or :name); write the value instead"
             ) from error
         connection.set_authorizer(None)
         raise ValueError(f"SQLite says: {error}{_hint(connection, query, str(error))}") from error
 
 
-def _hint(connection: Any, query: str, said: str) -> str:
-    missing = re.fullmatch(r"no such (table|column): (.+)", said)
+def _hint(connection: Any, query: str, message: str) -> str:
+    """`; did you mean ...?`, where a table or column does not exist."""
+    missing = re.fullmatch(r"no such (table|column): (.+)", message)
     if not missing:
         return ""
     tables = tables_of(connection)
     name = missing[2].rpartition(".")[2]
     if missing[1] == "table":
-        return nearest(name, tables)
+        return did_you_mean(name, tables)
     named = [table for table in tables if re.search(rf"\b{table}\b", query, re.IGNORECASE)]
     columns = [
         row[1]
         for table in named
         for row in connection.execute(f'PRAGMA table_info("{table}")').fetchall()
     ]
-    return nearest(name, columns) if columns else ""
+    return did_you_mean(name, columns) if columns else ""
 
 
 _TABLE = re.compile(r"CREATE (?:TABLE|VIEW) IF NOT EXISTS (\w+)")
@@ -226,8 +215,8 @@ class Table:
     columns: tuple[Column, ...]
 
 
-def described(ledger: Ledger) -> list[Table]:
-    """All tables and views of this ledger; one of an older version has fewer."""
+def schema_docs(ledger: Ledger) -> list[Table]:
+    """All tables and views of this ledger, with the comments of schema.sql; an older version has fewer."""
     comments = _comments()
     with ledger.reading() as connection:
         return [
@@ -245,7 +234,7 @@ def described(ledger: Ledger) -> list[Table]:
 
 
 def _comments() -> dict[tuple[str, str], str]:
-    """By table and column; a table's own has the column ''. Comment lines belong to what follows them."""
+    """Comments by table and column ('': of the table itself). Comment lines belong to what follows them."""
     schema = files("qa_research.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
     found: dict[tuple[str, str], str] = {}
     table = ""
@@ -254,8 +243,8 @@ def _comments() -> dict[tuple[str, str], str]:
         if comment := _COMMENT.fullmatch(line):
             before.append(comment[1])
             continue
-        if begins := _TABLE.match(line):
-            table = begins[1]
+        if start := _TABLE.match(line):
+            table = start[1]
             found[table, ""] = " ".join(before)
         elif column := _COLUMN.match(line):
             found[table, column[1]] = " ".join([*before, *([column[2]] if column[2] else [])])

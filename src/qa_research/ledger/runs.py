@@ -1,9 +1,7 @@
-"""One run as the ledger has it: what run.json and config.yaml say, checked. Reads no files.
+"""The ledger's index of all runs, in SQLite; each run's own run.json is the truth. Reads no run's files.
 
-The ledger, in SQLite: the index of all runs, whose truth stands in each run.json, and what was asked.
-
-Here are the runs; `ledger.asked` writes and reads questions. Many processes may write at once: each
-write is one short transaction, and waits for its turn.
+`ledger.asked` writes the questions that were asked. Many processes may write at once: each write is one
+short transaction that waits for its turn.
 """
 
 import json
@@ -12,10 +10,9 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from qa_research.ledger.database import open_to_read, open_to_write, plain_errors, transaction
@@ -23,14 +20,16 @@ from qa_research.ledger.database import open_to_read, open_to_write, plain_error
 STATUSES = ("running", "interrupted", "failed", "finished")
 FINGERPRINTS = ("train", "validation", "weights")
 Kind = TypeVar("Kind")
+# The file's name in the folder of runs.
+LEDGER = "ledger.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
 class RunEntry:
-    """A run. What a run does not have yet, or an old record lacks, is None or empty.
+    """A run. What it does not have yet, or an old record never had, is None or empty.
 
-    `directory` is absolute, times are ISO 8601 in UTC, `scores` those of the best checkpoint
-    (percent, but for losses), `fingerprints` has the keys train, validation and weights.
+    `directory` is absolute, times are ISO 8601 in UTC, `scores` are those of the best checkpoint (percent,
+    except losses), `fingerprints` has the keys train, validation and weights.
     """
 
     id: str
@@ -65,7 +64,7 @@ def entry_of(directory: Path, record: Mapping[str, Any], config: Mapping[str, An
     """The entry of a run from its run.json (`record`) and config.yaml (`config`).
 
     Raises:
-        ValueError: the record lacks its id, status or study, or a value is of the wrong kind.
+        ValueError: the record has no id, status or study, or a value has the wrong type.
     """
     for key in ("id", "status", "study"):
         if not _value(record, key, str):
@@ -105,12 +104,22 @@ def entry_of(directory: Path, record: Mapping[str, Any], config: Mapping[str, An
     )
 
 
+_TYPES: Mapping[type, str] = {
+    str: "a text",
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
+
+
 def _value(record: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind | None:
     value = record.get(key)
     if value is None:
         return None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"run.json has {key}={value!r}; expected a {kind.__name__}")
+        raise ValueError(f"run.json has {key}={value!r}; expected {_TYPES[kind]}")
     return value
 
 
@@ -140,19 +149,12 @@ def _required(value: Kind | None, key: str) -> Kind:
     return value
 
 
-# Its name in the folder of runs.
-LEDGER = "ledger.sqlite"
-_PLAIN = (
-    *("id", "status", "study", "seed", "started", "finished", "data"),
-    *("git_commit", "steps", "best_step", "train_s", "validation_s", "error"),
-)
+# Fields of RunEntry that are columns: as they are, or as JSON.
 _JSON = ("command", "questions", "versions", "config")
-_COLUMNS = (
-    *_PLAIN,
-    *_JSON,
-    *("directory", "git_modified"),
-    *(f"{name}_fingerprint" for name in FINGERPRINTS),
-)
+_OTHERWISE = ("directory", "git_modified", "fingerprints", "scores")
+_PLAIN = tuple(field.name for field in fields(RunEntry) if field.name not in (*_JSON, *_OTHERWISE))
+_COLUMNS = [*_PLAIN, *_JSON, "directory", "git_modified"]
+_COLUMNS += [f"{name}_fingerprint" for name in FINGERPRINTS]
 _UPSERT = (
     f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{c}' for c in _COLUMNS)}) "
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _COLUMNS[1:])}"
@@ -162,12 +164,12 @@ _UPSERT = (
 class Ledger:
     """An open ledger; a context manager that closes it.
 
-    Opened to write it is made where there is none; opened `read_only` nothing is written, and the
-    file or its folder may be read-only.
+    Opened for writing it is created if there is none. With `read_only` nothing is written, and the file or
+    its folder may be read-only.
 
     Raises:
         FileNotFoundError: there is none to read.
-        ValueError: the file is no ledger, or one of a newer version.
+        ValueError: the file is not a ledger, or one of a newer version.
         OSError: it cannot be opened or written; the message says why.
     """
 
@@ -178,21 +180,16 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Give the file back; may be called again."""
+        """Close the file; may be called again."""
         with plain_errors(self.path):
             self._connection.close()
 
     def writing(self) -> AbstractContextManager[sqlite3.Connection]:
-        """A transaction that may write; it is undone where its block raises."""
+        """A transaction that may write; undone if its block raises."""
         return transaction(self._connection, self.path, "BEGIN IMMEDIATE")
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
@@ -202,9 +199,9 @@ class Ledger:
     def write_run(
         self, directory: Path, record: Mapping[str, Any], config: Mapping[str, Any]
     ) -> None:
-        """Write what run.json (`record`) and the config say of a run, in place of what was known.
+        """Write what run.json (`record`) and the config say of a run, replacing what was known.
 
-        A run known under another id at the same place is forgotten.
+        A run with another id in the same directory is forgotten.
         """
         entry = entry_of(directory, record, config)
         with self.writing():
@@ -213,23 +210,23 @@ class Ledger:
     def replace_all(self, entries: Iterable[RunEntry]) -> None:
         """Make `entries` all that is known, in one transaction.
 
-        They are taken one by one while other writers wait. So what is read from the disk meanwhile
-        is never older than what a training wrote here before, nor newer than what it writes after.
+        They are taken one by one while other writers wait. So what is read from the disk meanwhile is
+        never older than what a training wrote here before, nor newer than what it writes afterwards.
         """
         with self.writing():
-            # Two runs may have changed places, and a run that stays must not lose what hangs on it.
+            # Two runs may have swapped directories, and a run that stays must not lose its scores.
             self._connection.execute("UPDATE runs SET directory = 'not seen: ' || id")
             for entry in entries:
                 self._write(entry)
             self._connection.execute("DELETE FROM runs WHERE directory = 'not seen: ' || id")
 
     def remove(self, run_id: str) -> None:
-        """Forget a run and its scores; one that is not known is no error."""
+        """Forget a run and its scores; an unknown one is ignored."""
         with self.writing():
             self._connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
     def runs(self) -> list[RunEntry]:
-        """All runs, the latest first."""
+        """All runs, latest first."""
         return self._read("ORDER BY started DESC, directory")
 
     def run(self, run_id: str) -> RunEntry | None:
@@ -253,12 +250,12 @@ class Ledger:
         row |= {name: json.dumps(getattr(entry, name), ensure_ascii=False) for name in _JSON}
         row |= {f"{name}_fingerprint": entry.fingerprints.get(name) for name in FINGERPRINTS}
         return row | {
-            "directory": self._place(entry.directory),
+            "directory": self._relative(entry.directory),
             "git_modified": entry.git_modified,
         }
 
-    def _place(self, directory: Path) -> str:
-        """From the ledger's folder on where it lies within, so that the folder can be moved."""
+    def _relative(self, directory: Path) -> str:
+        """The path relative to the ledger's folder if it is inside, so that the folder can be moved."""
         folder = self.path.parent
         for place, start in ((directory, folder), (directory.resolve(), folder.resolve())):
             if place.is_relative_to(start):

@@ -1,31 +1,31 @@
--- The ledger. `runs` and `scores` are an index of every run.json, made again from them by
--- `qa-research runs scan`; all else is what was asked, which stands nowhere else.
--- user_version counts the versions of this layout; a program refuses one that is newer than its own.
--- A ledger of version 1 has the first two tables alone: what is missing is added to it.
+-- The ledger. `runs` and `scores` are an index of every run.json, which `qa-research runs scan` rebuilds;
+-- everything else is what was asked, which is stored nowhere else.
+-- user_version is the version of this schema; a program refuses one that is newer than its own.
+-- A ledger of version 1 has only the first two tables: what is missing is added.
 
--- Every run, as its run.json says.
+-- Every run, as described by its run.json.
 CREATE TABLE IF NOT EXISTS runs (
-    id                     TEXT PRIMARY KEY,     -- of run.json; stays when a directory is moved
-    directory              TEXT NOT NULL UNIQUE, -- from the ledger's own folder on, or absolute outside it
-    status                 TEXT NOT NULL,        -- as run.json says; "running" may mean killed hard
+    id                     TEXT PRIMARY KEY,     -- of run.json; stays the same when a directory is moved
+    directory              TEXT NOT NULL UNIQUE, -- relative to the ledger's folder, or absolute outside it
+    status                 TEXT NOT NULL,        -- as in run.json; "running" may mean that it was killed
     study                  TEXT NOT NULL,
     seed                   INTEGER,
     started                TEXT,                 -- ISO 8601, UTC
     finished               TEXT,
-    command                TEXT NOT NULL,        -- JSON: a list of words
-    data                   TEXT,                 -- the name of the questions' source
+    command                TEXT NOT NULL,        -- JSON: list of words
+    data                   TEXT,                 -- the name of the data source
     train_fingerprint      TEXT,
     validation_fingerprint TEXT,
     weights_fingerprint    TEXT,                 -- of all tensors before training
-    questions              TEXT NOT NULL,        -- JSON: how many of each split
+    questions              TEXT NOT NULL,        -- JSON: split -> number of examples
     versions               TEXT NOT NULL,        -- JSON: package -> version
     git_commit             TEXT,
-    git_modified           INTEGER,              -- 1: the code differed from that commit
+    git_modified           INTEGER,              -- 1: there were uncommitted changes
     steps                  INTEGER,              -- optimizer steps
     best_step              INTEGER,
     train_s                REAL,
     validation_s           REAL,
-    error                  TEXT,                 -- why it ended, where it did not finish
+    error                  TEXT,                 -- why it ended, if it did not finish
     config                 TEXT NOT NULL         -- JSON: resolved
 );
 
@@ -37,24 +37,24 @@ CREATE TABLE IF NOT EXISTS scores (
     PRIMARY KEY (run_id, name)
 ) WITHOUT ROWID;
 
--- A database of the reference system whose records were taken over.
+-- A database of the old lab that was imported.
 CREATE TABLE IF NOT EXISTS imports (
     id       INTEGER PRIMARY KEY,
-    file     TEXT NOT NULL,                      -- its name
-    sha256   TEXT NOT NULL UNIQUE,               -- so that nothing is taken over twice
+    file     TEXT NOT NULL,                      -- file name
+    sha256   TEXT NOT NULL UNIQUE,               -- so that nothing is imported twice
     imported TEXT NOT NULL,                      -- ISO 8601, UTC
-    notes    TEXT NOT NULL                       -- JSON: what was odd in it, a list of sentences
+    notes    TEXT NOT NULL                       -- JSON: list of sentences on what was odd
 );
 
--- A network in one state: the weights of a run at one step. No REFERENCES runs: that table is made
--- again from the disk, and what was asked outlives the run's directory.
+-- A network in one state: the weights of a run at one step. No REFERENCES runs: that table is rebuilt
+-- from the disk, and what was asked outlives the run's directory.
 CREATE TABLE IF NOT EXISTS states (
     id         INTEGER PRIMARY KEY,
     run_id     TEXT,                             -- of run.json; NULL: imported
     run        TEXT NOT NULL,                    -- the run's name when it was last asked
-    step       INTEGER,                          -- optimizer steps; NULL: not known
+    step       INTEGER,                          -- optimizer steps; NULL: unknown
     weights    TEXT,                             -- sha256 of all tensors; NULL: imported
-    pretrained INTEGER CHECK (pretrained IN (0, 1)), -- 1: its training began from pretrained weights
+    pretrained INTEGER CHECK (pretrained IN (0, 1)), -- 1: its training started from pretrained weights
     import_id  INTEGER REFERENCES imports (id) ON DELETE CASCADE,
     UNIQUE (run_id, step, weights),
     CHECK (import_id IS NOT NULL OR (run_id IS NOT NULL AND weights IS NOT NULL))
@@ -63,17 +63,17 @@ CREATE TABLE IF NOT EXISTS states (
 -- A split that questions are drawn from.
 CREATE TABLE IF NOT EXISTS sources (
     id          INTEGER PRIMARY KEY,
-    name        TEXT NOT NULL,                   -- builtin, a file's name, or a data set of the hub
+    name        TEXT NOT NULL,                   -- builtin, a file name, or a data set of the hub
     split       TEXT NOT NULL,                   -- validation, train, or file
-    fingerprint TEXT,                            -- sha256 of all questions; NULL: imported, not known
-    questions   INTEGER,                         -- how many it has; NULL: not known
+    fingerprint TEXT,                            -- sha256 of all questions; NULL: imported, unknown
+    questions   INTEGER,                         -- how many it has; NULL: unknown
     UNIQUE (name, split, fingerprint)
 );
 
--- Those questions of a source that anybody was asked.
+-- The questions of a source that were asked at least once.
 CREATE TABLE IF NOT EXISTS questions (
     source_id INTEGER NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
-    number    INTEGER NOT NULL,                  -- the index in its split, from 0
+    number    INTEGER NOT NULL,                  -- index in its split, from 0
     id        TEXT,                              -- NULL from here on: imported
     kind      TEXT,
     question  TEXT,
@@ -81,22 +81,22 @@ CREATE TABLE IF NOT EXISTS questions (
     PRIMARY KEY (source_id, number)
 ) WITHOUT ROWID;
 
--- What one state was asked in rounds, until something was reached. Searches one after the other share a
--- draw: a random order of the split, without replacement.
+-- Questions asked to one state, in rounds, until a goal is reached. Consecutive searches share a draw: a
+-- random order of the split, without replacement.
 CREATE TABLE IF NOT EXISTS searches (
     id           INTEGER PRIMARY KEY,
     state_id     INTEGER NOT NULL REFERENCES states (id) ON DELETE CASCADE,
     source_id    INTEGER NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
     seed         INTEGER,                        -- NULL: imported, not seeded
     draw         INTEGER NOT NULL,               -- which order of this seed, from 0
-    first        INTEGER NOT NULL DEFAULT 0,     -- the place in this order where it begins
+    first        INTEGER NOT NULL DEFAULT 0,     -- the place in this order where it starts
     goal         TEXT NOT NULL CHECK (goal IN ('right', 'questions', 'width')),
     started      TEXT,                           -- ISO 8601, UTC
-    -- right: an answer was; done: so many were asked, or the interval is narrow; exhausted: the order
-    -- has no more questions; bound: the most questions or minutes; stopped: by a signal; failed: the model
-    -- failed on many in a row. NULL: it still runs, or was killed.
+    -- right: an answer was right; done: enough were asked, or the interval is narrow; exhausted: the order
+    -- has no more questions; bound: the limit of questions or minutes; stopped: by a signal; failed: the
+    -- model failed on many in a row. NULL: it is still running, or was killed.
     ending       TEXT CHECK (ending IN ('right', 'done', 'exhausted', 'bound', 'stopped', 'failed')),
-    told_counted INTEGER,                        -- imported: questions that the other program counted
+    told_counted INTEGER,                        -- imported: questions that the old lab counted
     told_right   INTEGER,                        -- imported: right answers that it counted
     UNIQUE (state_id, source_id, seed, draw, first)
 );
@@ -105,22 +105,22 @@ CREATE TABLE IF NOT EXISTS searches (
 CREATE TABLE IF NOT EXISTS asked (
     search_id   INTEGER NOT NULL REFERENCES searches (id) ON DELETE CASCADE,
     place       INTEGER NOT NULL,                -- in the order of the search, from 0
-    round       INTEGER NOT NULL,                -- from 0; a round is asked at once, and one transaction
+    round       INTEGER NOT NULL,                -- from 0; a round is asked at once and written in one transaction
     source_id   INTEGER NOT NULL,
     number      INTEGER,                         -- NULL: imported and lost in a crash
-    -- 'not kept': imported; the answers were not written down, nor which of them was right
+    -- 'not kept': imported; it was not recorded what was answered, nor what was right
     status      TEXT NOT NULL CHECK (status IN ('answered', 'failed', 'not kept')),
     reason      TEXT,                            -- why it failed
-    -- 1: in the ratio. Of a search for a right answer: up to and including the first right one
+    -- 1: part of the ratio. In a search for a right answer: up to and including the first right one
     counted     INTEGER NOT NULL CHECK (counted IN (0, 1)),
     answer      TEXT,                            -- '': no answer
     exact_match INTEGER CHECK (exact_match IN (0, 1)), -- with any gold answer, by SQuAD's rules
     f1          REAL,                            -- in [0, 1], the best over all gold answers
-    first_gold  INTEGER CHECK (first_gold IN (0, 1)),  -- equal to the first gold answer but for case
+    first_gold  INTEGER CHECK (first_gold IN (0, 1)),  -- equal to the first gold answer, ignoring case
     char_start  INTEGER,                         -- of the answer in the context
     char_end    INTEGER,                         -- exclusive
     score       REAL,                            -- start logit + end logit
-    probability REAL,                            -- among all spans that may be answered
+    probability REAL,                            -- among all spans that are possible answers
     seconds     REAL,                            -- its share of the round's time
     PRIMARY KEY (search_id, place),
     FOREIGN KEY (source_id, number) REFERENCES questions (source_id, number),
@@ -130,7 +130,7 @@ CREATE TABLE IF NOT EXISTS asked (
 
 CREATE INDEX IF NOT EXISTS asked_by_question ON asked (source_id, number);
 
--- Every asked question with all that is known of it: what `qa-research ledger export` writes.
+-- Every asked question with all that is known about it: what `qa-research ledger export` writes.
 CREATE VIEW IF NOT EXISTS asked_questions AS
 SELECT states.run, states.run_id, states.step, states.weights, states.pretrained,
        sources.name AS data, sources.split, sources.fingerprint,
@@ -159,8 +159,8 @@ SELECT searches.id AS search_id, state_id, searches.source_id, seed, draw, first
 FROM searches LEFT JOIN asked ON asked.search_id = searches.id
 GROUP BY searches.id;
 
--- What each state answered to each question, once however often it was asked: asked again it answers
--- the same. counted: 1 where it counts in any search.
+-- What each state answered to each question, once however often it was asked, because it always answers the
+-- same. counted: 1 if it counts in any search.
 CREATE VIEW IF NOT EXISTS known_answers AS
 SELECT state_id, asked.source_id, asked.number, kind, golds = '[]' AS unanswerable,
        max(counted) AS counted, max(exact_match) AS exact_match, max(first_gold) AS first_gold,
@@ -171,8 +171,8 @@ JOIN questions ON questions.source_id = asked.source_id AND questions.number = a
 WHERE status = 'answered'
 GROUP BY state_id, asked.source_id, asked.number;
 
--- What each state came to on each source: by searches, and by questions, each once. all_: also those that
--- count in no search. Imported: what the other program counted.
+-- What each state came to on each source: by searches, and by questions, each once. all_: including those
+-- that count in no search. Imported: what the old lab counted.
 CREATE VIEW IF NOT EXISTS state_counts AS
 SELECT state_id, source_id, searches, ended_right, asked, failed, seconds,
        iif(answered IS NULL, told_counted, known_counted) AS counted,
@@ -194,7 +194,7 @@ FROM (
     FROM known_answers GROUP BY state_id, source_id
 ) USING (state_id, source_id);
 
--- The same by kind of question; answerable and unanswerable are kinds, too, where there are both.
+-- The same by kind of question; if there are both, answerable and unanswerable are also kinds.
 CREATE VIEW IF NOT EXISTS kind_counts AS
 SELECT state_id, source_id, kind, sum(counted) AS counted, sum(counted AND exact_match) AS correct,
        count(*) AS all_counted, sum(exact_match) AS all_correct
@@ -207,7 +207,7 @@ WHERE source_id IN (SELECT source_id FROM questions
                     GROUP BY source_id HAVING count(DISTINCT golds = '[]') > 1)
 GROUP BY state_id, source_id, unanswerable;
 
--- Questions that one state was asked more than once.
+-- Questions that a state was asked more than once.
 CREATE VIEW IF NOT EXISTS repeats AS
 SELECT state_id, searches.source_id, number, count(*) AS times
 FROM asked JOIN searches ON searches.id = asked.search_id

@@ -61,7 +61,7 @@ def test_the_tables_of_the_published_database_give_its_own_sums(place, ledger_pa
     with Ledger(ledger_path, read_only=True) as ledger:
         found = {standing.state.run: standing for standing in standings(ledger)}
     assert (found[PRETRAINED].ratio.right, found[PRETRAINED].ratio.asked) == (17, 51)
-    # The sum of searches is no search's length.
+    # The sum of searches is not the length of a search.
     assert found[PRETRAINED].unbiased == 2 / 11 and found[PRETRAINED].observed.median == 3
     assert found["BertForQuestionAnswering-1126-data.json"].searches[0].ending == "right"
     assert [state.bounds for state in imported.states][:2] == [(1 / 3, 1.0), (1.0, 1.0)]

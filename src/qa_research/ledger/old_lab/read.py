@@ -97,7 +97,7 @@ def parse_index_row(row: int, number: Any, ids: Any, notes: list[str]) -> IndexR
     """
     # seq_num 9, seq_ids "1,2,3,,4,5,6": 6 indices, so 9 - 6 = 3 questions were lost, in one crash, at the
     # one gap. seq_num 3, seq_ids "1,2,3,": nothing was lost, so the gap is only a stray comma. seq_num 7
-    # with 5 indices: 2 questions are no whole round, which is odd. seq_num 9 with 3 indices and one gap:
+    # with 5 indices: 2 questions are not a full round, which is odd. seq_num 9 with 3 indices and one gap:
     # the second crash left no gap, which is odd, too.
     questions = count_of(number)
     words = _words(ids)
