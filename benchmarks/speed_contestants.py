@@ -143,7 +143,7 @@ def _pad_every_batch(data: Any) -> None:
     from torch.nn.functional import pad
     from torch.utils.data import DataLoader
 
-    from qa_research.tasks.answering.windows import WindowDataset
+    from qa_research.tasks.answering.batches import WindowDataset
 
     class Padded(WindowDataset):
         def __getitems__(self, indices: list[int]) -> dict[str, torch.Tensor]:
@@ -219,8 +219,7 @@ def _train_peer(data: Any, module: Any, tokenizer: Any, folder: Path) -> tuple[f
 
 def _loss(data: Any, network: Any, tokenizer: Any, torch: Any) -> float:
     """Mean loss over all training windows, in float32 and eval mode."""
-    from qa_research.tasks.answering.batches import ScoringBatches
-    from qa_research.tasks.answering.windows import padded_batch
+    from qa_research.tasks.answering.batches import ScoringBatches, padded_batch
 
     network.eval().float()
     total = 0.0

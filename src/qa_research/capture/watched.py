@@ -17,10 +17,11 @@ from torch import Tensor
 
 from qa_research.capture.recording.arrays import ROWS, Coordinate
 from qa_research.streams import stream
+from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.question import Question, describe_bad_rows, find_bad_rows
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.token_text import TokenText
-from qa_research.tasks.answering.windows import Windows, make_windows, padded_batch
+from qa_research.tasks.answering.windows import Windows, make_windows
 
 # What a token belongs to; recordings store indices.
 PARTS = ("padding", "cls", "question", "sep", "context")

@@ -8,9 +8,12 @@ from qa_research.streams import stream
 from qa_research.tasks.answering.batches import (
     ScoringBatches,
     TrainingBatches,
+    WindowDataset,
     batch_order,
     batches_of_tokens,
+    padded_batch,
 )
+from qa_research.tasks.answering.windows import make_windows
 
 LENGTHS = stream(0, "test").integers(10, 300, 5003)
 
@@ -90,3 +93,30 @@ def test_scoring_shows_every_window_once(world_size):
     seen = [window for share in shares for batch in share for window in batch]
     assert sorted(seen) == list(range(len(LENGTHS)))
     assert all(len(share) == len(list(share)) for share in shares)
+
+
+def test_a_batch_is_padded_to_its_longest_window(questions, tokenizer):
+    windows = make_windows(questions, tokenizer, 64, 8)
+    batch = padded_batch(windows, [2, 0], tokenizer.pad_token_id)
+    lengths = windows.lengths[[2, 0]]
+    assert batch["input_ids"].shape == (2, lengths.max())
+    assert batch["attention_mask"].sum(1).tolist() == lengths.tolist()
+    padding = batch["input_ids"][batch["attention_mask"] == 0]
+    assert (padding == tokenizer.pad_token_id).all()
+    assert batch["window"].tolist() == [2, 0]
+
+
+def test_a_batch_equals_the_tokenizers_own_padding(questions, tokenizer):
+    windows = make_windows(questions, tokenizer, 64, 8)
+    batch = padded_batch(windows, range(8), tokenizer.pad_token_id)
+    texts = ([q.question for q in questions], [q.context for q in questions])
+    wanted = tokenizer(*texts, padding=True, return_tensors="pt")
+    for name in ("input_ids", "attention_mask", "token_type_ids"):
+        assert torch.equal(batch[name], wanted[name])
+
+
+def test_the_last_window_can_be_a_batch_of_its_own(questions, tokenizer):
+    windows = make_windows(questions, tokenizer, 64, 8)
+    dataset = WindowDataset(windows, tokenizer.pad_token_id)
+    assert dataset[7]["input_ids"].shape[1] == windows.lengths[7]
+    assert len(dataset) == 8

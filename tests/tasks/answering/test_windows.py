@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -125,3 +128,8 @@ def test_the_cache_is_keyed_by_questions_and_settings(questions, tokenizer, tmp_
     cached_windows(questions[1:], tokenizer, 24, 6, tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
     assert fingerprint(questions) != fingerprint(questions[::-1])
+
+
+def test_windows_are_made_without_waiting_for_torch():
+    code = "import sys, qa_research.tasks.answering.windows; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

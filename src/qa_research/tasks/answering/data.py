@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from qa_research.streams import stream
-from qa_research.tasks.answering.batches import ScoringBatches, TrainingBatches
+from qa_research.tasks.answering.batches import ScoringBatches, TrainingBatches, WindowDataset
 from qa_research.tasks.answering.corpus import generate
 from qa_research.tasks.answering.question import BadRow, Question, describe_bad_rows, find_bad_rows
 from qa_research.tasks.answering.squad import fetch, questions_from_columns, read_questions
-from qa_research.tasks.answering.windows import WindowDataset, Windows, cached_windows, fingerprint
+from qa_research.tasks.answering.windows import Windows, cached_windows, fingerprint
 from qa_research.tasks.learning import TaskData
 
 log = logging.getLogger(__name__)

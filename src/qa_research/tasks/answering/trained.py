@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenize
 from qa_research.config import build
 from qa_research.console import tracked
 from qa_research.model.bert import input_names
-from qa_research.tasks.answering.batches import batches_of_tokens
+from qa_research.tasks.answering.batches import batches_of_tokens, padded_batch
 from qa_research.tasks.answering.decode import (
     Answer,
     AnswerSettings,
@@ -33,7 +33,7 @@ from qa_research.tasks.answering.question import (
     question_word,
 )
 from qa_research.tasks.answering.squad import read_questions
-from qa_research.tasks.answering.windows import make_windows, padded_batch
+from qa_research.tasks.answering.windows import make_windows
 from qa_research.tasks.task import StoredRun
 
 # Of one batch, padding included. About 2,000 stay in a CPU's caches; a GPU's best was not measured.
