@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qa_research.efficacy.figure import (
-    COLOURS,
+    STARTS,
     EfficacyCurve,
     efficacy_figure,
     efficacy_over_steps,
@@ -67,8 +67,8 @@ def test_pretrained_and_random_stand_in_one_panel_with_bands():
     )
     (panel,) = figure.axes
     lines = {line.get_label(): line for line in panel.lines}
-    assert lines["minilm-a-s1"].get_color() == COLOURS["pretrained"]
-    assert lines["minilm-b-s1"].get_color() == COLOURS["random"]
+    assert lines["minilm-a-s1"].get_color() == STARTS["pretrained"]
+    assert lines["minilm-b-s1"].get_color() == STARTS["random"]
     bands = [c.get_paths()[0].get_extents() for c in panel.collections[:2]]
     assert (bands[0].ymin, bands[0].ymax) == (2, 64) and (bands[1].ymin, bands[1].ymax) == (-3, 8)
     assert panel.get_ylim()[0] == 0 and len(panel.containers) == 1
@@ -85,7 +85,7 @@ def test_many_runs_share_a_label_and_differ_in_style():
         *("pretrained (4 runs)", "random (4 runs)")
     ]
     assert (
-        len({line.get_linestyle() for line in first.lines if line.get_color() == COLOURS["random"]})
+        len({line.get_linestyle() for line in first.lines if line.get_color() == STARTS["random"]})
         == 4
     )
     assert [t.get_text() for t in second.get_legend().get_texts()] == ["run0", "run1"]

@@ -258,7 +258,8 @@ class Browser:
         from qa_research.runs.open import open_run
 
         assert self.run is not None
-        return open_run(self.run, self._checkpoint)
+        opened: TrainedAnswerer = open_run(self.run, self._checkpoint)
+        return opened
 
     def _answered(self, row: Question) -> RunAnswer | None:
         if self.run is None:

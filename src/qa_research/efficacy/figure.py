@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from qa_research.efficacy.standings import Standing
-from qa_research.figures.panels import plain
+from qa_research.figures.panels import COLOURS, GREY, plain
 
-COLOURS = {"pretrained": "#0b6e99", "random": "#d1495b", "unknown": "#777777"}
+STARTS = {"pretrained": COLOURS[0], "random": COLOURS[1], "unknown": GREY}
 STYLES = ("-", "--", ":", "-.")
 # With more runs in a panel the legend names what they started from, not each run.
 LABELLED_RUNS = 6
@@ -25,7 +25,7 @@ DPI = 150
 class EfficacyCurve:
     """One run: right answers in percent at some steps, with their 95 % intervals. Arrays [step].
 
-    `started_from`: a key of COLOURS. `is_floor`: the true ratio is higher.
+    `started_from`: a key of STARTS. `is_floor`: the true ratio is higher.
     """
 
     name: str
@@ -97,7 +97,7 @@ def _labels(curves: Sequence[EfficacyCurve]) -> Iterable[str | None]:
 
 
 def _draw(panel: Axes, curve: EfficacyCurve, style: str, label: str | None) -> None:
-    colour = COLOURS[curve.started_from]
+    colour = STARTS[curve.started_from]
     marker = "^" if curve.is_floor else "o"
     if len(curve.steps) == 1:
         panel.errorbar(
