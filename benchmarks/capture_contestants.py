@@ -36,8 +36,8 @@ HOOKS = [name for name in vars(Capture) if name.startswith(("on_train", "on_befo
 
 @dataclass
 class Seen:
-    """About the one training of this process. `usual`: capture's default settings; `spent`: seconds of each call;
-    `kept`: what stays in memory of each capture; `first_mib`: the recording with its first capture.
+    """About the one training of this process. `usual`: capture's default settings; `spent`: seconds of each
+    call; `kept`: what stays in memory of each capture; `first_mib`: the recording with its first capture.
     """
 
     usual: Any = None
@@ -127,8 +127,8 @@ class EagerKernel(QuestionAnswering):
 
 
 class EagerQuestionAnswering(EagerKernel):
-    """The plain way: every training batch returns the attention of all layers, and some of it is kept: as often,
-    as many rows, of the same layers and in the same precision as ours.
+    """The plain way: every training batch returns the attention of all layers, and some of it is kept: as
+    often, as many rows, of the same layers and in the same precision as ours.
     """
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:

@@ -65,7 +65,7 @@ def start_logging() -> None:
 
 
 def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """The items, with a progress bar on a terminal and an occasional line elsewhere; a single item without."""
+    """The items, with a progress bar on a terminal and an occasional line elsewhere; one item has neither."""
     if len(items) < 2:
         yield from items
         return

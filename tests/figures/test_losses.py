@@ -48,8 +48,8 @@ def test_the_formula_says_zero_and_signs_as_a_reader_would(first, c):
 
 
 @pytest.mark.parametrize(("steps", "losses"), [([], []), ([1, 2], [1.0])])
-def test_training_loss_refuses_what_is_no_curve(steps, losses):
-    with pytest.raises(ValueError, match="a loss at each step"):
+def test_training_loss_refuses_anything_but_a_curve(steps, losses):
+    with pytest.raises(ValueError, match="every step needs a loss"):
         training_loss(steps, losses, NoFit("nothing"))
 
 

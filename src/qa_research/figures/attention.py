@@ -21,6 +21,7 @@ from qa_research.figures.panels import (
     plain,
     recorded,
     spread,
+    start_at_zero,
     steps_of,
     strongest,
 )
@@ -260,4 +261,4 @@ def _lines(
         if order:
             panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     panels[0].set_ylabel("attention", fontsize=9)
-    panels[0].set_ylim(0, None)
+    start_at_zero(panels[0])

@@ -23,6 +23,7 @@ from qa_research.figures.panels import (
     numbers,
     plain,
     recorded,
+    start_at_zero,
     steps_of,
 )
 from qa_research.stats import CONFIDENCE
@@ -237,7 +238,8 @@ def question_losses(dataset: xr.Dataset, question: int) -> Figure:
     uniform = float(np.log(n_tokens))
     label = f"all {n_tokens} tokens equally likely: {uniform:.2f}"
     above.axhline(uniform, color=GREY, ls="--", lw=1, label=label)
-    above.set(ylabel="loss, nats", ylim=(0, None))
+    above.set_ylabel("loss, nats")
+    start_at_zero(above)
     below.plot(steps, probability, color=CORRECT, lw=1)
     for outcome, colour, name in ((False, GREY, "wrong"), (True, CORRECT, "correct")):
         chosen = np.where(correct == outcome, probability, np.nan)

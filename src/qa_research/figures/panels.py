@@ -112,6 +112,11 @@ def plain(panel: Axes, n_ticks: int = 8) -> None:
     panel.ticklabel_format(axis="x", style="plain", useOffset=False)
 
 
+def start_at_zero(panel: Axes) -> None:
+    """Let y start at zero, with some room above the largest value, so that no line runs along the frame."""
+    panel.set_ylim(0, 1.05 * panel.get_ylim()[1])
+
+
 def label_captures(axis: Axis, steps: NDArray[np.int64]) -> None:
     """Steps along an axis with one cell for each capture, whatever the distance in steps.
 
