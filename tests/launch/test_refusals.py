@@ -36,7 +36,7 @@ from tests.tiny_run import train
         ("+trainer.max_time=00:01:00:00", ValueError, "trainer.max_time does not work here"),
         ("trainer.log_every_n_steps=0", ValueError, "trainer.log_every_n_steps must be at least 1"),
         ("trainer.val_check_interval=00:01:00:00", ValueError, "must be a fraction of an epoch"),
-        ("trainer.devices=0", ValueError, "settings under trainer. do not fit"),
+        ("trainer.devices=0", ValueError, "Lightning rejects the settings under trainer"),
         ("trainer.val_check_interval=500", ValueError, "val_check_interval"),
     ],
 )

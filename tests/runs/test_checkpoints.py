@@ -40,9 +40,9 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 def test_on_a_full_disk_the_old_checkpoint_survives_and_the_sentence_says_so(tmp_path):
     saved(tmp_path, 1)
-    os.symlink("/dev/full", tmp_path / ".last.ckpt.tmp")
+    os.symlink("/dev/full", tmp_path / f".last.ckpt.{os.getpid()}.tmp")
     big = {**state(2), "filling": torch.rand(300_000)}
-    with pytest.raises(OSError, match=r"No space left.*the last.ckpt from before is whole"):
+    with pytest.raises(OSError, match=r"No space left.*the previous last.ckpt is intact"):
         DurableCheckpointIO().save_checkpoint(big, tmp_path / "last.ckpt")
     assert find_resume_point(tmp_path, "r1", SHAPES).point.step == 1
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
@@ -86,7 +86,7 @@ def test_every_damaged_byte_of_the_contents_is_noticed(tmp_path):
         assert damage(path)
 
 
-def test_whatever_bit_is_flipped_there_is_something_to_go_on_from(tmp_path):
+def test_whatever_bit_is_flipped_there_is_a_checkpoint_to_resume_from(tmp_path):
     saved(tmp_path, 1, 2)
     path = tmp_path / "last.ckpt"
     whole = path.read_bytes()
@@ -99,7 +99,7 @@ def test_whatever_bit_is_flipped_there_is_something_to_go_on_from(tmp_path):
         found = find_resume_point(tmp_path, "r1", SHAPES)
         assert bool(found.damaged) == (found.point.step == 1)
         if not found.damaged:
-            # Padding, or a field that nobody reads: the tensors are whole.
+            # Padding, or a field that is not read: the tensors are intact.
             assert load_network_weights(path)["a"].unique().tolist() == [2]
         steps.append(found.point.step)
     assert set(steps) == {1, 2}
@@ -115,7 +115,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path):
     assert str(path) in sentence and "is damaged" in sentence
 
 
-def test_where_nothing_was_saved_there_is_nothing_to_go_on_from(tmp_path):
+def test_where_nothing_was_saved_there_is_nothing_to_resume_from(tmp_path):
     found = find_resume_point(tmp_path, "r1", SHAPES)
     assert found.point is None and found.damaged == ()
 
@@ -126,12 +126,12 @@ def test_where_nothing_was_saved_there_is_nothing_to_go_on_from(tmp_path):
         (state(1, run="r2"), "belongs to another run"),
         (
             state(1, tensor=torch.ones(4, 3)),
-            r"another architecture: a is \(4, 3\) there and \(2, 3\)",
+            r"from another architecture: a is \(4, 3\) there and \(2, 3\)",
         ),
         ({"state_dict": {}, "exact": {"run": "r1", "step": 1}}, "a is missing there"),
-        ({"exact": {}}, "no readable checkpoint of qa_research: it holds no state_dict"),
-        ({"state_dict": {"a": pytest.approx(1)}}, "no readable checkpoint"),
-        ([1, 2], "no readable checkpoint"),
+        ({"exact": {}}, "is not a readable checkpoint of qa_research: it holds no state_dict"),
+        ({"state_dict": {"a": pytest.approx(1)}}, "is not a readable checkpoint"),
+        ([1, 2], "is not a readable checkpoint"),
     ],
 )
 def test_a_foreign_checkpoint_is_refused_by_name(tmp_path, content, sentence):
@@ -148,11 +148,11 @@ def test_foreign_code_in_a_checkpoint_is_never_run(tmp_path):
 
     path = tmp_path / "x.ckpt"
     torch.save({"state_dict": {"a": Evil()}}, path)
-    with pytest.raises(ValueError, match="no readable checkpoint"):
+    with pytest.raises(ValueError, match="is not a readable checkpoint"):
         load_network_weights(path)
     assert not (tmp_path / "run").exists()
     path.write_bytes(b"rubbish")
-    with pytest.raises(ValueError, match="no readable checkpoint"):
+    with pytest.raises(ValueError, match="is not a readable checkpoint"):
         load_network_weights(path)
 
 

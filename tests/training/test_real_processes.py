@@ -116,7 +116,8 @@ def test_after_ten_kills_it_goes_on_from_a_whole_checkpoint_each_time(tmp_path):
         killed = time.time()
         finish(process)
         run = the_run(tmp_path, "runs")
-        in_saves += (run / "checkpoints/.last.ckpt.tmp").exists()
+        if any((run / "checkpoints").glob(".last.ckpt.*.tmp")):
+            in_saves += 1
         last = run / "checkpoints/last.ckpt"
         assert damage(last) is None
         # A step or a validation may stand between, and the save itself.

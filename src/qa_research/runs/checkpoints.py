@@ -1,7 +1,7 @@
-"""The files of a training's checkpoints: written whole or not at all, read without running foreign code.
+"""Checkpoint files: named, checked for damage, and read without running foreign code.
 
-They hold tensors and plain types only. last.ckpt is what a training goes on from, previous.ckpt the one
-before it; best.ckpt and step-000050.ckpt hold weights.
+They hold tensors and plain types only. last.ckpt is what a training is resumed from, previous.ckpt the
+one before it; best.ckpt and step-000050.ckpt hold weights. training/checkpoint_io.py writes them.
 """
 
 import pickle
@@ -17,9 +17,14 @@ from torch import Tensor
 from qa_research.runs.store import checkpoints_of
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
-# What torch's restricted unpickler raises on foreign or damaged bytes.
+# What torch's restricted unpickler raises on foreign or damaged bytes. LookupError: a KeyError or IndexError.
 _UNREADABLE = (
-    *(RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError, EOFError),
+    RuntimeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    EOFError,
     pickle.UnpicklingError,
 )
 
@@ -30,7 +35,7 @@ class DamagedCheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """A whole checkpoint to go on from, and the optimizer step it was saved at."""
+    """An undamaged checkpoint to resume from, and the optimizer step it was saved at."""
 
     path: Path
     step: int
@@ -38,7 +43,7 @@ class ResumePoint:
 
 @dataclass(frozen=True)
 class FoundPoint:
-    """Where to go on from (None: nowhere), and which damaged files were passed over, with the reason."""
+    """Where to resume (None: nowhere), and a sentence for each damaged file that was skipped."""
 
     point: ResumePoint | None
     damaged: tuple[str, ...]
@@ -47,10 +52,10 @@ class FoundPoint:
 def find_resume_point(
     directory: Path, run_id: str, shapes: Mapping[str, tuple[int, ...]]
 ) -> FoundPoint:
-    """The newest whole checkpoint of a run. `shapes`: the network's tensors by name.
+    """The newest undamaged checkpoint of a run. `shapes`: those of the network's tensors by name.
 
     Raises:
-        ValueError: a checkpoint is whole and not this run's: foreign, of another run, or of another
+        ValueError: an undamaged checkpoint is not this run's: it is foreign, or of another run or
             architecture.
     """
     damaged = []
@@ -67,28 +72,28 @@ def find_resume_point(
             damaged.append(str(error))
             continue
         if "exact" not in checkpoint:
-            continue  # The weights of a training's end, which has no more to go on with.
+            continue  # The final weights of a finished training, which hold no state to resume from.
         _check_is_ours(path, checkpoint, run_id, shapes)
         return FoundPoint(ResumePoint(path, int(checkpoint["exact"]["step"])), tuple(damaged))
     return FoundPoint(None, tuple(damaged))
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with the bytes of a checkpoint, or None: every checksum is right."""
+    """What is wrong with the bytes of a checkpoint, or None if every checksum is correct."""
     try:
         with zipfile.ZipFile(path) as file:
             record = file.testzip()
     except Exception as error:
-        # Damaged headers make zipfile raise whatever they lead it to.
+        # A damaged header can make zipfile raise almost anything.
         return str(error) or type(error).__name__
     return None if record is None else f"wrong checksum of {record}"
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What is in a checkpoint, mapped from the file where it can be.
+    """The contents of a checkpoint, its tensors mapped from the file.
 
     Raises:
-        ValueError: the file is no checkpoint of ours.
+        ValueError: the file is not a checkpoint of ours.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -96,9 +101,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             raise ValueError("it holds no state_dict")
     except _UNREADABLE as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        text = f"{path} is no readable checkpoint of qa_research: {reason}"
+        text = f"{path} is not a readable checkpoint of qa_research: {reason}"
         if isinstance(error, RuntimeError):
-            # A record that torch's own file format must have is not there.
+            # A record that torch's own file format must have is missing.
             raise DamagedCheckpointError(text) from error
         raise ValueError(text) from error
     return checkpoint
@@ -108,23 +113,23 @@ def load_network_weights(path: Path) -> dict[str, Tensor]:
     """The network's tensors in a checkpoint, under Hugging Face's names.
 
     Raises:
-        ValueError: the file is no checkpoint of ours.
+        ValueError: the file is not a checkpoint of ours.
     """
     state = read_checkpoint(path)["state_dict"]
     return {name.removeprefix("network."): tensor for name, tensor in state.items()}
 
 
 def step_of(path: Path) -> int | None:
-    """The optimizer step of a checkpoint, or None: it does not say."""
+    """The optimizer step of a checkpoint, or None if it does not say."""
     step = read_checkpoint(path).get("global_step")
     return step if isinstance(step, int) else None
 
 
 def find_checkpoint(directory: Path, which: str) -> Path:
-    """The file of the checkpoint `best`, `last`, a step number, or a path.
+    """The file of a checkpoint given as `best`, `last`, a step number, or a path.
 
     Raises:
-        FileNotFoundError: there is none; the message lists those that are there.
+        FileNotFoundError: it does not exist; the message lists those that do.
     """
     if which in ("best", "last"):
         path = directory / f"{which}.ckpt"
@@ -155,22 +160,22 @@ def _check_is_ours(
         names = sorted(n for n in found.keys() | shapes.keys() if found.get(n) != shapes.get(n))
         theirs, ours = found.get(names[0], "missing"), shapes.get(names[0], "missing")
         raise ValueError(
-            f"{path} is of another architecture: {names[0]} is {theirs} there and {ours} in this "
+            f"{path} is from another architecture: {names[0]} is {theirs} there and {ours} in this "
             f"run's network ({len(names)} tensors differ)"
         )
 
 
 def kept_steps(directory: Path) -> list[str]:
-    """The checkpoints of a run that make a curve: all kept steps, and the last one.
+    """The checkpoints of a run that form a curve: all steps it kept, and the last checkpoint.
 
     Raises:
-        ValueError: it kept none.
+        ValueError: it kept no steps.
     """
     names = checkpoints_of(directory)
     steps = [name for name in names if name.isdecimal()]
     if not steps:
         raise ValueError(
-            f"{directory.name} kept no steps; python train.py checkpoint.keep_every_n_steps=50 keeps them"
+            f"{directory.name} kept no steps; train it with checkpoint.keep_every_n_steps=50 to keep them"
         )
     last = directory / "checkpoints" / LAST
     if last.is_file() and step_of(last) != int(steps[-1]):

@@ -1,4 +1,4 @@
-"""Which weights of a training are kept: the best by a validation score, and every n-th step's."""
+"""The weights that a training keeps: the best by a validation score, and those of every n-th step."""
 
 import json
 import logging
@@ -17,10 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoints(pl.Callback):
-    """Keeps best.ckpt with its predictions, and weights every n steps (null: none of these).
+    """Writes best.ckpt with its predictions, and step-000050.ckpt and so on.
 
-    `every_n_minutes`: how often the whole state is saved, to resume from after a crash (null: only when
-    a signal asks for it; see training.resumable). `predictions`: those of the latest validation.
+    `keep_every_n_steps`: null keeps no steps. `every_n_minutes`: how often the full state is saved, to
+    resume from after a crash (null: only when a signal asks for it; see training.resumable).
+    `predictions`: returns those of the latest validation.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Checkpoints(pl.Callback):
         self.replaced_step: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Drop what is later than the checkpoint resumed from, and what a crash left half written."""
+        """Remove weights of steps after the one resumed from, and files that a crash left unfinished."""
         step = trainer.global_step
         if not step or not trainer.is_global_zero:
             return
@@ -57,7 +58,7 @@ class Checkpoints(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         every, step = self.keep_every_n_steps, trainer.global_step
-        # All processes must agree whether to save, so the file system is not asked.
+        # All processes must agree whether to save, so none of them looks at the file system.
         if every and step and step % every == 0 and step != self.kept_step:
             self.kept_step = step
             trainer.save_checkpoint(self.directory / f"step-{step:06d}.ckpt", weights_only=True)
@@ -72,15 +73,12 @@ class Checkpoints(pl.Callback):
                 raise ValueError(
                     f"{name} is {value} at step {step}; the last checkpoint is kept. Try a lower model.lr"
                 )
-        value = self.sign * scores[self.monitor]
-        better = not self.best or value > self.sign * self.best[self.monitor]
-        if better or step == self.replaced_step:
+        if self._is_best(scores) or step == self.replaced_step:
             self.best, self.best_step, self.replaced_step = scores, step, None
             trainer.save_checkpoint(self.directory / BEST, weights_only=True)
             if trainer.is_global_zero:
-                path = self.directory.parent / "predictions" / "validation.json"
                 text = json.dumps(self.predictions(), ensure_ascii=False, indent=1)
-                write_text(path, text)
+                write_text(self.directory.parent / "predictions" / "validation.json", text)
 
     def state_dict(self) -> dict[str, Any]:
         names = ("best", "best_step", "validated_step", "kept_step")
@@ -96,6 +94,11 @@ class Checkpoints(pl.Callback):
                 log.warning("The next validation counts as the best: %s", error)
                 self.best = {}
             return
-        # A crash came after best.ckpt was replaced and before the checkpoint that knows it: at that
-        # step the file must be written again in any case, because the best one before it is gone.
+        # Example: saved at step 100 with best.ckpt of step 80; best.ckpt was replaced at step 120; crash.
+        # Resumed from step 100, step 120 must be written again whatever its score, as step 80 is gone.
         self.replaced_step = None if step == self.best_step else step
+
+    def _is_best(self, scores: dict[str, float]) -> bool:
+        if not self.best:
+            return True
+        return self.sign * scores[self.monitor] > self.sign * self.best[self.monitor]

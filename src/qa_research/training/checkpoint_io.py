@@ -1,4 +1,4 @@
-"""Checkpoints written whole or not at all."""
+"""Checkpoints written atomically, with the one before kept as previous.ckpt."""
 
 import errno
 import os
@@ -8,33 +8,30 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
+from qa_research.files import written_whole
 from qa_research.runs.checkpoints import LAST, PREVIOUS
 
 
 class DurableCheckpointIO(CheckpointIO):
-    """Writes to a temporary name, syncs, renames; keeps the last.ckpt before this one as previous.ckpt.
+    """Writes to a temporary file, syncs and renames it. The old last.ckpt becomes previous.ckpt.
 
-    The checksums are those of torch's own file format: a CRC-32 for every record.
+    Damage is found by the checksums of torch's own file format, which has a CRC-32 for every record.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.tmp")
         try:
-            with temporary.open("wb") as file:
+            with written_whole(target, "wb", durable=True) as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
+                if target.name == LAST and target.exists():
+                    # previous.ckpt may only be replaced once the new state is on the disk.
+                    file.flush()
+                    os.fsync(file.fileno())
+                    _keep_as(target.with_name(PREVIOUS), target)
         except (OSError, RuntimeError) as error:
-            temporary.unlink(missing_ok=True)
             raise _could_not_write(target, error) from error
-        if target.name == LAST and target.exists():
-            _keep(target, target.with_name(PREVIOUS))
-        os.replace(temporary, target)
-        _sync_directory(target.parent)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = True
@@ -47,35 +44,24 @@ class DurableCheckpointIO(CheckpointIO):
 
 
 def _could_not_write(target: Path, error: OSError | RuntimeError) -> OSError:
-    """The disk's own reason, which torch may have wrapped, and what is still there."""
-    reason: BaseException | None = error
-    while reason is not None and not isinstance(reason, OSError):
-        reason = reason.__context__
-    number = errno.EIO if reason is None or reason.errno is None else reason.errno
-    text = str(error).splitlines()[0] if reason is None else os.strerror(number)
-    kept = f"; the {target.name} from before is whole" if target.exists() else ""
-    return OSError(number, f"{target} could not be written ({text}){kept}")
+    """The disk's own reason, which torch may have wrapped, and what can still be resumed from."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    number = errno.EIO if cause is None or cause.errno is None else cause.errno
+    reason = str(error).splitlines()[0] if cause is None else os.strerror(number)
+    intact = f"; the previous {target.name} is intact" if target.exists() else ""
+    return OSError(number, f"{target} could not be written ({reason}){intact}")
 
 
-def _keep(target: Path, previous: Path) -> None:
-    """Give `target` a second name, so that at no time there is neither of the two."""
+def _keep_as(previous: Path, target: Path) -> None:
+    """Make `previous` a second name of `target`, so that one of the two exists at all times."""
     second = previous.with_name(f".{previous.name}.tmp")
     second.unlink(missing_ok=True)
     try:
         os.link(target, second)
     except OSError:
-        # A file system without links. In between, previous.ckpt alone is there.
+        # The file system has no hard links: until the new file is renamed, only previous.ckpt exists.
         os.replace(target, previous)
         return
     os.replace(second, previous)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the renames themselves durable, where directories can be synced."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What is already in the place of a run: nothing, a finished run, or one to resume."""
+"""What a run's directory already holds (nothing, a finished run, or one to resume), and taking it over."""
 
 import logging
 import shutil
@@ -17,15 +17,15 @@ from qa_research.tasks.task import Task
 
 log = logging.getLogger(__name__)
 ResumeMode = Literal["auto", "never", "must"]
-START_AGAIN = "train.resume=never trains again and keeps this run under another name"
+TRAIN_AGAIN = "train.resume=never trains again and keeps this run under another name"
 
 
 @dataclass(frozen=True)
-class Claim:
-    """`record`: run.json of the existing run, if it is to be used; `point`: where to resume it."""
+class ExistingRun:
+    """`record`: run.json of the run in a directory, if it is to be used. `resume_point`: where to resume."""
 
     record: dict[str, Any] | None
-    point: ResumePoint | None
+    resume_point: ResumePoint | None
 
     @property
     def is_finished(self) -> bool:
@@ -34,15 +34,15 @@ class Claim:
     @property
     def step(self) -> int:
         """The optimizer steps that are already done."""
-        return self.point.step if self.point else 0
+        return self.resume_point.step if self.resume_point else 0
 
 
-def claim(directory: Path, mode: ResumeMode, task: Task) -> Claim:
-    """Decide whether to start, to resume or to report; changes nothing. `task`: loaded.
+def find_existing(directory: Path, mode: ResumeMode, task: Task) -> ExistingRun:
+    """Decide whether to start, to resume or to report. Changes nothing; `task` is loaded.
 
     Raises:
-        ValueError: the existing run was made from other data or weights, its checkpoints are not its
-            own or all damaged, or there is nothing to resume and `mode` is `must`.
+        ValueError: the existing run was made from other data or weights, its checkpoints belong to
+            another run or are all damaged, or there is nothing to resume and `mode` is `must`.
     """
     record = read_record(directory)
     if mode == "never" or record is None:
@@ -51,79 +51,93 @@ def claim(directory: Path, mode: ResumeMode, task: Task) -> Claim:
                 f"train.resume=must, but there is no run {directory} to resume; train.resume=auto "
                 "starts it"
             )
-        return Claim(None, None)
-    _check_same(directory, record["fingerprints"], task)
+        return ExistingRun(None, None)
+    _check_fingerprints(directory, record["fingerprints"], task)
     if record["status"] == "finished":
-        return Claim(record, None)
+        return ExistingRun(record, None)
     found = find_resume_point(directory / "checkpoints", record["id"], task.shapes())
     for sentence in found.damaged:
         log.warning("%s", sentence)
     if found.damaged and found.point is None:
         raise ValueError(
-            f"no undamaged checkpoint is left to resume from: {'; '.join(found.damaged)}. {START_AGAIN}"
+            f"no undamaged checkpoint to resume from: {'; '.join(found.damaged)}. {TRAIN_AGAIN}"
         )
     if found.point is None and mode == "must":
         raise ValueError(
             f"train.resume=must, but {directory} stopped before its first checkpoint; train.resume=auto "
             "starts it again"
         )
-    return Claim(record, found.point)
+    return ExistingRun(record, found.point)
 
 
 @contextmanager
 def start_or_resume(
-    directory: Path, config: Mapping[str, Any], record: dict[str, Any], found: Claim
+    directory: Path, config: Mapping[str, Any], record: dict[str, Any], existing: ExistingRun
 ) -> Iterator[None]:
-    """Make the run's directory, or resume in it; `record` is written to it.
+    """Make the run's directory, or resume in it, and write `record` to it.
 
     If a new run ends before its first step, everything is put back as it was before.
     """
-    if found.point:
-        if changed := changed_versions(record):
-            log.warning("Versions changed since it started, so not bit for bit: %s", changed)
-        if found.point.path.name == PREVIOUS:
-            # The damaged last.ckpt must not become previous.ckpt when the next state is saved.
-            (found.point.path.parent / LAST).unlink(missing_ok=True)
-        record |= {"status": "running", "error": None, "finished": None}
-        record.setdefault("resumed", []).append({"at": now(), "step": found.step})
-        keep_record(directory, record, config)
+    if existing.resume_point:
+        _resume(directory, config, record, existing.resume_point)
         yield
         return
-    kept = set_aside(directory) if directory.exists() else None
+    earlier = set_aside(directory) if directory.exists() else None
     # A crash before the first checkpoint leaves nothing worth keeping.
-    empty = kept and found.record and not any((kept / "checkpoints").glob("[!.]*.ckpt"))
-    if found.record:
+    has_checkpoints = earlier is not None and any((earlier / "checkpoints").glob("[!.]*.ckpt"))
+    is_disposable = existing.record is not None and not has_checkpoints
+    if existing.record:
         log.info("The previous run stopped before its first checkpoint; starting over.")
     try:
         create(directory, config)
         keep_record(directory, record, config)
-        if kept and not empty:
-            reindex(kept)
-            log.info("The earlier run is kept as %s", kept.name)
+        if earlier and not is_disposable:
+            reindex(earlier)
+            log.info("The earlier run is kept as %s", earlier.name)
         yield
     except BaseException:
         if not record["steps"]:
-            close_log_file()
-            unindex(directory, record)
-            if directory.exists():
-                shutil.rmtree(directory)
-            if kept:
-                kept.rename(directory)
-                reindex(directory)
-            raise
-        if kept and empty:
-            shutil.rmtree(kept)
+            is_disposable = False
+            _put_back(directory, record, earlier)
         raise
-    if kept and empty:
-        shutil.rmtree(kept)
+    finally:
+        if earlier and is_disposable:
+            shutil.rmtree(earlier)
 
 
-def _check_same(directory: Path, recorded: Mapping[str, str], task: Task) -> None:
+def _resume(
+    directory: Path, config: Mapping[str, Any], record: dict[str, Any], point: ResumePoint
+) -> None:
+    if changed := changed_versions(record):
+        log.warning(
+            "Not bit for bit the uninterrupted run, because versions have changed since it started: %s",
+            changed,
+        )
+    if point.path.name == PREVIOUS:
+        # The damaged last.ckpt must not become previous.ckpt when the next state is saved.
+        (point.path.parent / LAST).unlink(missing_ok=True)
+    record |= {"status": "running", "error": None, "finished": None}
+    record.setdefault("resumed", []).append({"at": now(), "step": point.step})
+    keep_record(directory, record, config)
+
+
+def _put_back(directory: Path, record: Mapping[str, Any], earlier: Path | None) -> None:
+    """Remove a run that never took a step, and give its place back to the earlier one."""
+    close_log_file()
+    unindex(directory, record)
+    if directory.exists():
+        shutil.rmtree(directory)
+    if earlier:
+        earlier.rename(directory)
+        reindex(directory)
+
+
+def _check_fingerprints(directory: Path, recorded: Mapping[str, str], task: Task) -> None:
     current = task.fingerprints()
     for key, what in task.fingerprinted.items():
         if recorded[key] != current[key]:
             raise ValueError(
                 f"the {what} are no longer those of the run {directory} of this config (sha256 "
-                f"{recorded[key][:12]} then, {current[key][:12]} now). {START_AGAIN}, and study=NAME puts "
-                "it elsewhere"
+                f"{recorded[key][:12]} then, {current[key][:12]} now). {TRAIN_AGAIN}; study=NAME trains "
+                "in another place"
             )

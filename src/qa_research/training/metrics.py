@@ -1,4 +1,4 @@
-"""Curves of a training: metrics.csv and TensorBoard, a row an optimizer step, no step twice."""
+"""Curves of a training, in metrics.csv and TensorBoard: one row per logged step or validation, none twice."""
 
 import csv
 import os
@@ -19,8 +19,14 @@ class Curves(pl.Callback):
     """Writes training metrics every `trainer.log_every_n_steps` steps, and every validation.
 
     `step` is the number of optimizer steps done. `train/loss` is the mean over the step's batches and
-    over processes. Everything written is on the disk before a checkpoint is; resuming from a
-    checkpoint drops what is later.
+    over processes. Everything written is on the disk before a checkpoint is; resuming from a checkpoint
+    drops what came later.
+
+    Example: the checkpoint was saved at the end of step 100, before the validation that was due then, and
+    the training was killed at step 130. metrics.csv has rows until 130, some of step 100 from before the
+    save (its training metrics) and some from after it (the validation, which will run again). Resuming
+    keeps the rows before step 100 and appends the checkpoint's own rows of step 100 (`latest`).
+    TensorBoard does the same: with `purge_step=100` it hides its events of step 100 and later.
     """
 
     def __init__(
@@ -34,10 +40,10 @@ class Curves(pl.Callback):
         self.tensorboard = tensorboard
         self.columns = ("epoch", "step", *TRAINING, *validation_names)
         self.step = first_step
-        # Of the latest training batch: Lightning's own is already the next one's after an epoch's end.
+        # Of the latest training batch: after an epoch's end Lightning's own is already the next one.
         self.epoch = 0
         self.losses: list[Tensor] = []
-        # What was written at the latest step: TensorBoard can only be cut before a step.
+        # All rows of the latest step.
         self.latest: list[dict[str, float]] = []
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -46,14 +52,14 @@ class Curves(pl.Callback):
         if self.step == 0 or not self.path.is_file():
             self._replace_table([])
             return
-        self._replace_table(self._rows_until(self.step))
+        self._replace_table(self._rows_before(self.step))
         latest, self.latest = self.latest, []
         for row in latest:
             if row["step"] == self.step:
                 self._write(row)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Only the first process was told the first step.
+        # Only the first process knew the step that a training resumes from.
         self.step = trainer.global_step
 
     def on_before_optimizer_step(
@@ -70,8 +76,8 @@ class Curves(pl.Callback):
             return
         self.step, self.epoch = trainer.global_step, trainer.current_epoch
         losses, self.losses = self.losses, []
-        every: Any = trainer  # Lightning's types do not know its own setting
-        if self.step % every.log_every_n_steps:
+        untyped: Any = trainer  # Lightning's types do not know this setting of its own
+        if self.step % untyped.log_every_n_steps:
             return
         loss = sum(losses[1:], losses[0]) / len(losses)
         if trainer.world_size > 1:
@@ -107,15 +113,16 @@ class Curves(pl.Callback):
 
     def _write(self, row: dict[str, float]) -> None:
         step = int(row["step"])
-        self.latest = [*(kept for kept in self.latest if kept["step"] == step), row]
+        self.latest = [earlier for earlier in self.latest if earlier["step"] == step]
+        self.latest.append(row)
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self.columns).writerow(row)
         for name, value in row.items():
             if name != "step":
                 self.tensorboard.experiment.add_scalar(name, value, step)
 
-    def _rows_until(self, step: int) -> list[dict[str, str]]:
-        """The rows before `step`, without a line that a crash cut short."""
+    def _rows_before(self, step: int) -> list[dict[str, str]]:
+        """The rows of steps before `step`, without a line that a crash left incomplete."""
         with self.path.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if None not in row.values()]
         return [row for row in rows if int(row["step"]) < step]

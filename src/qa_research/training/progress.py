@@ -1,4 +1,4 @@
-"""Shows a training on the screen: a bar on a terminal, plain lines elsewhere; all lines in train.log."""
+"""The progress of a training on the screen: a bar on a terminal, lines elsewhere. train.log has all lines."""
 
 import logging
 import time
@@ -14,16 +14,18 @@ from qa_research.tasks.task import Task
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 15.0
 SECONDS_BETWEEN_VALIDATIONS = 5.0
+SECONDS_BETWEEN_TEXTS = 0.5
+# The loss shown is a moving average: each batch moves it 5 % of the way to the batch's own loss.
 SMOOTHING = 0.05
-# What keeps counting when a training is resumed; `latest` is shown until the next validation.
-MEASURED = ("train_samples", "train_s", "validation_s", "latest")
+# State that survives a resume; `latest` is shown until the next validation.
+STATE = ("train_samples", "train_s", "validation_s", "latest")
 
 
 class TrainingProgress(pl.Callback):
-    """Loss, samples a second, time left, and the latest validation as the task puts it.
+    """Shows loss, samples per second, time left, and the latest validation in the task's words.
 
-    `bar`: a live bar; `lines`: a line every 15 s; `auto`: the bar where stderr is a terminal.
-    Validations are lines in any case. Time left counts training and validations.
+    `bar`: a live bar; `lines`: a line every 15 s; `auto`: the bar if stderr is a terminal. Validations
+    are always lines. Time left includes validations.
     """
 
     def __init__(self, show: Literal["auto", "bar", "lines", "none"], task: Task) -> None:
@@ -37,14 +39,15 @@ class TrainingProgress(pl.Callback):
         self.train_samples = 0
         self.train_s = 0.0
         self.validation_s = 0.0
-        self.validation_said = 0.0
         self.latest = ""
-        # A run resumed at its last step is only validated.
-        self.mark = time.perf_counter()
+        self.last_validation_line = 0.0
+        # When the latest batch or validation ended. Set here too: a run resumed at its last step is only
+        # validated.
+        self.last_end = time.perf_counter()
         self.total = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.began = self.mark = self.said = time.perf_counter()
+        self.started = self.last_end = self.last_line = time.perf_counter()
         self.first_step = trainer.global_step
         self.total = int(trainer.estimated_stepping_batches)
         if not trainer.is_global_zero or not self.with_bar:
@@ -70,29 +73,27 @@ class TrainingProgress(pl.Callback):
         batch_idx: int,
     ) -> None:
         now = time.perf_counter()
-        self.train_s += now - self.mark
-        self.mark = now
+        self.train_s += now - self.last_end
+        self.last_end = now
         self.train_samples += self.size_of(batch) * trainer.world_size
-        # Kept as a tensor: reading it each step would make a GPU wait.
+        # Stays a tensor: to read its value each step would make a GPU wait.
         loss = outputs["loss"].detach() * trainer.accumulate_grad_batches
         self.loss = loss if self.loss is None else self.loss.lerp(loss, SMOOTHING)
         if not trainer.is_global_zero:
             return
+        since_line = now - self.last_line
         if self.bar is not None:
             self.bar.update(self.task, completed=trainer.global_step)
-            if now - self.said > 0.5:
-                self.said = now
+            if since_line > SECONDS_BETWEEN_TEXTS:
+                self.last_line = now
                 self.bar.update(self.task, text=self._state(trainer))
-        elif now - self.said > SECONDS_BETWEEN_LINES and not self.quiet:
-            self.said = now
-            log.info(
-                "step %d/%d  %s",
-                *(trainer.global_step, self.total, self._state(trainer)),
-                extra={"file_only": not self.with_lines},
-            )
+        elif since_line > SECONDS_BETWEEN_LINES and not self.quiet:
+            self.last_line = now
+            line = f"step {trainer.global_step}/{self.total}  {self._state(trainer)}"
+            log.info("%s", line, extra={"file_only": not self.with_lines})
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.validation_began = time.perf_counter()
+        self.validation_started = time.perf_counter()
         if self.bar is not None:
             total = sum(int(n) for n in trainer.num_val_batches)
             self.bar.reset(self.validation_task, total=total, visible=True)
@@ -105,34 +106,28 @@ class TrainingProgress(pl.Callback):
         if trainer.sanity_checking:
             return
         now = time.perf_counter()
-        self.validation_s += now - self.validation_began
-        self.mark = now
+        self.validation_s += now - self.validation_started
+        self.last_end = now
         if self.bar is not None:
             self.bar.update(self.validation_task, visible=False)
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
         self.latest, details = self.task_text(metrics)
-        if trainer.is_global_zero and not self.quiet:
-            loss = f"loss {metrics['val/loss']:.3f}"
-            # Many short validations would flood the screen; train.log has them all.
-            often = now - self.validation_said < SECONDS_BETWEEN_VALIDATIONS
-            log.info(
-                "validation at step %d/%d  %s  %s%s",
-                *(
-                    trainer.global_step,
-                    self.total or trainer.global_step,
-                    loss,
-                    self.latest,
-                    details,
-                ),
-                extra={"file_only": often},
-            )
-            self.validation_said = self.validation_said if often else now
+        if not trainer.is_global_zero or self.quiet:
+            return
+        step = trainer.global_step
+        place = f"validation at step {step}/{self.total or step}"
+        line = f"{place}  loss {metrics['val/loss']:.3f}  {self.latest}{details}"
+        # Many short validations would flood the screen; train.log has them all.
+        file_only = now - self.last_validation_line < SECONDS_BETWEEN_VALIDATIONS
+        log.info("%s", line, extra={"file_only": file_only})
+        if not file_only:
+            self.last_validation_line = now
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in MEASURED}
+        return {name: getattr(self, name) for name in STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name in MEASURED:
+        for name in STATE:
             setattr(self, name, state_dict[name])
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -148,7 +143,8 @@ class TrainingProgress(pl.Callback):
 
     def _state(self, trainer: pl.Trainer) -> str:
         rate = self.train_samples / self.train_s
-        elapsed = time.perf_counter() - self.began
+        # Example: resumed at step 100 of 400, now at 200 after 60 s: 200 more take 60 / 100 * 200 = 120 s.
+        elapsed = time.perf_counter() - self.started
         done = max(trainer.global_step - self.first_step, 1)
         left = elapsed / done * (self.total - trainer.global_step)
         loss = float("nan") if self.loss is None else self.loss.item()
@@ -157,7 +153,7 @@ class TrainingProgress(pl.Callback):
 
 def clock(seconds: float) -> str:
     """Minutes and seconds, or hours and minutes: `1:05`, `2 h 03`."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d}"
-    return f"{whole // 60}:{whole % 60:02d}"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d}"
+    return f"{minutes}:{rest:02d}"

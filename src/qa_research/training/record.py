@@ -1,4 +1,4 @@
-"""What run.json says of a training: how it was made, how far it came, what it scored."""
+"""What run.json says about a training: how it was made, how far it came, what it scored."""
 
 import logging
 import sys
@@ -33,7 +33,7 @@ def new_record(setup: Setup) -> dict[str, Any]:
 
 
 def add_result(record: dict[str, Any], bundle: TrainerBundle) -> None:
-    """Complete the record of a run that was trained to its end."""
+    """Complete the record of a finished training."""
     progress, checkpoints = bundle.progress, bundle.checkpoints
     record |= {
         "status": "finished",
@@ -50,11 +50,11 @@ def add_result(record: dict[str, Any], bundle: TrainerBundle) -> None:
         record["capture"] = bundle.capture.cost()
 
 
-def add_ending(
+def add_early_end(
     record: dict[str, Any], error: BaseException, bundle: TrainerBundle, first_step: int
 ) -> None:
-    """Say why a run ended early, and after how many steps: for a stopped one, those saved."""
-    saved = max(bundle.saving.saved_step, first_step)
+    """Say why a training ended early, and after how many steps: if it was stopped, those saved."""
+    saved_step = max(bundle.saving.saved_step, first_step)
     checkpoints, progress = bundle.checkpoints, bundle.progress
     record |= {"error": str(error) or type(error).__name__, "finished": now()}
     if checkpoints.best:
@@ -62,12 +62,12 @@ def add_ending(
     if progress.train_s:
         record["train_s"] = round(progress.train_s, 1)
         record["validation_s"] = round(progress.validation_s, 1)
-    if isinstance(error, Stopped):
-        record |= {"status": "interrupted", "steps": saved}
-        if saved:
-            log.info("Stopped by %s after step %d, which is saved.", error, saved)
-        else:
-            log.info("Stopped by %s before the first step: there is nothing to save.", error)
+    if not isinstance(error, Stopped):
+        record |= {"status": "failed", "steps": max(saved_step, bundle.trainer.global_step)}
+        record["saved_step"] = saved_step
+        return
+    record |= {"status": "interrupted", "steps": saved_step}
+    if saved_step:
+        log.info("Stopped by %s after step %d, which is saved.", error, saved_step)
     else:
-        record |= {"status": "failed", "steps": max(saved, bundle.trainer.global_step)}
-        record["saved_step"] = saved
+        log.info("Stopped by %s before the first step: there is nothing to save.", error)

@@ -1,5 +1,5 @@
-"""The exact checkpoint: saved only where an optimizer step has just ended, so that a training that
-goes on from it is the uninterrupted one, bit for bit.
+"""The exact checkpoint: saved only at the end of an optimizer step, so that a training resumed from it
+is the uninterrupted one, bit for bit.
 """
 
 import logging
@@ -17,18 +17,21 @@ from qa_research.runs.checkpoints import LAST
 from qa_research.signals import Signals, Stopped
 
 log = logging.getLogger(__name__)
-# More batches than an epoch can have: nothing of it is left to train on.
+# Saved after an epoch's last batch, when Lightning's `batch_idx` may be that of the next epoch already:
+# more batches than an epoch can have, so the sampler skips all of it.
 WHOLE_EPOCH = 2**62
-# What processes tell each other, the more urgent the higher: save, save as was asked, stop by a signal.
-SAVE, SAVE_ASKED, STOP = 1, 2, 100
+# What processes ask each other for, as one integer, so that the maximum over ranks is the most urgent
+# request. Example: rank 0's clock says SAVE (1), rank 1 received SIGTERM (100 + 15): all ranks get 115,
+# save, and stop because of signal 15. SAVE_REQUESTED is SIGUSR1; SAVE is periodic and not shown on screen.
+SAVE, SAVE_REQUESTED, STOP = 1, 2, 100
 
 
 class ExactCheckpoints(pl.Callback):
     """Saves last.ckpt when a signal asks for it and every n minutes; stops when a signal asks for that.
 
-    What is saved is always the state at the end of a step, before the validation that may follow it: a
-    validation that was not finished is done again, whole. To what Lightning saves it adds the random
-    state of every process and the place in the epoch. Must be the last of the callbacks.
+    What is saved is always the state at the end of a step, before the validation that may follow it: an
+    unfinished validation is run again from its start. Adds to Lightning's checkpoint the random state of
+    every process and the position in the epoch. Must be the last callback: it saves the others' state.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class ExactCheckpoints(pl.Callback):
         self.random: list[dict[str, Any]] = []
 
     def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Lightning has put in a handler of its own for SIGTERM by now.
+        # By now Lightning has installed its own handler for SIGTERM.
         self.signals.listen()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -59,7 +62,7 @@ class ExactCheckpoints(pl.Callback):
         self._apply_requests(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        # In the middle of an accumulation there are gradients, which no checkpoint holds.
+        # In the middle of an accumulation there are gradients, which a checkpoint does not hold.
         self.step_ended = trainer.global_step != self.step
         if self.step_ended:
             self.step = trainer.global_step
@@ -67,7 +70,8 @@ class ExactCheckpoints(pl.Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.signals.listen()
-        # Processes may have different numbers of batches, and must agree within those that all have.
+        # Processes may have different numbers of batches. They can only exchange requests during those
+        # that all of them have: with 5 and 4 batches, after each of the first 4.
         self.shared_batches = int(sum(trainer.num_val_batches))
         if trainer.world_size > 1:
             count = torch.tensor(self.shared_batches, device=trainer.strategy.root_device)
@@ -89,17 +93,17 @@ class ExactCheckpoints(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        fitting = trainer.state.fn == TrainerFn.FITTING
-        if fitting:
+        is_fitting = trainer.state.fn == TrainerFn.FITTING
+        if is_fitting:
             _set_to_end_of_step(checkpoint["loops"]["fit_loop"])
-        inside = fitting and not trainer.is_last_batch
+        within_epoch = is_fitting and not trainer.is_last_batch
         checkpoint["exact"] = {
             "run": self.run_id,
             "step": trainer.global_step,
             "epoch": trainer.current_epoch,
-            "batches": trainer.fit_loop.batch_idx + 1 if inside else WHOLE_EPOCH,
+            "batches": trainer.fit_loop.batch_idx + 1 if within_epoch else WHOLE_EPOCH,
             "should_stop": trainer.should_stop,
-            "random": _of_all_processes(trainer, random_state()),
+            "random": _gathered(trainer, random_state()),
         }
 
     def on_load_checkpoint(
@@ -109,17 +113,17 @@ class ExactCheckpoints(pl.Callback):
         self.random = exact["random"]
         if len(self.random) != trainer.world_size:
             raise ValueError(
-                f"this run was trained by {len(self.random)} processes, and {trainer.world_size} cannot "
-                f"resume it exactly; set trainer.devices={len(self.random)}"
+                f"this run was trained with trainer.devices={len(self.random)}, and cannot be resumed "
+                f"exactly with {trainer.world_size}; set trainer.devices={len(self.random)}"
             )
         self.step = self.saved_step = exact["step"]
-        # Met already, where trainer.min_epochs does not let it end yet.
+        # train.stop_at was reached, but trainer.min_epochs does not let the training end yet.
         trainer.should_stop = exact["should_stop"]
-        data: Any = trainer
-        data.datamodule.start_at(exact["epoch"], exact["batches"])
+        untyped: Any = trainer  # Lightning's types do not know its datamodule
+        untyped.datamodule.start_at(exact["epoch"], exact["batches"])
 
     def _apply_requests(self, trainer: pl.Trainer) -> None:
-        """Do what signals and clock ask for, in all processes alike."""
+        """Do what signals and the clock ask for, the same in all processes."""
         request = self._requests_across_ranks(trainer)
         if not request:
             return
@@ -131,13 +135,15 @@ class ExactCheckpoints(pl.Callback):
             raise Stopped(request - STOP)
 
     def _requests_across_ranks(self, trainer: pl.Trainer) -> int:
-        """0: go on; SAVE; SAVE_ASKED; STOP and the number of a signal."""
-        request = SAVE_ASKED if self.signals.save else 0
+        """The most urgent one: 0 for none, SAVE, SAVE_REQUESTED, or STOP plus the number of a signal."""
+        request = 0
         if self.signals.stop:
             request = STOP + self.signals.stop
-        # Clocks differ: the first process's counts.
-        if not request and trainer.is_global_zero:
-            request = SAVE if time.monotonic() - self.saved_at > self.every_s else 0
+        elif self.signals.save:
+            request = SAVE_REQUESTED
+        elif trainer.is_global_zero and time.monotonic() - self.saved_at > self.every_s:
+            # Only the first process looks at its clock, as clocks differ.
+            request = SAVE
         if trainer.world_size > 1:
             requests = torch.tensor(request, device=trainer.strategy.root_device)
             torch.distributed.all_reduce(requests, torch.distributed.ReduceOp.MAX)
@@ -145,13 +151,11 @@ class ExactCheckpoints(pl.Callback):
         return request
 
     def _save(self, trainer: pl.Trainer, quietly: bool) -> None:
-        began = time.perf_counter()
+        started = time.perf_counter()
         trainer.save_checkpoint(self.directory / LAST, weights_only=False)
         self.saved_step = self.step
-        log.info(
-            *("Saved step %d in %.1f s", self.step, time.perf_counter() - began),
-            extra={"file_only": quietly},
-        )
+        elapsed = time.perf_counter() - started
+        log.info("Saved step %d in %.1f s", self.step, elapsed, extra={"file_only": quietly})
 
 
 def random_state() -> dict[str, Any]:
@@ -177,7 +181,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Put all global generators back to what `random_state` gave."""
+    """Set all global generators to a state that `random_state` returned."""
     python, numpy = state["python"], state["numpy"]
     random.setstate((python["version"], tuple(python["words"]), python["gauss"]))
     keys = numpy["keys"].numpy().astype(np.uint32)
@@ -191,7 +195,7 @@ def set_random_state(state: dict[str, Any]) -> None:
         torch.mps.set_rng_state(state["mps"])
 
 
-def _of_all_processes(trainer: pl.Trainer, state: dict[str, Any]) -> list[dict[str, Any]]:
+def _gathered(trainer: pl.Trainer, state: dict[str, Any]) -> list[dict[str, Any]]:
     if trainer.world_size == 1:
         return [state]
     states: list[Any] = [None] * trainer.world_size
@@ -200,16 +204,26 @@ def _of_all_processes(trainer: pl.Trainer, state: dict[str, Any]) -> list[dict[s
 
 
 def _set_to_end_of_step(loop: dict[str, Any]) -> None:
-    """Rewrite the counters of Lightning's fit loop: a step is done, and all that follows it is not.
+    """Rewrite the counters of Lightning's fit loop: a step is done, and nothing that follows it is.
 
-    A hook sees counters of the middle of what Lightning does around a step or a validation. From
-    these, Lightning first does the validation that is due, whole, then goes on with the next batch.
+    From its counters Lightning guesses where a save took place. Example: an epoch of 10 batches, 4 of
+    them a step; batch 4 has just made the first step, and a validation of 3 batches is due.
+
+                                         training batches               validation batches
+                                         started  processed  completed  started  processed
+        saved in on_train_batch_end            4          4          3        0          0
+        saved in the validation                4          4          4        2          1
+        rewritten                              4          4          4        1          0
+
+    Resumed from the first, it would skip the validation, as if that had come before the save; from the
+    second, it would count 2 batches of the validation as done. "All training batches completed, and one
+    validation batch started but not processed" makes it run the validation, if one is due, from its
+    first batch, and then train on batch 5.
     """
     batches = loop["epoch_loop.batch_progress"]
     for part in ("total", "current"):
         batches[part]["completed"] = batches[part]["processed"]
     validation = loop["epoch_loop.val_loop.batch_progress"]
     for part in ("total", "current"):
-        # One begun and none done is how Lightning knows a validation to do again.
         validation[part] = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
     validation["is_last_batch"] = False

@@ -1,4 +1,4 @@
-"""The sections of a config that belong to the run itself."""
+"""The sections of a config that belong to the run itself, whatever its task."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -8,7 +8,7 @@ from annotated_types import Ge
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """`runs`: where run directories and the ledger lie; `cache`: tokenised windows and vocabularies."""
+    """`runs`: the folder of run directories and the ledger. `cache`: of tokenised data and vocabularies."""
 
     runs: str
     cache: str
@@ -18,10 +18,10 @@ class Paths:
 class TrainSettings:
     """How a run is started and shown.
 
-    `resume`: `auto` reports a run that is finished and resumes one that was interrupted; `must`
-    only resumes, and never starts one; `never` keeps the old directory under another name and starts
-    again. `threads`: for torch on the CPU (null: torch's own choice). `stop_at`: training ends early as
-    soon as one of these validation metrics is reached (null: never; a null value turns one off).
+    `resume`: `auto` reports a finished run and resumes an interrupted one; `must` only resumes and
+    never starts one; `never` keeps the old directory under another name and starts again.
+    `threads`: of torch on the CPU (null: torch's own choice). `stop_at`: training ends early as soon as
+    one of these validation metrics is reached (null: never; a metric's null turns it off).
     `progress`: `auto` shows bars on a terminal and lines elsewhere.
     """
 
@@ -33,8 +33,9 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The keys of a composed config, but for further sections of its task; sections are checked against
-    the constructor of their `_target_`.
+    """The keys of a composed config that every task has. A task adds sections of its own.
+
+    A section with a `_target_` is checked against that class's constructor.
     """
 
     study: str

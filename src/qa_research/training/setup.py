@@ -1,8 +1,8 @@
-"""What a config asks for, made, and all that can be found wrong before a run is touched."""
+"""The objects that a config describes, and every check that can be made before a run is touched."""
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ STATES, WEIGHTS = 3, 3
 class Setup:
     """A task with its data read and its network made, before anything is trained.
 
-    `report`: how the network was made. `capture`: what will look into the training, None for nothing.
+    `report`: how the network was made. `capture`: what records the training's inside, or None.
     """
 
     task: Task
@@ -38,12 +38,12 @@ class Setup:
     config: dict[str, Any]
 
     def prepare(self) -> None:
-        """Turn the data into batches of tensors, or take them from the cache."""
+        """Turn the data into batches of tensors, or read them from the cache."""
         self.task.prepare(_cache(self.config), self.config["seed"])
 
 
 def set_up(config: dict[str, Any]) -> Setup:
-    """Make the task of a config, and what looks into its training.
+    """Make the task that a config describes, and its capture.
 
     Raises:
         ValueError, OSError: they cannot be made as the config asks.
@@ -77,7 +77,7 @@ def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any
     place = directory
     while not place.exists():
         place = place.parent
-    # What is there already is replaced.
+    # A resumed run replaces its last, previous and best.ckpt, but not step-000050.ckpt and so on.
     present = sum(p.stat().st_size for p in (directory / "checkpoints").glob("[!s]*.ckpt"))
     needed = max(needed - present, 0)
     free = shutil.disk_usage(place).free
@@ -87,12 +87,12 @@ def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any
     log.info("Disk: the checkpoints need up to %s%s; %s are free", need, more, room)
     if needed > free:
         raise OSError(
-            f"the checkpoints need up to {need} and only {room} are free in {place}; paths.runs=DIR "
-            "names another place"
+            f"the checkpoints need up to {need} and only {room} are free in {place}; choose another "
+            "place with paths.runs=DIR"
         )
 
 
-def _check_measured(task: Task, setting: str, names: Mapping[str, Any] | list[str]) -> None:
+def _check_measured(task: Task, setting: str, names: Iterable[str]) -> None:
     measured = task.measured()
     for name in names:
         if name not in measured:

@@ -1,4 +1,7 @@
-"""The story of a run, top to bottom: config, task, what exists already, training, result."""
+"""The story of a run, top to bottom: config, task, what exists already, training, result.
+
+Details are elsewhere: setup makes the objects, claim decides what to resume, trainer connects Lightning.
+"""
 
 import logging
 import os
@@ -21,8 +24,8 @@ from qa_research.runs.directory import (
 from qa_research.runs.index import keep_record
 from qa_research.signals import Signals, Stopped
 from qa_research.streams import stream_seed
-from qa_research.training.claim import Claim, claim, start_or_resume
-from qa_research.training.record import add_ending, add_result, new_record
+from qa_research.training.claim import ExistingRun, find_existing, start_or_resume
+from qa_research.training.record import add_early_end, add_result, new_record
 from qa_research.training.setup import Setup, check_disk, set_up
 from qa_research.training.summary import show_result, time_until_training
 from qa_research.training.trainer import (
@@ -38,13 +41,13 @@ RESUME_FROM = "QA_RESEARCH_RESUME_FROM"
 
 
 def train(config: dict[str, Any]) -> float:
-    """Train what a checked config asks for; the best monitored score (by default F1 in percent).
+    """Train as a checked config describes; the best score of `checkpoint.monitor`.
 
     A finished run of the same config is reported and not repeated; an interrupted one is resumed.
 
     Raises:
         ValueError, OSError: the request cannot be carried out; no run has been changed then.
-        Stopped: a signal asked to leave, and what had to be saved is saved.
+        Stopped: a signal asked to stop, and everything that had to be saved is saved.
     """
     return train_in(run_directory(config), config)
 
@@ -55,49 +58,49 @@ def train_in(directory: Path, config: dict[str, Any]) -> float:
         if _is_child_process():
             return _train_as_child(directory, config, signals)
         mode = config["train"]["resume"]
-        only_reports = mode != "never" and is_finished(directory)
-        if not only_reports:
+        only_report = mode != "never" and is_finished(directory)
+        if not only_report:
             check_writable(directory)
             check_free(directory)
         setup = set_up(config)
         task = setup.task
-        with nullcontext() if only_reports else lock(directory):
-            found = claim(directory, mode, task)
-            if found.record and found.is_finished:
+        with nullcontext() if only_report else lock(directory):
+            existing = find_existing(directory, mode, task)
+            if existing.record and existing.is_finished:
                 log.info("This run is finished; train.resume=never trains it again.")
-                show_result(directory, found.record, task)
-                return float(found.record["best"][config["checkpoint"]["monitor"]])
-            if only_reports:
+                show_result(directory, existing.record, task)
+                return float(existing.record["best"][config["checkpoint"]["monitor"]])
+            if only_report:
                 raise ValueError(f"{directory} changed while it was being read; start again")
-            score = _train_claimed(directory, setup, found, signals)
-        # A stop that came too late to stop anything; what would come after this run does not start.
+            score = _train_locked(directory, setup, existing, signals)
+        # A signal that came too late to stop this run; the rest of a sweep must not start.
         signals.check(score)
     return score
 
 
-def _train_claimed(directory: Path, setup: Setup, found: Claim, signals: Signals) -> float:
-    """Start or resume, train, and write down how it ended."""
-    config, task = setup.config, setup.task
+def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals: Signals) -> float:
+    """Start or resume, train, and record how it ended."""
+    config, task, point = setup.config, setup.task, existing.resume_point
     setup.prepare()
     signals.check()
-    record = found.record if found.record and found.point else new_record(setup)
-    start = Start(record["id"], signals, found.step, task, setup.capture)
+    record = existing.record if existing.record and point else new_record(setup)
+    start = Start(record["id"], signals, existing.step, task, setup.capture)
     bundle = make_trainer(config, directory, start)
     check_disk(directory, task.network, config["checkpoint"])
-    # From here on no signal interrupts: the training itself checks whether it has to stop.
-    with signals.deferred(), start_or_resume(directory, config, record, found):
+    # From here on signals only set a flag, which the training checks at the end of each step.
+    with signals.deferred(), start_or_resume(directory, config, record, existing):
         log_to_file(directory / "train.log")
-        if not found.point:
+        if not point:
             task.write_model(directory)
         log.info("Run: %s", directory)
         for line in (*setup.report, *task.description()):
             log.info("%s", line)
-        if found.point:
-            log.info("Resuming after step %d (%s)", found.step, found.point.path.name)
+        if point:
+            log.info("Resuming after step %d (%s)", point.step, point.path.name)
         try:
-            score = _fit(setup, bundle, str(found.point.path) if found.point else None)
+            score = _fit(setup, bundle, str(point.path) if point else None)
         except BaseException as error:
-            add_ending(record, error, bundle, found.step)
+            add_early_end(record, error, bundle, existing.step)
             if record["steps"]:
                 keep_record(directory, record, config)
             if not isinstance(error, Stopped):
@@ -110,17 +113,19 @@ def _train_claimed(directory: Path, setup: Setup, found: Claim, signals: Signals
     return score
 
 
-def _fit(setup: Setup, bundle: TrainerBundle, path: str | None) -> float:
+def _fit(setup: Setup, bundle: TrainerBundle, resume_from: str | None) -> float:
+    """Train to the end, validate once more where needed, and write the final weights; the best score."""
     trainer, checkpoints, seed = bundle.trainer, bundle.checkpoints, setup.config["seed"]
     module, data = setup.task.module, setup.task.data
     rank = trainer.global_rank
-    # The global generators belong to dropout only.
+    # The global generators are used by dropout only; everything else has a stream of its own.
     torch.manual_seed(seed if rank == 0 else stream_seed(seed, "dropout", rank))
-    os.environ[RESUME_FROM] = path or ""
+    os.environ[RESUME_FROM] = resume_from or ""
     log.info("%s", time_until_training())
-    without_expected_warnings(trainer.fit, module, datamodule=data, ckpt_path=path)
+    without_expected_warnings(trainer.fit, module, datamodule=data, ckpt_path=resume_from)
     steps = trainer.global_step
-    # The last epoch may end a step or two after its last validation.
+    # The last epoch may end a step or two after its last validation: of 300 steps, 3 may be unvalidated.
+    # A training ended by trainer.max_steps is validated exactly at its end.
     allowed = 0 if steps == trainer.max_steps else steps / 100
     if steps - checkpoints.validated_step > allowed:
         without_expected_warnings(trainer.validate, module, datamodule=data, verbose=False)
@@ -129,30 +134,31 @@ def _fit(setup: Setup, bundle: TrainerBundle, path: str | None) -> float:
 
 
 def _train_as_child(directory: Path, config: dict[str, Any], signals: Signals) -> float:
-    """What every further process of a distributed training does: train, and write nothing."""
+    """What the other processes of a distributed training do: train, and write nothing."""
     logging.getLogger("qa_research").setLevel(logging.WARNING)
     if RESUME_FROM not in os.environ:
         raise ValueError(
             "the first process of a training starts the others: trainer=ddp trainer.devices=N, without "
             "torchrun or srun"
         )
-    path = os.environ[RESUME_FROM] or None
+    resume_from = os.environ[RESUME_FROM] or None
     try:
-        # All processes stop together, at a place where they agree.
+        # All processes stop together, after the same step.
         with signals.deferred():
             setup = set_up(config)
             setup.prepare()
             start = Start("", signals, 0, setup.task, setup.capture)
-            return _fit(setup, make_trainer(config, directory, start), path)
+            return _fit(setup, make_trainer(config, directory, start), resume_from)
     except Stopped:
-        # The first process reports it; Lightning would kill that one if a child left with an exit code.
+        # The first process reports it. Lightning would kill it if a child ended with an exit code.
         return float("nan")
 
 
 def _end_other_processes(bundle: TrainerBundle) -> None:
-    """Where only this process failed, the others would wait for it."""
-    if bundle.trainer.strategy.launcher is not None:
-        bundle.trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
+    """Kill them, as they would wait for this one if only this one failed."""
+    launcher = bundle.trainer.strategy.launcher
+    if launcher is not None:
+        launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def _is_child_process() -> bool:

@@ -1,4 +1,4 @@
-"""A training on the screen: what starts, and at its end the scores, where everything is, what to try next."""
+"""What the screen shows around a training: the start-up time; the scores, and what to try next."""
 
 import logging
 import time
@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 def time_until_training() -> str:
-    """How long it took to get here."""
-    passed = time.perf_counter() - STARTED
-    return f"First step starts {passed:.1f} s after the program did"
+    """How long the program took to get here, as a sentence."""
+    elapsed = time.perf_counter() - STARTED
+    return f"First step starts {elapsed:.1f} s after the program did"
 
 
 def show_result(directory: Path, record: dict[str, Any], task: Task) -> None:

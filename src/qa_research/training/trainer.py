@@ -1,4 +1,4 @@
-"""Lightning's Trainer as a run needs it: loggers, checkpoints, progress, and no noise."""
+"""Lightning's Trainer as a run needs it: its callbacks, its loggers, the settings it must not have."""
 
 import logging
 import math
@@ -31,46 +31,49 @@ EXPECTED_WARNINGS = (
     ".*is smaller than the logging interval.*",
     ".*exists and is not empty.*",
     ".*(LeafSpec|pytree).*",
-    # Lightning cannot know that the batches themselves start where the checkpoint was saved.
+    # Lightning does not know that the sampler itself starts where the checkpoint was saved.
     ".*your dataloader is not resumable.*",
-    # Every process has the scores of all questions.
+    # Every process has the scores of all examples.
     ".*when logging on epoch level in distributed setting.*",
 )
 
 REFUSED = {
-    "limit_val_batches": "a score is that of the whole validation split; the data's own keys make it smaller",
-    "fast_dev_run": "trainer=smoke is the short run",
-    "overfit_batches": "+experiment=overfit is the recipe",
-    "max_time": "it would end at a different step each time; trainer.max_steps=N always ends at the same one",
+    "limit_val_batches": "scores are of the whole validation split; make it smaller with the keys under data",
+    "fast_dev_run": "use trainer=smoke for a short run",
+    "overfit_batches": "use +experiment=overfit",
+    "max_time": "training would end at a different step each time; use trainer.max_steps=N",
 }
 
 
 class ValidationBetweenSteps(pl.Callback):
-    """Makes a whole `trainer.val_check_interval` count steps, and a fraction end with a step.
+    """Makes `trainer.val_check_interval` end with an optimizer step, and count steps if it is an integer.
 
-    Lightning counts batches, and would validate in the middle of an accumulation, some weights twice.
-    Example: an epoch of 10 batches, 4 of them a step, and an interval of 0.5: Lightning would validate
-    after batch 5, in the middle of the second step; here it does after batch 8.
+    Lightning counts batches. It would validate in the middle of an accumulation, and the same weights twice.
+
+    Example: an epoch of 10 batches with accumulation of 4, so steps end after batches 4, 8 and 10.
+      0.5  Lightning: after batch 5, within the second step. Here: rounded up to a step's end, batch 8.
+      1    Lightning: after each batch. Here: after each step, every 4 batches.
+      3    3 steps are 12 batches, more than the epoch has: an error.
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
-        every, accumulate = trainer.val_check_interval, trainer.accumulate_grad_batches
+        interval, accumulate = trainer.val_check_interval, trainer.accumulate_grad_batches
         batches = int(trainer.num_training_batches)
-        if isinstance(every, int):
-            wanted = every * accumulate
-            if wanted > batches and trainer.check_val_every_n_epoch is not None:
+        if isinstance(interval, int):
+            trainer.val_check_batch = interval * accumulate
+            if trainer.val_check_batch > batches and trainer.check_val_every_n_epoch is not None:
                 raise ValueError(
-                    f"trainer.val_check_interval={every} steps is more than an epoch has "
+                    f"trainer.val_check_interval={interval} steps is more than an epoch has "
                     f"({math.ceil(batches / accumulate)}); a fraction of an epoch, as 0.25, always fits"
                 )
         else:
-            wanted = min(math.ceil(max(1, int(batches * every)) / accumulate) * accumulate, batches)
-        trainer.val_check_batch = wanted
+            steps = math.ceil(max(1, int(batches * interval)) / accumulate)
+            trainer.val_check_batch = min(steps * accumulate, batches)
 
 
 @dataclass(frozen=True)
 class TrainerBundle:
-    """A Trainer, and those of its callbacks that are needed afterwards."""
+    """A Trainer with those of its callbacks whose state is needed after the training."""
 
     trainer: Trainer
     checkpoints: Checkpoints
@@ -81,9 +84,7 @@ class TrainerBundle:
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts with: the id of its run, its signals, the step it resumes from (0: none),
-    its task, and what looks into it.
-    """
+    """What a training starts with. `step`: the one it resumes from, 0 for a new run."""
 
     run_id: str
     signals: Signals
@@ -93,38 +94,36 @@ class Start:
 
 
 def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> TrainerBundle:
-    """The Trainer that a config describes, writing under `directory`. Makes no file yet.
+    """The Trainer that a config describes, writing under `directory`. Creates no file yet.
 
     Raises:
-        ValueError: Lightning cannot make such a Trainer here.
+        ValueError: Lightning cannot make such a Trainer on this machine.
     """
-    kept, task = directory / "checkpoints", start.task
+    folder, task = directory / "checkpoints", start.task
     checkpoints: Checkpoints = build(
-        config["checkpoint"], directory=kept, predictions=task.predictions
+        config["checkpoint"], directory=folder, predictions=task.predictions
     )
     progress = TrainingProgress(config["train"]["progress"], task)
     # TensorBoard then hides its events from this step on; Curves writes those of this step again.
     purge: dict[str, Any] = {"purge_step": start.step} if start.step else {}
     tensorboard = TensorBoardLogger(directory, name="tensorboard", version="", **purge)
-    every = checkpoints.every_n_minutes
-    saving = ExactCheckpoints(start.signals, every, kept, start.run_id)
+    saving = ExactCheckpoints(start.signals, checkpoints.every_n_minutes, folder, start.run_id)
+    callbacks: list[pl.Callback] = [
+        ValidationBetweenSteps(),
+        progress,
+        Curves(directory / "metrics.csv", tensorboard, task.measured(), start.step),
+    ]
     if start.capture:
         start.capture.write_to(directory, tensorboard)
+        callbacks.append(start.capture)
+    callbacks += [checkpoints, *_early_stopping(task, config["train"]["stop_at"] or {}), saving]
     # Hints about hardware and products; warnings and errors still come through.
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         trainer: Trainer = build(
             config["trainer"],
-            callbacks=[
-                ValidationBetweenSteps(),
-                progress,
-                Curves(directory / "metrics.csv", tensorboard, task.measured(), start.step),
-                *([start.capture] if start.capture else []),
-                checkpoints,
-                *_early_stopping(task, config["train"]["stop_at"] or {}),
-                saving,
-            ],
+            callbacks=callbacks,
             logger=tensorboard,
             plugins=[DurableCheckpointIO()],
             default_root_dir=directory,
@@ -134,15 +133,15 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
             enable_model_summary=False,
         )
     except MisconfigurationException as error:
-        raise ValueError(f"the settings under trainer. do not fit: {error}") from error
+        raise _unusable(error) from error
     return TrainerBundle(trainer, checkpoints, progress, saving, start.capture)
 
 
 def without_expected_warnings(work: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-    """Run Lightning without warnings about what is intended.
+    """Run Lightning without its warnings about what is intended here.
 
     Raises:
-        ValueError: also for what Lightning calls a misconfiguration.
+        ValueError: Lightning found the settings to be a misconfiguration.
     """
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:
@@ -150,35 +149,30 @@ def without_expected_warnings(work: Callable[..., Any], *arguments: Any, **optio
         try:
             work(*arguments, **options)
         except MisconfigurationException as error:
-            raise ValueError(f"the settings under trainer. do not fit: {error}") from error
+            raise _unusable(error) from error
+
+
+def _unusable(error: MisconfigurationException) -> ValueError:
+    return ValueError(f"Lightning rejects the settings under trainer: {error}")
 
 
 def check_trainer(settings: Mapping[str, Any]) -> None:
-    """Refuse what Lightning would notice late, work around, or misread."""
-    wanted = settings["accelerator"]
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(wanted, any(available.values()) if wanted == "gpu" else True):
-        raise ValueError(
-            f"trainer.accelerator={wanted} is not available (no CUDA or MPS device); trainer=cpu works here"
-        )
-    if settings["precision"] == "16-mixed" and not any(available.values()):
-        raise ValueError(
-            "trainer.precision=16-mixed needs a GPU; on a CPU 32-true and bf16-mixed work"
-        )
+    """Refuse settings that Lightning would notice late, work around, or interpret differently."""
+    _check_hardware(settings["accelerator"], settings["precision"])
     epochs, steps = settings["max_epochs"], settings["max_steps"]
     if epochs is None or epochs < 1:
         raise ValueError(f"trainer.max_epochs must be at least 1, got {epochs}")
     if steps == 0 or steps < -1:
         raise ValueError(f"trainer.max_steps must be at least 1, or -1 for no limit, got {steps}")
-    if not isinstance(settings["val_check_interval"], (int, float)):
+    interval = settings["val_check_interval"]
+    if not isinstance(interval, (int, float)):
         raise ValueError(
             "trainer.val_check_interval must be a fraction of an epoch or a number of steps, got "
-            f"{settings['val_check_interval']!r}"
+            f"{interval!r}"
         )
-    if settings["log_every_n_steps"] < 1:
-        raise ValueError(
-            f"trainer.log_every_n_steps must be at least 1, got {settings['log_every_n_steps']}"
-        )
+    log_every = settings["log_every_n_steps"]
+    if log_every < 1:
+        raise ValueError(f"trainer.log_every_n_steps must be at least 1, got {log_every}")
     if settings["check_val_every_n_epoch"] is None and settings["accumulate_grad_batches"] > 1:
         raise ValueError(
             "trainer.check_val_every_n_epoch=null counts batches over epochs, which would validate within "
@@ -191,8 +185,21 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
             raise ValueError(f"trainer.{key} does not work here: {reason}")
 
 
+def _check_hardware(accelerator: str, precision: str) -> None:
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    has_gpu = any(available.values())
+    if not (has_gpu if accelerator == "gpu" else available.get(accelerator, True)):
+        raise ValueError(
+            f"trainer.accelerator={accelerator} is not available (no CUDA or MPS device); use trainer=cpu"
+        )
+    if precision == "16-mixed" and not has_gpu:
+        raise ValueError(
+            "trainer.precision=16-mixed needs a GPU; use 32-true or bf16-mixed on a CPU"
+        )
+
+
 def _early_stopping(task: Task, thresholds: Mapping[str, float | None]) -> list[EarlyStopping]:
-    """Ends a training that has nothing left to learn; never one that merely makes no progress."""
+    """Ends a training whose metric has reached its threshold, and never one that merely makes no progress."""
     callbacks = []
     for name, threshold in thresholds.items():
         if threshold is None:
@@ -202,7 +209,8 @@ def _early_stopping(task: Task, thresholds: Mapping[str, float | None]) -> list[
             EarlyStopping(
                 name,
                 mode="max" if rises else "min",
-                # Lightning stops beyond its threshold (in float32); ours counts as reached when met.
+                # Lightning stops only beyond its threshold. Ours is reached when met: with 100.0, a score
+                # of 100.0 (which float32 may make 99.99999) must be above Lightning's 99.9999.
                 stopping_threshold=threshold - 1e-4 if rises else threshold + 1e-4,
                 patience=sys.maxsize,
                 check_on_train_epoch_end=False,
