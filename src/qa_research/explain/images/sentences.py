@@ -169,7 +169,7 @@ CAPTIONS = {
     "heat": "Blue segments support the class, orange ones oppose it; the stronger the colour, the "
     "larger the coefficient.",
     "top": "Left, the picture with only its top segments on; right, without them. "
-    "Everywhere else you see what the classifier saw there.",
+    "Elsewhere you see what replaced the other segments.",
     "coefficients": "A bar for each segment: how much the class's probability rises while it is on, "
     "all else being equal. A segment whose line crosses zero may have no effect.",
     "masks": "How many segments were on in each mask. Each is on with probability 1/2, so most masks "
