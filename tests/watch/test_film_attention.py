@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qa_research.figures.panels import evenly_spaced
 from qa_research.watch.film import (
     as_bytes,
     as_weights,
-    evenly_spaced,
     film_attention,
     film_heads,
     make_film,

@@ -114,9 +114,7 @@ def _write_vectors(
     return "\n".join(["embeddings {", f'  tensor_name: "{tag}:{step}"', *lines, "}", ""])
 
 
-def mosaic(
-    maps: Float[np.ndarray, "row column height width"],
-) -> UInt8[np.ndarray, "y x channel"]:
+def mosaic(maps: Float[np.ndarray, "row column height width"]) -> UInt8[np.ndarray, "y x channel"]:
     """Maps of values in [0, 1] as a grid of pictures; rows and columns that are NaN in all maps are removed.
 
     Pixels instead of a matplotlib figure, which would take most of a capture's time.

@@ -38,10 +38,7 @@ MOST_CELLS = 128
 TIMES_UNIFORM = 10
 # As shares of the strongest colour; their square roots are evenly spaced.
 TICKS = np.array([0, 0.04, 0.16, 0.36, 0.64, 1])
-TARGETS = {
-    "match_context": "word in the context",
-    "match_question": "word in the question",
-}
+TARGETS = {"match_context": "word in the context", "match_question": "word in the question"}
 GREW_MOST = 5
 
 

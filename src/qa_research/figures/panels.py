@@ -76,10 +76,21 @@ def last_step(array: xr.DataArray, step: int | None) -> int:
 def spread(steps: NDArray[np.int64], n: int) -> list[int]:
     """At most `n` of the recorded `steps`, with the first and the last, evenly over the captures.
 
-    Example: 3 of 0, 10, 20, 50, 100 are 0, 20, 100, the middle capture and not the middle step.
+    Example: 3 of 0, 10, 20, 50, 100 are 0, 20, 100: the middle capture and not the middle step.
     """
-    index = np.unique(np.linspace(0, len(steps) - 1, min(n, len(steps))).round().astype(int))
-    return [int(step) for step in steps[index]]
+    return [int(step) for step in steps[evenly_spaced(len(steps), n)]]
+
+
+def evenly_spaced(n: int, at_most: int) -> NDArray[np.int64]:
+    """At most `at_most` of the indices 0..n-1, evenly spaced, with the last and, if two or more, the first.
+
+    Example: 4 of 10 are 0, 3, 6, 9; 3 of 10 are 0, 4, 9 (4.5 is rounded to the even 4); 1 of 10 is 9.
+    """
+    if at_most >= n:
+        return np.arange(n)
+    if at_most <= 1:
+        return np.arange(n)[n - max(at_most, 0) :]
+    return np.unique(np.rint(np.linspace(0, n - 1, at_most)).astype(np.int64))
 
 
 def numbers(array: xr.DataArray, *axes: str) -> NDArray[np.float64]:
@@ -126,9 +137,7 @@ def label_captures(axis: Axis, steps: NDArray[np.int64]) -> None:
     # Equal distances between labels if that is possible, else nearly equal ones.
     counts = [n for n in range(STEP_LABELS, 3, -1) if gaps % (n - 1) == 0]
     n = counts[0] if counts else STEP_LABELS
-    index = np.unique(
-        np.linspace(0, len(steps) - 1, min(n, len(steps))).round().astype(int)
-    ).tolist()
+    index = evenly_spaced(len(steps), n).tolist()
     axis.set_ticks(index, [str(steps[i]) for i in index])
 
 

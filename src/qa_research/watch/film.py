@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from qa_research.figures.panels import evenly_spaced
 from qa_research.tasks.answering.token_text import TokenText
 
 if TYPE_CHECKING:
@@ -261,18 +262,6 @@ def as_bytes(weight: NDArray[np.floating]) -> NDArray[np.uint8]:
 def as_weights(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The weights that `as_bytes` encoded, as precisely as a byte allows."""
     return np.where(codes == NOT_A_NUMBER, np.nan, (codes / FULL) ** 2)
-
-
-def evenly_spaced(n: int, at_most: int) -> Ints:
-    """At most `at_most` of the indices 0..n-1, evenly spaced, with the last and, if two or more, the first.
-
-    Example: 4 of 10 are 0, 3, 6, 9; 3 of 10 are 0, 4, 9 (4.5 is rounded to the even 4); 1 of 10 is 9.
-    """
-    if at_most >= n:
-        return np.arange(n)
-    if at_most <= 1:
-        return np.arange(n)[n - max(at_most, 0) :]
-    return np.unique(np.rint(np.linspace(0, n - 1, at_most)).astype(np.int64))
 
 
 def _note(n_kept: int, n_captures: int, capture_bytes: int) -> str:

@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 
 from qa_research.capture.recording.reader import Recording
-from qa_research.capture.sites import SITE_NAMES
 from qa_research.figures.activations import unit_by_token
 from qa_research.figures.attention import answer_to_match, attention_over_steps
 from qa_research.figures.curves import fit_decay, question_losses, training_loss
@@ -28,6 +27,8 @@ from qa_research.watch.page import film_page
 from qa_research.watch.strip import film_strip
 
 DPI = 130
+# Of capture.sites, which this verb does not import because it needs torch.
+SITES = ("context", "attention_output", "mlp", "layer_output")
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,7 @@ class WatchResult:
 
 
 def watch_question(
-    recording: Recording,
-    index: int,
-    run: str,
-    folder: Path,
-    metrics: Path | None,
+    recording: Recording, index: int, run: str, folder: Path, metrics: Path | None
 ) -> WatchResult:
     """Write the film of the watched question at `index` to `folder`, named after its id.
 
@@ -193,8 +190,8 @@ def figures_of(recording: Recording, index: int, metrics: Path) -> Figures:
             yield from draw(recording, index, tokens)
     for name in recording.recorders:
         data = recording.read(name)
-        # Inside the layers, the first recorded unit.
-        for site in SITE_NAMES[1:]:
+        # Of the first recorded unit.
+        for site in SITES:
             if site in data.data_vars:
                 unit = int(data["unit"].values[0])
                 figure = unit_by_token(data, site, index, unit, tokens)

@@ -12,9 +12,9 @@ from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from qa_research.figures.panels import CORRECT, OPPOSES, SUPPORTS, WRONG
+from qa_research.figures.panels import CORRECT, OPPOSES, SUPPORTS, WRONG, evenly_spaced
 from qa_research.figures.tokens import shortened
-from qa_research.watch.film import Film, evenly_spaced
+from qa_research.watch.film import Film
 
 MOST_CAPTURES = 6
 MOST_TOKENS = 64
@@ -135,12 +135,7 @@ def _draw_capture(axes: Axes, film: Film, capture: int, tokens: range, top: floa
     if begin < end:
         axes.plot([begin, end], [top + 2.25] * 2, color=colour, linewidth=2.5, clip_on=False)
     answer = _short(film.answer_text(capture), 34) or "no answer"
-    style: dict[str, Any] = {
-        "color": colour,
-        "va": "center",
-        "clip_on": False,
-        "parse_math": False,
-    }
+    style: dict[str, Any] = {"color": colour, "va": "center", "clip_on": False, "parse_math": False}
     head = f"step {film.steps[capture]}: {'right' if is_right else 'wrong'}"
     axes.text(right + 0.8, top + 0.5, head, fontsize=9.5, weight="bold", **style)
     probability = f"“{answer}”  {_percent(film.answer_probability[capture])}"

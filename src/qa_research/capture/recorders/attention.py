@@ -7,34 +7,21 @@ import numpy as np
 import torch
 
 from qa_research.capture.forward import Forward
-from qa_research.capture.recorders.recorder import (
-    Recorder,
-    Subject,
-    Summaries,
-    layer_axis,
-    query_and_key_sites,
-    recorded_layers,
-    to_numpy,
-)
-from qa_research.capture.recording.arrays import Array, Coordinate
-from qa_research.capture.sites import Anatomy
+from qa_research.capture.recorders.recorder import LayersOfAttention, Subject, Summaries, to_numpy
+from qa_research.capture.recording.arrays import Array
 from qa_research.capture.tensorboard import mosaic
 
 
-class AttentionRecorder(Recorder):
+class AttentionRecorder(LayersOfAttention):
     """Complete maps of every head of `layers` (null: all). NaN where the query or the key is padding."""
 
     def __init__(self, layers: list[int] | None, dtype: Literal["float16", "float32"]) -> None:
-        self.wanted = layers
+        super().__init__(layers)
         self.dtype = dtype
 
     def prepare(self, key: str, subject: Subject) -> None:
-        self.layers = recorded_layers(key, self.wanted, Anatomy(subject.network).layers)
-        self.sites = query_and_key_sites(self.layers)
+        self.sites = self.choose_layers(key, subject.network)
         self.question = subject.watched.questions[0].id
-
-    def coordinates(self) -> Mapping[str, Coordinate]:
-        return {"layer": layer_axis(self.layers)}
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
         weight = torch.stack([forward.attention(layer) for layer in self.layers], dim=1)

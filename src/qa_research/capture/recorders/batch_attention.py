@@ -9,19 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qa_research.capture.forward import Forward, attention_weights
-from qa_research.capture.recorders.recorder import (
-    Recorder,
-    Subject,
-    layer_axis,
-    query_and_key_sites,
-    recorded_layers,
-    to_numpy,
-)
-from qa_research.capture.recording.arrays import Array, Coordinate
+from qa_research.capture.recorders.recorder import LayersOfAttention, Subject, to_numpy
+from qa_research.capture.recording.arrays import Array
 from qa_research.capture.sites import Anatomy, Site
 
 
-class BatchAttentionRecorder(Recorder):
+class BatchAttentionRecorder(LayersOfAttention):
     """What the network attended to while it learned, not while it was tested: `row` of the batch that ended a
     captured step (the last one of an accumulation), through hooks that exist only during such steps.
 
@@ -35,8 +28,8 @@ class BatchAttentionRecorder(Recorder):
         layers: list[int] | None,
         dtype: Literal["float16", "float32"],
     ) -> None:
+        super().__init__(layers)
         self.row = row
-        self.wanted = layers
         self.dtype = dtype
 
     def prepare(self, key: str, subject: Subject) -> None:
@@ -50,14 +43,9 @@ class BatchAttentionRecorder(Recorder):
                 f"{key}.row={self.row}, but a batch has the rows 0 to {subject.batch_size - 1} "
                 "(data.batch_size)"
             )
-        anatomy = Anatomy(subject.network)
-        self.layers = recorded_layers(key, self.wanted, anatomy.layers)
-        self.heads = anatomy.heads
-        self.batch_sites = query_and_key_sites(self.layers)
+        self.batch_sites = self.choose_layers(key, subject.network)
+        self.heads = Anatomy(subject.network).heads
         self._clear(subject.max_tokens)
-
-    def coordinates(self) -> Mapping[str, Coordinate]:
-        return {"layer": layer_axis(self.layers)}
 
     def after_batch(self, values: Mapping[Site, Tensor], batch: Mapping[str, Tensor]) -> None:
         self.forget_step()

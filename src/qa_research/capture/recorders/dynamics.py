@@ -18,30 +18,19 @@ from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries,
 from qa_research.capture.recording.arrays import Array, Coordinate
 
 log = logging.getLogger(__name__)
-KINDS = (
-    "embeddings",
-    "query",
-    "key",
-    "value",
-    "attention_output",
-    "mlp_in",
-    "mlp_out",
-    "norm",
-    "head",
-    "other",
-)
-# The first that matches a parameter's name.
+# What a parameter belongs to: the first kind whose pattern matches its name. Recordings store their numbers.
 _PATTERNS = (
     ("embeddings", r"(^|\.)embeddings\.(?!LayerNorm)"),
-    ("norm", r"LayerNorm|layer_norm"),
-    ("head", r"^qa_outputs"),
     ("query", r"\.(query|q_lin)\."),
     ("key", r"\.(key|k_lin)\."),
     ("value", r"\.(value|v_lin)\."),
     ("attention_output", r"\.(attention\.output\.dense|out_lin)\."),
     ("mlp_in", r"\.(intermediate\.dense|ffn\.lin1)\."),
     ("mlp_out", r"\.(output\.dense|ffn\.lin2)\."),
+    ("norm", r"LayerNorm|layer_norm"),
+    ("head", r"^qa_outputs"),
 )
+KINDS = (*[kind for kind, _ in _PATTERNS], "other")
 _LAYER = re.compile(r"\.layer\.(\d+)\.")
 # Steps that set a gradient's usual size before anything counts as an explosion.
 WARM_UP = 20

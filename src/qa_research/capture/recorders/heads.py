@@ -8,37 +8,24 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from qa_research.capture.forward import Forward
-from qa_research.capture.recorders.recorder import (
-    Recorder,
-    Subject,
-    Summaries,
-    layer_axis,
-    query_and_key_sites,
-    recorded_layers,
-    to_numpy,
-)
+from qa_research.capture.recorders.recorder import LayersOfAttention, Subject, Summaries, to_numpy
 from qa_research.capture.recording.arrays import Array, Coordinate
-from qa_research.capture.sites import Anatomy
 from qa_research.capture.watched import PARTS, Watched
 
 TARGETS = ("cls", "sep", "question", "context", "answer", "match_question", "match_context")
 SOURCES = ("all", *TARGETS)
 
 
-class HeadsRecorder(Recorder):
+class HeadsRecorder(LayersOfAttention):
     """A few numbers per head and question instead of complete maps, so that all layers are affordable."""
 
-    def __init__(self, layers: list[int] | None) -> None:
-        self.wanted = layers
-
     def prepare(self, key: str, subject: Subject) -> None:
-        self.layers = recorded_layers(key, self.wanted, Anatomy(subject.network).layers)
-        self.sites = query_and_key_sites(self.layers)
+        self.sites = self.choose_layers(key, subject.network)
         self.groups = groups_of(subject.watched)
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         return {
-            "layer": layer_axis(self.layers),
+            **super().coordinates(),
             "source": Coordinate(("source",), SOURCES),
             "target": Coordinate(("target",), TARGETS),
         }

@@ -35,67 +35,49 @@ class LogitsRecorder(Recorder):
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
         watched, logits = forward.watched, forward.logits
-        allowed = context_mask(watched.windows, watched.indices, logits.shape[2])
         found = span_rank(
             logits[:, 0],
             logits[:, 1],
-            allowed,
+            context_mask(watched.windows, watched.indices, logits.shape[2]),
             watched.spans,
             self.answering.max_answer_tokens,
             self.answering.threshold,
         )
-        texts = [
-            text.text(*span)
-            for text, span in zip(watched.texts, found.answer.tolist(), strict=True)
-        ]
         exact = [
-            score_question(row, text, self.rules).exact_match
-            for row, text in zip(watched.questions, texts, strict=True)
+            score_question(question, text.text(*span), self.rules).exact_match
+            for question, text, span in zip(
+                watched.questions, watched.texts, found.answer.tolist(), strict=True
+            )
         ]
-        shown = logits.masked_fill(~watched.mask[:, None, :], torch.nan)
-        by_question, by_row = ("question",), ("question", "row")
+        logit = to_numpy(logits.masked_fill(~watched.mask[:, None, :], torch.nan))
+        loss = to_numpy(own_losses(logits, watched))
+        probability = to_numpy(found.probability.masked_fill(self.is_outside, torch.nan))
+        rank = to_numpy(found.rank.masked_fill(self.is_outside, -1), "int32")
+        answer = to_numpy(found.answer, "int32")
+        answer_probability = to_numpy(found.answer_probability)
+        exact_match = to_numpy(torch.tensor(exact), "int32")
+        question, row = ("question",), ("question", "row")
         return {
             "logit": Array(
-                ("question", "row", "token"),
-                to_numpy(shown),
-                "logits",
-                "score of each token as start and as end of the answer",
+                (*row, "token"), logit, "logits", "score of each token as start and end"
             ),
             "loss": Array(
-                by_row,
-                to_numpy(own_losses(logits, watched)),
-                "nats",
-                "cross entropy of the true start and end over the window's own tokens",
+                row, loss, "nats", "cross entropy of the true start and end over the own tokens"
             ),
             "probability": Array(
-                by_question,
-                to_numpy(found.probability.masked_fill(self.is_outside, torch.nan)),
-                "probability",
-                "probability of the true span among all spans that are allowed as answers",
+                question, probability, "probability", "of the true span among all allowed spans"
             ),
             "rank": Array(
-                by_question,
-                to_numpy(found.rank.masked_fill(self.is_outside, -1), "int32"),
-                "1",
-                "rank of the true span among them; 1: it is the answer, -1: it is not allowed",
+                question, rank, "1", "of the true span among them; 1: the answer, -1: not allowed"
             ),
             "answer": Array(
-                by_row,
-                to_numpy(found.answer, "int32"),
-                "token",
-                "first and last token of the answer; 0, 0 is no answer",
+                row, answer, "token", "first and last token of the answer; 0, 0: no answer"
             ),
             "answer_probability": Array(
-                by_question,
-                to_numpy(found.answer_probability),
-                "probability",
-                "probability of the answer among all spans that are allowed",
+                question, answer_probability, "probability", "of the answer among all allowed spans"
             ),
             "exact_match": Array(
-                by_question,
-                to_numpy(torch.tensor(exact), "int32"),
-                "1",
-                "1 if the answer is correct by SQuAD's rules",
+                question, exact_match, "1", "1 if the answer is correct by SQuAD's rules"
             ),
         }
 

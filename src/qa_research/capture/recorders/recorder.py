@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from qa_research.capture.forward import Forward
 from qa_research.capture.recording.arrays import Array, Coordinate
-from qa_research.capture.sites import Site, chosen_layers
+from qa_research.capture.sites import Anatomy, Site, chosen_layers
 from qa_research.capture.watched import Watched
 from qa_research.tasks.answering.decode import AnswerSettings
 
@@ -97,21 +97,25 @@ class Recorder(ABC):
         """Restore what `state` returned."""
 
 
-def recorded_layers(key: str, wanted: list[int] | None, count: int) -> list[int]:
-    """The layers that `key`.layers names (None: all), at least one.
+class LayersOfAttention(Recorder):
+    """A recorder that recomputes attention from the queries and keys of `layers` (None: all)."""
 
-    Raises:
-        ValueError: there is none, or one that the network does not have.
-    """
-    layers = chosen_layers(f"{key}.layers", wanted, count)
-    if not layers:
-        raise ValueError(f"{key}.layers=[] records nothing; null is all layers")
-    return layers
+    def __init__(self, layers: list[int] | None) -> None:
+        self.wanted = layers
 
+    def choose_layers(self, key: str, network: PreTrainedModel) -> tuple[Site, ...]:
+        """Set `layers`; the sites that their attention is recomputed from.
 
-def query_and_key_sites(layers: list[int]) -> tuple[Site, ...]:
-    """The sites that attention is recomputed from."""
-    return tuple(Site(name, layer) for layer in layers for name in ("query", "key"))
+        Raises:
+            ValueError: there is no layer, or one that the network does not have.
+        """
+        self.layers = chosen_layers(f"{key}.layers", self.wanted, Anatomy(network).layers)
+        if not self.layers:
+            raise ValueError(f"{key}.layers=[] records nothing; null is all layers")
+        return tuple(Site(name, layer) for layer in self.layers for name in ("query", "key"))
+
+    def coordinates(self) -> Mapping[str, Coordinate]:
+        return {"layer": layer_axis(self.layers)}
 
 
 def layer_axis(layers: list[int]) -> Coordinate:
