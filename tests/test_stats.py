@@ -38,7 +38,7 @@ def test_the_interval_of_three_in_ten():
     )
 
 
-def test_no_ratio_of_nothing():
+def test_counts_that_are_not_a_ratio_are_refused():
     for right, asked in ((0, 0), (2, 1), (-1, 5)):
         with pytest.raises(ValueError, match="is not a ratio"):
             exact_ratio(right, asked)
@@ -125,7 +125,7 @@ def test_so_many_questions_are_needed_and_one_less_is_too_few(rate):
         assert number == 1 or 1 - (1 - rate) ** (number - 1) < share
 
 
-def test_who_knows_nothing_needs_no_number_and_who_knows_all_one():
+def test_without_right_answers_no_number_is_enough_and_with_all_right_one_is():
     for total in (None, 1000):
         assert questions_needed(0.0, total) == Needed(None, None) and questions_needed(
             1.0, total

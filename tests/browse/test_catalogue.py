@@ -168,7 +168,7 @@ def test_an_unknown_id_is_answered_with_the_nearest(rows, tmp_path, wrong):
         catalogue.indices_of(wrong)
 
 
-def test_an_id_like_none_gets_no_offer(catalogue):
+def test_an_id_like_no_other_gets_no_suggestion(catalogue):
     for wrong in ("nothing like it", "", "\U0010ffff"):
         with pytest.raises(ValueError) as refusal:
             catalogue.indices_of(wrong)
@@ -203,7 +203,7 @@ def random_inside(path: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [no_database, cut_short, emptied, another_database, random_inside]
 )
-def test_a_damaged_catalogue_is_made_again_and_that_is_said(rows, tmp_path, capsys, damage):
+def test_a_damaged_catalogue_is_made_again_with_a_warning(rows, tmp_path, capsys, damage):
     start_logging()
     source = source_of(rows)
     with Catalogue(source, tmp_path) as catalogue:
@@ -217,7 +217,7 @@ def test_a_damaged_catalogue_is_made_again_and_that_is_said(rows, tmp_path, caps
     Catalogue(unread(source), tmp_path).close()
 
 
-def test_damage_that_shows_only_later_is_made_good_too(rows, tmp_path, capsys):
+def test_damage_that_shows_only_later_is_repaired_too(rows, tmp_path, capsys):
     start_logging()
     source = source_of(rows)
     with Catalogue(source, tmp_path) as catalogue:
@@ -246,7 +246,7 @@ def test_where_the_cache_cannot_be_written_it_works_from_memory(rows, tmp_path, 
     assert "The catalogue cannot be kept in" in note and "--cache DIR names another" in note
 
 
-def test_no_questions_and_half_characters_are_refused_and_leave_no_file(rows, tmp_path):
+def test_empty_sources_and_half_characters_are_refused_and_leave_no_file(rows, tmp_path):
     with pytest.raises(ValueError, match="here has no questions"):
         Catalogue(source_of([]), tmp_path / "a")
     half = replace(rows[0], question="Who \ud83d?")

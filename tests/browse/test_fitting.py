@@ -14,7 +14,7 @@ def test_one_window_that_holds_everything(questions, tokenizer):
     assert found.total_tokens == lengths[0] + lengths[1] + 3
 
 
-def test_windows_that_hold_the_answer_are_told_from_those_that_do_not(questions, tokenizer):
+def test_windows_that_hold_the_answer_are_distinguished_from_others(questions, tokenizer):
     found = fit(questions[2], tokenizer, 20, 4)
     row = questions[2]
     begin, end = row.answers[0].start, row.answers[0].start + len(row.answers[0].text)

@@ -36,7 +36,7 @@ def test_styles_keep_every_character_and_show_where_both_are():
     assert ["underline" in str(s.style) for s in both.spans] == [False, True, True]
 
 
-def test_a_pipe_gets_whole_lines_and_no_markup(capsys):
+def test_a_pipe_gets_unwrapped_lines_without_markup(capsys):
     long = "word " * 60
     print_paragraph("[bold]", Marked(long, (Mark(0, 4, "match"),)))
     print_named([("a", ["x"]), ("long", ["y", "z"])])

@@ -12,7 +12,7 @@ def test_a_spread_has_the_usual_five_numbers():
     assert spread([3, 1, 2]) == Spread(1, 2, 2, 3, 3)
 
 
-def test_lengths_count_a_context_once_and_first_answers_alone(questions):
+def test_lengths_count_each_context_once_and_only_first_answers(questions):
     both = (*questions[0].answers, Gold("Ms", 0))
     found = overview([replace(questions[0], answers=both), *questions[1:]], None)
     assert (found.questions, found.contexts, found.titles) == (8, 2, 1)
@@ -45,7 +45,7 @@ def test_answers_are_counted_by_question_and_by_text(questions):
     assert found.kinds == {"lookup": 2, "why": 1}
 
 
-def test_repetitions_are_told_apart(questions):
+def test_repetitions_are_counted_by_what_is_repeated(questions):
     first = questions[0]
     rows = [
         *questions[:4],
@@ -73,11 +73,11 @@ def test_misplaced_answers_and_unusable_rows_are_counted(questions):
     assert [bad.position for bad in found.bad_rows] == [8, 9, 10]
 
 
-def test_unanswerable_questions_alone_have_no_answers_to_measure():
+def test_only_unanswerable_questions_have_no_answers_to_measure():
     found = overview([Question("u", "t", "A text.", "Why?", (), "why")], None)
     assert "first answer" not in found.lengths and found.distinct_answers == 0
 
 
-def test_no_questions_cannot_be_described():
+def test_an_empty_set_cannot_be_described():
     with pytest.raises(ValueError, match="no questions"):
         overview([], None)

@@ -11,7 +11,7 @@ def test_a_text_is_found_whatever_its_case():
     assert find_all("Daylight saving, DAYLIGHT SAVING", "daylight Saving") == [(0, 15), (17, 32)]
 
 
-def test_places_are_right_behind_letters_that_fold_to_more():
+def test_offsets_are_right_after_letters_that_fold_to_several():
     text = "Die Straße heißt STRASSE"
     assert [text[a:b] for a, b in find_all(text, "strasse")] == ["Straße", "STRASSE"]
     assert [text[a:b] for a, b in find_all(text, "heiss")] == ["heiß"]
@@ -31,7 +31,7 @@ def test_what_is_found_folds_to_the_same_and_does_not_overlap(text, wanted):
     assert edges == sorted(edges)
 
 
-def test_a_hit_says_every_place_or_the_one_asked_for():
+def test_a_hit_has_every_place_or_only_the_requested_one():
     golds = (Gold("Lund", 3), Gold("Ms Lund", 0), Gold("Lund", 3))
     row = Question("q", "t", "Ms Lund and lund.", "Who is LUND?", golds, "who")
     found = hit_in(4, row, "lund", None).matches

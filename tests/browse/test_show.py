@@ -58,7 +58,7 @@ def test_what_is_not_there_is_not_marked():
     assert [(mark.begin, mark.end) for mark in context_marks(wrong, None)] == [(16, 21)]
 
 
-def test_an_unanswerable_question_and_a_fault_are_said(shown):
+def test_an_unanswerable_question_and_a_fault_are_shown(shown):
     lines = shown(viewed(replace(ROW, answers=()), fault="its id stands twice", same_id=(3, 5)))
     assert "answers  none: the context does not answer it" in lines
     assert "fault    its id stands twice" in lines
@@ -110,7 +110,7 @@ def test_hits_are_a_line_each_with_the_match_marked(capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "1 hit"
 
 
-def test_a_long_context_is_cut_around_its_first_match(capsys):
+def test_a_long_context_is_abridged_around_its_first_match(capsys):
     long = replace(ROW, context="word " * 50 + "Chess\nhere " + "word " * 50, answers=())
     show_hits([hit_in(0, long, "chess", "context")], 0, 1, "")
     line = capsys.readouterr().out.splitlines()[0]

@@ -32,7 +32,7 @@ def test_names_and_windows_are_those_of_the_configs():
     assert usual["seed"] == named_source.BUILTIN_SEED
 
 
-def test_builtin_is_the_generated_corpus_and_train_unless_told():
+def test_builtin_is_the_generated_corpus_and_by_default_its_train_split():
     corpus = generate(0)
     assert find_source("builtin", None).read() == corpus.train
     assert find_source("builtin", "validation").read() == corpus.validation
@@ -43,7 +43,9 @@ def test_a_file_is_one_split(file, questions):
     source = find_source(str(file), None)
     assert [row.id for row in source.read()] == [row.id for row in questions]
     assert (source.name, source.spelled) == (str(file), f"--data={file}")
-    with pytest.raises(ValueError, match=r"--split=train is for data with splits.* is a single file"):
+    with pytest.raises(
+        ValueError, match=r"--split=train is for data with splits.* is a single file"
+    ):
         find_source(str(file), "train")
 
 

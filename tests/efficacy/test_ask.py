@@ -97,7 +97,7 @@ def test_a_search_shows_question_expected_and_given_answer_and_its_cost(efficacy
     assert "a search " in out and "[" in out
 
 
-def test_the_same_command_goes_on_asking_and_repeats_nothing_before_all_were_asked(efficacy, runs):
+def test_the_same_command_continues_and_repeats_nothing_before_all_were_asked(efficacy, runs):
     for _ in range(2):
         assert (
             efficacy("tiny", "--rounds", "2", "--max-questions", "4", "--round-size", "4")[0] == 0
@@ -111,7 +111,9 @@ def test_the_same_command_goes_on_asking_and_repeats_nothing_before_all_were_ask
     assert [tuple(r) for r in rows(runs, "SELECT draw, first FROM searches")][-1] == (1, 0)
 
 
-def test_a_search_that_meets_the_end_of_an_order_goes_on_in_the_next(efficacy, runs, monkeypatch):
+def test_a_search_that_reaches_the_end_of_an_order_continues_in_the_next(
+    efficacy, runs, monkeypatch
+):
     ask = TrainedAnswerer.answer
     monkeypatch.setattr(
         TrainedAnswerer,
@@ -242,7 +244,7 @@ def test_a_network_of_nan_is_given_up_and_never_wrong(efficacy, runs):
         (("table",), "no questions have been asked yet"),
     ],
 )
-def test_what_makes_no_sense_is_one_sentence(efficacy, words, sentence):
+def test_bad_requests_are_answered_by_one_sentence(efficacy, words, sentence):
     code, out, err = efficacy(*words)
     assert code == 2 and out == "" and sentence in err
     assert err.strip().splitlines()[-1].startswith("qa-research: ")
@@ -260,7 +262,7 @@ def test_a_run_without_checkpoint_and_one_without_steps_say_so(efficacy, runs):
     assert code == 2 and "there is no checkpoint best; this run has none" in err
 
 
-def test_a_locked_ledger_is_said_before_the_first_question(efficacy, runs, monkeypatch):
+def test_a_locked_ledger_is_an_error_before_the_first_question(efficacy, runs, monkeypatch):
     monkeypatch.setattr(opening, "SECONDS_BEFORE_A_LINE", 0.1)
     monkeypatch.setattr(opening, "SECONDS_TO_WAIT", 0.3)
     foreign = sqlite3.connect(runs / "ledger.sqlite", isolation_level=None)
@@ -311,7 +313,7 @@ def test_ctrl_c_ends_after_the_round_and_keeps_what_was_asked(runs, monkeypatch,
 
 
 @pytest.mark.slow
-def test_a_killed_search_leaves_whole_rounds_and_asking_goes_on(runs):
+def test_a_killed_search_leaves_complete_rounds_and_asking_continues(runs):
     command = [sys.executable, "-c", "from qa_research.cli.main import main; main()"]
     words = ["efficacy", "tiny", "--split", "train", "--rounds", "100000", "--round-size", "1"]
     process = subprocess.Popen([*command, *words, "--max-questions", "48", "--runs", str(runs)])
@@ -334,7 +336,7 @@ def test_a_killed_search_leaves_whole_rounds_and_asking_goes_on(runs):
     assert json.loads(again.stdout)[0]["ratio"]["asked"] == 3
 
 
-def test_a_run_named_by_its_path_has_its_ledger_beside_it(verb, runs, tmp_path):
+def test_a_run_given_by_its_path_uses_the_ledger_of_its_folder(verb, runs, tmp_path):
     directory = next(runs.glob("*/bert*"))
     words = ("efficacy", str(directory), "--questions", "2", "--runs", str(tmp_path / "none"))
     code, _, err = verb(*words)
@@ -342,5 +344,5 @@ def test_a_run_named_by_its_path_has_its_ledger_beside_it(verb, runs, tmp_path):
     assert len(rows(runs)) == 2
 
 
-def test_a_run_tells_its_step(runs):
+def test_an_opened_run_knows_its_step(runs):
     assert open_run("tiny", "6", runs).step == 6

@@ -55,7 +55,7 @@ def curve(name, begin, percent, steps=(50, 100, 150), is_floor=False):
     )
 
 
-def test_pretrained_and_random_stand_in_one_panel_with_bands():
+def test_pretrained_and_random_share_a_panel_with_bands():
     figure = efficacy_over_steps(
         {
             "squad validation": [

@@ -181,7 +181,7 @@ def test_a_keyboard_interrupt_is_not_a_failure_of_the_model():
         answer_each(interrupted, make_questions(2))
 
 
-def test_bounds_and_signals_end_a_search_after_a_whole_round(ledger):
+def test_limits_and_signals_end_a_search_after_a_complete_round(ledger):
     endings = {
         "bound": run(ledger, subject_of(knows()), plan_of(most=20)),
         "stopped": run(ledger, subject_of(knows()), plan_of(), should_stop=lambda: True),
@@ -218,7 +218,7 @@ def test_an_empty_split_is_refused(ledger):
         run(ledger, subject_of(knows(), total=0), plan_of())
 
 
-def test_a_crash_between_rounds_leaves_whole_rounds_and_an_order_to_continue(ledger):
+def test_a_crash_between_rounds_leaves_complete_rounds_and_an_order_to_continue(ledger):
     calls = itertools.count()
 
     def dies(asked):

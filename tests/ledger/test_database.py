@@ -48,7 +48,7 @@ def test_what_is_not_a_ledger_is_refused_and_left_as_it_is(path):
             Ledger(path, read_only)
 
 
-def test_there_is_nothing_to_read_where_no_ledger_was_made(path):
+def test_reading_a_ledger_that_does_not_exist_is_an_error(path):
     with pytest.raises(FileNotFoundError, match="`qa-research runs scan` makes one"):
         Ledger(path, read_only=True)
     path.parent.mkdir()
@@ -65,7 +65,7 @@ def test_a_ledger_opened_to_read_cannot_be_written(path):
         ledger.write_run(path.parent / "s" / "r", record_of(1), CONFIG)
 
 
-def test_below_a_file_no_ledger_can_be_made(tmp_path):
+def test_a_ledger_cannot_be_created_below_a_file(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError):
         Ledger(tmp_path / "file" / "ledger.sqlite")
@@ -94,7 +94,7 @@ def test_a_read_only_directory_can_be_read_while_a_training_writes(for_all):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
-def test_it_is_said_where_last_writes_cannot_be_read(for_all):
+def test_latest_entries_that_cannot_be_read_are_an_error(for_all):
     path, log = for_all / "ledger.sqlite", for_all / "ledger.sqlite-wal"
     with Ledger(path) as ledger:
         ledger.write_run(for_all / "s" / "r", record_of(1, id="1"), CONFIG)

@@ -74,8 +74,8 @@ def export(runs):
     """The verb, on the runs: (exit code, stdout, error)."""
 
     def run(*arguments: str):
-        said = CliRunner().invoke(ledger_app, ["export", *arguments, "--runs", str(runs)])
-        return said.exit_code, said.stdout, said.exception
+        result = CliRunner().invoke(ledger_app, ["export", *arguments, "--runs", str(runs)])
+        return result.exit_code, result.stdout, result.exception
 
     return run
 
@@ -255,11 +255,11 @@ def test_bad_requests_are_refused(export, tmp_path, arguments, kind, sentence):
 
 
 def test_without_a_ledger_there_is_nothing_to_export(tmp_path):
-    said = CliRunner().invoke(
+    result = CliRunner().invoke(
         ledger_app, ["export", str(tmp_path / "a.csv"), "--runs", str(tmp_path / "none")]
     )
-    assert isinstance(said.exception, FileNotFoundError) and "there is no ledger" in str(
-        said.exception
+    assert isinstance(result.exception, FileNotFoundError) and "there is no ledger" in str(
+        result.exception
     )
 
 
@@ -278,7 +278,7 @@ def test_many_rows_are_written_block_by_block(tmp_path, monkeypatch):
         assert [int(row["place"]) for row in csv.DictReader(stream)] == places == list(range(2_501))
 
 
-def test_a_score_that_is_no_number_is_nothing(tmp_path):
+def test_a_score_that_is_not_a_number_is_null(tmp_path):
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         ledger.write_run(tmp_path / "s" / "r", record_of(1, best={"val/loss": math.nan}), CONFIG)
         exporting.export_table(ledger, "scores", tmp_path / "s.parquet", "parquet", force=False)

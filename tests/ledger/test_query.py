@@ -33,8 +33,8 @@ def sql(runs):
     """The verb, on the runs: (exit code, stdout, stderr, error)."""
 
     def run(*arguments: str):
-        said = CliRunner().invoke(ledger_app, ["sql", *arguments, "--runs", str(runs)])
-        return said.exit_code, said.stdout, said.stderr, said.exception
+        result = CliRunner().invoke(ledger_app, ["sql", *arguments, "--runs", str(runs)])
+        return result.exit_code, result.stdout, result.stderr, result.exception
 
     return run
 
@@ -276,10 +276,10 @@ def test_many_rows_are_aligned_block_by_block():
     assert len(lines) == BLOCK + 3 and len({len(line) for line in lines}) == 1
 
 
-def test_without_a_ledger_it_says_so(tmp_path):
-    said = CliRunner().invoke(ledger_app, ["sql", "SELECT 1", "--runs", str(tmp_path)])
-    assert isinstance(said.exception, FileNotFoundError)
-    assert "`qa-research runs scan` makes one" in str(said.exception)
+def test_a_missing_ledger_is_an_error(tmp_path):
+    result = CliRunner().invoke(ledger_app, ["sql", "SELECT 1", "--runs", str(tmp_path)])
+    assert isinstance(result.exception, FileNotFoundError)
+    assert "`qa-research runs scan` makes one" in str(result.exception)
 
 
 @pytest.mark.slow

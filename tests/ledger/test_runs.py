@@ -48,7 +48,7 @@ def test_writing_again_replaces_the_scores_too(path):
     assert math.isnan(entry.scores["val/loss"])
 
 
-def test_another_run_at_the_same_place_replaces_the_first(path):
+def test_another_run_in_the_same_directory_replaces_the_first(path):
     with Ledger(path) as ledger:
         for number in (1, 2):
             ledger.write_run(path.parent / "s" / "r", record_of(number), CONFIG)
@@ -74,7 +74,7 @@ def test_removing_a_run_removes_its_scores(path):
     connection.close()
 
 
-def test_runs_within_the_folder_move_with_it_and_others_stay_where_they_are(path, tmp_path):
+def test_runs_inside_the_folder_move_with_it_and_others_do_not(path, tmp_path):
     with Ledger(path) as ledger:
         ledger.write_run(path.parent / "s" / "inside", record_of(1), CONFIG)
         ledger.write_run(tmp_path / "elsewhere" / "outside", record_of(2), CONFIG)
@@ -113,7 +113,7 @@ def test_after_a_rebuild_the_ledger_has_just_what_was_given(pairs):
         assert sorted(ledger.runs(), key=repr) == sorted(entries, key=repr)
 
 
-def test_rebuilding_lets_runs_change_places_and_keeps_what_hangs_on_them(path):
+def test_a_rebuild_lets_runs_swap_directories_and_keeps_rows_that_refer_to_them(path):
     a, b = path.parent / "s" / "a", path.parent / "s" / "b"
     with Ledger(path) as ledger:
         for number, place in ((1, a), (2, b), (3, path.parent / "s" / "c")):
