@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from rich.console import Console
@@ -20,9 +20,12 @@ from rich.text import Text
 
 from qa_research.console import readable_size
 from qa_research.ledger.runs import RunEntry
-from qa_research.runs.compare import ABSENT, Differences, SideBySide
 from qa_research.runs.listing import DAMAGED, GONE, ListedRun
 from qa_research.runs.store import KILLED, UNCLEAR, checkpoints_of, size_by_part
+
+if TYPE_CHECKING:
+    # It imports scipy, which a list of runs does not need.
+    from qa_research.runs.compare import Differences, SideBySide
 
 # So much of a sha256 tells it from another.
 DIGITS = 12
@@ -155,8 +158,10 @@ def console_out() -> Console:
     return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
 
 
-def show_pairs(found: SideBySide) -> None:
+def show_pairs(found: "SideBySide") -> None:
     """Who is who, what differs, the scores, and a verdict for each run beside the first."""
+    from qa_research.runs.compare import ABSENT
+
     console = console_out()
     for label, entry, status in zip(found.labels, found.entries, found.statuses, strict=True):
         console.print(f"{label}  {entry.name}   ({status})", markup=False)
@@ -194,12 +199,14 @@ def show_pairs(found: SideBySide) -> None:
 
 def plain(value: Any) -> str:
     """A config's value as one would write it."""
+    from qa_research.runs.compare import ABSENT
+
     if isinstance(value, str) or value is ABSENT:
         return str(value)
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _cells(differences: Differences) -> list[list[str]]:
+def _cells(differences: "Differences") -> list[list[str]]:
     return [[key, *map(plain, values)] for key, values in differences.items()]
 
 
