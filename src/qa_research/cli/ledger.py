@@ -1,4 +1,4 @@
-"""`qa-research ledger ...`: what is in the ledger, by SQL, as files, and from the reference system."""
+"""`qa-research ledger ...`: what is in the ledger, by SQL, as files, and the import of the old lab."""
 
 import shutil
 import sys
