@@ -101,7 +101,8 @@ def lime(
     predicted: list[Float[ndarray, " mask"]] = []
 
     def perturb(_: Tensor) -> Iterator[Tensor]:
-        yield from rows.split(1)
+        for i in range(len(rows)):
+            yield rows[i : i + 1]
 
     def forward(batch: Tensor) -> Tensor:
         outputs = np.asarray(predict(batch.numpy()), dtype=np.float64)
@@ -211,10 +212,9 @@ def _captum_model(surrogate: Surrogate, alpha: float) -> Any:
     from captum._utils.models.linear_model import SkLearnLinearModel
     from torch import Tensor
 
-    class InDoublePrecision(SkLearnLinearModel):
+    class InDoublePrecision(SkLearnLinearModel):  # type: ignore[misc]
         def fit(self, train_data: Iterable[list[Tensor]], **options: Any) -> Any:
             return super().fit([[t.double() for t in batch] for batch in train_data], **options)
 
     name, options = _estimator(surrogate, alpha)
     return InDoublePrecision(f"linear_model.{name}", **options)
-

@@ -244,8 +244,7 @@ def segments_on(axes: Axes, masks: Bool[ndarray, "mask segment"]) -> None:
     places = np.arange(n_segments + 1)
     expected = np.array([n_masks * comb(n_segments, k) / 2**n_segments for k in places])
     axes.bar(places, counts, width=0.86, color=SUPPORTS, label="masks")
-    line = {"linewidth": 1.6, "marker": "o", "markersize": 2.5}
-    axes.plot(places, expected, color=OPPOSES, label="fair coins", **line)
+    axes.plot(places, expected, "o-", color=OPPOSES, lw=1.6, ms=2.5, label="fair coins")
     plain(axes)
     axes.set_axisbelow(True)
     used = np.flatnonzero((counts > 0) | (expected > 0.5))

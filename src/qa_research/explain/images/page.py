@@ -90,8 +90,8 @@ def explanation_data(explanation: Explanation) -> dict[str, Any]:
         "digits": decimals(explanation),
         "exact": explanation.sampling.exact,
         "confidence": explanation.interval,
-        "top_only": _predicted(explanation, curves and curves.insertion, only=True),
-        "top_off": _predicted(explanation, curves and curves.deletion, only=False),
+        "top_only": _predicted(explanation, curves.insertion if curves else None, only=True),
+        "top_off": _predicted(explanation, curves.deletion if curves else None, only=False),
     }
 
 

@@ -1,6 +1,6 @@
 """Which of an explanation's numbers each panel is drawn from, and each figure on its own."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -50,26 +50,17 @@ PICTURES = ("segments", "heat", "top", "blanked", "second_heat")
 
 def figures_of(explanation: Explanation) -> Iterator[tuple[str, Figure]]:
     """(name, figure) in the order in which they are shown; parts that were not made are skipped."""
-    figure = _figure(SIDE, SIDE + 0.3)
-    numbers_panel(figure.subplots(), explanation, SIDE)
-    yield "segments", figure
-    figure = _figure(SIDE + 0.9, SIDE + 0.3)
-    heat_panel(figure.subplots(), explanation)
-    yield "heat", figure
+    yield _single("segments", SIDE, SIDE + 0.3, numbers_panel, explanation, SIDE)
+    yield _single("heat", SIDE + 0.9, SIDE + 0.3, heat_panel, explanation)
     figure = _figure(2 * SIDE, SIDE + 0.3)
     left, right = figure.subplots(1, 2)
     top_panel(left, explanation)
     top_panel(right, explanation, without=True)
     yield "top", figure
-    figure = _figure(_width(explanation.n_segments), 3.6)
-    coefficients_panel(figure.subplots(), explanation)
-    yield "coefficients", figure
-    figure = _figure(5.2, 3.6)
-    masks_panel(figure.subplots(), explanation)
-    yield "masks", figure
-    figure = _figure(5.2, 3.6)
-    residuals_panel(figure.subplots(), explanation)
-    yield "residuals", figure
+    width = _width(explanation.n_segments)
+    yield _single("coefficients", width, 3.6, coefficients_panel, explanation)
+    yield _single("masks", 5.2, 3.6, masks_panel, explanation)
+    yield _single("residuals", 5.2, 3.6, residuals_panel, explanation)
     if explanation.curves is not None:
         figure = _figure(10, 3.8)
         left, right = figure.subplots(1, 2, sharey=True)
@@ -88,28 +79,30 @@ def figures_of(explanation: Explanation) -> Iterator[tuple[str, Figure]]:
 def _figures_after_blanking(
     explanation: Explanation, found: Counterfactual
 ) -> Iterator[tuple[str, Figure]]:
-    figure = _figure(SIDE, SIDE + 0.3)
-    blanked_panel(figure.subplots(), explanation, found, SIDE)
-    yield "blanked", figure
+    yield _single("blanked", SIDE, SIDE + 0.3, blanked_panel, explanation, found, SIDE)
     figure = _figure(SIDE, SIDE + 0.3)
     before, after = figure.subplots(2, 1)
     class_panels((before, after), found)
     yield "classes", figure
-    figure = _figure(6.5, 3.6)
-    control_panel(figure.subplots(), found)
-    yield "control", figure
-    if found.explained_again is None:
-        return
-    figure = _figure(SIDE + 0.9, SIDE + 0.3)
-    second_heat_panel(figure.subplots(), explanation, found, found.explained_again)
-    yield "second_heat", figure
-    figure = _figure(_width(len(found.explained_again.segments)), 3.6)
-    second_coefficients_panel(figure.subplots(), explanation, found, found.explained_again)
-    yield "second_coefficients", figure
+    yield _single("control", 6.5, 3.6, control_panel, found)
+    if again := found.explained_again:
+        numbers = (explanation, found, again)
+        yield _single("second_heat", SIDE + 0.9, SIDE + 0.3, second_heat_panel, *numbers)
+        width = _width(len(again.segments))
+        yield _single("second_coefficients", width, 3.6, second_coefficients_panel, *numbers)
 
 
 def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def _single(
+    name: str, width: float, height: float, draw: Callable[..., None], *numbers: Any
+) -> tuple[str, Figure]:
+    """A figure with one panel."""
+    figure = _figure(width, height)
+    draw(figure.subplots(), *numbers)
+    return name, figure
 
 
 def _width(n_segments: int) -> float:

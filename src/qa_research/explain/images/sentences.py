@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
+from qa_research.explain.images.blanking import Flip
 from qa_research.explain.images.result import (
     Counterfactual,
     Explanation,
-    Flip,
     Sampling,
     SecondExplanation,
 )

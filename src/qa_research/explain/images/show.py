@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from qa_research.console import SECONDS_BEFORE_A_LINE, SECONDS_BETWEEN_LINES, screen
-from qa_research.explain.images.result import ClassScore, Counterfactual, Explanation, Flip
+from qa_research.explain.images.blanking import Flip
+from qa_research.explain.images.result import ClassScore, Counterfactual, Explanation
 from qa_research.explain.images.sentences import plural
 
 COLOURS = {"stable": "green", "doubtful": "yellow", "unstable": "red"}
