@@ -22,7 +22,7 @@ from qa_research.capture.callback import Capture, CaptureSession
 from qa_research.capture.forward import attention_weights, forward_watched
 from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.sites import FINAL, Anatomy, Site, module_of
-from qa_research.launch.compose import conf_directory
+from qa_research.launch.compose import checked, conf_directory
 from qa_research.model.bert import input_names
 from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.directory import read_record
@@ -65,7 +65,7 @@ def measure(settings: list[str], folder: Path) -> dict[str, Any]:
     calls += [(NnsightSession, "forward_watched"), (NnsightSession, "capture")]
     for owner, name in calls:
         setattr(owner, name, _timed(getattr(owner, name), name))
-    train(config)
+    train(checked(config))
     (run,) = (path.parent for path in folder.glob("*/*/run.json"))
     cost = (read_record(run) or {}).get("capture", {})
     captures = cost.get("captures", len(SEEN.kept))

@@ -173,7 +173,8 @@ def coordinate_difference(
         metadata: Any = stored[name].metadata
         before = np.asarray(stored[name][...])
         values, attributes = encode_coordinate(name, coordinate)
-        labels, labels_now = stored[name].attrs.get("labels"), attributes.get("labels")
+        labels: Any = stored[name].attrs.get("labels")
+        labels_now = attributes.get("labels")
         same = labels == labels_now and np.array_equal(before, values)
         if not same or metadata.dimension_names != coordinate.axes:
             was = _shown(metadata.dimension_names, before, labels)
