@@ -25,43 +25,48 @@ from qa_research.cli.options import (
 if TYPE_CHECKING:
     from qa_research.explain.words.attribute import AttributionRequest
 
+Question = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="what to ask; with --watched the id of a watched question, or a part of it",
+    ),
+]
+Watched = Annotated[
+    bool,
+    typer.Option(
+        "--watched", help="explain the watched questions of the run, at each kept checkpoint"
+    ),
+]
+Method = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="gradients, erasure or lime; also several, with commas",
+        show_default="all; with --watched gradients,erasure",
+    ),
+]
+Samples = Annotated[
+    int, typer.Option(metavar="N", min=2, help="LIME masks in each of its three repeats")
+]
+Top = Annotated[int, typer.Option(metavar="N", min=1, help="how many words count as the top")]
+KeepAnswer = Annotated[
+    bool, typer.Option("--keep-answer", help="never mask the words of the answer itself")
+]
+
 
 def attribute(
     run: Run,
-    question: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="what to ask; with --watched the id of a watched question, or a part of it",
-        ),
-    ] = None,
+    question: Question = None,
     context: Context = None,
     context_file: ContextFile = None,
-    watched: Annotated[
-        bool,
-        typer.Option(
-            "--watched", help="explain the watched questions of the run, at each kept checkpoint"
-        ),
-    ] = False,
+    watched: Watched = False,
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="gradients, erasure or lime; also several, with commas",
-            show_default="all; with --watched gradients,erasure",
-        ),
-    ] = None,
-    samples: Annotated[
-        int, typer.Option(metavar="N", min=2, help="LIME masks in each of its three repeats")
-    ] = 500,
+    method: Method = None,
+    samples: Samples = 500,
     seed: Seed = DEFAULT_SEED,
-    top: Annotated[
-        int, typer.Option(metavar="N", min=1, help="how many words count as the top")
-    ] = 5,
-    keep_answer: Annotated[
-        bool, typer.Option("--keep-answer", help="never mask the words of the answer itself")
-    ] = False,
+    top: Top = 5,
+    keep_answer: KeepAnswer = False,
     out: Out = None,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
@@ -75,20 +80,8 @@ def attribute(
 
     methods = methods_of(method or [], USUAL_OVER_STEPS if watched else METHODS)
     if watched:
-        given = {
-            "--context": context is not None,
-            "--context-file": context_file is not None,
-            "--checkpoint": checkpoint != DEFAULT_CHECKPOINT,
-            "--keep-answer": keep_answer,
-        }
-        if without_effect := [name for name, is_given in given.items() if is_given]:
-            raise ValueError(
-                "--watched takes question, text and checkpoints from the run; remove "
-                f"{without_effect[0]}"
-            )
-        text = ""
-    else:
-        text = _checked_text(question, context, context_file)
+        _check_watched(context, context_file, checkpoint, keep_answer)
+    text = "" if watched else _checked_text(question, context, context_file)
 
     from qa_research.console import start_logging
 
@@ -96,9 +89,23 @@ def attribute(
     from qa_research.explain.words.attribute import AttributionRequest
 
     request = AttributionRequest(methods, samples, seed, top, keep_answer)
-    if question is None or watched:
+    if watched:
         _attribute_watched(run, runs, question, request, out, as_json)
-        return
+    else:
+        _attribute_one(run, runs, checkpoint, question or "", text, request, out, as_json)
+
+
+def _attribute_one(
+    run: str,
+    runs: Path,
+    checkpoint: str,
+    question: str,
+    text: str,
+    request: "AttributionRequest",
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Explain the answer to one question about a text, write the files and show the words."""
     from qa_research.explain.words.attribute import attribute as attributed
     from qa_research.explain.words.page import folder_name, write_attribution
     from qa_research.runs.open import open_run
@@ -116,6 +123,23 @@ def attribute(
 
     show_attribution(result)
     print(f"\nPage     {files.page}\nPicture  {files.picture}\nNumbers  {files.numbers}")
+
+
+def _check_watched(
+    context: str | None, context_file: Path | None, checkpoint: str, keep_answer: bool
+) -> None:
+    """Refuse options that have no effect on the watched questions."""
+    given = {
+        "--context": context is not None,
+        "--context-file": context_file is not None,
+        "--checkpoint": checkpoint != DEFAULT_CHECKPOINT,
+        "--keep-answer": keep_answer,
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise ValueError(
+                f"--watched takes question, text and checkpoints from the run; remove {name}"
+            )
 
 
 def _checked_text(question: str | None, context: str | None, context_file: Path | None) -> str:

@@ -55,53 +55,62 @@ SomeRuns = Annotated[
 ]
 
 
+Rounds = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="number of searches, each until an answer is right",
+        show_default="1",
+    ),
+]
+Questions = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="ask this many, right or wrong")
+]
+UntilWidth = Annotated[
+    float | None,
+    typer.Option(
+        metavar="POINTS",
+        help="ask until the 95 % interval is this narrow, counting what was asked before",
+    ),
+]
+MaxQuestions = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, help="limit of one search", show_default="1000, or the whole split"
+    ),
+]
+MaxMinutes = Annotated[
+    float, typer.Option(metavar="MINUTES", help="limit of all searches together")
+]
+AllCheckpoints = Annotated[
+    bool, typer.Option("--all-checkpoints", help="every kept step: a curve over training")
+]
+RoundSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="questions asked at once",
+        show_default="8; with --until-width 64, with --questions 256",
+    ),
+]
+
+
 @efficacy_app.command()
 def ask(
     run: Run,
-    rounds: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="number of searches, each until an answer is right",
-            show_default="1",
-        ),
-    ] = None,
-    questions: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="ask this many, right or wrong")
-    ] = None,
-    until_width: Annotated[
-        float | None,
-        typer.Option(
-            metavar="POINTS",
-            help="ask until the 95 % interval is this narrow, counting what was asked before",
-        ),
-    ] = None,
-    max_questions: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="limit of one search", show_default="1000, or the whole split"
-        ),
-    ] = None,
-    max_minutes: Annotated[
-        float, typer.Option(metavar="MINUTES", help="limit of all searches together")
-    ] = 30.0,
+    rounds: Rounds = None,
+    questions: Questions = None,
+    until_width: UntilWidth = None,
+    max_questions: MaxQuestions = None,
+    max_minutes: MaxMinutes = 30.0,
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
-    all_checkpoints: Annotated[
-        bool, typer.Option("--all-checkpoints", help="every kept step: a curve over training")
-    ] = False,
+    all_checkpoints: AllCheckpoints = False,
     split: Split = None,
     data: Data = None,
     seed: Seed = DEFAULT_SEED,
-    round_size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="questions asked at once",
-            show_default="8; with --until-width 64, with --questions 256",
-        ),
-    ] = None,
+    round_size: RoundSize = None,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
