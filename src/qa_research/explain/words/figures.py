@@ -179,16 +179,13 @@ def _limits(found: Faithfulness) -> tuple[float, float]:
 
     At least SMALLEST_SCALE is shown: curves of a span whose probability is 0.01 are flat, not blown up.
     """
-    drawn = [
-        curve
-        for kind in CURVES
-        for curve in (
-            getattr(found.random, kind).low,
-            getattr(found.random, kind).high,
-            *(getattr(curves, kind).curve for curves in found.methods.values()),
-        )
-    ]
-    low, high = min(map(min, drawn)), max(SMALLEST_SCALE, *map(max, drawn))
+    drawn: list[float] = []
+    for kind in CURVES:
+        random = getattr(found.random, kind)
+        drawn += [*random.low, *random.high]
+        for curves in found.methods.values():
+            drawn += getattr(curves, kind).curve
+    low, high = min(drawn), max(SMALLEST_SCALE, *drawn)
     margin = 0.05 * (high - low)
     return low - margin, high + margin
 
