@@ -29,7 +29,7 @@ from qa_research.figures.tokens import Window, head_line, label_tokens, window_o
 
 MOST_STEPS = 6
 COLUMNS = 3
-# Font size of tokens in these small maps, and how wide a map may be.
+# Font size of tokens in these small maps, and the least and the largest width of a map.
 SIZE = 6
 MAP_INCHES = (2.6, 3.0)
 # In longer windows a cell stands for several tokens.
@@ -68,15 +68,7 @@ def attention_over_steps(
     own = slice(len(window))
     weight = at(weight, question=question, layer=layer, head=head).isel(query=own, key=own)
     maps = [numbers(at(weight, step=step), "query", "key") for step in shown]
-    # Four maps as two rows of two, others in rows of three.
-    n_columns = 2 if len(maps) == 4 else min(COLUMNS, len(maps))
-    n_rows = -(-len(maps) // n_columns)
-    inches = min(max(0.1 * len(window), MAP_INCHES[0]), MAP_INCHES[1])
-    figure = Figure(
-        figsize=(max(n_columns * inches + 1.6, 5.2), n_rows * (0.95 * inches + 0.3) + 1.2),
-        layout="compressed",
-    )
-    panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    figure, panels = _grid(len(maps), window)
     # 300 tokens in at most 128 cells: blocks of 3 x 3.
     n_pooled = math.ceil(len(window) / MOST_CELLS)
     top = min(max(TIMES_UNIFORM / len(window), strongest(*maps)), 1.0)
@@ -84,12 +76,6 @@ def attention_over_steps(
     for panel, one, step in zip(panels, maps, shown, strict=False):
         image = _draw_map(panel, one, n_pooled, scale, window)
         panel.set_title(f"step {step}", fontsize=9)
-    for panel in panels[len(maps) :]:
-        panel.set_visible(False)
-    for panel in panels[: len(maps)][-n_columns:]:
-        label_tokens(panel.xaxis, window, inches, SIZE)
-    for panel in panels[: len(maps) : n_columns]:
-        label_tokens(panel.yaxis, window, inches, SIZE)
     bar = figure.colorbar(image, ax=list(panels), fraction=0.04, aspect=35, ticks=top * TICKS)
     bar.ax.set_yticklabels([f"{tick:.2g}" for tick in top * TICKS], fontsize=8)
     bar.set_label("attention (square-root scale)", fontsize=9)
@@ -100,6 +86,27 @@ def attention_over_steps(
         more += f" (a cell is the largest weight of {n_pooled} × {n_pooled} tokens)"
     head_line(figure, window, more)
     return figure
+
+
+def _grid(n_maps: int, window: Window) -> tuple[Figure, NDArray[np.object_]]:
+    """A figure with a panel for each map, and tokens along its lower and left edge."""
+    # Four maps as two rows of two, others in rows of three.
+    n_columns = 2 if n_maps == 4 else min(COLUMNS, n_maps)
+    n_rows = math.ceil(n_maps / n_columns)
+    inches = min(max(0.1 * len(window), MAP_INCHES[0]), MAP_INCHES[1])
+    size = max(n_columns * inches + 1.6, 5.2), n_rows * (0.95 * inches + 0.3) + 1.2
+    figure = Figure(figsize=size, layout="compressed")
+    panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for panel in panels[n_maps:]:
+        panel.set_visible(False)
+    used = panels[:n_maps]
+    for panel in used:
+        panel.set(xticks=[], yticks=[])
+    for panel in used[-n_columns:]:
+        label_tokens(panel.xaxis, window, inches, SIZE)
+    for panel in used[::n_columns]:
+        label_tokens(panel.yaxis, window, inches, SIZE)
+    return figure, panels
 
 
 def _draw_map(
@@ -115,7 +122,7 @@ def _draw_map(
         interpolation="nearest",
         extent=(-0.5, covered - 0.5, covered - 0.5, -0.5),
     )
-    panel.set(xlim=(-0.5, len(window) - 0.5), ylim=(len(window) - 0.5, -0.5), xticks=[], yticks=[])
+    panel.set(xlim=(-0.5, len(window) - 0.5), ylim=(len(window) - 0.5, -0.5))
     for last in [i for i, part in enumerate(window.parts) if part == "question"][-1:]:
         for line in (panel.axhline, panel.axvline):
             line(last + 0.5, color="#999999", lw=0.5)
