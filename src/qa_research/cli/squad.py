@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class SquadVerbs(ShortForm):
-    """`squad 17363` shows a question, `squad` alone browses; --search and others were options once."""
+    """`squad 17363` shows a question, `squad` by itself browses; --search and others were options once."""
 
     default = "show"
     alone = "browse"
@@ -42,7 +42,7 @@ class SquadVerbs(ShortForm):
 
 squad_app = verb_group(
     "Look at questions: one by one, by search, or in numbers.\n\n"
-    "squad 17363 is short for squad show 17363, and squad alone for squad browse.",
+    "squad 17363 is short for squad show 17363, and squad for squad browse.",
     SquadVerbs,
 )
 

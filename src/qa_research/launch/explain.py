@@ -20,6 +20,7 @@ from qa_research.launch.command_line import REFUSALS, overrides_in, plain_senten
 from qa_research.launch.compose import checked
 from qa_research.signals import Signals, exit_code_of
 
+# Groups that choose how the jobs of a sweep run.
 LAUNCHERS = ("launcher", "search", "hydra/launcher", "hydra/sweeper")
 
 
@@ -53,7 +54,7 @@ class _Jobs:
         self.is_sweep = False
 
     def run(self, config: DictConfig) -> None:
-        """One explanation, alone or in a sweep; one that cannot be made is reported, and the next starts."""
+        """Make one explanation, single or of a sweep. A refusal is shown, so that the next job starts."""
         self.is_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         overrides = list(HydraConfig.get().overrides.task)
         try:
@@ -91,6 +92,7 @@ def _parsable(word: str) -> str:
     try:
         OverridesParser.create().parse_override(word)
     except HydraException:
+        # Inside quotes a quote needs a backslash, and so does each backslash before it: a\"b -> "a\\\"b"
         escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
         return f'{key}="{escaped}"'
     return word
@@ -111,21 +113,21 @@ def _explain(config: dict[str, Any], overrides: list[str], quiet: bool) -> Any:
     picture = read_picture(config["image"])
     folder = explanation_folder(paths["explanations"], picture, config)
     check_writable(folder, "paths.explanations")
-    wish = ExplanationRequest(
+    request = ExplanationRequest(
         label=config["label"],
         seed=config["seed"],
         segmenter=build(config["segmenter"]),
         lime=build(config["lime"]),
         trust=build(config["trust"]),
         counterfactual=build(config["counterfactual"]),
-        # Where things lie decides nothing.
+        # Paths do not affect the result.
         command=shlex.join(
             ["qa-research", "explain", *(w for w in overrides if not w.startswith("paths."))]
         ),
         config={key: value for key, value in config.items() if key != "paths"},
     )
     with ExplainingScreen() as screen:
-        explanation = explain(picture, build(config["classifier"]), wish, paths["cache"], screen)
+        explanation = explain(picture, build(config["classifier"]), request, paths["cache"], screen)
         explanation.save(folder)
         screen.drawing()
         drawn = draw_explanation(folder)

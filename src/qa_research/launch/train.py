@@ -116,7 +116,7 @@ class _Jobs:
         self.refusal: Exception | None = None
 
     def run(self, config: DictConfig) -> float | None:
-        """One training, alone or in a sweep; its score."""
+        """One training, single or of a sweep; its score."""
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return _run_job_of_sweep(config)
         # Torch and Lightning are slow to import, and --help needs neither.
