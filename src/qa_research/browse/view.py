@@ -307,7 +307,7 @@ def choose_window(
     for option, value in given.items():
         if run is not None and value is not None:
             raise ValueError(f"{option}={value} cannot be combined with --run, which has its own")
-    default_size, default_stride = source.window if run is None else _window(_config(run))
+    default_size, default_stride = source.window if run is None else _window(run)
     size = default_size if max_tokens is None else max_tokens
     stride = default_stride if stride_tokens is None else stride_tokens
     if stride >= size:
@@ -320,7 +320,7 @@ def choose_window(
 
 def _source_of_run(directory: Path, split: str | None) -> NamedSource:
     """The questions that a run was validated on (also for split None), or trained on."""
-    from qa_research.runs.directory import read_record
+    from qa_research.runs.directory import read_config, read_record
 
     if split not in (None, *SPLITS):
         raise ValueError(f"--split={split}: a run has the splits {' and '.join(SPLITS)}")
@@ -331,7 +331,7 @@ def _source_of_run(directory: Path, split: str | None) -> NamedSource:
         raise ValueError(
             f"run.json of {directory} does not say which questions the run had; choose some with --data"
         )
-    config = _config(directory)
+    config = read_config(directory)
 
     def read() -> list[Question]:
         from qa_research.tasks.answering.trained import questions_of
@@ -340,18 +340,14 @@ def _source_of_run(directory: Path, split: str | None) -> NamedSource:
 
     # A fingerprint identifies the questions themselves, so runs on equal questions share a catalogue.
     identity = f"fingerprint {wanted}"
-    return NamedSource("--run", directory.name, name, identity, wanted, _window(config), read)
+    return NamedSource("--run", directory.name, name, identity, wanted, _window(directory), read)
 
 
-def _config(run: Path) -> dict[str, Any]:
-    import yaml
+def _window(run: Path) -> tuple[int, int]:
+    from qa_research.runs.directory import read_config
 
-    config: dict[str, Any] = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    return config
-
-
-def _window(config: dict[str, Any]) -> tuple[int, int]:
-    return config["data"]["max_tokens"], config["data"]["stride_tokens"]
+    data = read_config(run)["data"]
+    return data["max_tokens"], data["stride_tokens"]
 
 
 def _random(seed: int | None) -> random.Random:
