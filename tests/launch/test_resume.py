@@ -144,10 +144,10 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_result_is_the_same(
     assert f"{last} is damaged" in (run / "train.log").read_text()
 
 
-def test_where_every_checkpoint_is_damaged_nothing_is_begun(tiny, stopped):
+def test_where_every_checkpoint_is_damaged_nothing_is_trained(tiny, stopped):
     last = directory_of(stopped) / "checkpoints/last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"no undamaged checkpoint is left.*last.ckpt is damaged"):
+    with pytest.raises(ValueError, match=r"no undamaged checkpoint to resume from.*last.ckpt is damaged"):
         train(stopped)
     assert read_record(directory_of(stopped))["status"] == "interrupted"
 

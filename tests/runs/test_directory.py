@@ -66,7 +66,7 @@ def test_an_earlier_run_is_meant_only_by_its_whole_name(runs):
 
 
 def test_a_name_that_fits_two_runs_or_none_is_refused(runs):
-    with pytest.raises(ValueError, match="'tiny' fits 2 runs: a/tiny-s1-00, a/tiny-s2-00"):
+    with pytest.raises(ValueError, match="'tiny' matches 2 runs: a/tiny-s1-00, a/tiny-s2-00"):
         find_run("tiny", runs)
     with pytest.raises(FileNotFoundError, match=r"no run 'big'.*a/tiny-s1-00"):
         find_run("big", runs)

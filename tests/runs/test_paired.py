@@ -108,7 +108,7 @@ def test_few_questions_prove_nothing(questions, p):
     (found,) = compare(scores([0.0] * questions), [scores([1.0] * questions)])
     assert found.differences[F1].p == pytest.approx(p, abs=0.02)
     assert found.differences[EXACT].p == pytest.approx(p)
-    assert "cannot be told apart" in verdict(found, "A", "B")
+    assert "cannot be distinguished" in verdict(found, "A", "B")
 
 
 def test_equal_input_gives_equal_intervals():
@@ -138,7 +138,7 @@ def test_several_comparisons_are_corrected_for_their_number():
     assert together.p_holm == pytest.approx(3 * alone.p)
     assert "B is better" in verdict(compare(first, [second])[0], "A", "B")
     judged = verdict(compare(first, [second, second, first])[0], "A", "B")
-    assert judged.startswith("A and B cannot be told apart") and "after Holm" in judged
+    assert judged.startswith("A and B cannot be distinguished") and "after Holm" in judged
 
 
 def test_the_verdict_says_who_by_how_much_and_how_sure():
@@ -148,7 +148,7 @@ def test_the_verdict_says_who_by_how_much_and_how_sure():
         "B is better in exact match and F1 on these 1,234 questions. B against A"
     )
     assert "exact match +8.1 points [+5." in judged and "McNemar p < 0.001" in judged
-    assert "right alone: B 200, A 100" in judged
+    assert "only one correct: B 200, A 100" in judged
     assert verdict(compare(second, [first])[0], "A", "B").startswith("A is better in exact match")
 
 

@@ -40,7 +40,7 @@ def test_listing_makes_the_ledger_where_there_is_none(runs):
 
 def test_an_empty_folder_stays_empty(tmp_path):
     assert list_runs(tmp_path).runs == [] and not any(tmp_path.iterdir())
-    with pytest.raises(FileNotFoundError, match="--runs DIR looks elsewhere"):
+    with pytest.raises(FileNotFoundError, match="--runs DIR names another folder"):
         list_runs(tmp_path / "none")
 
 
@@ -99,8 +99,8 @@ def test_a_scan_makes_an_identical_ledger(runs):
 @pytest.mark.parametrize(
     ("file", "content", "reason"),
     [
-        ("run.json", "{", "run.json is no valid JSON"),
-        ("run.json", "[]", "holds no JSON object"),
+        ("run.json", "{", "run.json is not valid JSON"),
+        ("run.json", "[]", "is missing or not a JSON object"),
         ("run.json", "{}", "has no id"),
         ("config.yaml", None, "config.yaml is missing"),
         ("config.yaml", "a: [", "config.yaml is not valid YAML"),
@@ -134,7 +134,7 @@ def test_a_copied_run_is_not_taken_for_another(runs):
     shutil.copytree(original, original.with_name("zz-copy"))
     found = scan(runs)
     assert found.found == 3
-    assert found.damaged[0].startswith(f"other/zz-copy: it is a copy of other/{original.name}")
+    assert found.damaged[0].startswith(f"other/zz-copy is a copy of other/{original.name}")
 
 
 def test_removing_leaves_neither_directory_nor_entry(runs):
@@ -167,7 +167,7 @@ def test_a_run_in_training_is_not_removed(runs):
 def test_a_link_is_not_removed(runs):
     link = runs / "other" / "link"
     link.symlink_to(next(runs.glob("other/*")))
-    with pytest.raises(ValueError, match="is a link to"):
+    with pytest.raises(ValueError, match="is a symbolic link to"):
         remove(link)
 
 

@@ -1,16 +1,20 @@
-"""Runs side by side: what differs in how they were made, what they scored, and which is better."""
+"""Runs side by side: what differs in how they were made, what they scored, and which is better.
+
+The statistics of two runs are in runs/paired.py.
+"""
 
 import json
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qa_research.ledger.runs import RunEntry
-from qa_research.runs.directory import WITHOUT_EFFECT
+from qa_research.runs.directory import WITHOUT_EFFECT, run_name
 from qa_research.runs.paired import Comparison, Shares, compare, verdict
 from qa_research.runs.store import live_status, read_entry
 from qa_research.tasks.task import Metric
@@ -19,7 +23,7 @@ Differences = dict[str, list[Any]]
 
 
 class Absent:
-    """The value of a key that a run does not have; JSON has no name for it and leaves it out."""
+    """The value of a key that a run does not have; in JSON the key is omitted."""
 
     def __repr__(self) -> str:
         return "(absent)"
@@ -30,7 +34,7 @@ ABSENT = Absent()
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One run next to the first. `comparison` is None where `refused` says why there is none.
+    """One run compared with the first; where `comparison` is None, `refused` says why.
 
     `examples`: what was compared, such as `questions`.
     """
@@ -43,13 +47,13 @@ class Pair:
 
     @property
     def verdict(self) -> str:
-        """Which is better and how sure, or why that cannot be said."""
+        """Which is better and how sure that is, or why they cannot be compared."""
         if self.comparison is None:
             return f"{self.second} against {self.first}: {self.refused}."
         return verdict(self.comparison, self.first, self.second, self.examples)
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Plain values for JSON."""
         return {
             "first": self.first,
             "second": self.second,
@@ -61,9 +65,9 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """Several runs, called by the letters of `labels`; differences hold a value a run.
+    """Several runs, called by the letters in `labels`; each difference has one value per run.
 
-    `config` can have changed the result, `without_effect` cannot; `making` is the rest: data,
+    `config`: keys that can change a result. `without_effect`: keys that cannot. `making`: data,
     fingerprints, versions, git.
     """
 
@@ -77,7 +81,7 @@ class SideBySide:
     pairs: list[Pair]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain values; a key that a run does not have is left out."""
+        """Plain values for JSON; a key that a run does not have is omitted."""
         runs = [
             {"run": entry.name, "directory": str(entry.directory), "id": entry.id, "status": status}
             for entry, status in zip(self.entries, self.statuses, strict=True)
@@ -103,7 +107,7 @@ class SideBySide:
 
 
 def side_by_side(directories: Sequence[Path]) -> SideBySide:
-    """Compare runs: each with the first, on the questions both answered.
+    """Compare each run with the first, on the validation examples of both.
 
     Raises:
         ValueError: fewer than two runs, one named twice, too many, or a damaged one.
@@ -112,21 +116,19 @@ def side_by_side(directories: Sequence[Path]) -> SideBySide:
     if len(entries) < 2:
         raise ValueError("name at least two runs to compare: qa-research runs compare A B")
     if len(entries) > len(string.ascii_uppercase):
-        raise ValueError(f"{len(entries)} runs are too many to stand side by side; at most 26")
-    names = [entry.name for entry in entries]
-    for place, entry in enumerate(entries):
-        for other in entries[:place]:
-            if entry.id == other.id:
-                raise ValueError(f"{entry.name} and {other.name} are the same run, or a copy of it")
-    labels = list(string.ascii_uppercase[: len(names)])
+        raise ValueError(f"{len(entries)} runs are too many to compare at once; at most 26")
+    for first, second in combinations(entries, 2):
+        if first.id == second.id:
+            raise ValueError(f"{second.name} and {first.name} are the same run, or a copy of it")
+    labels = list(string.ascii_uppercase[: len(entries)])
     config = differences([flattened(entry.config) for entry in entries])
-    idle = {key: values for key, values in config.items() if has_no_effect(key)}
+    without_effect = {key: values for key, values in config.items() if has_no_effect(key)}
     return SideBySide(
         labels=labels,
         entries=entries,
         statuses=[live_status(entry) for entry in entries],
-        config={key: values for key, values in config.items() if key not in idle},
-        without_effect=idle,
+        config={key: values for key, values in config.items() if key not in without_effect},
+        without_effect=without_effect,
         making=differences([_making(entry) for entry in entries]),
         scores=table([entry.scores for entry in entries]),
         pairs=_pairs(labels, entries),
@@ -134,7 +136,7 @@ def side_by_side(directories: Sequence[Path]) -> SideBySide:
 
 
 def flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys as dotted ones."""
+    """Nested keys as dotted ones: {"model": {"lr": 1}} becomes {"model.lr": 1}."""
     flat: dict[str, Any] = {}
     for key, content in value.items():
         if isinstance(content, Mapping) and content:
@@ -145,13 +147,13 @@ def flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def table(columns: Sequence[Mapping[str, Any]]) -> Differences:
-    """All keys of all columns, in the order they are met, with one value a column."""
+    """All keys of all columns, in order of appearance, each with one value per column."""
     keys = dict.fromkeys(key for column in columns for key in column)
     return {key: [column.get(key, ABSENT) for column in columns] for key in keys}
 
 
 def differences(columns: Sequence[Mapping[str, Any]]) -> Differences:
-    """The rows of `table` in which not all are equal; 1, 1.0 and true are different."""
+    """The rows of `table` whose values are not all equal; 1, 1.0 and true count as different."""
     return {
         key: values
         for key, values in table(columns).items()
@@ -168,14 +170,13 @@ def read_shares(directory: Path, metrics: Sequence[Metric]) -> Shares:
     """What each validation example contributed to the metrics at the best checkpoint.
 
     Raises:
-        FileNotFoundError: nothing has been validated yet.
+        FileNotFoundError: the run has not validated yet.
         ValueError: the file is damaged.
     """
     path = directory / "predictions" / "validation.json"
     if not path.is_file():
         raise FileNotFoundError(
-            f"{directory.parent.name}/{directory.name} has no predictions yet; they come with its "
-            "first validation"
+            f"{run_name(directory)} has no predictions yet; its first validation writes them"
         )
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
@@ -193,50 +194,48 @@ def _making(entry: RunEntry) -> dict[str, Any]:
 
 
 def _pairs(labels: Sequence[str], entries: Sequence[RunEntry]) -> list[Pair]:
+    """Each run after the first, compared with it or refused with a reason."""
     first = entries[0]
     examples, metrics = first.config["task"]["examples"], first.config["task"]["metrics"]
-    refused = {
-        label: reason
-        for label, entry in zip(labels[1:], entries[1:], strict=True)
-        if (reason := _why_not(first, entry))
-    }
-    shares = {}
+    # By label: why a run cannot be compared, and what was read of the others.
+    refused: dict[str, str] = {}
+    shares: dict[str, Shares] = {}
     for label, entry in zip(labels, entries, strict=True):
-        if label not in refused:
-            try:
+        reason = "" if entry is first else _why_not(first, entry)
+        try:
+            if not reason:
                 shares[label] = read_shares(entry.directory, metrics)
-            except (FileNotFoundError, ValueError) as error:
-                refused[label] = str(error)
+        except (FileNotFoundError, ValueError) as error:
+            reason = str(error)
+        if not reason and labels[0] in shares and shares[label].ids != shares[labels[0]].ids:
+            reason = f"their predictions are not for the same {examples}"
+        if reason:
+            refused[label] = reason
     if labels[0] in refused:
-        reason = refused[labels[0]]
-        return [
-            Pair(labels[0], label, None, refused.get(label, reason), examples)
-            for label in labels[1:]
-        ]
-    for label, found in shares.items():
-        if found.ids != shares[labels[0]].ids:
-            refused[label] = f"their predictions are not for the same {examples}"
-    able = [label for label in labels[1:] if label not in refused]
-    compared = compare(shares[labels[0]], [shares[label] for label in able], metrics)
-    by_label = dict(zip(able, compared, strict=True))
+        # Nothing can be compared with it, so its reason is that of all runs without one of their own.
+        refused = dict.fromkeys(labels, refused[labels[0]]) | refused
+    others = [label for label in labels[1:] if label not in refused]
+    compared: dict[str, Comparison] = {}
+    if others:
+        found = compare(shares[labels[0]], [shares[label] for label in others], metrics)
+        compared = dict(zip(others, found, strict=True))
     return [
-        Pair(labels[0], label, by_label.get(label), refused.get(label, ""), examples)
+        Pair(labels[0], label, compared.get(label), refused.get(label, ""), examples)
         for label in labels[1:]
     ]
 
 
 def _why_not(first: RunEntry, second: RunEntry) -> str:
+    """Why two runs cannot be compared, or nothing."""
     examples = first.config["task"]["examples"]
     if first.config["task"]["_target_"] != second.config["task"]["_target_"]:
-        return "they learned different tasks"
+        return "they were trained on different tasks"
     ours, theirs = (entry.fingerprints.get("validation") for entry in (first, second))
     if ours is None or theirs is None:
-        return (
-            f"run.json has no fingerprint of the validation {examples}, so they may not be the same"
-        )
+        return f"run.json has no fingerprint of the validation {examples}, so these may differ"
     if ours != theirs:
         return (
-            f"they were validated on different {examples}, so their scores cannot be paired; "
-            "`qa-research evaluate RUN --data FILE` scores both on the same"
+            f"they were validated on different {examples}, so their scores cannot be paired; score both "
+            "on the same with `qa-research evaluate RUN --data FILE`"
         )
     return ""

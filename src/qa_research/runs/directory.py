@@ -1,9 +1,12 @@
-"""Run directories: the place of a run is a function of its config, and run.json tells its story."""
+"""A run's directory: its place, which is a function of its config, its lock, and its two files.
+
+config.yaml is written once; run.json has what became of the run.
+"""
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,8 @@ from qa_research.model.weights import short_name
 from qa_research.tasks.earlier import upgraded
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# What cannot change a result, and so does not decide where a run lies. What `capture` records is a result:
-# a finished run could not give what other recorders would have seen.
+# Config keys that cannot change a result, and so are not part of the hash in a run's name. `capture` is not
+# among them: a finished run cannot provide what another recorder would have recorded.
 WITHOUT_EFFECT = (
     "paths",
     "task.examples",
@@ -31,19 +34,20 @@ WITHOUT_EFFECT = (
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Eight hexadecimal digits of all that can change the result.
+    """Eight hexadecimal digits of everything in a config that can change the result.
 
-    Of a class only its name counts, not the module it is in, which a newer version may have moved.
+    Only the name of a class counts, not its module, which a newer version may have moved.
     """
-    kept = {}
+    hashed = {}
     for section, value in config.items():
+        if section in WITHOUT_EFFECT:
+            continue
         keys = value.items() if isinstance(value, Mapping) else [("", value)]
         for key, content in keys:
             name = f"{section}.{key}" if key else section
-            if section in WITHOUT_EFFECT or name in WITHOUT_EFFECT:
-                continue
-            kept[name] = str(content).rpartition(".")[2] if key == "_target_" else content
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
+            if name not in WITHOUT_EFFECT:
+                hashed[name] = str(content).rpartition(".")[2] if key == "_target_" else content
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def run_directory(config: Mapping[str, Any]) -> Path:
@@ -55,54 +59,54 @@ def run_directory(config: Mapping[str, Any]) -> Path:
 
 
 def check_writable(directory: Path, key: str = "paths.runs") -> None:
-    """Raise PermissionError where `directory` could not be made, before any slow work.
+    """Raise an OSError if `directory` cannot be created, before any slow work.
 
-    `key`: of the config, which names another place.
+    `key`: the config key that sets this place.
     """
     place = directory
     while not place.exists():
         place = place.parent
     if not place.is_dir():
-        raise NotADirectoryError(f"{directory} cannot be made: {place} is a file")
+        raise NotADirectoryError(f"{directory} cannot be created: {place} is a file")
     if not os.access(place, os.W_OK | os.X_OK):
         raise PermissionError(f"{place} is not writable; choose another place with {key}=DIR")
 
 
 def set_aside(directory: Path) -> Path:
-    """Rename `directory` to the first free of `<name>.1`, `<name>.2`, ..., which is given back."""
+    """Rename `directory` to the first free of `<name>.1`, `<name>.2`, ...; its new path."""
     number = 1
-    while (kept := directory.with_name(f"{directory.name}.{number}")).exists():
+    while (renamed := directory.with_name(f"{directory.name}.{number}")).exists():
         number += 1
-    directory.rename(kept)
-    return kept
+    directory.rename(renamed)
+    return renamed
 
 
 @contextmanager
 def lock(directory: Path) -> Iterator[None]:
-    """Hold a run's place for this process, as long as it lives.
+    """Lock a run for this process. The lock ends with the process, even if it is killed.
 
     Raises:
-        ValueError: another process holds it.
+        ValueError: another process holds the lock.
     """
     path = _lock_path(directory)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        # `is_held` in another process takes it for an instant.
+        # `is_held` in another process acquires the lock for an instant, so wait a little.
         held = FileLock(path).acquire(timeout=1.0)
     except Timeout as error:
-        raise ValueError(f"another process is training {directory} at this moment") from error
+        raise ValueError(f"another process is training {directory}") from error
     with held:
         yield
 
 
 def check_free(directory: Path) -> None:
-    """Raise ValueError where another process is training this run, before any slow work."""
+    """Raise ValueError if another process is training this run, before any slow work."""
     if is_held(directory):
-        raise ValueError(f"another process is training {directory} at this moment")
+        raise ValueError(f"another process is training {directory}")
 
 
 def is_held(directory: Path) -> bool:
-    """Whether a process is training this run at this moment."""
+    """Whether a process is training this run."""
     path = _lock_path(directory)
     if not path.is_file():
         return False
@@ -121,32 +125,32 @@ def _lock_path(directory: Path) -> Path:
 
 
 def create(directory: Path, config: Mapping[str, Any]) -> None:
-    """Make the directory with config.yaml."""
+    """Create the directory, with config.yaml."""
     directory.mkdir(parents=True)
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
     (directory / "config.yaml").write_text(text, encoding="utf-8")
 
 
 def write_record(directory: Path, record: Mapping[str, Any]) -> None:
-    """Write run.json, whole or not at all."""
+    """Write run.json atomically."""
     with written_whole(directory / "run.json", durable=True) as file:
         json.dump(record, file, indent=2, ensure_ascii=False)
 
 
 def read_record(directory: Path) -> dict[str, Any] | None:
-    """What run.json says, or None where there is no run."""
+    """The contents of run.json, or None if there is no run."""
     path = directory / "run.json"
     if not path.is_file():
         return None
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no valid JSON: {error}; move its directory away") from error
+        raise ValueError(f"{path} is not valid JSON: {error}; rename its directory") from error
     return record
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """The run's config.yaml, of whatever version, with today's keys.
+    """The run's config.yaml, whichever version wrote it, with today's keys.
 
     Raises:
         FileNotFoundError: it is missing.
@@ -171,29 +175,40 @@ def is_finished(directory: Path) -> bool:
 
 
 def find_run(run: str, runs: Path) -> Path:
-    """The directory of a run, given as a path or as a part of its name that only it has.
+    """The directory of a run, given as a path or a unique part of its name.
 
     Raises:
-        FileNotFoundError: no run fits.
+        FileNotFoundError: no run matches.
         ValueError: several do; the message lists them.
     """
     path = Path(run).expanduser()
     if (path / "run.json").is_file():
         return path
     known = sorted(p.parent for p in runs.expanduser().glob("*/*/run.json"))
-    exact = [p for p in known if run in (p.name, f"{p.parent.name}/{p.name}")]
-    fitting = exact or [p for p in known if run in f"{p.parent.name}/{p.name}"]
-    # An earlier run kept as <name>.1 is meant only by its whole name.
-    fitting = [
-        p for p in fitting if not (p.suffix[1:].isdecimal() and p.with_suffix("") in fitting)
+    exact = [p for p in known if run in (p.name, run_name(p))]
+    matches = exact or [p for p in known if run in run_name(p)]
+    # An earlier run kept as <name>.1 is found only by its full name.
+    matches = [
+        p for p in matches if not (p.suffix[1:].isdecimal() and p.with_suffix("") in matches)
     ]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        names = ", ".join(f"{p.parent.name}/{p.name}" for p in fitting[:8])
-        more = f" and {len(fitting) - 8} more" if len(fitting) > 8 else ""
-        raise ValueError(f"{run!r} fits {len(fitting)} runs: {names}{more}; give more of the name")
-    names = ", ".join(f"{p.parent.name}/{p.name}" for p in known[-8:]) or "none yet"
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ValueError(
+            f"{run!r} matches {len(matches)} runs: {first_names(matches)}; give more of the name"
+        )
+    names = ", ".join(map(run_name, known[-8:])) or "none"
     raise FileNotFoundError(
-        f"no run {run!r} under {runs} (there: {names}); --runs DIR looks elsewhere"
+        f"no run {run!r} under {runs} (the runs there: {names}); --runs DIR names another folder"
     )
+
+
+def run_name(directory: Path) -> str:
+    """`<study>/<run>`, as runs are called in messages."""
+    return f"{directory.parent.name}/{directory.name}"
+
+
+def first_names(directories: Sequence[Path]) -> str:
+    """The names of up to eight runs, and how many more there are."""
+    more = f" and {len(directories) - 8} more" if len(directories) > 8 else ""
+    return ", ".join(map(run_name, directories[:8])) + more

@@ -1,4 +1,4 @@
-"""A run in the ledger, which is the index of all run.json files."""
+"""A run's run.json together with its row in the ledger, which is the index of all run.json files."""
 
 import logging
 import os
@@ -12,34 +12,37 @@ from qa_research.runs.directory import read_config, read_record, write_record
 log = logging.getLogger(__name__)
 
 
-def keep_record(directory: Path, record: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Write run.json, which is the truth, and the ledger's row, which is its index."""
+def save_record(directory: Path, record: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Write run.json, and the ledger's row; a ledger that cannot be written is only a warning."""
     write_record(directory, record)
     try:
         with Ledger(ledger_path(directory)) as ledger:
             ledger.write_run(directory, record, config)
     except (OSError, ValueError) as error:
         log.warning(
-            "The ledger does not know of this (%s); qa-research runs scan tells it later", error
+            "Could not update the ledger (%s); rebuild it with `qa-research runs scan`", error
         )
 
 
 def reindex(directory: Path) -> None:
-    """Tell the ledger where a run lies that was moved."""
+    """Update the ledger's row of a run that was moved to `directory`."""
     record = read_record(directory)
     if record and (directory / "config.yaml").is_file():
-        keep_record(directory, record, read_config(directory))
+        save_record(directory, record, read_config(directory))
 
 
 def unindex(directory: Path, record: Mapping[str, Any]) -> None:
-    """Take a run that never began out of the ledger."""
+    """Remove a run that never took a step from the ledger."""
     try:
         with Ledger(ledger_path(directory)) as ledger:
             ledger.remove(record["id"])
     except (OSError, ValueError) as error:
-        log.warning("The ledger still knows a run that is gone (%s); qa-research runs scan", error)
+        log.warning(
+            "Could not remove a run from the ledger (%s); rebuild it with `qa-research runs scan`",
+            error,
+        )
 
 
 def ledger_path(directory: Path) -> Path:
-    """`<paths.runs>/ledger.sqlite` of a run's directory."""
+    """`<paths.runs>/ledger.sqlite`, given a run's directory."""
     return Path(os.path.abspath(directory)).parent.parent / LEDGER

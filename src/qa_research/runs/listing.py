@@ -1,4 +1,4 @@
-"""All runs at a glance, from the ledger; where that may be behind a run.json, the run.json is read."""
+"""All runs in a list, from the ledger. Where the ledger may be out of date, run.json is read."""
 
 import os
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_research.ledger.runs import LEDGER, Ledger, RunEntry
+from qa_research.runs.directory import first_names
 from qa_research.runs.store import (
     has_content,
     live_status,
@@ -26,7 +27,7 @@ _PLAIN = ("started", "run", "status", "steps", "size")
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """A run as it stands now. `status` is also killed, gone, damaged, or running? (nobody can tell)."""
+    """A run with its current status, which may also be killed, gone, damaged, or running? (unknown)."""
 
     entry: RunEntry
     status: str
@@ -35,14 +36,14 @@ class ListedRun:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All runs that the ledger knows, and what there is to say about the others."""
+    """All runs in the ledger, and a note about each that is not."""
 
     runs: list[ListedRun]
     notes: list[str]
 
 
 def list_runs(runs: Path) -> Listing:
-    """Every run in the ledger of the folder `runs`; where there is no ledger yet, it is made first.
+    """Every run in the ledger of the folder `runs`; a ledger that does not exist yet is created first.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -51,16 +52,16 @@ def list_runs(runs: Path) -> Listing:
     on_disk = run_directories(runs)
     ledger = runs / LEDGER
     notes: list[str] = []
+    damaged: list[str] = []
     if not has_content(ledger) and on_disk:
         try:
-            notes += [f"left out: {reason}" for reason in scan(runs).damaged]
+            damaged += scan(runs).damaged
         except PermissionError:
             notes.append(f"{runs} is read-only, so this list was read from each run.json")
-            damaged: list[str] = []
             entries = list(readable_entries(runs, damaged))
-            return Listing(
-                [_as_it_stands(e) for e in entries], notes + [f"left out: {d}" for d in damaged]
-            )
+            notes += [f"skipped: {reason}" for reason in damaged]
+            return Listing([_with_current_status(entry) for entry in entries], notes)
+        notes += [f"skipped: {reason}" for reason in damaged]
     if not has_content(ledger):
         return Listing([], notes)
     with Ledger(ledger, read_only=True) as opened:
@@ -68,12 +69,11 @@ def list_runs(runs: Path) -> Listing:
     known = {entry.directory for entry in entries}
     unknown = [d for d in on_disk if Path(os.path.abspath(d)) not in known]
     if unknown and not notes:
-        names = ", ".join(f"{d.parent.name}/{d.name}" for d in unknown[:8])
-        more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
         notes.append(
-            f"not in the ledger: {names}{more}; `qa-research runs scan` reads them, or says why not"
+            f"not in the ledger: {first_names(unknown)}; `qa-research runs scan` adds them, or says why "
+            "it cannot"
         )
-    return Listing([_as_it_stands(e) for e in entries], notes)
+    return Listing([_with_current_status(entry) for entry in entries], notes)
 
 
 def sorted_runs(runs: Sequence[ListedRun], key: str) -> list[ListedRun]:
@@ -82,7 +82,7 @@ def sorted_runs(runs: Sequence[ListedRun], key: str) -> list[ListedRun]:
     Runs without a value come last.
 
     Raises:
-        ValueError: nothing is called `key`; the nearest name is offered.
+        ValueError: there is no column `key`; the message names the closest one.
     """
     scores = set(headline(runs)).union(*(run.entry.scores for run in runs))
     if key not in _PLAIN and key not in scores:
@@ -97,17 +97,23 @@ def sorted_runs(runs: Sequence[ListedRun], key: str) -> list[ListedRun]:
 
 def _value(run: ListedRun, key: str) -> Any:
     entry = run.entry
-    plain = (entry.started, entry.name, run.status, entry.steps, run.size_bytes)
-    return plain[_PLAIN.index(key)] if key in _PLAIN else entry.scores.get(key)
+    columns = {
+        "started": entry.started,
+        "run": entry.name,
+        "status": run.status,
+        "steps": entry.steps,
+        "size": run.size_bytes,
+    }
+    return columns[key] if key in columns else entry.scores.get(key)
 
 
 def headline(runs: Sequence[ListedRun]) -> list[str]:
-    """The scores that the tasks of these runs want shown, in their order."""
+    """The metrics of these runs' tasks, in their order, each once."""
     return list(dict.fromkeys(metric["name"] for run in runs for metric in _metrics(run)))
 
 
 def _metrics(run: ListedRun) -> list[Metric]:
-    # The ledger may have the config as an earlier version wrote it.
+    # The ledger may hold a config that an earlier version wrote.
     metrics: list[Metric] = upgraded(run.entry.config)["task"]["metrics"]
     return metrics
 
@@ -117,14 +123,14 @@ def _nearest(key: str, known: Sequence[str]) -> str:
     return f"; did you mean {ending[0]}?" if ending else did_you_mean(key, known)
 
 
-def _as_it_stands(entry: RunEntry) -> ListedRun:
+def _with_current_status(entry: RunEntry) -> ListedRun:
     try:
         size = sum(size_by_part(entry.directory).values())
     except FileNotFoundError:
         return ListedRun(entry, GONE, 0)
     if entry.status == "finished":
         return ListedRun(entry, entry.status, size)
-    # It may have gone on without its ledger: killed between the two, or on a full disk.
+    # The ledger may be out of date: the training was killed between writing the two, or the disk is full.
     try:
         entry = read_entry(entry.directory)
     except (ValueError, OSError):

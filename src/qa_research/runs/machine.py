@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine, commit, time."""
+"""What a run was made with: package versions, hardware, commit, time. No host or user names."""
 
 import platform
 import subprocess
@@ -19,7 +19,7 @@ def now() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What of this machine decides how numbers are rounded. No names of it."""
+    """What of this machine decides how numbers are rounded."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "system": platform.system(),
@@ -32,23 +32,24 @@ def machine() -> dict[str, Any]:
 def git_state() -> dict[str, Any]:
     """The commit of the checkout this code runs from, and whether it was modified; None outside one."""
     state: dict[str, Any] = {"commit": None, "modified": None}
-    place = Path(__file__).resolve().parent
+    git = ["git", "-C", str(Path(__file__).resolve().parent)]
     try:
-        found = [
-            subprocess.run(
-                ["git", "-C", str(place), *words], capture_output=True, text=True, timeout=10
-            )
+        head, status = (
+            subprocess.run([*git, *words], capture_output=True, text=True, timeout=10)
             for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "."])
-        ]
+        )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return state
-    if all(done.returncode == 0 for done in found):
-        state = {"commit": found[0].stdout.strip(), "modified": bool(found[1].stdout.strip())}
+    if head.returncode == status.returncode == 0:
+        state = {"commit": head.stdout.strip(), "modified": bool(status.stdout.strip())}
     return state
 
 
 def changed_versions(record: Mapping[str, Any]) -> str:
-    """Which packages and settings of this machine are others than at a run's beginning."""
+    """Which packages, hardware and commit differ from those of a run's record; empty if none do.
+
+    Example: `torch 2.13.0 -> 2.14.1, threads 4 -> 2`.
+    """
     then, today = record["versions"], installed_versions()
     changed = [f"{n} {then.get(n)} -> {today[n]}" for n in today if then.get(n) != today[n]]
     for key, value in machine().items():
@@ -61,7 +62,7 @@ def changed_versions(record: Mapping[str, Any]) -> str:
 
 
 def installed_versions() -> dict[str, str]:
-    """Python and the packages that decide a result."""
+    """The versions of Python and of the packages that decide a result."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""A run read back from its directory, as what its task makes of it."""
+"""A run read back from its directory, as whatever its task makes of it."""
 
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from qa_research.tasks.task import StoredRun, Task
 def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs") -> Any:
     """The trained network of a run, given as its directory or a unique part of its name under `runs`.
 
-    `checkpoint` is `best`, `last`, a step number or a path. Of which class the result is, its task
-    decides: for question answering a `tasks.answering.trained.TrainedAnswerer`.
+    `checkpoint` is `best`, `last`, a step number or a path. The task decides the type of the result; for
+    question answering it is a `tasks.answering.trained.TrainedAnswerer`.
 
     Raises:
-        FileNotFoundError: no such run or checkpoint.
-        ValueError: the name fits several runs, or the checkpoint is not of this network.
+        FileNotFoundError: there is no such run or checkpoint.
+        ValueError: the name matches several runs, or the checkpoint does not fit this network.
     """
     directory = find_run(str(run), Path(runs))
     path = find_checkpoint(directory / "checkpoints", checkpoint)

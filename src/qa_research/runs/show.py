@@ -1,8 +1,6 @@
-"""A list of runs, and one run, as a person reads them on stdout.
+"""A list of runs, one run, and runs side by side, printed on stdout.
 
-A pipe gets whole lines, aligned; a terminal gets what fits its width, and no name is ever cut.
-
-Runs side by side, as a person reads them on stdout.
+A pipe gets full, aligned lines; a terminal gets what fits its width. Names are never truncated.
 """
 
 import json
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     # It imports scipy, which a list of runs does not need.
     from qa_research.runs.compare import Differences, SideBySide
 
-# So much of a sha256 tells it from another.
+# So many digits distinguish one sha256 from another.
 DIGITS = 12
 _STYLES = {
     "finished": "green",
@@ -38,14 +36,14 @@ _STYLES = {
 }
 _MEANINGS = {
     KILLED: "run.json says running, but no process holds the run",
-    UNCLEAR: "whether a process holds the run cannot be asked without the right to write .locks",
-    GONE: "its directory is no longer there; `qa-research runs scan` drops it from the ledger",
+    UNCLEAR: "whether a process holds the run cannot be checked without write permission for .locks",
+    GONE: "its directory no longer exists; `qa-research runs scan` drops it from the ledger",
     DAMAGED: "its run.json or config.yaml cannot be read; `qa-research runs scan` says why",
 }
 
 
 def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
-    """One line a run with the named scores; on a narrow terminal its name stands on a line above."""
+    """One line per run with the named scores; on a narrow terminal its name is on a line above."""
     header = ["run", "status", *scores, "steps", "started", "size"]
     rows = [
         [
@@ -66,7 +64,7 @@ def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
     lines = aligned([header, *rows], right)
     start = max(len(row[0]) for row in [header, *rows]) + 2
     if console.is_terminal and max(map(len, lines)) > console.width:
-        # The name on a line of its own: folded in a column it could not be copied.
+        # The name on a line of its own: wrapped within a column it could not be copied.
         lines = aligned([["", *header[1:]], *(["", *row[1:]] for row in rows)], right)
         lines[1:] = [f"{row[0]}\n{line}" for row, line in zip(rows, lines[1:], strict=True)]
         start = 2
@@ -83,17 +81,17 @@ def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
     console.print(f"{len(runs)} run{'' if len(runs) == 1 else 's'}, {total}")
 
 
-def show_run(directory: Path, entry: RunEntry, status: str, go_on: str) -> None:
-    """All there is to know of one run; `go_on` is the command that comes next."""
+def show_run(directory: Path, entry: RunEntry, status: str, next_command: str) -> None:
+    """Everything about one run; `next_command`: what to do with it next."""
     parts = size_by_part(directory)
     sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in list(parts.items())[:6])
     splits = " and ".join(f"{n:,} {split}" for split, n in entry.questions.items())
     examples = entry.config["task"]["examples"]
-    changes = {True: ", with changes not committed", False: "", None: ""}[entry.git_modified]
+    changes = ", with uncommitted changes" if entry.git_modified else ""
     facts = {
         "status": f"{status}: {_MEANINGS[status]}" if status in _MEANINGS else status,
         "error": entry.error,
-        "next": go_on,
+        "next": next_command,
         "where": str(directory),
         "size": f"{readable_size(sum(parts.values()))}: {sizes}",
         "checkpoints": ", ".join(checkpoints_of(directory)) or "none yet",
@@ -104,12 +102,12 @@ def show_run(directory: Path, entry: RunEntry, status: str, go_on: str) -> None:
         "seed": None if entry.seed is None else str(entry.seed),
         "data": f"{entry.data}, {splits} {examples}" if splits else entry.data,
         "fingerprints": ", ".join(f"{k} {v[:DIGITS]}" for k, v in entry.fingerprints.items()),
-        "commit": f"{entry.git_commit}{changes}" if entry.git_commit else "not known",
+        "commit": f"{entry.git_commit}{changes}" if entry.git_commit else "unknown",
         "versions": ", ".join(f"{name} {version}" for name, version in entry.versions.items()),
         "command": shlex.join(entry.command),
         "id": entry.id,
     }
-    # The terminal wraps: a command broken by us could not be copied.
+    # The terminal wraps lines: a command that we had wrapped could not be copied.
     console = Console(soft_wrap=True, highlight=False)
     console.print(Text(entry.name, "bold"))
     for name, fact in facts.items():
@@ -125,7 +123,7 @@ def show_run(directory: Path, entry: RunEntry, status: str, go_on: str) -> None:
 
 
 def aligned(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
-    """The rows as lines with columns of equal width, those numbered in `right` flush right."""
+    """The rows as lines with columns of equal width, those numbered in `right` aligned right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -137,29 +135,29 @@ def aligned(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
 
 
 def number(value: float | None) -> str:
-    """A score with two decimals; a dash where there is none."""
+    """A score with two decimals; a dash if there is none."""
     return "-" if value is None else f"{value:.2f}"
 
 
 def local_time(moment: str | None) -> str:
-    """An ISO time as the clock here showed it, to the minute; a dash where there is none."""
+    """An ISO time as local time, to the minute; a dash if there is none."""
     if moment is None:
         return "-"
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _durations(entry: RunEntry) -> str | None:
-    named = {"training": entry.train_s, "validation": entry.validation_s}
-    return ", ".join(f"{s:.0f} s {what}" for what, s in named.items() if s is not None) or None
+    seconds = {"training": entry.train_s, "validation": entry.validation_s}
+    return ", ".join(f"{s:.0f} s {what}" for what, s in seconds.items() if s is not None) or None
 
 
 def console_out() -> Console:
-    """Stdout: a terminal gets its width, a pipe whole lines."""
+    """Stdout: a terminal gets lines of its width, a pipe full ones."""
     return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
 
 
 def show_pairs(found: "SideBySide") -> None:
-    """Who is who, what differs, the scores, and a verdict for each run beside the first."""
+    """The letter of each run, what differs, the scores, and a verdict on each run against the first."""
     from qa_research.runs.compare import ABSENT
 
     console = console_out()
@@ -190,15 +188,15 @@ def show_pairs(found: "SideBySide") -> None:
         console.print(f"{pair.verdict}\n", markup=False)
     if any(pair.comparison for pair in found.pairs):
         console.print(
-            "[..]: 95 % interval over the validation split; p: how often chance makes two equal runs differ "
-            "so much. Both are about these trainings only: another seed may differ more.",
+            "[..]: 95 % interval over the validation split; p: how often two equally good runs differ this "
+            "much by chance. Both are about these trainings only: another seed may differ more.",
             markup=False,
             style="dim",
         )
 
 
 def plain(value: Any) -> str:
-    """A config's value as one would write it."""
+    """A config's value as a person would write it."""
     from qa_research.runs.compare import ABSENT
 
     if isinstance(value, str) or value is ABSENT:
@@ -217,7 +215,7 @@ def _is_digest(key: str) -> bool:
 def _show_table(
     title: str, labels: Sequence[str], rows: Sequence[Sequence[str]], flush_right: bool = False
 ) -> None:
-    """A table whose first column names what a row is about; a terminal folds what is too long."""
+    """A table whose first column names each row; a terminal wraps what is too long."""
     console = console_out()
     console.print(Text(f"\n{title}", "bold"))
     if not console.is_terminal:

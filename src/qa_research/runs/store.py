@@ -1,6 +1,6 @@
-"""Run directories as what they are worth to a person: found, read, measured, removed.
+"""All runs on disk: found, read, measured, removed, and scanned into the ledger.
 
-A run's run.json is the truth; `scan` makes the ledger, its index, again from all of them.
+Each run.json is the truth; `scan` rebuilds the ledger, their index, from all of them.
 """
 
 import json
@@ -14,16 +14,16 @@ from pathlib import Path
 
 from qa_research.console import tracked
 from qa_research.ledger.runs import LEDGER, Ledger, RunEntry, entry_of
-from qa_research.runs.directory import find_run, is_held, lock, read_config, read_record
+from qa_research.runs.directory import find_run, is_held, lock, read_config, read_record, run_name
 
-# What may be true of a run whose run.json says running.
+# Further states of a run whose run.json says running.
 KILLED, UNCLEAR = "killed", "running?"
 _REMOVED = ".removed"
 
 
 @dataclass(frozen=True, slots=True)
-class Scanned:
-    """What a scan found: how many runs, which are left out and why, which are no longer there."""
+class ScanResult:
+    """How many runs a scan found, why the `damaged` ones were skipped, and which no longer exist."""
 
     found: int
     damaged: list[str]
@@ -31,16 +31,17 @@ class Scanned:
 
 
 def find(run: str, runs: Path) -> Path:
-    """The directory of a run, by a path or a part of its name that only it has.
+    """The directory of a run, given as a path or a unique part of its name.
 
     Raises:
-        FileNotFoundError: no run fits, or only one that the ledger still knows.
+        FileNotFoundError: no run matches, or only one in the ledger whose directory is gone.
         ValueError: several do.
     """
     try:
         return find_run(run, runs)
     except FileNotFoundError:
-        if not has_content(ledger := runs.expanduser() / LEDGER):
+        ledger = runs.expanduser() / LEDGER
+        if not has_content(ledger):
             raise
         with Ledger(ledger, read_only=True) as opened:
             names = [entry.name for entry in opened.runs() if not entry.directory.exists()]
@@ -60,39 +61,40 @@ def run_directories(runs: Path) -> list[Path]:
         FileNotFoundError: there is no such folder.
     """
     if not runs.is_dir():
-        raise FileNotFoundError(f"there is no folder {runs} of runs; --runs DIR looks elsewhere")
+        raise FileNotFoundError(
+            f"there is no folder of runs {runs}; --runs DIR names another folder"
+        )
     found = (path.parent for path in runs.glob("*/*/run.json"))
     return sorted(d for d in found if not d.parent.name.startswith(".") and d.name[0] != ".")
 
 
 def has_content(ledger: Path) -> bool:
-    """Whether there is a file of more than 0 bytes, or something that is no file."""
+    """Whether there is a file of more than 0 bytes, or something other than a file."""
     return ledger.exists() and (not ledger.is_file() or ledger.stat().st_size > 0)
 
 
 def readable_entries(runs: Path, damaged: list[str]) -> Iterator[RunEntry]:
-    """The entries of all runs; why one has none is added to `damaged`.
+    """The entries of all runs; a sentence for each run without one is added to `damaged`.
 
-    Looks at the folder only when asked for the first entry: by then the ledger waits for it.
+    Lists the folder only when asked for the first entry, so that a scan does so while it has the ledger
+    locked, and misses no run that starts meanwhile.
     """
     seen: dict[str, RunEntry] = {}
     for directory in tracked(run_directories(runs), "Reading runs"):
         try:
             entry = read_entry(directory)
         except (ValueError, OSError) as error:
-            damaged.append(f"{directory.parent.name}/{directory.name}: {error}")
+            damaged.append(f"{run_name(directory)}: {error}")
             continue
         if first := seen.get(entry.id):
-            damaged.append(
-                f"{entry.name}: it is a copy of {first.name} (both have the id {entry.id})"
-            )
+            damaged.append(f"{entry.name} is a copy of {first.name} (both have the id {entry.id})")
             continue
         seen[entry.id] = entry
         yield entry
 
 
-def scan(runs: Path) -> Scanned:
-    """Make the ledger again from every `<runs>/<study>/<run>/run.json`.
+def scan(runs: Path) -> ScanResult:
+    """Rebuild the ledger from every `<runs>/<study>/<run>/run.json`.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -106,39 +108,43 @@ def scan(runs: Path) -> Scanned:
         ledger.replace_all(readable_entries(runs, damaged))
         after = {entry.id for entry in ledger.runs()}
     gone = [e.name for e in before if e.id not in after and not e.directory.exists()]
-    return Scanned(len(after), damaged, gone)
+    return ScanResult(len(after), damaged, gone)
 
 
 def remove(directory: Path) -> None:
-    """Delete a run: its directory and its entry in the ledger beside it.
+    """Delete a run: its directory, and its entry in the ledger.
 
     Raises:
-        ValueError: a process is training it at this moment.
+        ValueError: a process is training it, or it is a symbolic link.
         OSError: not all of it could be deleted.
     """
     directory = Path(os.path.abspath(directory))
     if directory.is_symlink():
-        raise ValueError(f"{directory} is a link to {directory.resolve()}; remove both by hand")
+        raise ValueError(
+            f"{directory} is a symbolic link to {directory.resolve()}; remove both by hand"
+        )
     ledger = directory.parent.parent / LEDGER
     with lock(directory), Ledger(ledger) if has_content(ledger) else nullcontext() as opened:
-        # Away at once and as a whole, so that being killed half way leaves no half run.
-        bin_ = directory.parent / _REMOVED
-        bin_.mkdir(exist_ok=True)
-        doomed = bin_ / f"{directory.name}-{uuid.uuid4().hex[:8]}"
-        directory.rename(doomed)
+        # Renamed first, which is atomic: a removal that is killed leaves no half of a run.
+        trash = directory.parent / _REMOVED
+        trash.mkdir(exist_ok=True)
+        renamed = trash / f"{directory.name}-{uuid.uuid4().hex[:8]}"
+        directory.rename(renamed)
         if opened:
-            # By its place: a damaged run.json has no id to tell.
+            # Found by its directory: a damaged run.json has no readable id.
             for entry in opened.runs():
                 if entry.directory == directory:
                     opened.remove(entry.id)
-        # Also what an earlier removal left that was killed.
-        shutil.rmtree(bin_, ignore_errors=True)
-    if doomed.exists():
-        raise OSError(f"{directory.name} is no run any more, but {doomed} could not be deleted")
+        # Also deletes what an earlier removal left behind when it was killed.
+        shutil.rmtree(trash, ignore_errors=True)
+    if renamed.exists():
+        raise OSError(
+            f"{directory.name} was removed, but its files in {renamed} could not be deleted"
+        )
 
 
 def read_entry(directory: Path) -> RunEntry:
-    """A run as its own run.json and config.yaml have it.
+    """A run as its own run.json and config.yaml describe it.
 
     Raises:
         ValueError, OSError: one of the two is missing or damaged.
@@ -146,31 +152,31 @@ def read_entry(directory: Path) -> RunEntry:
     try:
         record = read_record(directory)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{directory / 'run.json'} is no valid JSON: {error}") from error
+        raise ValueError(f"{directory / 'run.json'} is not valid JSON: {error}") from error
     if not isinstance(record, dict):
-        raise ValueError(f"{directory / 'run.json'} is missing or holds no JSON object")
+        raise ValueError(f"{directory / 'run.json'} is missing or not a JSON object")
     return entry_of(directory, record, read_config(directory))
 
 
 def live_status(entry: RunEntry) -> str:
-    """The status of run.json, but `killed` where it says running and no process holds the run."""
+    """The status in run.json, but `killed` if that is running and no process holds the run's lock."""
     if entry.status != "running":
         return entry.status
     try:
         return entry.status if is_held(entry.directory) else KILLED
     except OSError:
-        # Asking takes the right to write the lock's file.
+        # Whether it is held can only be found out with permission to write the lock file.
         return UNCLEAR
 
 
 def size_by_part(directory: Path) -> dict[str, int]:
-    """Bytes of each file and folder in a run's directory, the largest first. Links count nothing."""
+    """Bytes of each file and folder in a run's directory, the largest first. Links count as 0."""
     sizes = {part.name: _size(part) for part in directory.iterdir()}
     return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
 
 
 def checkpoints_of(directory: Path) -> list[str]:
-    """The checkpoints of a run as `--checkpoint` takes them: best and last, then steps in order."""
+    """The checkpoints of a run as `--checkpoint` accepts them: best and last, then steps in order."""
     names = [path.stem for path in (directory / "checkpoints").glob("[!.]*.ckpt")]
     steps = sorted(int(name[5:]) for name in names if name.startswith("step-"))
     others = sorted(name for name in names if not name.startswith("step-"))
@@ -178,18 +184,13 @@ def checkpoints_of(directory: Path) -> list[str]:
 
 
 def _size(path: Path) -> int:
-    total = 0
-    folders = [path]
-    while folders:
-        place = folders.pop()
-        try:
-            if place.is_symlink():
-                continue
-            if place.is_dir():
-                folders += place.iterdir()
-            else:
-                total += place.stat().st_size
-        except FileNotFoundError:
-            # A training replaces its files while it runs.
-            continue
-    return total
+    """Bytes of a file, or of everything in a folder."""
+    try:
+        if path.is_symlink():
+            return 0
+        if path.is_dir():
+            return sum(_size(part) for part in path.iterdir())
+        return path.stat().st_size
+    except FileNotFoundError:
+        # A running training replaces its files.
+        return 0

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from qa_research.console import close_log_file
 from qa_research.runs.checkpoints import LAST, PREVIOUS, ResumePoint, find_resume_point
 from qa_research.runs.directory import create, read_record, set_aside
-from qa_research.runs.index import keep_record, reindex, unindex
+from qa_research.runs.index import save_record, reindex, unindex
 from qa_research.runs.machine import changed_versions, now
 from qa_research.tasks.task import Task
 
@@ -90,7 +90,7 @@ def start_or_resume(
         log.info("The previous run stopped before its first checkpoint; starting over.")
     try:
         create(directory, config)
-        keep_record(directory, record, config)
+        save_record(directory, record, config)
         if earlier and not is_disposable:
             reindex(earlier)
             log.info("The earlier run is kept as %s", earlier.name)
@@ -118,7 +118,7 @@ def _resume(
         (point.path.parent / LAST).unlink(missing_ok=True)
     record |= {"status": "running", "error": None, "finished": None}
     record.setdefault("resumed", []).append({"at": now(), "step": point.step})
-    keep_record(directory, record, config)
+    save_record(directory, record, config)
 
 
 def _put_back(directory: Path, record: Mapping[str, Any], earlier: Path | None) -> None:

@@ -21,7 +21,7 @@ from qa_research.runs.directory import (
     lock,
     run_directory,
 )
-from qa_research.runs.index import keep_record
+from qa_research.runs.index import save_record
 from qa_research.signals import Signals, Stopped
 from qa_research.streams import stream_seed
 from qa_research.training.claim import ExistingRun, find_existing, start_or_resume
@@ -102,12 +102,12 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
         except BaseException as error:
             add_early_end(record, error, bundle, existing.step)
             if record["steps"]:
-                keep_record(directory, record, config)
+                save_record(directory, record, config)
             if not isinstance(error, Stopped):
                 _end_other_processes(bundle)
             raise
         add_result(record, bundle)
-        keep_record(directory, record, config)
+        save_record(directory, record, config)
         (directory / "checkpoints" / PREVIOUS).unlink(missing_ok=True)
     show_result(directory, record, task)
     return score
