@@ -2,9 +2,10 @@
 
 import shlex
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from qa_research.cli.answers import ask, evaluate, export, score
 from qa_research.cli.attribute import attribute
@@ -17,8 +18,19 @@ from qa_research.cli.squad import squad_app
 from qa_research.cli.watch import watch
 from qa_research.signals import Signals, exit_code_of, without_debug
 
+
+class Verbs(TyperGroup):
+    """Lists the verbs in the order in which they are needed; Typer would put groups of verbs last."""
+
+    order = "train resume runs evaluate ask efficacy squad watch attribute explain score export ledger doctor"
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(self.commands, key=self.order.split().index)
+
+
 app = typer.Typer(
     name="qa-research",
+    cls=Verbs,
     help="Watch BERT learn to answer questions, and trust what you see.",
     epilog="RUN is the directory of a run, or a part of its name that no other run has. "
     "With --debug an error shows its traceback instead of one sentence.",
