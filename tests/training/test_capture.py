@@ -69,7 +69,7 @@ def test_step_0_every_nth_and_the_last_are_captured_and_the_cost_is_reported(tin
     cost = read_record(directory_of(config))["capture"]
     assert cost["captures"] == 3 and cost["left_out"] == 0
     assert 0 < cost["percent_of_training"] <= 100 and cost["seconds"] > 0
-    said = [r.getMessage() for r in caplog.records if "looked inside 3 times" in r.getMessage()]
+    said = [r.getMessage() for r in caplog.records if "captured 3 times" in r.getMessage()]
     assert len(said) == 1 and f"{cost['percent_of_training']:.1f} %" in said[0]
 
 
@@ -400,7 +400,7 @@ def test_runs_without_a_recording_or_with_a_foreign_one_are_refused_with_a_reaso
     config = tiny()
     train(config)
     code, _, err = verb("watch", str(directory_of(config)))
-    assert code == 2 and "trained without looking inside (capture=none)" in err
+    assert code == 2 and "trained without recording (capture=none)" in err
     config = tiny("capture=default", "capture/recorders=[head_weights]")
     train(config)
     run = directory_of(config)
