@@ -1,4 +1,4 @@
-"""What training_speed.py times: one training of ours or of Hugging Face's Trainer, in this process."""
+"""What training_speed.py times: one training, by us or by Hugging Face's Trainer, in this process."""
 
 import resource
 import sys
@@ -15,7 +15,7 @@ PEER = "peer"
 
 @dataclass(frozen=True)
 class Measurement:
-    """One training: `loss` is that of the trained network over all windows, in eval mode."""
+    """One training. `loss`: of the trained network over all windows, in eval mode."""
 
     name: str
     questions: int
@@ -69,8 +69,6 @@ def _prepare(name: str, squad: Path, questions: int, folder: Path) -> Any:
         batch_size=BATCH_SIZE,
         eval_batch_size=BATCH_SIZE,
         num_workers=0,
-        max_answer_tokens=30,
-        validate_every=1.0,
     )
     data.load()
     module = QuestionAnswering(
@@ -93,7 +91,7 @@ def _prepare(name: str, squad: Path, questions: int, folder: Path) -> Any:
         decay="linear",
         compile=False,
     )
-    tokenizer = module.read_with(data.train, folder)
+    tokenizer = module.make_tokenizer(data.train, folder)
     module.build(len(tokenizer), SEED, AnswerSettings(30, 20, False, 0.0))
     data.prepare(tokenizer, folder, SEED)
     if name == PEER:
@@ -163,7 +161,7 @@ def _pad_every_batch(data: Any) -> None:
 
 
 def _unfuse(module: Any) -> None:
-    """AdamW as a loop over tensors, torch's plainest form."""
+    """Let AdamW loop over tensors, torch's plainest form."""
     configure = module.configure_optimizers
 
     def plain() -> Any:

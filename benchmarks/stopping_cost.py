@@ -1,8 +1,8 @@
 """What being able to stop anywhere costs: python benchmarks/stopping_cost.py [--model bert_tiny|minilm].
 
-Of one training in this process: the share of its time spent in the hooks that listen for signals, write
-curves and save. Then of trainings in processes of their own: how long after SIGTERM the state is saved and
-the process is gone, beside the time of a step and of a save.
+For a training in this process: the share of its time spent in the hooks that listen for signals, write
+curves and save. Then for trainings in processes of their own: how long after SIGTERM the state is saved and
+the process has ended, next to the time of a step and of a save.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from qa_research.launch.compose import conf_directory
+from qa_research.launch.compose import checked, conf_directory
 from qa_research.training.checkpoint_io import DurableCheckpointIO
 from qa_research.training.metrics import Curves
 from qa_research.training.resumable import ExactCheckpoints
@@ -47,15 +47,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         common = [
             *SETTINGS[arguments.model],
-            *("data.validation_questions=100", "trainer.max_epochs=1", "data.validate_every=1.0"),
-            *("train.stop_at_exact_match=null", f"paths.cache={folder}/cache"),
+            "data.validation_questions=100",
+            "trainer.max_epochs=1",
+            "trainer.val_check_interval=1.0",
+            "train.stop_at=null",
+            f"paths.cache={folder}/cache",
         ]
         step_s, save_s = hooks_share(common, folder)
-        time_to_leave(common, folder, arguments.stops, step_s, save_s)
+        time_to_exit(common, folder, arguments.stops, step_s, save_s)
 
 
 def hooks_share(common: list[str], folder: str) -> tuple[float, float]:
-    """Print the share of a training's time that the hooks take; seconds of a step and of a save."""
+    """Print the hooks' share of a training's time; return the seconds of a step and of a save."""
     spent: dict[str, float] = {}
     for cls, names in HOOKS.items():
         for name in names:
@@ -64,30 +67,28 @@ def hooks_share(common: list[str], folder: str) -> tuple[float, float]:
     write = DurableCheckpointIO.save_checkpoint
 
     def timed_write(self: DurableCheckpointIO, *arguments: Any, **options: Any) -> None:
-        began = time.perf_counter()
+        started = time.perf_counter()
         write(self, *arguments, **options)
-        saves.append(time.perf_counter() - began)
+        saves.append(time.perf_counter() - started)
 
     DurableCheckpointIO.save_checkpoint = timed_write  # type: ignore[method-assign]
     with initialize_config_dir(str(conf_directory()), version_base="1.3"):
-        # No save within the training: the hooks alone.
-        config = compose("train", [*common, f"paths.runs={folder}/a", "train.progress=none"])
-        train(config)
+        # Without a save within the training, to measure only the hooks.
+        settings = [*common, "train.progress=none"]
+        train(checked(compose("train", [*settings, f"paths.runs={folder}/a"])))
         hooks = dict(spent)
         frequent = ["checkpoint.every_n_minutes=0.01", "train.resume=never"]
         saves.clear()
-        train(
-            compose("train", [*common, f"paths.runs={folder}/b", "train.progress=none", *frequent])
-        )
+        train(checked(compose("train", [*settings, f"paths.runs={folder}/b", *frequent])))
     (record_path,) = Path(folder, "a").glob("*/*/run.json")
     record = json.loads(record_path.read_text())
     train_s, steps = record["train_s"], record["steps"]
     for name, seconds in sorted(hooks.items()):
-        print(f"{name:<42}{1e6 * seconds / steps:>9.1f} us a step  {seconds / train_s:>8.3%}")
+        print(f"{name:<42}{1e6 * seconds / steps:>9.1f} us per step  {seconds / train_s:>8.3%}")
     total = sum(hooks.values())
     print(f"all hooks: {total / train_s:.3%} of {train_s:.1f} s of training, {steps} steps")
     save_s = statistics.median(saves)
-    print(f"a save: {save_s:.3f} s (median of {len(saves)}); every 5 minutes: {save_s / 300:.3%}")
+    print(f"one save: {save_s:.3f} s (median of {len(saves)}); every 5 minutes: {save_s / 300:.3%}")
     return train_s / steps, save_s
 
 
@@ -95,17 +96,17 @@ def timed(hook: Callable[..., Any], name: str, spent: dict[str, float]) -> Calla
     """The hook, adding its seconds to `spent`."""
 
     def wrapped(*arguments: Any, **options: Any) -> Any:
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             return hook(*arguments, **options)
         finally:
-            spent[name] = spent.get(name, 0.0) + time.perf_counter() - began
+            spent[name] = spent.get(name, 0.0) + time.perf_counter() - started
 
     return wrapped
 
 
-def time_to_leave(common: list[str], folder: str, stops: int, step_s: float, save_s: float) -> None:
-    """Stop one training again and again at random times; print how long it took to save and to leave."""
+def time_to_exit(common: list[str], folder: str, stops: int, step_s: float, save_s: float) -> None:
+    """Stop one training repeatedly at random times; print how long it took to save and to exit."""
     draw = random.Random(1)
     to_save, to_exit = [], []
     command = [sys.executable, str(ROOT / "train.py"), *common, f"paths.runs={folder}/c"]
@@ -114,22 +115,22 @@ def time_to_leave(common: list[str], folder: str, stops: int, step_s: float, sav
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
         assert process.stderr is not None
         for line in process.stderr:
-            if line.startswith("First step begins"):
+            if line.startswith("First step starts"):
                 break
         time.sleep(2 + 3 * draw.random())
-        asked = time.perf_counter()
+        requested = time.perf_counter()
         process.send_signal(signal.SIGTERM)
         saved = None
         for line in process.stderr:
             if line.startswith("Saved step"):
-                saved = time.perf_counter() - asked
+                saved = time.perf_counter() - requested
         process.wait()
         if process.returncode == 128 + signal.SIGTERM and saved is not None:
             to_save.append(saved)
-            to_exit.append(time.perf_counter() - asked)
+            to_exit.append(time.perf_counter() - requested)
     print(f"a step takes {step_s:.3f} s on average, a save {save_s:.3f} s")
-    for name, values in (("saved", to_save), ("gone", to_exit)):
-        shown = f"median {statistics.median(values):.3f} s, most {max(values):.3f} s"
+    for name, values in (("saved", to_save), ("exited", to_exit)):
+        shown = f"median {statistics.median(values):.3f} s, at most {max(values):.3f} s"
         print(f"{name} after SIGTERM: {shown} ({len(values)} stops)")
 
 

@@ -1,9 +1,10 @@
-"""Training speed beside Hugging Face's Trainer: python benchmarks/training_speed.py SQUAD_FILE.
+"""Training speed compared with Hugging Face's Trainer: python benchmarks/training_speed.py SQUAD_FILE.
 
-The peer is set as Hugging Face's question-answering example is: windows padded to 384, float32, batch
-12. Both train minilm for one pass over the same questions, drawn by seed, with the same learning rate,
-decay, clipping and dropout. Every measurement is a process of its own, in turn, so that the ratios hold
-on a machine whose speed drifts and peak memory is each one's own. Tokenising and start-up are not timed.
+The peer has the settings of Hugging Face's question-answering example: windows padded to 384, float32,
+batches of 12. Both train minilm for one pass over the same questions, drawn by seed, with the same
+learning rate, decay, clipping and dropout. Each measurement is a process of its own, alternating with the
+others, so that ratios hold on a machine whose speed drifts and peak memory is measured separately.
+Tokenising and start-up are not timed.
 """
 
 import argparse
@@ -24,7 +25,7 @@ DEFAULT_QUESTIONS = 500
 
 
 def main() -> None:
-    """Alternate the measurements and print what each pair says."""
+    """Alternate the measurements and print their ratios."""
     arguments = _arguments()
     if arguments.worker:
         print(json.dumps(asdict(measure(arguments.worker, arguments.squad, arguments.questions))))
@@ -32,7 +33,7 @@ def main() -> None:
     rounds: dict[str, list[Measurement]] = {name: [] for name in (PEER, *MAIN, *PARTS)}
     for number in range(arguments.rounds):
         for name in (PEER, *MAIN, *(PARTS if number == 0 else ())):
-            found = _in_a_process(name, arguments.squad, arguments.questions)
+            found = _in_own_process(name, arguments.squad, arguments.questions)
             rounds[name].append(found)
             rate = found.questions / found.train_s
             print(f"round {number + 1}: {name:<21}{rate:6.2f} questions/s", file=sys.stderr)
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def summarize(rounds: dict[str, list[Measurement]]) -> dict[str, Any]:
-    """Ratios to the peer of the same round: median, lowest, highest; and each part's own ratio."""
+    """Ratios to the peer of the same round (median, lowest, highest), and the factor of each part."""
     peers = rounds[PEER]
     report: dict[str, Any] = {
         "questions": peers[0].questions,
@@ -74,7 +75,7 @@ def summarize(rounds: dict[str, list[Measurement]]) -> dict[str, Any]:
 def render(report: dict[str, Any]) -> str:
     """The report as a table."""
     lines = [
-        f"{report['questions']} questions, {report['mean_tokens_of_a_window']} tokens a window on "
+        f"{report['questions']} questions, {report['mean_tokens_of_a_window']} tokens per window on "
         f"average, {report['threads']} threads",
         f"{'':<21}{'questions/s':>12}{'ratio [low, high]':>22}{'loss after':>12}"
         f"{'peak MiB':>10}{'loading':>9}",
@@ -90,16 +91,9 @@ def render(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _in_a_process(name: str, squad: Path, questions: int) -> Measurement:
-    command = [
-        sys.executable,
-        __file__,
-        str(squad),
-        "--worker",
-        name,
-        "--questions",
-        str(questions),
-    ]
+def _in_own_process(name: str, squad: Path, questions: int) -> Measurement:
+    command = [sys.executable, __file__, str(squad), "--worker", name]
+    command += ["--questions", str(questions)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{name} failed:\n{done.stderr}")

@@ -1,6 +1,7 @@
 """From a section of a config to the object it describes.
 
 The constructors' signatures are the schema: names, types and ranges are stated there and nowhere else.
+Composing a config from files and overrides is in launch/compose.py.
 """
 
 import importlib
@@ -13,15 +14,15 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from qa_research.text import did_you_mean
 
-# The argument that makes a section one of recorders.
+# A class whose constructor has this argument is described by a section with parts, one per recorder.
 RECORDERS = "recorders"
 _STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
 
 
 def check_section(name: str, section: Mapping[str, Any]) -> None:
-    """Refuse keys and values that the constructor of a section's `_target_` does not take.
+    """Refuse keys and values that the constructor of a section's `_target_` does not accept.
 
-    A section of recorders has parts, which are sections of their own, under any name.
+    A section of recorders has parts of any name, which are sections themselves.
     """
     target = class_of(name, section)
     arguments = constructor_arguments(target)
@@ -37,28 +38,27 @@ def check_section(name: str, section: Mapping[str, Any]) -> None:
 
 
 def is_part(value: Any) -> bool:
-    """Whether a value of a section describes an object itself."""
+    """Whether a value in a section is itself a section that describes an object."""
     return isinstance(value, Mapping) and "_target_" in value
 
 
 def build_capture(section: Mapping[str, Any]) -> Any:
-    """The object of a section of recorders, with the recorders that its parts describe, by name."""
+    """The object that a section of recorders describes; it is passed those of the parts, by name."""
     parts = {key: build(value) for key, value in section.items() if is_part(value)}
     own = {key: value for key, value in section.items() if key not in parts}
     return build(own, recorders=parts)
 
 
 def build(section: Mapping[str, Any], **extra: Any) -> Any:
-    """The object that a section describes; `extra`: arguments that only code can give."""
+    """The object that a section describes; `extra`: arguments that only code can pass."""
     arguments = {key: value for key, value in section.items() if key != "_target_"}
     return class_of("", section)(**arguments, **extra)
 
 
 def unknown_key(key: str, prefix: str, known: Iterable[str]) -> str:
-    """A sentence that refuses a key and offers the nearest known one."""
-    return f"there is no config key {prefix}{key}" + did_you_mean(
-        key, set(known) - {"_target_"}, prefix
-    )
+    """A sentence that refuses a key and offers the closest known one."""
+    hint = did_you_mean(key, set(known) - {"_target_"}, prefix)
+    return f"there is no config key {prefix}{key}{hint}"
 
 
 def class_of(name: str, section: Mapping[str, Any]) -> type:
@@ -77,7 +77,10 @@ def class_of(name: str, section: Mapping[str, Any]) -> type:
 
 
 def constructor_arguments(target: type) -> dict[str, Any]:
-    """The constructor's arguments and their types, through `**settings` up to the base class."""
+    """The constructor's arguments and their types, including those that `**settings` passes to a base class.
+
+    Example: FileData(train_path, validation_path, **settings) has these two and all of QuestionData's.
+    """
     arguments: dict[str, Any] = {}
     for cls in target.__mro__:
         if cls is object or "__init__" not in vars(cls):
@@ -94,7 +97,7 @@ def constructor_arguments(target: type) -> dict[str, Any]:
 
 
 def check_value(path: str, value: Any, expected: Any) -> None:
-    """Raise ValueError where a value is not of the `expected` type, or out of its range."""
+    """Raise ValueError if a value is not of the `expected` type or out of its range."""
     try:
         TypeAdapter(expected, config=_STRICT).validate_python(value)
     except ValidationError as error:

@@ -93,7 +93,7 @@ def test_questions_that_are_no_longer_the_runs_are_refused_unless_catalogued(ask
     code, out, _ = ask("search", "chess")
     assert code == 0 and "q0" in out
     code, out, err = ask("search", "chess", "--split", "train")
-    assert code == 2 and out == "" and "no longer those of this run" in err
+    assert code == 2 and out == "" and "have changed since this run" in err
 
 
 def test_a_question_that_fits_into_no_window_is_shown_all_the_same(ask, tmp_path):

@@ -1,4 +1,4 @@
-"""A task of one file: y = 3x - 1 by linear regression. What a new task has to provide, and no more."""
+"""A task in one file: y = 3x - 1 by linear regression. Has what a new task has to provide, and no more."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ SLOPE, INTERCEPT = 3.0, -1.0
 
 
 class Order:
-    """Batches of indices in a new order every epoch; starts in the middle once."""
+    """Batches of indices in a new order every epoch; the first epoch may start in the middle."""
 
     def __init__(self, total: int, batch_size: int, seed: int, epoch: int, done: int) -> None:
         self.total, self.batch_size, self.seed = total, batch_size, seed
@@ -82,7 +82,7 @@ class LineModule(LearningModule):
         self.errors: list[float] = []
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        return self.noted(nn.functional.mse_loss(self.network(batch["x"]), batch["y"]))
+        return self.checked_later(nn.functional.mse_loss(self.network(batch["x"]), batch["y"]))
 
     def on_validation_epoch_start(self) -> None:
         self.errors = []

@@ -17,7 +17,7 @@ class CrashError(RuntimeError):
 
 @dataclass
 class Plan:
-    """What happens at the n-th call (from 1) of a hook: a signal, a crash (None), or anything else."""
+    """What happens at the n-th call (from 1) of a hook: a signal, a crash (None), or a call."""
 
     hook: str
     call: int
@@ -25,7 +25,7 @@ class Plan:
 
 
 def plan_of_environment() -> list[Plan]:
-    """`SIGNALLING=hook:call:number:rank`: the plan of a process of its own, among several perhaps."""
+    """`SIGNALLING=hook:call:number:rank`: the plan of one of possibly several separate processes."""
     if not os.environ.get("SIGNALLING"):
         return []
     hook, call, number, rank = os.environ["SIGNALLING"].split(":")
@@ -35,7 +35,7 @@ def plan_of_environment() -> list[Plan]:
 
 
 class Signalling(QuestionAnswering):
-    """Question answering with a plan, which is the same for the process and no part of the config."""
+    """Question answering with a plan, which belongs to the process and not to the config."""
 
     plans: ClassVar[list[Plan]] = plan_of_environment()
     calls: ClassVar[dict[str, int]] = {}
@@ -55,9 +55,9 @@ class Signalling(QuestionAnswering):
                 else:
                     os.kill(os.getpid(), plan.number)
 
-    def read_with(self, *arguments: Any) -> Any:
+    def make_tokenizer(self, *arguments: Any) -> Any:
         self._at("tokenising")
-        return super().read_with(*arguments)
+        return super().make_tokenizer(*arguments)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         self._at("training")

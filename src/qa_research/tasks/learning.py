@@ -1,4 +1,4 @@
-"""How every task learns: AdamW, a schedule of the learning rate, and a stop where numbers are not finite."""
+"""How every task learns: AdamW, a learning rate schedule, and a stop when the loss is not finite."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -17,19 +17,22 @@ class NonFiniteLossError(ValueError):
 
 
 class TaskData(pl.LightningDataModule):
-    """The data of a task, in an order of batches that a resumed run can enter in the middle."""
+    """The data of a task, whose order of batches a resumed run can enter in the middle."""
 
     name: str
 
     @abstractmethod
     def start_at(self, epoch: int, batches: int) -> None:
-        """Training starts in this epoch, after this many of its batches."""
+        """Let training start in this epoch, after this many of its batches.
+
+        `batches` may be more than the epoch has: then none of it is left.
+        """
 
 
 class LearningModule(pl.LightningModule):
     """A LightningModule that optimises `network` with AdamW.
 
-    A subclass makes `network` and returns its loss from `training_step` through `noted`.
+    A subclass makes `network`, and its `training_step` returns `self.checked_later(loss)`.
     """
 
     network: nn.Module
@@ -53,8 +56,8 @@ class LearningModule(pl.LightningModule):
         self.decay: Decay = decay
         self.gradient_norm = torch.zeros(())
 
-    def noted(self, loss: Tensor) -> Tensor:
-        """The loss of a training step, kept for the check that it is finite."""
+    def checked_later(self, loss: Tensor) -> Tensor:
+        """The loss itself; the check that it is finite comes with that of its gradient."""
         self._loss = loss.detach()
         return loss
 
@@ -64,14 +67,14 @@ class LearningModule(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip by global norm, and stop before a gradient that is not finite does harm."""
+        """Clip by global norm, and stop before a gradient that is not finite changes the weights."""
         limit = gradient_clip_val or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
         self.gradient_norm = norm
-        # The norm is the same in all processes. In float16 only the loss can be trusted: the scaler
-        # lets gradients overflow, skips such a step by itself and lowers its scale.
-        watched = self._loss if self.trainer.precision == "16-mixed" else norm
-        if not torch.isfinite(watched):
+        # The norm is the same in all processes, so all of them stop. In float16 the loss is checked instead:
+        # gradients may overflow, and the scaler then skips the step and lowers its scale.
+        checked = self._loss if self.trainer.precision == "16-mixed" else norm
+        if not torch.isfinite(checked):
             raise NonFiniteLossError(
                 f"the loss is {self._loss.item()} and its gradient's norm {norm.item()} at step "
                 f"{self.trainer.global_step + 1}, epoch {self.trainer.current_epoch}, batch "
@@ -85,7 +88,7 @@ class LearningModule(pl.LightningModule):
             lr=self.lr,
             betas=self.betas,
             eps=self.adam_epsilon,
-            # Fused AdamW undoes the loss scaling inside its step, which forbids clipping before it.
+            # Fused AdamW undoes the loss scaling within its step, so gradients could not be clipped before.
             fused=self.trainer.precision != "16-mixed",
         )
         total = int(self.trainer.estimated_stepping_batches)
@@ -99,7 +102,7 @@ class LearningModule(pl.LightningModule):
         }
 
     def _parameter_groups(self) -> Iterator[dict[str, Any]]:
-        """Matrices decay; biases and normalisation weights do not (Devlin et al. 2019)."""
+        """Weight decay for matrices, none for biases and normalisation weights (Devlin et al. 2019)."""
         parameters = [p for p in self.network.parameters() if p.requires_grad]
         yield {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay}
         yield {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}

@@ -1,6 +1,6 @@
-"""What a run needs to know about a task. Everything else about a run is the same for every task.
+"""What a run needs to know about its task. Everything else about a run is the same for every task.
 
-A task is a folder with its data and its LightningModule, a subclass of `Task`, and configs under conf/.
+A task is a folder with its data, its LightningModule and a subclass of `Task`, and has configs under conf/.
 """
 
 from abc import ABC, abstractmethod
@@ -23,8 +23,8 @@ class Metric(TypedDict):
     """A number that every validation measures, as a config describes it.
 
     `name`: in metrics.csv and run.json, such as `val/f1`. `label` and `short`: in tables and on the
-    progress line. `better`: which of two values is. `per_example`: the key under which each row of
-    the predictions holds its share, and `scale` times the mean of these shares is the metric.
+    progress line. `better`: which of two values is better. `per_example`: the key in each row of the
+    predictions that holds this example's contribution; the metric is `scale` times their mean.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Metric(TypedDict):
 class StoredRun:
     """A run on disk with one of its checkpoints.
 
-    `step`: optimizer steps until the checkpoint (None: a foreign file that does not say).
+    `step`: optimizer steps until the checkpoint (None: unknown, in a foreign file).
     """
 
     directory: Path
@@ -52,19 +52,19 @@ class StoredRun:
 class Task(ABC):
     """One thing to learn: its data, its network, its metrics, and how a run of it is described.
 
-    The arguments of a subclass's constructor that are sections of the config, such as `data` and
-    `model`, are passed the objects that these sections describe; all others are keys of the section
-    `task` itself. `examples`: what the rows of its data are called, such as `questions`. Use: `load`,
-    then `prepare`, then a Trainer with `module` and `data`.
+    A constructor argument of a subclass that is the name of a config section, such as `data` or `model`,
+    is passed the object that this section describes; the other arguments are keys of the section `task`.
+    `examples`: what the rows of its data are called, such as `questions`. Call `load`, then `prepare`,
+    then train `module` with `data`.
     """
 
-    # What a fingerprint is taken of, by its key, as a sentence about a mismatch names it.
+    # For each fingerprint, what messages call the thing it is of.
     fingerprinted: ClassVar[Mapping[str, str]]
 
     data: "TaskData"
     module: "LearningModule"
 
-    # Of any type: to import theirs is to import Lightning, which reading a run back does not need.
+    # Untyped, because their types would import Lightning, which reading a run back does not need.
     def __init__(self, examples: str, metrics: list[Metric], data: Any, model: Any) -> None:
         self.examples = examples
         self.metrics = metrics
@@ -73,12 +73,12 @@ class Task(ABC):
 
     @property
     def network(self) -> "nn.Module":
-        """What is trained, once `load` has made it."""
+        """What is trained; exists after `load`."""
         return self.module.network
 
     @abstractmethod
     def load(self, cache: Path, seed: int) -> list[str]:
-        """Read the data and make the network; what was loaded or newly initialised, a sentence each.
+        """Read the data and make the network; a sentence for all that was loaded or newly initialised.
 
         Raises:
             ValueError, OSError: they cannot be made as the config asks.
@@ -86,7 +86,7 @@ class Task(ABC):
 
     @abstractmethod
     def prepare(self, cache: Path, seed: int) -> None:
-        """Turn the data into batches of tensors; slow, and so not part of `load`."""
+        """Turn the data into batches of tensors; not part of `load` because it is slow."""
 
     @abstractmethod
     def fingerprints(self) -> dict[str, str]:
@@ -94,23 +94,23 @@ class Task(ABC):
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """What run.json says about the data; always with `data`, its name."""
+        """What run.json says about the data; must have the key `data`, its name."""
 
     @abstractmethod
     def description(self) -> list[str]:
-        """What is about to be trained, and on what: lines for the screen and train.log."""
+        """The model and the data of a training that starts, as lines for the screen and train.log."""
 
     @abstractmethod
     def measured(self) -> list[str]:
-        """The names of everything that a validation measures, in the order of metrics.csv."""
+        """The names of all that a validation measures, in the order of metrics.csv."""
 
     @abstractmethod
     def progress_text(self, measured: Mapping[str, float]) -> tuple[str, str]:
-        """The latest validation in a few words, and what a line of its own adds to them."""
+        """The latest validation in a few words, and details for the line that reports it."""
 
     @abstractmethod
     def predictions(self) -> list[dict[str, Any]]:
-        """One JSON object per validation example, after a validation: `id` and what it scored."""
+        """After a validation: one JSON object per example, with its `id` and its scores."""
 
     @abstractmethod
     def result(self, record: Mapping[str, Any]) -> list[str]:
@@ -118,16 +118,16 @@ class Task(ABC):
 
     @abstractmethod
     def next_commands(self, directory: Path, record: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """What to do with a finished run: what it is for, and the command."""
+        """What to do with a finished run: pairs of a purpose and a command."""
 
     @abstractmethod
     def write_model(self, directory: Path) -> None:
-        """Write what `reopen` needs apart from the weights under the run's directory."""
+        """Write everything that `reopen` needs, except the weights, to the run's directory."""
 
     @classmethod
     @abstractmethod
     def reopen(cls, run: StoredRun, weights: "Mapping[str, Tensor]") -> Any:
-        """The trained network of a run, ready to use, made from its directory only.
+        """The trained network of a run, ready to use, made only from its directory.
 
         Raises:
             ValueError: the weights do not fit its network.
@@ -139,9 +139,12 @@ class Task(ABC):
 
     def better(self, name: str) -> Literal["higher", "lower"]:
         """Which of two values of a measured quantity is better."""
-        # `val/f1_match` is the part of `val/f1` for one kind of example.
-        fitting = [metric for metric in self.metrics if name.startswith(metric["name"])]
-        return fitting[0]["better"] if fitting else "lower"
+        for metric in self.metrics:
+            # `val/f1_match` is the part of `val/f1` for one kind of example.
+            if name.startswith(metric["name"]):
+                return metric["better"]
+        # A loss.
+        return "lower"
 
     def size_of(self, batch: "Mapping[str, Tensor]") -> int:
         """How many examples a batch has."""
@@ -161,6 +164,6 @@ class Task(ABC):
 
 
 def sections_of_task(section: Mapping[str, Any]) -> list[str]:
-    """The sections of a config that belong to its task, besides `task` itself."""
-    known = constructor_arguments(class_of("task", section))
-    return [name for name in known if name not in section]
+    """The sections of a config that belong to its task, in addition to `task` itself."""
+    arguments = constructor_arguments(class_of("task", section))
+    return [name for name in arguments if name not in section]

@@ -73,7 +73,7 @@ def test_a_bad_row_can_be_dropped_and_is_named(files, caplog):
         data.load()
     assert [row.id for row in data.train] == ["q0", "q2", "q3", "q4", "q5", "q6", "q7"]
     assert [bad.id for bad in data.bad_rows] == ["q1"]
-    assert "Left out 1 of 8 train questions: q1" in caplog.text
+    assert "Skipped 1 of 8 train questions: q1" in caplog.text
 
 
 def test_a_stride_as_long_as_the_window_is_refused():

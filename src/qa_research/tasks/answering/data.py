@@ -1,4 +1,4 @@
-"""Where questions come from (the built-in corpus, files, a hub), and their batches for Lightning."""
+"""Questions from the built-in corpus, from files or from a hub, and their batches for Lightning."""
 
 import logging
 from abc import abstractmethod
@@ -26,7 +26,7 @@ BAD_ROWS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Both splits as read, and (built-in corpus only) the exact match of guessing by kind, in percent."""
+    """Both splits as read. `guessing`: exact match of guessing, by kind and in percent (only BuiltinData)."""
 
     train: list[Question]
     validation: list[Question]
@@ -34,12 +34,12 @@ class Splits:
 
 
 class QuestionData(TaskData):
-    """Questions of one source, cut into windows and batched. Sources say how to `read`.
+    """Questions of one source, tokenised into windows and batched. A subclass implements `read`.
 
-    Use: `load()`, then `prepare(...)` once there is a tokenizer, then the loaders.
+    Call `load()`, then `prepare(...)` with a tokenizer, then the loaders.
 
     Raises:
-        ValueError: settings that do not fit each other.
+        ValueError: the stride is not less than a window.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class QuestionData(TaskData):
         if stride_tokens >= max_tokens:
             raise ValueError(
                 f"data.stride_tokens={stride_tokens} must be less than data.max_tokens={max_tokens}: "
-                "it is what two windows share"
+                "it is how many tokens two windows share"
             )
         self.name = name
         self.train_questions = train_questions
@@ -80,25 +80,25 @@ class QuestionData(TaskData):
 
     @abstractmethod
     def read(self) -> Splits:
-        """All questions of the source."""
+        """Read all questions of the source."""
 
     def load(self) -> None:
         """Read, check and choose the questions of both splits.
 
         Raises:
-            ValueError: rows that cannot be trained on, with on_bad_rows=error; or too few rows.
+            ValueError: there are unusable rows and on_bad_rows is `error`, or there are too few rows.
         """
         splits = self.read()
         self.train = self._chosen(splits.train, "train", self.train_questions)
         if self.validate_on_train:
             self.validation = self.train
         else:
-            wanted = self.validation_questions
-            self.validation = self._chosen(splits.validation, "validation", wanted)
+            count = self.validation_questions
+            self.validation = self._chosen(splits.validation, "validation", count)
         self.guessing = splits.guessing
 
     def prepare(self, tokenizer: Any, cache: Path, order_seed: int) -> None:
-        """Cut both splits into windows, or take them from the cache."""
+        """Make windows of both splits, or read them from the cache."""
         settings = (tokenizer, self.max_tokens, self.stride_tokens, cache)
         self.train_windows = cached_windows(self.train, *settings)
         self.validation_windows = cached_windows(self.validation, *settings)
@@ -107,7 +107,6 @@ class QuestionData(TaskData):
         self.position = (0, 0)
 
     def start_at(self, epoch: int, batches: int) -> None:
-        """Training begins in this epoch, after so many of its batches."""
         self.position = (epoch, batches)
 
     @property
@@ -120,17 +119,17 @@ class QuestionData(TaskData):
         return {"train": fingerprint(self.train), "validation": fingerprint(self.validation)}
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        rank, world_size = self._place()
+        rank, world_size = self._rank()
         sampler = TrainingBatches(
             self.train_windows.lengths, self.batch_size, self.order_seed, rank, world_size
         )
-        # A worker fetches ahead as soon as there is an iterator, which is before Lightning sets the epoch.
+        # Workers prefetch as soon as there is an iterator, which is before Lightning sets the epoch.
         sampler.start_at(*self.position)
         return self._loader(self.train_windows, sampler)
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         lengths = self.validation_windows.lengths
-        sampler = ScoringBatches(lengths, self.eval_batch_size, *self._place())
+        sampler = ScoringBatches(lengths, self.eval_batch_size, *self._rank())
         return self._loader(self.validation_windows, sampler)
 
     def _loader(
@@ -143,46 +142,46 @@ class QuestionData(TaskData):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            # Its own generator: making an iterator must not draw from dropout's.
+            # A generator of its own: creating an iterator must not draw from the global one, dropout's.
             generator=torch.Generator().manual_seed(self.order_seed),
         )
 
-    def _place(self) -> tuple[int, int]:
+    def _rank(self) -> tuple[int, int]:
+        """This process's rank, and the number of processes."""
         if self.trainer is None:
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
 
     def _chosen(
-        self, questions: Sequence[Question], split: str, wanted: int | None
+        self, questions: Sequence[Question], split: str, count: int | None
     ) -> list[Question]:
+        """`count` usable questions (None: all), drawn by `data.seed`."""
         bad = find_bad_rows(questions)
         if bad and self.on_bad_rows == "error":
             raise ValueError(
                 f"{len(bad)} of {len(questions)} {split} questions are unusable "
-                f"({describe_bad_rows(bad, BAD_ROWS_SHOWN)}); data.on_bad_rows=drop leaves them out"
+                f"({describe_bad_rows(bad, BAD_ROWS_SHOWN)}); data.on_bad_rows=drop skips them"
             )
         if bad:
             shown = describe_bad_rows(bad, BAD_ROWS_SHOWN)
-            log.warning(
-                "Left out %d of %d %s questions: %s", len(bad), len(questions), split, shown
-            )
+            log.warning("Skipped %d of %d %s questions: %s", len(bad), len(questions), split, shown)
             self.bad_rows += bad
             positions = {row.position for row in bad}
             questions = [row for i, row in enumerate(questions) if i not in positions]
         if not questions:
-            raise ValueError(f"no usable {split} questions are left")
-        if wanted is None:
+            raise ValueError(f"there are no usable {split} questions")
+        if count is None:
             return list(questions)
-        if wanted > len(questions):
+        if count > len(questions):
             raise ValueError(
-                f"data.{split}_questions={wanted}, but there are only {len(questions)}; null = all"
+                f"data.{split}_questions={count}, but there are only {len(questions)}; null means all"
             )
-        order = stream(self.seed, "choice").permutation(len(questions))[:wanted]
+        order = stream(self.seed, "choice").permutation(len(questions))[:count]
         return [questions[i] for i in order]
 
 
 def _as_is(batch: Any) -> Any:
-    """WindowDataset gives whole batches; there is nothing left to collate."""
+    """WindowDataset returns whole batches, so there is nothing to collate."""
     return batch
 
 
@@ -193,7 +192,7 @@ _WITHOUT_NETWORK = (
 
 
 class BuiltinData(QuestionData):
-    """The generated corpus of school notices; `seed` draws it."""
+    """The corpus of school notices, generated from `seed`."""
 
     def read(self) -> Splits:
         corpus = generate(self.seed)
@@ -201,7 +200,7 @@ class BuiltinData(QuestionData):
 
 
 class FileData(QuestionData):
-    """Two files, each of any shape that `squad.read_questions` reads."""
+    """Two files, each in any format that `squad.read_questions` reads."""
 
     def __init__(self, train_path: str, validation_path: str, **settings: Any) -> None:
         super().__init__(**settings)
@@ -223,16 +222,13 @@ class HubData(QuestionData):
         self.revision = revision
 
     def read(self) -> Splits:
-        columns = fetch(
-            self.dataset, self.revision, f"data.dataset={self.dataset}", _WITHOUT_NETWORK
-        )
+        name = f"data.dataset={self.dataset}"
+        columns = fetch(self.dataset, self.revision, name, _WITHOUT_NETWORK)
         missing = {"train", "validation"} - set(columns)
         if missing:
             raise ValueError(
-                f"data.dataset={self.dataset} has no split {sorted(missing)[0]!r}; "
-                f"it has {', '.join(columns)}"
+                f"{name} has no split {sorted(missing)[0]!r}; it has {', '.join(columns)}"
             )
-        name = f"data.dataset={self.dataset}"
         return Splits(
             questions_from_columns(columns["train"], name),
             questions_from_columns(columns["validation"], name),

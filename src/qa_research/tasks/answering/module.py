@@ -1,4 +1,4 @@
-"""The LightningModule: a question-answering network, how it learns, and how it is validated."""
+"""The LightningModule of question answering: its network, loss and validation. See also learning.py."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,9 +33,9 @@ from qa_research.tasks.learning import LearningModule
 class QuestionAnswering(LearningModule):
     """Extractive question answering with an unmodified Hugging Face network.
 
-    Use: `read_with(...)`, which gives the tokenizer, then `build(...)`, then a Trainer. The loss is
-    Hugging Face's own: the mean cross entropy of start and end in nats, over all tokens of a padded
-    window, so that it depends a little on which windows share a batch. Scores do not.
+    Call `make_tokenizer(...)`, then `build(...)`, then train. The loss is Hugging Face's own: the mean
+    cross entropy of start and end in nats, over all tokens of a padded window. So it depends a little on
+    which windows share a batch; scores do not.
     """
 
     network: PreTrainedModel
@@ -79,10 +79,10 @@ class QuestionAnswering(LearningModule):
         self.compiles = compile
         self.answers: list[Answer] = []
         self.scores: list[QuestionScore] = []
-        self._found: list[WindowSpans] = []
+        self._spans: list[WindowSpans] = []
 
-    def read_with(self, questions: Sequence[Question], cache: Path) -> Any:
-        """The tokenizer: the named one, the weights' own, or one trained on the training text."""
+    def make_tokenizer(self, questions: Sequence[Question], cache: Path) -> Any:
+        """The tokenizer: the one named in the config, the weights' own, or one trained on the questions."""
         if self.tokenizer_source is not None:
             self.tokenizer = load_tokenizer(self.tokenizer_source, "model.tokenizer")
         elif self.weights == "random":
@@ -92,7 +92,7 @@ class QuestionAnswering(LearningModule):
         return self.tokenizer
 
     def build(self, vocab_size: int, seed: int, answering: AnswerSettings) -> tuple[str, ...]:
-        """Make the network; what was loaded and newly initialised, in one sentence each."""
+        """Make the network; a sentence for all that was loaded or newly initialised."""
         built = build(self.weights, self.architecture, self.dropout, vocab_size, seed)
         self.network = built.network
         self.answering = answering
@@ -103,13 +103,13 @@ class QuestionAnswering(LearningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         loss: Tensor = self.network(**self._inputs(batch)).loss
-        return self.noted(loss)
+        return self.checked_later(loss)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         output = self.network(**self._inputs(batch))
         count = len(batch["window"])
         self.log("val/loss", output.loss, batch_size=count, sync_dist=True, logger=False)
-        self._found += spans_of_batch(
+        self._spans += spans_of_batch(
             output.start_logits,
             output.end_logits,
             self._data.validation_windows,
@@ -119,17 +119,17 @@ class QuestionAnswering(LearningModule):
         )
 
     def on_validation_epoch_start(self) -> None:
-        self._found = []
+        self._spans = []
 
     def on_validation_epoch_end(self) -> None:
         if self.trainer.sanity_checking:
             return
         data = self._data
-        found = self.from_all_processes(self._found)
+        spans = self.from_all_processes(self._spans)
         self.answers = join_windows(
             data.validation,
             data.validation_windows,
-            found,
+            spans,
             self.answering.n_best,
             self.answering.threshold,
         )
@@ -140,7 +140,7 @@ class QuestionAnswering(LearningModule):
         for kind, part in summarize_by_kind(self.scores).items():
             measured[f"val/exact_match_{kind}"] = part.exact_match.value
             measured[f"val/f1_{kind}"] = part.f1.value
-        # For the callbacks; what is written down, and at which step, is up to training.metrics.
+        # Only for the callbacks: what is written, and at which step, is decided in training.metrics.
         self.log_dict(measured, logger=False)
 
     def _inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -148,6 +148,6 @@ class QuestionAnswering(LearningModule):
 
     @property
     def _data(self) -> QuestionData:
-        trainer: Any = self.trainer  # Lightning's types do not know which datamodule it holds
-        data: QuestionData = trainer.datamodule
+        untyped: Any = self.trainer  # Lightning's types do not know its datamodule
+        data: QuestionData = untyped.datamodule
         return data

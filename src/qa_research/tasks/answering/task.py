@@ -1,4 +1,4 @@
-"""Extractive question answering as a task: what a run of it reads, measures, writes and shows."""
+"""Extractive question answering as a task: what its runs read, measure, write and show."""
 
 import json
 from collections.abc import Mapping
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from qa_research.tasks.answering.data import QuestionData
     from qa_research.tasks.answering.module import QuestionAnswering
 
-KINDS_SHOWN = 4
-LOOKUP_MASTERED = 90.0
-POINTS_FROM_GUESSING = 10.0
+MOST_KINDS_SHOWN = 4
+# In percent: from here on `lookup` counts as learned.
+LOOKUP_LEARNED = 90.0
+# In points: so close to guessing, `match` counts as guessed.
+CLOSE_TO_GUESSING = 10.0
 
 
 class AnsweringTask(Task):
@@ -53,14 +55,14 @@ class AnsweringTask(Task):
 
     def load(self, cache: Path, seed: int) -> list[str]:
         self.data.load()
-        tokenizer = self.module.read_with(self.data.train, cache)
+        tokenizer = self.module.make_tokenizer(self.data.train, cache)
         self.answering = self.answering.resolved(self.data.has_unanswerable)
         report = self.module.build(len(tokenizer), seed, self.answering)
         limit = longest_window(self.network.config)
         if self.data.max_tokens > limit:
             raise ValueError(
-                f"data.max_tokens={self.data.max_tokens} is more than this model can read at once "
-                f"({limit})"
+                f"data.max_tokens={self.data.max_tokens} is more than the {limit} tokens that this model can "
+                "read at once"
             )
         return list(report)
 
@@ -106,9 +108,9 @@ class AnsweringTask(Task):
     def progress_text(self, measured: Mapping[str, float]) -> tuple[str, str]:
         text = f"EM {measured['val/exact_match']:.1f}  F1 {measured['val/f1']:.1f}"
         kinds = [f"{kind} {value:.1f}" for kind, value in _exact_match_by_kind(measured).items()]
-        # One kind is all questions; many would fill the line.
-        by_kind = f"  (EM by kind: {', '.join(kinds)})" if 1 < len(kinds) <= KINDS_SHOWN else ""
-        return text, by_kind
+        # A single kind is all questions; many kinds would fill the line.
+        show_kinds = 1 < len(kinds) <= MOST_KINDS_SHOWN
+        return text, f"  (EM by kind: {', '.join(kinds)})" if show_kinds else ""
 
     def predictions(self) -> list[dict[str, Any]]:
         return [
@@ -130,8 +132,8 @@ class AnsweringTask(Task):
             lines.append(f"{kind:<12}{exact:>12.1f}{f1:>8.1f}{guess}")
         if guessing and _is_on_the_plateau(best, guessing):
             lines.append(
-                "`match` is where guessing among the candidates would be: the model knows what kind of "
-                "answer is asked for, and does not yet look at whom the question is about."
+                "`match` is as good as guessing among the candidates: the model knows what kind of answer is "
+                "wanted, but does not yet look at whom the question is about."
             )
         return lines
 
@@ -164,9 +166,8 @@ def _exact_match_by_kind(measured: Mapping[str, float]) -> dict[str, float]:
 
 
 def _is_on_the_plateau(best: Mapping[str, float], guessing: Mapping[str, float]) -> bool:
-    """Lookup is mastered, and match is about as good as guessing."""
+    """Whether `lookup` is learned while `match` is still about as good as guessing."""
     lookup, match = best.get("val/exact_match_lookup"), best.get("val/exact_match_match")
     if lookup is None or match is None:
         return False
-    from_guessing = abs(match - guessing["match"])
-    return lookup >= LOOKUP_MASTERED and from_guessing <= POINTS_FROM_GUESSING
+    return lookup >= LOOKUP_LEARNED and abs(match - guessing["match"]) <= CLOSE_TO_GUESSING

@@ -1,4 +1,4 @@
-"""A trained network that answers questions, read back from its run. Needs no Lightning.
+"""A trained network that answers questions, read back from its run without Lightning.
 
 from qa_research.runs.open import open_run
 
@@ -36,7 +36,7 @@ from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import make_windows
 from qa_research.tasks.task import StoredRun
 
-# Of one batch, padding included. About 2,000 stay in a CPU's caches; a GPU's best was not measured.
+# Per batch, padding included. About 2,000 tokens stay in a CPU's caches; the best for a GPU was not measured.
 MOST_TOKENS = {"cpu": 2048, "cuda": 16_384}
 LABELS = {"start_positions", "end_positions"}
 SPLITS = ("validation", "train")
@@ -54,7 +54,7 @@ class TrainedAnswerer(StoredRun):
         """The answer to one question about one text, with its n best candidates.
 
         Raises:
-            ValueError: question or context is empty, or the question is longer than a window.
+            ValueError: the question or the context is empty, or the question is longer than a window.
         """
         if not question.strip() or not context.strip():
             raise ValueError(f"the {'context' if question.strip() else 'question'} is empty")
@@ -62,7 +62,7 @@ class TrainedAnswerer(StoredRun):
         return self.answer([row])[0]
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """One answer a question, in order. Shows progress when there are many."""
+        """One answer per question, in order. Shows progress if there are many."""
         data = self.config["data"]
         windows = make_windows(questions, self.tokenizer, data["max_tokens"], data["stride_tokens"])
         batches = batches_of_tokens(windows.lengths, MOST_TOKENS[self.network.device.type])
@@ -84,7 +84,7 @@ class TrainedAnswerer(StoredRun):
         return join_windows(questions, windows, spans, n_best, threshold)
 
     def export(self, directory: Path) -> None:
-        """Write a Hugging Face directory; `from_pretrained(directory)` gives equal logits.
+        """Write a Hugging Face directory; a model loaded from it computes the same logits.
 
         Raises:
             FileExistsError: the directory exists and is not empty.
@@ -96,7 +96,7 @@ class TrainedAnswerer(StoredRun):
 
 
 def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
-    """The network of a run with the weights of a checkpoint, on the GPU where there is one.
+    """The network of a run with the weights of a checkpoint, on a GPU if there is one.
 
     Raises:
         ValueError: the weights do not fit the network.
@@ -126,23 +126,23 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
 
 
 def questions_of(config: Mapping[str, Any], record: Mapping[str, Any], data: str) -> list[Question]:
-    """The questions a run can be asked: its own split `validation` or `train`, or those of a file.
+    """The questions to ask a run: its own split `validation` or `train`, or those of a file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the run's questions are no longer what they were, or the file's are unusable.
+        ValueError: the run's questions have changed since, or the file's are unusable.
     """
     if data in SPLITS:
-        wanted = record.get("fingerprints", {}).get(data)
-        if wanted is None:
+        recorded = record.get("fingerprints", {}).get(data)
+        if recorded is None:
             raise ValueError(
-                "run.json does not say which questions the run has; --data FILE names some"
+                "run.json does not say which questions the run has; choose some with --data FILE"
             )
         source: Any = build(config["data"])
         source.load()
-        if source.fingerprints()[data] != wanted:
+        if source.fingerprints()[data] != recorded:
             raise ValueError(
-                f"the {data} questions are no longer those of this run; --data FILE names others"
+                f"the {data} questions have changed since this run; choose others with --data FILE"
             )
         return list(getattr(source, data))
     questions = read_questions(data, "--data")
@@ -154,7 +154,7 @@ def questions_of(config: Mapping[str, Any], record: Mapping[str, Any], data: str
 
 
 def name_of(config: Mapping[str, Any], data: str) -> tuple[str, str]:
-    """What `data` is called: a file's own name, a data set of the hub, or builtin; and the split."""
+    """The name of `data` (a file's own, a data set's on the hub, or `builtin`), and the split."""
     if data in SPLITS:
         settings = config["data"]
         file = settings.get(f"{data}_path")
