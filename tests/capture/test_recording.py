@@ -129,11 +129,11 @@ def test_notes_are_kept_once_and_survive_a_resume(path, writer):
     writer.note("every other step")
     writer.note("3 captures were skipped")
     writer.sync()
-    assert Recording(path).thinned == ["every other step", "3 captures were skipped"]
+    assert Recording(path).skipped == ["every other step", "3 captures were skipped"]
     again = resume(path, 0)
     again.note("every other step")
     append(again, 1)
-    assert Recording(path).thinned == ["every other step", "3 captures were skipped"]
+    assert Recording(path).skipped == ["every other step", "3 captures were skipped"]
 
 
 @pytest.mark.parametrize("last", [-1, 0, 63, 64, 130, 500])

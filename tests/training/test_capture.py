@@ -181,7 +181,7 @@ def test_a_budget_thins_and_says_so_in_the_recording_and_on_the_screen(tiny, cap
     said = [record.getMessage() for record in caplog.records]
     assert any("From step 2 on some captures are skipped" in sentence for sentence in said)
     assert any("5 of the planned captures were skipped" in sentence for sentence in said)
-    assert len(Recording(directory_of(config) / "recording.zarr").thinned) == 2
+    assert len(Recording(directory_of(config) / "recording.zarr").skipped) == 2
     assert read_record(directory_of(config))["capture"]["left_out"] == 5
 
 

@@ -100,7 +100,7 @@ def watch_question(
         recording=recording.path,
         step=recording.step,
         recorders=recording.recorders,
-        skipped=recording.thinned,
+        skipped=recording.skipped,
         questions=[summarize(recording, i) for i in range(len(recording.questions))],
         shown=index,
         page=page,

@@ -7,12 +7,17 @@ import numpy as np
 import torch
 
 from qa_research.capture.forward import Forward
-from qa_research.capture.recorders.recorder import LayersOfAttention, Subject, Summaries, to_numpy
+from qa_research.capture.recorders.recorder import (
+    AttentionLayersRecorder,
+    Subject,
+    Summaries,
+    to_numpy,
+)
 from qa_research.capture.recording.arrays import Array
 from qa_research.capture.tensorboard import mosaic
 
 
-class AttentionRecorder(LayersOfAttention):
+class AttentionRecorder(AttentionLayersRecorder):
     """Complete maps of every head of `layers` (null: all). NaN where the query or the key is padding."""
 
     def __init__(self, layers: list[int] | None, dtype: Literal["float16", "float32"]) -> None:

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qa_research.capture.forward import Forward, attention_weights
-from qa_research.capture.recorders.recorder import LayersOfAttention, Subject, to_numpy
+from qa_research.capture.recorders.recorder import AttentionLayersRecorder, Subject, to_numpy
 from qa_research.capture.recording.arrays import Array
 from qa_research.capture.sites import Anatomy, Site
 
 
-class BatchAttentionRecorder(LayersOfAttention):
+class BatchAttentionRecorder(AttentionLayersRecorder):
     """What the network attended to while it learned, not while it was tested: `row` of the batch that ended a
     captured step (the last one of an accumulation), through hooks that exist only during such steps.
 

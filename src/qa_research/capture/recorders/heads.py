@@ -8,7 +8,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from qa_research.capture.forward import Forward
-from qa_research.capture.recorders.recorder import LayersOfAttention, Subject, Summaries, to_numpy
+from qa_research.capture.recorders.recorder import (
+    AttentionLayersRecorder,
+    Subject,
+    Summaries,
+    to_numpy,
+)
 from qa_research.capture.recording.arrays import Array, Coordinate
 from qa_research.capture.watched import PARTS, Watched
 
@@ -16,7 +21,7 @@ TARGETS = ("cls", "sep", "question", "context", "answer", "match_question", "mat
 SOURCES = ("all", *TARGETS)
 
 
-class HeadsRecorder(LayersOfAttention):
+class HeadsRecorder(AttentionLayersRecorder):
     """A few numbers per head and question instead of complete maps, so that all layers are affordable."""
 
     def prepare(self, key: str, subject: Subject) -> None:

@@ -97,7 +97,7 @@ class Recorder(ABC):
         """Restore what `state` returned."""
 
 
-class LayersOfAttention(Recorder):
+class AttentionLayersRecorder(Recorder):
     """A recorder that recomputes attention from the queries and keys of `layers` (None: all)."""
 
     def __init__(self, layers: list[int] | None) -> None:

@@ -22,7 +22,7 @@ class Recording:
     """The complete captures that existed when it was opened.
 
     `step`: of the latest one. `recorders`: the groups. `questions`: the watched ones, in the order of the
-    axis `question`. `thinned`: sentences that say what was skipped.
+    axis `question`. `skipped`: sentences about what was not captured.
 
     Raises:
         FileNotFoundError: there is no such directory.
@@ -42,7 +42,7 @@ class Recording:
         self.step: int = commit["step"]
         self.recorders = list(self._captures)
         self.questions: list[dict[str, Any]] = root.get("questions", [])
-        self.thinned: list[str] = root["thinned"]
+        self.skipped: list[str] = root["thinned"]
         self._store = _CommittedStore(path, self._captures)
 
     def read(self, group: str) -> xr.Dataset:
