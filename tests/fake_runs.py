@@ -1,4 +1,4 @@
-"""Run directories written by hand, as a training leaves them, and what other processes do with them."""
+"""Run directories written by hand, like those of trainings, and what other processes do with them."""
 
 import json
 import os
@@ -24,7 +24,7 @@ CONFIG: dict[str, Any] = {
 
 
 def record_of(number: int, **changes: Any) -> dict[str, Any]:
-    """The run.json of a finished run; a value of None leaves the key out."""
+    """The run.json of a finished run; a value of None removes the key."""
     record = {
         "id": f"{number:032x}",
         "status": "finished",
@@ -100,7 +100,7 @@ def fill_ledger(
 
 
 def make_ledgers(folder: Path, ledgers: int, start: Any, errors: Any) -> None:
-    """Open new ledgers one by one, each at the same moment as other processes do."""
+    """Create ledgers one by one, each at the same moment as other processes do."""
     refused = []
     for i in range(ledgers):
         start.wait()
@@ -112,7 +112,7 @@ def make_ledgers(folder: Path, ledgers: int, start: Any, errors: Any) -> None:
 
 
 def without_rights(action: Callable[[Path], Any], path: Path) -> Any:
-    """What `action(path)` gives, or the error it raised, in a process that is not root."""
+    """What `action(path)` returns or raises in a process that is not root."""
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(_as_nobody, (action, path))
 

@@ -147,7 +147,9 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_result_is_the_same(
 def test_where_every_checkpoint_is_damaged_nothing_is_trained(tiny, stopped):
     last = directory_of(stopped) / "checkpoints/last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"no undamaged checkpoint to resume from.*last.ckpt is damaged"):
+    with pytest.raises(
+        ValueError, match=r"no undamaged checkpoint to resume from.*last.ckpt is damaged"
+    ):
         train(stopped)
     assert read_record(directory_of(stopped))["status"] == "interrupted"
 
@@ -200,13 +202,15 @@ def test_a_full_disk_ends_the_training_and_the_run_goes_on_later(tiny, whole):
     assert result_of(directory_of(config)) == result_of(whole)
 
 
-def test_other_versions_than_it_began_with_are_said(stopped):
+def test_changed_versions_are_reported(stopped):
     run = directory_of(stopped)
     record = json.loads((run / "run.json").read_text())
     record["versions"]["torch"] = "1.0"
     (run / "run.json").write_text(json.dumps(record))
     train(stopped)
-    assert "so not bit for bit: torch 1.0 -> " in (run / "train.log").read_text()
+    assert (
+        "not be bit for bit the uninterrupted one: torch 1.0 -> " in (run / "train.log").read_text()
+    )
 
 
 def test_a_checkpoint_of_another_run_is_refused(stopped):

@@ -1,4 +1,4 @@
-"""What tests read back of a run."""
+"""What tests read back from a run."""
 
 import csv
 import hashlib
@@ -13,7 +13,7 @@ from qa_research.runs.directory import run_directory
 
 
 def directory_of(config: DictConfig) -> Path:
-    """Where the run of a composed config lies."""
+    """The directory of a composed config's run."""
     return run_directory(OmegaConf.to_container(config, resolve=True))
 
 
@@ -32,14 +32,14 @@ def rows_of(run: Path) -> list[dict[str, str]]:
 
 
 def recording_of(run: Path) -> dict[str, xr.Dataset]:
-    """All that was recorded, by group; what a recording holds is whole."""
+    """All that was recorded, by group; fails if anything is damaged."""
     recording = Recording(run / "recording.zarr")
     assert recording.damage() == []
     return {name: recording.read(name).load() for name in recording.recorders}
 
 
 def validation_rows(run: Path) -> list[dict[str, str]]:
-    """Those that a validation wrote."""
+    """The rows of metrics.csv that a validation wrote."""
     return [row for row in rows_of(run) if row["val/f1"]]
 
 

@@ -1,4 +1,4 @@
-"""A training that was stopped anywhere and goes on is the uninterrupted one, bit for bit."""
+"""A training that was stopped anywhere and resumed is the uninterrupted one, bit for bit."""
 
 import itertools
 import random
@@ -51,7 +51,7 @@ VALIDATIONS = {1: 3 * EPOCHS, 3: 2 * EPOCHS, 4: EPOCHS + 1}
 
 
 def moments(accumulate: int) -> dict[str, int]:
-    """How often each moment comes that finds something left to stop."""
+    """How often each moment occurs at which there is still something to stop."""
     return {
         "training": BATCHES * EPOCHS,
         "validation": 2 * VALIDATIONS[accumulate],
@@ -66,7 +66,7 @@ def stopping_points(count: int) -> list[tuple[int, int, Plan]]:
     kinds = list(itertools.product((1, 3, 4), (0, 2), moments(1), SIGNALS))
     points = []
     for accumulate, workers, hook, number in draw.sample(kinds, count):
-        # After SIGUSR1 it goes on, and there must be room for the crash that ends it.
+        # After SIGUSR1 training continues, and there must be room for the crash that ends it.
         last = moments(accumulate)[hook] // (2 if number == signal.SIGUSR1 else 1)
         points.append((accumulate, workers, Plan(hook, draw.randint(1, max(last, 1)), number)))
     return points
@@ -78,7 +78,7 @@ def describe(point: tuple[int, int, Plan]) -> str:
 
 
 def assert_each_step_once(run: Path) -> None:
-    """TensorBoard shows no step of a curve twice, and what metrics.csv has."""
+    """TensorBoard shows no step of a curve twice, and the same values as metrics.csv."""
     folder = run / "tensorboard"
     # TensorBoard sorts by name, whose last part counts the files of this process: 10 before 9.
     for path in list(folder.glob("events.*")):
@@ -98,12 +98,12 @@ def assert_each_step_once(run: Path) -> None:
 
 @pytest.fixture(scope="module")
 def uninterrupted():
-    """Results of trainings that nobody stopped, by their settings."""
+    """Results of trainings that were not stopped, by their accumulation."""
     return {}
 
 
 def run_to_the_end(config, attempts: int = 5) -> int:
-    """The same again until it is finished; how often it was stopped."""
+    """Repeat the same training until it is finished; how often it was stopped."""
     for stops in range(attempts):
         try:
             train(config)
@@ -115,7 +115,7 @@ def run_to_the_end(config, attempts: int = 5) -> int:
 
 
 @pytest.mark.parametrize("point", stopping_points(24), ids=describe)
-def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, uninterrupted, point):
+def test_a_stopped_training_resumes_bit_for_bit(tiny, tmp_path, uninterrupted, point):
     accumulate, workers, plan = point
     settings = [*SETTINGS, f"trainer.accumulate_grad_batches={accumulate}"]
     if accumulate not in uninterrupted:
@@ -129,7 +129,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(tiny, tmp_path, uninterrupted, p
     config = tiny(*settings, f"data.num_workers={workers}")
     plans = [plan]
     if plan.number == signal.SIGUSR1:
-        # It goes on after saving, so something else has to end it: a crash, somewhere after that.
+        # Training continues after the save, so something else has to end it: a crash, later on.
         plans.append(Plan("training", BATCHES * EPOCHS, None))
     Signalling.follow(*plans)
     stops = run_to_the_end(config)
@@ -180,7 +180,7 @@ def test_a_signal_before_the_first_step_of_a_resumed_run_keeps_it_resumable(tiny
     assert result_of(directory_of(config)) == result_of(directory_of(whole))
 
 
-def test_a_signal_in_the_last_moments_lets_the_run_finish_and_still_leaves(tiny):
+def test_a_signal_in_the_last_moments_lets_the_run_finish_and_still_stops_the_program(tiny):
     config = tiny(*SETTINGS)
     Signalling.follow(Plan("epoch's end", EPOCHS, signal.SIGTERM))
     with pytest.raises(Stopped):
@@ -195,7 +195,7 @@ def test_a_signal_in_the_last_moments_lets_the_run_finish_and_still_leaves(tiny)
         # It ends with its first validation, which follows the second batch.
         ("train.stop_at={val/exact_match:1e-9}", 1),
         ("train.stop_at={val/exact_match:1e-9}", 2),
-        # No validation is due at the fifth batch, so the last step has one of its own.
+        # No validation is due at the fifth batch, so one follows the last step.
         ("trainer.max_steps=5", 4),
         ("trainer.max_steps=5", 5),
         ("trainer.max_steps=4", 4),
@@ -239,9 +239,13 @@ def test_previous_handlers_are_put_back(tiny):
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
-def test_all_random_state_comes_back():
-    random.seed(1), np.random.seed(2), torch.manual_seed(3)
-    random.gauss(0, 1), np.random.standard_normal()
+def test_all_random_state_is_restored():
+    random.seed(1)
+    np.random.seed(2)
+    torch.manual_seed(3)
+    # Each keeps a second normal number for later, which is part of its state.
+    random.gauss(0, 1)
+    np.random.standard_normal()
     state = random_state()
 
     def draw():

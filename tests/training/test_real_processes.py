@@ -1,4 +1,4 @@
-"""Signals, kills and several processes, as a person meets them: with real processes."""
+"""Signals, kills and several processes, in real processes started from the command line."""
 
 import json
 import os
@@ -61,13 +61,13 @@ def the_run(tmp_path: Path, runs: str) -> Path:
     [("trainer=cpu",), ("trainer=ddp", "data.batch_size=4", "trainer.accumulate_grad_batches=2")],
     ids="-".join,
 )
-def test_signals_stop_and_the_same_command_goes_on_bit_for_bit(tmp_path, shape):
+def test_signals_stop_and_the_same_command_resumes_bit_for_bit(tmp_path, shape):
     shape = (*shape, "trainer.precision=32-true")
     code, text = finish(start(tmp_path, "whole", *shape))
     assert code == 0, text
     plans = ["training:3:2:0", "validation:3:15:0", "training:4:15:0", "training:2:10:0"]
     if "trainer=ddp" in shape:
-        # To the second process alone, and in a validation.
+        # To the second process only, and during a validation.
         plans = ["training:3:15:1", "validation:3:15:1", "training:3:2:0", "training:3:10:1"]
     for plan in plans:
         number = int(plan.split(":")[2])
@@ -88,7 +88,7 @@ def test_signals_stop_and_the_same_command_goes_on_bit_for_bit(tmp_path, shape):
     assert len(list((run / "tensorboard").glob("events.*"))) < 12
 
 
-def test_a_second_ctrl_c_leaves_at_once(tmp_path):
+def test_a_second_ctrl_c_exits_at_once(tmp_path):
     process = start(tmp_path, "runs", "trainer.max_epochs=2000", "checkpoint.every_n_minutes=0.01")
     wait_for(lambda: list((tmp_path / "runs").glob("*/*/checkpoints/last.ckpt")))
     for _ in range(2):
@@ -100,8 +100,8 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path):
     assert damage(the_run(tmp_path, "runs") / "checkpoints/last.ckpt") is None
 
 
-def test_after_ten_kills_it_goes_on_from_a_whole_checkpoint_each_time(tmp_path):
-    draw, begun, in_saves = random.Random(SEED), [], 0
+def test_after_each_of_ten_kills_it_resumes_from_an_undamaged_checkpoint(tmp_path):
+    draw, resumed_at, in_saves = random.Random(SEED), [], 0
     # Ten, and more where no kill has hit a save yet.
     for kill in range(25):
         if kill >= 10 and in_saves:
@@ -109,8 +109,8 @@ def test_after_ten_kills_it_goes_on_from_a_whole_checkpoint_each_time(tmp_path):
         every_s = (0.5, 1e-4)[kill % 2]
         overrides = ("trainer.max_epochs=100000", f"checkpoint.every_n_minutes={every_s / 60}")
         process = start(tmp_path, "runs", *overrides)
-        began = time.time()
-        wait_for(lambda began=began: newer_checkpoint(tmp_path, began), process)
+        started = time.time()
+        wait_for(lambda since=started: newer_checkpoint(tmp_path, since), process)
         time.sleep(draw.uniform(0.0, 2.0))
         process.kill()
         killed = time.time()
@@ -120,13 +120,13 @@ def test_after_ten_kills_it_goes_on_from_a_whole_checkpoint_each_time(tmp_path):
             in_saves += 1
         last = run / "checkpoints/last.ckpt"
         assert damage(last) is None
-        # A step or a validation may stand between, and the save itself.
+        # A step or a validation may come between, and the save itself.
         assert killed - last.stat().st_mtime < every_s + 1.0
         record = read_record(run)
         assert record["status"] == "running"
-        begun.append(record["resumed"][-1]["step"] if kill else 0)
-    assert begun == sorted(set(begun)) and in_saves
-    print(f"\n{len(begun)} kills, {in_saves} in a save; begun after the steps {begun}")
+        resumed_at.append(record["resumed"][-1]["step"] if kill else 0)
+    assert resumed_at == sorted(set(resumed_at)) and in_saves
+    print(f"\n{len(resumed_at)} kills, {in_saves} in a save; resumed after the steps {resumed_at}")
     command = [str(Path(sys.executable).with_name("qa-research")), "runs", "list", "--json"]
     command += ["--runs", str(tmp_path / "runs")]
     listed = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)

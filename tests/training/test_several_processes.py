@@ -1,4 +1,4 @@
-"""Several processes train as one."""
+"""Several processes train as if they were one."""
 
 import json
 import subprocess

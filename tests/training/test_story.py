@@ -1,3 +1,5 @@
+"""A run from its config to its result, and every way in which it can end."""
+
 import json
 import math
 import signal
@@ -9,8 +11,8 @@ import torch
 from qa_research.runs.checkpoints import load_network_weights
 from qa_research.runs.directory import lock, read_record
 from qa_research.signals import Stopped
-from qa_research.tasks.learning import NonFiniteLossError
 from qa_research.tasks.answering.squad import squad_json
+from qa_research.tasks.learning import NonFiniteLossError
 from tests.conftest import make_question
 from tests.tiny_run import train
 from tests.training.reading import digest, directory_of, validation_rows

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from qa_research.console import close_log_file
 from qa_research.runs.checkpoints import LAST, PREVIOUS, ResumePoint, find_resume_point
 from qa_research.runs.directory import create, read_record, set_aside
-from qa_research.runs.index import save_record, reindex, unindex
+from qa_research.runs.index import reindex, save_record, unindex
 from qa_research.runs.machine import changed_versions, now
 from qa_research.tasks.task import Task
 
@@ -110,7 +110,7 @@ def _resume(
 ) -> None:
     if changed := changed_versions(record):
         log.warning(
-            "Not bit for bit the uninterrupted run, because versions have changed since it started: %s",
+            "Versions have changed, so the result will not be bit for bit the uninterrupted one: %s",
             changed,
         )
     if point.path.name == PREVIOUS:

@@ -20,8 +20,6 @@ SETTINGS = {
     "batch_size": 4,
     "eval_batch_size": 4,
     "num_workers": 0,
-    "max_answer_tokens": 8,
-    "validate_every": 1.0,
 }
 
 
