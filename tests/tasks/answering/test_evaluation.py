@@ -1,24 +1,27 @@
 import pytest
 
 from qa_research.tasks.answering.evaluation import evaluate_v1, evaluate_v2
-from qa_research.tasks.answering.question import Gold, Question
+from tests.tasks.answering.answered import question_with
 
-
-def row(identity: str, *golds: str) -> Question:
-    return Question(identity, "", "context", "Who?", tuple(Gold(g, 0) for g in golds), "who")
+CAT, DOG = question_with("cat", identity="1"), question_with("dog", identity="2")
 
 
 def test_v1_counts_a_missing_prediction_as_wrong():
-    found = evaluate_v1([row("1", "cat"), row("2", "dog")], {"1": "The cat"})
+    found = evaluate_v1([CAT, DOG], {"1": "The cat"})
     assert found == {"exact_match": 50, "f1": 50, "total": 2}
 
 
-def test_v2_leaves_a_missing_prediction_out():
-    found = evaluate_v2([row("1", "cat"), row("2", "dog")], {"1": "cat"}, None, 1.0)
+def test_v2_skips_a_missing_prediction():
+    found = evaluate_v2([CAT, DOG], {"1": "cat"}, None, 1.0)
     assert (found["exact_match"], found["total"]) == (100, 1)
 
 
-QUESTIONS = [row("1", "red cat"), row("2", "dog"), row("3"), row("4")]
+QUESTIONS = [
+    question_with("red cat", identity="1"),
+    DOG,
+    question_with(identity="3"),
+    question_with(identity="4"),
+]
 PREDICTIONS = {"1": "cat", "2": "dog", "3": "", "4": "bird"}
 
 
@@ -52,6 +55,8 @@ def test_the_best_threshold_is_found_by_trying_all():
 
 
 def test_abstaining_counts_all_unanswerable_questions_of_the_data_as_the_script_does():
-    found = evaluate_v2([*QUESTIONS, row("5")], PREDICTIONS, dict.fromkeys("12345", 0.0), 1.0)
+    found = evaluate_v2(
+        [*QUESTIONS, question_with(identity="5")], PREDICTIONS, dict.fromkeys("12345", 0.0), 1.0
+    )
     # Three unanswerable questions and one right answer, over the four that were predicted.
     assert found["best_exact_match"] == 100

@@ -4,7 +4,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.text import squad as torchmetrics_squad
 
-from qa_research.tasks.answering.question import Gold, Question
 from qa_research.tasks.answering.score import (
     bootstrap_mean,
     exact_match,
@@ -15,10 +14,7 @@ from qa_research.tasks.answering.score import (
     score_questions,
     summarize_by_kind,
 )
-
-
-def row(*golds: str, identity: str = "1", kind: str = "who") -> Question:
-    return Question(identity, "", "context", "Who?", tuple(Gold(g, 0) for g in golds), kind)
+from tests.tasks.answering.answered import question_with
 
 
 @pytest.mark.parametrize(
@@ -49,20 +45,20 @@ def test_rules_differ_on_answers_that_are_empty_after_normalising():
 
 
 def test_the_best_gold_counts():
-    assert score_question(row("a dog", "cat"), "the cat", "v1.1").exact_match == 1
+    assert score_question(question_with("a dog", "cat"), "the cat", "v1.1").exact_match == 1
 
 
-def test_v2_leaves_out_golds_that_normalise_to_nothing():
-    assert score_question(row("the", "cat"), "", "v2.0").exact_match == 0
-    assert score_question(row("the"), "", "v2.0").exact_match == 1
-    assert score_question(row(), "", "v2.0").f1 == 1
-    assert score_question(row(), "cat", "v2.0").f1 == 0
+def test_v2_ignores_golds_that_normalise_to_nothing():
+    assert score_question(question_with("the", "cat"), "", "v2.0").exact_match == 0
+    assert score_question(question_with("the"), "", "v2.0").exact_match == 1
+    assert score_question(question_with(), "", "v2.0").f1 == 1
+    assert score_question(question_with(), "cat", "v2.0").f1 == 0
 
 
 def test_v1_refuses_a_question_without_answer():
     with pytest.raises(ValueError, match="question 1 has no answer"):
-        score_question(row(), "x", "v1.1")
-    assert rules_for([row()]) == "v2.0" and rules_for([row("x")]) == "v1.1"
+        score_question(question_with(), "x", "v1.1")
+    assert rules_for([question_with()]) == "v2.0" and rules_for([question_with("x")]) == "v1.1"
 
 
 TEXTS = st.text(alphabet="ab the.,'-éİ 12\n", max_size=20) | st.lists(
@@ -91,7 +87,7 @@ def test_means_equal_torchmetrics_where_nothing_is_empty_after_normalising(pairs
     pairs = [(p, [g for g in golds if normalize(g)]) for p, golds in pairs if normalize(p)]
     pairs = [(p, golds) for p, golds in pairs if golds]
     assume(pairs)
-    questions = [row(*golds, identity=str(i)) for i, (_, golds) in enumerate(pairs)]
+    questions = [question_with(*golds, identity=str(i)) for i, (_, golds) in enumerate(pairs)]
     predictions = {str(i): text for i, (text, _) in enumerate(pairs)}
     for rules in ("v1.1", "v2.0"):
         scores = score_questions(questions, predictions, rules)
@@ -134,8 +130,10 @@ def test_an_interval_of_nothing_is_refused():
         bootstrap_mean([])
 
 
-def test_kinds_are_summed_up_apart():
-    questions = [row("x", identity=str(i), kind="match" if i < 3 else "lookup") for i in range(5)]
+def test_kinds_are_summarized_separately():
+    questions = [
+        question_with("x", identity=str(i), kind="match" if i < 3 else "lookup") for i in range(5)
+    ]
     predictions = {"0": "x", "3": "x", "4": "x"}
     parts = summarize_by_kind(score_questions(questions, predictions, "v1.1"))
     assert list(parts) == ["match", "lookup"]

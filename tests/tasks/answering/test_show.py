@@ -1,13 +1,7 @@
-from qa_research.tasks.answering.decode import Answer, Candidate
 from qa_research.tasks.answering.evaluation import evaluate
 from qa_research.tasks.answering.show import show_answer, show_evaluation
 from tests.conftest import make_question
-
-
-def answer_to(identity: str, text: str, odds: float = -1.0) -> Answer:
-    return Answer(
-        identity, text, 0.75, 0, len(text), odds, (Candidate(text, 0, len(text), 1.0, 0.75),)
-    )
+from tests.tasks.answering.answered import answer_to
 
 
 def test_an_answer_is_shown_with_its_place_and_candidates(capsys):
@@ -17,12 +11,12 @@ def test_an_answer_is_shown_with_its_place_and_candidates(capsys):
     assert "Ms Lund teaches [chess]." in out and "1. 0.750  Ms Lund" in out
 
 
-def test_no_answer_is_said_in_words(capsys):
+def test_no_answer_is_put_in_words(capsys):
     show_answer(answer_to("q", ""), "Some text.", 5)
     assert "no answer in this text" in capsys.readouterr().out
 
 
-def test_answerable_and_unanswerable_questions_are_shown_apart(capsys):
+def test_answerable_and_unanswerable_questions_are_shown_separately(capsys):
     rows = [make_question(0, "Who?", "Ms Lund"), make_question(1, "Why?", None)]
     result = evaluate(rows, [answer_to("q0", "Ms Lund"), answer_to("q1", "", odds=2.0)])
     show_evaluation(result)
