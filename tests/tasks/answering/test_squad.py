@@ -63,7 +63,9 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("shape", WRITERS)
-def test_every_format_is_recognised_by_its_content_and_gives_the_same_questions(shape, questions, tmp_path):
+def test_every_format_is_recognised_by_its_content_and_gives_the_same_questions(
+    shape, questions, tmp_path
+):
     path = tmp_path / "questions.dat"
     WRITERS[shape](path, questions)
     found = read_questions(path, "data.train_path")
