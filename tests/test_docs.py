@@ -218,6 +218,9 @@ def test_every_file_of_the_repository_that_is_named_exists(page):
         assert (ROOT / name).exists(), name
     for file, test in re.findall(r"(tests/[\w/]+\.py)::(\w+)", text_of(page)):
         assert f"def {test}(" in (ROOT / file).read_text(), (file, test)
+    for place, word in re.findall(r"pytest (tests[\w/.]*) -k (\w+)", text_of(page)):
+        files = [ROOT / place] if place.endswith(".py") else (ROOT / place).rglob("test_*.py")
+        assert any(re.search(rf"def test_\w*{word}", file.read_text()) for file in files), word
 
 
 def test_the_readme_is_short_and_leads_to_every_page():
