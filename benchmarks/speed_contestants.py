@@ -104,10 +104,10 @@ def _train_ours(name: str, data: Any, module: Any, folder: Path) -> tuple[float,
 
     class Clock(pl.Callback):
         def on_train_start(self, *_: Any) -> None:
-            self.began = time.perf_counter()
+            self.started = time.perf_counter()
 
         def on_train_end(self, *_: Any) -> None:
-            self.train_s = time.perf_counter() - self.began
+            self.train_s = time.perf_counter() - self.started
 
     if "padded" in name:
         _pad_every_batch(data)
@@ -129,10 +129,10 @@ def _train_ours(name: str, data: Any, module: Any, folder: Path) -> tuple[float,
         default_root_dir=folder,
     )
     trainer.fit(module, datamodule=data)
-    began = time.perf_counter()
+    started = time.perf_counter()
     for _ in data.train_dataloader():
         pass
-    return clock.train_s, time.perf_counter() - began
+    return clock.train_s, time.perf_counter() - started
 
 
 def _pad_every_batch(data: Any) -> None:
@@ -206,13 +206,13 @@ def _train_peer(data: Any, module: Any, tokenizer: Any, folder: Path) -> tuple[f
         train_dataset=Dataset.from_list(rows),
         data_collator=default_data_collator,
     )
-    began = time.perf_counter()
+    started = time.perf_counter()
     trainer.train()
-    train_s = time.perf_counter() - began
-    began = time.perf_counter()
+    train_s = time.perf_counter() - started
+    started = time.perf_counter()
     for _ in trainer.get_train_dataloader():
         pass
-    return train_s, time.perf_counter() - began
+    return train_s, time.perf_counter() - started
 
 
 def _loss(data: Any, network: Any, tokenizer: Any, torch: Any) -> float:

@@ -1,3 +1,5 @@
+"""Checkpoint files: written, damaged, foreign, found by name."""
+
 import os
 import random
 from pathlib import Path

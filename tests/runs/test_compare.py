@@ -1,3 +1,5 @@
+"""Runs side by side: what differs, and which can be compared."""
+
 import json
 
 import pytest
@@ -63,7 +65,7 @@ def test_a_run_without_predictions_is_not_paired(tmp_path, without):
     assert f"{runs[without].name} has no predictions yet" in pair.verdict
 
 
-def test_a_run_still_going_on_is_compared_as_it_stands(tmp_path):
+def test_an_unfinished_run_is_compared_with_what_it_has_so_far(tmp_path):
     runs = [write_run(tmp_path, 1, WORSE), write_run(tmp_path, 2, BETTER, record=running(2))]
     found = side_by_side(runs)
     assert found.statuses == ["finished", "killed"]

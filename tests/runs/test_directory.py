@@ -1,3 +1,5 @@
+"""The place of a run, and finding it by a part of its name."""
+
 import json
 import os
 

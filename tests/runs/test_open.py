@@ -1,3 +1,5 @@
+"""A trained run read back from its directory."""
+
 import json
 
 import pytest
@@ -38,7 +40,7 @@ def test_a_run_asked_again_gives_the_scores_it_was_recorded_with(run):
     }
 
 
-def test_an_answer_stands_where_it_says(run):
+def test_an_answer_is_at_its_own_offsets(run):
     context = "Group B meets in the barn. Ms Lund teaches group K."
     answer = open_run(run).ask("Who teaches group K?", context)
     assert context[answer.char_start : answer.char_end] == answer.text != ""

@@ -1,3 +1,5 @@
+"""Comparing two runs on the same questions: by hand, by property, and against theory."""
+
 import numpy as np
 import pytest
 from hypothesis import given

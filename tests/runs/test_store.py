@@ -1,3 +1,5 @@
+"""All runs on disk: scanned, listed, sorted, removed."""
+
 import json
 import os
 import shutil
@@ -129,7 +131,7 @@ def test_a_damaged_run_shows_as_such_and_can_be_removed(runs):
     assert len(list_runs(runs).runs) == 2
 
 
-def test_a_copied_run_is_not_taken_for_another(runs):
+def test_a_copied_run_is_not_counted_as_another(runs):
     original = next(runs.glob("other/*"))
     shutil.copytree(original, original.with_name("zz-copy"))
     found = scan(runs)
@@ -147,11 +149,11 @@ def test_removing_leaves_neither_directory_nor_entry(runs):
     assert len(list_runs(runs).runs) == 2
 
 
-def test_half_removed_runs_are_no_runs(runs):
+def test_half_removed_runs_are_not_listed(runs):
     directory = next(runs.glob("other/*"))
-    bin_ = directory.parent / ".removed"
-    bin_.mkdir()
-    directory.rename(bin_ / directory.name)
+    trash = directory.parent / ".removed"
+    trash.mkdir()
+    directory.rename(trash / directory.name)
     assert len(list_runs(runs).runs) == 2
     with pytest.raises(FileNotFoundError):
         find("other", runs)
@@ -213,7 +215,7 @@ def test_runs_are_sorted_best_first_and_unknown_last(runs, key, seeds):
         ("qqq", "known: run, size, started, status, steps, val/exact_match, val/f1, val/loss"),
     ],
 )
-def test_an_unknown_key_is_answered_with_the_nearest(runs, key, hint):
+def test_an_unknown_key_is_refused_with_the_closest_match(runs, key, hint):
     with pytest.raises(ValueError) as refused:
         sorted_runs(list_runs(runs).runs, key)
     assert hint in str(refused.value)

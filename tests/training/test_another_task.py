@@ -1,4 +1,4 @@
-"""A task of one file goes through the whole machinery: nothing there knows question answering."""
+"""A task in one file trains, resumes, sweeps and is compared: nothing on the way knows question answering."""
 
 import ast
 import json
@@ -42,13 +42,13 @@ class StopAt:
     def __init__(self, monkeypatch, step: int) -> None:
         from tests.toy.line import LineModule
 
-        whole, self.calls = LineModule.training_step, 0
+        original, self.calls = LineModule.training_step, 0
 
         def stopping(module, batch, batch_idx):
             self.calls += 1
             if self.calls == step:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return whole(module, batch, batch_idx)
+            return original(module, batch, batch_idx)
 
         monkeypatch.setattr(LineModule, "training_step", stopping)
 
@@ -81,15 +81,15 @@ def test_it_is_read_back_from_its_directory(line):
 def test_stopped_and_resumed_it_is_bit_for_bit_the_uninterrupted_one(line, monkeypatch, step):
     from qa_research.signals import Stopped
 
-    whole, halted = line(runs="whole"), line(runs="halted")
-    train(whole)
+    uninterrupted, halted = line(runs="uninterrupted"), line(runs="halted")
+    train(uninterrupted)
     with monkeypatch.context() as patch:
         StopAt(patch, step)
         with pytest.raises(Stopped):
             train(halted)
     assert read_record(run_directory(halted))["steps"] == step
     train(halted)
-    assert result_of(run_directory(halted)) == result_of(run_directory(whole))
+    assert result_of(run_directory(halted)) == result_of(run_directory(uninterrupted))
 
 
 def test_runs_are_listed_sorted_and_compared_by_its_own_metric(line, tmp_path):
@@ -149,7 +149,7 @@ SHARED = [
     *(ROOT / "src/qa_research/runs").glob("*.py"),
     *(p for p in (ROOT / "src/qa_research/launch").glob("*.py") if p.name != "explain.py"),
 ]
-# What is below every task.
+# The part of tasks/ that every task shares.
 SEAM = {"qa_research.tasks.task", "qa_research.tasks.learning", "qa_research.tasks.earlier"}
 
 
