@@ -175,4 +175,5 @@ def _open(run: str, checkpoint: str, runs: Path) -> "TrainedAnswerer":
     start_logging()
     from qa_research.runs.open import open_run
 
-    return open_run(run, checkpoint, runs)
+    opened: TrainedAnswerer = open_run(run, checkpoint, runs)
+    return opened
