@@ -82,7 +82,7 @@ def test_the_splits_of_a_run_and_other_data(ask, questions, tmp_path):
     found = json.loads(ask("8", "--data", str(data), "--json")[1])
     assert found["total"] == 9 and found["run"]["exact_match"] == 0
     code, _, err = ask("3", "--max-tokens", "64")
-    assert code == 2 and "--max-tokens=64 cannot be had with --run" in err
+    assert code == 2 and "--max-tokens=64 cannot be combined with --run" in err
 
 
 def test_questions_that_are_no_longer_the_runs_are_refused_unless_catalogued(ask, tmp_path):
