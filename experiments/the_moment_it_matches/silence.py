@@ -17,14 +17,15 @@ from phases import HEADS_NAMED, studied
 from qa_research.capture.forward import silenced
 from qa_research.capture.recording.reader import Recording
 from qa_research.config import build
-from qa_research.runs.open import OpenRun, open_run
+from qa_research.runs.open import open_run
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.score import rules_for, score_question
+from qa_research.tasks.answering.trained import TrainedAnswerer
 
 CHOICES = 20
 
 
-def exact_match(run: OpenRun, rows: Sequence[Question]) -> dict[str, float]:
+def exact_match(run: TrainedAnswerer, rows: Sequence[Question]) -> dict[str, float]:
     """Percent by kind."""
     rules = rules_for(rows)
     by_kind: dict[str, list[float]] = {}
