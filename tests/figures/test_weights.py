@@ -3,11 +3,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from qa_research.figures.panels import COLOURS
-from qa_research.figures.weights import (
-    head_weight_change,
-    head_weights_at_start,
-    head_weights_over_steps,
-)
+from qa_research.figures.weights import head_weight_change, head_weights_at_start
 from tests.figures.drawn import collisions, texts
 from tests.figures.synthetic import head_weights
 
@@ -61,31 +57,11 @@ def test_the_percent_panel_says_how_far_its_change_goes_with_the_inverse_of_the_
     assert "correlates" not in absolute.get_title(loc="left")
 
 
-def test_change_can_be_asked_for_at_any_recorded_step():
-    recording = head_weights(128)
-    panel = head_weight_change(recording, step=100).axes[1]
-    expected = recording["change"].sel(step=100, measure="absolute", row="start")
-    np.testing.assert_array_equal(panel.lines[0].get_ydata(), expected)
-    with pytest.raises(ValueError, match=r"step 110 is not recorded; recorded: 0, 25, .*, 500"):
-        head_weight_change(recording, step=110)
-
-
 def test_at_step_0_nothing_is_named_and_no_correlation_claimed():
     figure = head_weight_change(head_weights(steps=[0]))
     assert all(not panel.texts for panel in figure.axes)
     assert "is not defined" in figure.axes[0].get_title(loc="left")
     assert not collisions(figure)
-
-
-def test_chosen_units_are_lines_over_the_steps():
-    recording = head_weights(128)
-    figure = head_weights_over_steps(recording, [3, 120])
-    for panel, row in zip(figure.axes, ROWS, strict=True):
-        for line, unit in zip(panel.lines, [3, 120], strict=True):
-            expected = recording["change"].sel(measure="absolute", row=row, unit=unit)
-            np.testing.assert_array_equal(line.get_xydata()[:, 0], recording["step"])
-            np.testing.assert_array_equal(line.get_ydata(), expected)
-            assert line.get_label() == f"unit {unit}"
 
 
 @pytest.mark.parametrize(("n_units", "seed"), [(4, 0), (128, 1), (768, 2)])
@@ -94,7 +70,6 @@ def test_no_text_touches_another(n_units, seed):
     recording["change"] *= 1_000 if seed else 1
     assert not collisions(head_weights_at_start(recording))
     assert not collisions(head_weight_change(recording))
-    assert not collisions(head_weights_over_steps(recording, [0, 1, 2, 3]))
 
 
 def test_weights_that_began_at_zero_or_diverged_are_not_named():
@@ -112,7 +87,3 @@ def test_what_is_not_recorded_is_refused():
         head_weights_at_start(head_weights(steps=[50, 100]))
     with pytest.raises(ValueError, match="'change' holds no step yet"):
         head_weight_change(head_weights().isel(step=slice(0)))
-    with pytest.raises(ValueError, match="unit 128 is not recorded; recorded: 0 to 127"):
-        head_weights_over_steps(head_weights(128), [128])
-    with pytest.raises(ValueError, match="units must be 1 to 6, got 0"):
-        head_weights_over_steps(head_weights(128), [])

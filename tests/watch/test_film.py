@@ -77,25 +77,6 @@ def test_a_film_of_no_answer_has_no_true_text():
     assert film.truth == (0, 0) and film.text.text(0, 0) == "" and film.true_texts == ()
 
 
-@pytest.mark.parametrize("index", [-1, 2])
-def test_an_unknown_question_is_refused_with_the_known_ones(index):
-    with pytest.raises(ValueError, match=f"number {index} .* watches 2, counted from 0 to 1"):
-        make_film(ROWS[0], index, make_logits(ROWS, STEPS, 20))
-
-
-def test_another_questions_description_is_refused():
-    with pytest.raises(ValueError, match="question q1 has 59 tokens, but number 0 .* has 56"):
-        make_film(ROWS[1], 0, make_logits(ROWS, STEPS, 20))
-    incomplete = {name: ROWS[0][name] for name in ROWS[0] if name not in ("context", "tokens")}
-    with pytest.raises(ValueError, match="has no context, tokens"):
-        make_film(incomplete, 0, make_logits(ROWS, STEPS, 20))
-
-
-def test_a_recording_without_a_capture_is_refused():
-    with pytest.raises(ValueError, match="no capture"):
-        make_film(ROWS[0], 0, make_logits(ROWS, STEPS, 20).isel(step=slice(0)))
-
-
 def test_a_diverged_training_stays_visible_and_is_still_json():
     logits = make_logits(ROWS, STEPS, 20)
     diverged = logits["step"] >= 30

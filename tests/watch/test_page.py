@@ -112,7 +112,7 @@ def test_every_element_that_the_script_asks_for_exists(with_attention):
     assert asked - set(ids) == (set() if with_attention else of_attention)
 
 
-def test_the_page_says_which_attention_is_missing():
+def test_the_page_says_which_attention_is_missing(monkeypatch):
     row = describe()
     without = Page(film_page(film_of(row, with_attention=False), "a run"))
     assert "Attention was not recorded in this run." in without.text
@@ -120,10 +120,12 @@ def test_the_page_says_which_attention_is_missing():
     attention = make_attention([row], STEPS, [0, 5], 2)
     one = 2 * 2 * len(row["tokens"]) ** 2
     logits = make_logits([row], STEPS, 20)
-    thinned = Page(film_page(make_film(row, 0, logits, attention, None, 3 * one), "a run"))
+    monkeypatch.setattr("qa_research.watch.film.ATTENTION_BYTES", 3 * one)
+    thinned = Page(film_page(make_film(row, 0, logits, attention), "a run"))
     assert "3 of 5 captures, evenly spaced" in thinned.text
     assert thinned.film["attention"]["steps"] == [0, 20, 40]
-    none = Page(film_page(make_film(row, 0, logits, attention, None, 1), "a run"))
+    monkeypatch.setattr("qa_research.watch.film.ATTENTION_BYTES", 1)
+    none = Page(film_page(make_film(row, 0, logits, attention), "a run"))
     assert "Attention was recorded, but is omitted here" in none.text
     assert "pieces" not in [attrs.get("id") for _, attrs in none.tags]
 

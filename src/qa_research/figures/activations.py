@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from qa_research.figures.panels import (
     at,
     frame_columns,
-    last_step,
     legend_above,
-    listing,
     numbers,
     plain,
     recorded,
@@ -40,23 +38,18 @@ def unit_by_token(
     question: int,
     unit: int,
     tokens: Sequence[str],
-    step: int | None = None,
 ) -> Figure:
-    """The value of `unit` at the site `place` by token, in every recorded layer; None: the last step.
+    """The value of `unit` at the site `place` by token, in every recorded layer, at the last step.
 
     `dataset` is the group `activations`. Up to four layers are lines, more are a heat map layer x token. A
     unit's number means something else at every site.
 
     Raises:
-        ValueError: the site, question, unit or step is not recorded, or the tokens are others.
+        ValueError: the site, question or unit is not recorded, or the tokens are others.
     """
-    recorded_places = [name for name, array in dataset.data_vars.items() if "unit" in array.dims]
-    if place not in recorded_places:
-        raise ValueError(f"place {place!r} is not recorded; recorded: {listing(recorded_places)}")
-    values = recorded(dataset, place)
+    values = recorded(dataset, place).isel(step=-1)
     window = window_of(dataset, question, tokens)
-    step = last_step(values, step)
-    values = at(values, question=question, unit=unit, step=step).isel(token=slice(len(window)))
+    values = at(values, question=question, unit=unit).isel(token=slice(len(window)))
     # The embeddings are outside the layers.
     layers = values.get_index("layer").tolist() if "layer" in values.dims else [None]
     if layers == [None]:
@@ -75,7 +68,7 @@ def unit_by_token(
     label_tokens(panel.xaxis, window, inches)
     panel.set_xlabel(f"token of the window ({mark}: the true span)")
     name = str(dataset[place].attrs.get("long_name", "")).rstrip(".")
-    title = f"Unit {unit} at {place!r}, step {step}"
+    title = f"Unit {unit} at {place!r}, step {int(values['step'])}"
     head_line(figure, window, f"{title}: {name}" if name else title)
     return figure
 

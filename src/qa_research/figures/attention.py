@@ -48,23 +48,20 @@ def attention_over_steps(
     layer: int,
     head: int,
     tokens: Sequence[str],
-    steps: Sequence[int] | None = None,
 ) -> Figure:
-    """Maps query x key of one head at up to six recorded steps, on one colour scale.
+    """Maps query x key of one head at up to six steps, the first and last among them, on one colour scale.
 
-    `dataset` is the group `attention`; None takes the first step, the last one and steps evenly between.
-    Colour follows the square root of the weight, because [SEP] often takes nearly all. Thin lines separate
-    question and context; the true span is bold and green on both axes. In a window of more than 128 tokens
-    a cell stands for several and shows their largest weight, so that no strong one is lost.
+    `dataset` is the group `attention`. Colour follows the square root of the weight, because [SEP] often
+    takes nearly all. Thin lines separate question and context; the true span is bold and green on both axes.
+    In a window of more than 128 tokens a cell stands for several and shows their largest weight, so that no
+    strong one is lost.
 
     Raises:
-        ValueError: something named is not recorded, the tokens are others, or too many steps.
+        ValueError: something named is not recorded, or the tokens are others.
     """
     weight = recorded(dataset, "weight")
     window = window_of(dataset, question, tokens)
-    shown = spread(steps_of(weight), MOST_STEPS) if steps is None else list(steps)
-    if not 1 <= len(shown) <= MOST_STEPS:
-        raise ValueError(f"steps must be 1 to {MOST_STEPS}, got {len(shown)}")
+    shown = spread(steps_of(weight), MOST_STEPS)
     own = slice(len(window))
     weight = at(weight, question=question, layer=layer, head=head).isel(query=own, key=own)
     maps = [numbers(at(weight, step=step), "query", "key") for step in shown]

@@ -68,11 +68,6 @@ def steps_of(array: xr.DataArray) -> NDArray[np.int64]:
     return np.asarray(array.get_index("step"), dtype=np.int64)
 
 
-def last_step(array: xr.DataArray, step: int | None) -> int:
-    """`step`, or the last recorded one for None."""
-    return int(steps_of(array)[-1]) if step is None else step
-
-
 def spread(steps: NDArray[np.int64], n: int) -> list[int]:
     """At most `n` of the recorded `steps`, with the first and the last, evenly over the captures.
 

@@ -1,7 +1,5 @@
 """The head weights: [2, hidden], a row for the start and one for the end. Reads and saves nothing."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -10,13 +8,11 @@ from qa_research.figures.panels import (
     COLOURS,
     Point,
     at,
-    last_step,
     legend_above,
     numbers,
     plain,
     point_out,
     recorded,
-    steps_of,
 )
 
 ROWS = ("start", "end")
@@ -60,19 +56,17 @@ def head_weights_at_start(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def head_weight_change(dataset: xr.Dataset, step: int | None = None) -> Figure:
-    """The change since step 0 by three measures; the units that changed most are named.
+def head_weight_change(dataset: xr.Dataset) -> Figure:
+    """The change from step 0 to the last one by three measures; the units that changed most are named.
 
-    `dataset` is the group `head_weights`; None is its last step. The percentage is largest where the weight
-    started near zero, so its panel states the correlation of |change| with 1 / |w0|.
+    `dataset` is the group `head_weights`. The percentage is largest where the weight started near zero, so
+    its panel states the correlation of |change| with 1 / |w0|.
 
     Raises:
-        ValueError: the step is not recorded.
+        ValueError: nothing is recorded.
     """
-    change = recorded(dataset, "change")
-    step = last_step(change, step)
-    change = at(change, step=step).compute()
-    ranked = at(recorded(dataset, "ranked_unit"), step=step)
+    change = recorded(dataset, "change").isel(step=-1).compute()
+    latest = dataset.isel(step=-1)
     units = np.asarray(change.get_index("unit"))
     figure = Figure(figsize=(WIDTH, 8), layout="constrained")
     panels = figure.subplots(len(MEASURES), sharex=True)
@@ -83,7 +77,7 @@ def head_weight_change(dataset: xr.Dataset, step: int | None = None) -> Figure:
             panel.plot(
                 units, numbers(values, "unit"), color=colour, lw=0.8, alpha=0.85, label=f"{row} row"
             )
-            for unit in at(ranked, measure=measure, row=row).values[:NAMED]:
+            for unit in at(latest["ranked_unit"], measure=measure, row=row).values[:NAMED]:
                 value = float(at(values, unit=int(unit)))
                 if value and np.isfinite(value):
                     text = f"{unit}: {_signed(form.format(value))}"
@@ -92,52 +86,21 @@ def head_weight_change(dataset: xr.Dataset, step: int | None = None) -> Figure:
         panel.set_title(f"{measure} change", loc="left", fontsize=10)
         plain(panel)
         point_out(panel, points, PANEL)
-    panels[0].set_title(f"percent change; {_correlation(dataset, step)}", loc="left", fontsize=10)
+    panels[0].set_title(f"percent change; {_correlation(latest)}", loc="left", fontsize=10)
     panels[-1].set_xlabel("unit of the last layer's output")
     legend_above(panels[1], 2)
-    title = f"Change of the head weights from step 0 to step {step}"
+    title = f"Change of the head weights from step 0 to step {int(latest['step'])}"
     if points:
         title += f"\n(named: the {NAMED} units of each row that changed most)"
     figure.suptitle(title, fontsize=11)
     return figure
 
 
-def head_weights_over_steps(dataset: xr.Dataset, units: Sequence[int]) -> Figure:
-    """The change of chosen units' weights since step 0, a panel for each row.
-
-    `dataset` is the group `head_weights`.
-
-    Raises:
-        ValueError: no units, more than there are colours, or one that does not exist.
-    """
-    change = recorded(dataset, "change")
-    if not 1 <= len(units) <= len(COLOURS):
-        raise ValueError(f"units must be 1 to {len(COLOURS)}, got {len(units)}")
-    steps = steps_of(change)
-    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for panel, row in zip(panels, ROWS, strict=True):
-        for unit, colour in zip(units, COLOURS, strict=False):
-            values = at(change, measure="absolute", row=row, unit=unit)
-            mark = "o" if len(steps) == 1 else ""
-            panel.plot(
-                steps, numbers(values, "step"), marker=mark, color=colour, label=f"unit {unit}"
-            )
-        panel.set(xlabel="optimizer step")
-        panel.set_title(f"{row} row", loc="left", fontsize=10)
-        plain(panel, n_ticks=5)
-    panels[0].set_ylabel("w − w₀")
-    panels[1].legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.suptitle("Change of single head weights since step 0")
-    return figure
-
-
-def _correlation(dataset: xr.Dataset, step: int) -> str:
-    pearson = at(recorded(dataset, "correlation"), step=step)
-    spearman = at(recorded(dataset, "rank_correlation"), step=step)
+def _correlation(latest: xr.Dataset) -> str:
     words = []
     for row in ROWS:
-        r, rank = float(at(pearson, row=row)), float(at(spearman, row=row))
+        own = latest.sel(row=row)
+        r, rank = float(own["correlation"]), float(own["rank_correlation"])
         if np.isnan(r):
             return "its correlation with 1 / |w₀| is not defined"
         words.append(f"{row} {_signed(f'{r:.2f}')} (ranks {_signed(f'{rank:.2f}')})")

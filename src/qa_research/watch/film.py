@@ -4,17 +4,15 @@ draws nothing; see `strip` and `page`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from qa_research.figures.panels import evenly_spaced
 from qa_research.tasks.answering.token_text import TokenText
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -23,7 +21,6 @@ Floats = NDArray[np.float64]
 ATTENTION_BYTES = 10_000_000
 NOT_A_NUMBER = 255
 FULL = 254
-NEEDED = ("id", "split", "kind", "title", "question", "context", "answers", "tokens")
 
 
 @dataclass(frozen=True)
@@ -39,11 +36,6 @@ class FilmAttention:
     layers: tuple[int, ...]
     weights: NDArray[np.uint8]
     note: str
-
-    @property
-    def n_heads(self) -> int:
-        """Heads of each layer."""
-        return int(self.weights.shape[2])
 
 
 @dataclass(frozen=True)
@@ -131,22 +123,24 @@ class Film:
 def make_film(
     question: Mapping[str, Any],
     index: int,
-    logits: "xr.Dataset",
-    attention: "xr.Dataset | None" = None,
-    heads: "xr.Dataset | None" = None,
-    max_attention_bytes: int = ATTENTION_BYTES,
+    logits: xr.Dataset,
+    attention: xr.Dataset | None = None,
+    heads: xr.Dataset | None = None,
 ) -> Film:
     """The film of watched question number `index`, which `question` describes.
 
     `logits`, `attention` and `heads` are groups of a recording; the latter two may have steps of their own.
-    Captures of attention beyond `max_attention_bytes` (one byte for each weight) are omitted.
-
-    Raises:
-        ValueError: no such question, the description of another one, or no capture.
+    Captures of attention beyond ATTENTION_BYTES (one byte for each weight) are omitted.
     """
-    text = _window(question, index, logits)
     own = logits.isel(question=index)
-    window = own.isel(token=slice(len(text)))
+    window = own.isel(token=slice(len(question["tokens"])))
+    chars = np.stack([window["char_start"], window["char_end"]], axis=1)
+    text = TokenText(
+        context=question["context"],
+        tokens=tuple(question["tokens"]),
+        parts=tuple(window["part"].to_numpy().tolist()),
+        chars=tuple((first, last) for first, last in chars.tolist()),
+    )
     return Film(
         question_id=str(question["id"]),
         split=question["split"],
@@ -167,54 +161,15 @@ def make_film(
         right=own["exact_match"].to_numpy() == 1,
         attention=None
         if attention is None
-        else film_attention(attention, index, len(text), max_attention_bytes),
-        heads=None if heads is None else film_heads(heads, index, len(text)),
-    )
-
-
-def _window(question: Mapping[str, Any], index: int, logits: "xr.Dataset") -> TokenText:
-    """The window of a watched question, checked against the recording."""
-    watched = logits.sizes["question"]
-    if not 0 <= index < watched:
-        raise ValueError(
-            f"question number {index} is not in the recording: it watches {watched}, "
-            f"counted from 0 to {watched - 1}"
-        )
-    if missing := [name for name in NEEDED if name not in question]:
-        raise ValueError(f"the question's description has no {', '.join(missing)}")
-    if logits.sizes["step"] == 0:
-        raise ValueError("the recording has no capture of the logits yet")
-    own = logits.isel(question=index)
-    n_tokens = int(own["tokens"])
-    if n_tokens != len(question["tokens"]):
-        raise ValueError(
-            f"question {question['id']} has {len(question['tokens'])} tokens, "
-            f"but number {index} of the recording has {n_tokens}"
-        )
-    window = own.isel(token=slice(n_tokens))
-    return TokenText(
-        context=question["context"],
-        tokens=tuple(question["tokens"]),
-        parts=tuple(window["part"].to_numpy().tolist()),
-        chars=tuple(
-            zip(
-                window["char_start"].to_numpy().tolist(),
-                window["char_end"].to_numpy().tolist(),
-                strict=True,
-            )
-        ),
+        else film_attention(attention, index, len(text), ATTENTION_BYTES),
+        heads=None if heads is None else film_heads(heads, index),
     )
 
 
 def film_attention(
-    attention: "xr.Dataset", index: int, n_tokens: int, max_bytes: int
+    attention: xr.Dataset, index: int, n_tokens: int, max_bytes: int
 ) -> FilmAttention:
-    """The attention of question `index`, at evenly spaced captures if all of them exceed `max_bytes`.
-
-    Raises:
-        ValueError: the window does not have `n_tokens` tokens.
-    """
-    _check_tokens(attention, "attention", index, n_tokens)
+    """The attention of question `index`, at evenly spaced captures if all of them exceed `max_bytes`."""
     sizes = attention["weight"].sizes
     n_captures = sizes["step"]
     capture_bytes = sizes["layer"] * sizes["head"] * n_tokens**2
@@ -233,13 +188,8 @@ def film_attention(
     )
 
 
-def film_heads(heads: "xr.Dataset", index: int, n_tokens: int) -> FilmHeads:
-    """Entropy and distance of every head for question `index`.
-
-    Raises:
-        ValueError: the window does not have `n_tokens` tokens.
-    """
-    _check_tokens(heads, "heads", index, n_tokens)
+def film_heads(heads: xr.Dataset, index: int) -> FilmHeads:
+    """Entropy and distance of every head for question `index`."""
     own = heads.isel(question=index)
     return FilmHeads(
         steps=_ints(heads["step"]),
@@ -259,11 +209,6 @@ def as_bytes(weight: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.where(missing, NOT_A_NUMBER, np.rint(FULL * roots)).astype(np.uint8)
 
 
-def as_weights(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The weights that `as_bytes` encoded, as precisely as a byte allows."""
-    return np.where(codes == NOT_A_NUMBER, np.nan, (codes / FULL) ** 2)
-
-
 def _note(n_kept: int, n_captures: int, capture_bytes: int) -> str:
     if n_captures == 0:
         return "No attention has been captured yet."
@@ -277,23 +222,15 @@ def _note(n_kept: int, n_captures: int, capture_bytes: int) -> str:
     return f"Attention is shown for {n_kept} of {n_captures} captures, evenly spaced: {why}."
 
 
-def _check_tokens(group: "xr.Dataset", name: str, index: int, n_tokens: int) -> None:
-    found = int(group["tokens"][index])
-    if found != n_tokens:
-        raise ValueError(
-            f"question number {index} has {found} tokens in {name}, but {n_tokens} in logits"
-        )
-
-
-def _probabilities(window: "xr.Dataset", row: str) -> Floats:
+def _probabilities(window: xr.Dataset, row: str) -> Floats:
     logit = _floats(window["logit"].sel(row=row).transpose("step", "token"))
     with np.errstate(invalid="ignore"):  # infinite logits become NaN, which is shown as such
         return np.asarray(softmax(logit, axis=1))
 
 
-def _ints(array: "xr.DataArray") -> Ints:
+def _ints(array: xr.DataArray) -> Ints:
     return array.to_numpy().astype(np.int64)
 
 
-def _floats(array: "xr.DataArray") -> Floats:
+def _floats(array: xr.DataArray) -> Floats:
     return array.to_numpy().astype(np.float64)

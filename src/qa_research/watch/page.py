@@ -66,7 +66,7 @@ def _attention(attention: FilmAttention) -> dict[str, Any]:
     return {
         "steps": attention.steps.tolist(),
         "layers": list(attention.layers),
-        "heads": attention.n_heads,
+        "heads": attention.weights.shape[2],
         "full": FULL,
         "not_a_number": NOT_A_NUMBER,
         "captures": [base64.b64encode(capture.tobytes()).decode() for capture in attention.weights],
