@@ -119,7 +119,7 @@ class Ours:
         return np.asarray(Recording(self.path).read("attention")["weight"][index].values)
 
     def cut_back(self, step: int) -> None:
-        self.writer = RecordingWriter.resume(self.path, ABOUT, {}, step)
+        self.writer = RecordingWriter(self.path, ABOUT, {}, resume_at=step)
 
 
 class OursAsUsual(Ours):

@@ -18,7 +18,7 @@ from tests.capture.captures import ABOUT, capture, coordinates
 
 def open_writer(path: Path, step: int) -> RecordingWriter:
     if path.exists():
-        return RecordingWriter.resume(path, ABOUT, coordinates(), step)
+        return RecordingWriter(path, ABOUT, coordinates(), resume_at=step)
     return RecordingWriter(path, ABOUT, coordinates())
 
 

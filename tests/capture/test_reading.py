@@ -100,7 +100,7 @@ def test_anything_but_a_recording_of_this_format_is_refused_by_name(path, tmp_pa
     with pytest.raises(
         ValueError, match=r"is a recording of format 7; this version reads format 1"
     ):
-        RecordingWriter.resume(path, ABOUT, coordinates(), 0)
+        RecordingWriter(path, ABOUT, coordinates(), resume_at=0)
     del root["attributes"]["format"]
     (path / "zarr.json").write_text(json.dumps(root))
     with pytest.raises(ValueError, match="is not a recording of qa_research"):
@@ -115,14 +115,14 @@ def test_a_recording_without_a_commit_is_not_readable_and_starts_over(path):
     (path / "zarr.json").unlink()
     with pytest.raises(ValueError, match=r"nothing is readable yet in .*recording\.zarr"):
         Recording(path)
-    writer = RecordingWriter.resume(path, ABOUT, coordinates(), 900)
+    writer = RecordingWriter(path, ABOUT, coordinates(), resume_at=900)
     assert not path.exists()
     writer.append(900, capture(900))
     assert Recording(path).read("logits").step.values.tolist() == [900]
 
 
 def test_a_recording_cut_back_to_nothing_is_not_readable(path):
-    writer = RecordingWriter.resume(path, ABOUT, coordinates(), -1)
+    writer = RecordingWriter(path, ABOUT, coordinates(), resume_at=-1)
     with pytest.raises(ValueError, match="nothing is readable yet"):
         Recording(path)
     writer.append(3, {"attention": attention(3)})
@@ -132,7 +132,7 @@ def test_a_recording_cut_back_to_nothing_is_not_readable(path):
 def test_a_damaged_recording_is_not_resumed(path):
     def refused(step: int = 690) -> str:
         with pytest.raises(ValueError, match="is damaged and cannot be resumed") as error:
-            RecordingWriter.resume(path, ABOUT, coordinates(), step)
+            RecordingWriter(path, ABOUT, coordinates(), resume_at=step)
         assert "move it away to start a new one" in str(error.value)
         return str(error.value)
 
@@ -141,10 +141,10 @@ def test_a_damaged_recording_is_not_resumed(path):
     assert "checksum" in refused()
     (path / "logits/logit/c.1.0.0.0").unlink()
     assert "c.1.0.0.0 is missing" in refused()
-    (path / "logits/logit/zarr.json").unlink()
-    assert "logits has no array logit" in refused()
     (path / "attention/step/c.0").unlink()
     assert "c.0 is missing" in refused(step=0)
+    (path / "logits/logit/zarr.json").unlink()
+    assert "logits has no array logit" in refused()
     assert (path / "zarr.json").read_bytes() == before
 
 

@@ -24,7 +24,7 @@ def writer(path) -> RecordingWriter:
 
 
 def resume(path: Path, step: int, about=ABOUT, labels=None) -> RecordingWriter:
-    return RecordingWriter.resume(path, about, labels or coordinates(), step)
+    return RecordingWriter(path, about, labels or coordinates(), resume_at=step)
 
 
 def steps(path: Path) -> dict[str, list[int]]:

@@ -36,7 +36,7 @@ def committed(path: Path) -> list[int]:
 
 def resume(path: Path, step: int) -> None:
     """Append two captures, which plain xarray must see too."""
-    writer = RecordingWriter.resume(path, ABOUT, coordinates(), step)
+    writer = RecordingWriter(path, ABOUT, coordinates(), resume_at=step)
     for more in (step + 1, step + 2):
         writer.append(more, capture(more))
     writer.flush()

@@ -29,7 +29,7 @@ def writer(path) -> RecordingWriter:
 def test_a_step_that_does_not_increase_is_refused(path, writer, step):
     with pytest.raises(ValueError, match=f"logits: step {step} cannot follow step 4"):
         writer.append(step, capture(step))
-    again = RecordingWriter.resume(path, ABOUT, coordinates(), 4)
+    again = RecordingWriter(path, ABOUT, coordinates(), resume_at=4)
     with pytest.raises(ValueError, match=f"logits: step {step} cannot follow step 4"):
         again.append(step, capture(step))
     again.append(5, capture(5))
@@ -60,7 +60,7 @@ RANK = Array(("question",), np.array([1, 2], np.int32), "1", "rank")
     ],
 )
 def test_an_array_unlike_that_of_earlier_captures_is_refused(path, writer, array, sentence):
-    for one in (writer, RecordingWriter.resume(path, ABOUT, coordinates(), 4)):
+    for one in (writer, RecordingWriter(path, ABOUT, coordinates(), resume_at=4)):
         with pytest.raises(ValueError, match=sentence + WAY_OUT):
             one.append(6, with_array("rank", array))
         one.flush()
@@ -121,7 +121,7 @@ def changed(group: str, name: str, coordinate: Coordinate | None) -> dict:
 def test_a_recording_with_other_coordinates_is_not_resumed(path, writer, labels, sentence):
     before = (path / "zarr.json").read_bytes()
     with pytest.raises(ValueError, match=sentence + WAY_OUT):
-        RecordingWriter.resume(path, ABOUT, labels, 0)
+        RecordingWriter(path, ABOUT, labels, resume_at=0)
     assert (path / "zarr.json").read_bytes() == before
 
 
@@ -132,14 +132,14 @@ def test_a_recording_of_other_questions_is_not_resumed(path, writer):
         ({"questions": [first, first]}, "number 1 of questions differs from the one recorded"),
     ]:
         with pytest.raises(ValueError, match=what + WAY_OUT):
-            RecordingWriter.resume(path, about, coordinates(), 0)
+            RecordingWriter(path, about, coordinates(), resume_at=0)
 
 
 def test_an_existing_recording_is_not_overwritten(path, writer):
     with pytest.raises(FileExistsError, match="there is already a recording"):
         RecordingWriter(path, ABOUT, coordinates())
     with pytest.raises(FileNotFoundError, match="there is no recording"):
-        RecordingWriter.resume(path.with_name("other.zarr"), ABOUT, coordinates(), 0)
+        RecordingWriter(path.with_name("other.zarr"), ABOUT, coordinates(), resume_at=0)
 
 
 @pytest.mark.parametrize(
@@ -185,4 +185,4 @@ def test_words_may_repeat_and_span_several_axes(path):
     writer = RecordingWriter(path, ABOUT, {"logits": {"word": words}})
     writer.append(0, {"logits": {"rank": RANK}})
     assert Recording(path).read("logits").word.values.tolist() == [["b", "a"], ["a", "ß c"]]
-    RecordingWriter.resume(path, ABOUT, {"logits": {"word": words}}, 0)
+    RecordingWriter(path, ABOUT, {"logits": {"word": words}}, resume_at=0)

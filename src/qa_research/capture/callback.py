@@ -95,7 +95,7 @@ class CaptureSession:
         self.set_state(before)
         self._plan(total)
         try:
-            self.writer = RecordingWriter.resume(
+            self.writer = RecordingWriter(
                 self.path, describe(self.subject.watched), self._coordinates(captured), step
             )
         except FileNotFoundError:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +140,8 @@ def _alternating(rows: Iterable[Question]) -> Iterator[Question]:
     for row in rows:
         groups.setdefault(row.kind, []).append(row)
     kinds = sorted(groups, key=lambda kind: (-len(groups[kind]), kind))
-    for turn in range(max(map(len, groups.values()), default=0)):
-        for kind in kinds:
-            if turn < len(groups[kind]):
-                yield groups[kind][turn]
+    for turn in zip_longest(*(groups[kind] for kind in kinds)):
+        yield from filter(None, turn)
 
 
 def _from_file(path: str) -> list[tuple[str, Question]]:

@@ -146,9 +146,6 @@ class GrowingArray:
 
     def put(self, number: int, values: NDArray[Any]) -> None:
         """Capture `number`, from 0; written to disk now if it fills a chunk, else by `flush`."""
-        if self._per_chunk == 1:
-            self._write(number, values[None])
-            return
         chunk, place = divmod(number, self._per_chunk)
         if place == 0:
             self._chunk[:] = self._fill

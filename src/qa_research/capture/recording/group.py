@@ -157,28 +157,22 @@ def truncate_group(group: zarr.Group, captures: int) -> None:
             array.resize((captures, *array.shape[1:]))
 
 
-def coordinates_of(group: zarr.Group) -> dict[str, zarr.Array[Any]]:
-    """The stored coordinates of a group."""
-    return {name: array_of(group, name) for name in _names(group, COORDINATES)}
-
-
-def coordinate_difference(
-    stored: Mapping[str, zarr.Array[Any]], now: Mapping[str, Coordinate]
-) -> str | None:
+def coordinate_difference(group: zarr.Group, now: Mapping[str, Coordinate]) -> str | None:
     """How coordinates differ from the stored ones, in words; None if they do not."""
+    stored = {name: array_of(group, name) for name in _names(group, COORDINATES)}
     if stored.keys() != now.keys():
         was, got = (", ".join(sorted(names)) or "none" for names in (stored, now))
-        return f"its coordinates were {was}, and are now {got}"
+        return f"{group.path}: its coordinates were {was}, and are now {got}"
     for name, coordinate in now.items():
         metadata: Any = stored[name].metadata
         before = np.asarray(stored[name][...])
         values, attributes = encode_coordinate(name, coordinate)
         labels: Any = stored[name].attrs.get("labels")
-        labels_now = attributes.get("labels")
-        same = labels == labels_now and np.array_equal(before, values)
-        if not same or metadata.dimension_names != coordinate.axes:
-            was = _shown(metadata.dimension_names, before, labels)
-            return f"{name} was {was}, and is now {_shown(coordinate.axes, values, labels_now)}"
+        was = metadata.dimension_names, before.tolist(), labels
+        if was != (coordinate.axes, values.tolist(), attributes.get("labels")):
+            shown = _shown(metadata.dimension_names, before, labels)
+            got = _shown(coordinate.axes, values, attributes.get("labels"))
+            return f"{group.path}: {name} was {shown}, and is now {got}"
     return None
 
 

@@ -10,9 +10,8 @@ import json
 import shutil
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import zarr
 
@@ -22,7 +21,6 @@ from qa_research.capture.recording.group import (
     START_OVER,
     GroupWriter,
     coordinate_difference,
-    coordinates_of,
     new_group,
     open_group,
     read_steps,
@@ -35,19 +33,12 @@ FLUSH_EVERY_S = 10.0
 FLUSH_MAX_SHARE = 0.0015
 
 
-@dataclass(frozen=True)
-class Truncated:
-    """What a recording still holds after it was cut back."""
-
-    files: RecordingFiles
-    groups: dict[str, GroupWriter]
-    thinned: list[str]
-
-
 class RecordingWriter:
     """Appends captures; the recording is readable while it grows, and intact after a kill.
 
-    `about`: the root's attributes, such as `questions`. `coordinates`: by group. `truncated`: see `resume`.
+    `about`: the root's attributes, such as `questions`. `coordinates`: by group. `resume_at`: drop the
+    captures after this step, for good, and append to the rest; a recording that was killed before its first
+    capture was complete starts over.
 
     A capture that fills chunks of its own is written at once; the rest waits for the next flush. `append`
     flushes after the first capture, and then every 10 s, or less often if flushes would take more than
@@ -55,6 +46,9 @@ class RecordingWriter:
 
     Raises:
         FileExistsError: there is already something at `path`, which is not being resumed.
+        FileNotFoundError: there is no such directory to resume.
+        ValueError: another format, other questions, other coordinates, or damage. Other arrays are found by
+            the first `append`.
     """
 
     def __init__(
@@ -62,35 +56,19 @@ class RecordingWriter:
         path: Path,
         about: Mapping[str, Any],
         coordinates: Mapping[str, Mapping[str, Coordinate]],
-        truncated: Truncated | None = None,
+        resume_at: int | None = None,
     ) -> None:
-        if truncated is None and path.exists():
+        if resume_at is None and path.exists():
             raise FileExistsError(f"there is already a recording {path}; {START_OVER}")
-        state = truncated or Truncated(RecordingFiles(path), {}, [])
-        self._files, self._groups, self._thinned = state.files, state.groups, state.thinned
+        self._files = RecordingFiles(path)
         self._about = dict(about)
         self._coordinates = coordinates
+        self._groups: dict[str, GroupWriter] = {}
+        self._thinned: list[str] = []
         self._noted = False
         self._next_flush = -float("inf")
-
-    @classmethod
-    def resume(
-        cls,
-        path: Path,
-        about: Mapping[str, Any],
-        coordinates: Mapping[str, Mapping[str, Coordinate]],
-        step: int,
-    ) -> Self:
-        """Drop the captures after `step`, for good, and append to the rest.
-
-        A recording that was killed before its first capture was complete starts over.
-
-        Raises:
-            FileNotFoundError: there is no such directory.
-            ValueError: another format, other questions, other coordinates, or damage. Other arrays are
-                found by the first `append`.
-        """
-        return cls(path, about, coordinates, cut_back(path, about, coordinates, step))
+        if resume_at is not None:
+            self._cut_back(resume_at)
 
     def append(self, step: int, captured: Mapping[str, Mapping[str, Array]]) -> None:
         """Add one capture, of all groups or some. The values may change afterwards.
@@ -142,69 +120,48 @@ class RecordingWriter:
             self._thinned.append(sentence)
             self._noted = True
 
+    def _cut_back(self, step: int) -> None:
+        """Drop the captures after `step`, or the whole recording if it has no complete capture yet.
 
-def cut_back(
-    path: Path,
-    about: Mapping[str, Any],
-    coordinates: Mapping[str, Mapping[str, Coordinate]],
-    step: int,
-) -> Truncated:
-    """Drop the captures after `step`, or the whole recording if it has no complete capture yet.
+        Cutting captures made at 0, 10, 20 and 30 back to step 25 leaves the first three. After an error
+        nothing is changed.
+        """
+        path = self._files.root
+        root = read_root(path)
+        if root is None:
+            shutil.rmtree(path)
+            return
+        kept = self._reopen(root, step)
+        self._groups = {group.name: group for _, group in kept}
+        self._thinned = list(root["thinned"])
+        # The commit first: if a kill comes now, arrays are longer than it says, which readers ignore.
+        self._files.write_root({**root, "commit": _commit(self._groups.values())})
+        for directory in path.iterdir():
+            if directory.is_dir() and directory.name not in self._groups:
+                # A kill left it before its first commit.
+                shutil.rmtree(directory)
+        for stored, group in kept:
+            truncate_group(stored, group.captures)
 
-    Cutting captures made at 0, 10, 20 and 30 back to step 25 leaves the first three.
-
-    Raises:
-        FileNotFoundError: there is no such directory.
-        ValueError: another format, other questions, other coordinates, or damage; nothing is changed then.
-    """
-    root = read_root(path)
-    files = RecordingFiles(path)
-    if root is None:
-        shutil.rmtree(path)
-        return Truncated(files, {}, [])
-    kept = _reopen(path, files, root, about, coordinates, step)
-    groups = {group.name: group for _, group in kept}
-    # The commit first: if a kill comes now, arrays are longer than it says, which readers ignore.
-    files.write_root({**root, "commit": _commit(groups.values())})
-    for directory in path.iterdir():
-        if directory.is_dir() and directory.name not in groups:
-            # A kill left it before its first commit.
-            shutil.rmtree(directory)
-    for stored, group in kept:
-        truncate_group(stored, group.captures)
-    return Truncated(files, groups, list(root["thinned"]))
-
-
-def _reopen(
-    path: Path,
-    files: RecordingFiles,
-    root: Mapping[str, Any],
-    about: Mapping[str, Any],
-    coordinates: Mapping[str, Mapping[str, Coordinate]],
-    step: int,
-) -> list[tuple[zarr.Group, GroupWriter]]:
-    """Every group with its captures up to `step`; checks all of them before anything is changed."""
-    opened = {}
-    try:
-        captures: dict[str, int] = root["commit"]["captures"]
-        for name, count in captures.items():
-            group = open_group(files, name)
-            opened[name] = (group, coordinates_of(group), read_steps(group, count))
-    except Exception as error:
-        # What zarr raises depends on which bytes are wrong.
-        raise _damaged(path, error) from error
-    if difference := _about_difference(root, about):
-        raise _not_resumable(path, difference)
-    for name, (_, stored, _) in opened.items():
-        if difference := coordinate_difference(stored, coordinates.get(name, {})):
-            raise _not_resumable(path, f"{name}: {difference}")
-    try:
-        return [
-            (group, reopen_group(files, group, [s for s in steps if s <= step]))
-            for group, _, steps in opened.values()
-        ]
-    except Exception as error:
-        raise _damaged(path, error) from error
+    def _reopen(self, root: Mapping[str, Any], step: int) -> list[tuple[zarr.Group, GroupWriter]]:
+        """Every group with its captures up to `step`; checks all of them before anything is changed."""
+        reopened = []
+        differences = [_about_difference(root, self._about)]
+        try:
+            for name, count in root["commit"]["captures"].items():
+                group = open_group(self._files, name)
+                now = self._coordinates.get(name, {})
+                differences.append(coordinate_difference(group, now))
+                steps = [made for made in read_steps(group, count) if made <= step]
+                reopened.append((group, reopen_group(self._files, group, steps)))
+        except Exception as error:
+            # What zarr raises depends on which bytes are wrong.
+            raise ValueError(
+                f"{self._files.root} is damaged and cannot be resumed: {error}; {START_OVER}"
+            ) from error
+        if found := next(filter(None, differences), None):
+            raise ValueError(f"{self._files.root} cannot be resumed: {found}; {START_OVER}")
+        return reopened
 
 
 def _commit(groups: Collection[GroupWriter]) -> dict[str, Any]:
@@ -225,11 +182,3 @@ def _about_difference(root: Mapping[str, Any], about: Mapping[str, Any]) -> str 
             return f"number {first} of {key} differs from the one recorded"
         return f"{key} differ from those recorded"
     return None
-
-
-def _not_resumable(path: Path, reason: str) -> ValueError:
-    return ValueError(f"{path} cannot be resumed: {reason}; {START_OVER}")
-
-
-def _damaged(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path} is damaged and cannot be resumed: {error}; {START_OVER}")
