@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -17,17 +18,6 @@ SECONDS_BEFORE_A_LINE = 2.0
 SECONDS_BETWEEN_LINES = 10.0
 _LOGGER = logging.getLogger("qa_research")
 Item = TypeVar("Item")
-
-
-class _Buffer(logging.Handler):
-    """Holds records until there is a log file for them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
 
 
 class _ToStderr(logging.StreamHandler[TextIO]):
@@ -59,7 +49,8 @@ def start_logging() -> None:
         handler = _ToStderr()
     handler.addFilter(lambda record: not getattr(record, "file_only", False))
     _LOGGER.addHandler(handler)
-    _LOGGER.addHandler(_Buffer())
+    # Without a target it keeps all records, for the log file to come.
+    _LOGGER.addHandler(MemoryHandler(capacity=0))
     _LOGGER.setLevel(logging.INFO)
     _LOGGER.propagate = False
 
@@ -85,9 +76,9 @@ def log_to_file(path: Path) -> None:
     file = logging.FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     for handler in list(_LOGGER.handlers):
-        if isinstance(handler, _Buffer):
-            for record in handler.records:
-                file.emit(record)
+        if isinstance(handler, MemoryHandler):
+            handler.setTarget(file)
+            handler.close()
             _LOGGER.removeHandler(handler)
     _LOGGER.addHandler(file)
 
