@@ -22,9 +22,8 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from qa_research.launch.compose import checked, conf_directory
-from qa_research.training.checkpoint_io import DurableCheckpointIO
 from qa_research.training.metrics import Curves
-from qa_research.training.resumable import ExactCheckpoints
+from qa_research.training.resumable import DurableCheckpointIO, ExactCheckpoints
 from qa_research.training.story import train
 
 ROOT = Path(__file__).parents[1]

@@ -56,9 +56,11 @@ def test_the_ledger_keeps_its_runs_and_what_was_asked(runs):
     listing = list_runs(runs)
     assert sorted(run.entry.study for run in listing.runs) == ["old", "stopped"]
     assert listing.notes == []
-    with Ledger(runs / "ledger.sqlite", read_only=True) as ledger:
-        with select(ledger, "SELECT count(*) FROM asked_questions") as found:
-            assert next(iter(found.rows))[0] > 0
+    with (
+        Ledger(runs / "ledger.sqlite", read_only=True) as ledger,
+        select(ledger, "SELECT count(*) FROM asked_questions") as found,
+    ):
+        assert next(iter(found.rows))[0] > 0
 
 
 def test_an_interrupted_run_is_resumed_to_its_end(runs, verb, tmp_path):

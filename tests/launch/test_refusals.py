@@ -8,7 +8,11 @@ from tests.tiny_run import train
 @pytest.mark.parametrize(
     ("override", "error", "sentence"),
     [
-        ("data.max_tokens=600", ValueError, "data.max_tokens=600 is more than the 512 tokens that this model can read"),
+        (
+            "data.max_tokens=600",
+            ValueError,
+            "data.max_tokens=600 is more than the 512 tokens that this model can read",
+        ),
         ("model.hidden_size=15", ValueError, "must be a multiple of model.num_attention_heads=2"),
         ("data.train_questions=30000", ValueError, "there are only 20000"),
         ("data.stride_tokens=128", ValueError, "data.stride_tokens=128 must be less than"),

@@ -13,7 +13,7 @@ from qa_research.runs.checkpoints import (
     find_resume_point,
     load_network_weights,
 )
-from qa_research.training.checkpoint_io import DurableCheckpointIO
+from qa_research.training.resumable import DurableCheckpointIO
 
 SHAPES = {"a": (2, 3)}
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from qa_research.runs.compare import flattened, read_shares, side_by_side
-from qa_research.tasks.earlier import ANSWERING
+from qa_research.tasks.earlier_configs import ANSWERING
 from tests.fake_runs import CONFIG, record_of, running, write_run
 
 WORSE = [1.0] * 40 + [0.0] * 60

@@ -10,7 +10,7 @@ from qa_research.runs.paired import Comparison, Shares
 from qa_research.runs.paired import compare as compare_by
 from qa_research.runs.paired import verdict as verdict_on
 from qa_research.stats import bootstrap_intervals, holm, mcnemar, sign_flips
-from qa_research.tasks.earlier import ANSWERING
+from qa_research.tasks.earlier_configs import ANSWERING
 
 SHARES = st.lists(
     st.tuples(*[st.sampled_from([0.0, 0.4, 2 / 3, 1.0])] * 2), min_size=1, max_size=40

@@ -41,8 +41,7 @@ def evaluate(
     With 95 % intervals, overall and by kind of question; writes predictions.json and the n best.
     """
     from qa_research.tasks.answering.evaluation import evaluate as score_answers
-    from qa_research.tasks.answering.evaluation import write_evaluation
-    from qa_research.tasks.answering.show import show_evaluation
+    from qa_research.tasks.answering.evaluation import show_evaluation, write_evaluation
     from qa_research.tasks.answering.trained import questions_of
     from qa_research.tasks.answering.windows import fingerprint
 
@@ -140,7 +139,7 @@ def ask(
 
     The answer, its probability, where it is in the text, and the next best candidates.
     """
-    from qa_research.tasks.answering.show import show_answer
+    from qa_research.tasks.answering.evaluation import show_answer
 
     text = given_text(context, context_file)
     answer = _open(run, checkpoint, runs).ask(question, text)

@@ -134,8 +134,7 @@ def ask(
         raise ValueError(f"--max-minutes must be a number above 0, got {max_minutes}")
     from qa_research.efficacy.ask import AskRequest
     from qa_research.runs.checkpoints import kept_steps
-    from qa_research.runs.index import ledger_path
-    from qa_research.runs.store import find
+    from qa_research.runs.store import find, ledger_path
 
     directory = find(run, runs)
     ledger = ledger_path(directory)

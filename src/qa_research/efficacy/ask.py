@@ -13,8 +13,8 @@ from qa_research.efficacy.standings import Standing, standings
 from qa_research.ledger.asked import Goal, Source, State, counted_answers
 from qa_research.ledger.runs import Ledger
 from qa_research.model.weights import weights_fingerprint
-from qa_research.runs.index import ledger_path
 from qa_research.runs.open import open_run
+from qa_research.runs.store import ledger_path
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.trained import TrainedAnswerer, name_of, questions_of
 from qa_research.tasks.answering.windows import fingerprint

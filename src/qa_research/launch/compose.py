@@ -1,10 +1,12 @@
-"""Composed configs: where conf/ is, and which keys and values are allowed.
+"""From a command line to a checked config: names are checked first, then Hydra composes and runs.
 
 The constructors' signatures are the schema: names, types and ranges are stated there and nowhere else.
 """
 
+import os
+import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,18 @@ from typing import Any
 import hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from qa_research.config import check_section, check_value, unknown_key
+from qa_research.signals import one_sentence
+from qa_research.tasks.earlier_configs import new_spelling
 from qa_research.tasks.task import sections_of_task
+from qa_research.text import did_you_mean
 from qa_research.training.settings import Settings
 
 
@@ -72,3 +81,174 @@ def hydra_initialized() -> Iterator[ConfigLoader]:
             yield GlobalHydra.instance().config_loader()
     finally:
         restore_gh_from_backup(before)
+
+
+# What a job or Hydra raises when the request is at fault, not the program.
+REFUSALS = (HydraException, OmegaConfBaseException, ValueError, OSError)
+
+# Hydra's flags that bring in other configs than ours, which then cannot be checked here.
+OTHER_CONFIGS = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
+CLUSTER = "pip install 'qa-research[cluster]'"
+# Options that need a plugin of Hydra's: what was typed, and how to install it.
+PLUGINS = {
+    "hydra/launcher/joblib": ("+launcher=joblib", CLUSTER),
+    "hydra/launcher/submitit_local": ("+launcher=submitit_local", CLUSTER),
+    "hydra/launcher/submitit_slurm": ("+launcher=slurm", CLUSTER),
+    "hydra/sweeper/optuna": ("+search=optuna", CLUSTER),
+    # Without --no-deps its requirements would replace ours by old versions that it does not need.
+    "hydra/launcher/ray": (
+        "+launcher=ray",
+        "pip install 'ray>=2.60' && pip install --no-deps hydra-ray-launcher==1.2.2",
+    ),
+}
+
+
+def run_hydra(
+    job: Callable[[DictConfig], Any], config_name: str, words: Sequence[str], script: str
+) -> None:
+    """Compose a config from the words, and call `job` with it: once, or for each job of a sweep.
+
+    `script`: what Lightning starts again for each further process of a distributed training.
+
+    Raises:
+        ValueError: a name or value that cannot be composed, in one sentence.
+    """
+    # Hydra then raises errors instead of printing them and exiting.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    before = sys.argv
+    try:
+        check_overrides(words, config_name)
+        # hydra.main reads its overrides from nowhere else, and Lightning starts the other processes of
+        # a distributed training as `python sys.argv[0] sys.argv[1:]`. So this is set, here and only here.
+        sys.argv = [script, *words]
+        directory = str(conf_directory())
+        launch: Any = hydra.main(
+            version_base="1.3", config_path=directory, config_name=config_name
+        )(job)
+        launch()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(plain_sentence(error)) from error
+    finally:
+        sys.argv = before
+
+
+def check_overrides(words: Sequence[str], config_name: str) -> None:
+    """Refuse names in overrides that the configs in conf/ do not have, and offer the nearest.
+
+    Raises:
+        ValueError: an unknown key, or one that was renamed.
+        MissingConfigException: a group has no such option, or its plugin is not installed.
+        HydraException: the overrides cannot be parsed or composed.
+    """
+    given = overrides_in(words)
+    if not given or any(word.partition("=")[0] in OTHER_CONFIGS for word in words):
+        return
+    for word in given:
+        if sentence := new_spelling(word):
+            raise ValueError(sentence)
+    with hydra_initialized() as loader:
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(given)
+        # Further folders of configs bring in further groups and options.
+        path = [word for word in given if word.startswith("hydra.searchpath=")]
+        groups = [override for override in parsed if _is_group(override, loader, path)]
+        configs = [_composed(config_name, [*path, *chosen]) for chosen in _choices(groups)]
+    for override in parsed:
+        if override not in groups and not (override.is_add() or override.is_force_add()):
+            _check_key(override.key_or_group, configs)
+
+
+def overrides_in(words: Sequence[str]) -> list[str]:
+    """The overrides among words that may also hold flags and their values, as in `--cfg job`."""
+    return [word for word in words if not word.startswith("-") and ("=" in word or word[:1] == "~")]
+
+
+def plain_sentence(error: Exception) -> str:
+    """What went wrong, in one line; with the nearest known name where an option does not exist."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        if error.missing_cfg_file in PLUGINS:
+            typed, how = PLUGINS[error.missing_cfg_file]
+            return f"{typed} needs a Hydra plugin that is not installed: {how}"
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        known = sorted(file.stem for file in (conf_directory() / group).glob("*.yaml"))
+        return f"there is no {group}={name}" + did_you_mean(name, error.options or known)
+    if isinstance(error, OverrideParseException):
+        key, equals, value = error.override.partition("=")
+        if not equals:
+            return f"{error.override!r} is not of the form KEY=VALUE"
+        quoted = f"'{key}=\"{value}\"'"
+        return f"{error.override} cannot be parsed; special characters need quotes: {quoted}"
+    if isinstance(error, HydraException) and not str(error) and error.__cause__ is not None:
+        return one_sentence(error.__cause__)
+    return one_sentence(error)
+
+
+def _is_group(override: Override, loader: ConfigLoader, path: list[str]) -> bool:
+    """Whether an override chooses files of conf/ (or of Hydra), such as model=minilm."""
+    options = loader.get_group_options(override.key_or_group, overrides=path)
+    if (
+        options
+        and override.package is None
+        and override.value() is None
+        and not override.is_delete()
+    ):
+        raise ValueError(f"{override.input_line} is not a choice; known: {', '.join(options)}")
+    return bool(options) or override.package is not None
+
+
+def _choices(groups: Sequence[Override]) -> Iterator[list[str]]:
+    """Sets of choices in which each option of each swept group occurs.
+
+    Of `model=a,b data=c,d` these are [model=a data=c], [model=b data=c] and [model=a data=d]: the keys of
+    one group do not depend on another one, so the fourth combination would bring in no other name.
+    """
+    options = [_options(override) for override in groups]
+    first = [lines[0] for lines in options]
+    yield first
+    for number, lines in enumerate(options):
+        for line in lines[1:]:
+            yield [*first[:number], line, *first[number + 1 :]]
+
+
+def _options(override: Override) -> list[str]:
+    line = override.input_line or ""
+    if not override.is_discrete_sweep():
+        return [line]
+    key = line.partition("=")[0]
+    return [f"{key}={value}" for value in override.sweep_string_iterator()] or [line]
+
+
+def _composed(config_name: str, overrides: list[str]) -> dict[str, Any]:
+    plain: Any = OmegaConf.to_container(hydra.compose(config_name, overrides), resolve=False)
+    return dict(plain)
+
+
+def _check_key(key: str, configs: Sequence[dict[str, Any]]) -> None:
+    """Refuse a key that none of the configs has."""
+    # Hydra's own settings are not in the composed configs; Hydra checks them.
+    if key.partition(".")[0].partition("/")[0] == "hydra":
+        return
+    refusals = [
+        refusal for config in configs if (refusal := _unknown_part(key, config)) is not None
+    ]
+    if len(refusals) == len(configs):
+        raise ValueError(f"there is no config key {key}{refusals[0]}")
+
+
+def _unknown_part(key: str, config: dict[str, Any]) -> str | None:
+    """The nearest names for the first part of a key that a config does not have; None if it has all.
+
+    >>> _unknown_part("model.lrr", {"model": {"lr": 1, "decay": 2}})
+    '; did you mean model.lr?'
+    """
+    known: Any = config
+    prefix = ""
+    for part in key.split("."):
+        # Single values of a list are set as key.0, which Hydra checks.
+        if isinstance(known, list):
+            return None
+        if not isinstance(known, dict):
+            return f"; {prefix.removesuffix('.')} is a single value"
+        if part not in known:
+            return did_you_mean(part, map(str, known), prefix)
+        known, prefix = known[part], f"{prefix}{part}."
+    return None

@@ -16,8 +16,7 @@ from omegaconf import DictConfig
 
 from qa_research.console import start_logging
 from qa_research.explain.images.settings import ExplainSettings
-from qa_research.launch.command_line import REFUSALS, overrides_in, plain_sentence, run_hydra
-from qa_research.launch.compose import checked
+from qa_research.launch.compose import REFUSALS, checked, overrides_in, plain_sentence, run_hydra
 from qa_research.signals import Signals, exit_code_of
 
 # Groups that choose how the jobs of a sweep run.

@@ -9,7 +9,7 @@ import yaml
 from qa_research.config import check_section, unknown_key
 from qa_research.launch.compose import default_config
 from qa_research.runs.directory import WITHOUT_EFFECT, find_run, read_config
-from qa_research.tasks.earlier import new_spelling
+from qa_research.tasks.earlier_configs import new_spelling
 
 # What a resumed training may change. The run stays in its directory.
 FIXED = ("paths", "train.resume", "task.examples", "task.metrics")

@@ -1,7 +1,7 @@
 """Checkpoint files: named, checked for damage, and read without running foreign code.
 
 They hold tensors and plain types only. last.ckpt is what a training is resumed from, previous.ckpt the
-one before it; best.ckpt and step-000050.ckpt hold weights. training/checkpoint_io.py writes them.
+one before it; best.ckpt and step-000050.ckpt hold weights. training/resumable.py writes them.
 """
 
 import pickle

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from qa_research.files import written_whole
 from qa_research.model.weights import short_name
-from qa_research.tasks.earlier import upgraded
+from qa_research.tasks.earlier_configs import upgraded
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Config keys that cannot change a result, and so are not part of the hash in a run's name. `capture` is not

@@ -17,7 +17,7 @@ from qa_research.runs.store import (
     scan,
     size_by_part,
 )
-from qa_research.tasks.earlier import upgraded
+from qa_research.tasks.earlier_configs import upgraded
 from qa_research.tasks.task import Metric
 from qa_research.text import did_you_mean
 

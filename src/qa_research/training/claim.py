@@ -11,8 +11,8 @@ from typing import Any, Literal
 from qa_research.console import close_log_file
 from qa_research.runs.checkpoints import LAST, PREVIOUS, ResumePoint, find_resume_point
 from qa_research.runs.directory import create, read_record, set_aside
-from qa_research.runs.index import reindex, save_record, unindex
 from qa_research.runs.machine import changed_versions, now
+from qa_research.runs.store import reindex, save_record, unindex
 from qa_research.tasks.task import Task
 
 log = logging.getLogger(__name__)

@@ -21,13 +21,18 @@ from qa_research.runs.directory import (
     lock,
     run_directory,
 )
-from qa_research.runs.index import save_record
+from qa_research.runs.store import save_record
 from qa_research.signals import Signals, Stopped
 from qa_research.streams import stream_seed
 from qa_research.training.claim import ExistingRun, find_existing, start_or_resume
-from qa_research.training.record import add_early_end, add_result, new_record
+from qa_research.training.record import (
+    add_early_end,
+    add_result,
+    new_record,
+    show_result,
+    time_until_training,
+)
 from qa_research.training.setup import Setup, check_disk, set_up
-from qa_research.training.summary import show_result, time_until_training
 from qa_research.training.trainer import (
     Start,
     TrainerBundle,

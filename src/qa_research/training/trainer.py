@@ -21,10 +21,9 @@ from qa_research.config import build
 from qa_research.signals import Signals
 from qa_research.tasks.task import Task
 from qa_research.training.best import Checkpoints
-from qa_research.training.checkpoint_io import DurableCheckpointIO
 from qa_research.training.metrics import Curves
 from qa_research.training.progress import TrainingProgress
-from qa_research.training.resumable import ExactCheckpoints
+from qa_research.training.resumable import DurableCheckpointIO, ExactCheckpoints
 
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",

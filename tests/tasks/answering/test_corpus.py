@@ -3,8 +3,7 @@ from collections import Counter
 
 import pytest
 
-from qa_research.tasks.answering.corpus import Corpus, generate
-from qa_research.tasks.answering.notices import ASIDES, KINDS, SUBJECTS
+from qa_research.tasks.answering.corpus import ASIDES, KINDS, SUBJECTS, Corpus, generate
 from qa_research.tasks.answering.question import find_bad_rows
 
 

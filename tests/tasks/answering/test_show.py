@@ -1,5 +1,4 @@
-from qa_research.tasks.answering.evaluation import evaluate
-from qa_research.tasks.answering.show import show_answer, show_evaluation
+from qa_research.tasks.answering.evaluation import evaluate, show_answer, show_evaluation
 from tests.conftest import make_question
 from tests.tasks.answering.answered import answer_to
 

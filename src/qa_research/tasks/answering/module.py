@@ -9,7 +9,6 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from qa_research.model.bert import Architecture, build, input_names
-from qa_research.model.schedule import Decay
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
 from qa_research.tasks.answering.data import QuestionData
 from qa_research.tasks.answering.decode import (
@@ -27,7 +26,7 @@ from qa_research.tasks.answering.score import (
     summarize,
     summarize_by_kind,
 )
-from qa_research.tasks.learning import LearningModule
+from qa_research.tasks.learning import Decay, LearningModule
 
 
 class QuestionAnswering(LearningModule):

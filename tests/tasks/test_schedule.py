@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa_research.model.schedule import learning_rate_factor
+from qa_research.tasks.learning import learning_rate_factor
 
 
 def test_it_rises_to_the_peak_and_falls_to_zero():

@@ -5,7 +5,7 @@ import sys
 import pytest
 from hydra.errors import MissingConfigException
 
-from qa_research.launch.command_line import (
+from qa_research.launch.compose import (
     REFUSALS,
     check_overrides,
     overrides_in,
@@ -87,8 +87,7 @@ def test_a_missing_plugin_is_named_with_its_installation(file, sentence):
 
 
 def test_every_launcher_and_search_is_known_to_need_a_plugin(monkeypatch):
-    from qa_research.launch.command_line import PLUGINS
-    from qa_research.launch.compose import conf_directory
+    from qa_research.launch.compose import PLUGINS, conf_directory
 
     chosen = [typed.lstrip("+").split("=") for typed, _ in PLUGINS.values()]
     options = {
