@@ -9,6 +9,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -146,12 +147,11 @@ def write_file(path: Path, source: NamedSource, questions: Sequence[Question]) -
         sqlite3.OperationalError: the disk is full.
     """
     # SQLite opens the temporary file by its name.
-    with written_whole(path, "wb") as file:
-        connection = sqlite3.connect(file.name, isolation_level=None)
-        try:
-            fill(connection, source, questions)
-        finally:
-            connection.close()
+    with (
+        written_whole(path, "wb") as file,
+        closing(sqlite3.connect(file.name, isolation_level=None)) as connection,
+    ):
+        fill(connection, source, questions)
     for other in path.parent.glob(f"{path.stem.rpartition('-')[0]}-*.sqlite"):
         if other != path:
             other.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from rich.text import Text
 from qa_research.efficacy.search import Plan, Round, SearchResult, Subject
 from qa_research.efficacy.standings import Repeats, SearchCount, Standing
 from qa_research.ledger.asked import AskedQuestion
-from qa_research.runs.show import aligned, console_out
+from qa_research.runs.show import aligned_with_names, console_out
 from qa_research.stats import Ratio, exact_ratio
 
 log = logging.getLogger(__name__)
@@ -118,11 +118,7 @@ def show_table(found: Sequence[Standing]) -> None:
     rows = [_cells(standing, places[_place(standing)] > 1) for standing in found]
     right = {1, 3, 4, 5, 6}
     console = console_out()
-    lines = aligned([header, *rows], right)
-    if console.is_terminal and max(map(len, lines)) > console.width:
-        # The name on a line of its own: folded in a column it could not be copied.
-        lines = aligned([["", *header[1:]], *(["", *row[1:]] for row in rows)], right)
-        lines[1:] = [f"{row[0]}\n{line}" for row, line in zip(rows, lines[1:], strict=True)]
+    lines = aligned_with_names(console, header, rows, right)
     console.print(Text(lines[0], "dim"))
     for line in lines[1:]:
         console.print(line, markup=False)

@@ -1,5 +1,6 @@
 """What each state of each model came to: the ledger's counts with their estimates, and repeated questions."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -253,10 +254,9 @@ def _ratio(right: int, asked: int, is_whole: bool) -> Ratio:
 
 def _draws(searches: Iterable[SearchCount]) -> Sequence[int]:
     """How many questions were asked in each order: searches of one order share a draw."""
-    sizes: dict[tuple[int | None, int], int] = {}
+    sizes = Counter[tuple[int | None, int]]()
     for search in searches:
-        order = (search.seed, search.draw)
-        sizes[order] = sizes.get(order, 0) + search.asked
+        sizes[search.seed, search.draw] += search.asked
     return list(sizes.values())
 
 

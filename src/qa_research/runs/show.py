@@ -61,17 +61,12 @@ def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
     if not rows:
         console.print("no runs yet")
         return
-    lines = aligned([header, *rows], right)
+    lines = aligned_with_names(console, header, rows, right)
     start = max(len(row[0]) for row in [header, *rows]) + 2
-    if console.is_terminal and max(map(len, lines)) > console.width:
-        # The name on a line of its own: wrapped within a column it could not be copied.
-        lines = aligned([["", *header[1:]], *(["", *row[1:]] for row in rows)], right)
-        lines[1:] = [f"{row[0]}\n{line}" for row, line in zip(rows, lines[1:], strict=True)]
-        start = 2
     console.print(Text(lines[0], "dim"))
     for line, run in zip(lines[1:], runs, strict=True):
         text = Text(line)
-        offset = line.index("\n") + 1 + start if "\n" in line else start
+        offset = line.index("\n") + 3 if "\n" in line else start
         text.stylize(_STYLES[run.status], offset, offset + len(run.status))
         console.print(text)
     for status in dict.fromkeys(run.status for run in runs):
@@ -132,6 +127,20 @@ def aligned(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def aligned_with_names(
+    console: Console, header: Sequence[str], rows: Sequence[Sequence[str]], right: set[int]
+) -> list[str]:
+    """The header and the rows as aligned lines; on a terminal that is too narrow, names are on lines above.
+
+    Wrapped within a column a name could not be copied.
+    """
+    lines = aligned([header, *rows], right)
+    if console.is_terminal and max(map(len, lines)) > console.width:
+        lines = aligned([["", *header[1:]], *(["", *row[1:]] for row in rows)], right)
+        lines[1:] = [f"{row[0]}\n{line}" for row, line in zip(rows, lines[1:], strict=True)]
+    return lines
 
 
 def number(value: float | None) -> str:

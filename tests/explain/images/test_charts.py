@@ -17,6 +17,7 @@ from qa_research.explain.images.charts import (
     switched_curve,
     tops_by_seed,
 )
+from qa_research.explain.images.result import RankedSegment
 from qa_research.figures.panels import OPPOSES, SUPPORTS
 from tests.figures.drawn import collisions, texts
 
@@ -30,7 +31,8 @@ def bars_of(n, top=2, tied=(), low=None, high=None, width=6.5):
     figure, axes = drawn(width)
     values = np.linspace(0.4, -0.2, n)
     low, high = values - 0.05 if low is None else low, values + 0.05 if high is None else high
-    coefficients_by_rank(axes, range(n), values, low, high, top, tied, "95 % interval")
+    rows = [RankedSegment(i, i + 1, values[i], low[i], high[i]) for i in range(n)]
+    coefficients_by_rank(axes, rows, top, tied, "95 % interval")
     return figure, axes
 
 

@@ -12,8 +12,8 @@ from qa_research.explain.images.overlays import (
     heat,
     heat_overlay,
     number,
-    numbered,
     only,
+    picture,
     room,
     signed_norm,
 )
@@ -56,7 +56,8 @@ def test_numbers_are_smaller_in_small_segments_within_limits():
 def test_every_segment_has_its_number_at_its_innermost_pixel():
     figure, axes = drawn()
     centres = np.array([[1, 1], [1, 6], [6, 1], [6, 6]])
-    numbered(axes, GREY, QUARTERS, centres, 4.0)
+    picture(axes, GREY)
+    number(axes, QUARTERS, centres, range(4), 4.0)
     found = {text.get_text(): text.get_position() for text in axes.texts}
     assert found == {"0": (1, 1), "1": (6, 1), "2": (1, 6), "3": (6, 6)}
     assert all(text.get_path_effects() for text in axes.texts)

@@ -204,7 +204,9 @@ def switching_curve(
     # shares are 0 .2 .3 .7 1. The area under the probabilities is their integral over these shares, not
     # over the steps: otherwise a ranking would win by putting large segments first.
     orders = [order, *(generator.permutation(len(order)) for _ in range(n_orders))]
-    switched = np.stack([_switched(one) for one in orders])
+    # A segment's rank is its place in the order; after n steps those of a rank below n are switched.
+    ranks = np.argsort(orders, axis=1)
+    switched = ranks[:, None, :] < steps_of(len(order))[None, :, None]
     masks = ~switched if deleting else switched
     outputs = predict(masks.reshape(-1, len(order))).reshape(len(orders), -1)
     shares = switched @ areas / areas.sum()
@@ -230,10 +232,3 @@ def steps_of(n_segments: int) -> Int[ndarray, " step"]:
     return np.unique(
         np.linspace(0, n_segments, min(n_segments, MOST_STEPS) + 1).round().astype(int)
     )
-
-
-def _switched(order: Int[ndarray, " segment"]) -> Bool[ndarray, "step segment"]:
-    """Which segments have been switched after each step."""
-    rank = np.empty(len(order), dtype=int)
-    rank[order] = np.arange(len(order))
-    return rank[None, :] < steps_of(len(order))[:, None]

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy import ndarray
 
 from qa_research.explain.images.blanking import Curve
+from qa_research.explain.images.result import RankedSegment
 from qa_research.explain.images.sentences import percent
 from qa_research.figures.panels import OPPOSES, SUPPORTS, plain
 from qa_research.figures.tokens import drawable, shortened
@@ -35,24 +36,21 @@ MOST_COLUMNS = 32
 
 def coefficients_by_rank(
     axes: Axes,
-    order: Sequence[int],
-    values: Float[ndarray, " segment"],
-    low: Float[ndarray, " segment"],
-    high: Float[ndarray, " segment"],
+    segments: Sequence[RankedSegment],
     top: int,
     tied: Collection[int],
     interval: str,
 ) -> None:
     """A bar for each segment, best first; bars below the `top` are pale, those of `tied` segments hatched.
 
-    `values`, `low` and `high` by number; `order`: the numbers that are drawn. `interval`: what it is called;
-    intervals without width are not drawn.
+    `interval`: what it is called; intervals without width are not drawn.
     """
-    chosen = np.array(order)
-    heights, places = values[chosen], np.arange(len(chosen))
+    order = [one.number for one in segments]
+    places = np.arange(len(order))
+    heights, low, high = np.array([(one.coefficient, one.low, one.high) for one in segments]).T
     # The percentile interval of a bootstrap need not contain the value itself.
-    ends = np.stack([np.minimum(low, values)[chosen], np.maximum(high, values)[chosen]])
-    drawn = bool((ends[1] - ends[0] > 0).any())
+    low, high = np.minimum(low, heights), np.maximum(high, heights)
+    drawn = bool((high > low).any())
     bars = axes.bar(places, heights, width=0.8, linewidth=0)
     for place, (bar, number) in enumerate(zip(bars, order, strict=True)):
         bar.set_facecolor(SUPPORTS if heights[place] >= 0 else OPPOSES)
@@ -61,7 +59,9 @@ def coefficients_by_rank(
         if number in tied:
             bar.set(hatch="////", edgecolor="#ffffff")
     if drawn:
-        axes.vlines(places, *ends, color=INK, linewidth=1.1 if len(order) <= MOST_NUMBERS else 0.6)
+        axes.vlines(
+            places, low, high, color=INK, linewidth=1.1 if len(order) <= MOST_NUMBERS else 0.6
+        )
     axes.axhline(0, color=INK, linewidth=0.8)
     if top < len(order):
         axes.axvline(top - 0.5, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))

@@ -114,24 +114,11 @@ def number(
         )
 
 
-def picture(axes: Axes, pixels: Pixels) -> None:
-    """The picture without anything over it."""
+def picture(axes: Axes, pixels: Pixels | Float[ndarray, "height width 3"]) -> None:
+    """The picture without anything over it: bytes, or shares from 0 to 1."""
     axes.imshow(pixels, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-
-
-def numbered(
-    axes: Axes,
-    pixels: Pixels,
-    segments: Segments,
-    centres: Int[ndarray, "segment 2"],
-    inches: float,
-) -> None:
-    """The borders and the number of every segment over the picture, which is `inches` wide."""
-    picture(axes, pixels)
-    outline(axes, segments)
-    number(axes, segments, centres, range(len(centres)), inches)
 
 
 def only(pixels: Pixels, off: Pixels, segments: Segments, shown: Collection[int]) -> Pixels:
@@ -164,20 +151,14 @@ def heat(
 
 
 def heat_overlay(
-    axes: Axes,
-    pixels: Pixels,
-    segments: Segments,
-    values: Float[ndarray, " segment"],
-    label: str = "coefficient",
+    axes: Axes, pixels: Pixels, segments: Segments, values: Float[ndarray, " segment"]
 ) -> None:
     """The heat map of the values over the grey picture, with its scale next to it."""
-    axes.imshow(heat(pixels, segments, values), interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
+    picture(axes, heat(pixels, segments, values))
     outline(axes, segments, "#ffffff", 0.5, None)
     bar = axes.figure.colorbar(
         ScalarMappable(signed_norm(values), SIGNED), ax=axes, fraction=0.046, pad=0.03
     )
     bar.ax.tick_params(labelsize=8, length=2)
     bar.outline.set_visible(False)
-    bar.set_label(label, fontsize=8.5)
+    bar.set_label("coefficient", fontsize=8.5)

@@ -21,7 +21,6 @@ from qa_research.explain.images.charts import (
 from qa_research.explain.images.overlays import (
     heat_overlay,
     number,
-    numbered,
     only,
     outline,
     picture,
@@ -120,7 +119,9 @@ def picture_panel(axes: Axes, explanation: Explanation) -> None:
 def numbers_panel(axes: Axes, explanation: Explanation, inches: float) -> None:
     """All segments with their numbers."""
     arrays = explanation.arrays
-    numbered(axes, arrays.pixels, arrays.segments, explanation.centres, inches)
+    picture(axes, arrays.pixels)
+    outline(axes, arrays.segments)
+    number(axes, arrays.segments, explanation.centres, range(explanation.n_segments), inches)
     axes.set_title(f"{explanation.n_segments} segments", **TITLE)
 
 
@@ -143,10 +144,7 @@ def coefficients_panel(axes: Axes, explanation: Explanation) -> None:
     """A bar for each segment."""
     coefficients_by_rank(
         axes,
-        explanation.order,
-        explanation.by_number("coefficient"),
-        explanation.by_number("low"),
-        explanation.by_number("high"),
+        explanation.segments,
         explanation.top,
         explanation.tied,
         explanation.interval,
@@ -255,10 +253,7 @@ def second_coefficients_panel(
     rows, tied = again.segments, again.separation.tied
     coefficients_by_rank(
         axes,
-        [row.number for row in rows],
-        by_number(rows, "coefficient", explanation.n_segments),
-        by_number(rows, "low", explanation.n_segments),
-        by_number(rows, "high", explanation.n_segments),
+        rows,
         min(explanation.top, len(rows)),
         tied if len(tied) > 1 else (),
         explanation.interval,

@@ -2,10 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -23,10 +22,8 @@ FORMAT = "predictions-1"
 BLOCK = 128
 
 
-class Tick(Protocol):
-    """Called with how many more pictures have been predicted."""
-
-    def __call__(self, n: int) -> None: ...
+# Called with how many more pictures have been predicted.
+Tick = Callable[[int], None]
 
 
 class MaskedPicture:

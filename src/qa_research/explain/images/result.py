@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -19,7 +18,8 @@ from numpy import ndarray
 from qa_research.explain.images.blanking import Control, Curve, Flip
 from qa_research.explain.images.picture import Picture
 from qa_research.explain.images.trust import Separation, Stability, Verdict
-from qa_research.files import write_text, written_whole
+from qa_research.explain.saved import read_document, restored, write_document
+from qa_research.files import written_whole
 
 FORMAT = "explanation-1"
 EXPLANATION = "explanation.json"
@@ -269,8 +269,7 @@ class Explanation:
         """Write both files; the same explanation gives the same bytes."""
         with written_whole(folder / ARRAYS, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, **vars(self.arrays))
-        text = json.dumps(self.as_json(), ensure_ascii=False, indent=2, allow_nan=False)
-        write_text(folder / EXPLANATION, text + "\n")
+        write_document(folder / EXPLANATION, self.as_json())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -286,19 +285,14 @@ class Explanation:
                     f"{folder} does not hold an explanation: {name} is missing; "
                     "name a folder that `qa-research explain` wrote"
                 )
-        plain = json.loads((folder / EXPLANATION).read_text(encoding="utf-8"))
-        found = plain.get("format") if isinstance(plain, dict) else type(plain).__name__
-        if found != FORMAT:
-            raise ValueError(
-                f"{folder / EXPLANATION} has the format {found}; this version reads {FORMAT}"
-            )
+        plain = read_document(folder / EXPLANATION, FORMAT)
         with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
             names = [field.name for field in fields(Arrays)]
             if missing := [name for name in names if name not in arrays]:
                 raise ValueError(f"{folder / ARRAYS} does not have {', '.join(missing)}")
             plain["arrays"] = Arrays(**{name: arrays[name] for name in names})
         try:
-            explanation: Self = _parsed(cls, plain)
+            explanation: Self = restored(cls, plain)
         except (KeyError, TypeError) as error:
             raise ValueError(f"{folder / EXPLANATION} is incomplete: {error}") from error
         explanation._check(folder)
@@ -367,26 +361,4 @@ def _plain(value: Any) -> Any:
         return _plain(value.tolist())
     if isinstance(value, float):
         return float(f"{value:.6g}") if np.isfinite(value) else None
-    return value
-
-
-def _parsed(kind: Any, value: Any) -> Any:
-    """The inverse of `_plain` for a field of this type.
-
-    `Curves | None` with None is None, `tuple[int, ...]` with [1, 2] is (1, 2), `float` with None is NaN.
-    """
-    if is_dataclass(kind) and isinstance(value, dict):
-        hints = get_type_hints(kind)
-        return kind(**{f.name: _parsed(hints[f.name], value[f.name]) for f in fields(kind)})  # type: ignore[operator]
-    if get_origin(kind) is UnionType:
-        if value is None:
-            return None
-        (kind,) = (one for one in get_args(kind) if one is not NoneType)
-        return _parsed(kind, value)
-    if get_origin(kind) is tuple:
-        return tuple(_parsed(get_args(kind)[0], one) for one in value)
-    if getattr(kind, "array_type", None) is ndarray:
-        return np.array(value, dtype=np.float64)
-    if kind is float:
-        return float("nan") if value is None else float(value)
     return value

@@ -4,8 +4,6 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -182,11 +180,11 @@ def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.2f}"
 
 
-class ExplainingScreen:
+class ExplainingScreen(Progress):
     """Progress on stderr: a bar on a terminal, a line now and then elsewhere."""
 
     def __init__(self) -> None:
-        self._bar = Progress(
+        super().__init__(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -197,37 +195,25 @@ class ExplainingScreen:
             disable=not screen.is_terminal,
         )
         self._what, self._most, self._done = "", 0, 0
-        self._started = self._next_line = 0.0
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
+        self._part_started = self._next_line = 0.0
 
     def part(self, what: str, most: int) -> None:
         """A part starts that predicts at most `most` masks."""
         self._what, self._most, self._done = what, most, 0
-        self._started = time.monotonic()
-        self._next_line = self._started + SECONDS_BEFORE_A_LINE
+        self._part_started = time.monotonic()
+        self._next_line = self._part_started + SECONDS_BEFORE_A_LINE
         self._replace_task(what, most)
 
     def tick(self, n: int) -> None:
         """`n` more masks were predicted."""
         self._done += n
-        for task in self._bar.task_ids:
-            self._bar.advance(task, n)
+        for task in self.task_ids:
+            self.advance(task, n)
         now = time.monotonic()
         if screen.is_terminal or now < self._next_line:
             return
         self._next_line = now + SECONDS_BETWEEN_LINES
-        speed = self._done / (now - self._started)
+        speed = self._done / (now - self._part_started)
         log.info(
             "%s: %d of at most %d masks, %.0f a second, at most %.0f s left",
             self._what,
@@ -242,6 +228,6 @@ class ExplainingScreen:
         self._replace_task("Drawing", None)
 
     def _replace_task(self, what: str, most: int | None) -> None:
-        for task in self._bar.task_ids:
-            self._bar.remove_task(task)
-        self._bar.add_task(what, total=most)
+        for task in self.task_ids:
+            self.remove_task(task)
+        self.add_task(what, total=most)

@@ -22,17 +22,18 @@ from qa_research.explain.words.reader import Explained, Reader, answered_span, t
 from qa_research.explain.words.result import (
     LARGEST_ERROR,
     NAMES,
+    OUTPUTS,
     Agreement,
     Attribution,
     AttributionOverSteps,
     ExplainedWindow,
     GradientValues,
     LimeValues,
+    MethodValues,
     ShownText,
     ShownWord,
     Span,
     StepValues,
-    WordValues,
     all_rounded,
     rounded,
     rounded_or_none,
@@ -112,8 +113,10 @@ def attribute(
     )
 
 
-def _measure(reader: Reader, request: AttributionRequest, most_steps: int) -> dict[str, WordValues]:
-    found: dict[str, WordValues] = {}
+def _measure(
+    reader: Reader, request: AttributionRequest, most_steps: int
+) -> dict[str, MethodValues]:
+    found: dict[str, MethodValues] = {}
     if "gradients" in request.methods:
         found["gradients"] = integrated_gradients(reader, most_steps)
     if "erasure" in request.methods:
@@ -123,7 +126,7 @@ def _measure(reader: Reader, request: AttributionRequest, most_steps: int) -> di
     return found
 
 
-def _doubts(methods: Mapping[str, WordValues], probability: float) -> list[str]:
+def _doubts(methods: Mapping[str, MethodValues], probability: float) -> list[str]:
     """Why not to rely on the methods' values, a sentence each."""
     found = []
     if probability < UNSURE:
@@ -204,7 +207,7 @@ class _AtStep:
     step: int
     checkpoint: str
     probability: float
-    methods: Mapping[str, WordValues]
+    methods: Mapping[str, MethodValues]
 
     @property
     def error(self) -> float | None:
@@ -306,9 +309,7 @@ def _joined(
         probability=all_rounded(at.probability for at in found),
         methods={
             name: StepValues(
-                start=tuple(at.methods[name].start for at in found),
-                end=tuple(at.methods[name].end for at in found),
-                span=tuple(at.methods[name].span for at in found),
+                **{out: tuple(getattr(at.methods[name], out) for at in found) for out in OUTPUTS}
             )
             for name in found[0].methods
         },

@@ -4,14 +4,13 @@ The result types save and load themselves as attribution.json. Nothing here comp
 heavy, so the command line can check the methods' names before torch is loaded.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any, Self
 
-from qa_research.files import write_text
+from qa_research.explain.saved import read_document, restored, write_document
 
 FORMAT = "attribution-1"
 NAMES = {"gradients": "Integrated gradients", "erasure": "Word erasure", "lime": "LIME"}
@@ -127,11 +126,6 @@ class WordValues:
     end: Values
     span: Values
 
-    @property
-    def caption(self) -> str:
-        """The method's name, and what says how well it worked."""
-        raise NotImplementedError
-
     def interval(self, unit: int) -> tuple[float | None, float | None]:
         """The 95 % interval of the span's value for the switched word number `unit`, if there is one."""
         return None, None
@@ -205,11 +199,8 @@ class LimeValues(WordValues):
         return self.low[unit], self.high[unit]
 
 
-VALUES: Mapping[str, type[WordValues]] = {
-    "gradients": GradientValues,
-    "erasure": ErasureValues,
-    "lime": LimeValues,
-}
+# Of each method; a saved object is of the class that has its fields.
+MethodValues = GradientValues | ErasureValues | LimeValues
 
 
 @dataclass(frozen=True)
@@ -307,9 +298,7 @@ class _Saved:
 
     def save(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        document = {"format": FORMAT, **self.as_json()}
-        text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
-        write_text(path, text + "\n")
+        write_document(path, {"format": FORMAT} | self.as_json())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -318,22 +307,12 @@ class _Saved:
         Raises:
             ValueError: another kind of file, or one of another version.
         """
-        document = json.loads(path.read_text(encoding="utf-8"))
         # Files from before the format had a name are of the first one.
-        found = document.pop("format", FORMAT) if isinstance(document, dict) else None
-        if found != FORMAT:
-            raise ValueError(f"{path} has the format {found}; this version reads {FORMAT}")
+        document = read_document(path, FORMAT, unnamed=FORMAT)
         try:
-            return cls.from_json(document)
+            result: Self = restored(cls, document | {"text": document})
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path} does not hold an {cls.__name__}: {error}") from error
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The result whose `as_json` this is."""
-        text = {field.name: document[field.name] for field in fields(ShownText)}
-        others = {name: value for name, value in document.items() if name not in text}
-        result: Self = _restored(cls, others | {"text": text})
         return result
 
 
@@ -353,7 +332,7 @@ class Attribution(_Saved):
     probability: float
     quantity: str
     text: ShownText
-    methods: Mapping[str, WordValues]
+    methods: Mapping[str, MethodValues]
     agreement: tuple[Agreement, ...]
     faithfulness: Faithfulness
     warnings: tuple[str, ...]
@@ -423,20 +402,3 @@ def all_rounded(values: Iterable[float]) -> Values:
 def signed(value: float | None, digits: int = 2) -> str:
     """A number with its sign, a real minus; a dash for None."""
     return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
-
-
-def _restored(kind: Any, value: Any, name: str = "") -> Any:
-    """A value of JSON as the annotation `kind` says: objects as dataclasses, lists as tuples.
-
-    `name` is the value's key, which is the method's where `kind` is WordValues.
-    """
-    kind = VALUES[name] if kind is WordValues else kind
-    if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        found = {key: _restored(hints[key], inner, key) for key, inner in value.items()}
-        return kind(**found)  # type: ignore[operator]
-    if get_origin(kind) is Mapping:
-        return {key: _restored(get_args(kind)[1], inner, key) for key, inner in value.items()}
-    if isinstance(value, list):
-        return tuple(_restored(get_args(kind)[0], inner) for inner in value)
-    return value

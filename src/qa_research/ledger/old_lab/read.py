@@ -8,7 +8,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -208,12 +208,11 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         is_wal = stream.read(20)[18:] == b"\x02\x02"
     # SQLite would create two files next to one in WAL mode. Without a log the file is complete by itself.
     how = "mode=ro&immutable=1" if is_wal and not _log_of(path) else "mode=ro"
-    connection = None
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)
-        connection.text_factory = lambda text: text.decode("utf-8", "replace")
-        connection.execute("BEGIN")
-        yield connection
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as connection:
+            connection.text_factory = lambda text: text.decode("utf-8", "replace")
+            connection.execute("BEGIN")
+            yield connection
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
             raise ValueError(
@@ -222,9 +221,6 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         raise OSError(
             f"{path} cannot be read ({error}); copy the files {path.name}* to a folder of your own"
         ) from error
-    finally:
-        if connection is not None:
-            connection.close()
 
 
 def _read_states(connection: sqlite3.Connection, path: Path, odd: _Oddities) -> list[OldState]:
