@@ -168,8 +168,8 @@ def coordinate_difference(group: zarr.Group, now: Mapping[str, Coordinate]) -> s
         before = np.asarray(stored[name][...])
         values, attributes = encode_coordinate(name, coordinate)
         labels: Any = stored[name].attrs.get("labels")
-        was = metadata.dimension_names, before.tolist(), labels
-        if was != (coordinate.axes, values.tolist(), attributes.get("labels")):
+        recorded = metadata.dimension_names, before.tolist(), labels
+        if recorded != (coordinate.axes, values.tolist(), attributes.get("labels")):
             shown = _shown(metadata.dimension_names, before, labels)
             got = _shown(coordinate.axes, values, attributes.get("labels"))
             return f"{group.path}: {name} was {shown}, and is now {got}"
