@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.figures.activations import unit_by_token
+from qa_research.figures.logits import unit_by_token
 from tests.figures.drawn import collisions, texts
 from tests.figures.synthetic import activations, tokens, window
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from qa_research.runs.paired import Comparison, Shares
-from qa_research.runs.paired import compare as compare_by
-from qa_research.runs.paired import verdict as verdict_on
+from qa_research.runs.compare import Comparison, Shares
+from qa_research.runs.compare import compare as compare_by
+from qa_research.runs.compare import verdict as verdict_on
 from qa_research.stats import bootstrap_intervals, holm, mcnemar, sign_flips
 from qa_research.tasks.earlier_configs import ANSWERING
 

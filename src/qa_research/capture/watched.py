@@ -21,8 +21,7 @@ from qa_research.streams import stream
 from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.question import Question, describe_bad_rows, find_bad_rows
 from qa_research.tasks.answering.squad import read_questions
-from qa_research.tasks.answering.token_text import TokenText
-from qa_research.tasks.answering.windows import Windows, make_windows
+from qa_research.tasks.answering.windows import TokenText, Windows, make_windows
 
 # What a token belongs to; recordings store indices.
 PARTS = ("padding", "cls", "question", "sep", "context")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from qa_research.figures.panels import evenly_spaced
-from qa_research.tasks.answering.token_text import TokenText
+from qa_research.tasks.answering.windows import TokenText
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -16,10 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from qa_research.capture.recording.reader import Recording
-from qa_research.figures.activations import unit_by_token
 from qa_research.figures.attention import answer_to_match, attention_over_steps
 from qa_research.figures.curves import fit_decay, question_losses, training_loss
-from qa_research.figures.logits import logits_at_three_steps, logits_over_steps
+from qa_research.figures.logits import logits_at_three_steps, logits_over_steps, unit_by_token
 from qa_research.figures.weights import head_weight_change, head_weights_at_start
 from qa_research.files import write_text, written_whole
 from qa_research.watch.film import Film, make_film

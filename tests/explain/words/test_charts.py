@@ -2,7 +2,7 @@ from xml.etree import ElementTree
 
 from matplotlib.figure import Figure
 
-from qa_research.explain.words.charts import curves_chart, inline_svg, probability_chart
+from qa_research.explain.words.page import curves_chart, inline_svg, probability_chart
 from tests.explain.words.attributions import faithfulness_of, over_steps
 
 

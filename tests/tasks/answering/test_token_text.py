@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qa_research.tasks.answering.question import Question
-from qa_research.tasks.answering.token_text import TokenText, pieces
-from qa_research.tasks.answering.windows import make_windows
+from qa_research.tasks.answering.windows import TokenText, make_windows, pieces
 from tests.conftest import CONTEXT
 
 

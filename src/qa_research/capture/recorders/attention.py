@@ -1,4 +1,4 @@
-"""Attention maps of the watched questions, recomputed from queries and keys."""
+"""Attention maps of the watched questions, which capture/forward.py recomputes from queries and keys."""
 
 from collections.abc import Mapping
 from typing import Literal
