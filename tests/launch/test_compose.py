@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 
 from qa_research.config import class_of, constructor_arguments, is_part
 from qa_research.launch.compose import checked, conf_directory
+from qa_research.tasks.earlier_configs import ANSWERING
 from qa_research.text import did_you_mean
 
 # Tested with conf/explain.yaml, which they belong to.
@@ -72,6 +73,10 @@ def assert_fits(section, given_in_code):
 def test_every_experiment_composes(composed, experiment):
     config = checked(composed(f"+experiment={experiment}"))
     assert config["study"] == experiment
+
+
+def test_runs_of_before_tasks_had_configs_get_the_task_that_conf_describes(composed):
+    assert checked(composed())["task"] == ANSWERING
 
 
 def test_the_reference_labs_settings_are_kept(composed):

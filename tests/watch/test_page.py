@@ -5,41 +5,20 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from qa_research.watch.film import make_film
 from qa_research.watch.page import film_data, film_page
+from tests.html_pages import ParsedPage
 from tests.watch.recordings import describe, make_attention, make_heads, make_logits
 
 STEPS = [0, 10, 20, 30, 40]
 HOSTILE = '</script><b>bold</b><!-- <script> "quoted" & \u2028'
 
 
-class Page(HTMLParser):
-    """What a browser's parser finds: tags with attributes, ids, and the text of each script and style."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict]] = []
-        self.inline: list[tuple[dict, str]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag in ("script", "style"):
-            self.inline.append((dict(attrs), ""))
-
-    def handle_data(self, data):
-        if self.cdata_elem:
-            attributes, before = self.inline[-1]
-            self.inline[-1] = (attributes, before + data)
-        else:
-            self.text += data
-
+class Page(ParsedPage):
     @property
     def film(self) -> dict:
         return json.loads(next(text for attrs, text in self.inline if attrs.get("id") == "film"))

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from io import BytesIO
 
 import numpy as np
@@ -21,32 +20,12 @@ from qa_research.explain.images.page import (
 from qa_research.explain.images.result import Explanation
 from qa_research.explain.images.sheet import draw_explanation
 from tests.explain.images.explanations import grid_segments, loaded, make_explanation, write
+from tests.html_pages import ParsedPage
 
 HOSTILE = '</script><b>bold</b><!-- <script> "quoted" & \u2028'
 
 
-class Page(HTMLParser):
-    """What a browser's parser finds: tags with attributes, inline scripts and styles, and the text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict]] = []
-        self.inline: list[tuple[dict, str]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag in ("script", "style"):
-            self.inline.append((dict(attrs), ""))
-
-    def handle_data(self, data):
-        if self.cdata_elem:
-            attributes, before = self.inline[-1]
-            self.inline[-1] = (attributes, before + data)
-        else:
-            self.text += data
-
+class Page(ParsedPage):
     @property
     def data(self) -> dict:
         return json.loads(
