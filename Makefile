@@ -1,6 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Test files are spread over so many processes, each with one thread; `make test JOBS=1` runs them in one.
+JOBS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 # Where the demo's run lies: any part of its name that only it has.
 DEMO := nopretrain/bert_tiny-random-s1-
 
@@ -23,10 +26,10 @@ demo: $(READY) ## train the default: random weights on the built-in questions, a
 	@$(BIN)/python train.py
 
 test: $(READY) ## the tests, less the slow ones
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 test-all: $(READY) ## all tests
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 fuzz: $(READY) ## the property tests with fresh examples; prints how to repeat a failure
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m hypothesis
