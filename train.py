@@ -2,7 +2,12 @@
 
 import sys
 
-from qa_research.launch.train import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        # Importing takes some 0.4 s, in which Ctrl-C is a KeyboardInterrupt; later it is a `Stopped`.
+        from qa_research.launch.train import main
+
+        code = main()
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

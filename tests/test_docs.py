@@ -12,7 +12,7 @@ from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from qa_research.cli.main import app
+from qa_research.cli.verbs import app
 from qa_research.launch.compose import conf_directory
 from tests.tiny_run import train
 from tests.training.reading import directory_of

@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import sys
 import threading
 
@@ -7,7 +8,7 @@ import pytest
 
 from qa_research.signals import Signals, Stopped, exit_code_of, without_debug
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def send(number: signal.Signals) -> None:
@@ -48,7 +49,7 @@ def test_the_first_of_several_signals_counts():
 
 
 def test_handlers_are_put_back_also_after_an_error_and_taken_again_when_asked():
-    numbers = (*STOPS, signal.SIGUSR1)
+    numbers = STOPS
     before = [signal.getsignal(number) for number in numbers]
 
     def fail():
@@ -63,15 +64,68 @@ def test_handlers_are_put_back_also_after_an_error_and_taken_again_when_asked():
     assert [signal.getsignal(number) for number in numbers] == before
 
 
-def test_what_was_ignored_stays_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_was_ignored_stays_ignored(number):
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         with Signals() as signals:
-            send(signal.SIGINT)
+            send(number)
             assert signals.stop is None
-        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        assert signal.getsignal(number) == signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
+
+
+def test_a_request_to_save_that_comes_too_late_does_not_kill():
+    before = signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    try:
+        for _ in range(2):
+            with Signals() as signals:
+                send(signal.SIGUSR1)
+                assert signals.save
+            send(signal.SIGUSR1)
+        with Signals() as outer:
+            with Signals():
+                pass
+            send(signal.SIGUSR1)
+            assert outer.save
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_terminal_that_is_gone_is_written_to_no_more(tmp_path, monkeypatch):
+    path = tmp_path / "terminal"
+    place = os.open(path, os.O_WRONLY | os.O_CREAT)
+    monkeypatch.setattr(os, "isatty", lambda number: number == place)
+    monkeypatch.setattr("qa_research.signals.STDERR", place)
+    with Signals() as signals, signals.deferred():
+        send(signal.SIGHUP)
+        assert signals.stop == signal.SIGHUP
+    os.write(place, b"more")
+    os.close(place)
+    assert path.read_text() == ""
+
+
+def test_who_serves_another_process_ignores_signals_and_ends_with_it():
+    code = (
+        "import os, signal, subprocess, sys, time\n"
+        "from qa_research.signals import held_back, serve_only_the_parent\n"
+        "with held_back():\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        time.sleep(0.3)\n"
+        "        serve_only_the_parent()\n"
+        "        print('ready', os.getpid(), flush=True)\n"
+        "        time.sleep(60)\n"
+        "for name in ('SIGTERM', 'SIGINT', 'SIGHUP'):\n"
+        "    os.kill(child, getattr(signal, name))\n"
+        "time.sleep(0.6)\n"
+        "print(os.waitpid(child, os.WNOHANG), flush=True)\n"
+        "os._exit(0)\n"
+    )
+    started = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    # It returns once the child, which shares this pipe, has ended as well.
+    assert started.stdout.splitlines()[-1] == "(0, 0)" and "ready" in started.stdout, started
 
 
 def test_another_thread_trains_without_signals():

@@ -1,7 +1,7 @@
 """Signals, and how a program ends: what Ctrl-C and SIGTERM ask for, and which exit code follows from what.
 
 Exit codes: 0 done, 1 a failure, 2 a request that cannot be carried out (one sentence on stderr says why),
-130 stopped by Ctrl-C, 143 by SIGTERM. Nothing is saved in a signal handler.
+130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP. Nothing is saved in a signal handler.
 """
 
 import logging
@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from signal import SIG_DFL, default_int_handler
@@ -17,14 +18,19 @@ from types import FrameType
 from typing import Any, NoReturn, Self
 
 log = logging.getLogger(__name__)
+# SIGHUP: the terminal was closed, or the connection to it was lost.
 STOPPING = tuple(
-    number for name in ("SIGINT", "SIGTERM") if (number := getattr(signal, name, None)) is not None
+    number
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if (number := getattr(signal, name, None)) is not None
 )
 # Windows has no such signal.
 SAVING: signal.Signals | None = getattr(signal, "SIGUSR1", None)
 # SLURM announces the end of a job's time with it, to programs that handle it, as submitit does.
 REQUEUEING: signal.Signals | None = getattr(signal, "SIGUSR2", None)
 SHOW_CURSOR = "\x1b[?25h"
+STDOUT, STDERR = 1, 2
+SECONDS_BETWEEN_LOOKS = 1.0
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
@@ -49,9 +55,10 @@ class Stopped(BaseException):
 class Signals:
     """Handles signals inside a `with` block; the previous handlers are restored at its end.
 
-    SIGINT and SIGTERM raise `Stopped` at once or, within `deferred()`, only set `stop`, which is checked
-    at the end of a step. SIGUSR1 sets `save`. A second SIGINT ends the process on the spot. A signal that
-    is ignored at the start, as under `nohup` or in a script's background, stays ignored.
+    SIGINT, SIGTERM and SIGHUP raise `Stopped` at once or, within `deferred()`, only set `stop`, which is
+    checked at the end of a step. SIGUSR1 sets `save`, and is ignored afterwards: one that comes too late must
+    not kill. A second SIGINT ends the process on the spot. A signal that is ignored at the start, as under
+    `nohup` or in a script's background, stays ignored.
     """
 
     def __init__(self) -> None:
@@ -61,14 +68,19 @@ class Signals:
         self._deferring = False
         self._also: Callable[[], object] | None = None
         self._before: dict[int, Handler] = {}
+        self._terminals: list[int] = []
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
             log.info("Signals are not received outside the main thread; periodic saves continue")
             return self
-        for number in (*STOPPING, SAVING):
-            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+        for number in STOPPING:
+            if signal.getsignal(number) != signal.SIG_IGN:
                 self._before[number] = signal.getsignal(number)
+        if SAVING is not None:
+            before = signal.getsignal(SAVING)
+            self._before[SAVING] = signal.SIG_IGN if before == SIG_DFL else before
+        self._terminals = [place for place in (STDOUT, STDERR) if os.isatty(place)]
         if REQUEUEING is not None and callable(signal.getsignal(REQUEUEING)):
             self._before[REQUEUEING] = signal.getsignal(REQUEUEING)
         self.listen()
@@ -106,22 +118,26 @@ class Signals:
         self._deferring, self._also = True, also
         if hasattr(signal, "pthread_sigmask"):
             # Children inherit the mask; signals that it keeps from this thread are awaited by another one.
-            signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-            threading.Thread(target=self._wait, daemon=True).start()
+            # One that is ignored stays so: blocked, it would be awaited like the others.
+            awaited = [number for number in STOPPING if number in self._before]
+            signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+            threading.Thread(target=self._wait, args=(awaited,), daemon=True).start()
 
     def check(self, score: float | None = None) -> None:
         """Raise `Stopped` if a signal asked for it; `score`: of a training that finished nonetheless."""
         if self.stop is not None:
             raise Stopped(self.stop, score)
 
-    def _wait(self) -> None:
+    def _wait(self, awaited: Sequence[int]) -> None:
         while True:
-            self._handle(signal.sigwait(STOPPING), None)
+            self._handle(signal.sigwait(awaited), None)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number == SAVING:
             self.save = True
             return
+        if number == getattr(signal, "SIGHUP", None):
+            _write_nowhere(self._terminals)
         if number == signal.SIGINT:
             self._interrupts += 1
         if self._interrupts > 1:
@@ -160,6 +176,44 @@ def receiving_signals() -> Iterator[Signals]:
             yield signals
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Inside, signals that stop wait; a process that is started inside has them blocked as well."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def serve_only_the_parent(_: int = 0) -> None:
+    """In a process that serves another one, as a loader's worker does: leave signals to it, and end with it.
+
+    A signal to the whole process group (Ctrl-C, `timeout`, `scancel`) reaches every process. The parent still
+    needs this one until it has saved, and ends it afterwards.
+    """
+    for number in (*STOPPING, SAVING):
+        if number is not None:
+            signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    when_parent_ends(os.getppid(), lambda: os._exit(1))
+
+
+def when_parent_ends(parent: int, then: Callable[[], object]) -> None:
+    """Call `then` in another thread soon after the parent process, whose number is given, has ended."""
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        then()
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 def exit_code_of(work: Callable[[], int | None], debug: bool, resume_command: str) -> int:
@@ -201,9 +255,18 @@ def leave(code: int) -> NoReturn:
     """End this process now. Everything is saved, and tearing down torch takes longer than a step."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(BrokenPipeError):
+        # Its reader or its terminal may be gone.
+        with suppress(OSError):
             stream.flush()
     os._exit(code)
+
+
+def _write_nowhere(places: Sequence[int]) -> None:
+    """Let what is written to these file descriptors vanish: a terminal that is gone makes each write fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for place in places:
+        os.dup2(nowhere, place)
+    os.close(nowhere)
 
 
 def _say(text: str) -> None:
@@ -211,4 +274,4 @@ def _say(text: str) -> None:
     if os.environ.get("LOCAL_RANK", "0") == "0":
         # The terminal may be gone.
         with suppress(OSError):
-            os.write(2, f"\n{text}\n".encode())
+            os.write(STDERR, f"\n{text}\n".encode())

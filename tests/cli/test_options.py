@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import typer.main
 
-from qa_research.cli.main import app
 from qa_research.cli.options import split_or_file
+from qa_research.cli.verbs import app
 
 SHARED = ("--runs", "--json", "--checkpoint", "--context", "--context-file")
 ROOT = typer.main.get_command(app)

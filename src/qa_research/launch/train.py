@@ -4,6 +4,7 @@ Run as a script, this file is also what Lightning starts for each further proces
 `qa-research train trainer=ddp`.
 """
 
+import functools
 import os
 import shlex
 import signal
@@ -33,7 +34,9 @@ from qa_research.signals import (
     Signals,
     Stopped,
     exit_code_of,
+    leave,
     receiving_signals,
+    when_parent_ends,
     without_debug,
 )
 
@@ -113,11 +116,12 @@ class _Jobs:
 
     def __init__(self) -> None:
         self.refusal: Exception | None = None
+        self.started_in = os.getpid()
 
     def run(self, config: DictConfig) -> float | None:
         """One training, single or of a sweep; its score."""
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            return _run_job_of_sweep(config)
+            return _run_job_of_sweep(config, self.started_in)
         # Torch and Lightning are slow to import, and --help needs neither.
         from qa_research.training.story import train
 
@@ -130,10 +134,14 @@ class _Jobs:
             return None
 
 
-def _run_job_of_sweep(config: DictConfig) -> float:
-    """A training whose outcome is written to a file, and whose failure is shown when it happens."""
+def _run_job_of_sweep(config: DictConfig, sweep: int) -> float:
+    """A training whose outcome is written to a file, and whose failure is shown when it happens.
+
+    `sweep`: the process that started the sweep. A worker of joblib's stops, as by SIGTERM, when it is gone.
+    """
     from qa_research.training.story import train
 
+    is_worker = os.getppid() == sweep
     # Each job of a sweep has a train.log of its own.
     start_logging()
     if is_stopped():
@@ -146,8 +154,13 @@ def _run_job_of_sweep(config: DictConfig) -> float:
             )
         # Signals to a worker of joblib's are blocked between its jobs.
         with receiving_signals():
+            if is_worker:
+                _stop_with(sweep)
             score = train(checked(config))
     except Stopped as stopped:
+        if is_worker and os.getppid() != sweep:
+            write_outcome("interrupted", None, str(stopped), config)
+            leave(stopped.exit_code)
         _end_stopped_job(stopped, config)
     except Exception as error:
         sentence = plain_sentence(error)
@@ -158,6 +171,12 @@ def _run_job_of_sweep(config: DictConfig) -> float:
         raise
     write_outcome("done", score, None, config)
     return score
+
+
+@functools.cache
+def _stop_with(sweep: int) -> None:
+    """Have this worker stopped once the process that started its sweep has ended."""
+    when_parent_ends(sweep, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def _end_stopped_job(stopped: Stopped, config: DictConfig) -> NoReturn:

@@ -19,6 +19,7 @@ from qa_research.tasks.answering.question import BadRow, Question, describe_bad_
 from qa_research.tasks.answering.squad import fetch, questions_from_columns, read_questions
 from qa_research.tasks.answering.windows import Windows, cached_windows, fingerprint
 from qa_research.tasks.learning import TaskData
+from qa_research.tasks.loader import Loader
 
 log = logging.getLogger(__name__)
 BAD_ROWS_SHOWN = 20
@@ -135,7 +136,7 @@ class QuestionData(TaskData):
     def _loader(
         self, windows: Windows, sampler: TrainingBatches | ScoringBatches
     ) -> DataLoader[dict[str, Tensor]]:
-        return DataLoader(
+        return Loader(
             WindowDataset(windows, self.pad_token_id),
             batch_sampler=sampler,
             collate_fn=_as_is,

@@ -1,0 +1,144 @@
+"""The verbs of `qa-research`. Nothing heavy is imported until a verb runs."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from qa_research.cli.answers import ask, evaluate, export, score
+from qa_research.cli.attribute import attribute
+from qa_research.cli.doctor import doctor
+from qa_research.cli.efficacy import efficacy_app
+from qa_research.cli.ledger import ledger_app
+from qa_research.cli.options import DEFAULT_RUNS, Run, Runs
+from qa_research.cli.runs import runs_app
+from qa_research.cli.squad import squad_app
+from qa_research.cli.watch import watch
+from qa_research.signals import Signals, exit_code_of, without_debug
+
+
+class Verbs(TyperGroup):
+    """Lists the verbs in the order in which they are needed; Typer would put groups of verbs last."""
+
+    order = "train resume runs evaluate ask efficacy squad watch attribute explain score export ledger doctor"
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(self.commands, key=self.order.split().index)
+
+
+app = typer.Typer(
+    name="qa-research",
+    cls=Verbs,
+    help="Watch BERT learn to answer questions, and trust what you see.",
+    epilog="RUN is the directory of a run, or a part of its name that no other run has. "
+    "With --debug an error shows its traceback instead of one sentence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+# Hydra reads the words after such a verb, options and --help included.
+WORDS_FOR_HYDRA = {"ignore_unknown_options": True, "allow_extra_args": True}
+KEY_VALUE = "KEY=VALUE"
+
+
+def run(typed: Sequence[str]) -> int:
+    """Run the verb that the words of a command line name; the exit code.
+
+    A request that cannot be carried out is one sentence, also where a word is missing or unknown. Every verb
+    stops at Ctrl-C, SIGTERM and SIGHUP by unwinding, so that it leaves no half-written file.
+    """
+    words, debug = without_debug(typed)
+
+    def work() -> int:
+        try:
+            code = app(words, prog_name="qa-research", obj=debug, standalone_mode=False)
+        except typer.TyperException as error:
+            return _show_usage_error(error)
+        except typer.Abort as error:
+            raise ValueError("nothing was done: the question was not answered") from error
+        return int(code or 0)
+
+    with Signals():
+        return exit_code_of(work, debug, shlex.join(["qa-research", *words]))
+
+
+def _show_usage_error(error: typer.TyperException) -> int:
+    """One sentence on a word that is missing or unknown; without any words, the help. The exit code."""
+    text = error.format_message()
+    context = getattr(error, "ctx", None)
+    if text.lstrip().startswith("Usage:"):
+        print(text, file=sys.stderr)
+    elif context is None:
+        print(f"qa-research: {text}", file=sys.stderr)
+    else:
+        sentence = " ".join(text.split()).rstrip(".")
+        print(
+            f"qa-research: {sentence}; see {context.command_path} --help",
+            file=sys.stderr,
+        )
+    return 2
+
+
+@app.command(
+    add_help_option=False, options_metavar=f"[{KEY_VALUE}]...", context_settings=WORDS_FOR_HYDRA
+)
+def train(context: typer.Context) -> None:
+    """Train; every key is in train --help.
+
+    The same function as python train.py.
+    """
+    from qa_research.launch.train import launch
+
+    raise typer.Exit(launch(context.args, debug=context.obj))
+
+
+@app.command(
+    add_help_option=False, options_metavar=f"[{KEY_VALUE}]...", context_settings=WORDS_FOR_HYDRA
+)
+def explain(context: typer.Context) -> None:
+    """Explain an image by LIME; every key is in explain --help.
+
+    Which segments made the classifier's answer, and how far the explanation can be trusted.
+    """
+    from qa_research.launch.explain import launch
+
+    raise typer.Exit(launch(context.args, debug=context.obj))
+
+
+@app.command()
+def resume(
+    run: Run,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar=KEY_VALUE, help="settings that cannot change the result"),
+    ] = None,
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """Resume a run, bit for bit.
+
+    From its own config and its last checkpoint.
+    """
+    from qa_research.console import start_logging
+
+    start_logging()
+    with Signals():
+        from qa_research.launch.resume import resume as resume_run
+
+        resume_run(run, overrides or [], runs)
+
+
+app.command()(watch)
+app.command()(attribute)
+app.command()(evaluate)
+app.add_typer(efficacy_app, name="efficacy")
+app.command()(score)
+app.command()(ask)
+app.add_typer(squad_app, name="squad")
+app.command()(export)
+app.add_typer(runs_app, name="runs")
+app.add_typer(ledger_app, name="ledger")
+app.command()(doctor)
