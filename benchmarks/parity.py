@@ -12,7 +12,8 @@ from typing import Any
 
 from qa_research.model.tokenizer import load_tokenizer
 from qa_research.model.weights import PACKAGED
-from qa_research.tasks.answering.evaluation import evaluate_v1, read_predictions
+from qa_research.tasks.answering.evaluation import evaluate_v1
+from qa_research.tasks.answering.predictions import read_predictions
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import make_windows
@@ -30,7 +31,7 @@ def main() -> None:
     questions = read_questions(arguments.squad, "SQUAD")
     differing = windows_that_differ(questions)
     if arguments.predictions:
-        differing += scores_that_differ(questions, read_predictions(arguments.predictions))
+        differing += scores_that_differ(questions, read_predictions(arguments.predictions).texts)
     sys.exit(differing > 0)
 
 

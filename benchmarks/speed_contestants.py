@@ -58,6 +58,7 @@ def _prepare(name: str, squad: Path, questions: int, folder: Path) -> Any:
     data = FileData(
         train_path=str(squad),
         validation_path=str(squad),
+        encoding="utf-8",
         name="benchmark",
         train_questions=questions,
         validation_questions=1,

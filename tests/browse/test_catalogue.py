@@ -50,6 +50,12 @@ def test_questions_come_back_as_they_were(rows, tmp_path):
         assert catalogue.has_unanswerable
 
 
+def test_what_is_said_of_an_answer_comes_back(rows, tmp_path):
+    odd = [replace(rows[0], answers=(), is_labelled=False), replace(rows[1], contradiction="both")]
+    with Catalogue(source_of(odd), tmp_path) as catalogue:
+        assert catalogue.all() == odd and not catalogue.has_unanswerable
+
+
 def test_the_second_opening_does_not_read_the_source(rows, tmp_path, capsys):
     start_logging()
     Catalogue(source_of(rows), tmp_path).close()
@@ -250,7 +256,9 @@ def test_empty_sources_and_half_characters_are_refused_and_leave_no_file(rows, t
     with pytest.raises(ValueError, match="here has no questions"):
         Catalogue(source_of([]), tmp_path / "a")
     half = replace(rows[0], question="Who \ud83d?")
-    with pytest.raises(ValueError, match="one of the questions 0 to 11 has half a character"):
+    with pytest.raises(
+        ValueError, match="one of the questions 0 to 11 has half a character.*: id "
+    ):
         Catalogue(source_of([*rows, half]), tmp_path / "b")
     assert list(tmp_path.glob("*/*")) == []
 

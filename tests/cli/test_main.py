@@ -51,8 +51,8 @@ def test_score_says_what_is_missing(verb, data, tmp_path):
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        ([1, 2], "holds a list; expected one JSON object"),
-        ({"q0": 3}, "the answer to 'q0' is a int"),
+        ([1, 2], "row 0 is the number 1; expected one JSON object"),
+        ({"q0": 3}, "the answer to 'q0' is the number 3; expected"),
         ({"other": "x"}, "no prediction belongs to a question of DATA"),
     ],
 )

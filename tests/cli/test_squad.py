@@ -248,3 +248,37 @@ def test_repeats_are_read_from_the_ledger(verb, tmp_path):
     assert "expected by chance: 0.0" in out and "2 times      3  q3  Who?" in out
     (state,) = json.loads(verb("squad", "repeats", "--json", "--runs", str(tmp_path))[1])
     assert state["repeats"] == 1 and state["questions"][0]["index"] == 3
+
+
+def test_questions_without_answers_are_shown_and_counted_as_such(look, questions, tmp_path):
+    path = tmp_path / "new.json"
+    rows = [{"id": q.id, "context": q.context, "question": q.question} for q in questions]
+    path.write_text(json.dumps(rows))
+    code, out, _ = look("0", data=path)
+    assert code == 0 and "answers  not given: the data do not say whether there is one" in out
+    assert "fault    it has no 'answers'" in out
+    code, out, _ = look("stats", data=path)
+    assert code == 0 and "not labelled      8 (100.0 %): no 'answers'" in out
+    assert "unanswerable      0 (0.0 %)" in out and "q0: it has no 'answers'" in out
+    code, out, _ = look("stats", "--json", data=path)
+    assert (json.loads(out)["unlabelled"], json.loads(out)["unanswerable"]) == (8, 0)
+
+
+def test_a_file_of_another_encoding_is_shown_with_its_name(look, tmp_path):
+    path = tmp_path / "latin.csv"
+    path.write_bytes("context,question\nRød båt,Hvilken båt?\n".encode("latin-1"))
+    code, _, err = look("0", data=path)
+    assert code == 2 and "--encoding=latin-1 reads it" in err and err.count("\n") == 1
+    code, out, err = look("0", "--encoding", "latin-1", data=path)
+    assert code == 0 and "Rød båt" in out and "1 of 1 questions have no id" in err
+    assert "RÃ¸d" not in look("0", "--encoding", "cp1252", data=path)[1]
+    code, _, err = look("0", "--encoding", "hex", data=path)
+    assert code == 2 and "--encoding=hex is not an encoding of text" in err
+
+
+def test_half_a_character_is_named_by_file_and_id(look, data):
+    value = json.loads(data.read_text())
+    value["data"][0]["paragraphs"][0]["qas"][2]["question"] = "\ud83d?"
+    data.write_text(json.dumps(value))
+    code, _, err = look("0")
+    assert code == 2 and str(data) in err and "has half a character" in err and "id q2" in err

@@ -16,12 +16,12 @@ from typing import Any
 
 from qa_research.browse.source import NamedSource
 from qa_research.console import tracked
-from qa_research.files import written_whole
-from qa_research.tasks.answering.question import Gold, Question
+from qa_research.files import parse_json, written_whole
+from qa_research.tasks.answering.question import Gold, Question, find_bad_rows
 
 log = logging.getLogger(__name__)
 PLACES = ("question", "context", "answer")
-FORMAT = 2
+FORMAT = 3
 QUESTIONS_AT_ONCE = 2000
 IDS_COMPARED = 500
 
@@ -175,10 +175,11 @@ def fill(
         except UnicodeEncodeError as error:
             raise ValueError(
                 f"{source.name}: one of the questions {begin} to {begin + len(batch) - 1} has half a "
-                f"character ({error.object[error.start : error.end]!a}), which is not valid Unicode"
+                f"character ({error.object[error.start : error.end]!a}), which is not valid Unicode: "
+                f"{_of_half(batch)}"
             ) from error
     connection.execute("CREATE INDEX questions_by_id ON questions (id)")
-    unanswerable = sum(not row.answers for row in questions)
+    unanswerable = sum(row.is_labelled and not row.answers for row in questions)
     facts = (source.state, len(questions), unanswerable)
     connection.execute("INSERT INTO source VALUES (?, ?, ?)", facts)
     connection.execute("COMMIT")
@@ -198,7 +199,10 @@ def _write(
     rows, folded_questions, folded_answers = [], [], []
     for index, row in enumerate(batch, start=begin):
         context = contexts[row.context]
-        golds = json.dumps([(gold.text, gold.start) for gold in row.answers], ensure_ascii=False)
+        golds = json.dumps(
+            [[(g.text, g.start) for g in row.answers], row.is_labelled, row.contradiction],
+            ensure_ascii=False,
+        )
         rows.append((index, row.id, row.title, context, row.question, golds, row.kind))
         folded_questions.append((index, context, fold(row.question)))
         folded_answers += [
@@ -207,6 +211,12 @@ def _write(
     insert("INSERT INTO questions VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     insert("INSERT INTO folded_questions VALUES (?, ?, ?)", folded_questions)
     insert("INSERT INTO folded_answers VALUES (?, ?)", folded_answers)
+
+
+def _of_half(batch: Sequence[Question]) -> str:
+    """The question of a batch that has half a character, by its id."""
+    bad = find_bad_rows(batch, for_training=False)
+    return next(f"id {row.id}" for row in bad if "half a character" in row.reason)
 
 
 def _digest(text: str) -> str:
@@ -335,8 +345,9 @@ class Catalogue:
         texts: dict[str, str] = {}  # one string object per context, as in the sources
         for index, identity, title, context, question, answers, kind in self._rows(query, values):
             context = texts.setdefault(context, context)
-            golds = tuple(Gold(text, start) for text, start in json.loads(answers))
-            yield index, Question(identity, title, context, question, golds, kind)
+            pairs, *label = parse_json(answers, str(self.path))
+            golds = tuple(Gold(text, start) for text, start in pairs)
+            yield index, Question(identity, title, context, question, golds, kind, *label)
 
     def _rows(self, query: str, values: Any = ()) -> list[Any]:
         try:

@@ -6,7 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from qa_research.tasks.answering.question import BadRow, Question, describe_bad_rows, find_bad_rows
+from qa_research.tasks.answering.question import (
+    BadRow,
+    Question,
+    count_misplaced,
+    describe_bad_rows,
+    find_bad_rows,
+)
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 BAD_ROWS_SHOWN = 5
@@ -40,14 +46,16 @@ class Overview:
     (characters, words, tokens). `kinds`: questions of each kind, the most frequent first.
     `answers_per_question` and `distinct_answers_per_question`: number of gold answers (0: unanswerable)
     -> number of questions with that many. `distinct_answers`: different answers in the whole set.
-    `repeated`: by what is repeated, an id, question and context, a question, or a context. `misplaced`:
-    questions with an answer that is not at its offset.
+    `unlabelled`: questions of which the data do not say whether they have an answer. `repeated`: by what
+    is repeated, an id, question and context, a question, or a context. `misplaced`: questions with an
+    answer that is not at its offset.
     """
 
     questions: int
     contexts: int
     titles: int
     unanswerable: int
+    unlabelled: int
     lengths: dict[str, dict[str, Spread]]
     kinds: dict[str, int]
     answers_per_question: dict[int, int]
@@ -77,7 +85,8 @@ def overview(questions: Sequence[Question], count_tokens: CountTokens | None) ->
         questions=len(questions),
         contexts=len(contexts),
         titles=len({row.title for row in questions}),
-        unanswerable=sum(not row.answers for row in questions),
+        unanswerable=sum(row.is_labelled and not row.answers for row in questions),
+        unlabelled=sum(not row.is_labelled for row in questions),
         lengths={name: _lengths(part, count_tokens) for name, part in texts.items() if part},
         kinds=dict(Counter(row.kind for row in questions).most_common()),
         answers_per_question=_histogram(len(row.answers) for row in questions),
@@ -89,7 +98,7 @@ def overview(questions: Sequence[Question], count_tokens: CountTokens | None) ->
             "question": _repeated(row.question for row in questions),
             "context": _repeated(row.context for row in questions),
         },
-        misplaced=sum(map(_is_misplaced, questions)),
+        misplaced=count_misplaced(questions),
         bad_rows=find_bad_rows(questions),
     )
 
@@ -126,12 +135,6 @@ def _repeated(values: Iterable[Hashable]) -> Repeated:
     return Repeated(len(counts), sum(counts))
 
 
-def _is_misplaced(row: Question) -> bool:
-    return any(
-        gold.start < 0 or not row.context.startswith(gold.text, gold.start) for gold in row.answers
-    )
-
-
 def show_overview(found: Overview, where: str, tokenizer: str | None) -> None:
     """Print counts, a table of lengths, then kinds, answers, repetitions and faults.
 
@@ -151,6 +154,8 @@ def show_overview(found: Overview, where: str, tokenizer: str | None) -> None:
     more = f", and {len(kinds) - KINDS_SHOWN} more" if len(kinds) > KINDS_SHOWN else ""
     print(f"kinds             {', '.join(kinds[:KINDS_SHOWN])}{more}")
     print(f"unanswerable      {_share(found.unanswerable, found.questions)}")
+    if found.unlabelled:
+        print(f"not labelled      {_share(found.unlabelled, found.questions)}: no 'answers'")
     print(f"gold answers      {_histogram_lines(found.answers_per_question)}")
     print(f"distinct          {_histogram_lines(found.distinct_answers_per_question)}")
     print(f"                  {found.distinct_answers:,} distinct answers in total")

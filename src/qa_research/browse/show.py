@@ -227,6 +227,8 @@ def _facts(view: QuestionView) -> list[tuple[str, list[Marked | str]]]:
 
 
 def _golds(row: Question) -> list[tuple[str, list[Marked | str]]]:
+    if not row.is_labelled:
+        return [("answers", ["not given: the data do not say whether there is one"])]
     if not row.answers:
         return [("answers", ["none: the context does not answer it"])]
     facts: list[tuple[str, list[Marked | str]]] = []

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from qa_research.files import UTF_8, check_encoding
 from qa_research.tasks.answering.question import Question
-from qa_research.tasks.answering.squad import questions_from_columns, read_questions
+from qa_research.tasks.answering.squad import read_questions
 
 SPLITS = ("train", "validation")
 BUILTIN_SEED = 0
@@ -52,24 +53,30 @@ class NamedSource:
         return f"{self.option}={self.data}" + (f" --split={self.split}" if self.split else "")
 
 
-def find_source(data: str, split: str | None) -> NamedSource:
-    """The split (None: train, or all of a file) of what --data names.
+def find_source(data: str, split: str | None, encoding: str = UTF_8) -> NamedSource:
+    """The split (None: train, or all of a file) of what --data names; text files are in `encoding`.
 
     Raises:
         FileNotFoundError: there is nothing of that name.
         ValueError: it has no such split.
     """
+    check_encoding(encoding, "--encoding")
     if data == "builtin":
         return _builtin(_one_of_two(data, split))
     if data in HUB_IDS:
         dataset = HUB_IDS[data]
-        return _in_hub_layout(data, dataset, _one_of_two(data, split), f"hub {dataset}", "")
+        return _in_hub_layout(
+            data, dataset, _one_of_two(data, split), f"hub {dataset}", "", encoding
+        )
     if not data:
         raise ValueError(f"--data is empty; it may be {KNOWN}")
     path = Path(data).expanduser()
     if path.is_dir():
         identity = f"directory {path.resolve()}"
-        return _in_hub_layout(data, str(path), split or "train", identity, _state(path))
+        # One split that `save_to_disk` wrote.
+        is_single = (path / "state.json").is_file() and not (path / "dataset_dict.json").is_file()
+        split = split or ("all" if is_single else "train")
+        return _in_hub_layout(data, str(path), split, identity, _state(path, encoding), encoding)
     if not path.is_file():
         raise FileNotFoundError(f"--data={data} does not exist; --data may be {KNOWN}")
     if split is not None:
@@ -81,9 +88,9 @@ def find_source(data: str, split: str | None) -> NamedSource:
         data=data,
         split=None,
         identity=f"file {path.resolve()}",
-        state=_state(path),
+        state=_state(path, encoding),
         window=USUAL_WINDOW,
-        read=lambda: read_questions(path, "--data"),
+        read=lambda: read_questions(path, "--data", encoding, "--encoding"),
     )
 
 
@@ -101,16 +108,18 @@ def _builtin(split: str) -> NamedSource:
     return NamedSource("--data", "builtin", split, identity, state, BUILTIN_WINDOW, read)
 
 
-def _in_hub_layout(data: str, dataset: str, split: str, identity: str, state: str) -> NamedSource:
+def _in_hub_layout(
+    data: str, dataset: str, split: str, identity: str, state: str, encoding: str
+) -> NamedSource:
     name = f"--data={data}"
 
     def read() -> list[Question]:
-        from qa_research.tasks.answering.squad import fetch
+        from qa_research.tasks.answering.hub import DataSet
 
-        columns = fetch(dataset, None, name, OFFLINE)
-        if split not in columns:
-            raise ValueError(f"--split={split}: {name} has the splits {', '.join(columns)}")
-        return questions_from_columns(columns[split], f"{name}, {split}")
+        found = DataSet(dataset, None, name, OFFLINE, encoding, "--encoding")
+        if split not in found.splits:
+            raise ValueError(f"--split={split}: {name} has the splits {', '.join(found.splits)}")
+        return found.questions(split)
 
     return NamedSource("--data", data, split, identity, state, USUAL_WINDOW, read)
 
@@ -121,8 +130,9 @@ def _one_of_two(data: str, split: str | None) -> str:
     return split or "train"
 
 
-def _state(path: Path) -> str:
-    """Name, size and modification time of a file, or of all files in a directory."""
+def _state(path: Path, encoding: str) -> str:
+    """Name, size and modification time of a file, or of all files in a directory, and how it is read."""
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     facts = [(str(file), file.stat()) for file in files]
-    return repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in facts])
+    state = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in facts])
+    return state if encoding == UTF_8 else f"{encoding} {state}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from qa_research.browse.catalogue import Catalogue, Hit, hit_in
 from qa_research.browse.source import SPLITS, NamedSource, find_source
 from qa_research.console import tracked
+from qa_research.files import UTF_8
 from qa_research.tasks.answering.question import Question, find_bad_rows
 
 if TYPE_CHECKING:
@@ -283,7 +284,9 @@ class Browser:
         )
 
 
-def choose_source(data: str | None, split: str | None, run: Path | None) -> NamedSource:
+def choose_source(
+    data: str | None, split: str | None, run: Path | None, encoding: str = UTF_8
+) -> NamedSource:
     """What --data names; without it the questions of a run, or the built-in ones.
 
     Raises:
@@ -292,7 +295,7 @@ def choose_source(data: str | None, split: str | None, run: Path | None) -> Name
     """
     if run is not None and data is None:
         return _source_of_run(run, split)
-    return find_source("builtin" if data is None else data, split)
+    return find_source("builtin" if data is None else data, split, encoding)
 
 
 def choose_window(

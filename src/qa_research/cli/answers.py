@@ -1,6 +1,7 @@
-"""The verbs that question a trained run, or score answers: evaluate, score, ask, export."""
+"""The verbs that question a trained run, or score answers: evaluate, predict, score, ask, export."""
 
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,12 +9,14 @@ import typer
 
 from qa_research.cli.options import (
     DEFAULT_CHECKPOINT,
+    DEFAULT_ENCODING,
     DEFAULT_RUNS,
     AsJson,
     Checkpoint,
     Context,
     ContextFile,
     Data,
+    Encoding,
     Out,
     Run,
     Runs,
@@ -24,13 +27,27 @@ from qa_research.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from qa_research.tasks.answering.decode import Answer
+    from qa_research.tasks.answering.question import Question
     from qa_research.tasks.answering.trained import TrainedAnswerer
+
+
+OnBadRows = Annotated[
+    str,
+    typer.Option(
+        "--on-bad-rows",
+        metavar="NAME",
+        help="of --data: error, drop, or move (answers to where they stand)",
+    ),
+]
 
 
 def evaluate(
     run: Run,
     split: Split = None,
     data: Data = None,
+    encoding: Encoding = DEFAULT_ENCODING,
+    on_bad_rows: OnBadRows = "error",
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     out: Out = None,
     runs: Runs = DEFAULT_RUNS,
@@ -38,24 +55,34 @@ def evaluate(
 ) -> None:
     """Score a run: exact match and F1.
 
-    With 95 % intervals, overall and by kind of question; writes predictions.json and the n best.
+    With 95 % intervals, overall and by kind of question; writes predictions.json and the n best. Questions
+    without an 'answers' are answered, not scored.
     """
-    from qa_research.tasks.answering.evaluation import evaluate as score_answers
-    from qa_research.tasks.answering.evaluation import show_evaluation, write_evaluation
-    from qa_research.tasks.answering.trained import questions_of
-    from qa_research.tasks.answering.windows import fingerprint
-
     asked = split_or_file(split, data)
     opened = _open(run, checkpoint, runs)
-    questions = questions_of(opened.config, opened.record, asked)
+    questions = _questions(opened, asked, encoding, on_bad_rows)
     answers = opened.answer(questions)
-    result = score_answers(questions, answers)
-    name = f"{Path(asked).stem}-{opened.checkpoint.stem}"
-    if data is not None:
-        # Two files may have one name.
-        name += f"-{fingerprint(questions)[:8]}"
-    folder = out or opened.directory / "predictions" / name
+    folder = _folder(opened, asked, data, out, questions)
+    unlabelled = sum(not row.is_labelled for row in questions)
+    if unlabelled:
+        print(
+            f"{unlabelled} of {len(questions)} questions have no 'answers': they are answered, and no score "
+            "is counted of them",
+            file=sys.stderr,
+        )
+    if unlabelled == len(questions):
+        _write_predictions(folder, answers, as_json)
+        return
+    from qa_research.tasks.answering.evaluation import evaluate as score_answers
+    from qa_research.tasks.answering.evaluation import show_evaluation, write_evaluation
+    from qa_research.tasks.answering.score import note_on_unspaced
+
+    pairs = [pair for pair in zip(questions, answers, strict=True) if pair[0].is_labelled]
+    labelled = [question for question, _ in pairs]
+    result = score_answers(labelled, [answer for _, answer in pairs])
     write_evaluation(folder, answers, result)
+    if note := note_on_unspaced(labelled):
+        print(note, file=sys.stderr)
     if as_json:
         print_json(result.as_json() | {"files": str(folder)})
         return
@@ -64,9 +91,78 @@ def evaluate(
     print(f"predictions.json, n_best.json, null_odds.json and scores.json are in {folder}")
 
 
+def predict(
+    run: Run,
+    split: Split = None,
+    data: Data = None,
+    encoding: Encoding = DEFAULT_ENCODING,
+    on_bad_rows: OnBadRows = "error",
+    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
+    out: Out = None,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Answer questions, without a score.
+
+    Writes predictions.json and the n best, as evaluate does; the questions need no 'answers'.
+    """
+    asked = split_or_file(split, data)
+    opened = _open(run, checkpoint, runs)
+    questions = _questions(opened, asked, encoding, on_bad_rows)
+    answers = opened.answer(questions)
+    _write_predictions(_folder(opened, asked, data, out, questions), answers, as_json)
+
+
+def _questions(
+    opened: "TrainedAnswerer", asked: str, encoding: str, on_bad_rows: str
+) -> "list[Question]":
+    """The questions that --split or --data names; those of a file need no answers."""
+    from typing import get_args
+
+    from qa_research.tasks.answering.question import OnBadRows
+    from qa_research.tasks.answering.trained import FileReading, questions_of
+
+    if on_bad_rows not in get_args(OnBadRows):
+        raise ValueError(f"--on-bad-rows must be error, drop or move, got {on_bad_rows!r}")
+    reading = FileReading(encoding, on_bad_rows, needs_labels=False)  # type: ignore[arg-type]
+    return questions_of(opened.config, opened.record, asked, reading)
+
+
+def _folder(
+    opened: "TrainedAnswerer",
+    asked: str,
+    data: Path | None,
+    out: Path | None,
+    questions: "Sequence[Question]",
+) -> Path:
+    """Where the files of these questions' answers go."""
+    from qa_research.tasks.answering.windows import fingerprint
+
+    name = f"{Path(asked).stem}-{opened.checkpoint.stem}"
+    if data is not None:
+        # Two files may have one name.
+        name += f"-{fingerprint(questions)[:8]}"
+    return out or opened.directory / "predictions" / name
+
+
+def _write_predictions(folder: Path, answers: "Sequence[Answer]", as_json: bool) -> None:
+    from qa_research.tasks.answering.predictions import write_answers
+
+    write_answers(folder, answers)
+    if as_json:
+        print_json({"questions": len(answers), "files": str(folder)})
+        return
+    print(f"{len(answers)} questions answered")
+    print(f"predictions.json, n_best.json and null_odds.json are in {folder}")
+
+
 def score(
     predictions: Annotated[
-        Path, typer.Argument(metavar="PREDICTIONS", help="JSON: question id -> answer text")
+        Path,
+        typer.Argument(
+            metavar="PREDICTIONS",
+            help="JSON: question id -> answer text, or rows with id and prediction_text",
+        ),
     ],
     data: Annotated[
         Path,
@@ -82,40 +178,33 @@ def score(
     null_threshold: Annotated[
         float, typer.Option(metavar="ODDS", help="higher odds mean no answer")
     ] = 1.0,
+    encoding: Encoding = DEFAULT_ENCODING,
     as_json: AsJson = False,
 ) -> None:
     """Score any predictions.
 
-    The official SQuAD evaluation, v1.1 or v2.0.
+    The official SQuAD evaluation, v1.1 or v2.0. PREDICTIONS that are UTF-8 are read as such, whatever the
+    encoding of DATA.
     """
-    from qa_research.tasks.answering.evaluation import (
-        check_fit,
-        evaluate_v1,
-        evaluate_v2,
-        read_null_odds,
-        read_predictions,
-    )
+    from qa_research.console import start_logging
+    from qa_research.tasks.answering.evaluation import evaluate_v1, evaluate_v2
+    from qa_research.tasks.answering.predictions import check_fit, read_null_odds, read_predictions
     from qa_research.tasks.answering.score import rules_for
-    from qa_research.tasks.answering.squad import read_questions
 
+    start_logging()
     if rules not in ("auto", "v1.1", "v2.0"):
         raise ValueError(f"--rules must be auto, v1.1 or v2.0, got {rules!r}")
-    questions = read_questions(data, "DATA")
-    answered = read_predictions(predictions)
-    check_fit(questions, answered)
+    questions = _labelled(data, encoding)
+    answered = read_predictions(predictions, encoding)
+    check_fit(questions, answered.texts)
     chosen = rules_for(questions) if rules == "auto" else rules
     if chosen == "v1.1":
-        result = evaluate_v1(questions, answered)
+        result = evaluate_v1(questions, answered.texts)
     else:
-        odds = read_null_odds(null_odds) if null_odds else None
-        result = evaluate_v2(questions, answered, odds, null_threshold)
-    missing = sum(row.id not in answered for row in questions)
-    if missing:
-        counts = "count 0" if chosen == "v1.1" else "are skipped, as in the official script"
-        print(
-            f"{missing} of {len(questions)} questions have no prediction and {counts}",
-            file=sys.stderr,
-        )
+        odds = read_null_odds(null_odds) if null_odds else answered.null_odds
+        result = evaluate_v2(questions, answered.texts, odds, null_threshold)
+    for note in _notes(questions, answered.texts, chosen):
+        print(note, file=sys.stderr)
     if as_json:
         print_json(result)
         return
@@ -123,11 +212,59 @@ def score(
         print(f"{key:<28}{value:>10.3f}" if isinstance(value, float) else f"{key:<28}{value:>10}")
 
 
+def _labelled(data: Path, encoding: str) -> "list[Question]":
+    """The questions of DATA that can be scored; says how many cannot."""
+    from qa_research.tasks.answering.question import readable
+    from qa_research.tasks.answering.squad import read_questions
+
+    questions = read_questions(data, "DATA", encoding, "--encoding")
+    for row in questions:
+        if row.contradiction:
+            raise ValueError(
+                f"DATA={data} contradicts itself in question {readable(row.id)}: {row.contradiction}"
+            )
+    labelled = [row for row in questions if row.is_labelled]
+    if not labelled:
+        raise ValueError(
+            f"DATA={data} has no 'answers' to any question, so there is nothing to score"
+        )
+    if len(labelled) < len(questions):
+        first = next(readable(row.id) for row in questions if not row.is_labelled)
+        print(
+            f"{len(questions) - len(labelled)} of {len(questions)} questions have no 'answers' and are not "
+            f"scored (first: {first})",
+            file=sys.stderr,
+        )
+    return labelled
+
+
+def _notes(
+    questions: "Sequence[Question]", predictions: Mapping[str, str], rules: str
+) -> Iterator[str]:
+    """What a reader of the scores should know of the questions and predictions."""
+    from qa_research.tasks.answering.score import note_on_unspaced
+
+    missing = sum(row.id not in predictions for row in questions)
+    if missing:
+        counts = "count 0" if rules == "v1.1" else "are skipped, as in the official script"
+        yield f"{missing} of {len(questions)} questions have no prediction and {counts}"
+    repeated = len(questions) - len({row.id for row in questions})
+    if repeated:
+        counts = "counts again" if rules == "v1.1" else "replaces the earlier one"
+        yield (
+            f"{repeated} of {len(questions)} questions have the id of an earlier one, and each {counts}, as "
+            "in the official script"
+        )
+    if note := note_on_unspaced(questions):
+        yield note
+
+
 def ask(
     run: Run,
     question: Annotated[str, typer.Option(metavar="TEXT", help="what to ask")],
     context: Context = None,
     context_file: ContextFile = None,
+    encoding: Encoding = DEFAULT_ENCODING,
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     n_best: Annotated[
         int, typer.Option(metavar="N", min=1, help="how many candidates to show")
@@ -141,7 +278,7 @@ def ask(
     """
     from qa_research.tasks.answering.evaluation import show_answer
 
-    text = given_text(context, context_file)
+    text = given_text(context, context_file, encoding)
     answer = _open(run, checkpoint, runs).ask(question, text)
     if as_json:
         from dataclasses import asdict

@@ -7,12 +7,14 @@ import typer
 
 from qa_research.cli.options import (
     DEFAULT_CHECKPOINT,
+    DEFAULT_ENCODING,
     DEFAULT_RUNS,
     DEFAULT_SEED,
     AsJson,
     Checkpoint,
     Context,
     ContextFile,
+    Encoding,
     Out,
     Run,
     Runs,
@@ -60,6 +62,7 @@ def attribute(
     question: Question = None,
     context: Context = None,
     context_file: ContextFile = None,
+    encoding: Encoding = DEFAULT_ENCODING,
     watched: Watched = False,
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     method: Method = None,
@@ -81,7 +84,7 @@ def attribute(
     methods = methods_of(method or [], USUAL_OVER_STEPS if watched else METHODS)
     if watched:
         _check_watched(context, context_file, checkpoint, keep_answer)
-    text = "" if watched else _checked_text(question, context, context_file)
+    text = "" if watched else _checked_text(question, context, context_file, encoding)
 
     from qa_research.console import start_logging
 
@@ -142,13 +145,15 @@ def _check_watched(
             )
 
 
-def _checked_text(question: str | None, context: str | None, context_file: Path | None) -> str:
+def _checked_text(
+    question: str | None, context: str | None, context_file: Path | None, encoding: str
+) -> str:
     """The text that is asked about, once it and the question are known to be usable."""
     if question is None:
         raise ValueError(
             "say what to ask with --question, or use --watched for the watched questions"
         )
-    text = given_text(context, context_file)
+    text = given_text(context, context_file, encoding)
     for name, value in (("--question", question), ("the text", text)):
         if not value.strip():
             raise ValueError(f"{name} is empty")

@@ -9,11 +9,13 @@ import typer
 
 from qa_research.cli.options import (
     DEFAULT_CHECKPOINT,
+    DEFAULT_ENCODING,
     DEFAULT_RUNS,
     DEFAULT_SEED,
     AsJson,
     Checkpoint,
     Data,
+    Encoding,
     Run,
     Runs,
     Seed,
@@ -109,6 +111,7 @@ def ask(
     all_checkpoints: AllCheckpoints = False,
     split: Split = None,
     data: Data = None,
+    encoding: Encoding = DEFAULT_ENCODING,
     seed: Seed = DEFAULT_SEED,
     round_size: RoundSize = None,
     runs: Runs = DEFAULT_RUNS,
@@ -152,6 +155,7 @@ def ask(
         max_questions=max_questions,
         max_minutes=max_minutes,
         round_size=round_size,
+        encoding=encoding,
     )
     checkpoints = kept_steps(directory) if all_checkpoints else [checkpoint]
     _ask(directory, checkpoints, all_checkpoints, request, as_json)

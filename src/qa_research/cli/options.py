@@ -37,6 +37,11 @@ Split = Annotated[
 SEED_HELP = "seed of all random choices"
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help=SEED_HELP)]
 DEFAULT_SEED = 1
+Encoding = Annotated[
+    str,
+    typer.Option("--encoding", metavar="NAME", help="of files of text, such as utf-16 or latin-1"),
+]
+DEFAULT_ENCODING = "utf-8"
 Context = Annotated[
     str | None,
     typer.Option("--context", metavar="TEXT", help="the text that contains the answer"),
@@ -106,15 +111,21 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def given_text(context: str | None, context_file: Path | None) -> str:
-    """The text of --context, or of the file of --context-file; - is stdin."""
+def given_text(context: str | None, context_file: Path | None, encoding: str) -> str:
+    """The text of --context, or of the file of --context-file; - is stdin.
+
+    Line ends are the file's own, so that characters are counted as in the file; a byte order mark is not.
+    """
     if (context is None) == (context_file is None):
         raise ValueError("give the text with either --context or --context-file")
     if context_file is None:
         return context or ""
-    return (
-        sys.stdin.read() if str(context_file) == "-" else context_file.read_text(encoding="utf-8")
-    )
+    from qa_research.files import decoded, read_text
+
+    name = f"--context-file={context_file}"
+    if str(context_file) == "-":
+        return decoded(sys.stdin.buffer.read(), name, encoding, "--encoding")
+    return read_text(context_file.expanduser(), name, encoding, "--encoding")
 
 
 def opened_recording(directory: Path) -> "Recording":

@@ -11,11 +11,13 @@ import typer
 
 from qa_research.cli.options import (
     DEFAULT_CHECKPOINT,
+    DEFAULT_ENCODING,
     DEFAULT_RUNS,
     SEED_HELP,
     SPLIT_HELP,
     AsJson,
     Checkpoint,
+    Encoding,
     Runs,
     ShortForm,
     print_json,
@@ -123,6 +125,7 @@ def show(
     ] = None,
     data: DataSet = None,
     split: Split = None,
+    encoding: Encoding = DEFAULT_ENCODING,
     seed: Seed = None,
     tokenizer: Tokenizer = None,
     max_tokens: MaxTokens = None,
@@ -138,7 +141,17 @@ def show(
     With its context, answers and windows, and the answer of a run. Without INDEX and --id it browses.
     """
     browsing = _browsing(
-        data, split, run, runs, cache, checkpoint, tokenizer, max_tokens, stride_tokens, seed
+        data,
+        split,
+        encoding,
+        run,
+        runs,
+        cache,
+        checkpoint,
+        tokenizer,
+        max_tokens,
+        stride_tokens,
+        seed,
     )
     if which is None and identity is None:
         _browse(browsing, DEFAULT_LIMIT, is_possible=not as_json)
@@ -176,6 +189,7 @@ def search(
     limit: Limit = DEFAULT_LIMIT,
     data: DataSet = None,
     split: Split = None,
+    encoding: Encoding = DEFAULT_ENCODING,
     run: OfRun = None,
     cache: Cache = DEFAULT_CACHE,
     runs: Runs = DEFAULT_RUNS,
@@ -191,7 +205,7 @@ def search(
         raise ValueError("TEXT is empty; name the text to look for")
     from qa_research.browse.show import show_hits
 
-    with _browsing(data, split, run, runs, cache) as browser:
+    with _browsing(data, split, encoding, run, runs, cache) as browser:
         catalogue = browser.catalogue
         indices = catalogue.search(text, place)
         hits = browser.hits(indices[:limit], text, place)
@@ -210,6 +224,7 @@ def search(
 def stats(
     data: DataSet = None,
     split: Split = None,
+    encoding: Encoding = DEFAULT_ENCODING,
     tokenizer: Tokenizer = None,
     run: OfRun = None,
     cache: Cache = DEFAULT_CACHE,
@@ -222,7 +237,7 @@ def stats(
     """
     from qa_research.browse.overview import overview, show_overview
 
-    with _browsing(data, split, run, runs, cache, tokenizer=tokenizer) as browser:
+    with _browsing(data, split, encoding, run, runs, cache, tokenizer=tokenizer) as browser:
         counting = None
         if (counted_with := browser.tokenizer) is not None:
             from qa_research.browse.view import count_tokens
@@ -262,6 +277,7 @@ def browse(
     limit: Limit = DEFAULT_LIMIT,
     data: DataSet = None,
     split: Split = None,
+    encoding: Encoding = DEFAULT_ENCODING,
     seed: Seed = None,
     tokenizer: Tokenizer = None,
     max_tokens: MaxTokens = None,
@@ -276,7 +292,17 @@ def browse(
     The same as squad without any words; h helps.
     """
     browsing = _browsing(
-        data, split, run, runs, cache, checkpoint, tokenizer, max_tokens, stride_tokens, seed
+        data,
+        split,
+        encoding,
+        run,
+        runs,
+        cache,
+        checkpoint,
+        tokenizer,
+        max_tokens,
+        stride_tokens,
+        seed,
     )
     _browse(browsing, limit, is_possible=True)
 
@@ -285,6 +311,7 @@ def browse(
 def _browsing(
     data: str | None,
     split: str | None,
+    encoding: str,
     run: str | None,
     runs: Path,
     cache: Path,
@@ -312,7 +339,7 @@ def _browsing(
         from qa_research.runs.directory import find_run
 
         directory = find_run(run, runs)
-    source = choose_source(data, split, directory)
+    source = choose_source(data, split, directory, encoding)
     window = choose_window(source, directory, max_tokens, stride_tokens)
     with Catalogue(source, cache) as catalogue:
         yield Browser(catalogue, tokenizer, window, directory, checkpoint, seed)

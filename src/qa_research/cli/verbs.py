@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from qa_research.cli.answers import ask, evaluate, export, score
+from qa_research.cli.answers import ask, evaluate, export, predict, score
 from qa_research.cli.attribute import attribute
 from qa_research.cli.doctor import doctor
 from qa_research.cli.efficacy import efficacy_app
@@ -23,7 +23,10 @@ from qa_research.signals import Signals, exit_code_of, without_debug
 class Verbs(TyperGroup):
     """Lists the verbs in the order in which they are needed; Typer would put groups of verbs last."""
 
-    order = "train resume runs evaluate ask efficacy squad watch attribute explain score export ledger doctor"
+    order = (
+        "train resume runs evaluate predict ask efficacy squad watch attribute explain score export ledger "
+        "doctor"
+    )
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(self.commands, key=self.order.split().index)
@@ -134,6 +137,7 @@ def resume(
 app.command()(watch)
 app.command()(attribute)
 app.command()(evaluate)
+app.command()(predict)
 app.add_typer(efficacy_app, name="efficacy")
 app.command()(score)
 app.command()(ask)

@@ -10,13 +10,14 @@ from typing import Any, Protocol
 
 from qa_research.efficacy.search import Plan, Round, SearchResult, Subject, is_narrow, search
 from qa_research.efficacy.standings import Standing, standings
+from qa_research.files import UTF_8
 from qa_research.ledger.asked import Goal, Source, State, counted_answers
 from qa_research.ledger.runs import Ledger
 from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.open import open_run
 from qa_research.runs.store import ledger_path
 from qa_research.tasks.answering.question import Question
-from qa_research.tasks.answering.trained import TrainedAnswerer, name_of, questions_of
+from qa_research.tasks.answering.trained import FileReading, TrainedAnswerer, name_of, questions_of
 from qa_research.tasks.answering.windows import fingerprint
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ MAX_QUESTIONS = 1000
 class AskRequest:
     """What to ask for: `searches` for a right answer; or a number of `questions`; or a `width` in points.
 
-    `data`: validation, train or a file. None for a limit or a size: the default.
+    `data`: validation, train or a file of text in `encoding`. None for a limit or a size: the default.
     """
 
     data: str
@@ -41,6 +42,7 @@ class AskRequest:
     max_questions: int | None
     max_minutes: float
     round_size: int | None
+    encoding: str = UTF_8
 
     @property
     def goal(self) -> Goal:
@@ -90,7 +92,9 @@ def ask_run(
     with Ledger(ledger_path(directory)) as ledger:
         for checkpoint in checkpoints:
             opened = open_run(directory, checkpoint)
-            questions = questions or questions_of(opened.config, opened.record, request.data)
+            questions = questions or questions_of(
+                opened.config, opened.record, request.data, FileReading(encoding=request.encoding)
+            )
             subject = subject_of(opened, questions, request.data)
             plan = _plan(request, len(questions), deadline)
             found = _ask(ledger, subject, plan, request, screen, should_stop)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from qa_research.files import write_text
+from qa_research.files import read_json, write_text
 
 
 def write_document(path: Path, document: Mapping[str, Any]) -> None:
@@ -22,7 +22,7 @@ def read_document(path: Path, expected: str, unnamed: str | None = None) -> dict
     Raises:
         ValueError: the file has another format.
     """
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_json(path)
     is_object = isinstance(document, dict)
     found = document.get("format", unnamed) if is_object else type(document).__name__
     if found != expected:

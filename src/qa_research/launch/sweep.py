@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Glob
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from qa_research.files import write_text
+from qa_research.files import read_json, write_text
 from qa_research.signals import Signals
 
 JOBS = "jobs"
@@ -142,7 +142,7 @@ def read_outcomes(directory: Path) -> list[Outcome]:
     """The outcomes in a sweep's directory, by number."""
     found = []
     for path in sorted((directory / JOBS).glob("*.json")):
-        row = json.loads(path.read_text(encoding="utf-8"))
+        row = read_json(path)
         found.append(Outcome(**{**row, "overrides": tuple(row["overrides"])}))
     return found
 

@@ -1,6 +1,5 @@
 """Exports tables and views of the ledger as CSV or Parquet, block by block."""
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from qa_research.files import written_whole
+from qa_research.files import parse_json, written_whole
 from qa_research.ledger.query import tables_of
 from qa_research.ledger.runs import Ledger
 from qa_research.text import csv_line, did_you_mean
@@ -195,5 +194,7 @@ def _converted(values: Sequence[Any], kind: Kind) -> Sequence[Any]:
     if kind == "flag":
         return [None if value is None else bool(value) for value in values]
     if kind == "list":
-        return [None if value is None else json.loads(value) for value in values]
+        return [
+            None if value is None else parse_json(value, "a list of the ledger") for value in values
+        ]
     return values

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from qa_research.files import parse_json
 from qa_research.ledger.database import open_to_read, open_to_write, plain_errors, transaction
 
 STATUSES = ("running", "interrupted", "failed", "finished")
@@ -278,7 +279,10 @@ class Ledger:
         modified = row["git_modified"]
         return RunEntry(
             **{name: row[name] for name in _PLAIN},
-            **{name: json.loads(row[name]) for name in _JSON},
+            **{
+                name: parse_json(row[name], f"{name} of {row['id']} in {self.path}")
+                for name in _JSON
+            },
             directory=self.path.parent / row["directory"],
             git_modified=None if modified is None else bool(modified),
             fingerprints={name: value for name, value in fingerprints.items() if value is not None},

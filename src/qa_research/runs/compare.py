@@ -3,7 +3,6 @@
 Examples are resampled, not trainings: how much another seed would differ is not part of the result.
 """
 
-import json
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qa_research.files import read_json
 from qa_research.ledger.runs import RunEntry
 from qa_research.runs.directory import WITHOUT_EFFECT, run_name
 from qa_research.runs.store import live_status, read_entry
@@ -337,7 +337,7 @@ def read_shares(directory: Path, metrics: Sequence[Metric]) -> Shares:
             f"{run_name(directory)} has no predictions yet; its first validation writes them"
         )
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = read_json(path)
         names = [metric["per_example"] for metric in metrics]
         values = {n: np.array([row[n] for row in rows], dtype=np.float64) for n in names}
         return Shares([row["id"] for row in rows], values)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from qa_research.files import written_whole
+from qa_research.files import read_json, written_whole
 from qa_research.model.weights import short_name
 from qa_research.tasks.earlier_configs import upgraded
 
@@ -143,9 +143,9 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}; rename its directory") from error
+        record: dict[str, Any] = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; rename its directory") from error
     return record
 
 

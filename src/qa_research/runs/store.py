@@ -3,7 +3,6 @@
 Each run.json is the truth; `scan` rebuilds the ledger, their index, from all of them.
 """
 
-import json
 import logging
 import os
 import shutil
@@ -159,10 +158,7 @@ def read_entry(directory: Path) -> RunEntry:
     Raises:
         ValueError, OSError: one of the two is missing or damaged.
     """
-    try:
-        record = read_record(directory)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{directory / 'run.json'} is not valid JSON: {error}") from error
+    record = read_record(directory)
     if not isinstance(record, dict):
         raise ValueError(f"{directory / 'run.json'} is missing or not a JSON object")
     return entry_of(directory, record, read_config(directory))

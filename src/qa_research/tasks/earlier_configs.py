@@ -57,6 +57,9 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     config = {key: _with_todays_class(value) for key, value in config.items()}
     # The first versions had no capture.
     config.setdefault("capture", None)
+    # Version 0.3: files of other encodings than UTF-8 are read.
+    if "train_path" in (config.get("data") or {}):
+        config["data"].setdefault("encoding", "utf-8")
     if "task" in config:
         return config
     config = {"task": ANSWERING} | config

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qa_research.tasks.answering.data import BuiltinData, FileData, HubData
-from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.question import Gold, Question, Shared, shared_with
 from qa_research.tasks.answering.squad import squad_json
 
 SETTINGS = {
@@ -28,7 +28,7 @@ def files(questions, tmp_path):
     paths = {"train_path": tmp_path / "train.json", "validation_path": tmp_path / "validation.json"}
     for path in paths.values():
         path.write_text(json.dumps(squad_json(questions, "1.1")))
-    return {key: str(path) for key, path in paths.items()}
+    return {key: str(path) for key, path in paths.items()} | {"encoding": "utf-8"}
 
 
 def spoil(path):
@@ -137,3 +137,96 @@ def test_an_unreachable_hub_names_what_works_without(monkeypatch):
         FileNotFoundError, match="could not be fetched.*data=builtin, data=squad_file"
     ):
         data.load()
+
+
+def test_files_that_cannot_be_trained_on_are_named(files):
+    spoil(files["validation_path"])
+    with pytest.raises(ValueError) as refusal:
+        FileData(**files, **SETTINGS).load()
+    said = str(refusal.value)
+    assert said.startswith(f"data.validation_path={files['validation_path']}: 1 of 8 validation")
+    assert "it stands at 34, not 35 (1 to the left)" in said
+    assert "data.on_bad_rows=drop skips them, data.on_bad_rows=move" in said
+
+
+def test_an_answer_away_from_its_offset_can_be_moved_and_is_named(files, questions, caplog):
+    spoil(files["train_path"])
+    data = FileData(**files, **SETTINGS | {"on_bad_rows": "move"})
+    with caplog.at_level(logging.WARNING, logger="qa_research"):
+        data.load()
+    assert data.train[1].answers == questions[1].answers
+    assert [row.id for row in data.moved_rows] == ["q1"] and data.bad_rows == []
+    assert (
+        "moved answers of 1 of 8 train questions: q1: answer 'Monday' stands at 34" in caplog.text
+    )
+
+
+def changed(path, change):
+    value = json.loads(Path(path).read_text())
+    change(value["data"][0]["paragraphs"][0])
+    Path(path).write_text(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda p: p["qas"][1].pop("answers"), "q1: it has no 'answers'"),
+        (lambda p: p["qas"][1].update(answers=None), "q1: it has no 'answers'"),
+        (lambda p: p["qas"][1].update(is_impossible=True), "q1: is_impossible is true, but it has"),
+        (lambda p: p["qas"][1].update(id="q0"), "q0: duplicate id"),
+        (lambda p: p["qas"][1].update(question="\ud83d?"), "q1: its question has half a character"),
+        (lambda p: p["qas"][1].update(id="q\ud83d"), r"q\\ud83d: its id has half a character"),
+        (lambda p: p["qas"][1].update(answers=[{"text": "Judo", "answer_start": 3}]), "it stands at 23"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_bad_row_is_named_with_its_file_or_dropped(files, change, reason):
+    changed(files["train_path"], change)
+    with pytest.raises(ValueError, match=rf"^data\.train_path=.*1 of 8 train.*{reason}"):
+        FileData(**files, **SETTINGS).load()
+    data = FileData(**files, **SETTINGS | {"on_bad_rows": "drop"})
+    data.load()
+    assert len(data.train) == 7
+
+
+def test_files_of_another_encoding_need_its_name(files, questions):
+    for key in ("train_path", "validation_path"):
+        text = Path(files[key]).read_text().replace("crowns", "krøner")
+        Path(files[key]).write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"data\.train_path=.*data\.encoding=latin-1 reads it"):
+        FileData(**files, **SETTINGS).load()
+    with pytest.raises(ValueError, match=r"data\.encoding=utf-99 is not an encoding"):
+        FileData(**files | {"encoding": "utf-99"}, **SETTINGS)
+    data = FileData(**files | {"encoding": "latin-1"}, **SETTINGS)
+    data.load()
+    assert "krøner" in data.train[2].context
+
+
+def test_what_validation_shares_with_training_is_counted_unless_that_is_wanted(files, questions):
+    data = FileData(**files, **SETTINGS)
+    data.load()
+    assert data.shared() == Shared(ids=8, questions=8, contexts=8, either=8)
+    wanted = FileData(**files, **SETTINGS | {"validate_on_train": True})
+    wanted.load()
+    assert wanted.shared() is None
+
+
+def asked(identity: str, question: str, context: str) -> Question:
+    return Question(identity, "", context, question, (), "who")
+
+
+@pytest.mark.parametrize(
+    ("row", "shared"),
+    [
+        (asked("x", "Who?", "A text."), Shared(1, 1, 1, 1)),
+        (asked("y", "who?", "A  TEXT."), Shared(0, 1, 1, 1)),
+        (asked("x", "Where?", "Other."), Shared(1, 0, 0, 1)),
+        (asked("y", "Where?", "A text."), Shared(0, 0, 1, 0)),
+        (asked("y", "Who?", "Other."), Shared(0, 0, 0, 0)),
+        # Row numbers of two files are no sign of one question.
+        (asked("7", "Where?", "Other."), Shared(0, 0, 0, 0)),
+        (asked("7", "Who?", "Another text."), Shared(1, 0, 0, 1)),
+    ],
+)
+def test_shared_questions_are_found_by_id_and_by_text(row, shared):
+    train = [asked("x", "Who?", "A text."), asked("7", "Who?", "Not that.")]
+    assert shared_with(train, [row]) == shared

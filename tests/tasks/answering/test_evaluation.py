@@ -60,3 +60,12 @@ def test_abstaining_counts_all_unanswerable_questions_of_the_data_as_the_script_
     )
     # Three unanswerable questions and one right answer, over the four that were predicted.
     assert found["best_exact_match"] == 100
+
+
+def test_one_id_twice_counts_as_in_the_official_scripts():
+    # v1.1 asks every question of the file; v2.0 keeps the last answers to an id.
+    twice = [CAT, DOG, question_with("cow", "cat", identity="1")]
+    assert evaluate_v1(twice, {"1": "cat", "2": "cow"})["f1"] == pytest.approx(200 / 3)
+    twice = [CAT, DOG, question_with("cow", identity="1")]
+    found = evaluate_v2(twice, {"1": "cat", "2": "dog"}, None, 1.0)
+    assert (found["exact_match"], found["total"]) == (50, 2)

@@ -9,6 +9,7 @@ from qa_research.tasks.answering.score import (
     exact_match,
     f1,
     normalize,
+    note_on_unspaced,
     rules_for,
     score_question,
     score_questions,
@@ -139,3 +140,18 @@ def test_kinds_are_summarized_separately():
     assert list(parts) == ["match", "lookup"]
     assert (parts["match"].total, parts["lookup"].exact_match.value) == (3, 100)
     assert parts["match"].exact_match.value == pytest.approx(100 / 3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, st.lists(TEXTS, max_size=3), st.sampled_from(["v1.1", "v2.0"]))
+def test_f1_is_never_below_exact_match(prediction, golds, rules):
+    assume(golds or rules == "v2.0")
+    score = score_question(question_with(*golds), prediction, rules)
+    assert score.f1 >= score.exact_match
+
+
+def test_answers_without_blanks_are_noted():
+    spaced, unspaced = question_with("red crane"), question_with("玛尔塔", "Martha")
+    assert note_on_unspaced([spaced]) is None
+    assert "1 of 2 questions have answers in a script" in str(note_on_unspaced([spaced, unspaced]))
+    assert note_on_unspaced([question_with("นัท")]) and not note_on_unspaced([question_with("북항")])

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from qa_research.capture.recording.files import METADATA, RecordingFiles
+from qa_research.files import parse_json
 
 # Of logits, losses and head weights.
 ROWS = ("start", "end")
@@ -134,7 +135,7 @@ class GrowingArray:
     ) -> None:
         self._files = files
         self._name = array.path
-        self._metadata = json.loads(metadata)
+        self._metadata = parse_json(metadata, f"{array.path}/{METADATA}")
         axes: tuple[str, ...] = tuple(self._metadata["dimension_names"][1:])
         self.signature = (axes, array.shape[1:], array.dtype)
         self._fill = array.fill_value

@@ -9,6 +9,8 @@ from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest
 from zarr.storage import LocalStore
 
+from qa_research.files import parse_json
+
 # In a run's directory.
 RECORDING = "recording.zarr"
 FORMAT = 1
@@ -92,7 +94,7 @@ def read_root(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     try:
-        attributes: dict[str, Any] = json.loads(content)["attributes"]
+        attributes: dict[str, Any] = parse_json(content, METADATA)["attributes"]
         found = attributes.get("format")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged: its {METADATA} cannot be read") from error

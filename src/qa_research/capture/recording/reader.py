@@ -16,6 +16,7 @@ from zarr.abc.store import ByteRequest
 from qa_research.capture.recording.arrays import chunk_damage, chunk_file, decode_words
 from qa_research.capture.recording.files import METADATA, StrictStore, read_root
 from qa_research.capture.recording.group import ARRAYS, COORDINATES, STEP, array_of
+from qa_research.files import parse_json
 
 
 class Recording:
@@ -168,7 +169,7 @@ class _CommittedStore(StrictStore):
         group = key.partition("/")[0]
         if found is None or group not in self._captures or key.rpartition("/")[2] != METADATA:
             return found
-        metadata = json.loads(found.to_bytes())
+        metadata = parse_json(found.to_bytes(), key)
         if (metadata.get("dimension_names") or [None])[0] != STEP:
             return found
         metadata["shape"][0] = self._captures[group]

@@ -4,7 +4,6 @@ Their weights are read in weights.py.
 """
 
 import functools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from qa_research.explain.images.picture import Fit, Interpolation, fitted
 from qa_research.explain.images.result import ClassifierFacts
 from qa_research.explain.images.weights import fill, load_weights, published_weights
+from qa_research.files import parse_json, read_text
 from qa_research.model.weights import weights_fingerprint
 from qa_research.text import did_you_mean, nearest
 
@@ -244,11 +244,11 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     file = Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(f"classifier.labels={path} is not a file")
-    text = file.read_text(encoding="utf-8")
+    text = read_text(file, f"classifier.labels={path}")
     names: list[str]
     if str(path).endswith(".json"):
         try:
-            names = _from_json(json.loads(text))
+            names = _from_json(parse_json(text, str(path)))
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(
                 f"{path} does not contain class names: expected "

@@ -5,18 +5,29 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from qa_research.files import UTF_8, check_encoding
 from qa_research.streams import stream
 from qa_research.tasks.answering.batches import ScoringBatches, TrainingBatches, WindowDataset
 from qa_research.tasks.answering.corpus import generate
-from qa_research.tasks.answering.question import BadRow, Question, describe_bad_rows, find_bad_rows
-from qa_research.tasks.answering.squad import fetch, questions_from_columns, read_questions
+from qa_research.tasks.answering.hub import DataSet
+from qa_research.tasks.answering.moving import explained, with_moved_answers
+from qa_research.tasks.answering.question import (
+    BadRow,
+    OnBadRows,
+    Question,
+    Shared,
+    describe_bad_rows,
+    find_bad_rows,
+    shared_with,
+)
+from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import Windows, cached_windows, fingerprint
 from qa_research.tasks.learning import TaskData
 from qa_research.tasks.loader import Loader
@@ -27,10 +38,15 @@ BAD_ROWS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Both splits as read. `guessing`: exact match of guessing, by kind and in percent (only BuiltinData)."""
+    """Both splits as read.
+
+    `names`: what the user calls each, such as `data.train_path=FILE`. `guessing`: exact match of guessing,
+    by kind and in percent (only BuiltinData).
+    """
 
     train: list[Question]
     validation: list[Question]
+    names: tuple[str, str]
     guessing: dict[str, float]
 
 
@@ -50,7 +66,7 @@ class QuestionData(TaskData):
         validation_questions: Annotated[int, Ge(1)] | None,
         seed: Annotated[int, Ge(0)],
         validate_on_train: bool,
-        on_bad_rows: Literal["error", "drop"],
+        on_bad_rows: OnBadRows,
         max_tokens: Annotated[int, Ge(8)],
         stride_tokens: Annotated[int, Ge(0)],
         batch_size: Annotated[int, Ge(1)],
@@ -76,6 +92,7 @@ class QuestionData(TaskData):
         self.num_workers = num_workers
         self.guessing: dict[str, float] = {}
         self.bad_rows: list[BadRow] = []
+        self.moved_rows: list[BadRow] = []
         self.train: list[Question] = []
         self.validation: list[Question] = []
 
@@ -87,15 +104,16 @@ class QuestionData(TaskData):
         """Read, check and choose the questions of both splits.
 
         Raises:
-            ValueError: there are unusable rows and on_bad_rows is `error`, or there are too few rows.
+            ValueError: there are unusable rows that on_bad_rows does not allow, or there are too few rows.
         """
         splits = self.read()
-        self.train = self._chosen(splits.train, "train", self.train_questions)
+        usable = self._usable(splits.train, "train", splits.names[0])
+        self.train = self._chosen(usable, "train", self.train_questions)
         if self.validate_on_train:
             self.validation = self.train
         else:
-            count = self.validation_questions
-            self.validation = self._chosen(splits.validation, "validation", count)
+            usable = self._usable(splits.validation, "validation", splits.names[1])
+            self.validation = self._chosen(usable, "validation", self.validation_questions)
         self.guessing = splits.guessing
 
     def prepare(self, tokenizer: Any, cache: Path, order_seed: int) -> None:
@@ -114,6 +132,10 @@ class QuestionData(TaskData):
     def has_unanswerable(self) -> bool:
         """Whether a training question has no answer (SQuAD v2.0)."""
         return any(not row.answers for row in self.train)
+
+    def shared(self) -> Shared | None:
+        """What validation shares with training; None if that is wanted."""
+        return None if self.validate_on_train else shared_with(self.train, self.validation)
 
     def fingerprints(self) -> dict[str, str]:
         """A sha256 of each split's questions."""
@@ -153,24 +175,40 @@ class QuestionData(TaskData):
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
 
-    def _chosen(
-        self, questions: Sequence[Question], split: str, count: int | None
-    ) -> list[Question]:
-        """`count` usable questions (None: all), drawn by `data.seed`."""
+    def _usable(self, questions: Sequence[Question], split: str, name: str) -> list[Question]:
+        """The questions that can be trained on; those that cannot are treated as on_bad_rows says."""
+        all_of = f"{len(questions)} {split} questions"
+        if self.on_bad_rows == "move":
+            questions, moved = with_moved_answers(questions)
+            if moved:
+                shown = describe_bad_rows(moved, BAD_ROWS_SHOWN)
+                log.warning("%s: moved answers of %d of %s: %s", name, len(moved), all_of, shown)
+                self.moved_rows += moved
         bad = find_bad_rows(questions)
-        if bad and self.on_bad_rows == "error":
+        if bad and self.on_bad_rows != "drop":
+            first, movable = explained(questions, bad[:BAD_ROWS_SHOWN])
+            shown = describe_bad_rows([*first, *bad[BAD_ROWS_SHOWN:]], BAD_ROWS_SHOWN)
+            move = (
+                ", data.on_bad_rows=move puts answers where they clearly stand" if movable else ""
+            )
             raise ValueError(
-                f"{len(bad)} of {len(questions)} {split} questions are unusable "
-                f"({describe_bad_rows(bad, BAD_ROWS_SHOWN)}); data.on_bad_rows=drop skips them"
+                f"{name}: {len(bad)} of {all_of} are unusable ({shown}); data.on_bad_rows=drop skips "
+                f"them{move}"
             )
         if bad:
             shown = describe_bad_rows(bad, BAD_ROWS_SHOWN)
-            log.warning("Skipped %d of %d %s questions: %s", len(bad), len(questions), split, shown)
+            log.warning("Skipped %d of %s: %s", len(bad), all_of, shown)
             self.bad_rows += bad
-            positions = {row.position for row in bad}
-            questions = [row for i, row in enumerate(questions) if i not in positions]
-        if not questions:
-            raise ValueError(f"there are no usable {split} questions")
+        positions = {row.position for row in bad}
+        usable = [row for i, row in enumerate(questions) if i not in positions]
+        if not usable:
+            raise ValueError(f"{name}: there are no usable {split} questions")
+        return usable
+
+    def _chosen(
+        self, questions: Sequence[Question], split: str, count: int | None
+    ) -> list[Question]:
+        """`count` questions (None: all), drawn by `data.seed`."""
         if count is None:
             return list(questions)
         if count > len(questions):
@@ -197,21 +235,36 @@ class BuiltinData(QuestionData):
 
     def read(self) -> Splits:
         corpus = generate(self.seed)
-        return Splits(corpus.train, corpus.validation, corpus.guessing)
+        names = ("data=builtin", "data=builtin")
+        return Splits(corpus.train, corpus.validation, names, corpus.guessing)
 
 
 class FileData(QuestionData):
-    """Two files, each in any format that `squad.read_questions` reads."""
+    """Two files of text in `encoding`, each in any format that `squad.read_questions` reads.
 
-    def __init__(self, train_path: str, validation_path: str, **settings: Any) -> None:
+    Raises:
+        ValueError: there is no such encoding.
+    """
+
+    def __init__(
+        self, train_path: str, validation_path: str, encoding: str, **settings: Any
+    ) -> None:
         super().__init__(**settings)
+        check_encoding(encoding, "data.encoding")
+        self.encoding = encoding
         self.train_path = train_path
         self.validation_path = validation_path
 
     def read(self) -> Splits:
-        train = read_questions(self.train_path, "data.train_path")
-        validation = read_questions(self.validation_path, "data.validation_path")
-        return Splits(train, validation, {})
+        paths = {"data.train_path": self.train_path, "data.validation_path": self.validation_path}
+        train, validation = (
+            read_questions(path, key, self.encoding, "data.encoding") for key, path in paths.items()
+        )
+        names = (
+            f"data.train_path={self.train_path}",
+            f"data.validation_path={self.validation_path}",
+        )
+        return Splits(train, validation, names, {})
 
 
 class HubData(QuestionData):
@@ -224,14 +277,6 @@ class HubData(QuestionData):
 
     def read(self) -> Splits:
         name = f"data.dataset={self.dataset}"
-        columns = fetch(self.dataset, self.revision, name, _WITHOUT_NETWORK)
-        missing = {"train", "validation"} - set(columns)
-        if missing:
-            raise ValueError(
-                f"{name} has no split {sorted(missing)[0]!r}; it has {', '.join(columns)}"
-            )
-        return Splits(
-            questions_from_columns(columns["train"], name),
-            questions_from_columns(columns["validation"], name),
-            {},
-        )
+        data = DataSet(self.dataset, self.revision, name, _WITHOUT_NETWORK, UTF_8, None)
+        train, validation = (data.questions(split) for split in ("train", "validation"))
+        return Splits(train, validation, (name, name), {})

@@ -5,9 +5,8 @@ Source: Rajpurkar et al. 2016 and 2018; the evaluation scripts published with th
 and corner cases `evaluate_v1` and `evaluate_v2` follow.
 """
 
-import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from qa_research.files import write_text
 from qa_research.tasks.answering.decode import Answer
+from qa_research.tasks.answering.predictions import write_answers, write_json
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.score import (
     QuestionScore,
@@ -70,12 +69,16 @@ def evaluate(questions: Sequence[Question], answers: Sequence[Answer]) -> Evalua
 
 
 def evaluate_v1(questions: Sequence[Question], predictions: Mapping[str, str]) -> Official:
-    """`exact_match`, `f1`, `total`; a missing prediction scores 0."""
-    scores = _scores(questions, predictions, "v1.1")
+    """`exact_match`, `f1`, `total`; a missing prediction scores 0.
+
+    A question that is there twice counts twice, as in the official script.
+    """
+    answered = [row for row in questions if row.id in predictions]
+    scores = score_questions(answered, predictions, "v1.1")
     total = len(questions)
     return {
-        "exact_match": 100 * sum(score.exact_match for score in scores.values()) / total,
-        "f1": 100 * sum(score.f1 for score in scores.values()) / total,
+        "exact_match": 100 * sum(score.exact_match for score in scores) / total,
+        "f1": 100 * sum(score.f1 for score in scores) / total,
         "total": total,
     }
 
@@ -89,7 +92,8 @@ def evaluate_v2(
     """`exact_match`, `f1`, `total`, the same for HasAns and NoAns, and with odds the best threshold.
 
     If a question's `null_odds` exceed `null_threshold`, its prediction counts as "no answer".
-    Questions without a prediction are skipped, as in the official script.
+    Questions without a prediction are skipped, and of two with one id the later one counts, as in the
+    official script.
     """
     odds = {row.id: 0.0 for row in questions} | dict(null_odds or {})
     has_answer = {row.id: bool(row.answers) for row in questions}
@@ -159,80 +163,9 @@ def _scores(
 
 
 def write_evaluation(directory: Path, answers: Sequence[Answer], evaluation: Evaluation) -> None:
-    """predictions.json and null_odds.json in SQuAD's format, n_best.json, and scores.json."""
-    contents: dict[str, Any] = {
-        "predictions.json": {answer.question_id: answer.text for answer in answers},
-        "n_best.json": {
-            answer.question_id: [asdict(candidate) for candidate in answer.candidates]
-            for answer in answers
-        },
-        "null_odds.json": {answer.question_id: answer.null_odds for answer in answers},
-        "scores.json": evaluation.as_json(),
-    }
-    for name, content in contents.items():
-        write_text(directory / name, json.dumps(content, ensure_ascii=False, indent=1))
-
-
-def read_predictions(path: Path) -> dict[str, str]:
-    """The answers of a predictions file in SQuAD's format: one JSON object, question id -> answer text.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not a JSON object of texts.
-    """
-    value = _read_object(path, "PREDICTIONS")
-    for key, text in value.items():
-        if not isinstance(text, str):
-            raise ValueError(
-                f"PREDICTIONS={path}: the answer to {key!r} is a {type(text).__name__}; "
-                "expected one JSON object, question id -> answer text"
-            )
-    return value
-
-
-def read_null_odds(path: Path) -> dict[str, float]:
-    """The odds of "no answer" by question id.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not a JSON object of numbers.
-    """
-    value = _read_object(path, "--null-odds")
-    for key, odds in value.items():
-        if not isinstance(odds, (int, float)):
-            raise ValueError(
-                f"--null-odds={path}: the odds of {key!r} are a {type(odds).__name__}, not a number"
-            )
-    return {key: float(odds) for key, odds in value.items()}
-
-
-def check_fit(questions: Iterable[Question], predictions: Mapping[str, str]) -> None:
-    """Reject predictions that are all for other questions.
-
-    Raises:
-        ValueError: they have no id in common.
-    """
-    ids = {row.id for row in questions}
-    if not ids & set(predictions):
-        example = next(iter(predictions), "none")
-        raise ValueError(
-            f"no prediction belongs to a question of DATA: PREDICTIONS has ids like {example!r}, "
-            f"DATA like {next(iter(ids))!r}"
-        )
-
-
-def _read_object(path: Path, name: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{name}={path} does not exist")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name}={path} is not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(
-            f"{name}={path} holds a {type(value).__name__}; expected one JSON object with question ids"
-        )
-    return value
+    """What `write_answers` writes, and scores.json."""
+    write_answers(directory, answers)
+    write_json(directory / "scores.json", evaluation.as_json())
 
 
 # Characters of the context shown on either side of an answer.

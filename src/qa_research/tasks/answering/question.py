@@ -2,7 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Literal
 
+# What is done about rows that cannot be used: refuse, leave them out, or put answers where they stand.
+OnBadRows = Literal["error", "drop", "move"]
 QUESTION_WORDS = ("what", "who", "whom", "whose", "when", "where", "which", "why", "how")
 
 
@@ -19,7 +23,8 @@ class Question:
     """One question with its context and its correct answers (none: the context does not answer it).
 
     `kind` groups questions in reports: `lookup` or `match` in the built-in corpus; in other data the
-    first question word of the text, or `other`.
+    first question word of the text, or `other`. `is_labelled`: whether its data say what the answer is;
+    if not, there are no answers. `contradiction`: what they say that cannot both be true, or nothing.
     """
 
     id: str
@@ -28,11 +33,13 @@ class Question:
     question: str
     answers: tuple[Gold, ...]
     kind: str
+    is_labelled: bool = True
+    contradiction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot be used for training or scoring: its position, its id, and why."""
+    """A row that cannot be used: its position, its id, and why."""
 
     position: int
     id: str
@@ -55,30 +62,122 @@ def question_word(text: str) -> str:
     return "other"
 
 
-def find_bad_rows(questions: Iterable[Question]) -> list[BadRow]:
-    """Rows with an empty text, an answer that is not at its offset, or the id of an earlier row."""
+def find_bad_rows(questions: Iterable[Question], for_training: bool = True) -> list[BadRow]:
+    """Rows with an empty or broken text, contradictory answers, or the id of an earlier row.
+
+    Training also needs answers, and each of them at its offset; asking and scoring do not.
+    """
     bad: list[BadRow] = []
     seen: set[str] = set()
     for position, row in enumerate(questions):
-        reason = _fault(row)
-        if row.id in seen:
-            reason = "duplicate id"
+        reason = _fault(row) or ("duplicate id" if row.id in seen else None)
+        if for_training and not reason:
+            reason = _fault_of_label(row)
         seen.add(row.id)
         if reason:
-            bad.append(BadRow(position, row.id, reason))
+            bad.append(BadRow(position, readable(row.id), reason))
     return bad
 
 
+def is_at_offset(context: str, gold: Gold) -> bool:
+    """Whether the answer stands in the context where it says."""
+    return gold.start >= 0 and context.startswith(gold.text, gold.start)
+
+
+def count_misplaced(questions: Iterable[Question]) -> int:
+    """How many questions have an answer that is not at its offset."""
+    return sum(
+        not all(is_at_offset(row.context, gold) for gold in row.answers) for row in questions
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """How many validation questions are training questions, too.
+
+    `ids`: have the id of one; `questions`: ask the same of the same context; `contexts`: have the context
+    of one. `either`: the first or the second.
+    """
+
+    ids: int
+    questions: int
+    contexts: int
+    either: int
+
+
+def shared_with(train: Sequence[Question], validation: Sequence[Question]) -> Shared:
+    """What validation shares with training; texts are compared without regard to case and blanks.
+
+    An id that is a plain number counts only with the same question: it may be a row's number in two files.
+    """
+    # Many questions have one context.
+    plain = cache(_plain)
+    by_id = {row.id: plain(row.question) for row in train}
+    asked = {(plain(row.context), plain(row.question)) for row in train}
+    contexts = {context for context, _ in asked}
+    ids = [
+        row.id in by_id and (not row.id.isdecimal() or by_id[row.id] == plain(row.question))
+        for row in validation
+    ]
+    texts = [(plain(row.context), plain(row.question)) for row in validation]
+    same = [text in asked for text in texts]
+    return Shared(
+        ids=sum(ids),
+        questions=sum(same),
+        contexts=sum(context in contexts for context, _ in texts),
+        either=sum(map(max, ids, same)),
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def readable(text: str) -> str:
+    """The text with halves of characters as escapes, so that it can be printed and stored.
+
+    >>> readable("a\\ud83d")
+    'a\\\\ud83d'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _fault(row: Question) -> str | None:
+    for name, text in _texts(row):
+        if not text.isascii() and (place := _half_character(text)) is not None:
+            return (
+                f"its {name} has half a character ({text[place]!a} at {place}, a lone surrogate), which is "
+                "not valid Unicode"
+            )
     if not row.context.strip():
         return "empty context"
     if not row.question.strip():
         return "empty question"
+    return readable(row.contradiction) or None
+
+
+def _texts(row: Question) -> Iterator[tuple[str, str]]:
+    yield from (("id", row.id), ("title", row.title))
+    yield from (("context", row.context), ("question", row.question))
+    yield from (("answer", gold.text) for gold in row.answers)
+
+
+def _half_character(text: str) -> int | None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return error.start
+    return None
+
+
+def _fault_of_label(row: Question) -> str | None:
+    if not row.is_labelled:
+        return "it has no 'answers'"
     for gold in row.answers:
         if not gold.text:
             return "empty answer"
-        found = row.context[max(gold.start, 0) : max(gold.start, 0) + len(gold.text)]
-        if gold.start < 0 or found != gold.text:
+        if not is_at_offset(row.context, gold):
+            found = row.context[max(gold.start, 0) : max(gold.start, 0) + len(gold.text)]
             return f"answer {gold.text!r} is not at character {gold.start} (found {found!r})"
     return None
 

@@ -20,6 +20,8 @@ from qa_research.tasks.answering.question import Question
 Rules = Literal["v1.1", "v2.0"]
 RESAMPLES = 2000
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
+# Thai, Lao, Burmese, Khmer, the kana and the Chinese characters: no blanks between words.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -56,7 +58,7 @@ class Summary:
 
 
 def normalize(text: str) -> str:
-    """Lower case, without punctuation, articles and extra spaces.
+    """Lower case, without ASCII punctuation, English articles and extra spaces.
 
     Source: Rajpurkar et al. 2016, SQuAD; the official evaluation's order of steps.
     """
@@ -101,12 +103,28 @@ def score_question(row: Question, prediction: str, rules: Rules) -> QuestionScor
         golds = [gold for gold in golds if normalize(gold)] or [""]
     if not golds:
         raise ValueError(f"question {row.id} has no answer; score it with the rules of v2.0")
+    exact = max(exact_match(prediction, gold) for gold in golds)
     return QuestionScore(
         id=row.id,
         kind=row.kind,
         prediction=prediction,
-        exact_match=max(exact_match(prediction, gold) for gold in golds),
-        f1=max(f1(prediction, gold, rules) for gold in golds),
+        exact_match=exact,
+        # To "the" for "a", which are both nothing after normalising, the program of v1.1 gives exact match 1
+        # and F1 0; an exact match is never less alike than that.
+        f1=max(exact, *(f1(prediction, gold, rules) for gold in golds)),
+    )
+
+
+def note_on_unspaced(questions: Sequence[Question]) -> str | None:
+    """A sentence for those whose answers are in a script without blanks; None if there are none."""
+    golds = [[gold.text for gold in row.answers] for row in questions]
+    count = sum(any(_UNSPACED.search(text) and " " not in text for text in row) for row in golds)
+    if not count:
+        return None
+    return (
+        f"{count} of {len(questions)} questions have answers in a script without blanks between words: by "
+        "SQuAD's official rules, which are made for English, F1 is there no more than exact match, and "
+        "full-width punctuation counts"
     )
 
 

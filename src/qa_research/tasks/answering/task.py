@@ -81,6 +81,8 @@ class AnsweringTask(Task):
             },
             "unanswerable": self.data.has_unanswerable,
             "bad_rows": [row.id for row in self.data.bad_rows],
+            "moved_rows": [row.id for row in self.data.moved_rows],
+            "shared_with_training": asdict(shared) if (shared := self.data.shared()) else None,
             "guessing": self.data.guessing,
         }
 
@@ -93,6 +95,14 @@ class AnsweringTask(Task):
             f"Model: {self.module.name}, {count_parameters(self.network) / 1e6:.1f} million "
             f"parameters, {torch.get_num_threads()} threads",
         ]
+        shared = data.shared()
+        if shared and (shared.either or shared.contexts):
+            wanted = "data.validate_on_train=true says that this is wanted"
+            lines.append(
+                f"{shared.either:,} of {len(data.validation):,} validation questions are training questions "
+                f"too ({shared.ids:,} by id, {shared.questions:,} by text), and {shared.contexts:,} have the "
+                f"context of one; scores on them do not tell what is learned for others ({wanted})"
+            )
         if data.guessing:
             shown = ", ".join(f"{kind} {value:.1f}" for kind, value in data.guessing.items())
             lines.append(

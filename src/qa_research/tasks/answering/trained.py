@@ -7,6 +7,7 @@ answer = run.ask("Who teaches chess?", "Chess is taught by Ms Lund. Judo is on M
 print(answer.text, answer.probability)
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenize
 
 from qa_research.config import build
 from qa_research.console import tracked
+from qa_research.files import UTF_8
 from qa_research.model.bert import input_names
 from qa_research.tasks.answering.batches import batches_of_tokens, padded_batch
 from qa_research.tasks.answering.decode import (
@@ -26,16 +28,21 @@ from qa_research.tasks.answering.decode import (
     join_windows,
     spans_of_batch,
 )
+from qa_research.tasks.answering.moving import with_moved_answers
 from qa_research.tasks.answering.question import (
+    OnBadRows,
     Question,
+    count_misplaced,
     describe_bad_rows,
     find_bad_rows,
     question_word,
+    readable,
 )
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import make_windows
 from qa_research.tasks.task import StoredRun
 
+log = logging.getLogger(__name__)
 # Per batch, padding included. About 2,000 tokens stay in a CPU's caches; the best for a GPU was not measured.
 MOST_TOKENS = {"cpu": 2048, "cuda": 16_384}
 LABELS = {"start_positions", "end_positions"}
@@ -125,8 +132,28 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
     )
 
 
-def questions_of(config: Mapping[str, Any], record: Mapping[str, Any], data: str) -> list[Question]:
+@dataclass(frozen=True)
+class FileReading:
+    """How a file of questions is read that a run is asked.
+
+    `on_bad_rows`: what is done about rows that cannot be asked. `needs_labels`: whether a question without
+    answers is such a row.
+    """
+
+    encoding: str = UTF_8
+    on_bad_rows: OnBadRows = "error"
+    needs_labels: bool = True
+
+
+def questions_of(
+    config: Mapping[str, Any],
+    record: Mapping[str, Any],
+    data: str,
+    reading: FileReading | None = None,
+) -> list[Question]:
     """The questions to ask a run: its own split `validation` or `train`, or those of a file.
+
+    An answer that is not at its offset does not matter, neither for asking nor for scoring.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -145,12 +172,41 @@ def questions_of(config: Mapping[str, Any], record: Mapping[str, Any], data: str
                 f"the {data} questions have changed since this run; choose others with --data FILE"
             )
         return list(getattr(source, data))
-    questions = read_questions(data, "--data")
-    if bad := find_bad_rows(questions):
+    return _questions_of_file(data, reading or FileReading())
+
+
+def _questions_of_file(data: str, reading: FileReading) -> list[Question]:
+    name = f"--data={data}"
+    questions = read_questions(data, "--data", reading.encoding, "--encoding")
+    if reading.on_bad_rows == "move":
+        questions, moved = with_moved_answers(questions)
+        if moved:
+            log.warning("%s: moved %d answers: %s", name, len(moved), describe_bad_rows(moved, 20))
+    elif misplaced := count_misplaced(questions):
+        log.info(
+            "%s: %d of %d questions have an answer that is not at its offset; neither asking nor scoring "
+            "needs offsets", name, misplaced, len(questions),
+        )  # fmt: skip
+    bad = find_bad_rows(questions, for_training=False)
+    if bad:
+        shown = f"{len(bad)} of {len(questions)} questions ({describe_bad_rows(bad, 20)})"
+        if reading.on_bad_rows != "drop":
+            raise ValueError(
+                f"{name} has {len(bad)} unusable questions: {describe_bad_rows(bad, 20)}"
+            )
+        log.warning("%s: skipped %s", name, shown)
+    positions = {row.position for row in bad}
+    usable = [row for i, row in enumerate(questions) if i not in positions]
+    if not usable:
+        raise ValueError(f"{name} holds no usable questions")
+    unlabelled = [row.id for row in usable if not row.is_labelled]
+    if unlabelled and reading.needs_labels:
         raise ValueError(
-            f"--data={data} has {len(bad)} unusable questions: {describe_bad_rows(bad, 20)}"
+            f"{name}: {len(unlabelled)} of {len(usable)} questions have no 'answers' (first: "
+            f"{readable(unlabelled[0])}), so it cannot be said whether they are answered correctly; "
+            "qa-research predict answers them"
         )
-    return questions
+    return usable
 
 
 def name_of(config: Mapping[str, Any], data: str) -> tuple[str, str]:

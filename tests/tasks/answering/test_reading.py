@@ -1,0 +1,292 @@
+"""Files as people have them: formats, shapes, encodings and compressions give the same questions."""
+
+import csv
+import gzip
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.squad import read_questions, squad_json
+from tests.tasks.answering.test_squad import columns
+
+
+def lines(values) -> str:
+    return "\n".join(json.dumps(value, ensure_ascii=False) for value in values)
+
+
+def articles(questions):
+    return squad_json(questions, "1.1")["data"]
+
+
+def mrqa(questions):
+    head = {"header": {"dataset": "own", "split": "dev"}}
+    for row in questions:
+        spans = [{"text": g.text, "char_spans": [[g.start, g.start]]} for g in row.answers]
+        entry = {"qid": row.id, "question": row.question, "answers": [g.text for g in row.answers]}
+        yield {
+            "title": row.title,
+            "context": row.context,
+            "qas": [entry | {"detected_answers": spans}],
+        }
+    yield head
+
+
+def numbered(questions):
+    rows = columns(questions)
+    return {key: {str(i): row[key] for i, row in enumerate(rows)} for key in rows[0]}
+
+
+def split(questions):
+    rows = columns(questions)
+    return {
+        "columns": list(rows[0]),
+        "index": list(range(len(rows))),
+        "data": [list(row.values()) for row in rows],
+    }
+
+
+def as_csv(questions, render, delimiter=","):
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, list(columns(questions)[0]), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(row | {"answers": render(row["answers"])} for row in columns(questions))
+    return file.getvalue()
+
+
+def of_numpy_2(answers: dict) -> str:
+    starts = ", ".join(f"np.int64({start})" for start in answers["answer_start"])
+    return f"{{'text': {answers['text']!r}, 'answer_start': [{starts}]}}"
+
+
+def of_squad(answers: dict) -> str:
+    pairs = zip(answers["text"], answers["answer_start"], strict=True)
+    texts = [f"{{'text': {text!r}, 'answer_start': np.int32({start})}}" for text, start in pairs]
+    return f"[{', '.join(texts)}]"
+
+
+def answered(questions, change):
+    return json.dumps([row | {"answers": change(row["answers"])} for row in columns(questions)])
+
+
+SHAPES = {
+    "list of articles": lambda q: json.dumps(articles(q)),
+    "list of paragraphs": lambda q: json.dumps([p for a in articles(q) for p in a["paragraphs"]]),
+    "one article": lambda q: json.dumps({"title": "t", "paragraphs": articles(q)[0]["paragraphs"]}),
+    "lines of articles": lambda q: lines(articles(q)),
+    "lines of files": lambda q: lines(squad_json([row], "v2.0") for row in q),
+    "lines of paragraphs": lambda q: lines(p for a in articles(q) for p in a["paragraphs"]),
+    "lines of MRQA": lambda q: lines(reversed(list(mrqa(q[::-1])))),
+    "pandas, default": lambda q: json.dumps(numbered(q)),
+    "pandas, split": lambda q: json.dumps(split(q)),
+    "pandas, index": lambda q: json.dumps({str(i): row for i, row in enumerate(columns(q))}),
+    "pandas, table": lambda q: json.dumps({"schema": {}, "data": columns(q)}),
+    "csv of numpy 2": lambda q: as_csv(q, of_numpy_2),
+    "csv of numpy 2, objects": lambda q: as_csv(q, of_squad),
+    "csv with semicolons": lambda q: as_csv(q, json.dumps, ";"),
+    "csv with tabs": lambda q: as_csv(q, json.dumps, "\t"),
+    "answers as texts of JSON": lambda q: answered(q, json.dumps),
+    "answers as texts of Python": lambda q: answered(q, repr),
+    "starts as texts": lambda q: answered(
+        q, lambda a: {"text": a["text"], "answer_start": [str(s) for s in a["answer_start"]]}
+    ),
+    "starts as floats": lambda q: answered(
+        q, lambda a: {"text": a["text"], "answer_start": [float(s) for s in a["answer_start"]]}
+    ),
+    "starts as texts of floats": lambda q: answered(
+        q, lambda a: {"text": a["text"], "answer_start": [f"{s}.0" for s in a["answer_start"]]}
+    ),
+    "a single text and start": lambda q: answered(
+        q, lambda a: {"text": a["text"][0], "answer_start": a["answer_start"][0]}
+    ),
+}
+STORED = {
+    "plain": lambda text: text.encode(),
+    "gzip": lambda text: gzip.compress(text.encode()),
+    "a byte order mark": lambda text: text.encode("utf-8-sig"),
+    "gzip of a byte order mark": lambda text: gzip.compress(text.encode("utf-8-sig")),
+}
+WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+CONTEXTS = st.lists(WORDS, min_size=1, max_size=4).map("\r\n".join).filter(str.strip)
+
+
+@st.composite
+def drawn_rows(draw):
+    """Plain values: the type checks of questions draw from the global generator, which Hypothesis minds."""
+    rows = []
+    for i, context in enumerate(draw(st.lists(CONTEXTS, min_size=1, max_size=4, unique=True))):
+        begin = draw(st.integers(0, len(context) - 1))
+        text = context[begin : draw(st.integers(begin + 1, len(context)))]
+        if not text.strip():
+            begin, text = 0, context
+        rows.append((f"k{i}", context, draw(WORDS), text, begin))
+    return rows
+
+
+def facts(questions):
+    return [(q.id, q.context, q.question, q.answers, q.is_labelled) for q in questions]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(rows=drawn_rows(), stored=st.sampled_from(list(STORED)))
+def test_questions_survive_every_shape(shape, rows, stored, tmp_path_factory):
+    questions = [
+        Question(identity, "t", context, question, (Gold(text, begin),), "who")
+        for identity, context, question, text, begin in rows
+    ]
+    path = tmp_path_factory.getbasetemp() / "round_trip.dat"
+    path.write_bytes(STORED[stored](SHAPES[shape](questions)))
+    assert facts(read_questions(path, "--data")) == facts(questions)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252"])
+def test_another_encoding_is_named_and_then_read(encoding, tmp_path):
+    context = "Grønn båt på Ærø.\r\nRød båt på Fyn."
+    row = Question("1", "", context, "Hvor?", (Gold("Fyn", context.index("Fyn")),), "other")
+    path = tmp_path / "q.json"
+    path.write_bytes(json.dumps(squad_json([row], "1.1"), ensure_ascii=False).encode(encoding))
+    with pytest.raises(ValueError, match=r"--data=\S+ is .*UTF-.*--encoding=\S+ reads it"):
+        read_questions(path, "--data", option="--encoding")
+    (found,) = read_questions(path, "--data", encoding, "--encoding")
+    assert (found.context, found.answers) == (row.context, row.answers)
+
+
+LABEL_STUDIO = {"id": 1, "data": {"text": "It is red."}, "annotations": [{"result": []}]}
+DOCCANO = {"id": 1, "text": "It is red.", "label": [[6, 9, "Colour?"]]}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (json.dumps([LABEL_STUDIO]), "is an export of Label Studio, not SQuAD"),
+        (lines([LABEL_STUDIO, LABEL_STUDIO]), "is an export of Label Studio"),
+        (lines([DOCCANO]), "is an export of Doccano, not SQuAD"),
+        (lines([DOCCANO, DOCCANO]), "is an export of Doccano"),
+        (json.dumps([DOCCANO]), "is an export of Doccano"),
+        (b"BZh91AY", "is compressed by bzip2; bunzip2 FILE"),
+        (b"\xfd7zXZ\x00", "is compressed by xz"),
+        (b"PK\x03\x04..", "is compressed by zip"),
+        (gzip.compress(b"{}")[:-9], "is a damaged gzip file"),
+        (gzip.compress(b""), "is empty"),
+        (b"ARROW1\x00\x00", "is an Arrow file; name the directory"),
+        ("[" * 100_000, "is JSON that is nested too deeply"),
+        ('{"data":' * 100_000, "is JSON that is nested too deeply"),
+        ('{"a": 1}\n' + "[" * 100_000, "line 2 is JSON that is nested too deeply|keys 'a'"),
+        (
+            "id,context,question,answers\n1,c,q," + "[" * 100_000 + "\n",
+            "nested too deeply|unreadable",
+        ),
+        (json.dumps({"context": {"0": "a"}, "question": {"1": "b"}}), "differently numbered"),
+        (json.dumps({"columns": ["context", "question"], "data": [["a"]]}), "do not fit its 2"),
+        (json.dumps([None]), "row 0 is null"),
+        (json.dumps([{"context": None, "question": "q"}]), "no text 'context' but null"),
+        (json.dumps([{"context": "c", "question": 7}]), "no text 'question' but the number 7"),
+    ],
+)
+def test_what_a_file_is_instead_is_said_in_one_sentence(content, sentence, tmp_path):
+    path = tmp_path / "notes.dat"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=sentence) as refusal:
+        read_questions(path, "--data")
+    assert str(refusal.value).startswith(f"--data={path}") and len(str(refusal.value)) < 500
+
+
+def of_answers(answers, **more) -> str:
+    return json.dumps(
+        [{"id": "k1", "context": "It is red.", "question": "q", "answers": answers, **more}]
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        ({"text": ["red"], "answer_start": ["six"]}, "answer_start is the text 'six'; expected a whole"),
+        ({"text": ["red"], "answer_start": [6.5]}, "answer_start is the number 6.5; expected a whole"),
+        ({"text": ["red"], "answer_start": [None]}, "answer_start is null; expected a whole number"),
+        ({"text": ["red"], "answer_start": [True]}, "answer_start is true"),
+        ({"text": ["red"], "answer_start": []}, "answers have 1 texts and 0 starts"),
+        ({"text": ["red"]}, r"answers have no 'answer_start' \(their keys: 'text'\)"),
+        ({"text": [6.5], "answer_start": [6]}, "the text of an answer is the number 6.5"),
+        (["red"], "an answer is the text 'red'"),
+        ("red", "answers is the text 'red'"),
+        (3, "answers is the number 3"),
+        ("{'text': [red]}", "the column 'answers' is unreadable"),
+    ],
+)  # fmt: skip
+def test_odd_answers_are_named_by_id_and_in_the_words_of_json(answers, sentence, tmp_path):
+    path = tmp_path / "q.json"
+    path.write_text(of_answers(answers))
+    with pytest.raises(ValueError, match=rf"row 0 \(id k1\): {sentence}"):
+        read_questions(path, "--data")
+
+
+NO_ANSWER = [
+    [],
+    {"text": [], "answer_start": []},
+    {"text": [""], "answer_start": [0]},
+    {"text": [""], "answer_start": [-1]},
+    {"text": ["no answer"], "answer_start": [-1]},
+    {"text": [None], "answer_start": [None]},
+    {"text": "  ", "answer_start": 3},
+    [{"text": "", "answer_start": "-1"}],
+    "{'text': [''], 'answer_start': [np.int64(-1)]}",
+]
+
+
+@pytest.mark.parametrize("answers", NO_ANSWER)
+def test_an_empty_text_and_the_start_minus_one_are_no_answer(answers, tmp_path):
+    path = tmp_path / "q.json"
+    path.write_text(of_answers(answers))
+    (row,) = read_questions(path, "--data")
+    assert row.answers == () and row.is_labelled and not row.contradiction
+
+
+@pytest.mark.parametrize(
+    ("content", "is_labelled"),
+    [
+        (of_answers(None), False),
+        (of_answers(float("nan")), False),
+        (of_answers(None, is_impossible=True), True),
+        (of_answers(None, is_impossible=None), False),
+        (of_answers(None, is_impossible=False), False),
+        (json.dumps([{"id": "k1", "context": "c", "question": "q"}]), False),
+        (json.dumps([{"context": "c", "question": "q", "plausible_answers": []}]), False),
+        ("context,question\nc,q\n", False),
+        ("context,question,answers\nc,q,\n", False),
+    ],
+)
+def test_missing_answers_are_an_unlabelled_question_unless_it_is_impossible(
+    content, is_labelled, tmp_path
+):
+    path = tmp_path / "q.dat"
+    path.write_text(content)
+    (row,) = read_questions(path, "--data")
+    assert row.answers == () and row.is_labelled == is_labelled
+
+
+@pytest.mark.parametrize("flag", [True, 1, 1.0, "true", "True", "1"])
+def test_is_impossible_beside_an_answer_contradicts_itself(flag, tmp_path):
+    path = tmp_path / "q.json"
+    red = {"text": ["red"], "answer_start": [6]}
+    path.write_text(of_answers(red, is_impossible=flag))
+    assert "is_impossible is true, but" in read_questions(path, "--data")[0].contradiction
+    path.write_text(of_answers([], is_impossible=False))
+    assert "is_impossible is false, but" in read_questions(path, "--data")[0].contradiction
+    path.write_text(of_answers(red, is_impossible="perhaps"))
+    with pytest.raises(ValueError, match="k1.: is_impossible is the text 'perhaps'"):
+        read_questions(path, "--data")
+
+
+@pytest.mark.parametrize("identity", [None, float("nan"), ""])
+def test_a_missing_id_is_the_position_and_that_is_said(identity, tmp_path, caplog):
+    path = tmp_path / "q.json"
+    row = {"context": "c", "question": "q", "answers": []}
+    path.write_text(json.dumps([row | {"id": identity}, row | {"id": "2"}, row, row]))
+    with caplog.at_level("INFO", logger="qa_research"):
+        ids = [row.id for row in read_questions(path, "--data")]
+    # "2" is taken.
+    assert ids == ["0", "2", "row 2", "3"]
+    assert "3 of 4 questions have no id; theirs is their position" in caplog.text
