@@ -1,7 +1,8 @@
 """Do windows, labels and scores equal the peers'? python benchmarks/parity.py SQUAD [PREDICTIONS].
 
 Compares windows and labels with Hugging Face's question-answering example (padded to 384, stride 128), and
-the scores of a predictions file with torchmetrics. Prints how many differ; exits with 1 if any does.
+the scores of a predictions file with torchmetrics. Prints how many differ, and lists the labels that differ
+on purpose: ours is the gold answer and the example's is not. Exits with 1 if anything else differs.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from qa_research.tasks.answering.evaluation import evaluate_v1
 from qa_research.tasks.answering.predictions import read_predictions
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.squad import read_questions
-from qa_research.tasks.answering.windows import make_windows
+from qa_research.tasks.answering.windows import Windows, make_windows
 
 MAX_TOKENS, STRIDE_TOKENS = 384, 128
 TOLERANCE = 1e-4
@@ -36,10 +37,10 @@ def main() -> None:
 
 
 def windows_that_differ(questions: list[Question]) -> int:
-    """How many windows have other tokens or labels than the example's; prints each of them."""
+    """How many windows have other tokens or labels than the example's by mistake; prints all that differ."""
     tokenizer = load_tokenizer(PACKAGED, "model.tokenizer")
     windows = make_windows(questions, tokenizer, MAX_TOKENS, STRIDE_TOKENS)
-    number = differing = answered = 0
+    number = differing = answered = intended = 0
     for row in questions:
         encoded = tokenizer(
             row.question.lstrip(),
@@ -57,22 +58,39 @@ def windows_that_differ(questions: list[Question]) -> int:
             span = example_labels(encoded, i, tokenizer.cls_token_id, row)
             if span != (0, 0):
                 answered += 1
-            same = (
+            same_tokens = (
                 windows.input_ids[tokens].tolist() == padded[:length]
                 and windows.token_types[tokens].tolist() == encoded["token_type_ids"][i][:length]
-                and (int(windows.span_first[number]), int(windows.span_last[number])) == span
             )
-            if not same:
+            mine = (int(windows.span_first[number]), int(windows.span_last[number]))
+            if same_tokens and mine != span and is_intended(windows, number, row, span):
+                intended += 1
+                text = windows.text(number, row.context, tokenizer)
+                print(
+                    f"on purpose: {row.id}: gold {row.answers[0].text!r}, ours {text.text(*mine)!r}, the "
+                    f"example's {text.text(*span)!r}"
+                )
+            elif not same_tokens or mine != span:
                 differing += 1
                 print(f"window {number} of question {row.id} differs; the example's label: {span}")
             number += 1
     print(
-        f"{len(questions)} questions, {number} windows ({answered} with an answer): {differing} differ"
+        f"{len(questions)} questions, {number} windows ({answered} with an answer): {differing} differ, "
+        f"and {intended} labels differ on purpose"
     )
     if number != len(windows):
         print(f"the example makes {number} windows, make_windows makes {len(windows)}")
         differing += 1
     return differing
+
+
+def is_intended(windows: Windows, number: int, row: Question, span: tuple[int, int]) -> bool:
+    """Whether our label is the gold answer, and the example's `span` is not."""
+    at = int(windows.starts[number])
+    chars = windows.char_start[at:], windows.char_end[at:]
+    mine = (windows.span_first[number], windows.span_last[number])
+    ours, theirs = (row.context[chars[0][first] : chars[1][last]] for first, last in (mine, span))
+    return ours == row.answers[0].text.strip() != theirs
 
 
 def example_labels(encoded: Any, i: int, cls_token_id: int, row: Question) -> tuple[int, int]:

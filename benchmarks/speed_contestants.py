@@ -75,6 +75,7 @@ def _prepare(name: str, squad: Path, questions: int, folder: Path) -> Any:
     module = QuestionAnswering(
         name="minilm",
         weights=PACKAGED,
+        family="bert",
         tokenizer=None,
         vocab_size=30522,
         hidden_size=384,

@@ -40,8 +40,11 @@ def written_whole(path: Path, mode: str = "w", durable: bool = False) -> Iterato
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+            # What a full disk refuses names no file.
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
     if durable:
         sync_directory(path.parent)

@@ -29,6 +29,13 @@ def test_names_and_windows_are_those_of_the_configs():
     usual, builtin = conf("parts/questions"), conf("builtin")
     assert (usual["max_tokens"], usual["stride_tokens"]) == named_source.USUAL_WINDOW
     assert (builtin["max_tokens"], builtin["stride_tokens"]) == named_source.BUILTIN_WINDOW
+    lengths = [
+        yaml.safe_load((conf_directory() / "data" / name).read_text())["answer"][
+            "max_answer_tokens"
+        ]
+        for name in ("builtin.yaml", "parts/usual.yaml")
+    ]
+    assert lengths == [named_source.BUILTIN_ANSWER_TOKENS, named_source.USUAL_ANSWER_TOKENS]
     assert usual["seed"] == named_source.BUILTIN_SEED
 
 

@@ -14,13 +14,19 @@ install_import_hook("qa_research.capture.forward", "beartype.beartype")
 from qa_research.capture.recorders.recorder import Subject  # noqa: E402
 from qa_research.capture.watched import Watched, watched_windows  # noqa: E402
 
-KINDS = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
+# The networks that normalise each sum, as BERT does, and all.
+POST_NORM = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
+KINDS = (*POST_NORM, "modernbert")
 
 
 def make_network(kind: str, vocab_size: int, **extra: object) -> PreTrainedModel:
     """Two layers of two heads, 16 wide; weights large enough that attention is far from uniform."""
     sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 130}
     sizes |= {"hidden_size": 16, "vocab_size": vocab_size, "initializer_range": 0.5}
+    if kind == "modernbert":
+        # The first layer sees all tokens, the second three to each side.
+        sizes |= {"intermediate_size": 32, "local_attention": 6, "pad_token_id": 0}
+        sizes |= dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"))
     if kind == "electra":
         # ELECTRA may have embeddings narrower than its layers.
         sizes["embedding_size"] = 8

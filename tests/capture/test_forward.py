@@ -6,7 +6,7 @@ import torch
 from qa_research.capture.forward import HookPoint, forward_watched, silenced, tap
 from qa_research.capture.sites import FINAL, KNOWN, SITE_NAMES, Anatomy, Site, chosen_layers
 from qa_research.model.bert import input_names
-from tests.capture.conftest import KINDS, make_network
+from tests.capture.conftest import KINDS, POST_NORM, make_network
 
 EVERYWHERE = [
     FINAL,
@@ -32,7 +32,7 @@ def test_every_known_kind_of_network_is_tried():
 def test_attention_equals_that_of_the_eager_network(kind, tokenizer, watched):
     network = make_network(kind, len(tokenizer), attn_implementation="sdpa")
     eager = make_network(kind, len(tokenizer), attn_implementation="eager").eval()
-    sites = [Site(name, layer) for name in ("query", "key") for layer in (0, 1)]
+    sites = [site for layer in (0, 1) for site in Anatomy(network).attention_sites(layer)]
     found = forward_watched(network, watched, 0, sites)
     with torch.no_grad():
         wanted = eager(**inputs_of(eager, watched), output_attentions=True)
@@ -43,7 +43,7 @@ def test_attention_equals_that_of_the_eager_network(kind, tokenizer, watched):
         assert (found.attention(layer) - wanted.attentions[layer])[seen].abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", POST_NORM)
 def test_sites_hold_the_networks_own_hidden_states(kind, tokenizer, watched):
     network = make_network(kind, len(tokenizer))
     sites = [Site("embeddings"), FINAL, *[Site(name, n) for name in SITE_NAMES[1:] for n in (0, 1)]]
@@ -64,6 +64,36 @@ def test_sites_hold_the_networks_own_hidden_states(kind, tokenizer, watched):
         assert torch.allclose(joined, found[Site("attention_output", layer)], atol=1e-5)
         whole = anatomy.module(Site("layer_output", layer))[0](found[Site("mlp", layer)] + joined)
         assert torch.allclose(whole, states[layer + 1], atol=1e-5)
+
+
+def test_the_sites_of_a_network_that_normalises_first(tokenizer, watched):
+    network = make_network("modernbert", len(tokenizer))
+    names = [*SITE_NAMES[1:], "attention_sum", "attention_added"]
+    sites = [Site("embeddings"), FINAL, *[Site(name, n) for name in names for n in (0, 1)]]
+    found = forward_watched(network, watched, 0, sites).values
+    network.eval()
+    with torch.no_grad():
+        states = network(**inputs_of(network, watched), output_hidden_states=True).hidden_states
+        final = network.head(network.model.final_norm(found[Site("layer_output", 1)]))
+    assert torch.equal(found[Site("embeddings")], states[0])
+    assert torch.equal(found[Site("layer_output", 0)], states[1])
+    assert torch.allclose(found[FINAL], final, atol=1e-5)
+    for layer in (0, 1):
+        total = found[Site("attention_sum", layer)]
+        assert torch.allclose(
+            total, found[Site("attention_added", layer)] + states[layer], atol=1e-5
+        )
+        whole = total + found[Site("mlp", layer)]
+        assert torch.allclose(whole, found[Site("layer_output", layer)], atol=1e-5)
+
+
+def test_a_layer_that_sees_only_its_neighbours_is_watched_as_such(tokenizer, watched):
+    network = make_network("modernbert", len(tokenizer))
+    sites = [site for layer in (0, 1) for site in Anatomy(network).attention_sites(layer)]
+    found = forward_watched(network, watched, 0, sites)
+    position = torch.arange(watched.mask.shape[1])
+    far = (position[:, None] - position).abs() > 3
+    assert found.attention(0)[0, :, far].max() > 0 and found.attention(1)[:, :, far].max() == 0
 
 
 def test_a_forward_pass_leaves_modes_hooks_gradients_and_random_state_alone(network, watched):

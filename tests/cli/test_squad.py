@@ -101,6 +101,25 @@ def test_stats_as_text_and_as_json(look, data):
     found = json.loads(out)
     assert found["unanswerable"] == 1 and found["lengths"]["question"]["tokens"]["minimum"] > 3
     assert found["repeated"]["context"] == {"values": 2, "questions": 9}
+    assert found["exactness"]["answers"] == 8 and found["exactness"]["not_exact"] == 0
+
+
+def test_stats_say_which_answers_cannot_be_given(verb, tmp_path):
+    text = "Ana Torres keeps the cafe. " + "It opens at seven and closes at nine. " * 6
+    golds = [" Ana Torres ", "na Torres", text[27:-1]]
+    rows = [
+        {"id": f"r{i}", "context": f" {text}", "question": "Who?", "answers": {"text": [gold]}}
+        for i, gold in enumerate(golds)
+    ]
+    for row, gold in zip(rows, golds, strict=True):
+        row["answers"]["answer_start"] = [row["context"].index(gold)]
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps(rows))
+    _, out, _ = verb("squad", "stats", "--data", str(file), "--cache", str(tmp_path))
+    assert "exact answers     2 of 3 first gold answers cannot be given exactly: " in out
+    assert "1 with other ends than their tokens have" in out
+    assert "1 with more than answer.max_answer_tokens=30 tokens; the longest has 54 tokens" in out
+    assert "first: r1" in out
 
 
 def test_the_built_in_questions_are_shown_by_default(verb, tmp_path):

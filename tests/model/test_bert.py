@@ -11,12 +11,21 @@ from transformers import (
     ElectraConfig,
     ElectraModel,
     GPT2Config,
+    ModernBertConfig,
     RobertaConfig,
     RobertaModel,
+    T5Config,
+    XLNetConfig,
     set_seed,
 )
 
-from qa_research.model.bert import Architecture, build, describe_modules, longest_window
+from qa_research.model.bert import (
+    Architecture,
+    build,
+    describe_modules,
+    head_of,
+    longest_window,
+)
 from qa_research.model.weights import PACKAGED, locate, short_name
 
 TINY = Architecture(16, 2, 2, 32, 64)
@@ -128,6 +137,60 @@ def test_other_architectures_load_where_a_directory_says_so(model, config, tmp_p
 def test_the_longest_window_leaves_out_positions_that_roberta_reserves():
     assert longest_window(RobertaConfig(max_position_embeddings=514)) == 512
     assert longest_window(tiny_config()) == 64
+
+
+def test_a_model_without_a_table_of_positions_has_no_longest_window():
+    assert longest_window(XLNetConfig()) is None
+    assert longest_window(T5Config()) is None
+
+
+def test_random_weights_of_modernbert(tmp_path):
+    built = build("random", TINY, 0.25, 100, 42, "modernbert")
+    config = built.network.config
+    assert config.model_type == "modernbert" and config.pad_token_id == 0
+    assert (config.attention_dropout, config.mlp_dropout, config.embedding_dropout) == (0.25,) * 3
+    again = build("random", TINY, 0.25, 100, 42, "modernbert").network.state_dict()
+    assert all(torch.equal(again[k], v) for k, v in built.network.state_dict().items())
+    built.network.save_pretrained(tmp_path / "saved")
+    loaded = build(str(tmp_path / "saved"), AS_WEIGHTS, None, 100, 1).network
+    assert all(torch.equal(again[k], v) for k, v in loaded.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (tiny_config(), "qa_outputs"),
+        (
+            DistilBertConfig(vocab_size=100, dim=16, n_layers=1, n_heads=2, hidden_dim=32),
+            "qa_outputs",
+        ),
+        (XLNetConfig(vocab_size=100, d_model=16, n_layer=1, n_head=2, d_inner=32), "qa_outputs"),
+        (
+            ModernBertConfig(
+                vocab_size=100,
+                hidden_size=16,
+                intermediate_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                pad_token_id=0,
+            ),
+            "classifier",
+        ),
+    ],
+)
+def test_a_head_is_found_by_what_it_is(config, name):
+    network = AutoModelForQuestionAnswering.from_config(config)
+    assert head_of(network) is getattr(network, name)
+
+
+def test_weights_without_a_head_of_two_scores_are_refused(tmp_path):
+    network = BertForQuestionAnswering(tiny_config(num_labels=3))
+    network.save_pretrained(tmp_path / "three")
+    with pytest.raises(
+        ValueError,
+        match=r"three: a bert network has no linear layers with a start and an end score",
+    ):
+        build(str(tmp_path / "three"), AS_WEIGHTS, 0.0, 100, 1)
 
 
 def test_weights_that_do_not_fit_the_architecture_are_refused(saved):

@@ -34,7 +34,8 @@ def test_a_run_leaves_behind_what_the_design_promises(tiny):
     assert not any(path.endswith(".tmp") for path in found)
     record = read_record(run)
     assert record["status"] == "finished" and record["best"]["val/f1"] == score
-    assert record["fingerprints"].keys() == {"train", "validation", "weights"}
+    names = {"train", "validation", "weights", "tokenizer", "windows"}
+    assert record["fingerprints"].keys() == names
     assert not {"user", "host", "node"} & set(json.dumps(record).lower().split('"'))
 
 

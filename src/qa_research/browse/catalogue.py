@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from qa_research.browse.source import NamedSource
+from qa_research.caches import DamagedError, content_bytes, written_checked
 from qa_research.console import tracked
-from qa_research.files import parse_json, written_whole
+from qa_research.files import parse_json
 from qa_research.tasks.answering.question import Gold, Question, find_bad_rows
 
 log = logging.getLogger(__name__)
@@ -121,14 +122,12 @@ def open_file(path: Path, source: NamedSource) -> sqlite3.Connection:
     """A read-only connection, even in a folder that cannot be written.
 
     Raises:
-        sqlite3.DatabaseError: it is not a catalogue of this source, or is visibly damaged.
+        DamagedError: it is not what was written.
+        sqlite3.DatabaseError: it is not a catalogue of this source.
     """
+    content_bytes(path)
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
     try:
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
-        if path.stat().st_size != pages * page_size:
-            raise sqlite3.DatabaseError("its size is not what it says")
         facts = connection.execute("SELECT state, questions FROM source").fetchall()
         (last,) = connection.execute("SELECT max(position) FROM questions").fetchone()
         if len(facts) != 1 or facts[0] != (source.state, (-1 if last is None else last) + 1):
@@ -148,7 +147,7 @@ def write_file(path: Path, source: NamedSource, questions: Sequence[Question]) -
     """
     # SQLite opens the temporary file by its name.
     with (
-        written_whole(path, "wb") as file,
+        written_checked(path) as file,
         closing(sqlite3.connect(file.name, isolation_level=None)) as connection,
     ):
         fill(connection, source, questions)
@@ -365,10 +364,10 @@ class Catalogue:
             return self._made()
         try:
             return open_file(self.path, self.source)
-        except sqlite3.DatabaseError as error:
+        except (DamagedError, sqlite3.DatabaseError) as error:
             return self._made_again(error)
 
-    def _made_again(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+    def _made_again(self, error: Exception) -> sqlite3.Connection:
         log.warning("The catalogue %s is damaged (%s); making it again", self.path, error)
         return self._made()
 

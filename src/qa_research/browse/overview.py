@@ -5,6 +5,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from qa_research.tasks.answering.question import (
     BadRow,
@@ -13,6 +14,9 @@ from qa_research.tasks.answering.question import (
     describe_bad_rows,
     find_bad_rows,
 )
+
+if TYPE_CHECKING:
+    from qa_research.tasks.answering.labels import Exactness
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 BAD_ROWS_SHOWN = 5
@@ -167,6 +171,16 @@ def show_overview(found: Overview, where: str, tokenizer: str | None) -> None:
     bad = describe_bad_rows(found.bad_rows, BAD_ROWS_SHOWN)
     shown = f": {bad}" if bad else ""
     print(f"unusable          {_many(len(found.bad_rows), 'question')}{shown}")
+
+
+def show_exactness(found: "Exactness", max_answer_tokens: int) -> None:
+    """Print how many first gold answers a model could not give exactly, and what its vocabulary misses."""
+    said = found.sentences("first gold", max_answer_tokens)
+    if not found.count:
+        every = f"all {found.answers:,} first gold answers can be given exactly; the longest has "
+        said.insert(0, f"{every}{found.longest:,} tokens")
+    for i, sentence in enumerate(said):
+        print(f"{'' if i else 'exact answers':<18}{sentence}")
 
 
 def _numbers(spread: Spread) -> str:

@@ -19,6 +19,8 @@ HUB_IDS = {"squad": "rajpurkar/squad", "squad_v2": "rajpurkar/squad_v2"}
 # Tokens in a window, and tokens that two windows share; as in conf/data.
 BUILTIN_WINDOW = (128, 32)
 USUAL_WINDOW = (384, 128)
+# Tokens that an answer may have; as in conf/data.
+BUILTIN_ANSWER_TOKENS, USUAL_ANSWER_TOKENS = 8, 30
 KNOWN = "builtin, squad, squad_v2, a directory in the hub's layout, or a file of questions"
 OFFLINE = (
     "These work without a network: builtin, a directory in the hub's layout, a file of questions"

@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qa_research.browse.catalogue import Catalogue, Hit, hit_in
-from qa_research.browse.source import SPLITS, NamedSource, find_source
+from qa_research.browse.source import (
+    BUILTIN_ANSWER_TOKENS,
+    SPLITS,
+    USUAL_ANSWER_TOKENS,
+    NamedSource,
+    find_source,
+)
 from qa_research.console import tracked
 from qa_research.files import UTF_8
 from qa_research.tasks.answering.question import Question, find_bad_rows
 
 if TYPE_CHECKING:
+    from qa_research.tasks.answering.labels import Exactness
     from qa_research.tasks.answering.trained import TrainedAnswerer
 
 log = logging.getLogger(__name__)
@@ -76,10 +83,13 @@ def fit(row: Question, tokenizer: Any, max_tokens: int, stride_tokens: int) -> F
 
 def count_tokens(texts: Sequence[str], tokenizer: Any) -> list[int]:
     """The length of each text in tokens, without special ones; shows progress if it takes long."""
+    # Imported here, so that a search need not wait for numpy.
+    from qa_research.model import tokenizer as tokenizers
+
     lengths: list[int] = []
     for begin in tracked(range(0, len(texts), TEXTS_AT_ONCE), "Counting tokens"):
         batch = list(texts[begin : begin + TEXTS_AT_ONCE])
-        lengths += [len(ids) for ids in tokenizer(batch, add_special_tokens=False)["input_ids"]]
+        lengths += tokenizers.count_tokens(tokenizer, batch)
     return lengths
 
 
@@ -254,6 +264,33 @@ class Browser:
 
         return "the run's tokenizer" if self.run else self._named or PACKAGED
 
+    @property
+    def max_answer_tokens(self) -> int:
+        """The most tokens of an answer: the run's, or those of a training on this source by default."""
+        if self.run:
+            from qa_research.runs.directory import read_config
+
+            return int(read_config(self.run)["answer"]["max_answer_tokens"])
+        is_builtin = self.catalogue.source.data == "builtin"
+        return BUILTIN_ANSWER_TOKENS if is_builtin else USUAL_ANSWER_TOKENS
+
+    def exactness(self) -> "Exactness | None":
+        """Which first gold answers cannot be given exactly; None without a tokenizer.
+
+        Questions that a training cannot use do not count.
+        """
+        if self.tokenizer is None:
+            return None
+        from qa_research.tasks.answering.labels import exactness
+        from qa_research.tasks.answering.windows import make_windows, too_long
+
+        rows = self.catalogue.all()
+        for find in (find_bad_rows, lambda kept: too_long(kept, self.tokenizer, *self.window)):
+            skipped = {row.position for row in find(rows)}
+            rows = [row for i, row in enumerate(rows) if i not in skipped]
+        windows = make_windows(rows, self.tokenizer, *self.window)
+        return exactness(rows, windows, self.tokenizer, self.max_answer_tokens)
+
     @cached_property
     def _opened(self) -> "TrainedAnswerer":
         from qa_research.runs.open import open_run
@@ -342,7 +379,8 @@ def _source_of_run(directory: Path, split: str | None) -> NamedSource:
         return questions_of(config, record, name)
 
     # A fingerprint identifies the questions themselves, so runs on equal questions share a catalogue.
-    identity = f"fingerprint {wanted}"
+    skipped = record.get("too_long") or ""
+    identity = f"fingerprint {wanted} {skipped}".rstrip()
     return NamedSource("--run", directory.name, name, identity, wanted, _window(directory), read)
 
 

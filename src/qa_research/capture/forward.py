@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
+from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
 
 from qa_research.capture.sites import Anatomy, Side, Site, module_of
 from qa_research.capture.watched import Watched
@@ -77,12 +78,7 @@ class Forward:
 
         Computed at every call: kept for all layers, it would be by far the largest thing in memory.
         """
-        return attention_weights(
-            self.values[Site("query", layer)],
-            self.values[Site("key", layer)],
-            self.watched.mask,
-            int(self.network.config.num_attention_heads),
-        )
+        return attention_of(self.network, layer, self.values, self.watched.mask)
 
 
 def forward_watched(
@@ -130,17 +126,56 @@ def _to_cpu(value: Tensor) -> Tensor:
     return value.detach().float().cpu()
 
 
+def attention_of(
+    network: PreTrainedModel,
+    layer: int,
+    values: Mapping[Site, Float[Tensor, "question token unit"]],
+    mask: Bool[Tensor, "question token"],
+) -> Float[Tensor, "question head query key"]:
+    """A layer's attention from the `values` of its `Anatomy.attention_sites`; zero towards padding."""
+    heads = int(network.config.num_attention_heads)
+    sites = Anatomy(network).attention_sites(layer)
+    if len(sites) == 2:
+        query, key = (values[site] for site in sites)
+        return attention_weights(query, key, mask, heads)
+    joint = values[sites[0]].float()
+    query, key = _rotated(network, layer, joint, heads)
+    reach = None
+    if network.config.layer_types[layer] == "sliding_attention":
+        reach = int(network.config.sliding_window)
+    return attention_weights(query, key, mask, heads, reach)
+
+
+def _rotated(
+    network: PreTrainedModel, layer: int, joint: Float[Tensor, "question token unit3"], heads: int
+) -> tuple[Float[Tensor, "question token unit"], Float[Tensor, "question token unit"]]:
+    """Queries and keys of ModernBERT, turned by their positions as the network turns them."""
+    count, tokens, width = joint.shape
+    query, key, _ = joint.view(count, tokens, 3, heads, width // (3 * heads)).unbind(dim=2)
+    positions = torch.arange(tokens, device=network.device)[None]
+    rotary = network.get_submodule("model.rotary_emb")
+    angles = rotary(joint.to(network.device), positions, network.config.layer_types[layer])
+    cos, sin = (part.to(joint.device) for part in angles)
+    turned = apply_rotary_pos_emb(query, key, cos, sin, unsqueeze_dim=2)
+    query, key = (part.reshape(count, tokens, width // 3) for part in turned)
+    return query, key
+
+
 def attention_weights(
     query: Float[Tensor, "question token unit"],
     key: Float[Tensor, "question token unit"],
     mask: Bool[Tensor, "question token"],
     heads: int,
+    reach: int | None = None,
 ) -> Float[Tensor, "question head token token"]:
     """softmax(QK^T / sqrt(d) + mask) of each head, without dropout; equal to eager attention to 1e-5.
 
     SDPA, which trains, returns no weights, so they are recomputed. Example with one head of d = 4: a query
     [2, 0, 0, 0] scores [2, 0, 0, 0] 2 * 2 / sqrt(4) = 2, and [0, 1, 0, 0] 0; padding scores -inf. Its
     attention to the three is softmax(2, 0, -inf) = 0.88, 0.12, 0.
+
+    `reach`: how far a token sees in both directions (None: everywhere). Padding that sees no token at all
+    has zeros.
 
     Source: Vaswani et al. 2017, Attention Is All You Need, section 3.2.1.
     """
@@ -150,8 +185,12 @@ def attention_weights(
     queries = query.float().view(count, tokens, heads, size).transpose(1, 2)
     keys = key.float().view(count, tokens, heads, size).transpose(1, 2)
     scores = queries @ keys.transpose(2, 3) * size**-0.5
-    weights: Tensor = scores.masked_fill(~mask[:, None, None, :], -torch.inf).softmax(dim=-1)
-    return weights
+    hidden = ~mask[:, None, None, :]
+    if reach is not None:
+        position = torch.arange(tokens, device=scores.device)
+        hidden = hidden | ((position[:, None] - position).abs() > reach)
+    weights: Tensor = scores.masked_fill(hidden, -torch.inf).softmax(dim=-1)
+    return weights.nan_to_num(nan=0.0) if reach is not None else weights
 
 
 @contextmanager

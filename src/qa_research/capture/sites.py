@@ -6,6 +6,8 @@ from typing import Literal
 from torch import nn
 from transformers import PreTrainedModel
 
+from qa_research.model.bert import head_of
+
 Side = Literal["input", "output"]
 
 # Those that a config may name; all are `hidden_size` wide. Recorders need the others.
@@ -33,12 +35,31 @@ _DISTILBERT: dict[str, tuple[str, Side]] = {
     "mlp_sum": ("output_layer_norm", "input"),
     "layer_output": ("output_layer_norm", "output"),
 }
+# Normalises before attention and before the feed-forward network, not after: a layer's output is the sum
+# itself. One module makes queries, keys and values.
+_MODERNBERT: dict[str, tuple[str, Side]] = {
+    "query_key_value": ("attn.Wqkv", "output"),
+    "context": ("attn.Wo", "input"),
+    "attention_added": ("attn.Wo", "output"),
+    "attention_sum": ("mlp_norm", "input"),
+    "attention_output": ("mlp_norm", "output"),
+    "mlp": ("mlp", "output"),
+    "layer_output": ("", "output"),
+}
+# Outside the layers: ModernBERT's head has a part of its own before the scores.
+_OUTSIDE: dict[str, tuple[str, Side]] = {
+    "head_hidden": ("head.dense", "output"),
+    "head_active": ("head.norm", "input"),
+    "head_output": ("head.norm", "output"),
+    "body_output": ("model.final_norm", "output"),
+}
 # By model type: the module that holds the layers, and the sites of each layer.
 KNOWN: dict[str, tuple[str, dict[str, tuple[str, Side]]]] = {
     "bert": ("bert.encoder.layer", _BERT),
     "camembert": ("roberta.encoder.layer", _BERT),
     "distilbert": ("distilbert.transformer.layer", _DISTILBERT),
     "electra": ("electra.encoder.layer", _BERT),
+    "modernbert": ("model.layers", _MODERNBERT),
     "roberta": ("roberta.encoder.layer", _BERT),
     "xlm-roberta": ("roberta.encoder.layer", _BERT),
 }
@@ -50,14 +71,14 @@ class Site:
 
     In the order in which a layer computes them:
 
-    - `query`, `key`: of all heads, next to each other
+    - `query`, `key`: of all heads, next to each other; in ModernBERT `query_key_value`, one after the other
     - `context`: the outputs of all heads, next to each other, before their projection
     - `attention_added`: the projected context
     - `attention_sum`: that plus the layer's input, before normalisation
     - `attention_output`: the same, normalised
     - `mlp`: the output of the feed-forward network
     - `mlp_sum`: that plus `attention_output`, before normalisation
-    - `layer_output`: the same, normalised
+    - `layer_output`: the same, normalised; in ModernBERT, which has no `mlp_sum`, that sum itself
     """
 
     name: str
@@ -74,8 +95,7 @@ def module_of(network: PreTrainedModel, site: Site) -> tuple[nn.Module, Side]:
         ValueError: the site is inside a network whose layers are not known here.
     """
     if site == FINAL:
-        # All of Hugging Face's question-answering networks have their head there.
-        return network.get_submodule("qa_outputs"), "input"
+        return head_of(network), "input"
     return Anatomy(network).module(site)
 
 
@@ -99,16 +119,26 @@ class Anatomy:
         self.layers = int(network.config.num_hidden_layers)
         self.heads = int(network.config.num_attention_heads)
         self.hidden_size = int(network.config.hidden_size)
+        # Whether each sum is normalised, so that the layers' shares of a logit can be told apart.
+        self.normalises_sums = "mlp_sum" in self.sites
 
     def module(self, site: Site) -> tuple[nn.Module, Side]:
         """The module of a site, and on which side of it the values pass."""
+        if site.name in _OUTSIDE:
+            path, side = _OUTSIDE[site.name]
+            return self.network.get_submodule(path), side
         if site.layer is None:
             body = self.network.get_submodule(self.stem.partition(".")[0])
             # ELECTRA's embeddings may be narrower than its layers, and are projected then.
             projected = site.name == "embeddings" and hasattr(body, "embeddings_project")
             return body.get_submodule("embeddings_project" if projected else site.name), "output"
         path, side = self.sites[site.name]
-        return self.network.get_submodule(f"{self.stem}.{site.layer}.{path}"), side
+        return self.network.get_submodule(f"{self.stem}.{site.layer}.{path}".rstrip(".")), side
+
+    def attention_sites(self, layer: int) -> tuple[Site, ...]:
+        """The sites that a layer's attention is recomputed from."""
+        names = ("query", "key") if "query" in self.sites else ("query_key_value",)
+        return tuple(Site(name, layer) for name in names)
 
 
 def chosen_layers(key: str, wanted: list[int] | None, count: int) -> list[int]:

@@ -235,7 +235,7 @@ def stats(
 
     Lengths, kinds of question, answers, repetitions and faults.
     """
-    from qa_research.browse.overview import overview, show_overview
+    from qa_research.browse.overview import overview, show_exactness, show_overview
 
     with _browsing(data, split, encoding, run, runs, cache, tokenizer=tokenizer) as browser:
         counting = None
@@ -247,11 +247,16 @@ def stats(
 
         found = overview(browser.catalogue.all(), counting)
         _say_if_no_tokenizer(browser)
+        exact = browser.exactness()
         name = browser.catalogue.source.name
         if as_json:
-            print_json({"source": name, "tokenizer": browser.tokenizer_name} | asdict(found))
+            exactly = {} if exact is None else {"exactness": exact.as_json()}
+            facts = {"source": name, "tokenizer": browser.tokenizer_name}
+            print_json(facts | asdict(found) | exactly)
         else:
             show_overview(found, name, browser.tokenizer_name)
+            if exact is not None:
+                show_exactness(exact, browser.max_answer_tokens)
 
 
 @squad_app.command()

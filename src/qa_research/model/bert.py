@@ -3,15 +3,18 @@
 import inspect
 import pickle
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForQuestionAnswering,
     BertConfig,
     BertForQuestionAnswering,
+    ModernBertConfig,
+    ModernBertForQuestionAnswering,
     PretrainedConfig,
     PreTrainedModel,
 )
@@ -26,7 +29,22 @@ DROPOUT_KEYS = (
     "dropout",
     "attention_dropout",
     "qa_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+    "classifier_dropout",
 )
+KNOWN_TYPES = "bert, distilbert, roberta, electra, modernbert, ..."
+Family = Literal["bert", "modernbert"]
+# What makes a network of random weights; the padding token of tokenizers trained here is 0.
+FAMILIES: dict[Family, tuple[type[PretrainedConfig], type[PreTrainedModel], dict[str, Any]]] = {
+    "bert": (BertConfig, BertForQuestionAnswering, {}),
+    "modernbert": (
+        ModernBertConfig,
+        ModernBertForQuestionAnswering,
+        {"pad_token_id": 0}
+        | dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +67,18 @@ class Built:
 
 
 def build(
-    weights: str, architecture: Architecture, dropout: float | None, vocab_size: int, seed: int
+    weights: str,
+    architecture: Architecture,
+    dropout: float | None,
+    vocab_size: int,
+    seed: int,
+    family: Family = "bert",
 ) -> Built:
     """A question-answering model in float32 and in training mode, from random or given weights.
 
     New parameters are drawn under `torch.manual_seed(seed)`, so that `seed=42` yields the same weights as
     `set_seed(42)` followed by Hugging Face's own constructor. The global generator is left unchanged.
-    `vocab_size` is the tokenizer's.
+    `vocab_size` is the tokenizer's. `family`: of random weights; given ones bring their own.
 
     Raises:
         FileNotFoundError: the weights do not exist or cannot be fetched.
@@ -64,7 +87,7 @@ def build(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if weights == "random":
-            built = _random(architecture, dropout, vocab_size)
+            built = _random(architecture, dropout, vocab_size, family)
         else:
             built = _loaded(weights, architecture, dropout, vocab_size)
     # `from_pretrained` returns a network in eval mode, and Lightning would leave it there, without dropout.
@@ -72,10 +95,38 @@ def build(
     return built
 
 
-def longest_window(config: PretrainedConfig) -> int:
-    """The most tokens that a model of this config can read at once."""
-    positions = getattr(config, "max_position_embeddings", None) or 512
+def longest_window(config: PretrainedConfig) -> int | None:
+    """The most tokens that a model of this config can read at once; None: as many as memory holds.
+
+    A model without a table of positions says so by -1 (XLNet) or by no such key (T5).
+    """
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None or positions < 1:
+        return None
     return int(positions) - RESERVED_POSITIONS.get(config.model_type, 0)
+
+
+def head_of(network: PreTrainedModel) -> nn.Linear:
+    """The layer that makes the start and the end score of each token, found by what it is.
+
+    It is the one linear layer with two outputs outside the network's body, whatever it is called: BERT's
+    is `qa_outputs`, ModernBERT's `classifier`.
+
+    Raises:
+        ValueError: there is none, or several.
+    """
+    body = f"{network.base_model_prefix}."
+    found = [
+        module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features == 2 and not name.startswith(body)
+    ]
+    if len(found) != 1:
+        raise ValueError(
+            f"a {network.config.model_type} network has {len(found) or 'no'} linear layers with a start and "
+            f"an end score for each token, and exactly one is needed; {KNOWN_TYPES} have it"
+        )
+    return found[0]
 
 
 def input_names(network: torch.nn.Module) -> frozenset[str]:
@@ -102,7 +153,9 @@ def describe_modules(network: torch.nn.Module) -> list[dict[str, Any]]:
     ]
 
 
-def _random(architecture: Architecture, dropout: float | None, vocab_size: int) -> Built:
+def _random(
+    architecture: Architecture, dropout: float | None, vocab_size: int, family: Family
+) -> Built:
     sizes = asdict(architecture)
     for key, value in sizes.items():
         if value is None:
@@ -112,8 +165,10 @@ def _random(architecture: Architecture, dropout: float | None, vocab_size: int) 
         raise ValueError(
             f"model.hidden_size={hidden} must be a multiple of model.num_attention_heads={heads}"
         )
-    config = BertConfig(vocab_size=vocab_size, **sizes, **_dropouts(BertConfig(), dropout))
-    network = BertForQuestionAnswering(config)
+    make_config, make_network, extra = FAMILIES[family]
+    dropouts = _dropouts(make_config(), dropout)
+    config = make_config(vocab_size=vocab_size, **sizes, **dropouts, **extra)
+    network = make_network(config)
     return Built(network, (f"Newly initialised: all {count_parameters(network):,} parameters.",))
 
 
@@ -162,9 +217,16 @@ def _check_config(
     if type(config) not in AutoModelForQuestionAnswering._model_mapping:
         raise ValueError(
             f"model.weights={weights} are of the type {config.model_type!r}, which has no "
-            f"question-answering model; these do: bert, distilbert, roberta, electra, ... "
+            f"question-answering model; these do: {KNOWN_TYPES} "
             f"(without a network: {OFFLINE_CHOICES})"
         )
+    # Without memory for its weights a network is made in no time, and shows whether it has a head.
+    with torch.random.fork_rng(), torch.device("meta"):
+        skeleton = AutoModelForQuestionAnswering.from_config(config)
+    try:
+        head_of(skeleton)
+    except ValueError as error:
+        raise ValueError(f"model.weights={weights}: {error}") from error
 
 
 def _loading_report(weights: str, network: PreTrainedModel, info: Any) -> tuple[str, ...]:
@@ -194,4 +256,5 @@ def _modules(keys: list[str]) -> str:
 def _dropouts(config: PretrainedConfig, dropout: float | None) -> dict[str, float]:
     if dropout is None:
         return {}
-    return {key: dropout for key in DROPOUT_KEYS if hasattr(config, key)}
+    # BERT has a `classifier_dropout` for other tasks, which is None.
+    return {key: dropout for key in DROPOUT_KEYS if getattr(config, key, None) is not None}

@@ -8,12 +8,15 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from qa_research.files import write_text
+import numpy as np
+
+from qa_research.caches import made_once
 from qa_research.model.weights import HUB_ERRORS, PACKAGED, locate, not_fetched
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from tokenizers import Encoding, Tokenizer
 
 
@@ -68,11 +71,14 @@ def trained_wordpiece(texts: Iterable[str], vocab_size: int, cache: Path) -> Any
     digest = hashlib.sha256(str(vocab_size).encode())
     for text in distinct:
         digest.update(text.encode() + b"\0")
-    path = cache / f"wordpiece-{digest.hexdigest()[:16]}.txt"
-    if not path.exists():
+    path = cache / f"wordpiece-{digest.hexdigest()[:16]}.vocabulary"
+
+    def make(file: IO[bytes]) -> None:
         log.info("Training a WordPiece tokenizer on %d texts", len(distinct))
-        write_text(path, "\n".join(_train(distinct, vocab_size)))
-    words = path.read_text(encoding="utf-8").split("\n")
+        file.write("\n".join(_train(distinct, vocab_size)).encode())
+
+    size = made_once(path, "vocabulary", make)
+    words = path.read_bytes()[:size].decode().split("\n")
     return BertTokenizer(vocab={word: i for i, word in enumerate(words)})
 
 
@@ -101,6 +107,68 @@ def _train(texts: list[str], vocab_size: int) -> list[str]:
     return sorted(vocabulary, key=vocabulary.__getitem__)
 
 
+def encode_windows(
+    tokenizer: Any,
+    questions: Sequence[str],
+    contexts: Sequence[str],
+    max_tokens: int,
+    stride_tokens: int,
+) -> Any:
+    """Each question with its context as windows: a Hugging Face `BatchEncoding`, or our `Encoded`.
+
+    Text that spells a special token, such as "[SEP]", is tokenized as text; see also `text_ids`.
+    """
+    encoded = tokenizer(
+        questions,
+        contexts,
+        truncation="only_second",
+        max_length=max_tokens,
+        stride=stride_tokens,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+        split_special_tokens=True,
+    )
+    forget_settings(tokenizer)
+    return encoded
+
+
+def text_ids(encoding: "Encoding", tokenizer: Any) -> "NDArray[np.int32]":
+    """The ids of a window, in which no token of the text is a special one.
+
+    Special tokens are pieces of a Unigram's vocabulary like any other, so it finds "</s>" in a text even if
+    it is told not to look for special tokens; such a token becomes the unknown one.
+    """
+    ids = np.array(encoding.ids, dtype=np.int32)
+    added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    special = [i for i, token in added.items() if token.special and i != unknown]
+    suspects = np.flatnonzero(np.isin(ids, special))
+    sequences = encoding.sequence_ids
+    wrong = [i for i in suspects if sequences[i] is not None]
+    if wrong and unknown is not None:
+        ids[wrong] = unknown
+    return ids
+
+
+def count_tokens(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """The length of each text in tokens, without special ones."""
+    encoded = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)
+    return [len(ids) for ids in encoded["input_ids"]]
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """A sha256 of all that decides which tokens a text has."""
+    forget_settings(tokenizer)
+    text = f"{tokenizer.backend_tokenizer.to_str()} {tokenizer.model_input_names}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def forget_settings(tokenizer: Any) -> None:
+    """Remove what a call has left in a tokenizer, which would save it as its own: truncation and padding."""
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """What a call of `PackagedTokenizer` returns: the part of transformers' `BatchEncoding` that we use."""
@@ -121,6 +189,9 @@ class PackagedTokenizer:
 
     def __init__(self, backend_tokenizer: "Tokenizer") -> None:
         self.backend_tokenizer = backend_tokenizer
+        names = ("[CLS]", "[SEP]", "[UNK]")
+        ids = (backend_tokenizer.token_to_id(name) for name in names)
+        self.cls_token_id, self.sep_token_id, self.unk_token_id = ids
 
     def num_special_tokens_to_add(self, pair: bool) -> int:
         """How many special tokens are added to one text, or to a pair."""
@@ -136,6 +207,7 @@ class PackagedTokenizer:
         stride: int = 0,
         return_overflowing_tokens: bool = False,
         return_offsets_mapping: bool = True,
+        split_special_tokens: bool = False,
     ) -> Encoded:
         """Tokenize texts or pairs of texts; with `return_overflowing_tokens` into several windows each.
 
@@ -144,6 +216,7 @@ class PackagedTokenizer:
         backend = self.backend_tokenizer
         backend.no_padding()
         backend.no_truncation()
+        backend.encode_special_tokens = split_special_tokens
         if truncation:
             backend.enable_truncation(max_length, stride=stride, strategy=truncation)
         inputs: Any = texts if pairs is None else list(zip(texts, pairs, strict=True))

@@ -60,6 +60,9 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     # Version 0.3: files of other encodings than UTF-8 are read.
     if "train_path" in (config.get("data") or {}):
         config["data"].setdefault("encoding", "utf-8")
+    # Version 0.3: random weights of other families than BERT's.
+    if "family" not in (model := config.get("model") or {}) and "weights" in model:
+        config["model"] = {**model, "family": "bert"}
     if "task" in config:
         return config
     config = {"task": ANSWERING} | config

@@ -90,7 +90,14 @@ class Task(ABC):
 
     @abstractmethod
     def fingerprints(self) -> dict[str, str]:
-        """A sha256 for each key of `fingerprinted`."""
+        """A sha256 for each key of `fingerprinted`; before `prepare`, of those that are known by then."""
+
+    def check_resumed(self, fingerprints: Mapping[str, str]) -> None:  # noqa: B027
+        """After `prepare`: may a run with these fingerprints, perhaps of an earlier version, go on?
+
+        Raises:
+            ValueError: its examples were others.
+        """
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def find_existing(directory: Path, mode: ResumeMode, task: Task) -> ExistingRun:
                 "starts it"
             )
         return ExistingRun(None, None)
-    _check_fingerprints(directory, record["fingerprints"], task)
+    check_fingerprints(directory, record["fingerprints"], task)
     if record["status"] == "finished":
         return ExistingRun(record, None)
     found = find_resume_point(directory / "checkpoints", record["id"], task.shapes())
@@ -132,10 +132,30 @@ def _put_back(directory: Path, record: Mapping[str, Any], earlier: Path | None) 
         reindex(directory)
 
 
-def _check_fingerprints(directory: Path, recorded: Mapping[str, str], task: Task) -> None:
+def check_prepared(directory: Path, record: Mapping[str, Any], task: Task) -> None:
+    """Whether an interrupted run can go on with the data as it is now prepared.
+
+    Raises:
+        ValueError: its windows, or what its task makes of the data, were others.
+    """
+    check_fingerprints(directory, record["fingerprints"], task)
+    try:
+        task.check_resumed(record["fingerprints"])
+    except ValueError as error:
+        raise ValueError(f"{directory} cannot be resumed: {error}. {TRAIN_AGAIN}") from error
+
+
+def check_fingerprints(directory: Path, recorded: Mapping[str, str], task: Task) -> None:
+    """Compare what a run was made from with what there is now.
+
+    Earlier versions recorded fewer fingerprints, and some are known only once the data is prepared.
+
+    Raises:
+        ValueError: something has changed.
+    """
     current = task.fingerprints()
     for key, what in task.fingerprinted.items():
-        if recorded[key] != current[key]:
+        if key in recorded and key in current and recorded[key] != current[key]:
             raise ValueError(
                 f"the {what} are no longer those of the run {directory} of this config (sha256 "
                 f"{recorded[key][:12]} then, {current[key][:12]} now). {TRAIN_AGAIN}; study=NAME trains "

@@ -24,7 +24,12 @@ from qa_research.runs.directory import (
 from qa_research.runs.store import save_record
 from qa_research.signals import Signals, Stopped
 from qa_research.streams import stream_seed
-from qa_research.training.claim import ExistingRun, find_existing, start_or_resume
+from qa_research.training.claim import (
+    ExistingRun,
+    check_prepared,
+    find_existing,
+    start_or_resume,
+)
 from qa_research.training.record import (
     add_early_end,
     add_result,
@@ -87,6 +92,8 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
     """Start or resume, train, and record how it ended."""
     config, task, point = setup.config, setup.task, existing.resume_point
     setup.prepare()
+    if existing.record and point:
+        check_prepared(directory, existing.record, task)
     signals.check()
     record = existing.record if existing.record and point else new_record(setup)
     start = Start(record["id"], signals, existing.step, task, setup.capture)

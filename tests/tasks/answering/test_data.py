@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qa_research.tasks.answering.data import BuiltinData, FileData, HubData
-from qa_research.tasks.answering.question import Gold, Question, Shared, shared_with
+from qa_research.tasks.answering.question import Question, Shared, shared_with
 from qa_research.tasks.answering.squad import squad_json
 
 SETTINGS = {
@@ -106,10 +106,30 @@ def test_unanswerable_questions_are_noticed(files, questions):
 def test_fingerprints_tell_data_apart(files):
     data = FileData(**files, **SETTINGS)
     data.load()
+    other = FileData(**files, **SETTINGS)
+    path = Path(files["train_path"])
+    path.write_text(path.read_text().replace("Who leads judo?", "Who teaches judo?"))
+    other.load()
+    assert data.fingerprints()["train"] != other.fingerprints()["train"]
+    assert data.fingerprints()["validation"] == other.fingerprints()["validation"]
+
+
+def test_a_question_that_no_window_has_room_for_is_refused_or_dropped(files, tokenizer, caplog):
+    path = Path(files["train_path"])
+    path.write_text(path.read_text().replace("Who leads judo?", "chess " * 60 + "?"))
+    data = FileData(**files, **SETTINGS)
+    data.load()
+    with pytest.raises(
+        ValueError, match=r"^1 of 8 train questions are too long for a window \(q4: has 61"
+    ):
+        data.leave_out_too_long(tokenizer)
+    data = FileData(**files, **SETTINGS | {"on_bad_rows": "drop"})
+    data.load()
     before = data.fingerprints()
-    data.train[0] = Question("q0", "", "Other.", "Who?", (Gold("Other", 0),), "who")
-    assert data.fingerprints()["train"] != before["train"]
-    assert data.fingerprints()["validation"] == before["validation"]
+    data.leave_out_too_long(tokenizer)
+    assert (len(data.train), len(data.validation), data.too_long) == (7, 8, ["q4"])
+    assert "q4: has 61 tokens, but data.max_tokens=" in caplog.text
+    assert data.fingerprints() == before, "a resumed run compares them before it has a tokenizer"
 
 
 def test_a_directory_in_the_hubs_layout_is_read_like_the_hub(questions, tmp_path):

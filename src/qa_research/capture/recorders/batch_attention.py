@@ -8,7 +8,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qa_research.capture.forward import Forward, attention_weights
+from qa_research.capture.forward import Forward, attention_of
 from qa_research.capture.recorders.recorder import AttentionLayersRecorder, Subject, to_numpy
 from qa_research.capture.recording.arrays import Array
 from qa_research.capture.sites import Anatomy, Site
@@ -44,6 +44,7 @@ class BatchAttentionRecorder(AttentionLayersRecorder):
                 "(data.batch_size)"
             )
         self.batch_sites = self.choose_layers(key, subject.network)
+        self.network = subject.network
         self.heads = Anatomy(subject.network).heads
         self._clear(subject.max_tokens)
 
@@ -54,11 +55,9 @@ class BatchAttentionRecorder(AttentionLayersRecorder):
             return  # the last batch of an epoch may be smaller
         mask = batch["attention_mask"][row : row + 1].bool().cpu()
         count = int(mask.sum())
+        own = {site: values[site][row : row + 1].float().cpu() for site in self.batch_sites}
         for i, layer in enumerate(self.layers):
-            query, key = (
-                values[Site(name, layer)][row : row + 1].float().cpu() for name in ("query", "key")
-            )
-            weight = attention_weights(query, key, mask, self.heads)[0]
+            weight = attention_of(self.network, layer, own, mask)[0]
             self.weight[i, :, :count, :count] = to_numpy(weight[:, :count, :count], self.dtype)
         self.token_id[:count] = batch["input_ids"][row, :count].cpu().numpy()
         self.tokens[...] = count

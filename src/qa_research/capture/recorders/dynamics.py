@@ -20,18 +20,20 @@ from qa_research.capture.recording.arrays import Array, Coordinate
 log = logging.getLogger(__name__)
 # What a parameter belongs to: the first kind whose pattern matches its name. Recordings store their numbers.
 _PATTERNS = (
-    ("embeddings", r"(^|\.)embeddings\.(?!LayerNorm)"),
+    ("embeddings", r"(^|\.)embeddings\.(?!LayerNorm|norm)"),
     ("query", r"\.(query|q_lin)\."),
     ("key", r"\.(key|k_lin)\."),
     ("value", r"\.(value|v_lin)\."),
-    ("attention_output", r"\.(attention\.output\.dense|out_lin)\."),
-    ("mlp_in", r"\.(intermediate\.dense|ffn\.lin1)\."),
-    ("mlp_out", r"\.(output\.dense|ffn\.lin2)\."),
-    ("norm", r"LayerNorm|layer_norm"),
-    ("head", r"^qa_outputs"),
+    ("attention_output", r"\.(attention\.output\.dense|out_lin|attn\.Wo)\."),
+    ("mlp_in", r"\.(intermediate\.dense|ffn\.lin1|mlp\.Wi)\."),
+    ("mlp_out", r"\.(output\.dense|ffn\.lin2|mlp\.Wo)\."),
+    ("norm", r"LayerNorm|layer_norm|norm\."),
+    ("head", r"^(qa_outputs|classifier|head)\."),
 )
 KINDS = (*[kind for kind, _ in _PATTERNS], "other")
-_LAYER = re.compile(r"\.layer\.(\d+)\.")
+# One matrix for queries, keys and values; named only in recordings of networks that have it.
+JOINT, _JOINT = "query_key_value", re.compile(r"\.Wqkv\.")
+_LAYER = re.compile(r"\.layers?\.(\d+)\.")
 # Steps that set a gradient's usual size before anything counts as an explosion.
 WARM_UP = 20
 
@@ -61,11 +63,13 @@ class DynamicsRecorder(Recorder):
         self.first = [p.detach().cpu().clone() for _, p in named]
 
     def coordinates(self) -> Mapping[str, Coordinate]:
-        kinds = np.array([KINDS.index(kind_of(name)) for name in self.names], dtype=np.int8)
+        own = [kind_of(name) for name in self.names]
+        known = (*KINDS, JOINT) if JOINT in own else KINDS
+        kinds = np.array([known.index(kind) for kind in own], dtype=np.int8)
         layers = np.array([layer_of(name) for name in self.names], dtype=np.int32)
         return {
             "parameter": Coordinate(("parameter",), self.names),
-            "kind": Coordinate(("parameter",), kinds, KINDS),
+            "kind": Coordinate(("parameter",), kinds, known),
             "parameter_layer": Coordinate(("parameter",), layers),
         }
 
@@ -204,7 +208,9 @@ def _relative(after: Tensor, before: Tensor) -> Tensor:
 
 
 def kind_of(name: str) -> str:
-    """What a parameter belongs to, one of KINDS, from its Hugging Face name."""
+    """What a parameter belongs to, one of KINDS or JOINT, from its Hugging Face name."""
+    if _JOINT.search(name):
+        return JOINT
     return next((kind for kind, pattern in _PATTERNS if re.search(pattern, name)), "other")
 
 

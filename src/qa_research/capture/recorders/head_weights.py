@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, to_numpy
 from qa_research.capture.recording.arrays import ROWS, Array, Coordinate
+from qa_research.model.bert import head_of
 
 MEASURES = ("percent", "absolute", "standardised")
 RANKED = 10
@@ -17,15 +18,13 @@ Floats = NDArray[np.float32]
 
 
 class HeadWeightsRecorder(Recorder):
-    """`qa_outputs.weight`, complete. Percent change favours weights that started near zero, so it comes with
-    two other measures, and with its correlation with 1/|w0|.
+    """The weight of the head, complete. Percent change favours weights that started near zero, so it comes
+    with two other measures, and with its correlation with 1/|w0|.
     """
 
     def prepare(self, key: str, subject: Subject) -> None:
         # The initial weights, even if a run is resumed: its checkpoint is loaded later.
-        self.first: Floats = to_numpy(
-            subject.network.get_submodule("qa_outputs").get_parameter("weight")
-        )
+        self.first: Floats = to_numpy(head_of(subject.network).weight)
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         return {
@@ -39,7 +38,7 @@ class HeadWeightsRecorder(Recorder):
         return min(RANKED, len(self.first[0]))
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
-        weight = to_numpy(forward.network.get_submodule("qa_outputs").get_parameter("weight"))
+        weight = to_numpy(head_of(forward.network).weight)
         change = changes(self.first, weight)
         order = np.argsort(-np.abs(change), axis=2, kind="stable")[:, :, : self._ranked]
         pearson, spearman = inverse_start_correlations(self.first, change[0])

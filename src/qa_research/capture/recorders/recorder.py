@@ -109,10 +109,11 @@ class AttentionLayersRecorder(Recorder):
         Raises:
             ValueError: there is no layer, or one that the network does not have.
         """
-        self.layers = chosen_layers(f"{key}.layers", self.wanted, Anatomy(network).layers)
+        anatomy = Anatomy(network)
+        self.layers = chosen_layers(f"{key}.layers", self.wanted, anatomy.layers)
         if not self.layers:
             raise ValueError(f"{key}.layers=[] records nothing; null is all layers")
-        return tuple(Site(name, layer) for layer in self.layers for name in ("query", "key"))
+        return tuple(site for layer in self.layers for site in anatomy.attention_sites(layer))
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         return {"layer": layer_axis(self.layers)}

@@ -5,19 +5,18 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from qa_research.caches import DamagedError, content_bytes, warn_damaged, written_checked
 from qa_research.explain.images.classifier import ImageClassifier
 from qa_research.explain.images.segments import Pixels, Segments
-from qa_research.files import written_whole
 
 MOST_CACHED_BYTES = 1_000_000_000
-FORMAT = "predictions-1"
+FORMAT = "predictions-2"
 # Masks per file of the cache: about a second of prediction on a CPU.
 BLOCK = 128
 
@@ -112,18 +111,20 @@ class MaskedPicture:
 def _read(path: Path, n: int) -> Float[ndarray, "mask label"] | None:
     """What is cached; None if nothing is, or the file is truncated."""
     try:
+        content_bytes(path)
         found: ndarray = np.load(path, allow_pickle=False)
         os.utime(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
-    except (ValueError, EOFError, PermissionError, BadZipFile):
+    except DamagedError as error:
+        warn_damaged(path, "predictions", error)
         return None
     return found if found.ndim == 2 and len(found) == n else None
 
 
 def _write(path: Path, result: Float[ndarray, "mask label"]) -> None:
     """Cache a block, and delete those unused for longest if all together exceed a gigabyte."""
-    with written_whole(path, "wb") as file:
+    with written_checked(path) as file:
         np.save(file, result, allow_pickle=False)
     with os.scandir(path.parent) as entries, suppress(FileNotFoundError):
         # If another process deletes one at the same time, the next writer cleans up.

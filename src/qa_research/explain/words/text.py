@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from numpy import ndarray
 from torch import Tensor
 
+from qa_research.model.tokenizer import encode_windows
 from qa_research.tasks.answering.batches import padded_batch
+from qa_research.tasks.answering.labels import owned_chars
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.windows import Windows
 
@@ -128,21 +131,11 @@ def texts_of(
         ValueError: none of a window's tokens belongs to a word.
     """
     question = row.question.lstrip()
-    encodings = tokenizer(
-        question,
-        row.context,
-        truncation="only_second",
-        max_length=max_tokens,
-        stride=stride_tokens,
-        return_overflowing_tokens=True,
-        return_offsets_mapping=True,
-    ).encodings
-    # A tokenizer remembers the last call's truncation, which is not part of what it is.
-    tokenizer.backend_tokenizer.no_truncation()
+    encoded = encode_windows(tokenizer, [question], [row.context], max_tokens, stride_tokens)
     found = []
-    for index, encoding in enumerate(encodings):
+    for index, encoding in enumerate(encoded.encodings):
         batch = padded_batch(windows, [index], int(tokenizer.pad_token_id))
-        assert batch["input_ids"][0].tolist() == encoding.ids
+        assert batch["input_ids"].shape[1] == len(encoding.ids)
         inputs = {name: batch[name] for name in INPUTS if name in batch}
         words = _words(encoding, question, row.context)
         if not words:
@@ -169,6 +162,10 @@ def _words(encoding: Any, question: str, context: str) -> tuple[Word, ...]:
             zip(encoding.sequence_ids, encoding.word_ids, strict=True)
         )
     ]
+    offsets = np.array(encoding.offsets, dtype=np.int32)
+    for number, text in enumerate((question, context)):
+        inside = [sequence == number for sequence in encoding.sequence_ids]
+        offsets[inside] = owned_chars(text, offsets[inside])
     words = []
     for (sequence, _), group in groupby(range(len(keys)), keys.__getitem__):
         tokens = list(group)
@@ -176,7 +173,7 @@ def _words(encoding: Any, question: str, context: str) -> tuple[Word, ...]:
             continue
         part: Part = "context" if sequence else "question"
         source = context if sequence else question
-        start, end = encoding.offsets[tokens[0]][0], encoding.offsets[tokens[-1]][1]
+        start, end = int(offsets[tokens[0], 0]), int(offsets[tokens[-1], 1])
         words.append(Word(source[start:end], part, start, end, tokens[0], tokens[-1]))
     return tuple(words)
 

@@ -28,7 +28,7 @@ from qa_research.tasks.answering.question import (
     shared_with,
 )
 from qa_research.tasks.answering.squad import read_questions
-from qa_research.tasks.answering.windows import Windows, cached_windows, fingerprint
+from qa_research.tasks.answering.windows import Windows, cached_windows, fingerprint, too_long
 from qa_research.tasks.learning import TaskData
 from qa_research.tasks.loader import Loader
 
@@ -93,6 +93,7 @@ class QuestionData(TaskData):
         self.guessing: dict[str, float] = {}
         self.bad_rows: list[BadRow] = []
         self.moved_rows: list[BadRow] = []
+        self.too_long: list[str] = []
         self.train: list[Question] = []
         self.validation: list[Question] = []
 
@@ -115,6 +116,22 @@ class QuestionData(TaskData):
             usable = self._usable(splits.validation, "validation", splits.names[1])
             self.validation = self._chosen(usable, "validation", self.validation_questions)
         self.guessing = splits.guessing
+        self.read_fingerprints = {
+            "train": fingerprint(self.train),
+            "validation": fingerprint(self.validation),
+        }
+
+    def leave_out_too_long(self, tokenizer: Any) -> None:
+        """Skip the questions that no window has room for, as other unusable rows are skipped.
+
+        Raises:
+            ValueError: there are some and on_bad_rows is `error`, or nothing is left.
+        """
+        self.train = self._short_enough(self.train, "train", tokenizer)
+        if self.validate_on_train:
+            self.validation = self.train
+        else:
+            self.validation = self._short_enough(self.validation, "validation", tokenizer)
 
     def prepare(self, tokenizer: Any, cache: Path, order_seed: int) -> None:
         """Make windows of both splits, or read them from the cache."""
@@ -138,8 +155,11 @@ class QuestionData(TaskData):
         return None if self.validate_on_train else shared_with(self.train, self.validation)
 
     def fingerprints(self) -> dict[str, str]:
-        """A sha256 of each split's questions."""
-        return {"train": fingerprint(self.train), "validation": fingerprint(self.validation)}
+        """A sha256 of each split's questions, with those that no window has room for.
+
+        So they can be compared before there is a tokenizer.
+        """
+        return self.read_fingerprints
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         rank, world_size = self._rank()
@@ -174,6 +194,25 @@ class QuestionData(TaskData):
         if self.trainer is None:
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
+
+    def _short_enough(
+        self, questions: list[Question], split: str, tokenizer: Any
+    ) -> list[Question]:
+        bad = too_long(questions, tokenizer, self.max_tokens, self.stride_tokens)
+        if not bad:
+            return questions
+        shown = describe_bad_rows(bad, BAD_ROWS_SHOWN)
+        if self.on_bad_rows != "drop":
+            raise ValueError(
+                f"{len(bad)} of {len(questions)} {split} questions are too long for a window ({shown}); "
+                "raise data.max_tokens, lower data.stride_tokens, or skip them with data.on_bad_rows=drop"
+            )
+        log.warning("Skipped %d of %d %s questions: %s", len(bad), len(questions), split, shown)
+        self.too_long += [row.id for row in bad]
+        positions = {row.position for row in bad}
+        if len(positions) == len(questions):
+            raise ValueError(f"there are no usable {split} questions")
+        return [row for i, row in enumerate(questions) if i not in positions]
 
     def _usable(self, questions: Sequence[Question], split: str, name: str) -> list[Question]:
         """The questions that can be trained on; those that cannot are treated as on_bad_rows says."""

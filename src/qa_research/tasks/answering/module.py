@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qa_research.model.bert import Architecture, build, input_names
+from qa_research.model.bert import Architecture, Family, build, input_names
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
 from qa_research.tasks.answering.data import QuestionData
 from qa_research.tasks.answering.decode import (
@@ -43,6 +43,7 @@ class QuestionAnswering(LearningModule):
         self,
         name: str,
         weights: str,
+        family: Family,
         tokenizer: str | None,
         vocab_size: Annotated[int, Ge(100)],
         hidden_size: Annotated[int, Ge(1)] | None,
@@ -65,6 +66,7 @@ class QuestionAnswering(LearningModule):
         )
         self.name = name
         self.weights = weights
+        self.family: Family = family
         self.tokenizer_source = tokenizer
         self.vocab_size = vocab_size
         self.architecture = Architecture(
@@ -92,7 +94,7 @@ class QuestionAnswering(LearningModule):
 
     def build(self, vocab_size: int, seed: int, answering: AnswerSettings) -> tuple[str, ...]:
         """Make the network; a sentence for all that was loaded or newly initialised."""
-        built = build(self.weights, self.architecture, self.dropout, vocab_size, seed)
+        built = build(self.weights, self.architecture, self.dropout, vocab_size, seed, self.family)
         self.network = built.network
         self.answering = answering
         self._input_names = input_names(built.network)

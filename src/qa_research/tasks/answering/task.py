@@ -11,9 +11,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from qa_research.model.bert import count_parameters, describe_modules, longest_window
+from qa_research.model.tokenizer import tokenizer_fingerprint
 from qa_research.model.weights import weights_fingerprint
 from qa_research.tasks.answering.decode import AnswerSettings
+from qa_research.tasks.answering.earlier_windows import made_otherwise
+from qa_research.tasks.answering.labels import Exactness, exactness
 from qa_research.tasks.answering.trained import TrainedAnswerer, reopen
+from qa_research.tasks.answering.windows import windows_fingerprint
 from qa_research.tasks.task import Metric, StoredRun, Task
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ class AnsweringTask(Task):
         "train": "training questions",
         "validation": "validation questions",
         "weights": "initial weights",
+        "tokenizer": "pieces and rules of the tokenizer",
+        "windows": "windows of tokens",
     }
     data: "QuestionData"
     module: "QuestionAnswering"
@@ -48,6 +54,8 @@ class AnsweringTask(Task):
     ) -> None:
         super().__init__(examples, metrics, data, model)
         self.answering = answer
+        self.exactness: dict[str, Exactness] = {}
+        self.windows: str | None = None
 
     @property
     def network(self) -> PreTrainedModel:
@@ -56,10 +64,11 @@ class AnsweringTask(Task):
     def load(self, cache: Path, seed: int) -> list[str]:
         self.data.load()
         tokenizer = self.module.make_tokenizer(self.data.train, cache)
+        self.data.leave_out_too_long(tokenizer)
         self.answering = self.answering.resolved(self.data.has_unanswerable)
         report = self.module.build(len(tokenizer), seed, self.answering)
         limit = longest_window(self.network.config)
-        if self.data.max_tokens > limit:
+        if limit is not None and self.data.max_tokens > limit:
             raise ValueError(
                 f"data.max_tokens={self.data.max_tokens} is more than the {limit} tokens that this model can "
                 "read at once"
@@ -67,10 +76,41 @@ class AnsweringTask(Task):
         return list(report)
 
     def prepare(self, cache: Path, seed: int) -> None:
-        self.data.prepare(self.module.tokenizer, cache, seed)
+        data, tokenizer = self.data, self.module.tokenizer
+        data.prepare(tokenizer, cache, seed)
+        splits = {"train": (data.train, data.train_windows)}
+        if not data.validate_on_train:
+            splits["validation"] = (data.validation, data.validation_windows)
+        self.exactness = {
+            name: exactness(questions, windows, tokenizer, self.answering.max_answer_tokens)
+            for name, (questions, windows) in splits.items()
+        }
+        self.windows = windows_fingerprint([data.train_windows, data.validation_windows])
 
     def fingerprints(self) -> dict[str, str]:
-        return self.data.fingerprints() | {"weights": weights_fingerprint(self.network)}
+        found = self.data.fingerprints() | {
+            "weights": weights_fingerprint(self.network),
+            "tokenizer": tokenizer_fingerprint(self.module.tokenizer),
+        }
+        return found | {"windows": self.windows} if self.windows else found
+
+    def check_resumed(self, fingerprints: Mapping[str, str]) -> None:
+        data = self.data
+        if "windows" in fingerprints:
+            return
+        others = made_otherwise(
+            data.train,
+            data.train_windows,
+            self.module.tokenizer,
+            data.max_tokens,
+            data.stride_tokens,
+        )
+        if others:
+            raise ValueError(
+                f"this run was begun by an earlier version, which made other windows of {len(others):,} of "
+                f"{len(data.train):,} training questions (first: {others[0]}): their answers start or end "
+                "with a blank or an accent, or their text spells a special token"
+            )
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -83,6 +123,8 @@ class AnsweringTask(Task):
             "bad_rows": [row.id for row in self.data.bad_rows],
             "moved_rows": [row.id for row in self.data.moved_rows],
             "shared_with_training": asdict(shared) if (shared := self.data.shared()) else None,
+            "too_long": self.data.too_long,
+            "exactness": {name: found.as_json() for name, found in self.exactness.items()},
             "guessing": self.data.guessing,
         }
 
@@ -108,6 +150,9 @@ class AnsweringTask(Task):
             lines.append(
                 f"Guessing among the candidates of the right kind earns exact match: {shown}"
             )
+        for split, found in self.exactness.items():
+            name = "training" if split == "train" else split
+            lines += found.sentences(name, self.answering.max_answer_tokens)
         return lines
 
     def measured(self) -> list[str]:

@@ -171,7 +171,9 @@ def questions_of(
             raise ValueError(
                 f"the {data} questions have changed since this run; choose others with --data FILE"
             )
-        return list(getattr(source, data))
+        # Those that no window of the run has room for were skipped.
+        skipped = set(record.get("too_long", ()))
+        return [row for row in getattr(source, data) if row.id not in skipped]
     return _questions_of_file(data, reading or FileReading())
 
 

@@ -8,16 +8,25 @@ Windows for training and validation are the same: each has its label and its cha
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from qa_research.caches import made_once
 from qa_research.console import tracked
-from qa_research.files import written_whole
-from qa_research.tasks.answering.question import Question
+from qa_research.model.tokenizer import (
+    count_tokens,
+    encode_windows,
+    text_ids,
+    tokenizer_fingerprint,
+)
+from qa_research.tasks.answering.labels import Ints, label, letters_of, owned_chars
+from qa_research.tasks.answering.question import BadRow, Question
 
 Part = Literal["cls", "question", "sep", "context"]
 
@@ -27,7 +36,7 @@ class TokenText:
     """The tokens of one window of a question and its context.
 
     By token: its text in the vocabulary's spelling (`tokens`), what it belongs to (`parts`), and the
-    characters of the context that it covers (`chars`, the end exclusive; (0, 0) outside the context). A
+    characters of the context that it owns (`chars`, the end exclusive; (0, 0) outside the context). A
     span is its first and last token, inclusive; (0, 0), the [CLS] token, is "no answer".
 
     Example: `context` "Ann sings." in the window [CLS] who sings ? [SEP] ann sing ##s . [SEP]
@@ -103,10 +112,9 @@ def pieces(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[str, int |
     return found
 
 
-FORMAT = "windows-1"
+# windows-2: a token owns its characters as `labels.owned_chars` says; text is never a special token.
+FORMAT = "windows-2"
 QUESTIONS_AT_ONCE = 1000
-
-Ints = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -114,9 +122,10 @@ class Windows:
     """Token windows in flat arrays: the tokens of window i are `starts[i]:starts[i + 1]`.
 
     Per token: `input_ids`, `token_types`, and `char_start`/`char_end`, the characters of the context
-    that it covers (0, 0 outside the context). Per window: `question` (its index), `context_first` and
-    `context_last` (tokens, inclusive), `span_first` and `span_last` (the first gold answer's tokens;
-    both 0, the [CLS] token, if there is no answer or the window does not hold all of it).
+    that it owns (0, 0 outside the context; see `labels.owned_chars`). Per window: `question` (its
+    index), `context_first` and `context_last` (tokens, inclusive), `span_first` and `span_last` (the
+    first gold answer's tokens; both 0, the [CLS] token, if there is no answer or the window does not
+    hold all of it).
     """
 
     starts: NDArray[np.int64]
@@ -161,7 +170,7 @@ class Windows:
 def make_windows(
     questions: Sequence[Question], tokenizer: Any, max_tokens: int, stride_tokens: int
 ) -> Windows:
-    """The windows of all questions, in order, labelled as Hugging Face's example labels them.
+    """The windows of all questions, in order, with the tokens of the first gold answer.
 
     A window holds the whole question and has at most `max_tokens` tokens; consecutive windows of a
     question share `stride_tokens` tokens of context. `tokenizer` is a fast Hugging Face tokenizer.
@@ -173,28 +182,34 @@ def make_windows(
 
     Raises:
         ValueError: a question is so long that each window would start where the last one did.
-    Source: the question-answering example of Hugging Face's transformers, `prepare_train_features`.
+    Source: the question-answering example of Hugging Face's transformers, `prepare_train_features`; its
+    labels also take in a neighbouring token where an answer starts or ends with a blank, an accent that
+    the tokenizer drops, or a character of several tokens, and these do not (`labels.label`).
     """
-    _check_question_lengths(questions, tokenizer, max_tokens, stride_tokens)
+    for row in too_long(questions, tokenizer, max_tokens, stride_tokens):
+        raise ValueError(
+            f"question {row.id} {row.reason}; raise data.max_tokens, lower data.stride_tokens, or remove "
+            "the question"
+        )
     columns: dict[str, list[Any]] = {name: [] for name in (*_PER_TOKEN, *_PER_WINDOW)}
     for begin in tracked(range(0, len(questions), QUESTIONS_AT_ONCE), "Making windows"):
         batch = questions[begin : begin + QUESTIONS_AT_ONCE]
-        encoded = tokenizer(
+        encoded = encode_windows(
+            tokenizer,
             [row.question.lstrip() for row in batch],
             [row.context for row in batch],
-            truncation="only_second",
-            max_length=max_tokens,
-            stride=stride_tokens,
-            return_overflowing_tokens=True,
-            return_offsets_mapping=True,
+            max_tokens,
+            stride_tokens,
         )
         # Of each window the position of its question in the batch: [0, 0, 1] if the first has two.
         positions = encoded["overflow_to_sample_mapping"]
-        for position, encoding in zip(positions, encoded.encodings, strict=True):
-            window = _window(encoding, batch[position], begin + position)
-            for name, values in window.items():
-                columns[name].append(values)
-    _forget_settings(tokenizer)
+        pairs = zip(positions, encoded.encodings, strict=True)
+        for position, own in groupby(pairs, key=itemgetter(0)):
+            encodings = [encoding for _, encoding in own]
+            row = batch[position]
+            for window in _windows_of(row, begin + position, encodings, tokenizer):
+                for name, values in window.items():
+                    columns[name].append(values)
     lengths = [len(ids) for ids in columns["input_ids"]]
     empty = np.zeros(0, dtype=np.int32)
     return Windows(
@@ -205,47 +220,49 @@ def make_windows(
     )
 
 
-def _window(encoding: Any, row: Question, number: int) -> dict[str, Any]:
-    """One window of question `number`, under the names of the arrays of `Windows`."""
-    # 0: the question, 1: the context, -1: special tokens.
-    sequences = np.array([-1 if i is None else i for i in encoding.sequence_ids])
-    inside = np.flatnonzero(sequences == 1)
-    offsets = np.array(encoding.offsets, dtype=np.int32)
+def _windows_of(
+    row: Question, number: int, encodings: Sequence[Any], tokenizer: Any
+) -> list[dict[str, Any]]:
+    """The windows of question `number`, under the names of the arrays of `Windows`."""
+    insides = [np.flatnonzero([i == 1 for i in encoding.sequence_ids]) for encoding in encodings]
     # The tokenizer counts the question's characters from 0, too; only the context's are kept.
-    offsets[sequences != 1] = 0
+    reported = [
+        np.array(encoding.offsets, dtype=np.int32)[inside]
+        for encoding, inside in zip(encodings, insides, strict=True)
+    ]
+    owned = owned_chars(row.context, np.concatenate(reported))
+    letters = letters_of(row, owned) if row.answers else None
+    parts = np.split(owned, np.cumsum([len(part) for part in reported])[:-1])
+    return [
+        _window(encoding, inside, chars, letters, number, tokenizer)
+        for encoding, inside, chars in zip(encodings, insides, parts, strict=True)
+    ]
+
+
+def _window(
+    encoding: Any,
+    inside: NDArray[np.int64],
+    chars: Ints,
+    letters: tuple[int, int] | None,
+    number: int,
+    tokenizer: Any,
+) -> dict[str, Any]:
+    """One window: its context is the tokens `inside`, which own `chars`; `letters`: the answer's."""
+    offsets = np.zeros((len(encoding.ids), 2), dtype=np.int32)
+    offsets[inside] = chars
     first, last = (int(inside[0]), int(inside[-1])) if len(inside) else (0, 0)
-    span = _span(offsets, first, last, row) if len(inside) else (0, 0)
+    found = label(chars, letters) if letters else None
     return {
-        "input_ids": np.array(encoding.ids, dtype=np.int32),
+        "input_ids": np.array(text_ids(encoding, tokenizer), dtype=np.int32),
         "token_types": np.array(encoding.type_ids, dtype=np.int32),
         "char_start": offsets[:, 0],
         "char_end": offsets[:, 1],
         "question": number,
         "context_first": first,
         "context_last": last,
-        "span_first": span[0],
-        "span_last": span[1],
+        "span_first": first + found[0] if found else 0,
+        "span_last": first + found[1] if found else 0,
     }
-
-
-def _span(offsets: Ints, first: int, last: int, row: Question) -> tuple[int, int]:
-    """Tokens of the first gold answer, or (0, 0) if the window does not hold all of it.
-
-    The label starts with the last token that starts no later than the answer, and ends with the first
-    that ends no earlier. Characters 11-17 among tokens of 0-3, 4-10, 11-13 and 13-18 (tokens 6 to 9 of
-    the window): the third token starts at 11, the fourth ends at 18, so the label is (8, 9).
-    """
-    if not row.answers:
-        return 0, 0
-    begin = row.answers[0].start
-    end = begin + len(row.answers[0].text)
-    starts, ends = offsets[first : last + 1, 0], offsets[first : last + 1, 1]
-    if starts[0] > begin or ends[-1] < end:
-        return 0, 0
-    return (
-        first + int(np.searchsorted(starts, begin, side="right")) - 1,
-        first + int(np.searchsorted(ends, end, side="left")),
-    )
 
 
 _PER_TOKEN = ("input_ids", "token_types", "char_start", "char_end")
@@ -264,21 +281,15 @@ def cached_windows(
     The key is the content of the questions, the tokenizer and the settings.
     """
     key = hashlib.sha256()
-    _forget_settings(tokenizer)
-    text = tokenizer.backend_tokenizer.to_str()
-    for part in (FORMAT, text, tokenizer.model_input_names, (max_tokens, stride_tokens)):
+    parts = (FORMAT, tokenizer_fingerprint(tokenizer), (max_tokens, stride_tokens))
+    for part in (*parts, fingerprint(questions)):
         key.update(str(part).encode())
-    key.update(fingerprint(questions).encode())
     path = cache / f"windows-{key.hexdigest()[:16]}.arrow"
-    if not path.exists():
-        _write(make_windows(questions, tokenizer, max_tokens, stride_tokens), path)
-    return _read(path)
 
+    def make(file: IO[bytes]) -> None:
+        _write(make_windows(questions, tokenizer, max_tokens, stride_tokens), file)
 
-def _forget_settings(tokenizer: Any) -> None:
-    """Remove the truncation and padding of the last call, which a tokenizer would save as its own."""
-    tokenizer.backend_tokenizer.no_truncation()
-    tokenizer.backend_tokenizer.no_padding()
+    return _read(path, made_once(path, "windows", make))
 
 
 def fingerprint(questions: Sequence[Question]) -> str:
@@ -289,18 +300,29 @@ def fingerprint(questions: Sequence[Question]) -> str:
     return digest.hexdigest()
 
 
-def _write(windows: Windows, path: Path) -> None:
+def windows_fingerprint(splits: Iterable[Windows]) -> str:
+    """A sha256 of the tokens and labels of several splits."""
+    digest = hashlib.sha256()
+    for windows in splits:
+        for name in ("starts", *_PER_TOKEN, *_PER_WINDOW):
+            digest.update(np.ascontiguousarray(getattr(windows, name)).data)
+    return digest.hexdigest()
+
+
+def _write(windows: Windows, file: IO[bytes]) -> None:
     arrays = {name: getattr(windows, name) for name in ("starts", *_PER_TOKEN, *_PER_WINDOW)}
     arrays["has_token_types"] = np.array([windows.has_token_types])
     # A table of one row whose cells are whole arrays: each cell is one flat buffer that can be mapped.
     columns = [pa.LargeListArray.from_arrays([0, len(a)], pa.array(a)) for a in arrays.values()]
     table = pa.Table.from_arrays(columns, names=list(arrays))
-    with written_whole(path, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+    with pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
 
 
-def _read(path: Path) -> Windows:
-    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+def _read(path: Path, size: int) -> Windows:
+    """Windows mapped from the first `size` bytes of a file."""
+    content = pa.memory_map(str(path)).read_buffer(size)
+    table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
     arrays = {
         name: table[name].chunk(0).values.to_numpy(zero_copy_only=name != "has_token_types")
         for name in table.column_names
@@ -308,25 +330,31 @@ def _read(path: Path) -> Windows:
     return Windows(**{**arrays, "has_token_types": bool(arrays["has_token_types"][0])})
 
 
-def _check_question_lengths(
+def too_long(
     questions: Sequence[Question], tokenizer: Any, max_tokens: int, stride_tokens: int
-) -> None:
-    """Before the slow work, because the tokenizer's own message names neither question nor key."""
+) -> list[BadRow]:
+    """The questions that no window has room for, before the slow work.
+
+    The tokenizer's own message names neither question nor key.
+    """
     special = tokenizer.num_special_tokens_to_add(pair=True)
     # The shared tokens and one more must fit, so that the next window starts later.
     room = max_tokens - special - stride_tokens - 1
-    for begin in range(0, len(questions), QUESTIONS_AT_ONCE):
-        batch = questions[begin : begin + QUESTIONS_AT_ONCE]
-        texts = [row.question.lstrip() for row in batch]
-        # A token covers at least one byte, so short texts need not be tokenized.
-        suspects = [i for i, text in enumerate(texts) if len(text.encode()) > room]
-        if not suspects:
-            continue
-        tokenized = tokenizer([texts[i] for i in suspects], add_special_tokens=False)["input_ids"]
-        for i, ids in zip(suspects, tokenized, strict=True):
-            if len(ids) > room:
-                raise ValueError(
-                    f"question {batch[i].id} has {len(ids)} tokens, but data.max_tokens={max_tokens} "
-                    f"with data.stride_tokens={stride_tokens} leaves room for {room}; raise "
-                    "data.max_tokens, lower data.stride_tokens, or remove the question"
+    found = []
+    # A token covers at least one byte, so short texts need not be tokenized.
+    suspects = [
+        (position, row)
+        for position, row in enumerate(questions)
+        if len(row.question.lstrip().encode()) > room
+    ]
+    for begin in range(0, len(suspects), QUESTIONS_AT_ONCE):
+        batch = suspects[begin : begin + QUESTIONS_AT_ONCE]
+        lengths = count_tokens(tokenizer, [row.question.lstrip() for _, row in batch])
+        for (position, row), length in zip(batch, lengths, strict=True):
+            if length > room:
+                reason = (
+                    f"has {length} tokens, but data.max_tokens={max_tokens} with "
+                    f"data.stride_tokens={stride_tokens} leaves room for {room}"
                 )
+                found.append(BadRow(position, row.id, reason))
+    return found
