@@ -48,6 +48,16 @@ def test_ids_are_found_in_both_splits_and_a_file_may_name_them(questions, tmp_pa
         choose_questions(["q0", "q99"], questions[:4], questions[4:], 0)
 
 
+def test_ids_in_a_file_of_windows_are_read_or_its_encoding_is_named(questions, tmp_path):
+    path = tmp_path / "ids.txt"
+    path.write_bytes("q0\r\nq5\r\n".encode("utf-8-sig"))
+    chosen = choose_questions(str(path), questions[:4], questions[4:], 0)
+    assert [row.id for _, row in chosen] == ["q0", "q5"]
+    path.write_bytes("q0\r\nq5\r\n".encode("utf-16"))
+    with pytest.raises(ValueError, match=r"capture\.questions=\S+ids\.txt is UTF-16 text"):
+        choose_questions(str(path), questions[:4], questions[4:], 0)
+
+
 def test_a_file_of_questions_outside_the_data_can_be_watched(questions, tmp_path):
     path = tmp_path / "own.json"
     path.write_text(json.dumps(squad_json(questions[:2], "1.1")))

@@ -203,5 +203,14 @@ def test_a_context_file_that_is_not_there_is_named(on_run, tmp_path):
     for path, said in ((tmp_path / "none", "does not exist"), (tmp_path, "is a directory")):
         code, _, err = on_run("ask", "--question", "Who?", "--context-file", str(path))
         assert code == 2 and f"--context-file={path} {said}" in err
-    code, _, err = on_run("ask", "--question", "Who?", "--context", "x", "--encoding", "utf-16")
-    assert code == 0
+
+
+def test_options_of_files_are_refused_without_a_file(on_run):
+    words = ("ask", "--question", "Who?", "--context", "x", "--encoding", "utf-16")
+    code, _, err = on_run(*words)
+    assert code == 2 and "--encoding=utf-16 is that of a file; it belongs to --context-file" in err
+    for verb in ("evaluate", "predict", "efficacy"):
+        code, _, err = on_run(verb, "--encoding", "utf-16")
+        assert code == 2 and "--encoding=utf-16 is that of a file; it belongs to --data FILE" in err
+    code, _, err = on_run("evaluate", "--on-bad-rows", "drop")
+    assert code == 2 and "--on-bad-rows=drop belongs to --data FILE" in err

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qa_research.capture.recording.arrays import ROWS, Coordinate
+from qa_research.files import read_text
 from qa_research.streams import stream
 from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.question import Question, describe_bad_rows, find_bad_rows
@@ -88,10 +89,7 @@ def choose_questions(
     if isinstance(request, str) and Path(request).is_file():
         if not request.endswith(".txt"):
             return _from_file(request)
-        try:
-            ids = Path(request).read_text(encoding="utf-8").split()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"capture.questions={request} is not UTF-8 text: {error}") from error
+        ids = read_text(Path(request), f"capture.questions={request}").split()
     else:
         ids = [request] if isinstance(request, str) else [str(word) for word in request]
     if not ids:

@@ -21,6 +21,7 @@ from qa_research.cli.options import (
     Run,
     Runs,
     Split,
+    check_encoding_has_a_file,
     given_text,
     print_json,
     split_or_file,
@@ -59,6 +60,7 @@ def evaluate(
     without an 'answers' are answered, not scored.
     """
     asked = split_or_file(split, data)
+    _check_options_of_file(data, encoding, on_bad_rows)
     opened = _open(run, checkpoint, runs)
     questions = _questions(opened, asked, encoding, on_bad_rows)
     answers = opened.answer(questions)
@@ -107,23 +109,31 @@ def predict(
     Writes predictions.json and the n best, as evaluate does; the questions need no 'answers'.
     """
     asked = split_or_file(split, data)
+    _check_options_of_file(data, encoding, on_bad_rows)
     opened = _open(run, checkpoint, runs)
     questions = _questions(opened, asked, encoding, on_bad_rows)
     answers = opened.answer(questions)
     _write_predictions(_folder(opened, asked, data, out, questions), answers, as_json)
 
 
+def _check_options_of_file(data: Path | None, encoding: str, on_bad_rows: str) -> None:
+    from typing import get_args
+
+    from qa_research.tasks.answering.question import OnBadRows
+
+    if on_bad_rows not in get_args(OnBadRows):
+        raise ValueError(f"--on-bad-rows must be error, drop or move, got {on_bad_rows!r}")
+    check_encoding_has_a_file(encoding, data is not None, "--data FILE")
+    if data is None and on_bad_rows != "error":
+        raise ValueError(f"--on-bad-rows={on_bad_rows} belongs to --data FILE")
+
+
 def _questions(
     opened: "TrainedAnswerer", asked: str, encoding: str, on_bad_rows: str
 ) -> "list[Question]":
     """The questions that --split or --data names; those of a file need no answers."""
-    from typing import get_args
-
-    from qa_research.tasks.answering.question import OnBadRows
     from qa_research.tasks.answering.trained import FileReading, questions_of
 
-    if on_bad_rows not in get_args(OnBadRows):
-        raise ValueError(f"--on-bad-rows must be error, drop or move, got {on_bad_rows!r}")
     reading = FileReading(encoding, on_bad_rows, needs_labels=False)  # type: ignore[arg-type]
     return questions_of(opened.config, opened.record, asked, reading)
 

@@ -21,6 +21,7 @@ from qa_research.cli.options import (
     Seed,
     ShortForm,
     Split,
+    check_encoding_has_a_file,
     print_json,
     split_or_file,
     verb_group,
@@ -129,6 +130,7 @@ def ask(
         {"--rounds": rounds, "--questions": questions, "--until-width": until_width}, until_width
     )
     asked = split_or_file(split, data)
+    check_encoding_has_a_file(encoding, data is not None, "--data FILE")
     if all_checkpoints and checkpoint != DEFAULT_CHECKPOINT:
         raise ValueError(
             f"--all-checkpoints asks more than --checkpoint {checkpoint}; use one of them"

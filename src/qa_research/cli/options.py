@@ -118,6 +118,7 @@ def given_text(context: str | None, context_file: Path | None, encoding: str) ->
     """
     if (context is None) == (context_file is None):
         raise ValueError("give the text with either --context or --context-file")
+    check_encoding_has_a_file(encoding, context_file is not None, "--context-file FILE")
     if context_file is None:
         return context or ""
     from qa_research.files import decoded, read_text
@@ -126,6 +127,12 @@ def given_text(context: str | None, context_file: Path | None, encoding: str) ->
     if str(context_file) == "-":
         return decoded(sys.stdin.buffer.read(), name, encoding, "--encoding")
     return read_text(context_file.expanduser(), name, encoding, "--encoding")
+
+
+def check_encoding_has_a_file(encoding: str, has_file: bool, owner: str) -> None:
+    """Reject --encoding where no file is read; `owner` is the option that names one."""
+    if encoding != DEFAULT_ENCODING and not has_file:
+        raise ValueError(f"--encoding={encoding} is that of a file; it belongs to {owner}")
 
 
 def opened_recording(directory: Path) -> "Recording":

@@ -20,6 +20,7 @@ from qa_research.cli.options import (
     Encoding,
     Runs,
     ShortForm,
+    check_encoding_has_a_file,
     print_json,
     verb_group,
 )
@@ -327,6 +328,7 @@ def _browsing(
     seed: int | None = None,
 ) -> "Iterator[Browser]":
     """The questions that the options name, opened for browsing."""
+    check_encoding_has_a_file(encoding, data is not None, "--data FILE")
     if run is None and checkpoint != DEFAULT_CHECKPOINT:
         raise ValueError(f"--checkpoint={checkpoint} belongs to --run RUN")
     if run is not None and tokenizer is not None:

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qa_research.files import read_json
+
 if TYPE_CHECKING:
     import torch
 
@@ -22,7 +24,7 @@ def locate(source: str, key: str) -> str:
 
     Raises:
         FileNotFoundError: no such package, or no such directory.
-        ValueError: `package:` without a name.
+        ValueError: `package:` without a name, or a file of JSON that cannot be read.
     """
     if source.startswith("package:"):
         return str(_in_package(source, key))
@@ -32,11 +34,22 @@ def locate(source: str, key: str) -> str:
             raise FileNotFoundError(
                 f"{key}={source} holds no config.json; expected a Hugging Face model directory"
             )
+        check_json_files(path)
         return str(path)
     looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
     if looks_like_path or path.exists():
         raise FileNotFoundError(f"{key}={source} is not a directory")
     return source
+
+
+def check_json_files(directory: Path) -> None:
+    """Read all JSON of a Hugging Face directory, whose own reader fails without a sentence where it is deep.
+
+    Raises:
+        ValueError: one of the files cannot be read; it and the line are named.
+    """
+    for path in sorted(directory.glob("*.json")):
+        read_json(path)
 
 
 def not_fetched(source: str, key: str, error: Exception) -> FileNotFoundError:

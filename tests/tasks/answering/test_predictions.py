@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qa_research.tasks.answering.predictions import Predictions, read_null_odds, read_predictions
 
@@ -79,3 +81,25 @@ def test_odds_that_are_none_are_named(tmp_path):
             read_null_odds(path)
     path.write_text('{"q": -3}')
     assert read_null_odds(path) == {"q": -3.0}
+
+
+KEYS = st.sampled_from(["id", "prediction_text", "no_answer_probability", "text", "q"])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(ANYTHING)
+def test_anything_is_one_sentence_or_predictions(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "anything.json"
+    path.write_text(json.dumps(value), encoding="utf-8", errors="surrogatepass")
+    try:
+        found = read_predictions(path)
+    except ValueError as error:
+        found = str(error)
+    if isinstance(found, str):
+        assert found.startswith(f"PREDICTIONS={path}") and "\n" not in found
+    else:
+        assert all(isinstance(text, str) for text in found.texts.values())

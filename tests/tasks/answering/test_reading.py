@@ -6,10 +6,10 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.question import Gold, Question, find_bad_rows
 from qa_research.tasks.answering.squad import read_questions, squad_json
 from tests.tasks.answering.test_squad import columns
 
@@ -83,6 +83,7 @@ SHAPES = {
     "pandas, default": lambda q: json.dumps(numbered(q)),
     "pandas, split": lambda q: json.dumps(split(q)),
     "pandas, index": lambda q: json.dumps({str(i): row for i, row in enumerate(columns(q))}),
+    "rows by their ids": lambda q: json.dumps({row.pop("id"): row for row in columns(q)}),
     "pandas, table": lambda q: json.dumps({"schema": {}, "data": columns(q)}),
     "csv of numpy 2": lambda q: as_csv(q, of_numpy_2),
     "csv of numpy 2, objects": lambda q: as_csv(q, of_squad),
@@ -109,6 +110,8 @@ STORED = {
     "a byte order mark": lambda text: text.encode("utf-8-sig"),
     "gzip of a byte order mark": lambda text: gzip.compress(text.encode("utf-8-sig")),
 }
+# There are many shapes.
+FEWER = settings(max_examples=settings().max_examples // 5)
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 CONTEXTS = st.lists(WORDS, min_size=1, max_size=4).map("\r\n".join).filter(str.strip)
 
@@ -131,6 +134,7 @@ def facts(questions):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@FEWER
 @given(rows=drawn_rows(), stored=st.sampled_from(list(STORED)))
 def test_questions_survive_every_shape(shape, rows, stored, tmp_path_factory):
     questions = [
@@ -166,6 +170,8 @@ DOCCANO = {"id": 1, "text": "It is red.", "label": [[6, 9, "Colour?"]]}
         (lines([DOCCANO]), "is an export of Doccano, not SQuAD"),
         (lines([DOCCANO, DOCCANO]), "is an export of Doccano"),
         (json.dumps([DOCCANO]), "is an export of Doccano"),
+        ("annotation_id,text,lead_time,label\n1,It is red.,2,[]\n", "is an export of Label Studio"),
+        (json.dumps([{"text": "It is red.", "_input_hash": 1}]), "is an export of Prodigy"),
         (b"BZh91AY", "is compressed by bzip2; bunzip2 FILE"),
         (b"\xfd7zXZ\x00", "is compressed by xz"),
         (b"PK\x03\x04..", "is compressed by zip"),
@@ -290,3 +296,63 @@ def test_a_missing_id_is_the_position_and_that_is_said(identity, tmp_path, caplo
     # "2" is taken.
     assert ids == ["0", "2", "row 2", "3"]
     assert "3 of 4 questions have no id; theirs is their position" in caplog.text
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+KEYS = ["id", "title", "context", "question", "answers", "is_impossible", "kind", "qas", "data", "text",
+        "paragraphs", "columns", "detected_answers", "answer_start", "header", "annotations"]  # fmt: skip
+
+
+def damaged(value, keys: list[str], new):
+    """The value with what stands under some of its keys, however deep, replaced by something else."""
+    if isinstance(value, dict):
+        return {k: new if k in keys else damaged(v, keys, new) for k, v in value.items()}
+    return [damaged(one, keys, new) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@FEWER
+@given(
+    keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=2), new=ANYTHING, more=st.booleans()
+)
+def test_a_damaged_file_is_one_sentence_or_questions(shape, keys, new, more, tmp_path_factory):
+    row = Question("k", "t", "It is red.", "Which?", (Gold("red", 6),), "which")
+    text = SHAPES[shape]([row, row])
+    if not shape.startswith("csv"):
+        lines_of = [json.loads(line) for line in text.split("\n")]
+        changed = [damaged(value, keys, new) for value in lines_of]
+        if more and isinstance(changed[0], dict):
+            changed[0] |= dict.fromkeys(keys, new)
+        text = "\n".join(map(json.dumps, changed))
+    else:
+        text = text.replace("red" if more else "6", str(new))
+    path = tmp_path_factory.getbasetemp() / "damaged.dat"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    found = questions_or_sentence(path)
+    if isinstance(found, str):
+        assert found.startswith(f"--data={path}") and "\n" not in found
+    else:
+        assert all(isinstance(row.id, str) and row.kind and row.question for row in found)
+        find_bad_rows(found)
+
+
+def questions_or_sentence(path) -> list[Question] | str:
+    try:
+        return read_questions(path, "--data")
+    except ValueError as error:
+        return str(error)
+
+
+BEGINNINGS = [b"", b"{", b"[", b"PAR1", b"\x1f\x8b\x08", b"id,context,question\n"]
+
+
+@given(st.binary(max_size=40), st.sampled_from(BEGINNINGS))
+def test_any_bytes_are_one_sentence_or_questions(tmp_path_factory, content, begin):
+    path = tmp_path_factory.getbasetemp() / "any.dat"
+    path.write_bytes(begin + content)
+    found = questions_or_sentence(path)
+    assert isinstance(found, list) or found.startswith(f"--data={path}")

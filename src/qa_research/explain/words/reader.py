@@ -19,7 +19,7 @@ from qa_research.explain.words.result import OUTPUTS, Values, all_rounded
 from qa_research.explain.words.text import Off, Text, masked_ids, off_token, texts_of, unit_of_token
 from qa_research.model.bert import input_names
 from qa_research.tasks.answering.decode import Answer, span_scores
-from qa_research.tasks.answering.question import Question, question_word
+from qa_research.tasks.answering.question import Question, asked_question
 from qa_research.tasks.answering.trained import MOST_TOKENS, TrainedAnswerer
 from qa_research.tasks.answering.windows import Windows, make_windows
 
@@ -237,7 +237,7 @@ def answered_span(
             no words that may be switched off.
     """
     answer = run.ask(question, context)
-    row = Question("asked", "", context, question, (), question_word(question))
+    row = asked_question(question, context)
     windows = _windows(run, row)
     texts = _texts(run, row, windows)
     if not answer.text:

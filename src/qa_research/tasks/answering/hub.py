@@ -21,6 +21,7 @@ SPLIT_WORDS = {
     "test": ("test", "testing", "eval", "evaluation"),
 }
 TEXT_FILES = (".json", ".jsonl", ".csv", ".tsv", ".json.gz", ".jsonl.gz", ".csv.gz", ".tsv.gz")
+METADATA = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
 ONE_SPLIT = "all"
 
 
@@ -83,19 +84,15 @@ def _files_by_split(directory: Path) -> dict[str, list[Path]]:
 
     Nothing if there is a file whose name says none: then `datasets` decides what belongs to what.
     """
-    files = sorted(
-        path
-        for path in directory.rglob("*")
-        if path.is_file()
-        and path.name.lower().endswith(TEXT_FILES)
-        and path.name not in ("dataset_infos.json", "dataset_info.json", "state.json")
-    )
-    found: dict[str, list[Path]] = {}
-    if (directory / "dataset_dict.json").exists() or any(
-        path.suffix in (".arrow", ".parquet") for path in directory.rglob("*")
-    ):
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    if any(path.suffix in (".arrow", ".parquet") for path in files):
         return {}
+    found: dict[str, list[Path]] = {}
     for path in files:
+        if path.name in METADATA or path.name.startswith("."):
+            continue
+        if not path.name.lower().endswith(TEXT_FILES):
+            continue
         split = _split_of(path.relative_to(directory))
         if split is None:
             return {}

@@ -62,6 +62,20 @@ def question_word(text: str) -> str:
     return "other"
 
 
+def asked_question(question: str, context: str) -> Question:
+    """A question that somebody asks about a text; it has no answers to be scored with.
+
+    Raises:
+        ValueError: one of the two is empty, or is not valid Unicode.
+    """
+    row = Question("asked", "", context, question, (), question_word(question), is_labelled=False)
+    if not question.strip() or not context.strip():
+        raise ValueError(f"the {'context' if question.strip() else 'question'} is empty")
+    if reason := _fault(row):
+        raise ValueError(f"the question cannot be asked: {reason}")
+    return row
+
+
 def find_bad_rows(questions: Iterable[Question], for_training: bool = True) -> list[BadRow]:
     """Rows with an empty or broken text, contradictory answers, or the id of an earlier row.
 

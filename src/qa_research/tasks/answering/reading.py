@@ -101,6 +101,9 @@ def _csv_rows(text: str, name: str) -> list[Row]:
 
 
 def _need_columns(found: Sequence[str], name: str) -> None:
+    known = foreign_format(dict.fromkeys(found))
+    if known and not set(NEEDED) <= set(found):
+        raise ValueError(f"{name} is {known}")
     if not set(NEEDED) <= set(found):
         shown = ", ".join(repr(column[:40]) for column in found[:6])
         raise ValueError(f"{name} holds no SQuAD questions: found the columns {shown}; {EXPECTED}")
@@ -131,12 +134,12 @@ def _rows_of_lines(text: str, name: str) -> Iterator[Row]:
             yield from _rows_of(value, name, f"line {number}", "")
 
 
-def _rows_of_list(values: Sequence[Any], name: str, title: str) -> Iterator[Row]:
+def _rows_of_list(values: Sequence[Any], name: str, title: object) -> Iterator[Row]:
     for i, value in enumerate(values):
         yield from _rows_of(value, name, f"row {i}", title)
 
 
-def _rows_of(value: Any, name: str, where: str, title: str) -> Iterator[Row]:
+def _rows_of(value: Any, name: str, where: str, title: object) -> Iterator[Row]:
     """The rows of one JSON object: a row, a paragraph, an article, a file of SQuAD, or a table of columns."""
     if not isinstance(value, dict):
         raise ValueError(
@@ -157,8 +160,8 @@ def _rows_of(value: Any, name: str, where: str, title: str) -> Iterator[Row]:
         # What pandas' to_json writes by default: {"id": {"0": "a", "1": "b"}, "context": {"0": ...
         yield from _rows_of_numbered(value, name)
     elif value and all(isinstance(v, dict) and set(NEEDED) <= set(v) for v in value.values()):
-        # pandas' orient="index": {"0": {"id": "a", ...}, "1": ...
-        yield from value.values()
+        # pandas' orient="index": {"0": {"id": "a", ...}, "1": ..., or rows by their ids.
+        yield from ({"id": key} | row for key, row in value.items())
     elif any(key in value for key in (*NEEDED, "answers")) and not foreign_format(value):
         yield value
     else:
@@ -182,8 +185,11 @@ def foreign_format(value: Row) -> str | None:
     'an export of Doccano'
     """
     wanted = "not SQuAD; make rows with id, context, question and answers of it"
-    if isinstance(value.get("data"), dict) and {"annotations", "completions"} & set(value):
+    is_task = isinstance(value.get("data"), dict) and {"annotations", "completions"} & set(value)
+    if is_task or {"annotation_id", "lead_time"} <= set(value):
         return f"an export of Label Studio, {wanted}"
+    if "_input_hash" in value:
+        return f"an export of Prodigy, {wanted}"
     if "text" in value and {"label", "labels", "entities"} & set(value):
         return f"an export of Doccano, {wanted}"
     if {"document_text", "annotations"} <= set(value) or "question_text" in value:
@@ -210,7 +216,7 @@ def _articles(articles: Sequence[Any], name: str) -> Iterator[Row]:
         yield from _rows_of(article, name, "an entry of 'data'", "")
 
 
-def _paragraph(paragraph: Any, name: str, title: str) -> Iterator[Row]:
+def _paragraph(paragraph: Any, name: str, title: object) -> Iterator[Row]:
     if not isinstance(paragraph, dict) or not isinstance(paragraph.get("qas"), list):
         raise ValueError(
             f"{name} holds no SQuAD questions: a paragraph has no list 'qas' "

@@ -21,6 +21,7 @@ from qa_research.config import build
 from qa_research.console import tracked
 from qa_research.files import UTF_8
 from qa_research.model.bert import input_names
+from qa_research.model.weights import check_json_files
 from qa_research.tasks.answering.batches import batches_of_tokens, padded_batch
 from qa_research.tasks.answering.decode import (
     Answer,
@@ -32,10 +33,10 @@ from qa_research.tasks.answering.moving import with_moved_answers
 from qa_research.tasks.answering.question import (
     OnBadRows,
     Question,
+    asked_question,
     count_misplaced,
     describe_bad_rows,
     find_bad_rows,
-    question_word,
     readable,
 )
 from qa_research.tasks.answering.squad import read_questions
@@ -63,10 +64,7 @@ class TrainedAnswerer(StoredRun):
         Raises:
             ValueError: the question or the context is empty, or the question is longer than a window.
         """
-        if not question.strip() or not context.strip():
-            raise ValueError(f"the {'context' if question.strip() else 'question'} is empty")
-        row = Question("asked", "", context, question, (), question_word(question))
-        return self.answer([row])[0]
+        return self.answer([asked_question(question, context)])[0]
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """One answer per question, in order. Shows progress if there are many."""
@@ -108,6 +106,7 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
     Raises:
         ValueError: the weights do not fit the network.
     """
+    check_json_files(run.directory / "model")
     network = AutoModelForQuestionAnswering.from_config(
         AutoConfig.from_pretrained(run.directory / "model"), dtype=torch.float32
     )
