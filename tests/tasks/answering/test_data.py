@@ -225,6 +225,11 @@ def test_what_validation_shares_with_training_is_counted_unless_that_is_wanted(f
     data = FileData(**files, **SETTINGS)
     data.load()
     assert data.shared() == Shared(ids=8, questions=8, contexts=8, either=8)
+    said = data.shared().sentence(8)
+    assert said.startswith(
+        "8 of 8 validation questions are training questions too (8 by id, 8 by text)"
+    )
+    assert Shared(0, 0, 0, 0).sentence(8) is None and "\n" not in said
     wanted = FileData(**files, **SETTINGS | {"validate_on_train": True})
     wanted.load()
     assert wanted.shared() is None

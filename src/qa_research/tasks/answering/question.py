@@ -118,6 +118,16 @@ class Shared:
     contexts: int
     either: int
 
+    def sentence(self, total: int) -> str | None:
+        """What a person should know before training, of `total` questions; None if nothing is shared."""
+        if not (self.either or self.contexts):
+            return None
+        return (
+            f"{self.either:,} of {total:,} validation questions are training questions too ({self.ids:,} by "
+            f"id, {self.questions:,} by text), and {self.contexts:,} have the context of one; scores on them "
+            "do not tell what is learned for others (data.validate_on_train=true says that this is wanted)"
+        )
+
 
 def shared_with(train: Sequence[Question], validation: Sequence[Question]) -> Shared:
     """What validation shares with training; texts are compared without regard to case and blanks.

@@ -138,13 +138,8 @@ class AnsweringTask(Task):
             f"parameters, {torch.get_num_threads()} threads",
         ]
         shared = data.shared()
-        if shared and (shared.either or shared.contexts):
-            wanted = "data.validate_on_train=true says that this is wanted"
-            lines.append(
-                f"{shared.either:,} of {len(data.validation):,} validation questions are training questions "
-                f"too ({shared.ids:,} by id, {shared.questions:,} by text), and {shared.contexts:,} have the "
-                f"context of one; scores on them do not tell what is learned for others ({wanted})"
-            )
+        if shared and (sentence := shared.sentence(len(data.validation))):
+            lines.append(sentence)
         if data.guessing:
             shown = ", ".join(f"{kind} {value:.1f}" for kind, value in data.guessing.items())
             lines.append(
