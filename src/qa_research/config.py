@@ -16,7 +16,8 @@ from qa_research.text import did_you_mean
 
 # A class whose constructor has this argument is described by a section with parts, one per recorder.
 RECORDERS = "recorders"
-_STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
+# No number of a config is infinite or not a number.
+_STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
 def check_section(name: str, section: Mapping[str, Any]) -> None:

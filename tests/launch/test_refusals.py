@@ -28,23 +28,63 @@ from tests.tiny_run import train
             "val/accuracy is not measured; did you mean val/exact_match",
         ),
         ("trainer.max_epochs=0", ValueError, "trainer.max_epochs must be at least 1, got 0"),
-        ("trainer.max_steps=0", ValueError, "trainer.max_steps must be at least 1"),
+        ("trainer.max_steps=0", ValueError, "trainer.max_steps must be -1 or at least 1"),
         ("trainer.precision=16-mixed", ValueError, "needs a GPU"),
         (
             "+trainer.limit_val_batches=2",
             ValueError,
             "trainer.limit_val_batches does not work here",
         ),
-        ("+trainer.gradient_clip_algorithm=value", ValueError, "must be norm"),
+        ("+trainer.gradient_clip_algorithm=value", ValueError, "must be 'norm'"),
         ("trainer.accelerator=mps", ValueError, "trainer.accelerator=mps is not available"),
         ("+trainer.max_time=00:01:00:00", ValueError, "trainer.max_time does not work here"),
         ("trainer.log_every_n_steps=0", ValueError, "trainer.log_every_n_steps must be at least 1"),
-        ("trainer.val_check_interval=00:01:00:00", ValueError, "must be a fraction of an epoch"),
-        ("trainer.devices=0", ValueError, "Lightning rejects the settings under trainer"),
-        ("trainer.val_check_interval=500", ValueError, "val_check_interval"),
+        ("trainer.val_check_interval=00:01:00:00", ValueError, "must be a valid number"),
+        ("trainer.val_check_interval=0.0", ValueError, "must be greater than 0, got 0.0"),
+        ("trainer.val_check_interval=500", ValueError, "for every 500 steps add trainer.check_val"),
+        ("trainer.check_val_every_n_epoch=0", ValueError, "must be at least 1, got 0"),
+        ("trainer.accumulate_grad_batches=0", ValueError, "must be at least 1, got 0"),
+        ("trainer.gradient_clip_val=-1", ValueError, "must be at least 0, got -1"),
+        ("trainer.gradient_clip_val=nan", ValueError, "a finite number.*, got nan"),
+        ("model.lr=inf", ValueError, "model.lr must be a finite number, got inf"),
+        ("answer.null_threshold=nan", ValueError, "must be a finite number, got nan"),
+        ("train.stop_at={val/exact_match: nan}", ValueError, "a finite number"),
+        ("trainer.devices=0", ValueError, "trainer.devices must be at least 1"),
+        (
+            "trainer.devices=100000",
+            ValueError,
+            "is more than the .* processors that this machine has",
+        ),
+        ("trainer.devices=[0,0]", ValueError, "must be different numbers from 0 to"),
+        ("trainer.accelerator=tpu", ValueError, "trainer.accelerator must be 'cpu'"),
+        ("+trainer.num_nodes=2", ValueError, "trainer.num_nodes must be 1, got 2"),
+        ("+trainer.callbacks=[]", ValueError, "trainer.callbacks is set by qa_research"),
+        ("+trainer.limit_val_batches=0", ValueError, "limit_val_batches does not work here"),
+        ("+trainer.limit_train_batches=2.5", ValueError, "must be a whole number of batches"),
+        (
+            "train.threads=1000000000",
+            ValueError,
+            "train.threads must be less than or equal to 1024",
+        ),
+        ("model.hidden_size=100000", ValueError, "and this machine has .* of memory"),
+        ("model.hidden_size=1000000000", ValueError, "model.hidden_size must be"),
+        ("model.num_hidden_layers=null", ValueError, "must be given with model.weights=random"),
+        ("data.num_workers=100000", ValueError, "data.num_workers must be"),
+        ("seed=9223372036854775808", ValueError, "seed must be"),
+        ("~trainer.max_steps", ValueError, "trainer.max_steps must be given"),
+        ("~trainer.accumulate_grad_batches", ValueError, "must be given"),
+        ("~study", ValueError, "study must be given"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(tiny, tmp_path, override, error, sentence):
-    with pytest.raises(error, match=sentence):
+    with pytest.raises(error, match=sentence) as refusal:
         train(tiny(override))
+    assert "\n" not in str(refusal.value)
+    # No run, no folder, no lock.
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_processes_than_windows_are_refused_before_any_is_started(tiny, tmp_path):
+    with pytest.raises(ValueError, match="trainer.devices=2 is more than the 1 validation windows"):
+        train(tiny("trainer=ddp", "data.validation_questions=1"))
     assert not list(tmp_path.rglob("run.json"))

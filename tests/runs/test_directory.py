@@ -9,6 +9,7 @@ from qa_research.runs.directory import (
     check_writable,
     config_hash,
     find_run,
+    lock,
     run_directory,
     set_aside,
 )
@@ -93,3 +94,13 @@ def test_an_unwritable_place_is_refused_before_any_work(tmp_path):
     else:
         with pytest.raises(PermissionError, match="paths.runs=DIR"):
             check_writable(closed / "runs")
+
+
+def test_a_lock_for_a_run_that_was_refused_leaves_nothing(tmp_path):
+    directory = tmp_path / "runs/study/run"
+    with pytest.raises(ValueError, match="refused"), lock(directory):
+        raise ValueError("refused")
+    assert list(tmp_path.iterdir()) == []
+    with lock(directory):
+        directory.mkdir(parents=True)
+    assert len(list(tmp_path.rglob("*.lock"))) == 1

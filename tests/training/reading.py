@@ -5,16 +5,17 @@ import hashlib
 from pathlib import Path
 
 import xarray as xr
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from qa_research.capture.recording.reader import Recording
+from qa_research.launch.compose import checked
 from qa_research.runs.checkpoints import load_network_weights
 from qa_research.runs.directory import run_directory
 
 
 def directory_of(config: DictConfig) -> Path:
     """The directory of a composed config's run."""
-    return run_directory(OmegaConf.to_container(config, resolve=True))
+    return run_directory(checked(config))
 
 
 def digest(checkpoint: Path) -> str:

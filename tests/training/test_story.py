@@ -127,7 +127,12 @@ def test_a_run_that_ends_between_validations_is_validated_at_its_end(tiny):
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tiny):
     # The first step's learning rate is 0, and a validation follows it: that one is good.
-    config = tiny("model.lr=1e30", "model.warmup_fraction=0.6", "trainer.val_check_interval=1")
+    config = tiny(
+        "model.lr=1e30",
+        "model.warmup_fraction=0.6",
+        "trainer.val_check_interval=1",
+        "trainer.check_val_every_n_epoch=null",
+    )
     with pytest.raises(ValueError, match=r"at step \d+.*the last checkpoint is kept"):
         train(config)
     run = directory_of(config)

@@ -21,6 +21,7 @@ from qa_research.cli.options import (
     Run,
     Runs,
     Split,
+    a_number,
     check_encoding_has_a_file,
     given_text,
     print_json,
@@ -186,7 +187,8 @@ def score(
         Path | None, typer.Option(metavar="FILE", help="JSON: question id -> score for no answer")
     ] = None,
     null_threshold: Annotated[
-        float, typer.Option(metavar="ODDS", help="higher odds mean no answer")
+        float,
+        typer.Option(metavar="ODDS", help="higher odds mean no answer", callback=a_number),
     ] = 1.0,
     encoding: Encoding = DEFAULT_ENCODING,
     as_json: AsJson = False,
@@ -208,6 +210,10 @@ def score(
     answered = read_predictions(predictions, encoding)
     check_fit(questions, answered.texts)
     chosen = rules_for(questions) if rules == "auto" else rules
+    if null_odds is not None and chosen == "v1.1":
+        raise ValueError(
+            "--null-odds is for the rules v2.0, and these questions are scored by v1.1"
+        )
     if chosen == "v1.1":
         result = evaluate_v1(questions, answered.texts)
     else:

@@ -1,6 +1,7 @@
 """What verbs share: options, each with one name, one help text and one default; groups of verbs."""
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -35,7 +36,8 @@ Split = Annotated[
     typer.Option("--split", metavar="NAME", help=SPLIT_HELP, show_default="validation"),
 ]
 SEED_HELP = "seed of all random choices"
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help=SEED_HELP)]
+# SQLite, which the ledger is, knows integers of 64 bits.
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help=SEED_HELP)]
 DEFAULT_SEED = 1
 Encoding = Annotated[
     str,
@@ -104,6 +106,13 @@ def split_or_file(split: str | None, data: Path | None) -> str:
         raise ValueError(f"--data {data} is now: --split {data}")
     # Not a bare name: a file may be called as a split is.
     return os.path.join(".", data)
+
+
+def a_number(value: float | None) -> float | None:
+    """A callback of options: refuses nan, which float() reads as a number."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is not a number")
+    return value
 
 
 def print_json(value: Any) -> None:

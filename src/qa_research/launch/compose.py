@@ -21,12 +21,19 @@ from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from qa_research.config import check_section, check_value, unknown_key
+from qa_research.config import (
+    check_section,
+    check_value,
+    class_of,
+    constructor_arguments,
+    unknown_key,
+)
+from qa_research.launch.words import readable_words
 from qa_research.signals import one_sentence
 from qa_research.tasks.earlier_configs import new_spelling
 from qa_research.tasks.task import sections_of_task
 from qa_research.text import did_you_mean
-from qa_research.training.settings import Settings
+from qa_research.training.settings import Settings, with_units
 
 
 def conf_directory() -> Path:
@@ -54,14 +61,35 @@ def checked(config: DictConfig, settings: type = Settings) -> dict[str, Any]:
     top = typing.get_type_hints(settings, include_extras=True)
     if "task" in plain and "task" in top:
         top |= dict.fromkeys(sections_of_task(plain["task"]), dict[str, Any])
+    for key in top:
+        if key not in plain:
+            raise ValueError(f"{key} must be given: it was removed from the config")
     for key, value in plain.items():
         if key not in top:
             raise ValueError(unknown_key(str(key), "", top))
         if not isinstance(value, dict):
             check_value(str(key), value, top[key])
-        elif "_target_" in value:
-            check_section(str(key), value)
+            continue
+        for needed in _needed(str(key), value):
+            if needed not in value:
+                raise ValueError(f"{key}.{needed} must be given: it was removed from the config")
+        check_section(str(key), value)
+    if "trainer" in top:
+        plain["trainer"] = with_units(plain["trainer"])
     return typing.cast(dict[str, Any], plain)
+
+
+def _needed(name: str, section: dict[str, Any]) -> list[str]:
+    """The keys that a section cannot be without: our constructors have no defaults."""
+    if "_target_" not in section:
+        return ["_target_"]
+    target = class_of(name, section)
+    if not target.__module__.startswith("qa_research"):
+        return []
+    given = GIVEN_IN_CODE.get(name, ())
+    if name == "task":
+        given = tuple(sections_of_task(section))
+    return [key for key in constructor_arguments(target) if key not in given]
 
 
 def default_config(name: str = "train") -> dict[str, Any]:
@@ -83,6 +111,8 @@ def hydra_initialized() -> Iterator[ConfigLoader]:
         restore_gh_from_backup(before)
 
 
+# Arguments of constructors that no config can say.
+GIVEN_IN_CODE = {"capture": ("recorders",), "checkpoint": ("directory", "predictions")}
 # What a job or Hydra raises when the request is at fault, not the program.
 REFUSALS = (HydraException, OmegaConfBaseException, ValueError, OSError)
 
@@ -116,6 +146,7 @@ def run_hydra(
     # Hydra then raises errors instead of printing them and exiting.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     before = sys.argv
+    words = readable_words(words)
     try:
         check_overrides(words, config_name)
         # hydra.main reads its overrides from nowhere else, and Lightning starts the other processes of

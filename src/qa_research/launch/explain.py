@@ -1,7 +1,6 @@
 """The launcher behind `qa-research explain`: one explanation or a sweep of them, a folder each."""
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -9,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -27,7 +24,7 @@ def launch(words: Sequence[str], debug: bool) -> int:
     """Explain what the words ask for; the exit code."""
     start_logging()
     jobs = _Jobs("--json" in words, debug)
-    overrides = [_parsable(word) for word in words if word != "--json"]
+    overrides = [word for word in words if word != "--json"]
 
     def work() -> int:
         for word in overrides_in(overrides):
@@ -61,7 +58,7 @@ class _Jobs:
                 from qa_research.explain.images.show import readable
 
                 print(f"\n{readable(overrides)}", flush=True)
-            found = _explain(checked(config, ExplainSettings), overrides, self.as_json)
+            found = explain_checked(checked(config, ExplainSettings), overrides, self.as_json)
             self.done.append((overrides, found))
         except REFUSALS as error:
             if self.debug:
@@ -83,21 +80,7 @@ class _Jobs:
         return 2 if self.refused else 0
 
 
-def _parsable(word: str) -> str:
-    """An override with a value that Hydra's grammar cannot read, such as `image=photo (1).jpg`, in quotes."""
-    key, equals, value = word.partition("=")
-    if word.startswith("-") or not equals:
-        return word
-    try:
-        OverridesParser.create().parse_override(word)
-    except HydraException:
-        # Inside quotes a quote needs a backslash, and so does each backslash before it: a\"b -> "a\\\"b"
-        escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
-        return f'{key}="{escaped}"'
-    return word
-
-
-def _explain(config: dict[str, Any], overrides: list[str], quiet: bool) -> Any:
+def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -> Any:
     """Explain one picture, write its folder, draw it and show it; the `Explanation`."""
     # Torch, torchvision and scikit-image are slow to import, and --help needs none of them.
     from qa_research.config import build

@@ -48,8 +48,13 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
         raise ValueError(sentence)
     if not equals:
         raise ValueError(f"{override!r} is not of the form KEY=VALUE")
+    if key.startswith("paths.") and key in CHANGEABLE:
+        return key, value
     if key in CHANGEABLE:
-        return key, yaml.safe_load(value)
+        try:
+            return key, yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"{override} cannot be read: {value!r} is no value") from error
     section, _, name = key.partition(".")
     known = plain.get(section)
     if section not in plain:
@@ -60,7 +65,8 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
         raise ValueError(f"{key} cannot be set for a run that already exists")
     raise ValueError(
         f"{key} changes the result, so it would be another run: start it with qa-research train "
-        f"{override} ... A resumed run takes {', '.join(CHANGEABLE)}"
+        f"{override} ... (on from this run's weights: qa-research export RUN DIR, then model=as_weights "
+        f"model.weights=DIR); a resumed run takes {', '.join(CHANGEABLE)}"
     )
 
 

@@ -1,6 +1,7 @@
 """Building an unmodified Hugging Face question-answering model, and the report of what was built."""
 
 import inspect
+import os
 import pickle
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from qa_research.console import readable_size
 from qa_research.model.weights import HUB_ERRORS, OFFLINE_CHOICES, locate, not_fetched
 
 # Positions that a model reserves, by its type: RoBERTa counts positions from 2.
@@ -153,9 +155,15 @@ def describe_modules(network: torch.nn.Module) -> list[dict[str, Any]]:
     ]
 
 
-def _random(
-    architecture: Architecture, dropout: float | None, vocab_size: int, family: Family
-) -> Built:
+def check_sizes(architecture: Architecture, vocab_size: int) -> None:
+    """Refuse sizes that random weights cannot have, or whose network does not fit in this machine's memory.
+
+    Example: 2 layers 128 wide with 512 inside, 1,000 tokens and 512 positions: 128 x 1,512 embeddings and
+    2 x (4 x 128 x 128 + 2 x 128 x 512) weights in the layers, 0.6 million, 2.3 MB in float32.
+
+    Raises:
+        ValueError: a size is missing, the heads do not divide the width, or the network is too large.
+    """
     sizes = asdict(architecture)
     for key, value in sizes.items():
         if value is None:
@@ -165,6 +173,30 @@ def _random(
         raise ValueError(
             f"model.hidden_size={hidden} must be a multiple of model.num_attention_heads={heads}"
         )
+    layer = 4 * hidden**2 + 2 * hidden * sizes["intermediate_size"]
+    embeddings = hidden * (vocab_size + sizes["max_position_embeddings"])
+    needed, present = 4 * (embeddings + layer * sizes["num_hidden_layers"]), _memory()
+    if present is not None and needed > present:
+        raise ValueError(
+            f"model.hidden_size={hidden} with model.num_hidden_layers={sizes['num_hidden_layers']} and "
+            f"model.vocab_size={vocab_size} are weights of {readable_size(needed)}, and this machine has "
+            f"{readable_size(present)} of memory"
+        )
+
+
+def _memory() -> int | None:
+    """The bytes of memory that this machine has; None where the system does not tell."""
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PAGE_SIZE" not in names or "SC_PHYS_PAGES" not in names:
+        return None
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _random(
+    architecture: Architecture, dropout: float | None, vocab_size: int, family: Family
+) -> Built:
+    check_sizes(architecture, vocab_size)
+    sizes = asdict(architecture)
     make_config, make_network, extra = FAMILIES[family]
     dropouts = _dropouts(make_config(), dropout)
     config = make_config(vocab_size=vocab_size, **sizes, **dropouts, **extra)

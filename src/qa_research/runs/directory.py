@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from qa_research.files import read_json, written_whole
 from qa_research.model.weights import short_name
+from qa_research.runs.places import with_one_spelling
 from qa_research.tasks.earlier_configs import upgraded
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -36,8 +37,13 @@ WITHOUT_EFFECT = (
 def config_hash(config: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits of everything in a config that can change the result.
 
-    Only the name of a class counts, not its module, which a newer version may have moved.
+    Only the name of a class counts, not its module, which a newer version may have moved; and a path counts
+    as the place that it names, however it is spelled.
     """
+    return _hash(with_one_spelling(config))
+
+
+def _hash(config: Mapping[str, Any]) -> str:
     hashed = {}
     for section, value in config.items():
         if section in WITHOUT_EFFECT:
@@ -53,9 +59,12 @@ def config_hash(config: Mapping[str, Any]) -> str:
 def run_directory(config: Mapping[str, Any]) -> Path:
     """`<paths.runs>/<study>/<model>-<weights>-s<seed>-<hash8>`."""
     model = config["model"]
-    name = f"{model['name']}-{short_name(model['weights'])}-s{config['seed']}-{config_hash(config)}"
     runs: str = config["paths"]["runs"]
-    return Path(runs).expanduser() / str(config["study"]) / name
+    study = Path(runs).expanduser() / str(config["study"])
+    name = f"{model['name']}-{short_name(model['weights'])}-s{config['seed']}"
+    # Until version 0.2 the spelling of a path counted.
+    earlier = study / f"{name}-{_hash(config)}"
+    return earlier if earlier.exists() else study / f"{name}-{config_hash(config)}"
 
 
 def check_writable(directory: Path, key: str = "paths.runs") -> None:
@@ -85,10 +94,13 @@ def set_aside(directory: Path) -> Path:
 def lock(directory: Path) -> Iterator[None]:
     """Lock a run for this process. The lock ends with the process, even if it is killed.
 
+    A request that is refused, so that there is no run afterwards, leaves no lock and no folder for it either.
+
     Raises:
         ValueError: another process holds the lock.
     """
     path = _lock_path(directory)
+    missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         # `is_held` in another process acquires the lock for an instant, so wait a little.
@@ -96,7 +108,15 @@ def lock(directory: Path) -> Iterator[None]:
     except Timeout as error:
         raise ValueError(f"another process is training {directory}") from error
     with held:
-        yield
+        try:
+            yield
+        finally:
+            if not directory.exists():
+                # Whoever waits for it notices that the file is another one, and tries again.
+                with suppress(OSError):
+                    path.unlink()
+                    for folder in missing:
+                        folder.rmdir()
 
 
 def check_free(directory: Path) -> None:

@@ -63,6 +63,8 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     # Version 0.3: random weights of other families than BERT's.
     if "family" not in (model := config.get("model") or {}) and "weights" in model:
         config["model"] = {**model, "family": "bert"}
+    if "trainer" in config:
+        config["trainer"] = _with_todays_interval(config["trainer"])
     if "task" in config:
         return config
     config = {"task": ANSWERING} | config
@@ -88,6 +90,16 @@ def new_spelling(override: str) -> str | None:
     if value in ("", "null"):
         return f"{key} is now: {new.partition('=')[0]}=null"
     return f"{key} is now: {new.format(value=value)}"
+
+
+def _with_todays_interval(trainer: Any) -> Any:
+    """Until version 0.2 a whole `val_check_interval` counted steps, anew in each epoch; 1.0 was the epoch.
+
+    Since version 0.3 steps are counted over epochs, where check_val_every_n_epoch is null.
+    """
+    if not isinstance(trainer, Mapping) or type(trainer.get("val_check_interval")) is not int:
+        return trainer
+    return {**trainer, "check_val_every_n_epoch": None}
 
 
 def _with_todays_class(section: Any) -> Any:

@@ -1,9 +1,15 @@
 """The sections of a config that belong to the run itself, whatever its task."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict, TypeGuard
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Le
+
+# Torch and SQLite know integers of 64 bits.
+LARGEST_SEED = 2**63 - 1
+# More threads than any machine has processors for; torch needs memory for each.
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +33,84 @@ class TrainSettings:
 
     resume: Literal["auto", "never", "must"]
     stop_at: dict[str, float | None] | None
-    threads: Annotated[int, Ge(1)] | None
+    threads: Annotated[int, Ge(1), Le(MOST_THREADS)] | None
     progress: Literal["auto", "bar", "lines", "none"]
+
+
+# Lightning's other names of precisions.
+Alias = Literal["32", "bf16", "16", "64", 32, 16, 64]
+
+
+class TrainerKeys(TypedDict, total=False):
+    """The keys of Lightning's Trainer that a config may set, each with the values that make sense here.
+
+    All others are set by us or have no effect on a training.
+    """
+
+    accelerator: Literal["cpu", "gpu", "cuda", "mps", "auto"]
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"]
+    devices: Annotated[int, Ge(1)] | list[Annotated[int, Ge(0)]]
+    num_nodes: Literal[1]
+    precision: (
+        Literal["32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true"] | Alias
+    )
+    max_epochs: Annotated[int, Ge(1)]
+    min_epochs: Annotated[int, Ge(1)] | None
+    max_steps: Literal[-1] | Annotated[int, Ge(1)]
+    min_steps: Annotated[int, Ge(1)] | None
+    limit_train_batches: Annotated[float, Gt(0)] | None
+    val_check_interval: Annotated[float, Gt(0)]
+    check_val_every_n_epoch: Annotated[int, Ge(1)] | None
+    num_sanity_val_steps: Annotated[int, Ge(-1)]
+    log_every_n_steps: Annotated[int, Ge(1)]
+    accumulate_grad_batches: Annotated[int, Ge(1)]
+    gradient_clip_val: Annotated[float, Ge(0)] | None
+    gradient_clip_algorithm: Literal["norm"] | None
+    deterministic: bool | Literal["warn"] | None
+    benchmark: bool | None
+    inference_mode: bool
+    profiler: Literal["simple", "advanced"] | None
+    detect_anomaly: bool
+    sync_batchnorm: bool
+
+
+def with_units(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `trainer` with numbers whose type says their unit, as Lightning wants it.
+
+    The user's unit never depends on a type: `val_check_interval` is a part of an epoch (1 and 1.0 are the
+    whole), or counts optimizer steps where `check_val_every_n_epoch` is null. `limit_train_batches` is a part
+    of the batches if it is less than 1, and else their number.
+
+    Raises:
+        ValueError: a number that is none in its unit.
+    """
+    trainer = dict(trainer)
+    interval, limit = trainer.get("val_check_interval"), trainer.get("limit_train_batches")
+    counts_steps = trainer.get("check_val_every_n_epoch", 1) is None
+    if _is_number(interval) and interval > 0:
+        if counts_steps and interval != int(interval):
+            raise ValueError(
+                f"trainer.val_check_interval={interval} must be a whole number of steps, because "
+                "trainer.check_val_every_n_epoch=null"
+            )
+        if not counts_steps and interval > 1:
+            raise ValueError(
+                f"trainer.val_check_interval={interval} must be at most 1, a part of an epoch; for every "
+                f"{interval:g} steps add trainer.check_val_every_n_epoch=null"
+            )
+        trainer["val_check_interval"] = int(interval) if counts_steps else float(interval)
+    if _is_number(limit) and limit >= 1:
+        if limit != int(limit):
+            raise ValueError(
+                f"trainer.limit_train_batches={limit} must be a whole number of batches, or a part of "
+                "them below 1"
+            )
+        trainer["limit_train_batches"] = int(limit)
+    return trainer
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +121,7 @@ class Settings:
     """
 
     study: str
-    seed: Annotated[int, Ge(0)]
+    seed: Annotated[int, Ge(0), Le(LARGEST_SEED)]
     task: dict[str, Any]
     data: dict[str, Any]
     model: dict[str, Any]

@@ -14,9 +14,10 @@ from qa_research.capture.callback import Capture
 from qa_research.config import build_capture
 from qa_research.console import readable_size
 from qa_research.runs.directory import check_writable
+from qa_research.runs.places import with_absolute_paths
 from qa_research.tasks.task import Task
 from qa_research.text import did_you_mean
-from qa_research.training.trainer import check_trainer
+from qa_research.training.trainer import check_trainer, processes_of
 
 log = logging.getLogger(__name__)
 # Weights and the two moments of AdamW.
@@ -29,7 +30,8 @@ STATES, WEIGHTS = 3, 3
 class Setup:
     """A task with its data read and its network made, before anything is trained.
 
-    `report`: how the network was made. `capture`: what records the training's inside, or None.
+    `report`: how the network was made. `capture`: what records the training's inside, or None. `config`:
+    with absolute paths, so that the run finds its data again from any directory.
     """
 
     task: Task
@@ -40,6 +42,7 @@ class Setup:
     def prepare(self) -> None:
         """Turn the data into batches of tensors, or read them from the cache."""
         self.task.prepare(_cache(self.config), self.config["seed"])
+        _check_shares(self.task, processes_of(self.config["trainer"]))
 
 
 def set_up(config: dict[str, Any]) -> Setup:
@@ -61,7 +64,7 @@ def set_up(config: dict[str, Any]) -> Setup:
         capture.watch(task, gradients_are_scaled=config["trainer"]["precision"] == "16-mixed")
     _check_measured(task, "checkpoint.monitor=", [config["checkpoint"]["monitor"]])
     _check_measured(task, "train.stop_at: ", config["train"]["stop_at"] or {})
-    return Setup(task, report, capture, config)
+    return Setup(task, report, capture, with_absolute_paths(config))
 
 
 def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any]) -> None:
@@ -90,6 +93,20 @@ def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any
             f"the checkpoints need up to {need} and only {room} are free in {place}; choose another "
             "place with paths.runs=DIR"
         )
+
+
+def _check_shares(task: Task, processes: int) -> None:
+    """Refuse more processes than there are rows, as one without a row would keep the others waiting."""
+    if processes == 1:
+        return
+    splits = {"training": task.data.train_dataloader, "validation": task.data.val_dataloader}
+    for split, loader in splits.items():
+        rows = len(loader().dataset)
+        if rows < processes:
+            raise ValueError(
+                f"trainer.devices={processes} is more than the {rows} {split} windows, and each process "
+                "needs at least one"
+            )
 
 
 def _check_measured(task: Task, setting: str, names: Iterable[str]) -> None:

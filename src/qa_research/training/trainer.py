@@ -2,12 +2,13 @@
 
 import logging
 import math
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import lightning.pytorch as pl
 import torch
@@ -17,13 +18,14 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from qa_research.capture.callback import Capture
-from qa_research.config import build
+from qa_research.config import build, check_value
 from qa_research.signals import Signals
 from qa_research.tasks.task import Task
 from qa_research.training.best import Checkpoints
 from qa_research.training.metrics import Curves
 from qa_research.training.progress import TrainingProgress
 from qa_research.training.resumable import DurableCheckpointIO, ExactCheckpoints
+from qa_research.training.settings import TrainerKeys, with_units
 
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",
@@ -36,38 +38,56 @@ EXPECTED_WARNINGS = (
     ".*when logging on epoch level in distributed setting.*",
 )
 
+# No number of a batch can be divided by it.
+NO_BATCH = 2**62
 REFUSED = {
     "limit_val_batches": "scores are of the whole validation split; make it smaller with the keys under data",
     "fast_dev_run": "use trainer=smoke for a short run",
     "overfit_batches": "use +experiment=overfit",
     "max_time": "training would end at a different step each time; use trainer.max_steps=N",
 }
+# Keys that conf/trainer has; a config from which one was removed is not complete.
+NEEDED = (
+    *("accelerator", "devices", "precision", "max_epochs", "max_steps", "accumulate_grad_batches"),
+    *("val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"),
+)
 
 
 class ValidationBetweenSteps(pl.Callback):
-    """Makes `trainer.val_check_interval` end with an optimizer step, and count steps if it is an integer.
+    """Makes `trainer.val_check_interval` end with an optimizer step, and count steps if it is to count.
 
     Lightning counts batches. It would validate in the middle of an accumulation, and the same weights twice.
 
-    Example: an epoch of 10 batches with accumulation of 4, so steps end after batches 4, 8 and 10.
-      0.5  Lightning: after batch 5, within the second step. Here: rounded up to a step's end, batch 8.
-      1    Lightning: after each batch. Here: after each step, every 4 batches.
-      3    3 steps are 12 batches, more than the epoch has: an error.
+    Example: epochs of 10 batches with accumulation of 4, so steps end after batches 4, 8 and 10.
+      0.5                    Lightning: after batch 5, within the second step. Here: after batch 8.
+      2 (steps, over epochs) Lightning: after batches 2, 4, ... Here: after batch 8 of the first epoch, 4 and
+                             10 of the second, as steps 2, 4 and 6 end there.
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
         interval, accumulate = trainer.val_check_interval, trainer.accumulate_grad_batches
-        batches = int(trainer.num_training_batches)
-        if isinstance(interval, int):
-            trainer.val_check_batch = interval * accumulate
-            if trainer.val_check_batch > batches and trainer.check_val_every_n_epoch is not None:
-                raise ValueError(
-                    f"trainer.val_check_interval={interval} steps is more than an epoch has "
-                    f"({math.ceil(batches / accumulate)}); a fraction of an epoch, as 0.25, always fits"
-                )
-        else:
+        if trainer.check_val_every_n_epoch is not None:
+            batches = int(trainer.num_training_batches)
             steps = math.ceil(max(1, int(batches * interval)) / accumulate)
             trainer.val_check_batch = min(steps * accumulate, batches)
+
+    def on_train_start(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
+        # A resumed training asks first whether the step that it was saved at is to be validated.
+        self._validate_if(trainer, trainer.global_step)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        done = batch_idx + 1
+        ends = done % trainer.accumulate_grad_batches == 0 or done == trainer.num_training_batches
+        self._validate_if(trainer, trainer.global_step + 1 if ends else 0)
+
+    def _validate_if(self, trainer: Trainer, step: int) -> None:
+        """Where steps are counted: have the current batch followed by a validation if `step` is due."""
+        if trainer.check_val_every_n_epoch is None:
+            is_due = step > 0 and step % int(trainer.val_check_interval) == 0
+            # Lightning validates after each batch whose number can be divided by this.
+            trainer.val_check_batch = 1 if is_due else NO_BATCH
 
 
 @dataclass(frozen=True)
@@ -121,7 +141,7 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         trainer: Trainer = build(
-            config["trainer"],
+            with_units(config["trainer"]),
             callbacks=callbacks,
             logger=tensorboard,
             plugins=[DurableCheckpointIO()],
@@ -157,43 +177,57 @@ def _unusable(error: MisconfigurationException) -> ValueError:
 
 def check_trainer(settings: Mapping[str, Any]) -> None:
     """Refuse settings that Lightning would notice late, work around, or interpret differently."""
-    _check_hardware(settings["accelerator"], settings["precision"])
-    epochs, steps = settings["max_epochs"], settings["max_steps"]
-    if epochs is None or epochs < 1:
-        raise ValueError(f"trainer.max_epochs must be at least 1, got {epochs}")
-    if steps == 0 or steps < -1:
-        raise ValueError(f"trainer.max_steps must be at least 1, or -1 for no limit, got {steps}")
-    interval = settings["val_check_interval"]
-    if not isinstance(interval, (int, float)):
-        raise ValueError(
-            "trainer.val_check_interval must be a fraction of an epoch or a number of steps, got "
-            f"{interval!r}"
-        )
-    log_every = settings["log_every_n_steps"]
-    if log_every < 1:
-        raise ValueError(f"trainer.log_every_n_steps must be at least 1, got {log_every}")
-    if settings["check_val_every_n_epoch"] is None and settings["accumulate_grad_batches"] > 1:
-        raise ValueError(
-            "trainer.check_val_every_n_epoch=null counts batches over epochs, which would validate within "
-            "an accumulation; set it to 1, or trainer.accumulate_grad_batches=1"
-        )
-    if settings.get("gradient_clip_algorithm") not in (None, "norm"):
-        raise ValueError("trainer.gradient_clip_algorithm must be norm: clipping is by global norm")
-    for key, reason in REFUSED.items():
-        if settings.get(key):
-            raise ValueError(f"trainer.{key} does not work here: {reason}")
+    types = get_type_hints(TrainerKeys, include_extras=True)
+    for key, value in settings.items():
+        if key == "_target_":
+            continue
+        if key in REFUSED and value is not None and value is not False:
+            raise ValueError(f"trainer.{key} does not work here: {REFUSED[key]}")
+        if key not in types and key not in REFUSED:
+            raise ValueError(
+                f"trainer.{key} is set by qa_research or has no effect on a training; known: "
+                f"{', '.join(types)}"
+            )
+        if key in types:
+            check_value(f"trainer.{key}", value, types[key])
+    for key in NEEDED:
+        if key not in settings:
+            raise ValueError(f"trainer.{key} must be given: trainer.{key}=...")
+    with_units(settings)
+    _check_hardware(settings["accelerator"], settings["devices"], settings["precision"])
 
 
-def _check_hardware(accelerator: str, precision: str) -> None:
+def processes_of(settings: Mapping[str, Any]) -> int:
+    """How many processes train together."""
+    devices: int | list[int] = settings["devices"]
+    return devices if isinstance(devices, int) else len(devices)
+
+
+def _check_hardware(accelerator: str, devices: int | list[int], precision: str | int) -> None:
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     has_gpu = any(available.values())
     if not (has_gpu if accelerator == "gpu" else available.get(accelerator, True)):
         raise ValueError(
             f"trainer.accelerator={accelerator} is not available (no CUDA or MPS device); use trainer=cpu"
         )
-    if precision == "16-mixed" and not has_gpu:
+    if str(precision).startswith("16") and not has_gpu:
         raise ValueError(
-            "trainer.precision=16-mixed needs a GPU; use 32-true or bf16-mixed on a CPU"
+            f"trainer.precision={precision} needs a GPU; use 32-true or bf16-mixed on a CPU"
+        )
+    if accelerator == "cpu" or not has_gpu:
+        # Two processes to try things out, on whatever machine.
+        count, what = max(os.cpu_count() or 1, 2), "processors"
+    else:
+        count, what = (torch.cuda.device_count() if available["cuda"] else 1), "GPUs"
+    if isinstance(devices, list):
+        if not devices or len(set(devices)) < len(devices) or max(devices) >= count:
+            raise ValueError(
+                f"trainer.devices={devices} must be different numbers from 0 to {count - 1}, as this "
+                f"machine has {count} {what}"
+            )
+    elif devices > count:
+        raise ValueError(
+            f"trainer.devices={devices} is more than the {count} {what} that this machine has"
         )
 
 

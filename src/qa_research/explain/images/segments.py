@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
@@ -71,8 +71,8 @@ class Felzenszwalb:
 class Grid:
     """Rectangles that ignore the picture: a control for what segmentation itself suggests."""
 
-    rows: Annotated[int, Ge(1)]
-    columns: Annotated[int, Ge(1)]
+    rows: Annotated[int, Ge(1), Le(1_000)]
+    columns: Annotated[int, Ge(1), Le(1_000)]
 
     def segment(self, pixels: Pixels) -> Segments:
         height, width = pixels.shape[:2]

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
 from qa_research.explain.images.segments import Baseline
 from qa_research.explain.surrogate import Surrogate
+
+# More would take days; they are kept in memory.
+MOST_MASKS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,9 @@ class LimeSettings:
     surrogate: Surrogate
     alpha: Annotated[float, Gt(0)]
     kernel_width: Annotated[float, Gt(0)]
-    samples: Annotated[int, Ge(10)]
-    more_samples: Annotated[int, Ge(1)]
-    max_samples: Annotated[int, Ge(10)]
+    samples: Annotated[int, Ge(10), Le(MOST_MASKS)]
+    more_samples: Annotated[int, Ge(1), Le(MOST_MASKS)]
+    max_samples: Annotated[int, Ge(10), Le(MOST_MASKS)]
     cache: bool
 
 
@@ -37,10 +40,10 @@ class TrustSettings:
     """
 
     top: Annotated[int, Ge(1)]
-    seeds: Annotated[int, Ge(1)]
+    seeds: Annotated[int, Ge(1), Le(1_000)]
     confidence: Annotated[float, Gt(0.5), Lt(1)]
-    resamples: Annotated[int, Ge(50)]
-    random_orders: Annotated[int, Ge(0)]
+    resamples: Annotated[int, Ge(50), Le(100_000)]
+    random_orders: Annotated[int, Ge(0), Le(10_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class CounterfactualSettings:
 
     top: Annotated[int, Ge(1)] | None
     until: Literal["flip"] | None
-    controls: Annotated[int, Ge(1)]
+    controls: Annotated[int, Ge(1), Le(10_000)]
     max_predictions: Annotated[int, Ge(1)]
 
 
@@ -72,7 +75,7 @@ class ExplainSettings:
 
     image: str
     label: str | int | None
-    seed: Annotated[int, Ge(0)]
+    seed: Annotated[int, Ge(0), Le(2**63 - 1)]
     classifier: dict[str, Any]
     segmenter: dict[str, Any]
     lime: dict[str, Any]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -64,14 +64,14 @@ class QuestionData(TaskData):
         name: str,
         train_questions: Annotated[int, Ge(1)] | None,
         validation_questions: Annotated[int, Ge(1)] | None,
-        seed: Annotated[int, Ge(0)],
+        seed: Annotated[int, Ge(0), Le(2**63 - 1)],
         validate_on_train: bool,
         on_bad_rows: OnBadRows,
         max_tokens: Annotated[int, Ge(8)],
         stride_tokens: Annotated[int, Ge(0)],
         batch_size: Annotated[int, Ge(1)],
         eval_batch_size: Annotated[int, Ge(1)],
-        num_workers: Annotated[int, Ge(0)],
+        num_workers: Annotated[int, Ge(0), Le(256)],
     ) -> None:
         super().__init__()
         if stride_tokens >= max_tokens:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qa_research.model.bert import Architecture, Family, build, input_names
+from qa_research.model.bert import Architecture, Family, build, check_sizes, input_names
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
 from qa_research.tasks.answering.data import QuestionData
 from qa_research.tasks.answering.decode import (
@@ -45,12 +45,12 @@ class QuestionAnswering(LearningModule):
         weights: str,
         family: Family,
         tokenizer: str | None,
-        vocab_size: Annotated[int, Ge(100)],
-        hidden_size: Annotated[int, Ge(1)] | None,
-        num_hidden_layers: Annotated[int, Ge(1)] | None,
-        num_attention_heads: Annotated[int, Ge(1)] | None,
-        intermediate_size: Annotated[int, Ge(1)] | None,
-        max_position_embeddings: Annotated[int, Ge(8)] | None,
+        vocab_size: Annotated[int, Ge(100), Le(10_000_000)],
+        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None,
+        num_hidden_layers: Annotated[int, Ge(1), Le(1_000)] | None,
+        num_attention_heads: Annotated[int, Ge(1), Le(10_000)] | None,
+        intermediate_size: Annotated[int, Ge(1), Le(1_000_000)] | None,
+        max_position_embeddings: Annotated[int, Ge(8), Le(1_000_000)] | None,
         dropout: Annotated[float, Ge(0), Lt(1)] | None,
         lr: Annotated[float, Gt(0)],
         weight_decay: Annotated[float, Ge(0)],
@@ -76,6 +76,8 @@ class QuestionAnswering(LearningModule):
             intermediate_size,
             max_position_embeddings,
         )
+        if weights == "random":
+            check_sizes(self.architecture, vocab_size)
         self.dropout = dropout
         self.compiles = compile
         self.answers: list[Answer] = []

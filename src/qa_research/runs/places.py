@@ -1,0 +1,50 @@
+"""Paths in a run's config: found again from any directory, and the same run however they are spelled."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+# (section, key): always a path, or one if there is such a directory (else a hub id, `random`, ...).
+FILES = (
+    *(("data", "train_path"), ("data", "validation_path"), ("capture", "questions")),
+    *(("paths", "runs"), ("paths", "cache")),
+)
+MAYBE_DIRECTORIES = (("data", "dataset"), ("model", "weights"), ("model", "tokenizer"))
+
+
+def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config whose paths mean the same from every working directory, as config.yaml keeps it."""
+    return _with_paths(config, absolute)
+
+
+def with_one_spelling(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config in which every spelling of a path is the same: relative to the project, if it is inside.
+
+    The project is the folder of `paths.runs`, so a project that is moved keeps the names of its runs. With
+    runs in /lab/runs, `a.json` and `./a.json` typed in /lab, and `/lab/a.json`, are all `a.json`.
+    """
+    runs = config.get("paths", {}).get("runs")
+    project = Path(absolute(runs)).parent if isinstance(runs, str) else Path.cwd()
+
+    def spelled(path: str) -> str:
+        found = Path(absolute(path))
+        return str(found.relative_to(project) if found.is_relative_to(project) else found)
+
+    return _with_paths(config, spelled)
+
+
+def absolute(path: str) -> str:
+    """The absolute path of `path`, which may start with ~; links stay what they are."""
+    return os.path.abspath(Path(path).expanduser())
+
+
+def _with_paths(config: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    changed = dict(config)
+    for section, key in (*FILES, *MAYBE_DIRECTORIES):
+        values = changed.get(section)
+        if not isinstance(values, Mapping) or not isinstance(value := values.get(key), str):
+            continue
+        if (section, key) in FILES or Path(value).expanduser().is_dir():
+            changed[section] = {**values, key: change(value)}
+    return changed
