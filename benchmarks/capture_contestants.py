@@ -22,7 +22,8 @@ from qa_research.capture.callback import Capture, CaptureSession
 from qa_research.capture.forward import attention_weights, forward_watched
 from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.sites import FINAL, Anatomy, Site, module_of
-from qa_research.launch.compose import checked, conf_directory
+from qa_research.config import conf_directory
+from qa_research.launch.compose import checked
 from qa_research.model.bert import input_names
 from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.directory import read_record

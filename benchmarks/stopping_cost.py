@@ -21,7 +21,8 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from qa_research.launch.compose import checked, conf_directory
+from qa_research.config import conf_directory
+from qa_research.launch.compose import checked
 from qa_research.training.metrics import Curves
 from qa_research.training.resumable import DurableCheckpointIO, ExactCheckpoints
 from qa_research.training.story import train

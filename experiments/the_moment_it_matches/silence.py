@@ -42,7 +42,7 @@ def main() -> None:
     print("| seed | silenced | `match` | `lookup` |\n|---|---|---|---|")
     for seen in studied(runs, "moment"):
         run = open_run(seen.directory, checkpoint="last")
-        data = build(run.config["data"])
+        data = build("data", run.config["data"])
         data.load()
         watched = {row["id"] for row in Recording(seen.directory / "recording.zarr").questions}
         rows = [row for row in data.validation if row.id not in watched]

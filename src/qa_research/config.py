@@ -2,14 +2,22 @@
 
 The constructors' signatures are the schema: names, types and ranges are stated there and nowhere else.
 Composing a config from files and overrides is in launch/compose.py.
+
+A config may be somebody else's, as that of a run's directory is: it is data, and names no code of its own. A
+section's `_target_` is one of the classes that conf/ names for that section, or one that the user's command
+line names: in the config that it composes, or by a module in the environment variable QA_RESEARCH_ALLOW.
 """
 
+import functools
 import importlib
 import inspect
+import os
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from qa_research.text import did_you_mean
@@ -18,6 +26,11 @@ from qa_research.text import did_you_mean
 RECORDERS = "recorders"
 # No number of a config is infinite or not a number.
 _STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+# Modules whose classes a config may name, separated by commas: `QA_RESEARCH_ALLOW=mine.tasks,other`.
+ALLOW = "QA_RESEARCH_ALLOW"
+_VARIABLE = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+# Sections and classes that this process's own command line has composed.
+_named: set[tuple[str, str]] = set()
 
 
 def check_section(name: str, section: Mapping[str, Any]) -> None:
@@ -45,15 +58,33 @@ def is_part(value: Any) -> bool:
 
 def build_capture(section: Mapping[str, Any]) -> Any:
     """The object that a section of recorders describes; it is passed those of the parts, by name."""
-    parts = {key: build(value) for key, value in section.items() if is_part(value)}
+    parts = {
+        key: build(f"capture.{key}", value) for key, value in section.items() if is_part(value)
+    }
     own = {key: value for key, value in section.items() if key not in parts}
-    return build(own, recorders=parts)
+    return build("capture", own, recorders=parts)
 
 
-def build(section: Mapping[str, Any], **extra: Any) -> Any:
-    """The object that a section describes; `extra`: arguments that only code can pass."""
+def build(name: str, section: Mapping[str, Any], **extra: Any) -> Any:
+    """The object that the section called `name` describes; `extra`: arguments that only code can pass.
+
+    Raises:
+        ValueError: its class may not stand there, a key is unknown or missing, or a value is out of range.
+    """
+    target = class_of(name, section)
+    if reserved := sorted(section.keys() & extra.keys()):
+        raise ValueError(f"{name}.{reserved[0]} is set by qa_research, not by a config")
+    check_section(name, section)
+    check_complete(name, section, extra)
     arguments = {key: value for key, value in section.items() if key != "_target_"}
-    return class_of("", section)(**arguments, **extra)
+    return target(**arguments, **extra)
+
+
+def check_complete(name: str, section: Mapping[str, Any], given: Iterable[str] = ()) -> None:
+    """Raise ValueError if a section lacks a key that its class needs and code does not give."""
+    needed = constructor_arguments(class_of(name, section), only_needed=True)
+    if lacking := [key for key in needed if key not in section and key not in {*given}]:
+        raise ValueError(f"{name} has no key {lacking[0]}")
 
 
 def unknown_key(key: str, prefix: str, known: Iterable[str]) -> str:
@@ -66,21 +97,98 @@ def class_of(name: str, section: Mapping[str, Any]) -> type:
     """The class that a section called `name` describes.
 
     Raises:
-        ValueError: it cannot be imported.
+        ValueError: none of those that may stand there (nothing has been imported then), or it cannot be
+            imported.
     """
-    path = str(section["_target_"])
+    path = section["_target_"]
+    if not isinstance(path, str):
+        raise ValueError(f"{name}._target_ must be the name of a class, got {path!r}")
+    _check_allowed(name, path)
     module, _, cls = path.rpartition(".")
     try:
-        target: type = getattr(importlib.import_module(module), cls)
+        target = getattr(importlib.import_module(module), cls)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"{name}._target_={path} cannot be imported: {error}") from error
+    if not isinstance(target, type):
+        raise ValueError(f"{name}._target_={path} is not a class")
+    if not _is_allowed(name, path, target.__module__):
+        raise ValueError(
+            f"{name}._target_={path} is a class of {target.__module__}, which {ALLOW} does not name"
+        )
     return target
 
 
-def constructor_arguments(target: type) -> dict[str, Any]:
+def allow_classes(config: Mapping[str, Any]) -> None:
+    """Let this process use the classes of a config that the user's own command line composed."""
+    _named.update(_targets("", config))
+
+
+@functools.cache
+def shipped_classes() -> Mapping[str, frozenset[str]]:
+    """The classes that conf/ names, by section: `{"model": {"qa_research...QuestionAnswering"}, ...}`.
+
+    A folder of conf/ is a section; a file beside the folders has a section for each of its keys.
+    """
+    found: dict[str, set[str]] = {}
+    root = conf_directory()
+    for file in sorted(root.rglob("*.yaml")):
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        folder = file.relative_to(root).parts[0] if file.parent != root else ""
+        for section, path in _targets(folder, content):
+            found.setdefault(section, set()).add(path)
+    return {section: frozenset(paths) for section, paths in found.items()}
+
+
+def is_shipped(name: str, path: Any) -> bool:
+    """Whether conf/ names this class for the section called `name`."""
+    section = name.partition(".")[0]
+    return isinstance(path, str) and path in shipped_classes().get(section, ())
+
+
+def conf_directory() -> Path:
+    """The folder of configs: in the installed package, or next to src/ in a checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "conf", package.parents[1] / "conf"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise FileNotFoundError(f"conf/ is neither in {package} nor in {package.parents[1]}")
+
+
+def _targets(section: str, content: Any) -> Iterator[tuple[str, str]]:
+    """Each `_target_` at any depth, with the section it is in; without one, a key is a section."""
+    if not isinstance(content, Mapping):
+        return
+    for key, value in content.items():
+        if key == "_target_":
+            yield section, str(value)
+        else:
+            yield from _targets(section or str(key), value)
+
+
+def _check_allowed(name: str, path: str) -> None:
+    module = path.rpartition(".")[0]
+    if not _is_allowed(name, path, module):
+        known = sorted(shipped_classes().get(name.partition(".")[0], ()))
+        raise ValueError(
+            f"{name}._target_={path} is none of the classes that may stand there "
+            f"({', '.join(known) or 'there are none'}); code from elsewhere runs only if your command line "
+            f"names its module: {ALLOW}={module or 'MODULE'} qa-research ..."
+        )
+
+
+def _is_allowed(name: str, path: str, module: str) -> bool:
+    """Whether a section may name the class `path`; `module`: where that is defined, as far as is known."""
+    if is_shipped(name, path) or (name.partition(".")[0], path) in _named:
+        return True
+    allowed = [word.strip() for word in os.environ.get(ALLOW, "").split(",")]
+    return any(word and f"{module}.".startswith(f"{word}.") for word in allowed)
+
+
+def constructor_arguments(target: type, only_needed: bool = False) -> dict[str, Any]:
     """The constructor's arguments and their types, including those that `**settings` passes to a base class.
 
     Example: FileData(train_path, validation_path, **settings) has these two and all of QuestionData's.
+    `only_needed`: those without a default.
     """
     arguments: dict[str, Any] = {}
     for cls in target.__mro__:
@@ -90,7 +198,9 @@ def constructor_arguments(target: type) -> dict[str, Any]:
         hints = typing.get_type_hints(constructor, include_extras=True)
         parameters = inspect.signature(constructor).parameters
         for name, parameter in parameters.items():
-            if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            has_default = parameter.default is not inspect.Parameter.empty
+            is_key = name != "self" and parameter.kind not in _VARIABLE
+            if is_key and not (only_needed and has_default):
                 arguments.setdefault(name, hints.get(name, Any))
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
             break

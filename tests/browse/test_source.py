@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 import yaml
@@ -61,6 +62,14 @@ def test_a_file_that_changes_is_in_another_state(file):
     file.write_text(file.read_text() + "\n")
     after = find_source(str(file), None)
     assert before.identity == after.identity and before.state != after.state
+
+
+def test_a_file_of_equal_size_and_time_with_other_content_is_in_another_state(file):
+    before, times = find_source(str(file), None), file.stat()
+    file.write_text(file.read_text().replace("Ms Lund", "Mr Lund"))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
+    assert find_source(str(file), None).state != before.state
 
 
 def test_a_directory_in_the_hubs_layout_has_its_own_splits(questions, tmp_path):

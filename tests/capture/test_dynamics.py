@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qa_research.capture.forward import forward_watched
-from qa_research.capture.recorders.dynamics import JOINT, KINDS, DynamicsRecorder, kind_of, layer_of
+from qa_research.capture.recorders.dynamics import KINDS, DynamicsRecorder, kind_of, layer_of
 from tests.capture.conftest import make_network
 
 
@@ -39,19 +39,6 @@ def test_every_parameter_of_a_layer_has_a_kind(kind, tokenizer):
         assert counts[part] == 4, part  # two layers, weight and bias
     assert counts["head"] == 2 and counts["norm"] == 10 and counts["embeddings"] >= 2
     assert counts["other"] == (2 if kind == "electra" else 0)  # its embeddings' projection
-
-
-def test_the_parameters_of_modernbert_have_kinds_and_its_head_is_found(tokenizer, subject):
-    network = make_network("modernbert", len(tokenizer))
-    made = DynamicsRecorder(histograms=False, explodes_at=100.0)
-    made.prepare("capture.dynamics", subject(network))
-    counts = {kind: made.kinds.count(kind) for kind in (*KINDS, JOINT)}
-    assert counts[JOINT] == counts["attention_output"] == counts["mlp_in"] == counts["mlp_out"] == 2
-    assert counts["other"] == 0 and counts["embeddings"] == 1
-    heads = [name for name, kind in zip(made.names, made.kinds, strict=True) if kind == "head"]
-    assert {"classifier.weight", "classifier.bias"} <= set(heads)
-    assert JOINT in made.coordinates()["kind"].labels
-    assert {layer_of(name) for name in made.names} == {-1, 0, 1}
 
 
 def test_norms_updates_and_changes(network, watched, recorder):

@@ -136,3 +136,20 @@ def test_the_verbs_work_on_a_trained_run(verb, tmp_path, data):
     assert code == 0 and "probability" in out
     code, out, _ = verb("export", "smoke", str(tmp_path / "exported"), *runs)
     assert code == 0 and "BertForQuestionAnswering.from_pretrained" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["runs", "remove", "", "--yes"],
+        ["runs", "show", " "],
+        ["runs", "scan", "--runs", ""],
+        ["runs", "list", "--study="],
+        ["efficacy", "table", ""],
+        ["squad", "show", "0", "--run", ""],
+        ["watch", "run", "--question", ""],
+    ],
+)
+def test_an_empty_argument_fits_nothing(verb, words):
+    code, out, err = verb(*words)
+    assert (code, out) == (2, "") and "an argument is empty" in err and err.count("\n") == 1

@@ -346,3 +346,15 @@ def test_a_run_given_by_its_path_uses_the_ledger_of_its_folder(verb, runs, tmp_p
 
 def test_an_opened_run_knows_its_step(runs):
     assert open_run("tiny", "6", runs).step == 6
+
+
+def test_a_run_that_was_moved_is_recorded_where_runs_says(runs, verb, tmp_path, monkeypatch):
+    (directory,) = (runs / "tiny").iterdir()
+    moved = tmp_path / "elsewhere" / "deep" / "run"
+    moved.parent.mkdir(parents=True)
+    directory.rename(moved)
+    mine = tmp_path / "mine"
+    code, _, err = verb("efficacy", str(moved), "--questions", "2", "--runs", str(mine))
+    assert code == 0 and f"The answers are recorded in {mine / 'ledger.sqlite'}" in err
+    assert len(rows(mine)) == 2
+    assert not (tmp_path / "elsewhere" / "ledger.sqlite").exists()

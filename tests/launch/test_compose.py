@@ -34,7 +34,7 @@ def overrides_for(group: str, option: str) -> list[str]:
 def test_every_option_composes_and_its_keys_fit_the_constructor(composed, group, option):
     config = checked(composed(*overrides_for(group, option)))
     section = {key: value for key, value in config[group].items() if not is_part(value)}
-    assert_fits(section, OF_SECTIONS.get(group, set()) | {*GIVEN_IN_CODE.get(group, ())})
+    assert_fits(group, section, OF_SECTIONS.get(group, set()) | {*GIVEN_IN_CODE.get(group, ())})
 
 
 @pytest.mark.parametrize("recorder", RECORDERS)
@@ -42,16 +42,16 @@ def test_every_recorder_composes_and_its_keys_fit_the_constructor(composed, reco
     config = checked(composed(f"capture/recorders=[{recorder}]"))
     (name,) = (key for key, value in config["capture"].items() if is_part(value))
     assert name == recorder
-    assert_fits(config["capture"][name], set())
+    assert_fits(f"capture.{name}", config["capture"][name], set())
 
 
 def test_no_capture_is_a_choice(composed):
     assert checked(composed("capture=none"))["capture"] is None
 
 
-def assert_fits(section, given_in_code):
+def assert_fits(name, section, given_in_code):
     """The keys are the constructor's arguments, but for those that code gives."""
-    target = class_of("", section)
+    target = class_of(name, section)
     arguments = constructor_arguments(target)
     keys = set(section) - {"_target_"}
     assert keys <= set(arguments)

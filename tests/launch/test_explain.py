@@ -193,4 +193,4 @@ def test_every_choice_composes_and_fits_its_constructor():
             for file in (conf_directory() / group).glob("*.yaml"):
                 config = checked(compose("explain", [f"{group}={file.stem}"]), ExplainSettings)
                 for section in (group, "lime", "trust", "counterfactual", "paths"):
-                    assert_fits(config[section], set())
+                    assert_fits(section, config[section], set())

@@ -126,6 +126,68 @@ def test_a_run_that_crashed_before_anything_was_saved_begins_again(tiny, whole):
     assert result_of(directory_of(config)) == result_of(whole)
 
 
+def test_kills_before_the_first_save_leave_one_directory(tiny, whole):
+    config = tiny(*SETTINGS)
+    run = directory_of(config)
+    kept = ("config.yaml", "run.json")
+    for _ in range(3):
+        Signalling.follow(Plan("training", 2, None))
+        with pytest.raises(CrashError):
+            train(config)
+        # As a kill leaves it: in the middle of the exchange, with the one before still set aside.
+        (hidden := run.with_name(f".{run.name}.before")).mkdir(exist_ok=True)
+        for name in kept:
+            (hidden / name).write_bytes((run / name).read_bytes())
+    Signalling.follow()
+    train(config)
+    assert [path.name for path in run.parent.iterdir()] == [run.name]
+    assert result_of(run) == result_of(whole)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("model", "lr", 0.5), ("data", "batch_size", 4), ("model", "dropout", 0.3)],
+)
+def test_an_edited_config_is_refused_by_key(tiny, stopped, section, key, value, verb):
+    run = directory_of(stopped)
+    path = run / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config[section][key] = value
+    path.write_text(yaml.safe_dump(config))
+    code, _, err = verb("resume", str(run))
+    assert code == 2 and f"the file has {section}.{key}={value!r}" in err
+    with pytest.raises(ValueError, match=f"was edited: .*{section}.{key}="):
+        train(stopped)
+    assert read_record(run)["status"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ("trainer", "has no section trainer"),
+        ("data", "config.yaml has no data"),
+        ("trainer.precision", "has no key trainer.precision"),
+        ("model.lr", "model has no key lr"),
+        ("train.stop_at", "has no key train.stop_at"),
+    ],
+)
+def test_a_config_without_a_part_is_refused_by_name(stopped, verb, key, sentence):
+    run = directory_of(stopped)
+    path, record = run / "config.yaml", json.loads((run / "run.json").read_text())
+    config = yaml.safe_load(path.read_text())
+    section, _, name = key.partition(".")
+    if name:
+        del config[section][name]
+    else:
+        del config[section]
+    path.write_text(yaml.safe_dump(config))
+    # A record of an earlier version, which cannot tell that the config was edited.
+    del record["config"]
+    (run / "run.json").write_text(json.dumps(record))
+    code, _, err = verb("resume", str(run))
+    assert code == 2 and sentence in err and err.count("\n") == 1
+
+
 def test_a_damaged_checkpoint_is_passed_over_and_the_result_is_the_same(
     tiny, stopped, whole, caplog
 ):

@@ -6,7 +6,7 @@ from multiprocessing import get_context
 import pytest
 
 from qa_research.ledger import database as opening
-from qa_research.ledger.asked import Source, start_search, write_round
+from qa_research.ledger.asked import Source, end_search, start_search, write_round
 from qa_research.ledger.runs import Ledger, entry_of
 from tests.fake_runs import CONFIG, record_of
 from tests.ledger.asking import SOURCE, ask_many, failed_row, row_of, state_of, write_search
@@ -55,6 +55,20 @@ def test_an_order_is_continued_until_it_is_used_up(path):
         assert [begin(3, 8), begin(3, 1, None)] == [(1, 0), (2, 0)], "too few are left"
         assert begin(1, 1) == (0, 9), "what is left of an order is asked first"
         assert begin(3, 1) == (3, 0), "another process is at the order before"
+
+
+@pytest.mark.parametrize("asked_before", [0, 3])
+def test_a_search_that_ended_before_its_first_round_blocks_nothing(path, asked_before):
+    with Ledger(path) as ledger:
+        if asked_before:
+            write_search(ledger, [False] * asked_before, state_of())
+        for _ in range(2):
+            empty = start_search(ledger, state_of(), SOURCE, 1, "right", 1)
+            end_search(ledger, empty, "stopped")
+        after = write_search(ledger, [True], state_of())
+    assert (after.draw, after.first) == (0, asked_before)
+    endings = query(path, "SELECT ending FROM searches ORDER BY first")
+    assert endings == ([("bound",)] if asked_before else []) + [("right",)]
 
 
 def test_a_renamed_run_is_known_by_its_id(path):

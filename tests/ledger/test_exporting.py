@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import os
 import sqlite3
 from pathlib import Path
 
@@ -207,6 +208,18 @@ def test_a_file_is_replaced_only_when_forced(export, tmp_path):
     assert file.read_text() == "mine"
     assert export(str(file), "--force")[0] == 0 and file.read_text().startswith("run,")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["asked.csv", "runs"]
+
+
+def test_force_replaces_files_and_follows_nothing(export, tmp_path):
+    target = tmp_path / "mine.csv"
+    target.write_text("mine")
+    link, pipe = tmp_path / "link.csv", tmp_path / "pipe.csv"
+    link.symlink_to(target)
+    os.mkfifo(pipe)
+    for file in (link, pipe, Path("/dev/null")):
+        code, _, error = export(str(file), "--format", "csv", "--force")
+        assert code == 1 and "is a link or a device, and --force replaces only files" in str(error)
+    assert target.read_text() == "mine" and link.is_symlink() and pipe.is_fifo()
 
 
 def test_a_failure_leaves_what_was_there(runs, tmp_path, monkeypatch):

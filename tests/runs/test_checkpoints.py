@@ -20,7 +20,23 @@ SHAPES = {"a": (2, 3)}
 
 def state(step: int, run: str = "r1", tensor: torch.Tensor | None = None) -> dict:
     tensor = torch.full((2, 3), float(step)) if tensor is None else tensor
-    return {"state_dict": {"network.a": tensor}, "exact": {"run": run, "step": step}}
+    moments = {"step": torch.tensor(float(step)), "exp_avg": torch.zeros(2, 3)}
+    return {
+        "epoch": 0,
+        "global_step": step,
+        "pytorch-lightning_version": "2.6.6",
+        "state_dict": {"network.a": tensor},
+        "loops": {},
+        "callbacks": {},
+        "optimizer_states": [{"state": {0: moments}, "param_groups": []}],
+        "lr_schedulers": [],
+        "exact": {"run": run, "step": step, "epoch": 0, "batches": 1, "should_stop": False}
+        | {"random": []},
+    }
+
+
+def without(key: str) -> dict:
+    return {name: value for name, value in state(1).items() if name != key}
 
 
 def saved(folder: Path, *steps: int) -> Path:
@@ -31,10 +47,10 @@ def saved(folder: Path, *steps: int) -> Path:
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path):
     io, path = DurableCheckpointIO(), tmp_path / "c" / "best.ckpt"
-    io.save_checkpoint({"x": torch.ones(2)}, path)
+    io.save_checkpoint({"state_dict": {"x": torch.ones(2)}}, path)
     with pytest.raises((AttributeError, TypeError)):
         io.save_checkpoint({"x": lambda: None}, path)
-    assert io.load_checkpoint(path)["x"].tolist() == [1, 1]
+    assert io.load_checkpoint(path)["state_dict"]["x"].tolist() == [1, 1]
     io.remove_checkpoint(path)
     assert not path.exists()
 
@@ -107,6 +123,35 @@ def test_whatever_bit_is_flipped_there_is_a_checkpoint_to_resume_from(tmp_path):
     assert set(steps) == {1, 2}
 
 
+@pytest.mark.parametrize("name", ["best.ckpt", "step-000002.ckpt"])
+def test_no_flipped_bit_changes_weights_in_silence(tmp_path, name):
+    path = tmp_path / name
+    DurableCheckpointIO().save_checkpoint(
+        {"state_dict": {"network.a": torch.rand(16, 16)}, "global_step": 2}, path
+    )
+    whole, written = path.read_bytes(), load_network_weights(path)["a"].clone()
+    draw, refused = random.Random(2), 0
+    for _ in range(200):
+        changed = bytearray(whole)
+        changed[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        path.write_bytes(changed)
+        try:
+            found = load_network_weights(path)["a"]
+        except ValueError:
+            refused += 1
+        else:
+            # Padding, or a field that is not read.
+            assert torch.equal(found, written)
+    assert refused > 100
+
+
+def test_a_checkpoint_that_says_another_step_than_its_name_is_refused(tmp_path):
+    path = tmp_path / "step-000050.ckpt"
+    torch.save({"state_dict": {}, "global_step": 40}, path)
+    with pytest.raises(ValueError, match="says that it is of step 40, but its name of step 50"):
+        load_network_weights(path)
+
+
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path):
     saved(tmp_path, 1, 2)
     path = tmp_path / "last.ckpt"
@@ -130,8 +175,22 @@ def test_where_nothing_was_saved_there_is_nothing_to_resume_from(tmp_path):
             state(1, tensor=torch.ones(4, 3)),
             r"from another architecture: a is \(4, 3\) there and \(2, 3\)",
         ),
-        ({"state_dict": {}, "exact": {"run": "r1", "step": 1}}, "a is missing there"),
-        ({"exact": {}}, "is not a readable checkpoint of qa_research: it holds no state_dict"),
+        (state(1) | {"state_dict": {}}, "a is missing there"),
+        ({"exact": {}}, "is not a readable checkpoint of qa_research: it has no state_dict"),
+        (without("optimizer_states"), "cannot be resumed from: it has no optimizer_states"),
+        (without("loops"), "cannot be resumed from: it has no loops"),
+        (state(1) | {"exact": {"step": 1}}, "it has no exact.run"),
+        (state(1) | {"exact": []}, "its exact is of the wrong type"),
+        (state(1) | {"global_step": "1"}, "its global_step is of the wrong type"),
+        (
+            state(1) | {"global_step": 2},
+            "says that it is of step 2, but its state to resume from of",
+        ),
+        (
+            state(1) | {"optimizer_states": state(3)["optimizer_states"]},
+            "says that it is of step 1, but its optimizer of step 3",
+        ),
+        (state(1, tensor=torch.tensor([[0.0, float("nan"), 0.0]])), "not finite in network.a"),
         ({"state_dict": {"a": pytest.approx(1)}}, "is not a readable checkpoint"),
         ([1, 2], "is not a readable checkpoint"),
     ],
@@ -154,7 +213,7 @@ def test_foreign_code_in_a_checkpoint_is_never_run(tmp_path):
         load_network_weights(path)
     assert not (tmp_path / "run").exists()
     path.write_bytes(b"rubbish")
-    with pytest.raises(ValueError, match="is not a readable checkpoint"):
+    with pytest.raises(ValueError, match="is damaged, or no checkpoint"):
         load_network_weights(path)
 
 

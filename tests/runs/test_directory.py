@@ -2,17 +2,22 @@
 
 import json
 import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from qa_research.runs.directory import (
+    check_unedited,
     check_writable,
     config_hash,
     find_run,
+    is_held,
     lock,
     run_directory,
     set_aside,
 )
+from qa_research.runs.machine import git_state_of
 
 CONFIG = {
     "study": "s",
@@ -22,6 +27,9 @@ CONFIG = {
     "train": {"resume": "auto", "progress": "auto", "threads": None},
     "paths": {"runs": "there", "cache": "c"},
 }
+
+
+PATH = Path("there/run")
 
 
 def changed(section: str, **changes):
@@ -104,3 +112,69 @@ def test_a_lock_for_a_run_that_was_refused_leaves_nothing(tmp_path):
     with lock(directory):
         directory.mkdir(parents=True)
     assert len(list(tmp_path.rglob("*.lock"))) == 1
+
+
+@pytest.mark.parametrize("name", ["", " ", ".", "..", ".locks", "grp/one", "a\\b", "../x", "a\nb"])
+def test_a_study_and_a_model_are_one_plain_name(name):
+    with pytest.raises(ValueError, match=r"study=.* must be one plain name"):
+        run_directory(CONFIG | {"study": name})
+    with pytest.raises(ValueError, match=r"model.name=.* must be one plain name"):
+        run_directory(changed("model", name=name))
+
+
+def test_a_plain_name_may_have_blanks_and_dots_inside(tmp_path):
+    assert run_directory(CONFIG | {"study": "lr 0.1, Übung"}).parent.name == "lr 0.1, Übung"
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_name_fits_no_run_not_even_the_only_one(runs, empty):
+    with pytest.raises(ValueError, match="RUN is empty"):
+        find_run(empty, runs)
+
+
+def test_what_removes_wants_the_whole_name(runs):
+    assert find_run("a/tiny-s1-00", runs, is_part_enough=False).name == "tiny-s1-00"
+    assert find_run("tiny-s1-00", runs, is_part_enough=False).name == "tiny-s1-00"
+    with pytest.raises(ValueError, match="only a part of a name.*: a/tiny-s1-00"):
+        find_run("tiny-s1", runs, is_part_enough=False)
+
+
+def test_a_config_that_was_edited_is_refused_by_key():
+    check_unedited(PATH, CONFIG, {"config": CONFIG})
+    check_unedited(PATH, changed("train", progress="none"), {"config": CONFIG})
+    check_unedited(PATH, CONFIG, {})
+    with pytest.raises(
+        ValueError, match=r"was edited: .* model.lr=0.1, and the file has model.lr=1"
+    ):
+        check_unedited(PATH, changed("model", lr=1), {"config": CONFIG})
+    with pytest.raises(ValueError, match=r"started with no data.x, and the file has data.x=1"):
+        check_unedited(PATH, changed("data", x=1), {"config": CONFIG})
+
+
+def test_a_run_in_a_linked_study_has_one_lock(tmp_path):
+    (tmp_path / "disk" / "study").mkdir(parents=True)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "link").symlink_to(tmp_path / "disk" / "study")
+    with lock(tmp_path / "runs" / "link" / "run"):
+        assert is_held(tmp_path / "disk" / "study" / "run")
+        with (
+            pytest.raises(ValueError, match="another process is training"),
+            lock(tmp_path / "disk" / "study" / "run"),
+        ):
+            pass
+
+
+def test_a_repository_that_the_code_was_installed_in_is_not_its_own(tmp_path):
+    def git(*words):
+        name = ["-c", "user.name=n", "-c", "user.email=e"]
+        subprocess.run(["git", "-C", tmp_path, *name, *words], check=True, capture_output=True)
+
+    installed, own = tmp_path / "env" / "module.py", tmp_path / "own.py"
+    installed.parent.mkdir()
+    installed.touch()
+    own.touch()
+    git("init")
+    git("add", "own.py")
+    git("commit", "-m", "x")
+    assert len(git_state_of(own)["commit"]) == 40
+    assert git_state_of(installed) == {"commit": None, "modified": None}

@@ -67,6 +67,10 @@ def test_an_export_gives_equal_logits(run, tmp_path):
         mine, theirs = opened.network(**batch), network(**batch)
     assert torch.equal(mine.start_logits, theirs.start_logits)
     assert torch.equal(mine.end_logits, theirs.end_logits)
+    modes = {file.stat().st_mode for file in (tmp_path / "exported").iterdir()}
+    assert len(modes) == 1, "all files may be read by the same people"
+    assert tokenizer.model_max_length == network.config.max_position_embeddings
+    assert not list(tmp_path.glob(".exported*"))
     with pytest.raises(FileExistsError, match="not empty"):
         opened.export(tmp_path / "exported")
 

@@ -102,11 +102,23 @@ def test_a_scan_makes_an_identical_ledger(runs):
     ("file", "content", "reason"),
     [
         ("run.json", "{", "run.json is not valid JSON"),
-        ("run.json", "[]", "is missing or not a JSON object"),
+        ("run.json", "[]", "run.json does not hold keys with values"),
+        ("run.json", "null", "run.json does not hold keys with values"),
+        ("run.json", "[" * 100_000, "nested too deeply to be read"),
         ("run.json", "{}", "has no id"),
         ("config.yaml", None, "config.yaml is missing"),
         ("config.yaml", "a: [", "config.yaml is not valid YAML"),
         ("config.yaml", "text", "does not hold a config"),
+        ("config.yaml", "", "does not hold a config"),
+        ("config.yaml", "[1, 2]", "does not hold a config"),
+        ("config.yaml", "study: a", "config.yaml has no seed"),
+        ("config.yaml", "{study: a, seed: 1, data: [], model: {}}", "config.yaml has data=[]"),
+        (
+            "config.yaml",
+            "{study: a, seed: 1, data: {}, model: {}}",
+            "config.yaml has no model.name",
+        ),
+        ("config.yaml", "{task: {_target_: []}, seed: 1}", "config.yaml has no study"),
     ],
 )
 def test_a_damaged_run_is_named_and_the_others_are_read(runs, file, content, reason):

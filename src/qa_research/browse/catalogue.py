@@ -22,7 +22,7 @@ from qa_research.tasks.answering.question import Gold, Question, find_bad_rows
 
 log = logging.getLogger(__name__)
 PLACES = ("question", "context", "answer")
-FORMAT = 4
+FORMAT = 3
 QUESTIONS_AT_ONCE = 2000
 IDS_COMPARED = 500
 

@@ -133,8 +133,14 @@ def _one_of_two(data: str, split: str | None) -> str:
 
 
 def _state(path: Path, encoding: str) -> str:
-    """Name, size and modification time of a file, or of all files in a directory, and how it is read."""
+    """A sha256 of the names and contents of a file, or of all files in a directory, and how it is read.
+
+    Of equal size and time a file may still have other content, as one that was copied over it with its time.
+    """
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    facts = [(str(file), file.stat()) for file in files]
-    state = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in facts])
-    return state if encoding == UTF_8 else f"{encoding} {state}"
+    digest = hashlib.sha256(encoding.encode())
+    for file in files:
+        with file.open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+        digest.update(f"{file} {found}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()

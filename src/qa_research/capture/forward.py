@@ -70,7 +70,7 @@ class Forward:
     network: PreTrainedModel
     watched: Watched
     logits: Float[Tensor, "question row token"]
-    values: dict[Site, Float[Tensor, "question token _"]]
+    values: dict[Site, Float[Tensor, "question token unit"]]
     at_span: dict[Site, Float[Tensor, "question row unit"]]
 
     def attention(self, layer: int) -> Float[Tensor, "question head query key"]:
@@ -129,7 +129,7 @@ def _to_cpu(value: Tensor) -> Tensor:
 def attention_of(
     network: PreTrainedModel,
     layer: int,
-    values: Mapping[Site, Float[Tensor, "question token _"]],
+    values: Mapping[Site, Float[Tensor, "question token unit"]],
     mask: Bool[Tensor, "question token"],
 ) -> Float[Tensor, "question head query key"]:
     """A layer's attention from the `values` of its `Anatomy.attention_sites`; zero towards padding."""

@@ -1,6 +1,5 @@
 """`qa-research efficacy ...`: ask random questions until one answer is right, and show all that was asked."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -139,11 +138,11 @@ def ask(
         raise ValueError(f"--max-minutes must be a number above 0, got {max_minutes}")
     from qa_research.efficacy.ask import AskRequest
     from qa_research.runs.checkpoints import kept_steps
-    from qa_research.runs.store import find, ledger_path
+    from qa_research.runs.store import find, ledger_for
 
     directory = find(run, runs)
-    ledger = ledger_path(directory)
-    if ledger.parent != Path(os.path.abspath(runs.expanduser())):
+    ledger = ledger_for(directory, runs)
+    if directory.resolve().parent.parent != runs.expanduser().resolve():
         print(
             f"The answers are recorded in {ledger} (--runs {ledger.parent} shows it)",
             file=sys.stderr,
@@ -160,7 +159,7 @@ def ask(
         encoding=encoding,
     )
     checkpoints = kept_steps(directory) if all_checkpoints else [checkpoint]
-    _ask(directory, checkpoints, all_checkpoints, request, as_json)
+    _ask(ledger, directory, checkpoints, all_checkpoints, request, as_json)
 
 
 @efficacy_app.command()
@@ -219,7 +218,12 @@ def _check_goals(goals: dict[str, object], until_width: float | None) -> None:
 
 
 def _ask(
-    directory: Path, checkpoints: list[str], is_curve: bool, request: "AskRequest", as_json: bool
+    ledger: Path,
+    directory: Path,
+    checkpoints: list[str],
+    is_curve: bool,
+    request: "AskRequest",
+    as_json: bool,
 ) -> None:
     """Ask the checkpoints and show what came of it: a table if they are a curve over training."""
     from qa_research.efficacy.ask import ask_run
@@ -230,7 +234,7 @@ def _ask(
     with Signals() as signals:
         with signals.deferred():
             results = ask_run(
-                directory, checkpoints, request, screen, lambda: signals.stop is not None
+                ledger, directory, checkpoints, request, screen, lambda: signals.stop is not None
             )
         if as_json:
             print_json([result.as_json() for result in results])

@@ -137,7 +137,10 @@ def scan(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
 
 @runs_app.command()
 def remove(
-    run: Run,
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="a directory, or its name, whole: a part is not enough"),
+    ],
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
@@ -149,7 +152,7 @@ def remove(
     from qa_research.runs.store import find, size_by_part
     from qa_research.runs.store import remove as delete
 
-    directory = find(run, runs)
+    directory = find(run, runs, is_part_enough=False)
     size = readable_size(sum(size_by_part(directory).values()))
     if not yes:
         if not sys.stdin.isatty():

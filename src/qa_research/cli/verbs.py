@@ -57,6 +57,7 @@ def run(typed: Sequence[str]) -> int:
     words, debug = without_debug(typed)
 
     def work() -> int:
+        _refuse_empty(words)
         try:
             code = app(words, prog_name="qa-research", obj=debug, standalone_mode=False)
         except typer.TyperException as error:
@@ -67,6 +68,19 @@ def run(typed: Sequence[str]) -> int:
 
     with Signals():
         return exit_code_of(work, debug, shlex.join(["qa-research", *words]))
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """Raise ValueError if a word is empty, or an option's value: nothing that a verb takes may be.
+
+    `runs remove "$UNSET"` would otherwise be a part of every name, and `--runs ""` this directory.
+    """
+    for before, word in zip(["", *words], words, strict=False):
+        is_assigned = word.startswith("--") and word.endswith("=")
+        if is_assigned or not word.strip():
+            option = word.removesuffix("=") if is_assigned else before
+            after = f" after {option}" if option else ""
+            raise ValueError(f"an argument is empty{after}; is a variable of the shell not set?")
 
 
 def _show_usage_error(error: typer.TyperException) -> int:

@@ -15,7 +15,6 @@ from qa_research.ledger.asked import Goal, Source, State, counted_answers
 from qa_research.ledger.runs import Ledger
 from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.open import open_run
-from qa_research.runs.store import ledger_path
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.trained import FileReading, TrainedAnswerer, name_of, questions_of
 from qa_research.tasks.answering.windows import fingerprint
@@ -74,6 +73,7 @@ class Screen(Protocol):
 
 
 def ask_run(
+    ledger_file: Path,
     directory: Path,
     checkpoints: Sequence[str],
     request: AskRequest,
@@ -89,7 +89,7 @@ def ask_run(
     results: list[AskResult] = []
     questions: list[Question] = []
     # Before anything slow: a ledger that cannot be written would lose all that is asked.
-    with Ledger(ledger_path(directory)) as ledger:
+    with Ledger(ledger_file) as ledger:
         for checkpoint in checkpoints:
             opened = open_run(directory, checkpoint)
             questions = questions or questions_of(

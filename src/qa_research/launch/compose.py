@@ -8,7 +8,6 @@ import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -22,9 +21,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from qa_research.config import (
+    allow_classes,
     check_section,
     check_value,
     class_of,
+    conf_directory,
     constructor_arguments,
     unknown_key,
 )
@@ -34,15 +35,6 @@ from qa_research.tasks.earlier_configs import new_spelling
 from qa_research.tasks.task import sections_of_task
 from qa_research.text import did_you_mean
 from qa_research.training.settings import Settings, with_units
-
-
-def conf_directory() -> Path:
-    """The folder of configs: in the installed package, or next to src/ in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "conf", package.parents[1] / "conf"):
-        if (folder / "train.yaml").is_file():
-            return folder
-    raise FileNotFoundError(f"conf/ is neither in {package} nor in {package.parents[1]}")
 
 
 def checked(config: DictConfig, settings: type = Settings) -> dict[str, Any]:
@@ -58,6 +50,7 @@ def checked(config: DictConfig, settings: type = Settings) -> dict[str, Any]:
     if missing:
         raise ValueError(f"{missing[0]} must be given: {missing[0]}=...")
     plain: Any = OmegaConf.to_container(config, resolve=True)
+    allow_classes(plain)
     top = typing.get_type_hints(settings, include_extras=True)
     if "task" in plain and "task" in top:
         top |= dict.fromkeys(sections_of_task(plain["task"]), dict[str, Any])

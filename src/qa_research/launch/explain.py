@@ -98,10 +98,10 @@ def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -
     request = ExplanationRequest(
         label=config["label"],
         seed=config["seed"],
-        segmenter=build(config["segmenter"]),
-        lime=build(config["lime"]),
-        trust=build(config["trust"]),
-        counterfactual=build(config["counterfactual"]),
+        segmenter=build("segmenter", config["segmenter"]),
+        lime=build("lime", config["lime"]),
+        trust=build("trust", config["trust"]),
+        counterfactual=build("counterfactual", config["counterfactual"]),
         # Paths do not affect the result.
         command=shlex.join(
             ["qa-research", "explain", *(w for w in overrides if not w.startswith("paths."))]
@@ -109,7 +109,8 @@ def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -
         config={key: value for key, value in config.items() if key != "paths"},
     )
     with ExplainingScreen() as screen:
-        explanation = explain(picture, build(config["classifier"]), request, paths["cache"], screen)
+        classifier = build("classifier", config["classifier"])
+        explanation = explain(picture, classifier, request, paths["cache"], screen)
         explanation.save(folder)
         screen.drawing()
         drawn = draw_explanation(folder)

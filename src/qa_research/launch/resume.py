@@ -8,8 +8,16 @@ import yaml
 
 from qa_research.config import check_section, unknown_key
 from qa_research.launch.compose import default_config
-from qa_research.runs.directory import WITHOUT_EFFECT, find_run, read_config
+from qa_research.runs.directory import (
+    WITHOUT_EFFECT,
+    check_unedited,
+    find_run,
+    read_config,
+    read_record,
+)
+from qa_research.runs.open import check_sections
 from qa_research.tasks.earlier_configs import new_spelling
+from qa_research.tasks.task import sections_of_task
 
 # What a resumed training may change. The run stays in its directory.
 FIXED = ("paths", "train.resume", "task.examples", "task.metrics")
@@ -27,7 +35,9 @@ def resume(run: str, overrides: Sequence[str], runs: Path) -> float:
     """
     directory = find_run(run, runs)
     plain = read_config(directory)
+    check_unedited(directory, plain, read_record(directory) or {})
     _add_missing(plain, directory)
+    _check_whole(plain, directory / "config.yaml")
     for override in overrides:
         key, value = _parsed(override, plain)
         section, _, name = key.partition(".")
@@ -74,7 +84,19 @@ def _add_missing(plain: dict[str, Any], directory: Path) -> None:
     """Add the defaults of keys that are newer than the run, where they cannot change the result."""
     for key in CHANGEABLE:
         section, _, name = key.partition(".")
-        if section not in plain:
+        if not isinstance(plain.get(section), dict):
             raise ValueError(f"{directory / 'config.yaml'} has no section {section}")
         if name not in plain[section]:
             plain[section][name] = default_config()[section][name]
+
+
+def _check_whole(plain: dict[str, Any], path: Path) -> None:
+    """Refuse a config that lacks what a training reads."""
+    check_sections(path, plain, ["task", *sections_of_task(plain["task"])])
+    defaults = default_config()
+    for name in ("trainer", "checkpoint", "train", "paths"):
+        section = plain.get(name)
+        if not isinstance(section, dict):
+            raise ValueError(f"{path} has no section {name}")
+        if lacking := [key for key in defaults[name] if key not in section]:
+            raise ValueError(f"{path} has no key {name}.{lacking[0]}")

@@ -116,13 +116,14 @@ def start_search(
                 draw, first = order["draw"], begin
                 break
         started = datetime.now(UTC).isoformat(timespec="seconds")
+        # A search that ended before its first round is at this place already, and holds nothing.
         row = connection.execute(
             "INSERT INTO searches (state_id, source_id, seed, draw, first, goal, started) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (state_id, source_id, seed, draw, first) "
+            "DO UPDATE SET goal = excluded.goal, started = excluded.started, ending = NULL RETURNING id",
             (state_id, source_id, seed, draw, first, goal, started),
-        )
-        assert row.lastrowid is not None
-        return Search(row.lastrowid, source_id, draw, first)
+        ).fetchone()
+        return Search(row["id"], source_id, draw, first)
 
 
 def write_round(

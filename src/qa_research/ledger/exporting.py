@@ -102,6 +102,10 @@ def _check_target(ledger: Ledger, file: Path, force: bool) -> None:
         )
     if file.resolve() == ledger.path.resolve():
         raise ValueError(f"{file} is the ledger itself; name another file")
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise FileExistsError(
+            f"{file} is a link or a device, and --force replaces only files; name another file"
+        )
     if file.exists() and not force:
         raise FileExistsError(f"{file} already exists; --force replaces it")
 

@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from qa_research.console import readable_size
-from qa_research.model.weights import HUB_ERRORS, OFFLINE_CHOICES, locate, not_fetched
+from qa_research.model.weights import HUB_ERRORS, OFFLINE_CHOICES, not_fetched, without_code
 
 # Positions that a model reserves, by its type: RoBERTa counts positions from 2.
 RESERVED_POSITIONS = {"roberta": 2, "xlm-roberta": 2, "camembert": 2}
@@ -207,17 +207,21 @@ def _random(
 def _loaded(
     weights: str, architecture: Architecture, dropout: float | None, vocab_size: int
 ) -> Built:
-    source = locate(weights, "model.weights")
     try:
-        config = AutoConfig.from_pretrained(source)
+        config = without_code(AutoConfig.from_pretrained, "model.weights", weights)
     except HUB_ERRORS as error:
         raise not_fetched(weights, "model.weights", error) from error
     _check_config(weights, config, architecture, vocab_size)
     for key, value in _dropouts(config, dropout).items():
         setattr(config, key, value)
     try:
-        network, info = AutoModelForQuestionAnswering.from_pretrained(
-            source, config=config, dtype=torch.float32, output_loading_info=True
+        network, info = without_code(
+            AutoModelForQuestionAnswering.from_pretrained,
+            "model.weights",
+            weights,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
     except HUB_ERRORS as error:
         raise not_fetched(weights, "model.weights", error) from error

@@ -5,7 +5,7 @@
 
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from qa_research.caches import made_once
-from qa_research.model.weights import HUB_ERRORS, PACKAGED, locate, not_fetched
+from qa_research.model.weights import HUB_ERRORS, PACKAGED, locate, not_fetched, without_code
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def load_tokenizer(source: str, key: str) -> Any:
             "Asking the hub for %s (without a network this takes half a minute to fail)", source
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place)
+        tokenizer = without_code(AutoTokenizer.from_pretrained, key, source)
     except HUB_ERRORS as error:
         raise not_fetched(source, key, error) from error
     if not tokenizer.is_fast:
@@ -132,27 +132,22 @@ def encode_windows(
     return encoded
 
 
-def text_ids(
-    encoding: "Encoding", special: Collection[int], unknown: int | None
-) -> "NDArray[np.int32]":
-    """The ids of a window, in which no token of the text is one of the `special` ones.
+def text_ids(encoding: "Encoding", tokenizer: Any) -> "NDArray[np.int32]":
+    """The ids of a window, in which no token of the text is a special one.
 
     Special tokens are pieces of a Unigram's vocabulary like any other, so it finds "</s>" in a text even if
-    it is told not to look for special tokens; such a token becomes the `unknown` one.
+    it is told not to look for special tokens; such a token becomes the unknown one.
     """
     ids = np.array(encoding.ids, dtype=np.int32)
-    pairs = enumerate(zip(encoding.ids, encoding.sequence_ids, strict=True))
-    wrong = [i for i, (token, part) in pairs if part is not None and token in special]
+    added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    special = [i for i, token in added.items() if token.special and i != unknown]
+    suspects = np.flatnonzero(np.isin(ids, special))
+    sequences = encoding.sequence_ids
+    wrong = [i for i in suspects if sequences[i] is not None]
     if wrong and unknown is not None:
         ids[wrong] = unknown
     return ids
-
-
-def special_ids(tokenizer: Any) -> frozenset[int]:
-    """The ids of all special tokens but the unknown one, which stands for text."""
-    added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
-    special = {i for i, token in added.items() if token.special}
-    return frozenset(special - {tokenizer.unk_token_id})
 
 
 def count_tokens(tokenizer: Any, texts: Sequence[str]) -> list[int]:
@@ -162,18 +157,10 @@ def count_tokens(tokenizer: Any, texts: Sequence[str]) -> list[int]:
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """A sha256 of the pieces and their numbers.
-
-    Not of the rules that split a text: how the library writes those down changes with its version.
-    """
-    pieces = sorted(tokenizer.backend_tokenizer.get_vocab(with_added_tokens=True).items())
-    return hashlib.sha256(repr(pieces).encode()).hexdigest()
-
-
-def tokenizer_rules(tokenizer: Any) -> str:
-    """All that decides which tokens a text has, as this version of the library writes it down."""
+    """A sha256 of all that decides which tokens a text has."""
     forget_settings(tokenizer)
-    return f"{tokenizer.backend_tokenizer.to_str()} {tokenizer.model_input_names}"
+    text = f"{tokenizer.backend_tokenizer.to_str()} {tokenizer.model_input_names}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def forget_settings(tokenizer: Any) -> None:

@@ -3,8 +3,9 @@
 import hashlib
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qa_research.files import read_json
 
@@ -61,6 +62,25 @@ def not_fetched(source: str, key: str, error: Exception) -> FileNotFoundError:
         f"{key}={source} could not be fetched from the hub ({reason}). "
         f"These work without a network: {OFFLINE_CHOICES}"
     )
+
+
+def without_code(from_pretrained: Callable[..., Any], key: str, source: str, **options: Any) -> Any:
+    """What a `from_pretrained` of transformers returns for `source`, without running code that is in there.
+
+    `key`: what the user calls it, such as `model.weights`; the options are passed on.
+
+    Raises:
+        ValueError: it cannot be loaded without such code (`auto_map` in its config). Nobody is asked.
+    """
+    try:
+        return from_pretrained(locate(source, key), trust_remote_code=False, **options)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise ValueError(
+            f"{key}={source} can be loaded only with code of its own (auto_map in its config), and code "
+            "that comes with weights is never run; choose weights of an architecture that transformers has"
+        ) from error
 
 
 def first_line(error: Exception) -> str:

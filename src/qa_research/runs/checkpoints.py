@@ -1,4 +1,4 @@
-"""Checkpoint files: named, checked for damage, and read without running foreign code.
+"""Checkpoint files: named, checked for damage whenever they are read, and read without running foreign code.
 
 They hold tensors and plain types only. last.ckpt is what a training is resumed from, previous.ckpt the
 one before it; best.ckpt and step-000050.ckpt hold weights. training/resumable.py writes them.
@@ -9,10 +9,12 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, cast
 
 import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from qa_research.runs.store import checkpoints_of
 
@@ -27,6 +29,50 @@ _UNREADABLE = (
     EOFError,
     pickle.UnpicklingError,
 )
+
+
+# Where Lightning keeps the state of the scaler that float16 needs.
+_SCALER = "MixedPrecision"
+# What Lightning's Trainer reads of a checkpoint that it resumes from.
+_TO_RESUME = (
+    *("epoch", "global_step", "pytorch-lightning_version", "loops", "callbacks"),
+    *("optimizer_states", "lr_schedulers"),
+)
+_ANY_TYPE = ConfigDict(arbitrary_types_allowed=True, strict=True, extra="allow")
+
+
+class _Exact(TypedDict):
+    """What training/resumable.py adds to resume from."""
+
+    __pydantic_config__ = _ANY_TYPE  # type: ignore[misc]
+    run: str
+    step: int
+    epoch: int
+    batches: int
+    should_stop: bool
+    random: list[dict[str, Any]]
+
+
+class _OptimizerState(TypedDict):
+    __pydantic_config__ = _ANY_TYPE  # type: ignore[misc]
+    state: dict[int, dict[str, Any]]
+    param_groups: list[dict[str, Any]]
+
+
+class _Content(TypedDict):
+    """A checkpoint: weights alone, or with all that resuming needs."""
+
+    __pydantic_config__ = _ANY_TYPE  # type: ignore[misc]
+    state_dict: dict[str, Tensor]
+    global_step: NotRequired[int]
+    exact: NotRequired[_Exact]
+    optimizer_states: NotRequired[list[_OptimizerState]]
+    callbacks: NotRequired[dict[str, Any]]
+    loops: NotRequired[dict[str, Any]]
+    lr_schedulers: NotRequired[list[dict[str, Any]]]
+
+
+_CONTENT: TypeAdapter[Any] = TypeAdapter(_Content)
 
 
 class DamagedCheckpointError(ValueError):
@@ -63,9 +109,6 @@ def find_resume_point(
         path = directory / name
         if not path.is_file():
             continue
-        if reason := damage(path):
-            damaged.append(f"{path} is damaged ({reason})")
-            continue
         try:
             checkpoint = read_checkpoint(path)
         except DamagedCheckpointError as error:
@@ -74,7 +117,7 @@ def find_resume_point(
         if "exact" not in checkpoint:
             continue  # The final weights of a finished training, which hold no state to resume from.
         _check_is_ours(path, checkpoint, run_id, shapes)
-        return FoundPoint(ResumePoint(path, int(checkpoint["exact"]["step"])), tuple(damaged))
+        return FoundPoint(ResumePoint(path, checkpoint["global_step"]), tuple(damaged))
     return FoundPoint(None, tuple(damaged))
 
 
@@ -89,40 +132,67 @@ def damage(path: Path) -> str | None:
     return None if record is None else f"wrong checksum of {record}"
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The contents of a checkpoint, its tensors mapped from the file.
+def read_checkpoint(path: Path, mmap: bool = True) -> dict[str, Any]:
+    """The contents of a checkpoint, once its bytes and its numbers have been checked.
+
+    `mmap`: its tensors are mapped from the file, which is faster where not all of them are used.
 
     Raises:
-        ValueError: the file is not a checkpoint of ours.
+        DamagedCheckpointError: its bytes are not those that were written.
+        ValueError: it is not a checkpoint of ours: it lacks something, or says two different steps, or
+            weights that are not finite.
+        OSError: it cannot be read.
     """
+    with path.open("rb"):
+        pass  # A file that cannot be opened is not a damaged one.
+    if reason := damage(path):
+        raise DamagedCheckpointError(f"{path} is damaged, or no checkpoint ({reason})")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-            raise ValueError("it holds no state_dict")
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        _CONTENT.validate_python(checkpoint)
+    except ValidationError as error:
+        raise ValueError(
+            f"{path} is not a readable checkpoint of qa_research: {_fault(error)}"
+        ) from error
     except _UNREADABLE as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        text = f"{path} is not a readable checkpoint of qa_research: {reason}"
         if isinstance(error, RuntimeError):
             # A record that torch's own file format must have is missing.
-            raise DamagedCheckpointError(text) from error
-        raise ValueError(text) from error
-    return checkpoint
+            raise DamagedCheckpointError(
+                f"{path} is damaged, or no checkpoint ({reason})"
+            ) from error
+        raise ValueError(f"{path} is not a readable checkpoint of qa_research: {reason}") from error
+    _check_steps(path, checkpoint)
+    for name, tensor in checkpoint["state_dict"].items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(f"{path} has weights that are not finite in {name}")
+    return cast(dict[str, Any], checkpoint)
 
 
 def load_network_weights(path: Path) -> dict[str, Tensor]:
     """The network's tensors in a checkpoint, under Hugging Face's names.
 
     Raises:
-        ValueError: the file is not a checkpoint of ours.
+        ValueError: the file is damaged, or not a checkpoint of ours.
     """
-    state = read_checkpoint(path)["state_dict"]
+    return network_weights(read_checkpoint(path))
+
+
+def network_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The network's tensors, under Hugging Face's names."""
+    state: Mapping[str, Tensor] = checkpoint["state_dict"]
     return {name.removeprefix("network."): tensor for name, tensor in state.items()}
 
 
 def step_of(path: Path) -> int | None:
     """The optimizer step of a checkpoint, or None if it does not say."""
-    step = read_checkpoint(path).get("global_step")
-    return step if isinstance(step, int) else None
+    return stated_step(read_checkpoint(path))
+
+
+def stated_step(checkpoint: Mapping[str, Any]) -> int | None:
+    """The optimizer step that a checkpoint says it is of."""
+    step: int | None = checkpoint.get("global_step")
+    return step
 
 
 def find_checkpoint(directory: Path, which: str) -> Path:
@@ -130,7 +200,10 @@ def find_checkpoint(directory: Path, which: str) -> Path:
 
     Raises:
         FileNotFoundError: it does not exist; the message lists those that do.
+        ValueError: the name is empty.
     """
+    if not which.strip():
+        raise ValueError("--checkpoint is empty; it is best, last, a step number, or a path")
     if which in ("best", "last"):
         path = directory / f"{which}.ckpt"
     elif which.isdecimal():
@@ -144,12 +217,49 @@ def find_checkpoint(directory: Path, which: str) -> Path:
     raise FileNotFoundError(f"there is no checkpoint {which}; this run has {names or 'none'}")
 
 
+def _fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "missing":
+        return f"it has no {key}"
+    return f"its {key} is of the wrong type" if key else "it does not hold keys with values"
+
+
+def _check_steps(path: Path, checkpoint: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint whose step is not that of its optimizer, of its name, or of its own state."""
+    step = stated_step(checkpoint)
+    others: dict[str, int] = {}
+    if path.stem.startswith("step-") and path.stem[5:].isdecimal():
+        others["its name"] = int(path.stem[5:])
+    if "exact" in checkpoint:
+        others["its state to resume from"] = checkpoint["exact"]["step"]
+    counts = [
+        int(state["step"])
+        for optimizer in checkpoint.get("optimizer_states", [])
+        for state in optimizer["state"].values()
+        if "step" in state
+    ]
+    # In float16 the optimizer leaves out steps whose gradients overflow, which the training counts.
+    if counts and _SCALER not in checkpoint:
+        others["its optimizer"] = max(counts)
+    for what, other in others.items():
+        if other != step:
+            raise ValueError(
+                f"{path} says that it is of step {step}, but {what} of step {other}: it was edited, or is "
+                f"not this run's"
+            )
+
+
 def _check_is_ours(
     path: Path,
     checkpoint: dict[str, Any],
     run_id: str,
     shapes: Mapping[str, tuple[int, ...]],
 ) -> None:
+    # Whoever resumes needs all of it; a file of weights needs none of it.
+    for key in _TO_RESUME:
+        if key not in checkpoint:
+            raise ValueError(f"{path} cannot be resumed from: it has no {key}")
     if checkpoint["exact"]["run"] != run_id:
         raise ValueError(f"{path} belongs to another run; put it back, or remove it")
     found = {

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from qa_research.files import read_json
 from qa_research.ledger.runs import RunEntry
-from qa_research.runs.directory import WITHOUT_EFFECT, run_name
+from qa_research.runs.directory import flattened, has_no_effect, run_name
 from qa_research.runs.store import live_status, read_entry
 from qa_research.stats import bootstrap_intervals, holm, mcnemar, sign_flips
 from qa_research.tasks.task import Metric
@@ -293,17 +293,6 @@ def side_by_side(directories: Sequence[Path]) -> SideBySide:
     )
 
 
-def flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys as dotted ones: {"model": {"lr": 1}} becomes {"model.lr": 1}."""
-    flat: dict[str, Any] = {}
-    for key, content in value.items():
-        if isinstance(content, Mapping) and content:
-            flat |= flattened(content, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = content
-    return flat
-
-
 def table(columns: Sequence[Mapping[str, Any]]) -> Differences:
     """All keys of all columns, in order of appearance, each with one value per column."""
     keys = dict.fromkeys(key for column in columns for key in column)
@@ -317,11 +306,6 @@ def differences(columns: Sequence[Mapping[str, Any]]) -> Differences:
         for key, values in table(columns).items()
         if any(repr(value) != repr(values[0]) for value in values)
     }
-
-
-def has_no_effect(key: str) -> bool:
-    """Whether a config key cannot change a result."""
-    return any(key == name or key.startswith(f"{name}.") for name in WITHOUT_EFFECT)
 
 
 def read_shares(directory: Path, metrics: Sequence[Metric]) -> Shares:

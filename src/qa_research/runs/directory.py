@@ -6,6 +6,7 @@ config.yaml is written once; run.json has what became of the run.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from filelock import FileLock, Timeout
 from qa_research.files import read_json, written_whole
 from qa_research.model.weights import short_name
 from qa_research.runs.places import with_one_spelling
+from qa_research.runs.schema import REPAIR, check_config, check_record
 from qa_research.tasks.earlier_configs import upgraded
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -56,15 +58,46 @@ def _hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def has_no_effect(key: str) -> bool:
+    """Whether a config key, such as `train.progress`, cannot change a result."""
+    return any(key == name or key.startswith(f"{name}.") for name in WITHOUT_EFFECT)
+
+
+def flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as dotted ones: {"model": {"lr": 1}} becomes {"model.lr": 1}."""
+    flat: dict[str, Any] = {}
+    for key, content in value.items():
+        if isinstance(content, Mapping) and content:
+            flat |= flattened(content, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = content
+    return flat
+
+
 def run_directory(config: Mapping[str, Any]) -> Path:
-    """`<paths.runs>/<study>/<model>-<weights>-s<seed>-<hash8>`."""
-    model = config["model"]
+    """`<paths.runs>/<study>/<model>-<weights>-s<seed>-<hash8>`.
+
+    Raises:
+        ValueError: the study or the model's name is not a plain name, so it would be another place.
+    """
+    model, study = config["model"], config["study"]
+    check_plain_name("study", study)
+    check_plain_name("model.name", model["name"])
     runs: str = config["paths"]["runs"]
-    study = Path(runs).expanduser() / str(config["study"])
+    folder = Path(runs).expanduser() / str(study)
     name = f"{model['name']}-{short_name(model['weights'])}-s{config['seed']}"
     # Until version 0.2 the spelling of a path counted.
-    earlier = study / f"{name}-{_hash(config)}"
-    return earlier if earlier.exists() else study / f"{name}-{config_hash(config)}"
+    earlier = folder / f"{name}-{_hash(config)}"
+    return earlier if earlier.exists() else folder / f"{name}-{config_hash(config)}"
+
+
+def check_plain_name(key: str, name: Any) -> None:
+    """Raise ValueError unless `name` is the name of one folder that is not hidden: no path, not empty."""
+    if not isinstance(name, str) or not re.fullmatch(r"[^\s./\\\x00-\x1f][^/\\\x00-\x1f]*", name):
+        raise ValueError(
+            f"{key}={name!r} must be one plain name: not empty, without / and \\, and not starting with a "
+            "dot or a blank"
+        )
 
 
 def check_writable(directory: Path, key: str = "paths.runs") -> None:
@@ -76,7 +109,9 @@ def check_writable(directory: Path, key: str = "paths.runs") -> None:
     while not place.exists():
         place = place.parent
     if not place.is_dir():
-        raise NotADirectoryError(f"{directory} cannot be created: {place} is a file")
+        raise NotADirectoryError(
+            f"{directory} cannot be created: {place} is a file; choose another place with {key}=DIR"
+        )
     if not os.access(place, os.W_OK | os.X_OK):
         raise PermissionError(f"{place} is not writable; choose another place with {key}=DIR")
 
@@ -140,7 +175,8 @@ def is_held(directory: Path) -> bool:
 
 
 def _lock_path(directory: Path) -> Path:
-    directory = Path(os.path.abspath(directory))
+    # Resolved: where the folder of a study is a link, a run has one lock by whatever path it is named.
+    directory = directory.resolve()
     return directory.parent.parent / ".locks" / f"{directory.parent.name}-{directory.name}.lock"
 
 
@@ -158,14 +194,19 @@ def write_record(directory: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_record(directory: Path) -> dict[str, Any] | None:
-    """The contents of run.json, or None if there is no run."""
+    """The contents of run.json, or None if there is no run.
+
+    Raises:
+        ValueError: it is damaged, or lacks what every run.json has.
+    """
     path = directory / "run.json"
     if not path.is_file():
         return None
     try:
         record: dict[str, Any] = read_json(path)
     except ValueError as error:
-        raise ValueError(f"{error}; rename its directory") from error
+        raise ValueError(f"{error}; {REPAIR}") from error
+    check_record(path, record)
     return record
 
 
@@ -174,18 +215,42 @@ def read_config(directory: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: it is missing.
-        ValueError: it is not the YAML of a config.
+        ValueError: it is damaged, or lacks what every config has.
     """
     path = directory / "config.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing")
     try:
         config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} does not hold a config")
-    return upgraded(config)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} is not valid YAML: {reason}; {REPAIR}") from error
+    if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
+        raise ValueError(f"{path} does not hold a config; {REPAIR}")
+    config = upgraded(config)
+    check_config(path, config)
+    return config
+
+
+def check_unedited(directory: Path, config: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """Raise ValueError if a run's `config` is not the one that it was started with, as run.json has it.
+
+    Keys that cannot change a result may differ. Records of version 0.2 and before have no config to compare.
+    """
+    if "config" not in record:
+        return
+    started, now = flattened(upgraded(record["config"])), flattened(upgraded(config))
+    for key in sorted(started.keys() | now.keys()):
+        absent = object()
+        was, found = started.get(key, absent), now.get(key, absent)
+        if was != found and not has_no_effect(key):
+            said = [
+                f"{key}={value!r}" if value is not absent else f"no {key}" for value in (was, found)
+            ]
+            raise ValueError(
+                f"{directory / 'config.yaml'} was edited: the run was started with {said[0]}, and the file "
+                f"has {said[1]}; put that back, or start another run with qa-research train"
+            )
 
 
 def is_finished(directory: Path) -> bool:
@@ -194,19 +259,27 @@ def is_finished(directory: Path) -> bool:
     return record is not None and record["status"] == "finished"
 
 
-def find_run(run: str, runs: Path) -> Path:
-    """The directory of a run, given as a path or a unique part of its name.
+def find_run(run: str, runs: Path, is_part_enough: bool = True) -> Path:
+    """The directory of a run, given as a path, its name, or (`is_part_enough`) a unique part of its name.
 
     Raises:
         FileNotFoundError: no run matches.
-        ValueError: several do; the message lists them.
+        ValueError: the name is empty, or several match; the message lists them.
     """
+    if not run.strip():
+        raise ValueError("RUN is empty; give the directory of a run, or a part of its name")
     path = Path(run).expanduser()
     if (path / "run.json").is_file():
         return path
-    known = sorted(p.parent for p in runs.expanduser().glob("*/*/run.json"))
+    # Not those of hidden folders: a run that is being removed or replaced.
+    known = sorted(p.parent for p in runs.expanduser().glob("[!.]*/[!.]*/run.json"))
     exact = [p for p in known if run in (p.name, run_name(p))]
-    matches = exact or [p for p in known if run in run_name(p)]
+    parts = [p for p in known if run in run_name(p)]
+    if parts and not exact and not is_part_enough:
+        raise ValueError(
+            f"{run!r} is only a part of a name; give the whole name or path: {first_names(parts)}"
+        )
+    matches = exact or parts
     # An earlier run kept as <name>.1 is found only by its full name.
     matches = [
         p for p in matches if not (p.suffix[1:].isdecimal() and p.with_suffix("") in matches)

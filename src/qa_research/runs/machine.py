@@ -30,17 +30,30 @@ def machine() -> dict[str, Any]:
 
 
 def git_state() -> dict[str, Any]:
-    """The commit of the checkout this code runs from, and whether it was modified; None outside one."""
+    """The commit of the checkout this code runs from, and whether it was modified; None outside one.
+
+    A repository that does not track this code, such as one that the package is installed in, is not it.
+    """
+    return git_state_of(Path(__file__).resolve())
+
+
+def git_state_of(file: Path) -> dict[str, Any]:
+    """The commit of the repository that tracks `file`, and whether the file's folder was modified."""
     state: dict[str, Any] = {"commit": None, "modified": None}
-    git = ["git", "-C", str(Path(__file__).resolve().parent)]
+    git = ["git", "-C", str(file.parent)]
+    questions = (
+        ["ls-files", "--error-unmatch", file.name],
+        ["rev-parse", "HEAD"],
+        ["status", "--porcelain", "."],
+    )
     try:
-        head, status = (
+        tracked, head, status = (
             subprocess.run([*git, *words], capture_output=True, text=True, timeout=10)
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "."])
+            for words in questions
         )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return state
-    if head.returncode == status.returncode == 0:
+    if tracked.returncode == head.returncode == status.returncode == 0:
         state = {"commit": head.stdout.strip(), "modified": bool(status.stdout.strip())}
     return state
 
@@ -56,8 +69,9 @@ def changed_versions(record: Mapping[str, Any]) -> str:
         if record["machine"].get(key) != value:
             changed.append(f"{key} {record['machine'].get(key)} -> {value}")
     commit = git_state()["commit"]
-    if record["git"]["commit"] != commit:
-        changed.append(f"commit {record['git']['commit']} -> {commit}")
+    before = record["git"].get("commit")
+    if before != commit:
+        changed.append(f"commit {before} -> {commit}")
     return ", ".join(changed)
 
 

@@ -1,12 +1,18 @@
 """A run read back from its directory, as whatever its task makes of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qa_research.config import class_of
-from qa_research.runs.checkpoints import find_checkpoint, load_network_weights, step_of
+from qa_research.config import check_complete, check_section, class_of, is_shipped
+from qa_research.runs.checkpoints import (
+    find_checkpoint,
+    network_weights,
+    read_checkpoint,
+    stated_step,
+)
 from qa_research.runs.directory import find_run, read_config, read_record
-from qa_research.tasks.task import StoredRun, Task
+from qa_research.tasks.task import StoredRun, Task, sections_of_task
 
 
 def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs") -> Any:
@@ -17,16 +23,45 @@ def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs
 
     Raises:
         FileNotFoundError: there is no such run or checkpoint.
-        ValueError: the name matches several runs, or the checkpoint does not fit this network.
+        ValueError: the name matches several runs, one of its files is damaged, its config names code from
+            elsewhere, or the checkpoint does not fit this network.
     """
     directory = find_run(str(run), Path(runs))
     path = find_checkpoint(directory / "checkpoints", checkpoint)
+    config = read_config(directory)
+    check_sections(directory / "config.yaml", config, sections_of_task(config["task"]))
+    try:
+        content = read_checkpoint(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; --checkpoint NAME takes another one") from error
     stored = StoredRun(
         directory=directory,
         checkpoint=path,
-        step=step_of(path),
-        config=read_config(directory),
+        step=stated_step(content),
+        config=config,
         record=read_record(directory) or {},
     )
     task: type[Task] = class_of("task", stored.config["task"])
-    return task.reopen(stored, load_network_weights(path))
+    return task.reopen(stored, network_weights(content))
+
+
+def check_sections(path: Path, config: Mapping[str, Any], names: list[str]) -> None:
+    """Refuse sections of a config, read from `path`, that are missing or that their classes would refuse.
+
+    Those with a class from elsewhere are not looked into: it is imported only if it is used.
+
+    Raises:
+        ValueError: the section, and what is wrong with it.
+    """
+    for name in names:
+        section = config.get(name)
+        if not isinstance(section, Mapping) or "_target_" not in section:
+            raise ValueError(f"{path} has no section {name}")
+        if not is_shipped(name, section["_target_"]):
+            continue
+        try:
+            check_section(name, section)
+            # A task is given the objects of the other sections.
+            check_complete(name, section, given=config if name == "task" else ())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error

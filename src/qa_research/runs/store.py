@@ -39,15 +39,15 @@ class ScanResult:
     gone: list[str]
 
 
-def find(run: str, runs: Path) -> Path:
-    """The directory of a run, given as a path or a unique part of its name.
+def find(run: str, runs: Path, is_part_enough: bool = True) -> Path:
+    """The directory of a run, given as `find_run` takes it.
 
     Raises:
         FileNotFoundError: no run matches, or only one in the ledger whose directory is gone.
         ValueError: several do.
     """
     try:
-        return find_run(run, runs)
+        return find_run(run, runs, is_part_enough)
     except FileNotFoundError:
         ledger = runs.expanduser() / LEDGER
         if not has_content(ledger):
@@ -159,8 +159,8 @@ def read_entry(directory: Path) -> RunEntry:
         ValueError, OSError: one of the two is missing or damaged.
     """
     record = read_record(directory)
-    if not isinstance(record, dict):
-        raise ValueError(f"{directory / 'run.json'} is missing or not a JSON object")
+    if record is None:
+        raise FileNotFoundError(f"{directory / 'run.json'} is missing")
     return entry_of(directory, record, read_config(directory))
 
 
@@ -206,10 +206,17 @@ log = logging.getLogger(__name__)
 
 
 def save_record(directory: Path, record: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Write run.json, and the ledger's row; a ledger that cannot be written is only a warning."""
+    """Write run.json, and the ledger's row; a ledger that cannot be written is only a warning.
+
+    Creates a ledger in the folder that the config calls `paths.runs`, and nowhere else.
+    """
     write_record(directory, record)
+    path = ledger_path(directory)
+    if not has_content(path) and not _is_at(config.get("paths", {}).get("runs"), path.parent):
+        # The run was moved, and is resumed where it lies now: that place does not become a folder of runs.
+        return
     try:
-        with Ledger(ledger_path(directory)) as ledger:
+        with Ledger(path) as ledger:
             ledger.write_run(directory, record, config)
     except (OSError, ValueError) as error:
         log.warning(
@@ -226,6 +233,8 @@ def reindex(directory: Path) -> None:
 
 def unindex(directory: Path, record: Mapping[str, Any]) -> None:
     """Remove a run that never took a step from the ledger."""
+    if not has_content(ledger_path(directory)):
+        return
     try:
         with Ledger(ledger_path(directory)) as ledger:
             ledger.remove(record["id"])
@@ -239,3 +248,19 @@ def unindex(directory: Path, record: Mapping[str, Any]) -> None:
 def ledger_path(directory: Path) -> Path:
     """`<paths.runs>/ledger.sqlite`, given a run's directory."""
     return Path(os.path.abspath(directory)).parent.parent / LEDGER
+
+
+def ledger_for(directory: Path, runs: Path) -> Path:
+    """The ledger for what a run, found with `--runs RUNS` or given by its path, is asked.
+
+    That of the folder of runs it lies in: `runs`, or one that has a ledger already. A run that lies
+    elsewhere, because it was moved or copied, is recorded in the ledger of `runs`.
+    """
+    own = ledger_path(directory)
+    if has_content(own) or _is_at(str(runs), own.parent):
+        return own
+    return Path(os.path.abspath(runs.expanduser())) / LEDGER
+
+
+def _is_at(place: str | None, folder: Path) -> bool:
+    return place is not None and Path(place).expanduser().resolve() == folder.resolve()

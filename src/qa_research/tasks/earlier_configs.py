@@ -68,9 +68,11 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     if "task" in config:
         return config
     config = {"task": ANSWERING} | config
-    config["data"] = {k: v for k, v in config.get("data", {}).items() if k not in _COPIES}
-    train = dict(config.get("train", {}))
-    if "stop_at_exact_match" in train:
+    # What is no section stays as it is: it may be damaged, which its reader says.
+    if isinstance(config.get("data"), Mapping):
+        config["data"] = {k: v for k, v in config["data"].items() if k not in _COPIES}
+    if isinstance(config.get("train"), Mapping) and "stop_at_exact_match" in config["train"]:
+        train = dict(config["train"])
         score = train.pop("stop_at_exact_match")
         train["stop_at"] = None if score is None else {"val/exact_match": score}
         config["train"] = train
@@ -107,6 +109,6 @@ def _with_todays_class(section: Any) -> Any:
     if not isinstance(section, Mapping):
         return section
     moved = {key: _with_todays_class(value) for key, value in section.items()}
-    if "_target_" in moved:
+    if isinstance(moved.get("_target_"), str):
         moved["_target_"] = _MOVED.get(moved["_target_"], moved["_target_"])
     return moved

@@ -163,7 +163,7 @@ class Task(ABC):
         section = config["task"]
         target: type[Self] = class_of("task", section)
         sections = {
-            name: build(config[name])
+            name: build(name, config[name])
             for name in constructor_arguments(target)
             if name not in section and name in config
         }

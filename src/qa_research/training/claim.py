@@ -10,8 +10,15 @@ from typing import Any, Literal
 
 from qa_research.console import close_log_file
 from qa_research.runs.checkpoints import LAST, PREVIOUS, ResumePoint, find_resume_point
-from qa_research.runs.directory import create, read_record, set_aside
+from qa_research.runs.directory import (
+    check_unedited,
+    create,
+    read_config,
+    read_record,
+    set_aside,
+)
 from qa_research.runs.machine import changed_versions, now
+from qa_research.runs.schema import check_has
 from qa_research.runs.store import reindex, save_record, unindex
 from qa_research.tasks.task import Task
 
@@ -52,8 +59,12 @@ def find_existing(directory: Path, mode: ResumeMode, task: Task) -> ExistingRun:
                 "starts it"
             )
         return ExistingRun(None, None)
+    path = directory / "run.json"
+    check_has(path, record, ("fingerprints", "versions", "machine", "git"))
+    check_unedited(directory, read_config(directory), record)
     check_fingerprints(directory, record["fingerprints"], task)
     if record["status"] == "finished":
+        check_has(path, record, ("best", "best_step", "steps", "train_s", "validation_s"))
         return ExistingRun(record, None)
     found = find_resume_point(directory / "checkpoints", record["id"], task.shapes())
     for sentence in found.damaged:
@@ -82,10 +93,11 @@ def start_or_resume(
         _resume(directory, config, record, existing.resume_point)
         yield
         return
-    earlier = set_aside(directory) if directory.exists() else None
     # A crash before the first checkpoint leaves nothing worth keeping.
-    has_checkpoints = earlier is not None and any((earlier / "checkpoints").glob("[!.]*.ckpt"))
-    is_disposable = existing.record is not None and not has_checkpoints
+    is_disposable = directory.exists() and not _is_worth_keeping(directory, existing)
+    earlier = None
+    if directory.exists():
+        earlier = _hide(directory) if is_disposable else set_aside(directory)
     if existing.record:
         log.info("The previous run stopped before its first checkpoint; starting over.")
     try:
@@ -103,6 +115,30 @@ def start_or_resume(
     finally:
         if earlier and is_disposable:
             shutil.rmtree(earlier)
+
+
+def _is_worth_keeping(directory: Path, existing: ExistingRun) -> bool:
+    """Whether a directory holds more than a run that ended before its first checkpoint was written."""
+    if any((directory / "checkpoints").glob("[!.]*.ckpt")):
+        return True
+    record = read_record(directory)
+    if record is None:
+        # A kill before run.json was there leaves config.yaml; anything else is somebody's.
+        return any(path.name != "config.yaml" for path in directory.glob("[!.]*"))
+    # With train.resume=never the run was not looked at, and is kept if it says that it took a step.
+    return record["status"] == "finished" or (not existing.record and bool(record.get("steps")))
+
+
+def _hide(directory: Path) -> Path:
+    """Rename a run that is not worth keeping, until the next one has begun or has given its place back.
+
+    Always to the same name, which no listing shows, so that kills leave one such run and not many.
+    """
+    hidden = directory.with_name(f".{directory.name}.before")
+    if hidden.exists():
+        shutil.rmtree(hidden)
+    directory.rename(hidden)
+    return hidden
 
 
 def _resume(

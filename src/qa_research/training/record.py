@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def new_record(setup: Setup) -> dict[str, Any]:
-    """The first content of run.json: identity, fingerprints, versions. No host or user names."""
+    """The first content of run.json: identity, fingerprints, versions, config. No host or user names."""
     config = setup.config
     return {
         "id": uuid.uuid4().hex,
@@ -32,6 +32,8 @@ def new_record(setup: Setup) -> dict[str, Any]:
         "versions": installed_versions(),
         "git": git_state(),
         "machine": machine(),
+        # What config.yaml is compared with when the run is resumed.
+        "config": config,
         "steps": 0,
     }
 

@@ -17,7 +17,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from qa_research.files import written_whole
-from qa_research.runs.checkpoints import LAST, PREVIOUS
+from qa_research.runs.checkpoints import LAST, PREVIOUS, read_checkpoint
 from qa_research.signals import Signals, Stopped
 
 log = logging.getLogger(__name__)
@@ -257,8 +257,8 @@ class DurableCheckpointIO(CheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        loaded: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-        return loaded
+        # Not mapped: the optimizer goes on writing to its tensors, and the file is replaced meanwhile.
+        return read_checkpoint(Path(path), mmap=False)
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)

@@ -120,7 +120,7 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
     """
     folder, task = directory / "checkpoints", start.task
     checkpoints: Checkpoints = build(
-        config["checkpoint"], directory=folder, predictions=task.predictions
+        "checkpoint", config["checkpoint"], directory=folder, predictions=task.predictions
     )
     progress = TrainingProgress(config["train"]["progress"], task)
     # TensorBoard then hides its events from this step on; Curves writes those of this step again.
@@ -141,6 +141,7 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         trainer: Trainer = build(
+            "trainer",
             with_units(config["trainer"]),
             callbacks=callbacks,
             logger=tensorboard,

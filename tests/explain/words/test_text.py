@@ -33,15 +33,6 @@ def test_blanks_before_a_question_are_not_part_of_it(tokenizer):
     assert text_from(tokenizer, f"   {ASKED}").words == text_from(tokenizer, ASKED).words
 
 
-def test_a_word_ends_behind_its_accent_and_special_tokens_are_words(tokenizer):
-    text = text_from(tokenizer, "Who teaches che\u0301 [SEP] ?", "Ms Lunde\u0301 teaches chess.")
-    shown = [word.text for word in text.words]
-    assert "che\u0301" in shown and "Lunde\u0301" in shown
-    assert shown[3:6] == ["[", "SEP", "]"]
-    ids = text.inputs["input_ids"][0].tolist()
-    assert ids.count(tokenizer.sep_token_id) == 2
-
-
 def test_off_replaces_each_token_of_a_word_and_no_other(tokenizer):
     text = text_from(tokenizer, "Who teaches unbelievable chess?")
     unit_of = unit_of_token(text, range(len(text.words)))

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,25 +71,6 @@ def test_labels_equal_the_examples_on_random_texts_without_blanks_around(tokeniz
     assume(context[begin:end] == context[begin:end].strip())
     row = Question("r", "", context, "Who?", (Gold(context[begin:end], begin),), "who")
     check_against_the_example([row], tokenizer, data.draw(st.integers(16, 40)), 5)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from(WORDS), min_size=3, max_size=30), st.data())
-def test_labels_are_the_examples_for_the_answer_without_the_blanks_around_it(
-    tokenizer, words, data
-):
-    context = "  ".join(["", *words, ""])
-    begin = data.draw(st.integers(0, len(context) - 1))
-    end = data.draw(st.integers(begin + 1, len(context)))
-    text = context[begin:end]
-    assume(text.strip())
-    ours = Question("r", "", context, "Who?", (Gold(text, begin),), "who")
-    start = begin + len(text) - len(text.lstrip())
-    theirs = replace(ours, answers=(Gold(text.strip(), start),))
-    windows = make_windows([ours], tokenizer, 300, 5)
-    encoded = tokenizer("Who?", context, return_offsets_mapping=True)
-    span = labels_by_the_example(encoded["offset_mapping"], encoded.sequence_ids(0), theirs.answers)
-    assert (windows.span_first[0], windows.span_last[0]) == span
 
 
 def test_the_labelled_tokens_cover_the_answer(questions, tokenizer):

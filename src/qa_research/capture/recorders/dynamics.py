@@ -16,7 +16,6 @@ from transformers import PreTrainedModel
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, to_numpy
 from qa_research.capture.recording.arrays import Array, Coordinate
-from qa_research.model.bert import head_of
 
 log = logging.getLogger(__name__)
 # What a parameter belongs to: the first kind whose pattern matches its name. Recordings store their numbers.
@@ -29,7 +28,7 @@ _PATTERNS = (
     ("mlp_in", r"\.(intermediate\.dense|ffn\.lin1|mlp\.Wi)\."),
     ("mlp_out", r"\.(output\.dense|ffn\.lin2|mlp\.Wo)\."),
     ("norm", r"LayerNorm|layer_norm|norm\."),
-    ("head", r"^(qa_outputs|head)\."),
+    ("head", r"^(qa_outputs|classifier|head)\."),
 )
 KINDS = (*[kind for kind, _ in _PATTERNS], "other")
 # One matrix for queries, keys and values; named only in recordings of networks that have it.
@@ -61,13 +60,12 @@ class DynamicsRecorder(Recorder):
         self.is_scaled = subject.is_scaled
         named = [(n, p) for n, p in subject.network.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in named]
-        head = {id(parameter) for parameter in head_of(subject.network).parameters()}
-        self.kinds = ["head" if id(p) in head else kind_of(name) for name, p in named]
         self.first = [p.detach().cpu().clone() for _, p in named]
 
     def coordinates(self) -> Mapping[str, Coordinate]:
-        known = (*KINDS, JOINT) if JOINT in self.kinds else KINDS
-        kinds = np.array([known.index(kind) for kind in self.kinds], dtype=np.int8)
+        own = [kind_of(name) for name in self.names]
+        known = (*KINDS, JOINT) if JOINT in own else KINDS
+        kinds = np.array([known.index(kind) for kind in own], dtype=np.int8)
         layers = np.array([layer_of(name) for name in self.names], dtype=np.int32)
         return {
             "parameter": Coordinate(("parameter",), self.names),
@@ -134,10 +132,9 @@ class DynamicsRecorder(Recorder):
         curves: dict[str, float] = {}
         for name, array in captured.items():
             grouped: dict[str, list[float]] = {}
-            values_of = zip(self.names, self.kinds, array.values.tolist(), strict=True)
-            for parameter, kind, value in values_of:
+            for parameter, value in zip(self.names, array.values.tolist(), strict=True):
                 layer = layer_of(parameter)
-                group = kind if layer < 0 else f"{kind} {layer}"
+                group = kind_of(parameter) if layer < 0 else f"{kind_of(parameter)} {layer}"
                 if math.isfinite(value):
                     grouped.setdefault(group, []).append(value)
             for group, values in grouped.items():

@@ -43,7 +43,7 @@ class HeadWeightsRecorder(Recorder):
         order = np.argsort(-np.abs(change), axis=2, kind="stable")[:, :, : self._ranked]
         pearson, spearman = inverse_start_correlations(self.first, change[0])
         return {
-            "weight": Array(("row", "unit"), weight, "1", "weights of the head"),
+            "weight": Array(("row", "unit"), weight, "1", "head weights (qa_outputs.weight)"),
             "change": Array(
                 ("measure", "row", "unit"),
                 change,

@@ -2,9 +2,11 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest
 from zarr.storage import LocalStore
@@ -13,8 +15,13 @@ from qa_research.files import parse_json
 
 # In a run's directory.
 RECORDING = "recording.zarr"
-FORMAT = 1
+# Format 1, of version 0.2 and before, has checksums of chunks only: the root's `sums` and `checksum` are new.
+FORMAT = 2
+READABLE = (1, FORMAT)
 METADATA = "zarr.json"
+STEP = "step"
+# What the root's zarr.json has beside its attributes.
+_ROOT = {"zarr_format": 3, "node_type": "group"}
 
 
 class RecordingFiles:
@@ -27,6 +34,8 @@ class RecordingFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._temporary = root.with_name(f".{root.name}.tmp")
+        # CRC-32C of each zarr.json below the root, by its path.
+        self.sums: dict[str, int] = {}
         self._directories: set[Path] = set()
         self._unsynced: set[Path] = set()
 
@@ -44,11 +53,34 @@ class RecordingFiles:
             self._temporary.unlink(missing_ok=True)
             raise
         self._unsynced.add(path)
+        if path.name == METADATA and path.parent != self.root:
+            self.sums[key] = metadata_sum(b"".join(parts))
 
-    def write_root(self, attributes: dict[str, Any]) -> None:
-        """Replace the root's attributes."""
-        root = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    def write_root(self, attributes: Mapping[str, Any]) -> None:
+        """Replace the root's attributes, with the checksums of all committed groups and their own."""
+        groups = attributes["commit"]["captures"]
+        sums = {key: s for key, s in self.sums.items() if key.partition("/")[0] in groups}
+        attributes = {**attributes, "format": FORMAT, "sums": sums}
+        root = {**_ROOT, "attributes": {**attributes, "checksum": _crc(attributes)}}
         self.write(METADATA, json.dumps(root).encode())
+
+    def check_sums(self, sums: Mapping[str, int] | None) -> None:
+        """Compare each zarr.json with its checksum in the root, and take them over; None: format 1.
+
+        Raises:
+            ValueError: one differs.
+        """
+        if sums is None:
+            keys = [path.relative_to(self.root).as_posix() for path in self.root.rglob(METADATA)]
+        else:
+            keys = list(sums)
+        for key in keys:
+            path = self.root / key
+            # One that is missing is found by whoever opens its array.
+            if key != METADATA and path.is_file():
+                content = path.read_bytes()
+                check_sum(self.root, key, content, sums)
+                self.sums[key] = metadata_sum(content)
 
     def sync(self) -> None:
         """Make everything written since the last call durable; the root last, because it counts the rest."""
@@ -94,17 +126,50 @@ def read_root(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     try:
-        attributes: dict[str, Any] = parse_json(content, METADATA)["attributes"]
+        root = parse_json(content, METADATA)
+        attributes: dict[str, Any] = root["attributes"]
         found = attributes.get("format")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged: its {METADATA} cannot be read") from error
     if found is None:
         raise ValueError(f"{path} is not a recording of qa_research: its {METADATA} has no format")
-    if found != FORMAT:
+    if found not in READABLE:
         raise ValueError(
-            f"{path} is a recording of format {found}; this version reads format {FORMAT}"
+            f"{path} is a recording of format {found}; this version reads the formats "
+            f"{' and '.join(map(str, READABLE))}"
         )
+    is_whole = found == 1 or (
+        root == {**_ROOT, "attributes": attributes}
+        and attributes.pop("checksum", None) == _crc(attributes)
+    )
+    if not is_whole:
+        raise ValueError(f"{path} is damaged: its {METADATA} has a wrong checksum")
     return attributes
+
+
+def metadata_sum(content: bytes) -> int:
+    """CRC-32C of a zarr.json, whatever the length that it says its axis `step` has: the commit says that."""
+    metadata = parse_json(content, METADATA)
+    if (metadata.get("dimension_names") or [None])[0] == STEP:
+        metadata["shape"][0] = 0
+    return _crc(metadata)
+
+
+def check_sum(root: Path, key: str, content: bytes, sums: Mapping[str, int] | None) -> None:
+    """Raise ValueError if a zarr.json is not the one that the root's `sums` have; None: of format 1."""
+    if sums is None:
+        return
+    try:
+        is_whole = metadata_sum(content) == sums.get(key)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        raise ValueError(f"{root / key} has a wrong checksum")
+
+
+def _crc(value: Any) -> int:
+    checksum: int = google_crc32c.value(json.dumps(value, sort_keys=True).encode())
+    return checksum
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -18,9 +18,8 @@ from qa_research.capture.recording.arrays import (
     decode_words,
     encode_coordinate,
 )
-from qa_research.capture.recording.files import METADATA, RecordingFiles, StrictStore
+from qa_research.capture.recording.files import METADATA, STEP, RecordingFiles, StrictStore
 
-STEP = "step"
 STEPS = Array((), np.zeros((), np.int64), "steps", "optimizer step")
 # Attributes of a group: the names of its arrays, and of the coordinates stored next to them.
 ARRAYS, COORDINATES = "arrays", "beside"

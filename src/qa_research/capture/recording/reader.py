@@ -14,8 +14,8 @@ from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest
 
 from qa_research.capture.recording.arrays import chunk_damage, chunk_file, decode_words
-from qa_research.capture.recording.files import METADATA, StrictStore, read_root
-from qa_research.capture.recording.group import ARRAYS, COORDINATES, STEP, array_of
+from qa_research.capture.recording.files import METADATA, STEP, StrictStore, check_sum, read_root
+from qa_research.capture.recording.group import ARRAYS, COORDINATES, array_of
 from qa_research.files import parse_json
 
 
@@ -44,7 +44,7 @@ class Recording:
         self.recorders = list(self._captures)
         self.questions: list[dict[str, Any]] = root.get("questions", [])
         self.skipped: list[str] = root["thinned"]
-        self._store = _CommittedStore(path, self._captures)
+        self._store = _CommittedStore(path, self._captures, root.get("sums"))
 
     def read(self, group: str) -> xr.Dataset:
         """What one recorder recorded, with words instead of their indices; values are loaded when used.
@@ -86,6 +86,10 @@ class Recording:
         ids = [str(row["id"]) for row in self.questions]
         if wanted is None:
             return 0
+        if not wanted.strip():
+            raise ValueError(
+                "--question is empty; give the id of a watched question, or a part of it"
+            )
         matching = [i for i, name in enumerate(ids) if name == wanted]
         matching = matching or [i for i, name in enumerate(ids) if wanted in name]
         if len(matching) == 1:
@@ -153,11 +157,15 @@ class _CommittedStore(StrictStore):
     """Shows a recording's arrays as long as the commit says.
 
     On disk they may be longer, and of different lengths: between two files of a flush, and after a kill.
+    `sums`: the checksums of their zarr.json, None in format 1.
     """
 
-    def __init__(self, root: Path, captures: Mapping[str, int]) -> None:
+    def __init__(
+        self, root: Path, captures: Mapping[str, int], sums: Mapping[str, int] | None
+    ) -> None:
         super().__init__(root, read_only=True)
         self._captures = captures
+        self._sums = sums
 
     async def get(
         self,
@@ -169,7 +177,9 @@ class _CommittedStore(StrictStore):
         group = key.partition("/")[0]
         if found is None or group not in self._captures or key.rpartition("/")[2] != METADATA:
             return found
-        metadata = parse_json(found.to_bytes(), key)
+        content = found.to_bytes()
+        check_sum(self.root, key, content, self._sums)
+        metadata = parse_json(content, key)
         if (metadata.get("dimension_names") or [None])[0] != STEP:
             return found
         metadata["shape"][0] = self._captures[group]

@@ -16,7 +16,7 @@ from typing import Any
 import zarr
 
 from qa_research.capture.recording.arrays import Array, Coordinate
-from qa_research.capture.recording.files import FORMAT, RecordingFiles, read_root
+from qa_research.capture.recording.files import RecordingFiles, read_root
 from qa_research.capture.recording.group import (
     START_OVER,
     GroupWriter,
@@ -103,7 +103,7 @@ class RecordingWriter:
         if changed or self._noted:
             groups = self._groups.values()
             thinned = {"thinned": self._thinned, "commit": _commit(groups)}
-            self._files.write_root({"format": FORMAT, **self._about, **thinned})
+            self._files.write_root({**self._about, **thinned})
             self._noted = False
         now = time.monotonic()
         took_s = 0.0 if creates_groups else now - started
@@ -148,6 +148,7 @@ class RecordingWriter:
         reopened = []
         differences = [_about_difference(root, self._about)]
         try:
+            self._files.check_sums(root.get("sums"))
             for name, count in root["commit"]["captures"].items():
                 group = open_group(self._files, name)
                 now = self._coordinates.get(name, {})

@@ -208,7 +208,7 @@ class QuestionData(TaskData):
                 "raise data.max_tokens, lower data.stride_tokens, or skip them with data.on_bad_rows=drop"
             )
         log.warning("Skipped %d of %d %s questions: %s", len(bad), len(questions), split, shown)
-        self.too_long += [questions[row.position].id for row in bad]
+        self.too_long += [row.id for row in bad]
         positions = {row.position for row in bad}
         if len(positions) == len(questions):
             raise ValueError(f"there are no usable {split} questions")

@@ -163,19 +163,12 @@ def span_scores(
 
 
 def context_mask(windows: Windows, indices: Sequence[int], n_tokens: int) -> Bool[Tensor, "w t"]:
-    """Which tokens of the chosen windows, padded to `n_tokens`, can start or end an answer.
-
-    Those of the context, except tokens without characters, as some tokenizers have for blanks.
-    """
+    """Which tokens of the chosen windows, padded to `n_tokens`, belong to the context."""
     first = torch.from_numpy(windows.context_first[list(indices)].astype("int64"))
     last = torch.from_numpy(windows.context_last[list(indices)].astype("int64"))
     position = torch.arange(n_tokens)
-    starts = torch.from_numpy(windows.starts[list(indices)])
-    where = (starts[:, None] + position).clamp(max=len(windows.char_start) - 1).numpy()
-    is_solid = torch.from_numpy(windows.char_start[where] < windows.char_end[where])
     # A window without context has first = last = 0, which is the [CLS] token and not context.
-    inside = (position >= first[:, None]) & (position <= last[:, None]) & (first > 0)[:, None]
-    return inside & is_solid
+    return (position >= first[:, None]) & (position <= last[:, None]) & (first > 0)[:, None]
 
 
 def spans_of_batch(
@@ -286,6 +279,8 @@ def _ranked_spans(
         offset = int(windows.starts[spans.window])
         for first, last, score in spans.spans:
             chars = (int(windows.char_start[offset + first]), int(windows.char_end[offset + last]))
+            if chars[0] >= chars[1]:
+                continue  # a token without characters, as RoBERTa has for blanks
             best[chars] = max(score, best.get(chars, -math.inf))
     return sorted(best.items(), key=lambda item: (-item[1], item[0]))
 

@@ -132,6 +132,11 @@ def _fetch(dataset: str, revision: str | None, name: str, otherwise: str) -> Map
             tables = datasets.load_dataset(dataset, revision=revision)
         return tables
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        if isinstance(error, RuntimeError) and "script" in str(error):
+            raise ValueError(
+                f"{name} comes with a loading script, and code that comes with data is never run; give its "
+                "files of questions by their own paths"
+            ) from error
         if is_directory:
             raise ValueError(
                 f"{name} is not a directory in the hub's layout ({first_line(error)}); expected files "

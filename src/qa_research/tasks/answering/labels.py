@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qa_research.tasks.answering.question import Question, readable
+from qa_research.tasks.answering.question import Question
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.windows import Windows
@@ -77,8 +77,7 @@ def label(chars: Ints, letters: tuple[int, int]) -> tuple[int, int] | None:
     lasts = np.flatnonzero(is_solid & (stop == end))
     if len(firsts) and len(lasts) and firsts[0] <= lasts[-1]:
         return int(firsts[0]), int(lasts[-1])
-    firsts = np.flatnonzero(is_solid & (stop > begin))
-    lasts = np.flatnonzero(is_solid & (start < end))
+    firsts, lasts = np.flatnonzero(stop > begin), np.flatnonzero(start < end)
     if not len(firsts) or not len(lasts):
         return None
     first, last = int(firsts[0]), int(lasts[-1])
@@ -160,7 +159,7 @@ def exactness(
         longest = max(longest, length)
         if fault:
             counts[fault] += 1
-            first = first or readable(row.id)
+            first = first or row.id
     known = {tokenizer.cls_token_id, tokenizer.sep_token_id}
     is_text = ~np.isin(windows.input_ids, [i for i in known if i is not None])
     unknown = (windows.input_ids == tokenizer.unk_token_id) & is_text
@@ -200,10 +199,9 @@ def _kinds(context: str) -> tuple[Bools, Bools]:
     """[character + 1]: which are blanks, and which are combining marks; the last entry is False."""
     # Questions about one context follow one another, so a few remembered texts spare most of the work.
     is_blank = np.array([*map(str.isspace, context), False])
-    marks = {c for c in set(context) if not c.isascii() and unicodedata.category(c)[0] == "M"}
-    if not marks:
+    if context.isascii():
         return is_blank, np.zeros_like(is_blank)
-    return is_blank, np.array([*(letter in marks for letter in context), False])
+    return is_blank, np.array([*(unicodedata.category(c)[0] == "M" for c in context), False])
 
 
 def _covered(length: int, chars: Ints) -> Bools:

@@ -38,7 +38,7 @@ class AnsweringTask(Task):
         "train": "training questions",
         "validation": "validation questions",
         "weights": "initial weights",
-        "tokenizer": "pieces of the tokenizer",
+        "tokenizer": "pieces and rules of the tokenizer",
         "windows": "windows of tokens",
     }
     data: "QuestionData"

@@ -8,6 +8,8 @@ print(answer.text, answer.probability)
 """
 
 import logging
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +22,8 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenize
 from qa_research.config import build
 from qa_research.console import tracked
 from qa_research.files import UTF_8
-from qa_research.model.bert import input_names
-from qa_research.model.weights import check_json_files
+from qa_research.model.bert import input_names, longest_window
+from qa_research.model.weights import check_json_files, without_code
 from qa_research.tasks.answering.batches import batches_of_tokens, padded_batch
 from qa_research.tasks.answering.decode import (
     Answer,
@@ -96,8 +98,24 @@ class TrainedAnswerer(StoredRun):
         """
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise FileExistsError(f"{directory} exists and is not empty; name a new directory")
-        self.network.save_pretrained(directory)
-        self.tokenizer.save_pretrained(directory)
+        directory = Path(os.path.abspath(directory))
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        # Written beside it and renamed, so that a full disk leaves no half of an export.
+        temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
+        unlimited = self.tokenizer.model_max_length
+        try:
+            self.network.save_pretrained(temporary)
+            self.tokenizer.model_max_length = longest_window(self.network.config)
+            self.tokenizer.save_pretrained(temporary)
+            # safetensors makes files that only their owner may read.
+            for file in temporary.glob("*.safetensors"):
+                file.chmod((temporary / "config.json").stat().st_mode & 0o777)
+            if directory.exists():
+                directory.rmdir()
+            temporary.rename(directory)
+        finally:
+            self.tokenizer.model_max_length = unlimited
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
@@ -107,8 +125,11 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
         ValueError: the weights do not fit the network.
     """
     check_json_files(run.directory / "model")
+    model = str(run.directory / "model")
     network = AutoModelForQuestionAnswering.from_config(
-        AutoConfig.from_pretrained(run.directory / "model"), dtype=torch.float32
+        without_code(AutoConfig.from_pretrained, "model", model),
+        dtype=torch.float32,
+        trust_remote_code=False,
     )
     try:
         network.load_state_dict(weights)
@@ -117,7 +138,7 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
             f"{run.checkpoint} does not fit the network of {run.directory.name}: "
             f"{str(error).splitlines()[-1].strip()}"
         ) from error
-    settings = {key: value for key, value in run.config["answer"].items() if key != "_target_"}
+    settings: AnswerSettings = build("answer", run.config["answer"])
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return TrainedAnswerer(
         directory=run.directory,
@@ -126,8 +147,8 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
         config=run.config,
         record=run.record,
         network=network.eval().to(device),
-        tokenizer=AutoTokenizer.from_pretrained(run.directory / "model"),
-        answering=AnswerSettings(**settings).resolved(bool(run.record.get("unanswerable"))),
+        tokenizer=without_code(AutoTokenizer.from_pretrained, "model", model),
+        answering=settings.resolved(bool(run.record.get("unanswerable"))),
     )
 
 
@@ -164,7 +185,7 @@ def questions_of(
             raise ValueError(
                 "run.json does not say which questions the run has; choose some with --data FILE"
             )
-        source: Any = build(config["data"])
+        source: Any = build("data", config["data"])
         source.load()
         if source.fingerprints()[data] != recorded:
             raise ValueError(

@@ -22,12 +22,11 @@ from qa_research.console import tracked
 from qa_research.model.tokenizer import (
     count_tokens,
     encode_windows,
-    special_ids,
     text_ids,
-    tokenizer_rules,
+    tokenizer_fingerprint,
 )
 from qa_research.tasks.answering.labels import Ints, label, letters_of, owned_chars
-from qa_research.tasks.answering.question import BadRow, Question, readable
+from qa_research.tasks.answering.question import BadRow, Question
 
 Part = Literal["cls", "question", "sep", "context"]
 
@@ -192,7 +191,6 @@ def make_windows(
             f"question {row.id} {row.reason}; raise data.max_tokens, lower data.stride_tokens, or remove "
             "the question"
         )
-    special = special_ids(tokenizer)
     columns: dict[str, list[Any]] = {name: [] for name in (*_PER_TOKEN, *_PER_WINDOW)}
     for begin in tracked(range(0, len(questions), QUESTIONS_AT_ONCE), "Making windows"):
         batch = questions[begin : begin + QUESTIONS_AT_ONCE]
@@ -209,12 +207,7 @@ def make_windows(
         for position, own in groupby(pairs, key=itemgetter(0)):
             encodings = [encoding for _, encoding in own]
             row = batch[position]
-            for encoding, window in zip(encodings, _labelled(row, encodings), strict=True):
-                window |= {
-                    "input_ids": text_ids(encoding, special, tokenizer.unk_token_id),
-                    "token_types": np.array(encoding.type_ids, dtype=np.int32),
-                    "question": begin + position,
-                }
+            for window in _windows_of(row, begin + position, encodings, tokenizer):
                 for name, values in window.items():
                     columns[name].append(values)
     lengths = [len(ids) for ids in columns["input_ids"]]
@@ -227,8 +220,10 @@ def make_windows(
     )
 
 
-def _labelled(row: Question, encodings: Sequence[Any]) -> list[dict[str, Any]]:
-    """Characters, context and label of all windows of a question, by the names of the arrays of `Windows`."""
+def _windows_of(
+    row: Question, number: int, encodings: Sequence[Any], tokenizer: Any
+) -> list[dict[str, Any]]:
+    """The windows of question `number`, under the names of the arrays of `Windows`."""
     insides = [np.flatnonzero([i == 1 for i in encoding.sequence_ids]) for encoding in encodings]
     # The tokenizer counts the question's characters from 0, too; only the context's are kept.
     reported = [
@@ -237,25 +232,37 @@ def _labelled(row: Question, encodings: Sequence[Any]) -> list[dict[str, Any]]:
     ]
     owned = owned_chars(row.context, np.concatenate(reported))
     letters = letters_of(row, owned) if row.answers else None
-    windows: list[dict[str, Any]] = []
-    begin = 0
-    for encoding, inside in zip(encodings, insides, strict=True):
-        chars, begin = owned[begin : begin + len(inside)], begin + len(inside)
-        offsets = np.zeros((len(encoding.ids), 2), dtype=np.int32)
-        offsets[inside] = chars
-        first, last = (int(inside[0]), int(inside[-1])) if len(inside) else (0, 0)
-        span = label(chars, letters) if letters else None
-        windows.append(
-            {
-                "char_start": offsets[:, 0],
-                "char_end": offsets[:, 1],
-                "context_first": first,
-                "context_last": last,
-                "span_first": first + span[0] if span else 0,
-                "span_last": first + span[1] if span else 0,
-            }
-        )
-    return windows
+    parts = np.split(owned, np.cumsum([len(part) for part in reported])[:-1])
+    return [
+        _window(encoding, inside, chars, letters, number, tokenizer)
+        for encoding, inside, chars in zip(encodings, insides, parts, strict=True)
+    ]
+
+
+def _window(
+    encoding: Any,
+    inside: NDArray[np.int64],
+    chars: Ints,
+    letters: tuple[int, int] | None,
+    number: int,
+    tokenizer: Any,
+) -> dict[str, Any]:
+    """One window: its context is the tokens `inside`, which own `chars`; `letters`: the answer's."""
+    offsets = np.zeros((len(encoding.ids), 2), dtype=np.int32)
+    offsets[inside] = chars
+    first, last = (int(inside[0]), int(inside[-1])) if len(inside) else (0, 0)
+    found = label(chars, letters) if letters else None
+    return {
+        "input_ids": np.array(text_ids(encoding, tokenizer), dtype=np.int32),
+        "token_types": np.array(encoding.type_ids, dtype=np.int32),
+        "char_start": offsets[:, 0],
+        "char_end": offsets[:, 1],
+        "question": number,
+        "context_first": first,
+        "context_last": last,
+        "span_first": first + found[0] if found else 0,
+        "span_last": first + found[1] if found else 0,
+    }
 
 
 _PER_TOKEN = ("input_ids", "token_types", "char_start", "char_end")
@@ -274,7 +281,7 @@ def cached_windows(
     The key is the content of the questions, the tokenizer and the settings.
     """
     key = hashlib.sha256()
-    parts = (FORMAT, tokenizer_rules(tokenizer), (max_tokens, stride_tokens))
+    parts = (FORMAT, tokenizer_fingerprint(tokenizer), (max_tokens, stride_tokens))
     for part in (*parts, fingerprint(questions)):
         key.update(str(part).encode())
     path = cache / f"windows-{key.hexdigest()[:16]}.arrow"
@@ -349,5 +356,5 @@ def too_long(
                     f"has {length} tokens, but data.max_tokens={max_tokens} with "
                     f"data.stride_tokens={stride_tokens} leaves room for {room}"
                 )
-                found.append(BadRow(position, readable(row.id), reason))
+                found.append(BadRow(position, row.id, reason))
     return found

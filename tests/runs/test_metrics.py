@@ -1,0 +1,28 @@
+"""metrics.csv as a training writes it, as a crash leaves it, and as people edit it."""
+
+import pytest
+
+from qa_research.runs.metrics import read_metrics
+
+
+def test_rows_are_read_without_a_line_that_a_crash_cut(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,step,train/loss\n0,1,4.5\n0,2,4.25\n0,3")
+    assert [row["step"] for row in read_metrics(path)] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "has no header with a column step"),
+        (b"0,1,4.5\n0,2,4.25\n", "has no header with a column step"),
+        (b"epoch,step\n0,one\n", "has the step 'one', which is no number"),
+        (b"\xff\xfe\x00", "is not a table of UTF-8 text"),
+    ],
+)
+def test_what_is_no_table_of_metrics_is_one_sentence(tmp_path, content, sentence):
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=sentence) as refusal:
+        read_metrics(path)
+    assert str(path) in str(refusal.value)
