@@ -1,19 +1,97 @@
-"""What people read while something runs, on stderr and in a run's train.log."""
+"""What people read: screens and tables, and, while something runs, messages, on stderr and in train.log.
+
+A screen shows text and never obeys it: no markup, no emoji codes, no control characters.
+"""
 
 import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderResult
 from rich.logging import RichHandler
 from rich.progress import track
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
 
-screen = Console(stderr=True, highlight=False)
+from qa_research.text import aligned, disarmed
+
+
+class _Disarmed:
+    """A renderable whose text a terminal shows and does not obey; rich's own codes are no text."""
+
+    def __init__(self, inside: ConsoleRenderable) -> None:
+        self._inside = inside
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for text, style, control in console.render(self._inside, options):
+            yield Segment(text if control else disarmed(text), style, control)
+
+
+class _Disarming:
+    """A hook of rich that every renderable passes before it is drawn."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Disarmed(renderable) for renderable in renderables]
+
+
+class Screen(Console):
+    """A terminal gets lines of its width, a pipe full ones; text is shown as it is.
+
+    Style with `Text`; markup such as `[bold]` is text like any other.
+    """
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+        self.soft_wrap = not self.is_terminal
+        self.push_render_hook(_Disarming())  # type: ignore[arg-type]
+
+    def table(
+        self,
+        header: Sequence[str | Text],
+        rows: Sequence[Sequence[str | Text]],
+        right: Collection[int] = (),
+        dim: Collection[int] = (),
+    ) -> None:
+        """Print columns: on a terminal long cells are folded, in a pipe a row is a line of any length.
+
+        `right`: the columns that are aligned right; `dim`: the rows that matter less.
+        """
+        cells = [[_cell(cell) for cell in row] for row in rows]
+        names = [_cell(name) for name in header]
+        if not self.is_terminal:
+            plain = [
+                [cell.plain for cell in row] for row in ([names] if any(names) else []) + cells
+            ]
+            for line in aligned(plain, right):
+                self.print(line)
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        table.show_header = any(names)
+        for place, name in enumerate(names):
+            justify = "right" if place in right else "left"
+            table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        for number, row in enumerate(cells):
+            table.add_row(*row, style="dim" if number in dim else None)
+        self.print(table)
+
+
+def styled(*parts: str | tuple[str, str], lines: bool = True) -> Text:
+    """The parts, each a text or a text and its style, as one text of rich, disarmed before it is laid out."""
+    pieces = [(part, "") if isinstance(part, str) else part for part in parts]
+    return Text.assemble(*((disarmed(text, lines), style) for text, style in pieces))
+
+
+def _cell(cell: str | Text) -> Text:
+    return cell if isinstance(cell, Text) else styled(cell, lines=False)
+
+
+screen = Screen(stderr=True)
 SECONDS_BEFORE_A_LINE = 2.0
 SECONDS_BETWEEN_LINES = 10.0
 _LOGGER = logging.getLogger("qa_research")
@@ -29,6 +107,13 @@ class _ToStderr(logging.StreamHandler[TextIO]):
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         return sys.stderr
+
+
+class _DisarmedLines(logging.Formatter):
+    """Messages hold names of files and questions: a line break in one would look like another message."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return disarmed(super().formatMessage(record), lines=False)
 
 
 def start_logging() -> None:
@@ -47,6 +132,7 @@ def start_logging() -> None:
         handler = RichHandler(console=screen, show_time=False, show_level=False, show_path=False)
     else:
         handler = _ToStderr()
+    handler.setFormatter(_DisarmedLines("%(message)s"))
     handler.addFilter(lambda record: not getattr(record, "file_only", False))
     _LOGGER.addHandler(handler)
     # Without a target it keeps all records, for the log file to come.
@@ -74,7 +160,7 @@ def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
 def log_to_file(path: Path) -> None:
     """From now on also log to `path`, starting with everything logged so far."""
     file = logging.FileHandler(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    file.setFormatter(_DisarmedLines("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     for handler in list(_LOGGER.handlers):
         if isinstance(handler, MemoryHandler):
             handler.setTarget(file)

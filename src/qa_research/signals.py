@@ -17,6 +17,8 @@ from signal import SIG_DFL, default_int_handler
 from types import FrameType
 from typing import Any, NoReturn, Self
 
+from qa_research.text import print_note
+
 log = logging.getLogger(__name__)
 # SIGHUP: the terminal was closed, or the connection to it was lost.
 STOPPING = tuple(
@@ -229,12 +231,12 @@ def exit_code_of(work: Callable[[], int | None], debug: bool, resume_command: st
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 1
     except Stopped as stopped:
-        print(f"Stopped by {stopped}. Resume with: {resume_command}", file=sys.stderr)
+        print_note(f"Stopped by {stopped}. Resume with: {resume_command}")
         leave(stopped.exit_code)
     except (ValueError, OSError) as error:
         if debug:
             raise
-        print(f"qa-research: {one_sentence(error)}", file=sys.stderr)
+        print_note(f"qa-research: {one_sentence(error)}")
         return 2
 
 

@@ -1,9 +1,16 @@
-"""Text output: rows as an aligned table, CSV or JSON; and the known name that a wrong one probably means."""
+"""Text output: lines, JSON, CSV and aligned rows; and the known name that a wrong one probably means.
+
+Everything that is printed goes through here or through a `Screen` of console.py, so that text of data is
+shown and never obeyed. Ruff refuses `print` elsewhere.
+"""
 
 import difflib
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import shlex
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -12,6 +19,74 @@ from rich.cells import cell_len
 # Rows aligned at once, so that a million need not be in memory.
 BLOCK = 5_000
 NULL = "-"
+# What a terminal obeys (C0, DEL, C1), what reorders or breaks a line (bidirectional overrides and isolates,
+# line and paragraph separators), what cannot be encoded (surrogates), and text that nobody sees (tags).
+_ARMED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def disarmed(text: str, lines: bool = True) -> str:
+    """`text` with everything that is not to be seen but to be obeyed spelled out: ESC as `\\x1b`.
+
+    Letters, marks, emoji and their joiners stay. `lines`: so do line breaks and tabs; else they are spelled
+    out, too, as in a cell of a table.
+
+    >>> disarmed("a\\x1b[31mb")
+    'a\\\\x1b[31mb'
+    """
+    text = text.replace("\r\n", "\n") if lines else text
+    found = _ARMED.sub(lambda match: repr(match[0])[1:-1], text)
+    return found if lines else found.replace("\n", "\\n").replace("\t", "\\t")
+
+
+def print_line(text: object = "", end: str = "\n") -> None:
+    """Print on stdout, disarmed."""
+    print(disarmed(str(text)), end=end)
+
+
+def print_note(text: object) -> None:
+    """Print a line on stderr, disarmed."""
+    print(disarmed(str(text)), file=sys.stderr)
+
+
+def print_data(parts: Iterable[str]) -> None:
+    """Write data to stdout: byte for byte to a file or a pipe, disarmed to a terminal."""
+    seen_by_a_person = sys.stdout.isatty()
+    for part in parts:
+        sys.stdout.write(disarmed(part) if seen_by_a_person else part)
+
+
+def print_json(value: Any) -> None:
+    """Print what --json prints, for every verb."""
+    print(json_text(value, indent=2))
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """The value as JSON; what `disarmed` spells out is spelled as JSON does, so that nothing is lost.
+
+    >>> json_text("\\x9b")
+    '"\\\\u009b"'
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return _ARMED.sub(lambda match: json.dumps(match[0])[1:-1], text)
+
+
+def command_line(*words: object) -> str:
+    """A command as a shell takes it: every command that we print for somebody to paste.
+
+    >>> command_line("qa-research", "evaluate", "my runs/a")
+    "qa-research evaluate 'my runs/a'"
+    """
+    return shlex.join(map(str, words))
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """The rows as lines with columns of equal width on a screen, those numbered in `right` to the right."""
+    cells = [[disarmed(cell, lines=False) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    is_right = [place in right for place in range(len(widths))]
+    return [_line(row, widths, is_right) for row in cells]
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "", cutoff: float = 0.5) -> str:
@@ -82,7 +157,7 @@ def json_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterato
     before = "["
     for row in rows:
         values = map(_json_value, row)
-        text = json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)
+        text = json_text(dict(zip(columns, values, strict=True)))
         yield f"{before}\n  {text}"
         before = ","
     yield "[]\n" if before == "[" else "\n]\n"
@@ -119,8 +194,7 @@ def _cell(value: Any) -> str:
         return f"x'{value.hex()}'"
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e6 else repr(value)
-    # A line break would disrupt the table, and a control character the terminal.
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return disarmed(str(value), lines=False)
 
 
 def _csv_field(value: Any) -> str:

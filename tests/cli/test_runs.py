@@ -149,14 +149,13 @@ def test_remove_asks_for_yes_where_nobody_can_be_asked(verb, runs):
 
 
 def test_a_terminal_that_is_too_narrow_gets_names_whole(runs, monkeypatch, capsys):
-    from rich.console import Console
-
-    from qa_research.runs import show as show_runs
     from qa_research.runs.listing import list_runs
+    from qa_research.runs.show import show_list
 
-    narrow = Console(force_terminal=True, width=80, highlight=False, color_system=None)
-    monkeypatch.setattr(show_runs, "console_out", lambda: narrow)
-    show_runs.show_list(list_runs(runs).runs, ["val/exact_match", "val/f1"])
+    # Rich takes this for a terminal of 80 columns without colours.
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    show_list(list_runs(runs).runs, ["val/exact_match", "val/f1"])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert f"pretrained/{NAME.format(3)}" in lines

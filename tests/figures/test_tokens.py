@@ -1,8 +1,8 @@
 import pytest
 from matplotlib.figure import Figure
 
-from qa_research.figures.panels import COLOURS
-from qa_research.figures.tokens import drawable, head_line, joined, label_tokens, window_of
+from qa_research.figures.panels import COLOURS, drawable
+from qa_research.figures.tokens import head_line, joined, label_tokens, window_of
 from tests.figures.drawn import collisions, texts
 from tests.figures.synthetic import logits, tokens
 

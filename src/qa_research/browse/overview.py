@@ -14,6 +14,7 @@ from qa_research.tasks.answering.question import (
     describe_bad_rows,
     find_bad_rows,
 )
+from qa_research.text import print_line
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.labels import Exactness
@@ -144,33 +145,35 @@ def show_overview(found: Overview, where: str, tokenizer: str | None) -> None:
 
     `where`: which questions these are. `tokenizer`: what counted the tokens.
     """
-    print(
+    print_line(
         f"{where}: {_many(found.questions, 'question')}, {_many(found.contexts, 'context')}, "
         f"{_many(found.titles, 'title')}\n"
     )
-    print(f"{'length of':<14}{'in':<12}{'min':>8}{'median':>10}{'mean':>10}{'95 %':>8}{'max':>8}")
+    print_line(
+        f"{'length of':<14}{'in':<12}{'min':>8}{'median':>10}{'mean':>10}{'95 %':>8}{'max':>8}"
+    )
     for name, by_unit in found.lengths.items():
         for i, (unit, spread) in enumerate(by_unit.items()):
-            print(f"{'' if i else name:<14}{unit:<12}{_numbers(spread)}")
-    print("each context counts once, however many questions it has", end="")
-    print(f"; tokens are those of {tokenizer}\n" if tokenizer else "\n")
+            print_line(f"{'' if i else name:<14}{unit:<12}{_numbers(spread)}")
+    print_line("each context counts once, however many questions it has", end="")
+    print_line(f"; tokens are those of {tokenizer}\n" if tokenizer else "\n")
     kinds = [f"{kind} {_share(n, found.questions)}" for kind, n in found.kinds.items()]
     more = f", and {len(kinds) - KINDS_SHOWN} more" if len(kinds) > KINDS_SHOWN else ""
-    print(f"kinds             {', '.join(kinds[:KINDS_SHOWN])}{more}")
-    print(f"unanswerable      {_share(found.unanswerable, found.questions)}")
+    print_line(f"kinds             {', '.join(kinds[:KINDS_SHOWN])}{more}")
+    print_line(f"unanswerable      {_share(found.unanswerable, found.questions)}")
     if found.unlabelled:
-        print(f"not labelled      {_share(found.unlabelled, found.questions)}: no 'answers'")
-    print(f"gold answers      {_histogram_lines(found.answers_per_question)}")
-    print(f"distinct          {_histogram_lines(found.distinct_answers_per_question)}")
-    print(f"                  {found.distinct_answers:,} distinct answers in total")
+        print_line(f"not labelled      {_share(found.unlabelled, found.questions)}: no 'answers'")
+    print_line(f"gold answers      {_histogram_lines(found.answers_per_question)}")
+    print_line(f"distinct          {_histogram_lines(found.distinct_answers_per_question)}")
+    print_line(f"                  {found.distinct_answers:,} distinct answers in total")
     for i, (what, repeated) in enumerate(found.repeated.items()):
-        print(f"{'' if i else 'repeated':<18}{_repeated_lines(what, repeated)}")
-    print(
+        print_line(f"{'' if i else 'repeated':<18}{_repeated_lines(what, repeated)}")
+    print_line(
         f"misplaced         {_many(found.misplaced, 'question')} with an answer not at its offset"
     )
     bad = describe_bad_rows(found.bad_rows, BAD_ROWS_SHOWN)
     shown = f": {bad}" if bad else ""
-    print(f"unusable          {_many(len(found.bad_rows), 'question')}{shown}")
+    print_line(f"unusable          {_many(len(found.bad_rows), 'question')}{shown}")
 
 
 def show_exactness(found: "Exactness", max_answer_tokens: int) -> None:
@@ -180,7 +183,7 @@ def show_exactness(found: "Exactness", max_answer_tokens: int) -> None:
         every = f"all {found.answers:,} first gold answers can be given exactly; the longest has "
         said.insert(0, f"{every}{found.longest:,} tokens")
     for i, sentence in enumerate(said):
-        print(f"{'' if i else 'exact answers':<18}{sentence}")
+        print_line(f"{'' if i else 'exact answers':<18}{sentence}")
 
 
 def _numbers(spread: Spread) -> str:

@@ -1,11 +1,11 @@
 """The prompt of `qa-research squad`: one question after the other, until the user quits."""
 
 import contextlib
-import sys
 from collections.abc import Callable
 
 from qa_research.browse.show import show_hits, show_question
 from qa_research.browse.view import Browser
+from qa_research.text import print_line, print_note
 
 HELP = """\
 n or Enter   the next question          p              the previous one
@@ -33,13 +33,15 @@ class Prompt:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  (gives `input` a history and arrow keys)
         catalogue = self.browser.catalogue
-        print(f"{catalogue.source.name}: {len(catalogue):,} questions. h for help, q to quit.\n")
+        print_line(
+            f"{catalogue.source.name}: {len(catalogue):,} questions. h for help, q to quit.\n"
+        )
         try:
             self._do("0")
             while (word := ask(f"\n{self.index}> ").strip()) not in ("q", "quit", "exit"):
                 self._do(word)
         except (EOFError, KeyboardInterrupt):
-            print()
+            print_line()
 
     def _do(self, word: str) -> None:
         try:
@@ -48,11 +50,11 @@ class Prompt:
             elif word == "m":
                 self._more()
             elif word in ("h", "?", "help"):
-                print(HELP)
+                print_line(HELP)
             else:
                 self._show(self._index_of(word))
         except (ValueError, OSError) as error:
-            print(error, file=sys.stderr)
+            print_note(error)
 
     def _index_of(self, word: str) -> int:
         catalogue = self.browser.catalogue

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from qa_research.browse.catalogue import Hit, TextMatches
 from qa_research.browse.view import Fit, QuestionView, RunAnswer, gold_texts
+from qa_research.console import Screen, styled
 from qa_research.tasks.answering.question import Question
 
 Kind = Literal["gold", "run", "match", "name"]
@@ -49,7 +48,7 @@ class Mark:
 class Marked:
     """A text with marks, which may overlap.
 
-    Not rich's Text: that drops control characters, so that offsets in the original would no longer hold.
+    Not rich's Text: its offsets are those of what is shown, not those of the original.
     """
 
     text: str
@@ -78,14 +77,14 @@ class Marked:
         edges = {0, len(self.text)}
         for mark in marks:
             edges |= {mark.begin, mark.end}
-        styled = Text()
+        pieces = []
         for begin, end in pairwise(sorted(edges)):
             kinds = [mark.kind for mark in marks if mark.begin <= begin and end <= mark.end]
             style = _STYLES[kinds[-1]] if kinds else ""
             if "gold" in kinds and "run" in kinds:
                 style = _BOTH
-            styled.append(self.text[begin:end], style)
-        return styled
+            pieces.append((self.text[begin:end], style))
+        return styled(*pieces)
 
     def _nonempty(self) -> list[Mark]:
         return [mark for mark in self.marks if mark.begin < mark.end]
@@ -127,36 +126,23 @@ def marked(text: str, kind: Kind) -> Marked:
 
 def print_paragraph(*parts: Marked | str) -> None:
     """Print the parts as one paragraph, which only a terminal wraps."""
-    console = Console(highlight=False)
-    if console.is_terminal:
-        console.print(_styled(parts))
-    else:
-        print(_plain(parts))
+    console = Screen()
+    console.print(_shown(console, parts))
 
 
 def print_named(rows: Iterable[tuple[str, Parts]]) -> None:
     """Print a line for each row: its name, then its parts, which are aligned below each other."""
-    rows = list(rows)
-    console = Console(highlight=False)
-    if console.is_terminal:
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True)
-        for name, parts in rows:
-            table.add_row(Text(name, "dim"), _styled(parts))
-        console.print(table)
-        return
-    width = max(len(name) for name, _ in rows)
-    for name, parts in rows:
-        print(f"{name:<{width}}  {_plain(parts)}")
+    console = Screen()
+    console.table(
+        ["", ""], [[styled((name, "dim")), _shown(console, parts)] for name, parts in rows]
+    )
 
 
-def _plain(parts: Parts) -> str:
-    return "".join(part if isinstance(part, str) else part.plain() for part in parts)
-
-
-def _styled(parts: Parts) -> Text:
+def _shown(console: Screen, parts: Parts) -> Text:
     pieces = [Marked(part) if isinstance(part, str) else part for part in parts]
-    return Text.assemble(*(piece.styled() for piece in pieces))
+    if console.is_terminal:
+        return Text.assemble(*(piece.styled() for piece in pieces))
+    return styled("".join(piece.plain() for piece in pieces))
 
 
 def context_marks(row: Question, answered: RunAnswer | None) -> tuple[Mark, ...]:

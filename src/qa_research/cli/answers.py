@@ -1,6 +1,5 @@
 """The verbs that question a trained run, or score answers: evaluate, predict, score, ask, export."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,9 +23,9 @@ from qa_research.cli.options import (
     a_number,
     check_encoding_has_a_file,
     given_text,
-    print_json,
     split_or_file,
 )
+from qa_research.text import print_json, print_line, print_note
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.decode import Answer
@@ -68,10 +67,9 @@ def evaluate(
     folder = _folder(opened, asked, data, out, questions)
     unlabelled = sum(not row.is_labelled for row in questions)
     if unlabelled:
-        print(
+        print_note(
             f"{unlabelled} of {len(questions)} questions have no 'answers': they are answered, and no score "
             "is counted of them",
-            file=sys.stderr,
         )
     if unlabelled == len(questions):
         _write_predictions(folder, answers, as_json)
@@ -85,13 +83,15 @@ def evaluate(
     result = score_answers(labelled, [answer for _, answer in pairs])
     write_evaluation(folder, answers, result)
     if note := note_on_unspaced(labelled):
-        print(note, file=sys.stderr)
+        print_note(note)
     if as_json:
         print_json(result.as_json() | {"files": str(folder)})
         return
     show_evaluation(result)
-    print(f"\n{opened.checkpoint.stem} of {opened.directory.name}, rules of SQuAD {result.rules}")
-    print(f"predictions.json, n_best.json, null_odds.json and scores.json are in {folder}")
+    print_line(
+        f"\n{opened.checkpoint.stem} of {opened.directory.name}, rules of SQuAD {result.rules}"
+    )
+    print_line(f"predictions.json, n_best.json, null_odds.json and scores.json are in {folder}")
 
 
 def predict(
@@ -163,8 +163,8 @@ def _write_predictions(folder: Path, answers: "Sequence[Answer]", as_json: bool)
     if as_json:
         print_json({"questions": len(answers), "files": str(folder)})
         return
-    print(f"{len(answers)} questions answered")
-    print(f"predictions.json, n_best.json and null_odds.json are in {folder}")
+    print_line(f"{len(answers)} questions answered")
+    print_line(f"predictions.json, n_best.json and null_odds.json are in {folder}")
 
 
 def score(
@@ -220,12 +220,14 @@ def score(
         odds = read_null_odds(null_odds) if null_odds else answered.null_odds
         result = evaluate_v2(questions, answered.texts, odds, null_threshold)
     for note in _notes(questions, answered.texts, chosen):
-        print(note, file=sys.stderr)
+        print_note(note)
     if as_json:
         print_json(result)
         return
     for key, value in result.items():
-        print(f"{key:<28}{value:>10.3f}" if isinstance(value, float) else f"{key:<28}{value:>10}")
+        print_line(
+            f"{key:<28}{value:>10.3f}" if isinstance(value, float) else f"{key:<28}{value:>10}"
+        )
 
 
 def _labelled(data: Path, encoding: str) -> "list[Question]":
@@ -246,10 +248,9 @@ def _labelled(data: Path, encoding: str) -> "list[Question]":
         )
     if len(labelled) < len(questions):
         first = next(readable(row.id) for row in questions if not row.is_labelled)
-        print(
+        print_note(
             f"{len(questions) - len(labelled)} of {len(questions)} questions have no 'answers' and are not "
             f"scored (first: {first})",
-            file=sys.stderr,
         )
     return labelled
 
@@ -318,7 +319,7 @@ def export(
     """
     opened = _open(run, checkpoint, runs)
     opened.export(directory)
-    print(f"{type(opened.network).__name__}.from_pretrained({str(directory)!r})")
+    print_line(f"{type(opened.network).__name__}.from_pretrained({str(directory)!r})")
 
 
 def _open(run: str, checkpoint: str, runs: Path) -> "TrainedAnswerer":

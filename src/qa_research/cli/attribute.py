@@ -21,8 +21,8 @@ from qa_research.cli.options import (
     Seed,
     given_text,
     opened_recording,
-    print_json,
 )
+from qa_research.text import print_json, print_line
 
 if TYPE_CHECKING:
     from qa_research.explain.words.attribute import AttributionRequest
@@ -125,7 +125,7 @@ def _attribute_one(
     from qa_research.explain.words.show import show_attribution
 
     show_attribution(result)
-    print(f"\nPage     {files.page}\nPicture  {files.picture}\nNumbers  {files.numbers}")
+    print_line(f"\nPage     {files.page}\nPicture  {files.picture}\nNumbers  {files.numbers}")
 
 
 def _check_watched(
@@ -189,6 +189,8 @@ def _attribute_watched(
         shown.append(result.as_json() | {"files": files.as_json()})
         if not as_json:
             show_steps(result, request.top)
-            print(f"Page     {files.page}\nPicture  {files.picture}\nNumbers  {files.numbers}\n")
+            print_line(
+                f"Page     {files.page}\nPicture  {files.picture}\nNumbers  {files.numbers}\n"
+            )
     if as_json:
         print_json({"questions": shown})

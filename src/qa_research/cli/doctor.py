@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qa_research.cli.options import AsJson, print_json
+from qa_research.cli.options import AsJson
+from qa_research.text import print_json, print_line
 
 LAUNCHERS = {
     "+launcher=joblib": "hydra_plugins.hydra_joblib_launcher",
@@ -122,7 +123,7 @@ def _is_installed(module: str) -> bool:
 
 
 def _line(state: str, text: str) -> None:
-    print(f"{state:<7} {text}")
+    print_line(f"{state:<7} {text}")
 
 
 def _bfloat16_speed() -> float:

@@ -1,6 +1,5 @@
 """`qa-research efficacy ...`: ask random questions until one answer is right, and show all that was asked."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -21,10 +20,10 @@ from qa_research.cli.options import (
     ShortForm,
     Split,
     check_encoding_has_a_file,
-    print_json,
     split_or_file,
     verb_group,
 )
+from qa_research.text import command_line, print_json, print_line, print_note
 
 if TYPE_CHECKING:
     from qa_research.efficacy.ask import AskRequest
@@ -143,9 +142,8 @@ def ask(
     directory = find(run, runs)
     ledger = ledger_for(directory, runs)
     if directory.resolve().parent.parent != runs.expanduser().resolve():
-        print(
+        print_note(
             f"The answers are recorded in {ledger} (--runs {ledger.parent} shows it)",
-            file=sys.stderr,
         )
     request = AskRequest(
         data=asked,
@@ -203,7 +201,7 @@ def plot(
     if as_json:
         print_json({"states": [standing.as_json() for standing in found], "plot": str(path)})
     else:
-        print(f"Plot     {path}")
+        print_line(f"Plot     {path}")
 
 
 def _check_goals(goals: dict[str, object], until_width: float | None) -> None:
@@ -266,6 +264,6 @@ def _standings(run: str | None, runs: Path) -> "list[Standing]":
     named = named or [s for s in found if part in s.state.run]
     if not named:
         raise ValueError(
-            f"{run} has not been asked anything yet; qa-research efficacy {run} asks it"
+            f"{run} has not been asked anything yet; {command_line('qa-research', 'efficacy', run)} asks it"
         )
     return named

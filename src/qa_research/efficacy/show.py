@@ -5,12 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.text import Text
-
+from qa_research.console import Screen, styled
 from qa_research.efficacy.search import Plan, Round, SearchResult, Subject
 from qa_research.efficacy.standings import Repeats, SearchCount, Standing
 from qa_research.ledger.asked import AskedQuestion
-from qa_research.runs.show import aligned_with_names, console_out
+from qa_research.runs.show import aligned_with_names
 from qa_research.stats import Ratio, exact_ratio
 
 log = logging.getLogger(__name__)
@@ -36,14 +35,14 @@ ENDINGS = {
 
 def show_standing(standing: Standing) -> None:
     """All estimates of one state."""
-    console = console_out()
+    console = Screen()
     source, state = standing.source, standing.state
     of = "" if source.questions is None else f", {questions(source.questions)}"
     console.print(
         f"\n{state.run}, step {state.step}; {source.name} {source.split}{of}", markup=False
     )
     for name, text in _estimates(standing):
-        console.print(f"  {name:<11}{text}", markup=False)
+        console.print(f"  {name:<11}{text}")
 
 
 def _estimates(standing: Standing) -> list[tuple[str, str]]:
@@ -117,18 +116,18 @@ def show_table(found: Sequence[Standing]) -> None:
     places = Counter(_place(standing) for standing in found)
     rows = [_cells(standing, places[_place(standing)] > 1) for standing in found]
     right = {1, 3, 4, 5, 6}
-    console = console_out()
+    console = Screen()
     lines = aligned_with_names(console, header, rows, right)
-    console.print(Text(lines[0], "dim"))
+    console.print(styled((lines[0], "dim")))
     for line in lines[1:]:
-        console.print(line, markup=False)
+        console.print(line)
     console.print(
         "right: of the questions that count; needs: questions at the median, and in 95 % of searches"
     )
     if failed := sum(standing.failed for standing in found):
         console.print(f"{questions(failed)} failed, counted neither as right nor as wrong")
     if any(standing.is_imported for standing in found):
-        console.print(f"imported: {COUNTED_IN_FULL}, so the true ratios are higher", markup=False)
+        console.print(f"imported: {COUNTED_IN_FULL}, so the true ratios are higher")
 
 
 def _place(standing: Standing) -> tuple[object, ...]:
@@ -161,7 +160,7 @@ def _cells(standing: Standing, is_ambiguous: bool) -> list[str]:
 
 def show_repeats(found: Sequence[Repeats]) -> None:
     """For each state: how many repeats, how many by chance, and the questions asked most often."""
-    console = console_out()
+    console = Screen()
     for repeats in found:
         standing = repeats.standing
         state, source = standing.state, standing.source
@@ -170,11 +169,10 @@ def show_repeats(found: Sequence[Repeats]) -> None:
         console.print(
             f"{state.run}, step {state.step}; {source.name} {source.split}: {standing.repeats:,} of "
             f"{standing.asked:,} had been asked before; expected by chance: {chance}",
-            markup=False,
         )
         for repeat in repeats.questions[:QUESTIONS_SHOWN]:
             what = f"  {repeat.id}  {repeat.question}" if repeat.question else ""
-            console.print(f"  {repeat.times} times {repeat.index:>6}{what}", markup=False)
+            console.print(f"  {repeat.times} times {repeat.index:>6}{what}")
         if len(repeats.questions) > QUESTIONS_SHOWN:
             console.print(f"  and {len(repeats.questions) - QUESTIONS_SHOWN:,} more questions")
 
@@ -188,7 +186,7 @@ class AskingScreen:
     def __init__(self, questions: bool, quiet: bool) -> None:
         self._questions = questions
         self._quiet = quiet
-        self._console = console_out()
+        self._console = Screen()
         self._searches = 0
         self._counted = self._right = self._failed = 0
         self._next_line = 0.0
@@ -270,18 +268,18 @@ class AskingScreen:
         if row.status == "failed":
             mark, style = "!", "yellow"
         golds = " | ".join(dict.fromkeys(row.golds or ())) or "(no answer)"
-        text = Text.assemble((f"{mark} {row.number:>6}  ", style), row.question or "", "\n")
-        text += Text.assemble("          expected  ", golds, "\n")
+        text = styled((f"{mark} {row.number:>6}  ", style), row.question or "", "\n")
+        text += styled("          expected  ", golds, "\n")
         if row.status == "failed":
-            text += Text(f"          failed    {row.reason}")
+            text += styled(f"          failed    {row.reason}")
         else:
             answer = row.answer or "(no answer)"
             scores = f"   (probability {row.probability:.3f}, F1 {100 * (row.f1 or 0):.0f})"
-            text += Text.assemble("          given     ", (answer, style), scores)
+            text += styled("          given     ", (answer, style), scores)
         self._console.print(text)
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(text)
 
 
 def percent(ratio: Ratio | None) -> str:

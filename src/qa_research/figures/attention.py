@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from qa_research.figures.panels import (
     COLOURS,
+    PlainFigure,
     at,
     numbers,
     plain,
@@ -92,7 +93,7 @@ def _grid(n_maps: int, window: Window) -> tuple[Figure, NDArray[np.object_]]:
     n_rows = math.ceil(n_maps / n_columns)
     inches = min(max(0.1 * len(window), MAP_INCHES[0]), MAP_INCHES[1])
     size = max(n_columns * inches + 1.6, 5.2), n_rows * (0.95 * inches + 0.3) + 1.2
-    figure = Figure(figsize=size, layout="compressed")
+    figure = PlainFigure(figsize=size, layout="compressed")
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for panel in panels[n_maps:]:
         panel.set_visible(False)
@@ -149,7 +150,7 @@ def answer_to_match(dataset: xr.Dataset) -> Figure:
     layers, heads = ([int(i) for i in weight.get_index(axis)] for axis in ("layer", "head"))
     maps, lines = 0.48 * len(layers) + 2, 2.4
     width = 3 * min(max(0.24 * len(heads), 2.1), 3.2) + 2.2
-    figure = Figure(figsize=(max(width, 8.2), maps + lines + 0.6), layout="constrained")
+    figure = PlainFigure(figsize=(max(width, 8.2), maps + lines + 0.6), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=(maps, lines), hspace=0.04)
     above, below = parts
     _maps(above, means, steps, layers, heads)

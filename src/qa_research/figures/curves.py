@@ -18,6 +18,7 @@ from qa_research.figures.panels import (
     COLOURS,
     CORRECT,
     GREY,
+    PlainFigure,
     at,
     legend_above,
     numbers,
@@ -187,7 +188,7 @@ def training_loss(steps: ArrayLike, losses: ArrayLike, fit: DecayFit | NoFit) ->
     x, y = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape or not x.size:
         raise ValueError(f"every step needs a loss, got {y.shape} losses at {x.shape} steps")
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    figure = PlainFigure(figsize=(6.4, 3.8), layout="constrained")
     panel = figure.subplots()
     mark = "." if len(x) <= MARKED else ""
     panel.plot(x, y, marker=mark, color=COLOURS[0], lw=0.8, alpha=0.7, label="training batches")
@@ -229,7 +230,7 @@ def question_losses(dataset: xr.Dataset, question: int) -> Figure:
     probability = numbers(at(recorded(dataset, "probability"), question=question), "step")
     correct = numbers(at(recorded(dataset, "exact_match"), question=question), "step") == 1
     steps, n_tokens = steps_of(loss), int(at(dataset["tokens"], question=question))
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    figure = PlainFigure(figsize=(6.4, 4.8), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
     few = len(steps) <= MARKED
     for row, colour in zip(("start", "end"), COLOURS, strict=False):
@@ -268,7 +269,7 @@ def exact_match_by_kind(
 
     A kind has the same colour in all panels; the first one has the legend.
     """
-    figure = Figure(figsize=(4.6 * len(groups), 3.4), layout="constrained")
+    figure = PlainFigure(figsize=(4.6 * len(groups), 3.4), layout="constrained")
     panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     kinds = sorted({kind for runs in groups.values() for run in runs for kind in run.exact_match})
     colours = dict(zip(kinds, COLOURS, strict=False))

@@ -11,6 +11,7 @@ from matplotlib.transforms import offset_copy
 from numpy.typing import NDArray
 
 from qa_research.figures.panels import (
+    PlainFigure,
     at,
     frame_columns,
     label_captures,
@@ -54,7 +55,7 @@ def logits_over_steps(dataset: xr.Dataset, question: int, tokens: Sequence[str])
     most = strongest(*values.values())
     inches = token_inches(len(window), 5, 8)
     height = min(max(0.12 * len(steps), 0.5), 2.2)
-    figure = Figure(figsize=(inches + 1.6, 2 * height + 2.1), layout="constrained")
+    figure = PlainFigure(figsize=(inches + 1.6, 2 * height + 2.1), layout="constrained")
     panels = figure.subplots(len(ROWS), sharex=True)
     for panel, row, true in zip(panels, ROWS, (window.true_first, window.true_last), strict=True):
         image = signed_map(panel, values[row], most)
@@ -86,7 +87,7 @@ def logits_at_three_steps(dataset: xr.Dataset, question: int, tokens: Sequence[s
     logit = at(logit, question=question).isel(token=slice(len(window))).compute()
     shown = spread(steps_of(logit), 3)
     inches = token_inches(len(window), 5, 8)
-    figure = Figure(figsize=(inches + 0.9, 5.4), layout="constrained")
+    figure = PlainFigure(figsize=(inches + 0.9, 5.4), layout="constrained")
     panels = figure.subplots(len(ROWS), sharex=True)
     for panel, row, true in zip(panels, ROWS, (window.true_first, window.true_last), strict=True):
         panel.axvspan(window.true_first - 0.5, window.true_last + 0.5, color=TRUE, alpha=0.15, lw=0)
@@ -135,7 +136,7 @@ def unit_by_token(
     shown = numbers(values, "layer", "token")
     inches = token_inches(len(window), 5, 8)
     height = 2.6 if len(layers) <= LINES else 0.2 * len(layers)
-    figure = Figure(figsize=(inches + 1.4, height + 1.7), layout="constrained")
+    figure = PlainFigure(figsize=(inches + 1.4, height + 1.7), layout="constrained")
     panel = figure.subplots()
     if len(layers) <= LINES:
         _draw_lines(panel, shown, layers, window)

@@ -1,19 +1,26 @@
 """What panels of several figures share: colours, values picked from a recorder's dataset, axes, heat maps,
-and point names that do not touch. Reads and saves nothing.
+and point names that do not touch; and how every figure shows text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backend_bases import RendererBase
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
+
+from qa_research.text import disarmed
 
 # Of lines, in this order.
 COLOURS = ("#0b6e99", "#d1495b", "#edae49", "#3c7a3b", "#6c4f8c", "#777777")
@@ -30,6 +37,49 @@ MANY_COLUMNS = 100
 SIZE, INCHES, GAP = 7.5, 0.062, 0.1
 # The share of a panel's height that names take at each end that has any.
 MARGIN = 0.2
+
+
+class PlainFigure(Figure):
+    """A figure that shows texts as they are, whatever is in them: every figure of ours is one.
+
+    `$x$` is no formula, and a character that the font lacks, or that a reader of an SVG would obey, is a
+    square.
+    """
+
+    def draw(self, renderer: RendererBase) -> None:
+        for text in self.findobj(Text):
+            assert isinstance(text, Text)
+            text.set_parse_math(False)
+            text.set_text("\n".join(map(drawable, text.get_text().split("\n"))))
+        for axis in self.findobj(Axis):
+            assert isinstance(axis, Axis)
+            formatter = axis.get_major_formatter()
+            # It gives the labels of ticks their texts again whenever they are drawn.
+            if isinstance(formatter, FuncFormatter) and not isinstance(formatter.func, _Drawable):
+                formatter.func = _Drawable(formatter.func)
+        super().draw(renderer)
+
+
+class _Drawable:
+    """What a function says of a tick, as far as it can be drawn."""
+
+    def __init__(self, label: Callable[..., str]) -> None:
+        self._label = label
+
+    def __call__(self, *place: Any) -> str:
+        return drawable(self._label(*place))
+
+
+def drawable(text: str) -> str:
+    """`text` with a square for each character that the figure's font lacks, or that is not to be seen."""
+    known = _characters()
+    return "".join(character if ord(character) in known else "□" for character in text)
+
+
+@cache
+def _characters() -> frozenset[int]:
+    characters = get_font(findfont(FontProperties())).get_charmap()
+    return frozenset(code for code in characters if disarmed(chr(code), lines=False) == chr(code))
 
 
 def recorded(dataset: xr.Dataset, name: str) -> xr.DataArray:

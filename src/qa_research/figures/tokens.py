@@ -3,14 +3,12 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import xarray as xr
 from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from qa_research.figures.panels import CORRECT, GREY, at
+from qa_research.figures.panels import CORRECT, GREY, at, drawable
 
 # Of the true span.
 TRUE = CORRECT
@@ -85,17 +83,6 @@ def joined(pieces: Sequence[str]) -> str:
 def shortened(text: str, longest: int) -> str:
     """`text`, or its beginning and an ellipsis: at most `longest` characters."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
-
-
-def drawable(text: str) -> str:
-    """`text` with a square for each character that is missing from the figure's font."""
-    known = _characters()
-    return "".join(character if ord(character) in known else "□" for character in text)
-
-
-@cache
-def _characters() -> frozenset[int]:
-    return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
 def token_inches(n_tokens: int, narrowest: float, widest: float) -> float:

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from qa_research.figures.panels import (
     COLOURS,
+    PlainFigure,
     Point,
     at,
     legend_above,
@@ -36,7 +37,7 @@ def head_weights_at_start(dataset: xr.Dataset) -> Figure:
         ValueError: step 0 is not recorded.
     """
     weight = at(recorded(dataset, "weight"), step=0)
-    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
+    figure = PlainFigure(figsize=(WIDTH, 4.4), layout="constrained")
     panels = figure.subplots(2, sharex=True, sharey=True)
     units = np.asarray(weight.get_index("unit"))
     for panel, row, colour in zip(panels, ROWS, COLOURS, strict=False):
@@ -68,7 +69,7 @@ def head_weight_change(dataset: xr.Dataset) -> Figure:
     change = recorded(dataset, "change").isel(step=-1).compute()
     latest = dataset.isel(step=-1)
     units = np.asarray(change.get_index("unit"))
-    figure = Figure(figsize=(WIDTH, 8), layout="constrained")
+    figure = PlainFigure(figsize=(WIDTH, 8), layout="constrained")
     panels = figure.subplots(len(MEASURES), sharex=True)
     for panel, (measure, (label, form)) in zip(panels, MEASURES.items(), strict=True):
         points = []

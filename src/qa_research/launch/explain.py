@@ -1,8 +1,5 @@
 """The launcher behind `qa-research explain`: one explanation or a sweep of them, a folder each."""
 
-import json
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from qa_research.console import start_logging
 from qa_research.explain.images.settings import ExplainSettings
 from qa_research.launch.compose import REFUSALS, checked, overrides_in, plain_sentence, run_hydra
 from qa_research.signals import Signals, exit_code_of
+from qa_research.text import command_line, print_json, print_line, print_note
 
 # Groups that choose how the jobs of a sweep run.
 LAUNCHERS = ("launcher", "search", "hydra/launcher", "hydra/sweeper")
@@ -36,7 +34,7 @@ def launch(words: Sequence[str], debug: bool) -> int:
         return jobs.end()
 
     with Signals():
-        return exit_code_of(work, debug, shlex.join(["qa-research", "explain", *words]))
+        return exit_code_of(work, debug, command_line("qa-research", "explain", *words))
 
 
 class _Jobs:
@@ -57,13 +55,13 @@ class _Jobs:
             if self.is_sweep and not self.as_json:
                 from qa_research.explain.images.show import readable
 
-                print(f"\n{readable(overrides)}", flush=True)
+                print_line(f"\n{readable(overrides)}")
             found = explain_checked(checked(config, ExplainSettings), overrides, self.as_json)
             self.done.append((overrides, found))
         except REFUSALS as error:
             if self.debug:
                 raise
-            print(f"qa-research: {plain_sentence(error)}", file=sys.stderr)
+            print_note(f"qa-research: {plain_sentence(error)}")
             self.refused += 1
 
     def end(self) -> int:
@@ -72,7 +70,7 @@ class _Jobs:
             found = [one.as_json() for _, one in self.done]
             if found or self.is_sweep:
                 shown = found if self.is_sweep else found[0]
-                print(json.dumps(shown, ensure_ascii=False, indent=2))
+                print_json(shown)
         elif len(self.done) > 1:
             from qa_research.explain.images.show import show_sweep
 
@@ -103,8 +101,8 @@ def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -
         trust=build("trust", config["trust"]),
         counterfactual=build("counterfactual", config["counterfactual"]),
         # Paths do not affect the result.
-        command=shlex.join(
-            ["qa-research", "explain", *(w for w in overrides if not w.startswith("paths."))]
+        command=command_line(
+            "qa-research", "explain", *(w for w in overrides if not w.startswith("paths."))
         ),
         config={key: value for key, value in config.items() if key != "paths"},
     )
@@ -118,7 +116,7 @@ def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -
         from qa_research.explain.images.show import show_explanation
 
         show_explanation(explanation)
-        print(
+        print_line(
             f"\nSheet    {drawn.sheet}\nPage     {drawn.page}\nNumbers  {folder}/explanation.json"
         )
     return explanation

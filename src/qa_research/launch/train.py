@@ -6,7 +6,6 @@ Run as a script, this file is also what Lightning starts for each further proces
 
 import functools
 import os
-import shlex
 import signal
 import sys
 import traceback
@@ -39,6 +38,7 @@ from qa_research.signals import (
     when_parent_ends,
     without_debug,
 )
+from qa_research.text import command_line, print_note
 
 THIS_SCRIPT = str(Path(__file__))
 
@@ -89,26 +89,26 @@ def _show_failure(error: Exception, sweep: Sweep) -> int:
     # A job's failure was shown when it happened; this one is the launcher's, as of a killed worker.
     if not any(outcome.status == "failed" for outcome in read_outcomes(sweep.directory)):
         name = "" if is_refusal else f"{type(error).__name__}: "
-        print(f"qa-research: {name}{plain_sentence(error)}", file=sys.stderr)
+        print_note(f"qa-research: {name}{plain_sentence(error)}")
     return 2 if is_refusal else 1
 
 
 def _end_sweep(sweep: Sweep, code: int, signals: Signals, resume_command: str) -> int:
     """Show how the jobs ended; the exit code."""
     outcomes = read_outcomes(sweep.directory)
-    print(f"\n{table(outcomes, sweep.planned)}", file=sys.stderr)
+    print_note(f"\n{table(outcomes, sweep.planned)}")
     stops = [signal.Signals[o.error] for o in outcomes if o.status == "interrupted" and o.error]
     if signals.stop or stops:
         code = 128 + (signals.stop or stops[0])
     if code > 128:
-        print(f"Resume with: {resume_command}", file=sys.stderr)
+        print_note(f"Resume with: {resume_command}")
     return code
 
 
 def _resume_command(words: Sequence[str], script: str) -> str:
     """What was typed, quoted for a shell, without a request to start over."""
     typed = ["qa-research", "train"] if script == THIS_SCRIPT else ["python", script]
-    return shlex.join([*typed, *(word for word in words if not word.startswith("train.resume="))])
+    return command_line(*typed, *(word for word in words if not word.startswith("train.resume=")))
 
 
 class _Jobs:
@@ -166,7 +166,7 @@ def _run_job_of_sweep(config: DictConfig, sweep: int) -> float:
         sentence = plain_sentence(error)
         if not isinstance(error, REFUSALS):
             traceback.print_exc()
-        print(f"qa-research: {sentence}", file=sys.stderr)
+        print_note(f"qa-research: {sentence}")
         write_outcome("failed", None, sentence, config)
         raise
     write_outcome("done", score, None, config)

@@ -2,12 +2,15 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from qa_research.text import disarmed
 
 
 def one_file(
@@ -20,7 +23,8 @@ def one_file(
 ) -> str:
     """The page of a template, a style sheet and scripts, all of them files of `package`.
 
-    All text in `values` is escaped. The template also receives `style`, `script` and their hashes, with
+    All text in `values` is escaped, and what would be obeyed without being HTML, such as an override of the
+    direction of writing, is spelled out. The template also receives `style`, `script` and their hashes, with
     which it tells the browser to run no other script.
     """
     folder = files(package)
@@ -30,11 +34,13 @@ def one_file(
     environment = Environment(
         loader=PackageLoader(package, ""),
         autoescape=True,
+        finalize=_disarmed,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    environment.policies["json.dumps_function"] = _dumped
     environment.filters |= filters or {}
     return environment.get_template(template).render(
         **values,
@@ -43,6 +49,24 @@ def one_file(
         script=Markup(script),
         script_hash=_hash(script),
     )
+
+
+def _disarmed(value: Any) -> Any:
+    """What a template shows; Markup is our own."""
+    return disarmed(value) if type(value) is str else value
+
+
+def _dumped(value: Any, **settings: Any) -> str:
+    return json.dumps(_plain(value), **settings)
+
+
+def _plain(value: Any) -> Any:
+    """JSON's values for a page's script, which puts texts into the page as they are."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return _disarmed(value)
 
 
 def _hash(text: str) -> str:

@@ -4,22 +4,19 @@ A pipe gets full, aligned lines; a terminal gets what fits its width. Names are 
 """
 
 import json
-import shlex
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from qa_research.console import readable_size
+from qa_research.console import Screen, readable_size, styled
 from qa_research.ledger.runs import RunEntry
 from qa_research.runs.listing import DAMAGED, GONE, ListedRun
 from qa_research.runs.store import KILLED, UNCLEAR, checkpoints_of, size_by_part
+from qa_research.text import aligned, command_line
 
 if TYPE_CHECKING:
     # It imports scipy, which a list of runs does not need.
@@ -57,13 +54,13 @@ def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
         for run in runs
     ]
     right = {*range(2, 3 + len(scores)), len(header) - 1}
-    console = console_out()
+    console = Screen()
     if not rows:
         console.print("no runs yet")
         return
     lines = aligned_with_names(console, header, rows, right)
     start = max(len(row[0]) for row in [header, *rows]) + 2
-    console.print(Text(lines[0], "dim"))
+    console.print(styled((lines[0], "dim")))
     for line, run in zip(lines[1:], runs, strict=True):
         text = Text(line)
         offset = line.index("\n") + 3 if "\n" in line else start
@@ -71,7 +68,7 @@ def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
         console.print(text)
     for status in dict.fromkeys(run.status for run in runs):
         if status in _MEANINGS:
-            console.print(f"{status}: {_MEANINGS[status]}", markup=False)
+            console.print(f"{status}: {_MEANINGS[status]}")
     total = readable_size(sum(run.size_bytes for run in runs))
     console.print(f"{len(runs)} run{'' if len(runs) == 1 else 's'}, {total}")
 
@@ -99,38 +96,27 @@ def show_run(directory: Path, entry: RunEntry, status: str, next_command: str) -
         "fingerprints": ", ".join(f"{k} {v[:DIGITS]}" for k, v in entry.fingerprints.items()),
         "commit": f"{entry.git_commit}{changes}" if entry.git_commit else "unknown",
         "versions": ", ".join(f"{name} {version}" for name, version in entry.versions.items()),
-        "command": shlex.join(entry.command),
+        "command": command_line(*entry.command),
         "id": entry.id,
     }
     # The terminal wraps lines: a command that we had wrapped could not be copied.
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(Text(entry.name, "bold"))
+    console = Screen()
+    console.soft_wrap = True
+    console.print(styled((entry.name, "bold")))
     for name, fact in facts.items():
         if fact:
-            console.print(Text.assemble((f"{name:<14}", "dim"), fact))
-    console.print(Text("\nscores of the best checkpoint", "bold"))
+            console.print(styled((f"{name:<14}", "dim"), fact))
+    console.print(styled(("\nscores of the best checkpoint", "bold")))
     rows = [[f"  {name}", number(value)] for name, value in entry.scores.items()]
     for line in aligned(rows, {1}) or ["  none yet"]:
-        console.print(line, markup=False)
-    console.print(Text("\nconfig", "bold"))
+        console.print(line)
+    console.print(styled(("\nconfig", "bold")))
     text = yaml.safe_dump(entry.config, sort_keys=False, allow_unicode=True)
-    console.print("\n".join(f"  {line}" for line in text.splitlines()), markup=False)
-
-
-def aligned(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
-    """The rows as lines with columns of equal width, those numbered in `right` aligned right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if place in right else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    console.print("\n".join(f"  {line}" for line in text.splitlines()))
 
 
 def aligned_with_names(
-    console: Console, header: Sequence[str], rows: Sequence[Sequence[str]], right: set[int]
+    console: Screen, header: Sequence[str], rows: Sequence[Sequence[str]], right: set[int]
 ) -> list[str]:
     """The header and the rows as aligned lines; on a terminal that is too narrow, names are on lines above.
 
@@ -160,18 +146,13 @@ def _durations(entry: RunEntry) -> str | None:
     return ", ".join(f"{s:.0f} s {what}" for what, s in seconds.items() if s is not None) or None
 
 
-def console_out() -> Console:
-    """Stdout: a terminal gets lines of its width, a pipe full ones."""
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
-
-
 def show_pairs(found: "SideBySide") -> None:
     """The letter of each run, what differs, the scores, and a verdict on each run against the first."""
     from qa_research.runs.compare import ABSENT
 
-    console = console_out()
+    console = Screen()
     for label, entry, status in zip(found.labels, found.entries, found.statuses, strict=True):
-        console.print(f"{label}  {entry.name}   ({status})", markup=False)
+        console.print(f"{label}  {entry.name}   ({status})")
     if found.config:
         _show_table("what differs in the config", found.labels, _cells(found.config))
     else:
@@ -192,14 +173,13 @@ def show_pairs(found: "SideBySide") -> None:
         for name, values in found.scores.items()
     ]
     _show_table("scores of the best checkpoints", found.labels, scores, flush_right=True)
-    console.print(Text("\nwhich is better", "bold"))
+    console.print(styled(("\nwhich is better", "bold")))
     for pair in found.pairs:
-        console.print(f"{pair.verdict}\n", markup=False)
+        console.print(f"{pair.verdict}\n")
     if any(pair.comparison for pair in found.pairs):
         console.print(
             "[..]: 95 % interval over the validation split; p: how often two equally good runs differ this "
             "much by chance. Both are about these trainings only: another seed may differ more.",
-            markup=False,
             style="dim",
         )
 
@@ -225,17 +205,7 @@ def _show_table(
     title: str, labels: Sequence[str], rows: Sequence[Sequence[str]], flush_right: bool = False
 ) -> None:
     """A table whose first column names each row; a terminal wraps what is too long."""
-    console = console_out()
-    console.print(Text(f"\n{title}", "bold"))
-    if not console.is_terminal:
-        right = set(range(1, len(labels) + 1)) if flush_right else set()
-        print("\n".join(aligned([["", *labels], *rows], right)))
-        return
-    table = Table("", *labels, box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in table.columns:
-        column.overflow = "fold"
-    for column in table.columns[1:]:
-        column.justify = "right" if flush_right else "left"
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
+    console = Screen()
+    console.print(styled((f"\n{title}", "bold")))
+    right = range(1, len(labels) + 1) if flush_right else ()
+    console.table(["", *labels], rows, right)

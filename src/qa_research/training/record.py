@@ -11,6 +11,7 @@ from qa_research import STARTED
 from qa_research.runs.machine import git_state, installed_versions, machine, now
 from qa_research.signals import Stopped
 from qa_research.tasks.task import Task
+from qa_research.text import command_line
 from qa_research.training.setup import Setup
 from qa_research.training.trainer import TrainerBundle
 
@@ -91,7 +92,7 @@ def show_result(directory: Path, record: dict[str, Any], task: Task) -> None:
     commands = [
         ("Everything is in", str(directory)),
         *task.next_commands(directory, record),
-        ("See the curves", f"tensorboard --logdir {directory.parent.parent}"),
+        ("See the curves", command_line("tensorboard", "--logdir", directory.parent.parent)),
     ]
     lines = [
         "",

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from qa_research.capture.recording.reader import Recording
+from qa_research.console import Screen
 from qa_research.figures.attention import answer_to_match, attention_over_steps
 from qa_research.figures.curves import fit_decay, question_losses, training_loss
 from qa_research.figures.logits import logits_at_three_steps, logits_over_steps, unit_by_token
@@ -147,16 +146,10 @@ def summarize(recording: Recording, index: int) -> WatchedQuestion:
 
 def show_result(result: WatchResult) -> None:
     """A line for each question; the one whose film was made is marked."""
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    table.add_column("id", no_wrap=True)
-    for title in ("question", "expected", f"answer at step {result.step}"):
-        table.add_column(title, overflow="fold")
-    table.add_column("true span, %", justify="right")
-    table.add_column("right since", justify="right")
-    for i, question in enumerate(result.questions):
-        table.add_row(
+    console = Screen()
+    answer = f"answer at step {result.step}"
+    rows = [
+        [
             ">" if i == result.shown else "",
             question.id,
             question.question,
@@ -164,9 +157,15 @@ def show_result(result: WatchResult) -> None:
             question.answer or "(no answer)",
             f"{100 * question.probability:.1f}",
             "-" if question.right_since is None else f"step {question.right_since}",
-            style=None if question.is_right else "dim",
-        )
-    console.print(table)
+        ]
+        for i, question in enumerate(result.questions)
+    ]
+    console.table(
+        ["", "id", "question", "expected", answer, "true span, %", "right since"],
+        rows,
+        right={5, 6},
+        dim={i for i, question in enumerate(result.questions) if not question.is_right},
+    )
     console.print()
     shown = result.questions[result.shown]
     console.print(f"{shown.question}: {shown.outcome}.")

@@ -12,7 +12,14 @@ from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from qa_research.figures.panels import CORRECT, OPPOSES, SUPPORTS, WRONG, evenly_spaced
+from qa_research.figures.panels import (
+    CORRECT,
+    OPPOSES,
+    SUPPORTS,
+    WRONG,
+    PlainFigure,
+    evenly_spaced,
+)
 from qa_research.figures.tokens import shortened
 from qa_research.watch.film import Film
 
@@ -85,7 +92,7 @@ def film_strip(film: Film) -> Figure:
     captures = chosen_captures(film)
     tokens = shown_tokens(film, captures)
     height = 1.9 + 0.62 * len(captures)
-    figure = Figure(
+    figure = PlainFigure(
         figsize=(max(8.0, 4.6 + 0.14 * len(tokens)), height + 1.0), layout="constrained"
     )
     parts = figure.subplot_mosaic(

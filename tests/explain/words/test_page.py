@@ -19,6 +19,7 @@ from qa_research.explain.words.page import (
 )
 from qa_research.explain.words.result import ExplainedWindow
 from qa_research.explain.words.show import show_attribution, show_steps
+from qa_research.text import disarmed
 from tests.explain.words.attributions import (
     CONTEXT,
     QUESTION,
@@ -82,8 +83,8 @@ def test_hostile_text_stays_text(page, make):
     hostile = replace(text, question=HOSTILE + QUESTION, words=tuple(words))
     found = Page(page(make(text=hostile, quantity=HOSTILE, run=HOSTILE)))
     assert [tag for tag, _ in found.tags] == [tag for tag, _ in plain.tags]
-    assert HOSTILE in found.text and found.inline[-1] == plain.inline[-1]
-    assert json.loads(found.inline[-2])["words"][0] == HOSTILE
+    assert disarmed(HOSTILE) in found.text and found.inline[-1] == plain.inline[-1]
+    assert json.loads(found.inline[-2])["words"][0] == disarmed(HOSTILE)
 
 
 def test_without_a_script_each_method_shows_the_full_text_for_each_output():

@@ -15,8 +15,8 @@ from numpy import ndarray
 from qa_research.explain.images.blanking import Curve
 from qa_research.explain.images.result import RankedSegment
 from qa_research.explain.images.sentences import percent
-from qa_research.figures.panels import OPPOSES, SUPPORTS, plain
-from qa_research.figures.tokens import drawable, shortened
+from qa_research.figures.panels import OPPOSES, SUPPORTS, drawable, plain
+from qa_research.figures.tokens import shortened
 
 OTHER = "#9aa1a7"
 RANDOM = "#8a8f94"

@@ -36,8 +36,8 @@ from qa_research.explain.images.segments import Pixels
 from qa_research.explain.images.sentences import masks_of, percent
 from qa_research.explain.images.sentences import number as decimals
 from qa_research.explain.images.trust import Stability
-from qa_research.figures.panels import OPPOSES, SUPPORTS
-from qa_research.figures.tokens import drawable, shortened
+from qa_research.figures.panels import OPPOSES, SUPPORTS, PlainFigure, drawable
+from qa_research.figures.tokens import shortened
 
 TITLE: dict[str, Any] = {"loc": "left", "fontsize": 10.5, "weight": "bold", "parse_math": False}
 LONGEST_NAME = 34
@@ -92,7 +92,7 @@ def _figures_after_blanking(
 
 
 def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    return PlainFigure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def _single(

@@ -150,11 +150,12 @@ def blanking_summary(found: Counterfactual) -> list[str]:
         f"(p {p_value:.3f})."
     )
     if found.flip is not None:
-        sentences.append(_flip_sentence(found.flip))
+        sentences.append(flip_sentence(found.flip))
     return sentences
 
 
-def _flip_sentence(flip: Flip) -> str:
+def flip_sentence(flip: Flip) -> str:
+    """What the search for a smallest set of segments that changes the class has found."""
     tried = f"({flip.tried} sets tried)"
     if flip.segments is None:
         return f"No set of segments was found that changes the class {tried}."

@@ -36,7 +36,8 @@ from qa_research.explain.images.sentences import (
     meaning,
     no_seeds,
 )
-from qa_research.figures.tokens import drawable, shortened
+from qa_research.figures.panels import PlainFigure, drawable
+from qa_research.figures.tokens import shortened
 from qa_research.files import write_bytes
 
 SHEET_DPI = 110
@@ -101,7 +102,9 @@ def explanation_sheet(explanation: Explanation) -> Figure:
     if found is not None:
         rows["blanking"] = 4.1 + LINE * len(summary)
     rows["foot"] = 0.25 + 0.19 * (1 + len(notes))
-    figure = Figure(figsize=(WIDTH, sum(rows.values())), layout="constrained", facecolor="white")
+    figure = PlainFigure(
+        figsize=(WIDTH, sum(rows.values())), layout="constrained", facecolor="white"
+    )
     figure.set_layout_engine("constrained", rect=(0.008, 0, 0.984, 1))
     made: Any = figure.subfigures(len(rows), 1, height_ratios=list(rows.values()))
     parts = dict(zip(rows, made, strict=True))

@@ -5,15 +5,12 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
-from qa_research.console import SECONDS_BEFORE_A_LINE, SECONDS_BETWEEN_LINES, screen
-from qa_research.explain.images.blanking import Flip
+from qa_research.console import SECONDS_BEFORE_A_LINE, SECONDS_BETWEEN_LINES, Screen, screen, styled
 from qa_research.explain.images.result import ClassScore, Counterfactual, Explanation
-from qa_research.explain.images.sentences import plural
+from qa_research.explain.images.sentences import flip_sentence, plural
 
 COLOURS = {"stable": "green", "doubtful": "yellow", "unstable": "red"}
 log = logging.getLogger(__name__)
@@ -21,7 +18,7 @@ log = logging.getLogger(__name__)
 
 def show_explanation(found: Explanation) -> None:
     """The classes, the verdict, the top segments, the controls, and what blanking did."""
-    console = Console(highlight=False, markup=False)
+    console = Screen()
     picture, explained = found.picture, found.explained
     console.print(
         f"{picture.name} ({picture.width} x {picture.height}), {found.classifier.name}: "
@@ -32,13 +29,13 @@ def show_explanation(found: Explanation) -> None:
     word = found.verdict.word
     place = f" (the class is in place {explained.place})" if explained.place > 1 else ""
     console.print(
-        Text(f"\nWhy {explained.label}: the explanation is ")
-        + Text(word, style=f"bold {COLOURS[word]}")
-        + Text(place)
+        styled(
+            f"\nWhy {explained.label}: the explanation is ", (word, f"bold {COLOURS[word]}"), place
+        )
     )
     for line in [*found.verdict.doubts, *_controls(found)]:
         console.print(f"  {line}")
-    console.print(_top(found))
+    _show_top(console, found)
     if found.counterfactual:
         _show_counterfactual(console, found.counterfactual)
 
@@ -67,38 +64,36 @@ def _controls(found: Explanation) -> list[str]:
     return lines
 
 
-def _top(found: Explanation) -> Table:
+def _show_top(console: Screen, found: Explanation) -> None:
     """The top segments, and those tied with the last of them."""
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    for name in ("rank", "segment", "coefficient", found.interval, "area"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    for segment in found.segments:
-        if segment.rank <= found.top or segment.tied:
-            table.add_row(
-                str(segment.rank),
-                str(segment.number),
-                f"{segment.coefficient:+.3f}",
-                f"{segment.low:+.3f} to {segment.high:+.3f}",
-                f"{segment.area:.1%}",
-                "tied" if segment.tied else "",
-            )
-    return table
+    rows = [
+        [
+            str(segment.rank),
+            str(segment.number),
+            f"{segment.coefficient:+.3f}",
+            f"{segment.low:+.3f} to {segment.high:+.3f}",
+            f"{segment.area:.1%}",
+            "tied" if segment.tied else "",
+        ]
+        for segment in found.segments
+        if segment.rank <= found.top or segment.tied
+    ]
+    header = ["rank", "segment", "coefficient", found.interval, "area", ""]
+    console.table(header, rows, right=range(5))
 
 
-def _show_counterfactual(console: Console, found: Counterfactual) -> None:
+def _show_counterfactual(console: Screen, found: Counterfactual) -> None:
     console.print()
     if found.flip is not None:
-        console.print(_flip_sentence(found.flip))
+        console.print(flip_sentence(found.flip))
     numbers = " ".join(str(i) for i in found.segments)
     console.print(f"Without segments {numbers} ({found.area:.0%} of the picture)")
-    table = Table(box=None, pad_edge=False)
-    for name in ("place", "before", "after"):
-        table.add_column(name, justify="right" if name == "place" else "left")
     pairs = zip(found.classes_before, found.classes_after, strict=True)
-    for place, (before, after) in enumerate(pairs, start=1):
-        table.add_row(str(place), Text(_class(before)), Text(_class(after)))
-    console.print(table)
+    rows = [
+        [str(place), _class(before), _class(after)]
+        for place, (before, after) in enumerate(pairs, start=1)
+    ]
+    console.table(["place", "before", "after"], rows, right={0})
     first, second = found.first, found.second
     if found.flipped:
         console.print(
@@ -121,46 +116,28 @@ def _show_counterfactual(console: Console, found: Counterfactual) -> None:
         )
 
 
-def _flip_sentence(flip: Flip) -> str:
-    if flip.segments is None:
-        return f"None of the {flip.tried} sets of segments that were tried changes the class."
-    how = (
-        "no smaller set is enough"
-        if flip.proven_smallest
-        else "not all smaller sets were tried; counterfactual.max_predictions=... allows more"
-    )
-    return (
-        f"The class changes without {plural(len(flip.segments), 'segment')}; {how} "
-        f"({flip.tried} sets tried)."
-    )
-
-
 def show_sweep(done: Sequence[tuple[Sequence[str], Explanation]]) -> None:
     """A line for each explanation of a sweep, named by the overrides that differ."""
     shared = set.intersection(*(set(overrides) for overrides, _ in done))
-    table = Table(box=None, pad_edge=False)
     names = [readable(word for word in words if word not in shared) for words, _ in done]
-    table.add_column("overrides", overflow="fold", min_width=min(36, max(map(len, names))))
-    table.add_column("class", overflow="fold")
-    table.add_column("verdict")
-    for name in ("masks", "R2", "Jaccard", "top segments"):
-        table.add_column(name, justify="right")
-    for name, (_, found) in zip(names, done, strict=True):
-        word = found.verdict.word
-        table.add_row(
-            Text(name or "all the same"),
-            Text(_class(found.explained)),
-            Text(word, style=COLOURS[word]),
+    rows: list[list[str | Text]] = [
+        [
+            name or "all the same",
+            _class(found.explained),
+            styled((found.verdict.word, COLOURS[found.verdict.word])),
             str(found.sampling.masks),
             _number(found.surrogate.r2),
             f"{found.stability.jaccard:.2f}" if found.stability else "-",
             " ".join(str(i) for i in found.order[: found.top]),
-        )
-    console = Console(highlight=False, markup=False)
+        ]
+        for name, (_, found) in zip(names, done, strict=True)
+    ]
+    console = Screen()
     console.print()
     if words := readable(word for word in done[0][0] if word in shared):
         console.print(words)
-    console.print(table)
+    header = ["overrides", "class", "verdict", "masks", "R2", "Jaccard", "top segments"]
+    console.table(header, rows, right=range(3, 7))
 
 
 def readable(overrides: Iterable[str]) -> str:

@@ -24,8 +24,15 @@ from qa_research.explain.words.result import (
     ShownWord,
     Values,
 )
-from qa_research.figures.panels import COLOURS, GREY, label_captures, strongest
-from qa_research.figures.tokens import TRUE, drawable, shortened
+from qa_research.figures.panels import (
+    COLOURS,
+    GREY,
+    PlainFigure,
+    drawable,
+    label_captures,
+    strongest,
+)
+from qa_research.figures.tokens import TRUE, shortened
 
 # Orange and blue, which people who cannot distinguish red from green can distinguish.
 SIGNED = LinearSegmentedColormap.from_list(
@@ -239,7 +246,7 @@ def words_over_steps(result: AttributionOverSteps) -> Figure:
     shown = strongest_words(values, MOST_WORDS)
     height = ROW * len(shown)
     width = MARGIN + (min(max(0.16 * len(result.steps), 2.4), 5.0) + BAR) * len(values)
-    figure = Figure(figsize=(width, height + 2.6), layout="constrained")
+    figure = PlainFigure(figsize=(width, height + 2.6), layout="constrained")
     panels = figure.subplots(
         2, len(values), squeeze=False, sharex=True, height_ratios=(1.0, max(height, 1.0))
     )

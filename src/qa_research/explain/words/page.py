@@ -45,7 +45,7 @@ from qa_research.explain.words.result import (
     signed,
 )
 from qa_research.explain.words.sheet import word_sheet
-from qa_research.figures.panels import label_captures
+from qa_research.figures.panels import PlainFigure, label_captures
 from qa_research.figures.tokens import TRUE
 from qa_research.files import write_text, written_whole
 from qa_research.pages.html import one_file
@@ -66,14 +66,14 @@ LINK = "{http://www.w3.org/1999/xlink}href"
 
 def curves_chart(found: Faithfulness, kind: str) -> Markup:
     """One of CURVES, of all methods, over the band of random orders."""
-    figure = Figure(figsize=SIZE, layout="constrained")
+    figure = PlainFigure(figsize=SIZE, layout="constrained")
     draw_curves(figure.subplots(), found, kind)
     return inline_svg(figure, f"Probability lost, by {ALONG[kind]}", PAGE_COLOURS)
 
 
 def probability_chart(result: AttributionOverSteps) -> Markup:
     """The true span's probability over the training."""
-    figure = Figure(figsize=SIZE, layout="constrained")
+    figure = PlainFigure(figsize=SIZE, layout="constrained")
     panel = figure.subplots()
     draw_probability(panel, result)
     label_captures(panel.xaxis, np.array(result.steps))

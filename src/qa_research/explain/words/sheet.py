@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from qa_research.explain.words.figures import SIGNED, TITLES, coloured_text, draw_curves, n_lines
 from qa_research.explain.words.result import CURVES, Attribution
-from qa_research.figures.tokens import drawable
+from qa_research.figures.panels import PlainFigure, drawable
 
 N_COLUMNS = 112
 # Inches of a character of the words, and of a line of them, of the head and of the notes.
@@ -36,7 +36,7 @@ def word_sheet(result: Attribution) -> Figure:
     ]
     notes = [line for note in result.warnings for line in textwrap.wrap(drawable(note), 130)]
     heights = _heights(result, len(head), len(notes))
-    figure = Figure(figsize=(CHARACTER * N_COLUMNS + 2 * SIDE, sum(heights.values())))
+    figure = PlainFigure(figsize=(CHARACTER * N_COLUMNS + 2 * SIDE, sum(heights.values())))
     areas = _areas(figure, heights)
     _draw_head(figure.add_axes(areas["head"]), head)
     for name, method in result.methods.items():

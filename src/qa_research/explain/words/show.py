@@ -1,12 +1,10 @@
 """An attribution on the terminal: the strongest words of each method, and how reliable they are."""
 
-import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from qa_research.console import Screen, styled
 from qa_research.explain.words.result import (
     CURVES,
     NAMES,
@@ -17,23 +15,21 @@ from qa_research.explain.words.result import (
     signed,
 )
 
-PIPE_WIDTH = 200
-
 
 def show_attribution(result: Attribution) -> None:
     """The answer, the top words side by side, agreement and faithfulness, and the warnings."""
-    console = _console()
+    console = Screen()
     answer = result.answer or "no answer in this text"
     probability = f"   (probability {result.answer_probability or 0:.3f})"
-    console.print(Text.assemble((answer, "bold"), probability))
-    console.print(result.quantity, markup=False)
+    console.print(styled((answer, "bold"), probability))
+    console.print(result.quantity)
     console.print()
-    console.print(_top_words(result))
+    _show_top_words(console, result)
     console.print()
     for values in result.methods.values():
-        console.print(values.caption, markup=False)
+        console.print(values.caption)
     console.print()
-    console.print(_faithfulness(result.faithfulness))
+    _show_faithfulness(console, result.faithfulness)
     for pair in result.agreement:
         one, other = (NAMES[name] for name in pair.methods)
         console.print(
@@ -45,67 +41,51 @@ def show_attribution(result: Attribution) -> None:
 
 def show_steps(result: AttributionOverSteps, most: int) -> None:
     """Of a watched question: at each step the true span's probability, and each method's top words."""
-    console = _console()
-    console.print(Text.assemble((result.text.question, "bold"), f"   ({result.question_id})"))
-    console.print(result.quantity, markup=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("step", justify="right")
-    table.add_column("true span, %", justify="right")
-    for name in result.methods:
-        table.add_column(f"{NAMES[name]}: strongest", overflow="fold")
+    console = Screen()
+    console.print(styled((result.text.question, "bold"), f"   ({result.question_id})"))
+    console.print(result.quantity)
+    rows = []
     words = [word.text for word in result.text.words]
     for i, (step, probability) in enumerate(zip(result.steps, result.probability, strict=True)):
         shown = "-" if probability is None else f"{100 * probability:.1f}"
         strongest = (_strongest(words, found.span[i], most) for found in result.methods.values())
-        table.add_row(str(step), shown, *map(Text, strongest))
-    console.print(table)
+        rows.append([str(step), shown, *strongest])
+    titles = [f"{NAMES[name]}: strongest" for name in result.methods]
+    console.table(["step", "true span, %", *titles], rows, right={0, 1})
     _show_warnings(console, result.warnings)
 
 
-def _console() -> Console:
-    # A pipe gets unbroken lines; only a terminal wraps them.
-    is_pipe = not sys.stdout.isatty()
-    return Console(soft_wrap=is_pipe, width=PIPE_WIDTH if is_pipe else None, highlight=False)
-
-
-def _show_warnings(console: Console, warnings: Sequence[str]) -> None:
+def _show_warnings(console: Screen, warnings: Sequence[str]) -> None:
     for warning in warnings:
-        console.print(Text(f"! {warning}"))
+        console.print(f"! {warning}")
 
 
-def _table() -> Table:
-    return Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-
-
-def _top_words(result: Attribution) -> Table:
-    table = _table()
-    for name in result.methods:
-        table.add_column(NAMES[name], overflow="fold")
-        table.add_column("logits", justify="right")
+def _show_top_words(console: Screen, result: Attribution) -> None:
+    rows: list[list[str | Text]] = []
     for row in zip(*(result.top_words(name) for name in result.methods), strict=True):
-        cells = []
+        cells: list[str | Text] = []
         for found in row:
-            place = f"  {found.word.place}", "dim"
-            cells += [Text.assemble(found.word.text, place), Text(signed(found.value))]
-        table.add_row(*cells)
-    return table
+            word = styled(found.word.text, (f"  {found.word.place}", "dim"), lines=False)
+            cells += [word, signed(found.value)]
+        rows.append(cells)
+    header = [title for name in result.methods for title in (NAMES[name], "logits")]
+    console.table(header, rows, right=range(1, len(header), 2))
 
 
-def _faithfulness(found: Faithfulness) -> Table:
-    table = _table()
-    table.add_column("faithfulness")
+def _show_faithfulness(console: Screen, found: Faithfulness) -> None:
+    header = ["faithfulness"]
     for kind in CURVES:
-        table.add_column(kind, justify="right")
-        table.add_column("beats random", justify="right")
+        header += [kind, "beats random"]
+    rows = []
     for name, curves in found.methods.items():
-        cells = []
+        cells = [NAMES[name]]
         for kind in CURVES:
             curve = getattr(curves, kind)
             cells += [f"{curve.area:.3f}", f"{100 * curve.beats:.0f} %"]
-        table.add_row(NAMES[name], *cells)
+        rows.append(cells)
     means = [f"{getattr(found.random, kind).area[0]:.3f}" for kind in CURVES]
-    table.add_row(f"{found.orders} random orders", means[0], "", means[1], "")
-    return table
+    rows.append([f"{found.orders} random orders", means[0], "", means[1], ""])
+    console.table(header, rows, right=range(1, len(header)))
 
 
 def _strongest(words: Sequence[str], values: Values, most: int) -> str:

@@ -5,15 +5,12 @@ Source: Rajpurkar et al. 2016 and 2018; the evaluation scripts published with th
 and corner cases `evaluate_v1` and `evaluate_v2` follow.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
+from qa_research.console import Screen, styled
 from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.predictions import write_answers, write_json
 from qa_research.tasks.answering.question import Question
@@ -27,6 +24,7 @@ from qa_research.tasks.answering.score import (
     summarize,
     summarize_by_kind,
 )
+from qa_research.text import print_line
 
 # The official evaluations' keys and values, all but the totals and thresholds in percent.
 Official = dict[str, float | int]
@@ -174,7 +172,7 @@ CHARACTERS_AROUND = 80
 
 def show_evaluation(result: Evaluation) -> None:
     """One row for all questions and one per kind; for v2.0 also answerable and unanswerable ones."""
-    print(f"{'':<12}{'questions':>10}   {'exact match [95 %]':<22}{'F1 [95 %]':<22}")
+    print_line(f"{'':<12}{'questions':>10}   {'exact match [95 %]':<22}{'F1 [95 %]':<22}")
     parts = {"all": result.overall} | (result.by_kind if len(result.by_kind) > 1 else {})
     for name, part in parts.items():
         _print_row(name, part.total, str(part.exact_match), str(part.f1))
@@ -185,27 +183,26 @@ def show_evaluation(result: Evaluation) -> None:
                 exact_match, f1 = official[f"{name}_exact_match"], official[f"{name}_f1"]
                 _print_row(name, int(official[f"{name}_total"]), f"{exact_match:.1f}", f"{f1:.1f}")
         best, threshold = official["best_f1"], official["best_f1_threshold"]
-        print(f"best F1 over all null thresholds: {best:.1f} at {threshold:.2f}")
+        print_line(f"best F1 over all null thresholds: {best:.1f} at {threshold:.2f}")
 
 
 def _print_row(name: str, total: int, exact_match: str, f1: str) -> None:
-    print(f"{name:<12}{total:>10}   {exact_match:<22}{f1:<22}".rstrip())
+    print_line(f"{name:<12}{total:>10}   {exact_match:<22}{f1:<22}".rstrip())
 
 
 def show_answer(answer: Answer, context: str, n_best: int) -> None:
     """The answer in its context, then the `n_best` candidates with their probabilities."""
-    # Only a terminal wraps lines; a pipe receives them as they are.
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    console = Screen()
     start, end = answer.char_start, answer.char_end
     if answer.text:
         where = f"(probability {answer.probability:.3f}, characters {start} to {end})"
-        console.print(f"{answer.text}   {where}", markup=False)
+        console.print(f"{answer.text}   {where}")
         left = ("..." if start > CHARACTERS_AROUND else "") + context[:start][-CHARACTERS_AROUND:]
         after = context[end:]
         right = after[:CHARACTERS_AROUND] + ("..." if len(after) > CHARACTERS_AROUND else "")
-        console.print(Text.assemble("\n  ", left, (answer.text, "bold reverse"), right, "\n"))
+        console.print(styled("\n  ", left, (answer.text, "bold reverse"), right, "\n"))
     else:
         console.print(f"no answer in this text   (probability {answer.probability:.3f})")
     for rank, candidate in enumerate(answer.candidates[:n_best], start=1):
         text = candidate.text or "(no answer)"
-        console.print(f"{rank:>3}. {candidate.probability:.3f}  {text}", markup=False)
+        console.print(f"{rank:>3}. {candidate.probability:.3f}  {text}")

@@ -19,6 +19,7 @@ from qa_research.tasks.answering.labels import Exactness, exactness
 from qa_research.tasks.answering.trained import TrainedAnswerer, reopen
 from qa_research.tasks.answering.windows import windows_fingerprint
 from qa_research.tasks.task import Metric, StoredRun, Task
+from qa_research.text import command_line
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.data import QuestionData
@@ -29,6 +30,9 @@ MOST_KINDS_SHOWN = 4
 LOOKUP_LEARNED = 90.0
 # In points: so close to guessing, `match` counts as guessed.
 CLOSE_TO_GUESSING = 10.0
+
+# What to fill in; not quoted, since it holds quotes for what is typed.
+ASKING = ' --question "..." --context "..."'
 
 
 class AnsweringTask(Task):
@@ -189,11 +193,11 @@ class AnsweringTask(Task):
 
     def next_commands(self, directory: Path, record: Mapping[str, Any]) -> list[tuple[str, str]]:
         commands = [
-            ("Score it again", f"qa-research evaluate {directory}"),
-            ("Ask it", f'qa-research ask {directory} --question "..." --context "..."'),
+            ("Score it again", command_line("qa-research", "evaluate", directory)),
+            ("Ask it", command_line("qa-research", "ask", directory) + ASKING),
         ]
         if "capture" in record:
-            commands.append(("Watch it learn", f"qa-research watch {directory}"))
+            commands.append(("Watch it learn", command_line("qa-research", "watch", directory)))
         return commands
 
     def write_model(self, directory: Path) -> None:
