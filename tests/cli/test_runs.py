@@ -141,8 +141,10 @@ def test_scan_counts_drops_and_names(verb, runs):
 def test_remove_asks_for_yes_where_nobody_can_be_asked(verb, runs):
     directory = runs / "nopretrain" / NAME.format(4)
     code, _, err = verb("remove", "s4-")
+    assert code == 2 and "only a part of a name" in err and directory.is_dir()
+    code, _, err = verb("remove", str(directory))
     assert code == 2 and "is deleted only with --yes" in err and directory.is_dir()
-    code, out, _ = verb("remove", "s4-", "--yes")
+    code, out, _ = verb("remove", str(directory), "--yes")
     assert code == 0 and out.startswith(f"deleted {directory} (") and not directory.exists()
     _, out, _ = verb("list")
     assert NAME.format(4) not in out
