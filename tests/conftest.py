@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -95,6 +96,18 @@ def verb(monkeypatch, capsys):
         return code, output.out, output.err
 
     return run
+
+
+@contextmanager
+def full_disk(room_bytes: int) -> Iterator[None]:
+    """Every file that this process writes can have so many bytes, and no more: as on a disk that is full."""
+    resource = pytest.importorskip("resource", reason="needs limits of processes")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import TextIO, TypeVar
@@ -116,6 +117,21 @@ class _DisarmedLines(logging.Formatter):
         return disarmed(super().formatMessage(record), lines=False)
 
 
+class _LogFile(logging.FileHandler):
+    """Ends at the first line that cannot be written; that alone must not end a training."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        reason = sys.exc_info()[1]
+        if not isinstance(reason, OSError):
+            super().handleError(record)
+            return
+        _LOGGER.removeHandler(self)
+        with suppress(OSError):
+            # What is left in its buffer cannot be written, either.
+            self.close()
+        _LOGGER.warning("%s could not be written: %s", self.baseFilename, reason)
+
+
 def start_logging() -> None:
     """Show our log messages on stderr, and only warnings of other libraries. May be called again."""
     # No telemetry, and no progress bars or hints of libraries.
@@ -159,7 +175,7 @@ def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
 
 def log_to_file(path: Path) -> None:
     """From now on also log to `path`, starting with everything logged so far."""
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = _LogFile(path, encoding="utf-8")
     file.setFormatter(_DisarmedLines("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     for handler in list(_LOGGER.handlers):
         if isinstance(handler, MemoryHandler):

@@ -1,8 +1,15 @@
-"""Files written whole or not at all; text and JSON read, with one sentence for what cannot be read."""
+"""Files and folders written whole or not at all, and named after data; text and JSON read.
+
+What cannot be written or read is one sentence that names the file.
+"""
 
 import codecs
+import errno
+import hashlib
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +23,12 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# What the system answers where nothing more can be written: a full disk, a quota, a limit, a fault.
+NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+# Libraries in Rust only say it in words: "I/O error: No space left on device (os error 28)".
+_IN_WORDS = re.compile(r"\(os error (\d+)\)")
+_OF_SQLITE = {"SQLITE_FULL": errno.ENOSPC, "SQLITE_IOERR_WRITE": errno.EIO}
+_DIGITS = 8
 
 
 @contextmanager
@@ -25,29 +38,112 @@ def written_whole(path: Path, mode: str = "w", durable: bool = False) -> Iterato
     Readers see the earlier content or the new one, never a part; after an exception the earlier content
     remains. Text is UTF-8. `durable`: it also survives a power cut, which costs a sync of the disk.
 
+    Raises:
+        OSError: it cannot be written, or is a device or a folder; the error names `path`.
+
     Example:
         with written_whole(directory / "run.json") as file:
             json.dump(record, file)
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is not a file that can be replaced; name another one")
     # The process number keeps two writers of one path from sharing a temporary file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    try:
-        with temporary.open(mode, **text) as file:  # type: ignore[call-overload]
-            yield file
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
-            # What a full disk refuses names no file.
-            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
-        raise
+    with _in_folder(path.parent), naming(path, temporary):
+        try:
+            with temporary.open(mode, **text) as file:  # type: ignore[call-overload]
+                yield file
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     if durable:
         sync_directory(path.parent)
+
+
+@contextmanager
+def written_folder(path: Path, replace: bool = False) -> Iterator[Path]:
+    """A folder to write files to, which all take their places in `path` only once they are complete.
+
+    After an exception `path` is what it was. Without `replace` it must not exist, or be empty; with it,
+    files of the same names are replaced, and others stay.
+
+    Raises:
+        FileExistsError: it exists, and not `replace`.
+        OSError: something cannot be written; the error names the file where it would be in `path`.
+    """
+    if not replace:
+        check_new(path)
+    # Inside a folder that exists, which may be a mount, or the only place that can be written.
+    own = f".{path.name}.{os.getpid()}.tmp"
+    temporary = path / own if path.is_dir() else path.with_name(own)
+    with _in_folder(path.parent), naming(path, temporary):
+        try:
+            temporary.mkdir()
+            yield temporary
+            _put_in_place(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def check_new(directory: Path) -> None:
+    """Raise FileExistsError unless `directory` does not exist or is empty, before any slow work."""
+    if directory.is_symlink() and not directory.exists():
+        raise FileExistsError(f"{directory} is a link to nothing; name a new directory")
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise FileExistsError(f"{directory} exists and is not empty; name a new directory")
+
+
+@contextmanager
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Turn every error of a full or failing disk into an OSError that names `path`.
+
+    Python's own names no file if it came while writing, and those of libraries are of any type.
+    `temporary`: where `path` is written first, and whose name tells nobody anything.
+    """
+    try:
+        yield
+    except Exception as error:
+        named = _named(error, path, temporary)
+        if named is None:
+            raise
+        raise named from error
+
+
+def file_name(text: str, longest: int = 80) -> str:
+    """A name for a file, without extension, that shows `text` and that no other text gets.
+
+    A text that is a safe name on every system is its own; of others what must not be in a name is replaced,
+    and a digest tells them apart. So do texts that differ in case alone, which is one name to some systems.
+
+    >>> file_name("56be4db0-12_a"), file_name("a/b"), file_name("a_b"), file_name("A_b")
+    ('56be4db0-12_a', 'a_b-c14cddc0', 'a_b', 'A_b-08eb65ad')
+    """
+    shown = readable_name(text, longest)
+    # A safe name that ends like a digest gets one, or it could be the name of another text.
+    is_own = shown == text and re.fullmatch(r"(?!.*-[0-9a-f]{8}$)(?!-)[a-z0-9_-]+", text)
+    if is_own and not re.fullmatch(r"con|prn|aux|nul|com\d|lpt\d", text):
+        return text
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+    return f"{shown}-{digest}"
+
+
+def readable_name(text: str, longest: int = 80) -> str:
+    """`text` as a part of a file's name: no dots, blanks or signs, at most `longest` bytes.
+
+    Other texts may get the same.
+
+    >>> readable_name("../Who won (1998)?")
+    '_Who_won_1998_'
+    """
+    # A dot would make the rest of the name a file's extension.
+    plain = re.sub(r"[^\w-]+|^-+|^$", "_", text)
+    return plain.encode(errors="ignore")[:longest].decode(errors="ignore")
 
 
 def write_text(path: Path, text: str, durable: bool = False) -> None:
@@ -183,3 +279,64 @@ def json_kind(value: object) -> str:
     if isinstance(value, (int, float)):
         return f"the number {value!r:.40}"
     return "an object" if isinstance(value, dict) else "a list"
+
+
+@contextmanager
+def _in_folder(folder: Path) -> Iterator[None]:
+    """Make a folder and those above it; after an exception those that were made are gone again."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        # Another process may have put something there.
+        with suppress(OSError):
+            for one in missing:
+                one.rmdir()
+        raise
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Give a complete folder its name, or move its files to the folder that has it already."""
+    if not path.is_dir():
+        os.rename(temporary, path)
+        return
+    for file in sorted(temporary.rglob("*")):
+        if not file.is_dir():
+            target = path / file.relative_to(temporary)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, target)
+    shutil.rmtree(temporary)
+
+
+def _named(error: Exception, path: Path, temporary: Path | None) -> OSError | None:
+    """What the disk refused, as an OSError with the name of the file; None if it refused nothing."""
+    if isinstance(error, OSError) and error.filename is None and str(path) in str(error):
+        # A sentence of our own, which names it already.
+        return None
+    refusal: BaseException | None = error
+    while refusal is not None:
+        number, file = _error_number(refusal), getattr(refusal, "filename", None)
+        real = _real(file, path, temporary)
+        if number in NOT_WRITTEN or (number and file and real != Path(file)):
+            return OSError(number, os.strerror(number), str(real))
+        refusal = refusal.__cause__ or refusal.__context__
+    return None
+
+
+def _error_number(error: BaseException) -> int | None:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    if name := getattr(error, "sqlite_errorname", None):
+        return _OF_SQLITE.get(name)
+    found = _IN_WORDS.search(str(error))
+    return int(found[1]) if found else None
+
+
+def _real(file: Any, path: Path, temporary: Path | None) -> Path:
+    """The place of `file`, which is in or at `temporary`, once it is complete."""
+    if not isinstance(file, str):
+        return path
+    if temporary is None or not Path(file).is_relative_to(temporary):
+        return Path(file)
+    return path / Path(file).relative_to(temporary)

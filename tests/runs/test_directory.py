@@ -1,5 +1,6 @@
 """The place of a run, and finding it by a part of its name."""
 
+import errno
 import json
 import os
 import subprocess
@@ -7,17 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from qa_research.files import write_text
 from qa_research.runs.directory import (
+    RESERVE,
+    RESERVED_BYTES,
     check_unedited,
     check_writable,
     config_hash,
+    create,
     find_run,
     is_held,
     lock,
     run_directory,
     set_aside,
+    write_record,
 )
 from qa_research.runs.machine import git_state_of
+from tests.conftest import full_disk
 
 CONFIG = {
     "study": "s",
@@ -178,3 +185,32 @@ def test_a_repository_that_the_code_was_installed_in_is_not_its_own(tmp_path):
     git("commit", "-m", "x")
     assert len(git_state_of(own)["commit"]) == 40
     assert git_state_of(installed) == {"commit": None, "modified": None}
+
+
+def test_on_a_full_disk_how_a_run_ended_is_written_in_the_room_kept_for_it(tmp_path, monkeypatch):
+    run = tmp_path / "s" / "run"
+    create(run, CONFIG)
+    write_record(run, {"status": "running"})
+    assert (run / RESERVE).stat().st_size == RESERVED_BYTES
+
+    def without_room(path, text, durable=False):
+        if (run / RESERVE).exists():
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_text(path, text, durable)
+
+    monkeypatch.setattr("qa_research.runs.directory.write_text", without_room)
+    write_record(run, {"status": "failed"})
+    assert json.loads((run / "run.json").read_text()) == {"status": "failed"}
+    assert sorted(path.name for path in run.iterdir()) == ["config.yaml", "run.json"]
+
+
+def test_the_room_is_kept_only_while_a_run_is_trained(tmp_path):
+    for status in ("running", "finished", "running", "interrupted"):
+        write_record(tmp_path, {"status": status})
+        assert (tmp_path / RESERVE).exists() == (status == "running")
+
+
+def test_on_a_full_disk_no_run_is_created(tmp_path):
+    with full_disk(10), pytest.raises(OSError, match=r"run/config\.yaml'$"):
+        create(tmp_path / "s" / "run", CONFIG)
+    assert list(tmp_path.iterdir()) == []

@@ -63,8 +63,8 @@ def evaluate(
     _check_options_of_file(data, encoding, on_bad_rows)
     opened = _open(run, checkpoint, runs)
     questions = _questions(opened, asked, encoding, on_bad_rows)
-    answers = opened.answer(questions)
     folder = _folder(opened, asked, data, out, questions)
+    answers = opened.answer(questions)
     unlabelled = sum(not row.is_labelled for row in questions)
     if unlabelled:
         print_note(
@@ -81,13 +81,15 @@ def evaluate(
     pairs = [pair for pair in zip(questions, answers, strict=True) if pair[0].is_labelled]
     labelled = [question for question, _ in pairs]
     result = score_answers(labelled, [answer for _, answer in pairs])
-    write_evaluation(folder, answers, result)
     if note := note_on_unspaced(labelled):
         print_note(note)
+    # Shown before it is written: if the disk turns out to be full, the score is not lost.
     if as_json:
         print_json(result.as_json() | {"files": str(folder)})
+        write_evaluation(folder, answers, result)
         return
     show_evaluation(result)
+    write_evaluation(folder, answers, result)
     print_line(
         f"\n{opened.checkpoint.stem} of {opened.directory.name}, rules of SQuAD {result.rules}"
     )
@@ -113,8 +115,8 @@ def predict(
     _check_options_of_file(data, encoding, on_bad_rows)
     opened = _open(run, checkpoint, runs)
     questions = _questions(opened, asked, encoding, on_bad_rows)
-    answers = opened.answer(questions)
-    _write_predictions(_folder(opened, asked, data, out, questions), answers, as_json)
+    folder = _folder(opened, asked, data, out, questions)
+    _write_predictions(folder, opened.answer(questions), as_json)
 
 
 def _check_options_of_file(data: Path | None, encoding: str, on_bad_rows: str) -> None:
@@ -146,14 +148,22 @@ def _folder(
     out: Path | None,
     questions: "Sequence[Question]",
 ) -> Path:
-    """Where the files of these questions' answers go."""
+    """Where the files of these questions' answers go, which must be a place that can be written.
+
+    Raises:
+        OSError: it cannot.
+    """
+    from qa_research.files import readable_name
+    from qa_research.runs.directory import check_writable
     from qa_research.tasks.answering.windows import fingerprint
 
-    name = f"{Path(asked).stem}-{opened.checkpoint.stem}"
+    name = f"{readable_name(Path(asked).stem)}-{opened.checkpoint.stem}"
     if data is not None:
         # Two files may have one name.
         name += f"-{fingerprint(questions)[:8]}"
-    return out or opened.directory / "predictions" / name
+    folder = (out or opened.directory / "predictions" / name).expanduser()
+    check_writable(folder, "--out DIR")
+    return folder
 
 
 def _write_predictions(folder: Path, answers: "Sequence[Answer]", as_json: bool) -> None:
@@ -317,6 +327,12 @@ def export(
 
     from_pretrained(DIR) then returns a network with equal logits.
     """
+    from qa_research.files import check_new
+    from qa_research.runs.directory import check_writable
+
+    directory = directory.expanduser()
+    check_new(directory)
+    check_writable(directory, "another DIR")
     opened = _open(run, checkpoint, runs)
     opened.export(directory)
     print_line(f"{type(opened.network).__name__}.from_pretrained({str(directory)!r})")

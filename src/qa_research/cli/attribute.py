@@ -111,14 +111,15 @@ def _attribute_one(
     """Explain the answer to one question about a text, write the files and show the words."""
     from qa_research.explain.words.attribute import attribute as attributed
     from qa_research.explain.words.page import folder_name, write_attribution
+    from qa_research.runs.directory import check_writable
     from qa_research.runs.open import open_run
 
     opened = open_run(run, checkpoint, runs)
-    result = attributed(opened, question, text, request)
     name = folder_name(question, opened.checkpoint.stem, [question, text, repr(request)])
-    files = write_attribution(
-        result, (out or opened.directory / "attributions" / name).expanduser()
-    )
+    folder = (out or opened.directory / "attributions" / name).expanduser()
+    check_writable(folder, "--out DIR")
+    result = attributed(opened, question, text, request)
+    files = write_attribution(result, folder)
     if as_json:
         print_json(result.as_json() | {"files": files.as_json()})
         return
@@ -169,10 +170,12 @@ def _attribute_watched(
     as_json: bool,
 ) -> None:
     from qa_research.runs.checkpoints import kept_steps
-    from qa_research.runs.directory import find_run
+    from qa_research.runs.directory import check_writable, find_run
 
     directory = find_run(run, runs)
     kept_steps(directory)
+    folder = (out or directory / "attributions").expanduser()
+    check_writable(folder, "--out DIR")
     recording = opened_recording(directory)
     from qa_research.explain.words.attribute import over_steps
     from qa_research.explain.words.page import folder_name, write_attribution
@@ -184,8 +187,7 @@ def _attribute_watched(
     for result in over_steps(directory, recording, chosen, request):
         parts = [result.question_id, repr(request)]
         name = folder_name(result.question_id, "watched", parts)
-        folder = (out or directory / "attributions").expanduser() / name
-        files = write_attribution(result, folder)
+        files = write_attribution(result, folder / name)
         shown.append(result.as_json() | {"files": files.as_json()})
         if not as_json:
             show_steps(result, request.top)

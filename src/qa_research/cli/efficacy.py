@@ -191,12 +191,14 @@ def plot(
 
     Of everything that was ever asked, with 95 % bands; nothing is asked.
     """
-    found = _standings(run, runs)
     path = (out or runs / "efficacy.png").expanduser()
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise ValueError(f"--out must end in .png, .svg or .pdf, got {path}")
     from qa_research.efficacy.figure import efficacy_figure, save_figure
+    from qa_research.runs.directory import check_writable
 
+    check_writable(path.parent, "--out FILE")
+    found = _standings(run, runs)
     save_figure(efficacy_figure(found), path)
     if as_json:
         print_json({"states": [standing.as_json() for standing in found], "plot": str(path)})

@@ -40,7 +40,7 @@ def watch(
     As one HTML file with a slider over the steps, and as a strip in a PNG; also during the training.
     """
     from qa_research.console import start_logging
-    from qa_research.runs.directory import find_run
+    from qa_research.runs.directory import check_writable, find_run
 
     start_logging()
     directory = find_run(run, runs)
@@ -56,6 +56,7 @@ def watch(
         raise typer.Exit(1)
     index = recording.find_question(question)
     folder = (out or directory / "films").expanduser()
+    check_writable(folder, "--out DIR")
     metrics = directory / "metrics.csv" if figures else None
     try:
         result = watch_question(recording, index, directory.name, folder, metrics)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qa_research.efficacy.standings import Standing
 from qa_research.figures.panels import COLOURS, GREY, PlainFigure, plain
+from qa_research.files import written_whole
 
 STARTS = {"pretrained": COLOURS[0], "random": COLOURS[1], "unknown": GREY}
 STYLES = ("-", "--", ":", "-.")
@@ -58,8 +59,8 @@ def efficacy_figure(found: Sequence[Standing]) -> Figure:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure, in the format of the file's suffix."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI)
+    with written_whole(path, "wb") as file:
+        figure.savefig(file, dpi=DPI, format=path.suffix.removeprefix("."))
 
 
 def efficacy_over_steps(panels: Mapping[str, Sequence[EfficacyCurve]]) -> Figure:

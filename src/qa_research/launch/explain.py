@@ -85,14 +85,14 @@ def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -
     from qa_research.explain.images.explain import ExplanationRequest, explain
     from qa_research.explain.images.picture import read_picture
     from qa_research.explain.images.result import explanation_folder
-    from qa_research.explain.images.sheet import draw_explanation
+    from qa_research.explain.images.sheet import write_explanation
     from qa_research.explain.images.show import ExplainingScreen
     from qa_research.runs.directory import check_writable
 
     paths = {key: Path(str(config["paths"][key])).expanduser() for key in ("explanations", "cache")}
     picture = read_picture(config["image"])
     folder = explanation_folder(paths["explanations"], picture, config)
-    check_writable(folder, "paths.explanations")
+    check_writable(folder, "paths.explanations=DIR")
     request = ExplanationRequest(
         label=config["label"],
         seed=config["seed"],
@@ -109,9 +109,8 @@ def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -
     with ExplainingScreen() as screen:
         classifier = build("classifier", config["classifier"])
         explanation = explain(picture, classifier, request, paths["cache"], screen)
-        explanation.save(folder)
         screen.drawing()
-        drawn = draw_explanation(folder)
+        drawn = write_explanation(explanation, folder)
     if not quiet:
         from qa_research.explain.images.show import show_explanation
 

@@ -1,5 +1,6 @@
 """Opens a ledger's file, for writing or only for reading, and says plainly why that fails."""
 
+import errno
 import logging
 import os
 import sqlite3
@@ -49,18 +50,20 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write; file and folder may be read-only.
+    """A connection that cannot write; file and folder may be read-only, and the disk full.
 
     Raises:
         FileNotFoundError: there is none, or only an empty file.
         ValueError: the file is not a ledger, or one of a newer version.
-        PermissionError: the latest entries cannot be read without writing next to the file.
+        OSError: the latest entries cannot be read without writing next to the file.
     """
     if not path.is_file() or not path.stat().st_size:
         raise FileNotFoundError(f"there is no ledger {path}; `qa-research runs scan` makes one")
     try:
         connection = _checked_reader(path, "mode=ro")
-    except PermissionError:
+    except OSError as error:
+        if not isinstance(error, PermissionError) and error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
         # SQLite reads a file in WAL mode with the help of two files next to it, which it creates when
         # nobody else has it open. Where it must not, the file itself is complete, unless a process was
         # killed and left the latest transactions in the first of the two.
@@ -68,7 +71,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         if wal.exists() and wal.stat().st_size:
             raise PermissionError(
                 f"the latest entries of {path} are still in {wal.name}, and reading them needs "
-                f"permission to write in {path.parent}; copy the files {path.name}* to a folder of your own"
+                f"permission and room to write in {path.parent}; copy the files {path.name}* elsewhere"
             ) from None
         connection = _checked_reader(path, "mode=ro&immutable=1")
     connection.row_factory = sqlite3.Row
@@ -91,6 +94,10 @@ def plain_errors(path: Path) -> Iterator[None]:
             ) from error
         if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
             raise PermissionError(_not_writable(path)) from error
+        if name in ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"):
+            raise OSError(errno.ENOSPC, "The disk is full", str(path)) from error
+        if name == "SQLITE_IOERR_SHMOPEN":
+            raise OSError(errno.EIO, "The file beside it cannot be made", f"{path}-shm") from error
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise TimeoutError(_busy(path)) from error
         raise OSError(f"the ledger {path} cannot be used: {error}") from error

@@ -3,11 +3,11 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from qa_research.files import parse_json, written_whole
+from qa_research.files import parse_json, written_folder, written_whole
 from qa_research.ledger.query import tables_of
 from qa_research.ledger.runs import Ledger
 from qa_research.text import csv_line, did_you_mean
@@ -77,7 +77,7 @@ def export_table(ledger: Ledger, table: str, file: Path, wanted: Format, force: 
 
 
 def export_all(ledger: Ledger, folder: Path, wanted: Format, force: bool) -> list[Exported]:
-    """Write every table and view to a file of its own, all as of the same moment.
+    """Write every table and view to a file of its own, all as of the same moment, and all or none.
 
     The folder is created if necessary. Raises as `export_table` does, before anything is written.
     """
@@ -87,15 +87,20 @@ def export_all(ledger: Ledger, folder: Path, wanted: Format, force: bool) -> lis
         )
     with ledger.reading() as connection:
         files = {table: folder / f"{table}.{wanted}" for table in tables_of(connection)}
-        folder.mkdir(parents=True, exist_ok=True)
         for file in files.values():
-            _check_target(ledger, file, force)
-        return [_write(connection, table, file, wanted) for table, file in files.items()]
+            _check_file(ledger, file, force)
+        with written_folder(folder, replace=True) as new:
+            written = [_write(connection, t, new / file.name, wanted) for t, file in files.items()]
+    return [replace(one, file=files[one.table]) for one in written]
 
 
 def _check_target(ledger: Ledger, file: Path, force: bool) -> None:
     if not file.parent.is_dir():
         raise FileNotFoundError(f"{file} cannot be written: there is no directory {file.parent}")
+    _check_file(ledger, file, force)
+
+
+def _check_file(ledger: Ledger, file: Path, force: bool) -> None:
     if file.is_dir():
         raise IsADirectoryError(
             f"{file} is a directory; name a file, or write every table with --all"

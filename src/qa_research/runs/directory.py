@@ -3,6 +3,7 @@
 config.yaml is written once; run.json has what became of the run.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from qa_research.files import read_json, written_whole
+from qa_research.files import read_json, write_bytes, write_text, written_folder
 from qa_research.model.weights import short_name
 from qa_research.runs.places import with_one_spelling
 from qa_research.runs.schema import REPAIR, check_config, check_record
@@ -34,6 +35,9 @@ WITHOUT_EFFECT = (
     "checkpoint.keep_every_n_steps",
     "checkpoint.every_n_minutes",
 )
+
+# Kept while a run is trained: on a full disk it makes room for how the run ended.
+RESERVE, RESERVED_BYTES = ".reserve", 65_536
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -100,20 +104,20 @@ def check_plain_name(key: str, name: Any) -> None:
         )
 
 
-def check_writable(directory: Path, key: str = "paths.runs") -> None:
-    """Raise an OSError if `directory` cannot be created, before any slow work.
+def check_writable(directory: Path, other_place: str = "paths.runs=DIR") -> None:
+    """Raise an OSError if `directory` cannot be created or written to, before any slow work.
 
-    `key`: the config key that sets this place.
+    `other_place`: the words of a command that set this place.
     """
     place = directory
     while not place.exists():
         place = place.parent
     if not place.is_dir():
         raise NotADirectoryError(
-            f"{directory} cannot be created: {place} is a file; choose another place with {key}=DIR"
+            f"{directory} cannot be created: {place} is a file; choose another place with {other_place}"
         )
     if not os.access(place, os.W_OK | os.X_OK):
-        raise PermissionError(f"{place} is not writable; choose another place with {key}=DIR")
+        raise PermissionError(f"{place} is not writable; choose another place with {other_place}")
 
 
 def set_aside(directory: Path) -> Path:
@@ -182,15 +186,27 @@ def _lock_path(directory: Path) -> Path:
 
 def create(directory: Path, config: Mapping[str, Any]) -> None:
     """Create the directory, with config.yaml."""
-    directory.mkdir(parents=True)
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-    (directory / "config.yaml").write_text(text, encoding="utf-8")
+    with written_folder(directory) as folder:
+        write_text(folder / "config.yaml", text)
 
 
 def write_record(directory: Path, record: Mapping[str, Any]) -> None:
-    """Write run.json atomically."""
-    with written_whole(directory / "run.json", durable=True) as file:
-        json.dump(record, file, indent=2, ensure_ascii=False)
+    """Write run.json atomically; if the training has filled the disk, with the room that was kept for it."""
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    reserve = directory / RESERVE
+    try:
+        write_text(directory / "run.json", text, durable=True)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not reserve.is_file():
+            raise
+        reserve.unlink()
+        write_text(directory / "run.json", text, durable=True)
+    if record.get("status") != "running":
+        reserve.unlink(missing_ok=True)
+    elif not reserve.is_file():
+        # Random, because a file system may compress.
+        write_bytes(reserve, os.urandom(RESERVED_BYTES))
 
 
 def read_record(directory: Path) -> dict[str, Any] | None:

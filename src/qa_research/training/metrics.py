@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from qa_research.files import written_whole
+from qa_research.files import naming, written_whole
 
 TRAINING = ("train/loss", "train/lr", "train/gradient_norm")
 
@@ -115,7 +115,7 @@ class Curves(pl.Callback):
         step = int(row["step"])
         self.latest = [earlier for earlier in self.latest if earlier["step"] == step]
         self.latest.append(row)
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self.columns).writerow(row)
         for name, value in row.items():
             if name != "step":

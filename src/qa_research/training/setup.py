@@ -55,7 +55,7 @@ def set_up(config: dict[str, Any]) -> Setup:
     if config["train"]["threads"] is not None:
         torch.set_num_threads(config["train"]["threads"])
     cache = _cache(config)
-    check_writable(cache, "paths.cache")
+    check_writable(cache, "paths.cache=DIR")
     task = Task.from_config(config)
     report = task.load(cache, config["seed"])
     capture: Capture | None = None

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from qa_research.console import log_to_file
+from qa_research.files import naming
 from qa_research.runs.checkpoints import LAST, PREVIOUS
 from qa_research.runs.directory import (
     check_free,
@@ -110,11 +111,13 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
         if point:
             log.info("Resuming after step %d (%s)", point.step, point.path.name)
         try:
-            score = _fit(setup, bundle, str(point.path) if point else None)
+            # Some libraries write on threads of their own, and do not say what.
+            with naming(directory):
+                score = _fit(setup, bundle, str(point.path) if point else None)
         except BaseException as error:
             add_early_end(record, error, bundle, existing.step)
             if record["steps"]:
-                save_record(directory, record, config)
+                _save_early_end(directory, record, config)
             if not isinstance(error, Stopped):
                 _end_other_processes(bundle)
             raise
@@ -143,6 +146,14 @@ def _fit(setup: Setup, bundle: TrainerBundle, resume_from: str | None) -> float:
         without_expected_warnings(trainer.validate, module, datamodule=data, verbose=False)
     trainer.save_checkpoint(checkpoints.directory / LAST, weights_only=True)
     return float(checkpoints.best[checkpoints.monitor])
+
+
+def _save_early_end(directory: Path, record: dict[str, Any], config: dict[str, Any]) -> None:
+    """Write how a training ended; what ended it is what must be reported if that fails, too."""
+    try:
+        save_record(directory, record, config)
+    except OSError as error:
+        log.error("Could not write how this run ended, so it counts as killed: %s", error)
 
 
 def _train_as_child(directory: Path, config: dict[str, Any], signals: Signals) -> float:

@@ -3,7 +3,6 @@ that was recorded about it.
 """
 
 import csv
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from qa_research.figures.attention import answer_to_match, attention_over_steps
 from qa_research.figures.curves import fit_decay, question_losses, training_loss
 from qa_research.figures.logits import logits_at_three_steps, logits_over_steps, unit_by_token
 from qa_research.figures.weights import head_weight_change, head_weights_at_start
-from qa_research.files import write_text, written_whole
+from qa_research.files import file_name, write_text, written_folder, written_whole
 from qa_research.watch.film import Film, make_film
 from qa_research.watch.page import film_page
 from qa_research.watch.strip import film_strip
@@ -76,7 +75,7 @@ class WatchResult:
 def watch_question(
     recording: Recording, index: int, run: str, folder: Path, metrics: Path | None
 ) -> WatchResult:
-    """Write the film of the watched question at `index` to `folder`, named after its id.
+    """Write the film of the watched question at `index` to `folder`, named after its id; all or nothing.
 
     `metrics`: the run's metrics.csv, to draw every figure too; None draws none. `run`: for the page's title.
 
@@ -84,16 +83,15 @@ def watch_question(
         ValueError: no logits were recorded, or the recording is damaged.
     """
     film = film_of(recording, index)
-    # A dot would make the rest of the name a file's extension.
-    name = re.sub(r"[^\w-]+", "_", film.question_id)[:80]
-    page, strip = folder / f"{name}.html", folder / f"{name}.png"
-    write_text(page, film_page(film, f"{film.question} - {run}"))
-    _save(film_strip(film), strip)
+    name = file_name(film.question_id)
     drawn = []
-    if metrics:
-        for title, figure in figures_of(recording, index, metrics):
-            drawn.append(folder / name / f"{title}.png")
-            _save(figure, drawn[-1])
+    with written_folder(folder, replace=True) as new:
+        write_text(new / f"{name}.html", film_page(film, f"{film.question} - {run}"))
+        _save(film_strip(film), new / f"{name}.png")
+        if metrics:
+            for title, figure in figures_of(recording, index, metrics):
+                drawn.append(folder / name / f"{title}.png")
+                _save(figure, new / name / f"{title}.png")
     return WatchResult(
         recording=recording.path,
         step=recording.step,
@@ -101,8 +99,8 @@ def watch_question(
         skipped=recording.skipped,
         questions=[summarize(recording, i) for i in range(len(recording.questions))],
         shown=index,
-        page=page,
-        strip=strip,
+        page=folder / f"{name}.html",
+        strip=folder / f"{name}.png",
         figures=drawn,
     )
 

@@ -12,7 +12,7 @@ from qa_research.explain.images.classifier import (
     classifier_names,
 )
 from qa_research.explain.images.picture import read_picture
-from qa_research.explain.images.weights import PACKAGED
+from qa_research.explain.images.weights import PACKAGED, fill, load_weights
 
 SETTINGS = {"precision": "float32", "batch_size": 4, "fit": "squash"}
 
@@ -121,6 +121,23 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch, weights, lab
         (tmp_path / name).write_text("no tensors")
     with pytest.raises((ValueError, FileNotFoundError), match=said):
         TorchvisionClassifier("mobilenet_v3_small", weights, labels, **SETTINGS)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "module._orig_mod.net."])
+@pytest.mark.parametrize("key", [None, "state_dict", "model_state_dict"])
+def test_weights_of_a_wrapped_network_are_the_networks(tmp_path, prefix, key):
+    network, path = torch.nn.Linear(2, 3), tmp_path / "w.ckpt"
+    tensors = {prefix + name: tensor for name, tensor in network.state_dict().items()}
+    torch.save(tensors if key is None else {key: tensors, "epoch": 3, "loss": 0.3}, path)
+    found = torch.nn.Linear(2, 3)
+    fill(found, load_weights(str(path)), "w.ckpt")
+    assert torch.equal(found.weight, network.weight) and torch.equal(found.bias, network.bias)
+
+
+def test_weights_of_another_network_say_how_they_are_named():
+    tensors = {"net.weight": torch.zeros(3, 2), "metric.weight": torch.zeros(1)}
+    with pytest.raises(ValueError, match=r"do not have weight.*; their names are like net\.weight"):
+        fill(torch.nn.Linear(2, 3), tensors, "w.ckpt")
 
 
 def test_an_unknown_classifier_is_refused_and_the_nearest_suggested():

@@ -42,13 +42,19 @@ def test_a_grid_has_its_rows_and_columns():
 
 
 @pytest.mark.parametrize(
-    "segmenter",
-    [Felzenszwalb(1000.0, 0.8, 50), Grid(rows=1, columns=1)],
+    ("segmenter", "advice"),
+    [
+        (Felzenszwalb(1000.0, 0.8, 50), "a smaller segmenter.scale.*, and segmenter=grid divides"),
+        (
+            Grid(rows=1, columns=1),
+            r"more segmenter\.rows or segmenter\.columns divide the picture$",
+        ),
+    ],
     ids=["felzenszwalb", "grid"],
 )
-def test_a_single_segment_is_refused(segmenter):
+def test_a_single_segment_is_refused(segmenter, advice):
     flat = np.full((64, 64, 3), 90, np.uint8)
-    with pytest.raises(ValueError, match="finds only one segment, so there is nothing to compare"):
+    with pytest.raises(ValueError, match=f"finds only one segment, so there is.*; {advice}"):
         segmented(segmenter, flat)
 
 

@@ -40,6 +40,11 @@ def test_the_counterfactual_is_described_in_sentences(tmp_path):
     ]
     stays = loaded(tmp_path / "b", flipped=False).counterfactual
     assert blanking_summary(stays)[0].endswith("to 50 %, and still wins.")
+    unproven = replace(stays, flip=Flip((2,), False, 99))
+    assert blanking_summary(unproven)[-1] == (
+        "Segment 2 changes the class; a smaller set may do so too, which counterfactual.max_predictions "
+        "allows to try (99 sets tried)."
+    )
     without_flip = replace(stays, flip=Flip(None, False, 99))
     assert blanking_summary(without_flip)[-1] == (
         "No set of segments was found that changes the class (99 sets tried)."

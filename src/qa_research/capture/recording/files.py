@@ -11,7 +11,7 @@ from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest
 from zarr.storage import LocalStore
 
-from qa_research.files import parse_json
+from qa_research.files import naming, parse_json
 
 # In a run's directory.
 RECORDING = "recording.zarr"
@@ -27,7 +27,7 @@ _ROOT = {"zarr_format": 3, "node_type": "group"}
 class RecordingFiles:
     """Replaces files below `root`, each whole or not at all, and remembers which are not durable yet."""
 
-    # Not qa_research.files: a flush replaces two files of every array, which must stay cheap, so they are
+    # Not files.written_whole: a flush replaces two files of every array, which must stay cheap, so they are
     # synced together (see `sync`), and they share one temporary file. That one is outside the recording,
     # so that a kill leaves nothing among zarr's files.
 
@@ -42,16 +42,17 @@ class RecordingFiles:
     def write(self, key: str, *parts: bytes) -> None:
         """Create or replace a file; after an OSError its earlier content is still there."""
         path = self.root / key
-        if path.parent not in self._directories:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._directories.add(path.parent)
-        try:
-            with self._temporary.open("wb") as file:
-                file.writelines(parts)
-            os.replace(self._temporary, path)
-        except OSError:
-            self._temporary.unlink(missing_ok=True)
-            raise
+        with naming(path, self._temporary):
+            if path.parent not in self._directories:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._directories.add(path.parent)
+            try:
+                with self._temporary.open("wb") as file:
+                    file.writelines(parts)
+                os.replace(self._temporary, path)
+            except OSError:
+                self._temporary.unlink(missing_ok=True)
+                raise
         self._unsynced.add(path)
         if path.name == METADATA and path.parent != self.root:
             self.sums[key] = metadata_sum(b"".join(parts))

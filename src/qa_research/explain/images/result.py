@@ -19,7 +19,7 @@ from qa_research.explain.images.blanking import Control, Curve, Flip
 from qa_research.explain.images.picture import Picture
 from qa_research.explain.images.trust import Separation, Stability, Verdict
 from qa_research.explain.saved import read_document, restored, write_document
-from qa_research.files import written_whole
+from qa_research.files import readable_name, written_whole
 
 FORMAT = "explanation-1"
 EXPLANATION = "explanation.json"
@@ -343,8 +343,9 @@ def explanation_folder(explanations: Path, picture: Picture, config: Mapping[str
     text = json.dumps([deciding, picture.digest], sort_keys=True)
     classifier = config["classifier"]
     name = classifier.get("name", classifier["_target_"].rsplit(".", 1)[-1].lower())
-    stem = "".join(c if c.isalnum() or c in "._" else "_" for c in picture.name)[:60]
-    return explanations / f"{stem}-{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    shown = (readable_name(part, 60) for part in (picture.name, str(name)))
+    return explanations / "-".join((*shown, digest))
 
 
 def _plain(value: Any) -> Any:

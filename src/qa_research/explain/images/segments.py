@@ -1,7 +1,7 @@
 """Segmenters, the pixels that replace a segment that is off, and where in a segment its number fits."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
@@ -19,7 +19,10 @@ class Segmenter(Protocol):
     """Divides a picture; the labels may be any numbers (`segmented` numbers them from 0).
 
     The fields of those from scikit-image are the arguments of its function of the same name.
+    `more_segments`: what to do about too few, as a clause.
     """
+
+    more_segments: ClassVar[str]
 
     def segment(self, pixels: Pixels) -> Segments: ...
 
@@ -29,6 +32,7 @@ class Quickshift:
     """Mode seeking in colour and position (scikit-image). `kernel_size` and `max_dist` in pixels; a larger
     `ratio` gives colour more weight. The segmenter of the reference implementation of LIME."""
 
+    more_segments: ClassVar[str] = "a smaller segmenter.max_dist gives more"
     kernel_size: Annotated[float, Gt(0)]
     max_dist: Annotated[float, Gt(0)]
     ratio: Annotated[float, Ge(0)]
@@ -43,6 +47,7 @@ class Quickshift:
 class Slic:
     """k-means in colour and position (scikit-image): about `n_segments` of similar size."""
 
+    more_segments: ClassVar[str] = "a larger segmenter.n_segments gives more"
     n_segments: Annotated[int, Ge(2)]
     compactness: Annotated[float, Gt(0)]
     sigma: Annotated[float, Ge(0)]
@@ -57,6 +62,7 @@ class Slic:
 class Felzenszwalb:
     """Merging along weak edges (scikit-image); `min_size` in pixels."""
 
+    more_segments: ClassVar[str] = "a smaller segmenter.scale or segmenter.min_size gives more"
     scale: Annotated[float, Gt(0)]
     sigma: Annotated[float, Ge(0)]
     min_size: Annotated[int, Ge(1)]
@@ -71,6 +77,7 @@ class Felzenszwalb:
 class Grid:
     """Rectangles that ignore the picture: a control for what segmentation itself suggests."""
 
+    more_segments: ClassVar[str] = "more segmenter.rows or segmenter.columns divide the picture"
     rows: Annotated[int, Ge(1), Le(1_000)]
     columns: Annotated[int, Ge(1), Le(1_000)]
 
@@ -91,8 +98,8 @@ def segmented(segmenter: Segmenter, pixels: Pixels) -> Segments:
     if labels.max() == 0:
         raise ValueError(
             f"{type(segmenter).__name__.lower()} finds only one segment, so there is nothing to compare; "
-            "segmenter=grid divides any picture, and a smaller segmenter.max_dist, scale or min_size gives "
-            "more segments"
+            + segmenter.more_segments
+            + ("" if isinstance(segmenter, Grid) else ", and segmenter=grid divides any picture")
         )
     return labels.astype(np.int32)
 

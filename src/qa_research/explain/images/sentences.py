@@ -160,7 +160,11 @@ def flip_sentence(flip: Flip) -> str:
     if flip.segments is None:
         return f"No set of segments was found that changes the class {tried}."
     verb = "changes" if len(flip.segments) == 1 else "change"
-    smaller = "no smaller set does" if flip.proven_smallest else "a smaller set may do so too"
+    smaller = (
+        "no smaller set does"
+        if flip.proven_smallest
+        else "a smaller set may do so too, which counterfactual.max_predictions allows to try"
+    )
     return f"{listed(flip.segments).capitalize()} {verb} the class; {smaller} {tried}."
 
 

@@ -38,7 +38,7 @@ from qa_research.explain.images.sentences import (
 )
 from qa_research.figures.panels import PlainFigure, drawable
 from qa_research.figures.tokens import shortened
-from qa_research.files import write_bytes
+from qa_research.files import write_bytes, written_folder
 
 SHEET_DPI = 110
 FIGURE_DPI = 144
@@ -59,6 +59,14 @@ class Drawn:
     figures: tuple[Path, ...]
 
 
+def write_explanation(explanation: Explanation, folder: Path) -> Drawn:
+    """Write an explanation and all that is drawn of it; after an exception `folder` is as before."""
+    with written_folder(folder, replace=True) as new:
+        explanation.save(new)
+        names = _draw(Explanation.load(new), new)
+    return _drawn(folder, names)
+
+
 def draw_explanation(folder: Path) -> Drawn:
     """Draw the explanation that the folder holds; the same two files give the same bytes.
 
@@ -66,20 +74,27 @@ def draw_explanation(folder: Path) -> Drawn:
         FileNotFoundError, ValueError: as `Explanation.load`.
     """
     explanation = Explanation.load(folder)
+    with written_folder(folder, replace=True) as new:
+        names = _draw(explanation, new)
+    return _drawn(folder, names)
+
+
+def _draw(explanation: Explanation, folder: Path) -> list[str]:
+    """Write the sheet, the page and the figures; the figures' names."""
     pictures = {name: png(figure, FIGURE_DPI) for name, figure in figures_of(explanation)}
-    drawn = Drawn(
-        folder / "sheet.png",
-        folder / "explanation.html",
-        tuple(folder / "figures" / f"{name}.png" for name in pictures),
-    )
-    for path, content in zip(drawn.figures, pictures.values(), strict=True):
-        write_bytes(path, content)
+    for name, content in pictures.items():
+        write_bytes(folder / "figures" / f"{name}.png", content)
+    write_bytes(folder / "sheet.png", png(explanation_sheet(explanation), SHEET_DPI))
+    write_bytes(folder / "explanation.html", explanation_page(explanation, pictures).encode())
+    return list(pictures)
+
+
+def _drawn(folder: Path, names: Sequence[str]) -> Drawn:
     # A figure that another explanation left here would be taken for one of these.
-    for name in CAPTIONS.keys() - pictures.keys():
+    for name in CAPTIONS.keys() - set(names):
         (folder / "figures" / f"{name}.png").unlink(missing_ok=True)
-    write_bytes(drawn.sheet, png(explanation_sheet(explanation), SHEET_DPI))
-    write_bytes(drawn.page, explanation_page(explanation, pictures).encode())
-    return drawn
+    figures = tuple(folder / "figures" / f"{name}.png" for name in names)
+    return Drawn(folder / "sheet.png", folder / "explanation.html", figures)
 
 
 def png(figure: Figure, dpi: int) -> bytes:

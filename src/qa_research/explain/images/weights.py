@@ -1,7 +1,7 @@
 """Weights of image classifiers: from a file, an installed package, or torchvision."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -61,8 +61,8 @@ def published_weights(name: str, weights: str) -> tuple[Any, dict[str, Tensor] |
 def load_weights(source: str) -> dict[str, Tensor]:
     """The tensors of a state dict in a file (torch's or safetensors) or package:NAME/PATH.
 
-    Only tensors are read (weights_only). A state dict under the key `state_dict` or `model`, as in training
-    checkpoints, is found there.
+    Only tensors are read (weights_only). A state dict under the key `state_dict`, `model_state_dict` or
+    `model`, as in training checkpoints, is found there.
 
     Raises:
         FileNotFoundError: no such file or package.
@@ -80,24 +80,27 @@ def load_weights(source: str) -> dict[str, Tensor]:
             f"classifier.weights={source} is damaged or contains more than tensors (a whole pickled model?); "
             "write it with torch.save(network.state_dict(), FILE)"
         ) from error
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not content:
         raise ValueError(f"classifier.weights={source} does not contain a state dict")
     if not all(isinstance(tensor, Tensor) for tensor in content.values()):
         raise ValueError(f"classifier.weights={source} contains more than a state dict")
-    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+    return {str(name): tensor for name, tensor in content.items()}
 
 
 def fill(network: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
     """Load the tensors. Heads that only training uses may be missing, and are removed: nothing reads them.
 
+    A prefix that all names share, as wrappers of a network leave it, is taken off.
+
     Raises:
         ValueError: they belong to another network.
     """
+    named = dict(_without_shared_prefix(tensors, network.state_dict().keys()))
     try:
-        result = network.load_state_dict(dict(tensors), strict=False)
+        result = network.load_state_dict(named, strict=False)
     except RuntimeError as error:
         # Its second line names the first tensor of another shape.
         reason = str(error).strip().splitlines()[-1].strip()
@@ -111,10 +114,27 @@ def fill(network: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> 
             raise ValueError(
                 f"classifier.weights={what} are for another network: they {problem} {names[0]}"
                 + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+                + f"; their names are like {next(iter(tensors))}"
             )
     for name in _TRAINING_ONLY:
         if hasattr(network, name):
             setattr(network, name, None)
+
+
+def _without_shared_prefix(tensors: Mapping[str, Tensor], known: Set[str]) -> Mapping[str, Tensor]:
+    """The tensors by names that the network knows, if a prefix of all names is what differs.
+
+    Example: model.conv1.weight (Lightning), _orig_mod.conv1.weight (torch.compile), module.conv1.weight
+    (data parallel) and module._orig_mod.conv1.weight are conv1.weight.
+    """
+    if not tensors or known & tensors.keys():
+        return tensors
+    prefixes = {name.partition(".")[0] for name in tensors}
+    if len(prefixes) > 1 or not all("." in name for name in tensors):
+        return tensors
+    return _without_shared_prefix(
+        {name.partition(".")[2]: tensor for name, tensor in tensors.items()}, known
+    )
 
 
 def _is_file(weights: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -47,7 +47,7 @@ from qa_research.explain.words.result import (
 from qa_research.explain.words.sheet import word_sheet
 from qa_research.figures.panels import PlainFigure, label_captures
 from qa_research.figures.tokens import TRUE
-from qa_research.files import write_text, written_whole
+from qa_research.files import write_text, written_folder, written_whole
 from qa_research.pages.html import one_file
 from qa_research.tasks.answering.windows import pieces
 
@@ -154,6 +154,11 @@ class Files:
     picture: Path
     numbers: Path
 
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """The files in a folder."""
+        return cls(*(folder / f"attribution.{ending}" for ending in ("html", "png", "json")))
+
     def as_json(self) -> dict[str, str]:
         """By kind, as text."""
         return {"page": str(self.page), "picture": str(self.picture), "json": str(self.numbers)}
@@ -167,17 +172,21 @@ def folder_name(question: str, what: str, parts: Sequence[str]) -> str:
 
 
 def write_attribution(result: Attribution | AttributionOverSteps, folder: Path) -> Files:
-    """Write attribution.json, .html and .png of one answer, or of one watched question over its steps."""
+    """Write attribution.json, .html and .png of one answer, or of one watched question over its steps.
+
+    All three or none; other files in `folder` stay.
+    """
     if isinstance(result, Attribution):
         page, figure = attribution_page(result), word_sheet(result)
     else:
         page, figure = steps_page(result), words_over_steps(result)
-    files = Files(*(folder / f"attribution.{ending}" for ending in ("html", "png", "json")))
-    result.save(files.numbers)
-    write_text(files.page, page)
-    with written_whole(files.picture, "wb") as file:
-        figure.savefig(file, format="png", dpi=DPI)
-    return files
+    with written_folder(folder, replace=True) as new:
+        files = Files.of(new)
+        result.save(files.numbers)
+        write_text(files.page, page)
+        with written_whole(files.picture, "wb") as file:
+            figure.savefig(file, format="png", dpi=DPI)
+    return Files.of(folder)
 
 
 def attribution_page(result: Attribution) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_research.console import Screen, styled
+from qa_research.files import written_folder
 from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.predictions import write_answers, write_json
 from qa_research.tasks.answering.question import Question
@@ -161,9 +162,10 @@ def _scores(
 
 
 def write_evaluation(directory: Path, answers: Sequence[Answer], evaluation: Evaluation) -> None:
-    """What `write_answers` writes, and scores.json."""
-    write_answers(directory, answers)
-    write_json(directory / "scores.json", evaluation.as_json())
+    """What `write_answers` writes, and scores.json; all of it or nothing."""
+    with written_folder(directory, replace=True) as new:
+        write_answers(new, answers)
+        write_json(new / "scores.json", evaluation.as_json())
 
 
 # Characters of the context shown on either side of an answer.

@@ -8,7 +8,15 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from qa_research.files import UTF_8, decoded, json_kind, parse_json, read_json, write_text
+from qa_research.files import (
+    UTF_8,
+    decoded,
+    json_kind,
+    parse_json,
+    read_json,
+    write_text,
+    written_folder,
+)
 from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.reading import uncompressed
@@ -19,7 +27,7 @@ EXPECTED = (
 
 
 def write_answers(directory: Path, answers: Sequence[Answer]) -> None:
-    """predictions.json and null_odds.json in SQuAD's format, and n_best.json."""
+    """predictions.json and null_odds.json in SQuAD's format, and n_best.json; all or none."""
     contents: dict[str, Any] = {
         "predictions.json": {answer.question_id: answer.text for answer in answers},
         "n_best.json": {
@@ -28,8 +36,9 @@ def write_answers(directory: Path, answers: Sequence[Answer]) -> None:
         },
         "null_odds.json": {answer.question_id: answer.null_odds for answer in answers},
     }
-    for name, content in contents.items():
-        write_json(directory / name, content)
+    with written_folder(directory, replace=True) as new:
+        for name, content in contents.items():
+            write_json(new / name, content)
 
 
 def write_json(path: Path, content: object) -> None:

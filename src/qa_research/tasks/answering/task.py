@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from qa_research.files import write_text, written_folder
 from qa_research.model.bert import count_parameters, describe_modules, longest_window
 from qa_research.model.tokenizer import tokenizer_fingerprint
 from qa_research.model.weights import weights_fingerprint
@@ -201,10 +202,11 @@ class AnsweringTask(Task):
         return commands
 
     def write_model(self, directory: Path) -> None:
-        self.network.config.save_pretrained(directory / "model")
-        self.module.tokenizer.save_pretrained(directory / "model")
+        with written_folder(directory / "model", replace=True) as new:
+            self.network.config.save_pretrained(new)
+            self.module.tokenizer.save_pretrained(new)
         text = json.dumps(describe_modules(self.network), indent=1)
-        (directory / "architecture.json").write_text(text, encoding="utf-8")
+        write_text(directory / "architecture.json", text)
 
     @classmethod
     def reopen(cls, run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:

@@ -8,9 +8,8 @@ print(answer.text, answer.probability)
 """
 
 import logging
-import os
-import shutil
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenize
 
 from qa_research.config import build
 from qa_research.console import tracked
-from qa_research.files import UTF_8
+from qa_research.files import UTF_8, written_folder
 from qa_research.model.bert import input_names, longest_window
 from qa_research.model.weights import check_json_files, without_code
 from qa_research.tasks.answering.batches import batches_of_tokens, padded_batch
@@ -91,31 +90,20 @@ class TrainedAnswerer(StoredRun):
         return join_windows(questions, windows, spans, n_best, threshold)
 
     def export(self, directory: Path) -> None:
-        """Write a Hugging Face directory; a model loaded from it computes the same logits.
+        """Write a Hugging Face directory, whole or not at all; its model computes the same logits.
 
         Raises:
             FileExistsError: the directory exists and is not empty.
         """
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            raise FileExistsError(f"{directory} exists and is not empty; name a new directory")
-        directory = Path(os.path.abspath(directory))
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside it and renamed, so that a full disk leaves no half of an export.
-        temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
-        unlimited = self.tokenizer.model_max_length
-        try:
-            self.network.save_pretrained(temporary)
-            self.tokenizer.model_max_length = longest_window(self.network.config)
-            self.tokenizer.save_pretrained(temporary)
-            # safetensors makes files that only their owner may read.
-            for file in temporary.glob("*.safetensors"):
-                file.chmod((temporary / "config.json").stat().st_mode & 0o777)
-            if directory.exists():
-                directory.rmdir()
-            temporary.rename(directory)
-        finally:
-            self.tokenizer.model_max_length = unlimited
-            shutil.rmtree(temporary, ignore_errors=True)
+        tokenizer = deepcopy(self.tokenizer)
+        if longest := longest_window(self.network.config):
+            tokenizer.model_max_length = longest
+        with written_folder(directory) as new:
+            self.network.save_pretrained(new)
+            tokenizer.save_pretrained(new)
+            for file in new.iterdir():
+                # Safetensors' own mode is 0600: nobody else could read what is meant to be passed on.
+                file.chmod(new.stat().st_mode & 0o666)
 
 
 def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:

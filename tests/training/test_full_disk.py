@@ -1,0 +1,34 @@
+"""A training on a full disk: what is said names the file, and only what cannot be spared ends it."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from qa_research.console import close_log_file, log_to_file, start_logging
+from qa_research.training.metrics import Curves
+
+FULL = Path("/dev/full")
+pytestmark = pytest.mark.skipif(not FULL.exists(), reason="needs the device that is always full")
+
+
+def test_curves_that_cannot_be_written_are_named(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.symlink_to(FULL)
+    curves = Curves(path, None, [], 0)
+    with pytest.raises(OSError, match=r"No space left on device: '.*metrics\.csv'"):
+        curves._write({"epoch": 0, "step": 1})
+
+
+def test_a_log_that_cannot_be_written_ends_with_a_warning(capsys, tmp_path):
+    path = tmp_path / "train.log"
+    path.symlink_to(FULL)
+    start_logging()
+    log_to_file(path)
+    log = logging.getLogger("qa_research")
+    for number in range(3):
+        log.info("line %d", number)
+    close_log_file()
+    err = capsys.readouterr().err
+    assert err.count("train.log could not be written: [Errno 28] No space left on device") == 1
+    assert "Traceback" not in err and "line 2" in err
