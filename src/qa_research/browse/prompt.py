@@ -1,10 +1,12 @@
 """The prompt of `qa-research squad`: one question after the other, until the user quits."""
 
 import contextlib
+import signal
 from collections.abc import Callable
 
 from qa_research.browse.show import show_hits, show_question
 from qa_research.browse.view import Browser
+from qa_research.signals import Stopped
 from qa_research.text import print_line, print_note
 
 HELP = """\
@@ -41,6 +43,11 @@ class Prompt:
             while (word := ask(f"\n{self.index}> ").strip()) not in ("q", "quit", "exit"):
                 self._do(word)
         except (EOFError, KeyboardInterrupt):
+            print_line()
+        except Stopped as stopped:
+            # Here Ctrl-C is a way to quit.
+            if stopped.number != signal.SIGINT:
+                raise
             print_line()
 
     def _do(self, word: str) -> None:
