@@ -11,6 +11,8 @@ from typing import Any
 
 MAX_TOKENS, STRIDE_TOKENS, BATCH_SIZE, LR, DROPOUT, SEED = 384, 128, 12, 1e-4, 0.1, 1
 PEER = "peer"
+# As in conf/model/parts/network.yaml.
+PLAIN_BELOW = 256
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def _prepare(name: str, squad: Path, questions: int, folder: Path) -> Any:
         adam_epsilon=1e-8,
         warmup_fraction=0.0,
         decay="linear",
+        plain_attention_below=0 if name == PEER or "sdpa" in name else PLAIN_BELOW,
         compile=False,
     )
     tokenizer = module.make_tokenizer(data.train, folder)

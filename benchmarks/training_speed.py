@@ -20,7 +20,7 @@ from typing import Any
 from speed_contestants import PEER, Measurement, measure
 
 MAIN = ("ours-32", "ours-bf16")
-PARTS = ("ours-32-padded", "ours-32-unfused", "ours-bf16-no-dropout")
+PARTS = ("ours-32-padded", "ours-32-unfused", "ours-bf16-sdpa", "ours-bf16-no-dropout")
 DEFAULT_QUESTIONS = 500
 
 
@@ -67,6 +67,7 @@ def summarize(rounds: dict[str, list[Measurement]]) -> dict[str, Any]:
         "grouping by length": first["ours-32-padded"] / first["ours-32"],
         "fused optimizer (part of the loop)": first["ours-32-unfused"] / first["ours-32"],
         "bfloat16": first["ours-32"] / first["ours-bf16"],
+        "attention without SDPA": first["ours-bf16-sdpa"] / first["ours-bf16"],
         "no dropout, as model=minilm has it": first["ours-bf16"] / first["ours-bf16-no-dropout"],
     }
     return report

@@ -62,6 +62,9 @@ class LineData(TaskData):
     def start_at(self, epoch: int, batches: int) -> None:
         self.position = (epoch, batches)
 
+    def batch_sizes(self, epoch: int) -> list[int]:
+        return [self.batch_size] * (self.points // self.batch_size)
+
     def train_dataloader(self) -> DataLoader:
         order = Order(self.points, self.batch_size, self.seed, *self.position)
         generator = torch.Generator().manual_seed(self.seed)
@@ -82,7 +85,8 @@ class LineModule(LearningModule):
         self.errors: list[float] = []
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        return self.checked_later(nn.functional.mse_loss(self.network(batch["x"]), batch["y"]))
+        loss = nn.functional.mse_loss(self.network(batch["x"]), batch["y"])
+        return self.share_of_step(loss, batch_idx)
 
     def on_validation_epoch_start(self) -> None:
         self.errors = []

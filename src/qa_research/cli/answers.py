@@ -20,12 +20,14 @@ from qa_research.cli.options import (
     Run,
     Runs,
     Split,
+    Threads,
     a_number,
     check_encoding_has_a_file,
     given_text,
     split_or_file,
 )
 from qa_research.text import print_json, print_line, print_note
+from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.decode import Answer
@@ -52,6 +54,7 @@ def evaluate(
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     out: Out = None,
     runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a run: exact match and F1.
@@ -61,6 +64,7 @@ def evaluate(
     """
     asked = split_or_file(split, data)
     _check_options_of_file(data, encoding, on_bad_rows)
+    use_threads(threads)
     opened = _open(run, checkpoint, runs)
     questions = _questions(opened, asked, encoding, on_bad_rows)
     folder = _folder(opened, asked, data, out, questions)
@@ -105,6 +109,7 @@ def predict(
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     out: Out = None,
     runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer questions, without a score.
@@ -113,6 +118,7 @@ def predict(
     """
     asked = split_or_file(split, data)
     _check_options_of_file(data, encoding, on_bad_rows)
+    use_threads(threads)
     opened = _open(run, checkpoint, runs)
     questions = _questions(opened, asked, encoding, on_bad_rows)
     folder = _folder(opened, asked, data, out, questions)
@@ -297,6 +303,7 @@ def ask(
         int, typer.Option(metavar="N", min=1, help="how many candidates to show")
     ] = 5,
     runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a run a question about a text.
@@ -306,6 +313,7 @@ def ask(
     from qa_research.tasks.answering.evaluation import show_answer
 
     text = given_text(context, context_file, encoding)
+    use_threads(threads)
     answer = _open(run, checkpoint, runs).ask(question, text)
     if as_json:
         from dataclasses import asdict

@@ -19,10 +19,12 @@ from qa_research.cli.options import (
     Run,
     Runs,
     Seed,
+    Threads,
     given_text,
     opened_recording,
 )
 from qa_research.text import print_json, print_line
+from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
     from qa_research.explain.words.attribute import AttributionRequest
@@ -72,6 +74,7 @@ def attribute(
     keep_answer: KeepAnswer = False,
     out: Out = None,
     runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Show which words made an answer.
@@ -91,6 +94,7 @@ def attribute(
     start_logging()
     from qa_research.explain.words.attribute import AttributionRequest
 
+    use_threads(threads)
     request = AttributionRequest(methods, samples, seed, top, keep_answer)
     if watched:
         _attribute_watched(run, runs, question, request, out, as_json)

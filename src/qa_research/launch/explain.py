@@ -13,6 +13,7 @@ from qa_research.explain.images.settings import ExplainSettings
 from qa_research.launch.compose import REFUSALS, checked, overrides_in, plain_sentence, run_hydra
 from qa_research.signals import Signals, exit_code_of
 from qa_research.text import command_line, print_json, print_line, print_note
+from qa_research.threads import use_threads
 
 # Groups that choose how the jobs of a sweep run.
 LAUNCHERS = ("launcher", "search", "hydra/launcher", "hydra/sweeper")
@@ -91,6 +92,8 @@ def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -
 
     paths = {key: Path(str(config["paths"][key])).expanduser() for key in ("explanations", "cache")}
     picture = read_picture(config["image"])
+    # Neither paths nor threads make another explanation.
+    settings = {k: v for k, v in config.items() if k not in ("paths", "threads")}
     folder = explanation_folder(paths["explanations"], picture, config)
     check_writable(folder, "paths.explanations=DIR")
     request = ExplanationRequest(
@@ -102,10 +105,13 @@ def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -
         counterfactual=build("counterfactual", config["counterfactual"]),
         # Paths do not affect the result.
         command=command_line(
-            "qa-research", "explain", *(w for w in overrides if not w.startswith("paths."))
+            "qa-research",
+            "explain",
+            *(w for w in overrides if not w.startswith(("paths.", "threads="))),
         ),
-        config={key: value for key, value in config.items() if key != "paths"},
+        config=settings,
     )
+    use_threads(config["threads"])
     with ExplainingScreen() as screen:
         classifier = build("classifier", config["classifier"])
         explanation = explain(picture, classifier, request, paths["cache"], screen)

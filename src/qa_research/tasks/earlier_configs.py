@@ -65,6 +65,9 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
         config["model"] = {**model, "family": "bert"}
     if "trainer" in config:
         config["trainer"] = _with_todays_interval(config["trainer"])
+    # Version 0.3: attention without SDPA where that trains faster.
+    if str((config.get("model") or {}).get("_target_", "")).endswith(".QuestionAnswering"):
+        config["model"].setdefault("plain_attention_below", 0)
     if "task" in config:
         return config
     config = {"task": ANSWERING} | config

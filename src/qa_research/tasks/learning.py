@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import lightning.pytorch as pl
@@ -53,11 +53,21 @@ class TaskData(pl.LightningDataModule):
         `batches` may be more than the epoch has: then none of it is left.
         """
 
+    @abstractmethod
+    def batch_sizes(self, epoch: int) -> Sequence[int]:
+        """How many examples each batch of an epoch has, over all processes.
+
+        Of a batch of n examples, process r of w trains on r, r + w, r + 2w, ... of them. One that gets none
+        is served another example, which weighs nothing.
+        """
+
 
 class LearningModule(pl.LightningModule):
     """A LightningModule that optimises `network` with AdamW.
 
-    A subclass makes `network`, and its `training_step` returns `self.checked_later(loss)`.
+    A subclass makes `network`, and its `training_step` returns `self.share_of_step(loss, batch_idx)`, where
+    `loss` is the mean over the batch. A step is then the mean over all of its examples, however they are
+    divided among batches and processes: a batch of one weighs an eighth of a batch of eight.
     """
 
     network: nn.Module
@@ -80,11 +90,36 @@ class LearningModule(pl.LightningModule):
         self.warmup_fraction = warmup_fraction
         self.decay: Decay = decay
         self.gradient_norm = torch.zeros(())
+        self.batch_loss = torch.zeros(())
+        self._sizes: tuple[int, Sequence[int]] = (-1, ())
 
-    def checked_later(self, loss: Tensor) -> Tensor:
-        """The loss itself; the check that it is finite comes with that of its gradient."""
-        self._loss = loss.detach()
-        return loss
+    def share_of_step(self, loss: Tensor, batch_idx: int) -> Tensor:
+        """A batch's mean loss with the weight of its examples. It is checked to be finite with its gradient.
+
+        Lightning divides every loss by `accumulate_grad_batches` and averages gradients over processes. The
+        weight makes up for both: n of N examples of a step weigh n / N.
+
+        Example: one process, accumulation over 4 batches of 8; an epoch ends with batches of 8 and 3, which
+        are a step of 11. They weigh 4 * 8 / 11 and 4 * 3 / 11, and after Lightning's division by 4, 8 / 11
+        and 3 / 11. In a step of 4 full batches every weight is exactly 1.
+        """
+        self.batch_loss = loss.detach()
+        trainer = self.trainer
+        if self._sizes[0] != trainer.current_epoch:
+            untyped: Any = trainer  # Lightning's types do not know its datamodule
+            self._sizes = (
+                trainer.current_epoch,
+                untyped.datamodule.batch_sizes(trainer.current_epoch),
+            )
+        sizes, batches, processes = (
+            self._sizes[1],
+            trainer.accumulate_grad_batches,
+            trainer.world_size,
+        )
+        first = batch_idx - batch_idx % batches
+        total = sum(sizes[first : min(first + batches, int(trainer.num_training_batches))])
+        own = len(range(trainer.global_rank, sizes[batch_idx], processes))
+        return loss * (own * batches * processes / total)
 
     def configure_gradient_clipping(
         self,
@@ -98,10 +133,10 @@ class LearningModule(pl.LightningModule):
         self.gradient_norm = norm
         # The norm is the same in all processes, so all of them stop. In float16 the loss is checked instead:
         # gradients may overflow, and the scaler then skips the step and lowers its scale.
-        checked = self._loss if self.trainer.precision == "16-mixed" else norm
+        checked = self.batch_loss if self.trainer.precision == "16-mixed" else norm
         if not torch.isfinite(checked):
             raise NonFiniteLossError(
-                f"the loss is {self._loss.item()} and its gradient's norm {norm.item()} at step "
+                f"the loss is {self.batch_loss.item()} and its gradient's norm {norm.item()} at step "
                 f"{self.trainer.global_step + 1}, epoch {self.trainer.current_epoch}, batch "
                 f"{self.trainer.fit_loop.batch_idx}; the last checkpoint is kept. Try a lower "
                 "model.lr, a longer model.warmup_fraction or trainer.precision=32-true"

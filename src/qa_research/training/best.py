@@ -11,7 +11,9 @@ import lightning.pytorch as pl
 from annotated_types import Ge, Gt
 
 from qa_research.files import write_text
-from qa_research.runs.checkpoints import BEST, read_checkpoint
+from qa_research.runs.checkpoints import BEST, load_network_weights, read_checkpoint
+from qa_research.signals import Signals, Stopped
+from qa_research.tasks.learning import LearningModule, TaskData
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ class Checkpoints(pl.Callback):
         self.predictions = predictions
         self.best: dict[str, float] = {}
         self.best_step: int | None = None
+        # The scores that chose best.ckpt, where its weights have been scored again in float32.
+        self.while_training: dict[str, float] | None = None
         self.validated_step = 0
         self.kept_step = 0
         self.replaced_step: int | None = None
@@ -67,7 +71,7 @@ class Checkpoints(pl.Callback):
         if trainer.sanity_checking:
             return
         step = self.validated_step = trainer.global_step
-        scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        scores = _scores(trainer)
         for name, value in scores.items():
             if not math.isfinite(value):
                 raise ValueError(
@@ -77,8 +81,36 @@ class Checkpoints(pl.Callback):
             self.best, self.best_step, self.replaced_step = scores, step, None
             trainer.save_checkpoint(self.directory / BEST, weights_only=True)
             if trainer.is_global_zero:
-                text = json.dumps(self.predictions(), ensure_ascii=False, indent=1)
-                write_text(self.directory.parent / "predictions" / "validation.json", text)
+                self._write_predictions()
+
+    def score_again(self, module: LearningModule, data: TaskData, signals: Signals) -> None:
+        """Validate best.ckpt in float32, as `evaluate` does, so that both tell the same scores.
+
+        Only needed where a training validates in another precision. `module` has the best weights afterwards.
+        A signal to stop ends this; the scores are then those of the training.
+        """
+        accelerator = module.trainer.accelerator
+        module.network.float().load_state_dict(load_network_weights(self.directory / BEST))
+        trainer = pl.Trainer(
+            accelerator=accelerator,
+            devices=1,
+            precision="32-true",
+            callbacks=[_EndedBySignals(signals)],
+            logger=False,
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        try:
+            trainer.validate(module, datamodule=data, verbose=False)
+        except Stopped:
+            log.warning(
+                "Stopped before the best weights were scored in float32: `qa-research evaluate` may differ"
+            )
+            return
+        self.while_training, self.best = self.best, _scores(trainer)
+        self._write_predictions()
 
     def state_dict(self) -> dict[str, Any]:
         names = ("best", "best_step", "validated_step", "kept_step")
@@ -98,7 +130,30 @@ class Checkpoints(pl.Callback):
         # Resumed from step 100, step 120 must be written again whatever its score, as step 80 is gone.
         self.replaced_step = None if step == self.best_step else step
 
+    def _write_predictions(self) -> None:
+        text = json.dumps(self.predictions(), ensure_ascii=False, indent=1)
+        write_text(self.directory.parent / "predictions" / "validation.json", text)
+
     def _is_best(self, scores: dict[str, float]) -> bool:
         if not self.best:
             return True
         return self.sign * scores[self.monitor] > self.sign * self.best[self.monitor]
+
+
+class _EndedBySignals(pl.Callback):
+    """Ends a validation that has no state to save as soon as a signal asks for it."""
+
+    def __init__(self, signals: Signals) -> None:
+        self.signals = signals
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # By now Lightning has installed its own handler for SIGTERM.
+        self.signals.listen()
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        if self.signals.stop:
+            raise Stopped(self.signals.stop)
+
+
+def _scores(trainer: pl.Trainer) -> dict[str, float]:
+    return {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}

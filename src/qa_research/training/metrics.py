@@ -16,11 +16,11 @@ TRAINING = ("train/loss", "train/lr", "train/gradient_norm")
 
 
 class Curves(pl.Callback):
-    """Writes training metrics every `trainer.log_every_n_steps` steps, and every validation.
+    """Writes the training metrics of every step, and every validation, to metrics.csv; fewer to TensorBoard.
 
-    `step` is the number of optimizer steps done. `train/loss` is the mean over the step's batches and
-    over processes. Everything written is on the disk before a checkpoint is; resuming from a checkpoint
-    drops what came later.
+    TensorBoard gets those of every `trainer.log_every_n_steps`-th step. `step` is the number of optimizer
+    steps done. `train/loss` is the mean over all examples of the step. Everything written is on the disk
+    before a checkpoint is; resuming from a checkpoint drops what came later.
 
     Example: the checkpoint was saved at the end of step 100, before the validation that was due then, and
     the training was killed at step 130. metrics.csv has rows until 130, some of step 100 from before the
@@ -43,10 +43,13 @@ class Curves(pl.Callback):
         # Of the latest training batch: after an epoch's end Lightning's own is already the next one.
         self.epoch = 0
         self.losses: list[Tensor] = []
+        self.log_every = 1
         # All rows of the latest step.
         self.latest: list[dict[str, float]] = []
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        untyped: Any = trainer  # Lightning's types do not know this setting of its own
+        self.log_every = untyped.log_every_n_steps
         if not trainer.is_global_zero:
             return
         if self.step == 0 or not self.path.is_file():
@@ -70,16 +73,13 @@ class Curves(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
-        # Lightning has divided the loss by the number of accumulated batches.
-        self.losses.append(outputs["loss"].detach() * trainer.accumulate_grad_batches)
+        # Each is its batch's share of the step; see `LearningModule.share_of_step`.
+        self.losses.append(outputs["loss"].detach())
         if trainer.global_step == self.step:
             return
         self.step, self.epoch = trainer.global_step, trainer.current_epoch
         losses, self.losses = self.losses, []
-        untyped: Any = trainer  # Lightning's types do not know this setting of its own
-        if self.step % untyped.log_every_n_steps:
-            return
-        loss = sum(losses[1:], losses[0]) / len(losses)
+        loss = sum(losses[1:], losses[0])
         if trainer.world_size > 1:
             loss = trainer.strategy.reduce(loss, reduce_op="mean")
         module: Any = pl_module
@@ -117,6 +117,8 @@ class Curves(pl.Callback):
         self.latest.append(row)
         with naming(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self.columns).writerow(row)
+        if TRAINING[0] in row and step % self.log_every:
+            return
         for name, value in row.items():
             if name != "step":
                 self.tensorboard.experiment.add_scalar(name, value, step)

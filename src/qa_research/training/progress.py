@@ -77,7 +77,8 @@ class TrainingProgress(pl.Callback):
         self.last_end = now
         self.train_samples += self.size_of(batch) * trainer.world_size
         # Stays a tensor: to read its value each step would make a GPU wait.
-        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches
+        module: Any = pl_module
+        loss = module.batch_loss
         self.loss = loss if self.loss is None else self.loss.lerp(loss, SMOOTHING)
         if not trainer.is_global_zero:
             return

@@ -53,6 +53,9 @@ def add_result(record: dict[str, Any], bundle: TrainerBundle) -> None:
         "best_step": checkpoints.best_step,
         "error": None,
     }
+    if checkpoints.while_training is not None:
+        record["best_while_training"] = checkpoints.while_training
+        record["precision_while_training"] = str(bundle.trainer.precision)
     if bundle.capture:
         record["capture"] = bundle.capture.cost()
 
@@ -98,12 +101,25 @@ def show_result(directory: Path, record: dict[str, Any], task: Task) -> None:
         "",
         *task.result(record),
         f"({best}; {record['train_s']:.0f} s training, {record['validation_s']:.0f} s validation)",
+        *_scores_while_training(record, task),
         *_cost_of_capture(record.get("capture")),
         "",
         *(f"{what:<19}{command}" for what, command in commands),
     ]
     for line in lines:
         log.info("%s", line)
+
+
+def _scores_while_training(record: dict[str, Any], task: Task) -> list[str]:
+    """What the best weights scored when they were chosen, if that differs from what `evaluate` says."""
+    chosen = record.get("best_while_training")
+    if not chosen:
+        return []
+    then, now = task.progress_text(chosen)[0], task.progress_text(record["best"])[0]
+    if then == now:
+        return []
+    precision = record["precision_while_training"]
+    return [f"({now} in float32, as `evaluate` computes; {then} in {precision}, which chose them)"]
 
 
 def _cost_of_capture(cost: dict[str, float] | None) -> list[str]:

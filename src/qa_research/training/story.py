@@ -129,7 +129,7 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
 
 
 def _fit(setup: Setup, bundle: TrainerBundle, resume_from: str | None) -> float:
-    """Train to the end, validate once more where needed, and write the final weights; the best score."""
+    """Train to the end, write the final weights, and score the best as `evaluate` does; that score."""
     trainer, checkpoints, seed = bundle.trainer, bundle.checkpoints, setup.config["seed"]
     module, data = setup.task.module, setup.task.data
     rank = trainer.global_rank
@@ -145,6 +145,9 @@ def _fit(setup: Setup, bundle: TrainerBundle, resume_from: str | None) -> float:
     if steps - checkpoints.validated_step > allowed:
         without_expected_warnings(trainer.validate, module, datamodule=data, verbose=False)
     trainer.save_checkpoint(checkpoints.directory / LAST, weights_only=True)
+    if trainer.is_global_zero and trainer.precision != "32-true":
+        log.info("Scoring the best weights in float32, as `evaluate` does")
+        without_expected_warnings(checkpoints.score_again, module, data, bundle.saving.signals)
     return float(checkpoints.best[checkpoints.monitor])
 
 

@@ -26,7 +26,9 @@ def test_an_epoch_holds_every_window_exactly_once(count, batch_size, seed, epoch
 
 
 @given(st.integers(4, 400), st.integers(1, 5), st.integers(2, 4))
-def test_processes_share_each_global_batch_equally(count, batch_size, world_size):
+def test_processes_share_each_global_batch_without_repeating_a_window(
+    count, batch_size, world_size
+):
     ranks = [
         TrainingBatches(LENGTHS[:count], batch_size, 1, r, world_size) for r in range(world_size)
     ]
@@ -34,8 +36,9 @@ def test_processes_share_each_global_batch_equally(count, batch_size, world_size
     whole = batch_order(LENGTHS[:count], batch_size, 1, 0, world_size)
     for step, batch in enumerate(whole):
         parts = [share[step] for share in shares]
-        assert len({len(part) for part in parts}) == 1
-        assert sorted(sum(parts, [])) == sorted(batch.tolist())
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        # Where there are fewer windows than processes, the rest get one that weighs nothing.
+        assert sorted(sum(parts[: len(batch)], [])) == sorted(batch.tolist())
     seen = {window for share in shares for part in share for window in part}
     assert seen == set(range(count))
     assert all(len(rank) == len(share) for rank, share in zip(ranks, shares, strict=True))

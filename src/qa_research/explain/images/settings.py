@@ -76,6 +76,7 @@ class ExplainSettings:
     image: str
     label: str | int | None
     seed: Annotated[int, Ge(0), Le(2**63 - 1)]
+    threads: Annotated[int, Ge(1)] | None
     classifier: dict[str, Any]
     segmenter: dict[str, Any]
     lime: dict[str, Any]

@@ -24,8 +24,7 @@ def batch_order(
 ) -> list[NDArray[np.int64]]:
     """The global batches of an epoch: window indices, `batch_size * world_size` per batch.
 
-    Every window is in exactly one batch. One batch may be smaller; with several processes it is filled
-    up to a multiple of `world_size` with windows of its own, so that all shares are equal.
+    Every window is in exactly one batch. One batch may be smaller.
 
     Example: 7 windows, batches of 2, groups of 2 batches instead of 50. Shuffled: 3 0 6 5 | 1 4 2.
     Sorted by length within each group, longest first: 6 3 5 0 | 4 2 1. Batches: [6 3] [5 0] [4 2] [1],
@@ -39,10 +38,6 @@ def batch_order(
         group = shuffled[begin : begin + size * BATCHES_PER_GROUP]
         group = group[np.argsort(-lengths[group], kind="stable")]
         batches += [group[i : i + size] for i in range(0, len(group), size)]
-    # 5 windows for 4 processes: -5 % 4 = 3 more are needed.
-    missing = -len(batches[-1]) % world_size if batches else 0
-    if missing:
-        batches[-1] = np.concatenate([batches[-1], np.resize(batches[-1], missing)])
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
@@ -66,6 +61,8 @@ def batches_of_tokens(lengths: NDArray[np.integer], most_tokens: int) -> list[li
 class TrainingBatches:
     """A batch sampler for a DataLoader: this process's share of each global batch, epoch by epoch.
 
+    Of a batch with fewer windows than processes, those without a share are served its first window
+    (which then weighs nothing; see `LearningModule.share_of_step`).
     Deterministic for (seed, epoch, world size); draws nothing from the global generators. A run that
     resumes in the middle of an epoch skips the batches it has seen (`start_at`), but `len()` remains
     that of the whole epoch, because Lightning's loops count with it.
@@ -111,7 +108,8 @@ class TrainingBatches:
         order = batch_order(self.lengths, self.batch_size, self.seed, self.epoch, self.world_size)
         epoch, batches = self.skipped
         for batch in order[batches:] if self.epoch == epoch else order:
-            yield batch[self.rank :: self.world_size].tolist()
+            share = batch[self.rank :: self.world_size]
+            yield (share if len(share) else batch[:1]).tolist()
 
 
 class ScoringBatches:

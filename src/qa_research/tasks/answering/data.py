@@ -14,7 +14,12 @@ from torch.utils.data import DataLoader
 
 from qa_research.files import UTF_8, check_encoding
 from qa_research.streams import stream
-from qa_research.tasks.answering.batches import ScoringBatches, TrainingBatches, WindowDataset
+from qa_research.tasks.answering.batches import (
+    ScoringBatches,
+    TrainingBatches,
+    WindowDataset,
+    batch_order,
+)
 from qa_research.tasks.answering.corpus import generate
 from qa_research.tasks.answering.hub import DataSet
 from qa_research.tasks.answering.moving import explained, with_moved_answers
@@ -144,6 +149,11 @@ class QuestionData(TaskData):
 
     def start_at(self, epoch: int, batches: int) -> None:
         self.position = (epoch, batches)
+
+    def batch_sizes(self, epoch: int) -> list[int]:
+        lengths, processes = self.train_windows.lengths, self._rank()[1]
+        order = batch_order(lengths, self.batch_size, self.order_seed, epoch, processes)
+        return [len(batch) for batch in order]
 
     @property
     def has_unanswerable(self) -> bool:

@@ -4,11 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from annotated_types import Ge, Gt, Le, Lt
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from qa_research.model.bert import Architecture, Family, build, check_sizes, input_names
+from qa_research.model.attention import use_plain_below
+from qa_research.model.bert import (
+    Architecture,
+    Family,
+    build,
+    check_sizes,
+    head_of,
+    input_names,
+)
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
 from qa_research.tasks.answering.data import QuestionData
 from qa_research.tasks.answering.decode import (
@@ -34,7 +43,7 @@ class QuestionAnswering(LearningModule):
 
     Call `make_tokenizer(...)`, then `build(...)`, then train. The loss is Hugging Face's own: the mean
     cross entropy of start and end in nats, over all tokens of a padded window. So it depends a little on
-    which windows share a batch; scores do not.
+    which windows share a batch; scores do not. The output layer is always computed in float32.
     """
 
     network: PreTrainedModel
@@ -59,6 +68,7 @@ class QuestionAnswering(LearningModule):
         adam_epsilon: Annotated[float, Gt(0)],
         warmup_fraction: Annotated[float, Ge(0), Lt(1)],
         decay: Decay,
+        plain_attention_below: Annotated[int, Ge(0)],
         compile: bool,  # noqa: A002 - the user's word for it
     ) -> None:
         super().__init__(
@@ -79,6 +89,7 @@ class QuestionAnswering(LearningModule):
         if weights == "random":
             check_sizes(self.architecture, vocab_size)
         self.dropout = dropout
+        self.plain_attention_below = plain_attention_below
         self.compiles = compile
         self.answers: list[Answer] = []
         self.scores: list[QuestionScore] = []
@@ -100,13 +111,15 @@ class QuestionAnswering(LearningModule):
         self.network = built.network
         self.answering = answering
         self._input_names = input_names(built.network)
+        head_of(self.network).register_forward_hook(_in_float32)
+        use_plain_below(self.network, self.plain_attention_below)
         if self.compiles:
             self.network.compile(dynamic=True)
         return built.report
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         loss: Tensor = self.network(**self._inputs(batch)).loss
-        return self.checked_later(loss)
+        return self.share_of_step(loss, batch_idx)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         output = self.network(**self._inputs(batch))
@@ -154,3 +167,16 @@ class QuestionAnswering(LearningModule):
         untyped: Any = self.trainer  # Lightning's types do not know its datamodule
         data: QuestionData = untyped.datamodule
         return data
+
+
+def _in_float32(head: nn.Linear, inputs: tuple[Tensor], scores: Tensor) -> Tensor | None:
+    """The scores of the output layer computed outside autocast, in place of those computed within.
+
+    A bfloat16 has 8 significant bits, so scores around 10 are multiples of 1/16, and the two best spans of
+    a window often have equal ones.
+    """
+    device = scores.device.type
+    if not torch.is_autocast_enabled(device):
+        return None
+    with torch.autocast(device, enabled=False):
+        return nn.functional.linear(inputs[0].float(), head.weight, head.bias)

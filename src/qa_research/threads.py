@@ -1,0 +1,65 @@
+"""How many threads torch computes with: those asked for, or as many as there are idle cores."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+STAT = Path("/proc/stat")
+SECONDS_WATCHED = 0.2
+
+
+def use_threads(count: int | None) -> int:
+    """Let torch compute with `count` threads; None: with as many as there are idle cores, which is said.
+
+    Two threads on two busy cores wait for each other, and can be 13 times slower than one. A result may
+    differ in its last digits between numbers of threads, so a training does not choose its own:
+    `train.threads` is in its config.
+    """
+    import torch
+
+    if count is None:
+        cores = torch.get_num_threads()
+        count = free_threads(cores)
+        if count < cores:
+            print(
+                f"{cores} threads would be usual, but only {count} of the cores are idle: computing with "
+                f"{count}; --threads N (explain: threads=N) decides",
+                file=sys.stderr,
+            )
+    torch.set_num_threads(count)
+    return count
+
+
+def free_threads(most: int) -> int:
+    """How many of `most` threads have a core to themselves right now; at least 1."""
+    return max(1, min(most, round(idle_cores())))
+
+
+def idle_cores() -> float:
+    """How many of this process's cores are idle, watched for a fifth of a second.
+
+    Where the system does not tell (macOS), the load of the last minute is subtracted from the cores.
+    """
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    if not STAT.is_file():
+        return cores - os.getloadavg()[0] if hasattr(os, "getloadavg") else float(cores)
+    before = STAT.read_text()
+    time.sleep(SECONDS_WATCHED)
+    return cores * idle_share(before, STAT.read_text())
+
+
+def idle_share(before: str, after: str) -> float:
+    """The share of all cores' time between two readings of /proc/stat in which they were idle.
+
+    Example: `cpu  10 0 0 50 0` and `cpu  40 0 0 60 0` are 30 units of work and 10 of idling: 0.25.
+
+    Source: proc_stat(5); the fourth and fifth numbers are `idle` and `iowait`.
+    """
+    first, last = (
+        [int(n) for n in text.split("\n", 1)[0].split()[1:9]] for text in (before, after)
+    )
+    spent = [b - a for a, b in zip(first, last, strict=True)]
+    return sum(spent[3:5]) / sum(spent) if sum(spent) else 1.0
