@@ -1,9 +1,10 @@
 """How many threads torch computes with: those asked for, or as many as there are idle cores."""
 
 import os
-import sys
 import time
 from pathlib import Path
+
+from qa_research.text import print_note
 
 STAT = Path("/proc/stat")
 SECONDS_WATCHED = 0.2
@@ -22,10 +23,9 @@ def use_threads(count: int | None) -> int:
         cores = torch.get_num_threads()
         count = free_threads(cores)
         if count < cores:
-            print(
+            print_note(
                 f"{cores} threads would be usual, but only {count} of the cores are idle: computing with "
-                f"{count}; --threads N (explain: threads=N) decides",
-                file=sys.stderr,
+                f"{count}; --threads N (explain: threads=N) decides"
             )
     torch.set_num_threads(count)
     return count

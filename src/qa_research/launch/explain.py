@@ -94,7 +94,7 @@ def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -
     picture = read_picture(config["image"])
     # Neither paths nor threads make another explanation.
     settings = {k: v for k, v in config.items() if k not in ("paths", "threads")}
-    folder = explanation_folder(paths["explanations"], picture, config)
+    folder = explanation_folder(paths["explanations"], picture, settings)
     check_writable(folder, "paths.explanations=DIR")
     request = ExplanationRequest(
         label=config["label"],
