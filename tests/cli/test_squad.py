@@ -144,7 +144,7 @@ def test_the_built_in_questions_are_shown_by_default(verb, tmp_path):
             "'nine' is not an index; use a number from 0, random, --id nine, or squad search nine",
         ),
         (["--id", "q88"], "has the id 'q88'; the closest: q8"),
-        (["search", ""], "TEXT is empty"),
+        (["search", ""], "an argument is empty after search"),
         (["search", "x", "--in", "title"], "--in must be question, context or answer"),
         (["3", "--seed", "1"], "--seed=1 belongs to random"),
         (["3", "--split", "train"], "is a single file; remove --split"),

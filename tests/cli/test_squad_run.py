@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from qa_research.launch.compose import checked
 from qa_research.tasks.answering.squad import read_questions, squad_json
 from tests.conftest import make_question
 
 
 @pytest.fixture
-def run(questions, tokenizer, tmp_path) -> Path:
+def run(questions, tokenizer, tmp_path, composed) -> Path:
     """The directory of a run of a tiny random network, as a training leaves it."""
     import torch
     from transformers import BertConfig, BertForQuestionAnswering
@@ -27,23 +28,31 @@ def run(questions, tokenizer, tmp_path) -> Path:
     (directory / "checkpoints").mkdir()
     state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     torch.save({"state_dict": state, "global_step": 7}, directory / "checkpoints" / "best.ckpt")
-    data: dict[str, object] = {
-        "_target_": "qa_research.tasks.answering.data.FileData",
-        "name": "files",
-    }
     fingerprints = {}
     for split, rows in (("train", questions), ("validation", questions[:3])):
         path = tmp_path / f"{split}.json"
         path.write_text(json.dumps(squad_json(rows, "1.1")))
-        data[f"{split}_path"] = str(path)
         fingerprints[split] = fingerprint(read_questions(path, split))
-    data |= {"train_questions": None, "validation_questions": None, "seed": 0, "num_workers": 0}
-    data |= {"validate_on_train": False, "on_bad_rows": "error", "max_tokens": 48}
-    data |= {"stride_tokens": 8, "batch_size": 4, "eval_batch_size": 4, "max_answer_tokens": 8}
-    answer = {"max_answer_tokens": 8, "n_best": 5, "abstain": None, "null_threshold": 0.0}
-    config = {"data": data | {"validate_every": 1.0}, "answer": answer}
+    config = checked(
+        composed(
+            "study=study",
+            "data=squad_file",
+            f"data.train_path={tmp_path / 'train.json'}",
+            f"data.validation_path={tmp_path / 'validation.json'}",
+            "data.max_tokens=48",
+            "data.stride_tokens=8",
+            "answer.max_answer_tokens=8",
+            "answer.n_best=5",
+        )
+    )
     (directory / "config.yaml").write_text(yaml.safe_dump(config))
-    record = {"id": "1", "status": "finished", "fingerprints": fingerprints, "unanswerable": False}
+    record = {
+        "id": "1",
+        "study": "study",
+        "status": "finished",
+        "fingerprints": fingerprints,
+        "unanswerable": False,
+    }
     (directory / "run.json").write_text(json.dumps(record))
     return directory
 

@@ -146,7 +146,7 @@ def test_kills_before_the_first_save_leave_one_directory(tiny, whole):
 
 @pytest.mark.parametrize(
     ("section", "key", "value"),
-    [("model", "lr", 0.5), ("data", "batch_size", 4), ("model", "dropout", 0.3)],
+    [("model", "lr", 0.5), ("data", "batch_size", 4), ("model", "dropout", 0.25)],
 )
 def test_an_edited_config_is_refused_by_key(tiny, stopped, section, key, value, verb):
     run = directory_of(stopped)

@@ -131,12 +131,13 @@ def test_attention_of_the_training_batch_is_captured_by_hooks_that_do_not_stay(t
 
 @pytest.mark.parametrize("number", [None, 2])
 def test_no_hook_is_left_after_a_crash_or_a_stop_in_the_middle(tiny, monkeypatch, number):
-    networks = []
+    networks, before = [], []
     build = Signalling.build
 
     def kept(self, *arguments):
         report = build(self, *arguments)
         networks.append(self.network)
+        before.append(hooks_of(self.network))
         return report
 
     monkeypatch.setattr(Signalling, "build", kept)
@@ -152,8 +153,10 @@ def test_no_hook_is_left_after_a_crash_or_a_stop_in_the_middle(tiny, monkeypatch
     )
     with pytest.raises((CrashError, Stopped)):
         train(config)
-    assert during == [4 * 2 - 4], "two layers' queries and keys"
-    assert hooks_of(networks[0]) == 0
+    # Without capture there is one: the head's scores are computed outside autocast.
+    assert before == [1]
+    assert during == [before[0] + 4 * 2 - 4], "two layers' queries and keys"
+    assert hooks_of(networks[0]) == before[0]
     steps = recording_of(directory_of(config))["logits"]["step"].values.tolist()
     assert steps == ([0, 1, 2, 3] if number is None else [0, 1, 2, 3, 4])
 
@@ -239,7 +242,7 @@ def test_what_cannot_be_captured_is_refused_before_anything_is_made(tiny, overri
     config = tiny("capture=default", *overrides)
     with pytest.raises(ValueError, match=message):
         train(config)
-    assert not directory_of(config).exists()
+    assert not list(Path(config.paths.runs).glob("*/*"))
 
 
 def test_keys_of_recorders_are_checked_like_all_others(tiny):

@@ -70,8 +70,8 @@ class Forward:
     network: PreTrainedModel
     watched: Watched
     logits: Float[Tensor, "question row token"]
-    values: dict[Site, Float[Tensor, "question token unit"]]
-    at_span: dict[Site, Float[Tensor, "question row unit"]]
+    values: dict[Site, Float[Tensor, "question token _unit"]]
+    at_span: dict[Site, Float[Tensor, "question row _unit"]]
 
     def attention(self, layer: int) -> Float[Tensor, "question head query key"]:
         """A layer's attention, from its queries and keys; zero towards padding.

@@ -202,8 +202,6 @@ def search(
     """
     if place not in (None, "question", "context", "answer"):
         raise ValueError(f"--in must be question, context or answer, got {place!r}")
-    if not text.strip():
-        raise ValueError("TEXT is empty; name the text to look for")
     from qa_research.browse.show import show_hits
 
     with _browsing(data, split, encoding, run, runs, cache) as browser:

@@ -156,7 +156,7 @@ def read_checkpoint(path: Path, mmap: bool = True) -> dict[str, Any]:
         ) from error
     except _UNREADABLE as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        if isinstance(error, RuntimeError):
+        if isinstance(error, RuntimeError | UnicodeDecodeError):
             # A record that torch's own file format must have is missing.
             raise DamagedCheckpointError(
                 f"{path} is damaged, or no checkpoint ({reason})"

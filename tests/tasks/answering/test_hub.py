@@ -93,5 +93,5 @@ def test_a_loading_script_is_refused_in_one_sentence(tmp_path):
     folder = tmp_path / "notices"
     folder.mkdir()
     (folder / "notices.py").write_text("raise SystemExit('this ran')")
-    with pytest.raises(ValueError, match="is not a directory in the hub's layout"):
+    with pytest.raises(ValueError, match="comes with a loading script"):
         opened(folder)
