@@ -23,9 +23,10 @@ def use_threads(count: int | None) -> int:
         cores = torch.get_num_threads()
         count = free_threads(cores)
         if count < cores:
+            idle = "1 core is" if count == 1 else f"{count} cores are"
             print_note(
-                f"{cores} threads would be usual, but only {count} of the cores are idle: computing with "
-                f"{count}; --threads N (explain: threads=N) decides"
+                f"only {idle} idle, so torch computes with {count} of {cores} threads; --threads N "
+                "(explain: threads=N) sets another number"
             )
     torch.set_num_threads(count)
     return count
