@@ -29,7 +29,7 @@ def test_fewer_threads_than_usual_are_said_and_those_asked_for_are_used(monkeypa
     torch.set_num_threads(4)
     monkeypatch.setattr(threads, "idle_cores", lambda: 1.2)
     assert threads.use_threads(None) == torch.get_num_threads() == 1
-    assert "only 1 of the cores are idle" in capsys.readouterr().err
+    assert "only 1 core is idle" in capsys.readouterr().err
     assert threads.use_threads(3) == torch.get_num_threads() == 3
     assert capsys.readouterr().err == ""
 
