@@ -82,9 +82,16 @@ def build(name: str, section: Mapping[str, Any], **extra: Any) -> Any:
 
 def check_complete(name: str, section: Mapping[str, Any], given: Iterable[str] = ()) -> None:
     """Raise ValueError if a section lacks a key that its class needs and code does not give."""
+    if missing := missing_keys(name, section, given):
+        raise ValueError(f"{name} has no key {missing[0]}")
+
+
+def missing_keys(name: str, section: Mapping[str, Any], given: Iterable[str] = ()) -> list[str]:
+    """The keys that a section's class needs, and that neither the section nor code (`given`) has."""
+    if "_target_" not in section:
+        return ["_target_"]
     needed = constructor_arguments(class_of(name, section), only_needed=True)
-    if lacking := [key for key in needed if key not in section and key not in {*given}]:
-        raise ValueError(f"{name} has no key {lacking[0]}")
+    return [key for key in needed if key not in section and key not in {*given}]
 
 
 def unknown_key(key: str, prefix: str, known: Iterable[str]) -> str:

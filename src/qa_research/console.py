@@ -24,7 +24,7 @@ from qa_research.text import aligned, disarmed
 
 
 class _Disarmed:
-    """A renderable whose text a terminal shows and does not obey; rich's own codes are no text."""
+    """A renderable whose text a terminal shows and does not obey; rich's own codes are not text."""
 
     def __init__(self, inside: ConsoleRenderable) -> None:
         self._inside = inside

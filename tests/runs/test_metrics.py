@@ -16,7 +16,7 @@ def test_rows_are_read_without_a_line_that_a_crash_cut(tmp_path):
     [
         (b"", "has no header with a column step"),
         (b"0,1,4.5\n0,2,4.25\n", "has no header with a column step"),
-        (b"epoch,step\n0,one\n", "has the step 'one', which is no number"),
+        (b"epoch,step\n0,one\n", "has the step 'one', which is not a number"),
         (b"\xff\xfe\x00", "is not a table of UTF-8 text"),
     ],
 )

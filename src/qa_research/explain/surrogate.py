@@ -156,7 +156,7 @@ def weighted_r2(
     from sklearn.metrics import r2_score
 
     # scikit-learn would say 0 or 1 for outputs that never change. A classifier's float32 probabilities
-    # round at a millionth of their size: deviations below that are no change.
+    # round at a millionth of their size: deviations below that do not count as a change.
     deviations = outputs - np.average(outputs, weights=weights)
     if weights @ deviations**2 <= 1e-12 * (weights @ outputs**2):
         return float("nan")

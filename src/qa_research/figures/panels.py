@@ -42,8 +42,8 @@ MARGIN = 0.2
 class PlainFigure(Figure):
     """A figure that shows texts as they are, whatever is in them: every figure of ours is one.
 
-    `$x$` is no formula, and a character that the font lacks, or that a reader of an SVG would obey, is a
-    square.
+    `$x$` is not read as a formula. A character that the font does not have, or that would control the
+    reader of an SVG, becomes a square.
     """
 
     def draw(self, renderer: RendererBase) -> None:

@@ -24,9 +24,8 @@ from qa_research.config import (
     allow_classes,
     check_section,
     check_value,
-    class_of,
     conf_directory,
-    constructor_arguments,
+    missing_keys,
     unknown_key,
 )
 from qa_research.launch.words import readable_words
@@ -63,26 +62,13 @@ def checked(config: DictConfig, settings: type = Settings) -> dict[str, Any]:
         if not isinstance(value, dict):
             check_value(str(key), value, top[key])
             continue
-        for needed in _needed(str(key), value):
-            if needed not in value:
-                raise ValueError(f"{key}.{needed} must be given: it was removed from the config")
+        given = sections_of_task(value) if key == "task" else GIVEN_IN_CODE.get(str(key), ())
+        for missing_key in missing_keys(str(key), value, given):
+            raise ValueError(f"{key}.{missing_key} must be given: it was removed from the config")
         check_section(str(key), value)
     if "trainer" in top:
         plain["trainer"] = with_units(plain["trainer"])
     return typing.cast(dict[str, Any], plain)
-
-
-def _needed(name: str, section: dict[str, Any]) -> list[str]:
-    """The keys that a section cannot be without: our constructors have no defaults."""
-    if "_target_" not in section:
-        return ["_target_"]
-    target = class_of(name, section)
-    if not target.__module__.startswith("qa_research"):
-        return []
-    given = GIVEN_IN_CODE.get(name, ())
-    if name == "task":
-        given = tuple(sections_of_task(section))
-    return [key for key in constructor_arguments(target) if key not in given]
 
 
 def default_config(name: str = "train") -> dict[str, Any]:

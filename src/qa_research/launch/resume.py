@@ -64,7 +64,7 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
         try:
             return key, yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise ValueError(f"{override} cannot be read: {value!r} is no value") from error
+            raise ValueError(f"{override} cannot be read: {value!r} is not a value") from error
     section, _, name = key.partition(".")
     known = plain.get(section)
     if section not in plain:

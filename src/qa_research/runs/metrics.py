@@ -9,7 +9,7 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: its header is missing, or a step is no number.
+        ValueError: its header is missing, or a step is not a number.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -25,6 +25,6 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
     for row in rows:
         if not row["step"].isdecimal():
             raise ValueError(
-                f"{path} has the step {row['step']!r}, which is no number; move it away"
+                f"{path} has the step {row['step']!r}, which is not a number; move it away"
             )
     return rows

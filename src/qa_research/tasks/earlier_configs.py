@@ -71,7 +71,7 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     if "task" in config:
         return config
     config = {"task": ANSWERING} | config
-    # What is no section stays as it is: it may be damaged, which its reader says.
+    # What is not a section stays as it is: it may be damaged, which its reader says.
     if isinstance(config.get("data"), Mapping):
         config["data"] = {k: v for k, v in config["data"].items() if k not in _COPIES}
     if isinstance(config.get("train"), Mapping) and "stop_at_exact_match" in config["train"]:
