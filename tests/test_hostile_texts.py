@@ -1,62 +1,102 @@
 """One list of hostile texts goes through everything that shows data."""
 
+import csv
 import json
-import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
+from torchvision.models import get_model
 
+from qa_research.capture.recording.reader import Recording
+from qa_research.cli.verbs import run as run_verb
+from qa_research.console import Screen
+from qa_research.files import file_name
 from qa_research.tasks.answering.question import Gold, Question
 from qa_research.tasks.answering.squad import squad_json
-from qa_research.text import command_line, disarmed, json_text
+from qa_research.text import command_line, json_text
+from qa_research.watch.page import film_page
+from qa_research.watch.story import film_of
 from tests.hostile import HOSTILE, OBEYED
 from tests.html_pages import ParsedPage
-from tests.tiny_run import TINY, train
+from tests.ledger.old_lab.databases import write_old_lab
+from tests.tiny_run import TINY
+from tests.verbs import VERBS
 
-FOLDER = "it's [x] $x$ <b> runs"
+FOLDER = "it's [x] $x$ <b> \x1b[31m\u202e runs"
+STUDY = "[bold]$x_$ <b> \u202e :smile:"
+MODEL = "[x] $_$ 'q'"
+SIZES = [word for word in TINY if "_questions=" not in word]
 
 
 def asked(text: str) -> Question:
     """A question whose id, title, question and context hold the text."""
-    context = f"Ms Lund teaches {text} chess. Judo is on Monday."
+    context = f"Ms Lund {text} teaches {text} chess. Judo is on Monday."
     question = f"Who teaches {text[:40]} chess?"
-    return Question(text, f"Notice {text}", context, question, (Gold("Ms Lund", 0),), "who")
+    golds = (Gold("Ms Lund", 0), Gold(f"Ms Lund {text}", 0))
+    return Question(text, f"Notice {text}", context, question, golds, "who")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a run that was trained on hostile texts and has watched some."""
-    from hydra import compose, initialize_config_dir
-
-    from qa_research.launch.compose import conf_directory
-
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of hostile data, and below FOLDER the run that was trained on it and watched it."""
     root = tmp_path_factory.mktemp("hostile")
     rows = [asked(text) for text in HOSTILE.values()]
     (root / "data.json").write_text(json.dumps(squad_json(rows, "1.1")))
-    sizes = [word for word in TINY if "_questions=" not in word]
-    with initialize_config_dir(str(conf_directory()), version_base="1.3"):
-        config = compose(
-            "train",
-            [
-                *sizes,
-                "data=squad_file",
-                f"data.train_path={root / 'data.json'}",
-                f"data.validation_path={root / 'data.json'}",
-                f"capture.questions={root / 'data.json'}",
-                "capture.max_step_fraction=null",
-                f"paths.cache={root / 'cache'}",
-                "paths.runs=?",
-            ],
-        )
-    config.paths.runs = str(root / FOLDER)
-    train(config)
-    (directory,) = (root / FOLDER / str(config.study)).iterdir()
-    return directory
+    (root / f"{FOLDER}.json").write_text(json.dumps(squad_json(rows, "1.1")))
+    predicted = [{"id": text, "prediction_text": text} for text in HOSTILE.values()]
+    (root / "predictions.json").write_text(json.dumps(predicted))
+    states = [(f"{text}-7-{text}", 1, 3, text) for text in HOSTILE.values()]
+    write_old_lab(root / "old.db", states, [(1, 3, "1,2,3"), (2, HOSTILE["title"], "x")])
+    write_classifier(root)
+    assert run_verb(training(root)) == 0
+    return root
+
+
+def training(root: Path, *more: str) -> list[str]:
+    """The command that trains the run."""
+    data = f"{root / FOLDER}.json"
+    return [
+        *("train", *SIZES, "data=squad_file", f"data.train_path={data}"),
+        *(f"data.validation_path={data}", f"capture.questions={data}", f"study={STUDY}"),
+        *(f"model.name={MODEL}", "capture.max_step_fraction=null", f"paths.cache={root / 'cache'}"),
+        *(
+            f"paths.runs={root / FOLDER}",
+            "data.on_bad_rows=drop",
+            "checkpoint.keep_every_n_steps=2",
+        ),
+        *more,
+    ]
+
+
+def write_classifier(root: Path) -> None:
+    """A picture of a hostile name, and the weights of a network whose classes have hostile names."""
+    Image.new("RGB", (32, 32), "red").save(root / f"{FOLDER}.png")
+    (root / "labels.json").write_text(json.dumps(list(HOSTILE.values())))
+    network = get_model("squeezenet1_1", weights=None, num_classes=len(HOSTILE))
+    torch.save(network.state_dict(), root / "weights.pth")
+
+
+def run_of(place: Path, seed: int) -> Path:
+    """The directory of a run."""
+    (found,) = (path for path in (place / FOLDER / STUDY).iterdir() if f"-s{seed}-" in path.name)
+    return found
 
 
 @pytest.fixture
-def shown(verb, trained):
-    """Run a verb on the run: what it printed, of which a terminal obeys nothing."""
+def trained(place: Path) -> Path:
+    """The directory of the run that the fixture trained."""
+    return run_of(place, 1)
+
+
+@pytest.fixture
+def printed(verb, place, monkeypatch) -> Callable[..., str]:
+    """Run a verb: what it printed in a pipe, of which a terminal obeys nothing."""
+    monkeypatch.chdir(place)
 
     def run(*words: str) -> str:
         code, out, err = verb(*words)
@@ -67,60 +107,194 @@ def shown(verb, trained):
     return run
 
 
-def test_no_verb_prints_what_a_terminal_would_obey(shown, trained):
-    run, runs = str(trained), ("--runs", str(trained.parent.parent))
-    data = str(trained.parent.parent.parent / "data.json")
-    cache = ("--cache", str(trained.parent.parent.parent / "cache"))
-    ask = ("--question", HOSTILE["title"] + " who?", "--context", asked(HOSTILE["colour"]).context)
-    for index, text in enumerate(HOSTILE.values()):
-        assert disarmed(f"Notice {text}", lines=False).strip() in shown(
-            "squad", str(index), "--data", data, *cache
-        )
-    for words in [
-        ("squad", "search", "teaches", "--data", data, *cache),
-        ("squad", "stats", "--data", data, *cache),
-        ("runs", "list", *runs),
-        ("runs", "show", run, *runs),
-        ("evaluate", run, *runs),
-        ("evaluate", run, "--json", *runs),
-        ("ask", run, *ask, *runs),
-        ("efficacy", "ask", run, "--questions", "12", *runs),
-        ("efficacy", "ask", run, "--rounds", "2", *runs),
-        ("efficacy", "table", *runs),
-        ("ledger", "sql", "SELECT * FROM asked_questions", *runs),
-        ("ledger", "sql", "SELECT * FROM asked_questions", "--json", *runs),
-        ("attribute", run, *ask, "--samples", "20", *runs),
-    ]:
-        shown(*words)
+@pytest.fixture(params=["pipe", "terminal"])
+def shown(request, printed, monkeypatch) -> Callable[..., str]:
+    """The same, in a pipe and on a terminal of 80 columns without colours: every escape is one of data."""
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "80")
+    if request.param == "terminal":
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+        monkeypatch.setattr(Screen, "is_terminal", True)
+    return printed
 
 
-def test_markup_in_an_id_is_shown(shown, trained):
-    out = shown("watch", str(trained), "--question", HOSTILE["closing markup"])
+ASKED = ("--question", HOSTILE["title"] + " who?", "--context", asked(HOSTILE["colour"]).context)
+RUNS = ("--runs", FOLDER)
+BROWSED = ("--data", f"{FOLDER}.json", "--cache", "cache")
+EXPLAINED = (
+    *("segmenter=grid", "segmenter.rows=2", "segmenter.columns=1", "trust.random_orders=2"),
+    *("trust.top=1", "classifier=torchvision", "classifier.name=squeezenet1_1"),
+    *("classifier.weights=weights.pth", "classifier.labels=labels.json", "counterfactual.top=1"),
+)
+# Every verb, by its words: the command lines that the texts go through.
+THROUGH: dict[str, list[tuple[str, ...]]] = {
+    "train": [("TRAIN", "seed=2")],
+    "resume": [("RUN", *RUNS)],
+    "runs list": [RUNS],
+    "runs show": [("RUN", *RUNS)],
+    "runs scan": [RUNS],
+    "runs compare": [("RUN", "random-s2-", *RUNS)],
+    "evaluate": [("RUN", *RUNS), ("RUN", "--data", f"{FOLDER}.json", *RUNS)],
+    "predict": [("RUN", *RUNS), ("RUN", "--data", f"{FOLDER}.json", "--out", "predicted", *RUNS)],
+    "ask": [("RUN", *ASKED, *RUNS)],
+    "efficacy ask": [
+        ("RUN", "--questions", "12", *RUNS),
+        ("RUN", "--rounds", "2", *RUNS),
+        ("RUN", "--questions", "12", "--data", f"{FOLDER}.json", *RUNS),
+    ],
+    "efficacy table": [RUNS],
+    "efficacy plot": [(*RUNS, "--out", f"{FOLDER}/a{end}") for end in (".png", ".svg", ".pdf")],
+    "squad show": [
+        *((str(index), *BROWSED) for index in range(len(HOSTILE))),
+        ("0", "--run", "RUN", *RUNS, "--cache", "cache"),
+    ],
+    "squad search": [("teaches", *BROWSED), (HOSTILE["mathtext"], *BROWSED)],
+    "squad stats": [BROWSED],
+    "squad repeats": [RUNS],
+    "squad browse": [BROWSED],
+    "watch": [("RUN", *RUNS, "--figures", "--check")],
+    "attribute": [
+        ("RUN", *ASKED, "--samples", "20", *RUNS),
+        ("RUN", "--watched", "--question", HOSTILE["mathtext"], *RUNS),
+    ],
+    "explain": [("IMAGE", *EXPLAINED)],
+    "score": [("predictions.json", "data.json"), ("predictions.json", f"{FOLDER}.json")],
+    "export": [("RUN", "NEW", *RUNS)],
+    "ledger sql": [
+        ("SELECT * FROM asked_questions", *RUNS),
+        RUNS,
+    ],
+    "ledger export": [(f"{FOLDER}/a.{kind}", "--force", *RUNS) for kind in ("csv", "parquet")],
+    "ledger import": [("old.db", "--runs", "NEW")],
+    "doctor": [()],
+    "runs remove": [("SECOND", "--yes", *RUNS)],
+}
+
+
+def test_the_texts_go_through_every_verb():
+    assert VERBS.keys() == THROUGH.keys()
+
+
+@pytest.mark.parametrize("name", THROUGH)
+def test_no_verb_prints_what_a_terminal_would_obey(name, shown, place, monkeypatch):
+    answers = iter(["h", "/Lund", "m", "n", HOSTILE["title"], "/\x1b[31m"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(answers, "q"))
+    if name == "squad browse" and not sys.stdout.isatty():
+        pytest.skip("browsing needs a terminal")
+    for line in THROUGH[name]:
+        shown(*name.split(), *filled(line, place))
+
+
+def filled(line: tuple[str, ...], place: Path) -> Iterator[str]:
+    """The words of a command line, with those in capitals replaced."""
+    for word in line:
+        if word == "TRAIN":
+            yield from training(place)[1:]
+        elif word == "NEW":
+            yield f"new {len(list(place.iterdir()))}"
+        elif word in ("RUN", "SECOND"):
+            yield str(run_of(place, 1 if word == "RUN" else 2))
+        else:
+            yield f"image={FOLDER}.png" if word == "IMAGE" else word
+
+
+SQLITES = ("-shm", "-wal")
+# Every word that a verb takes, as a hostile TEXT: nothing of that name exists.
+REFUSED: list[tuple[str, ...]] = [
+    *((*verb, "TEXT", *RUNS) for verb in (("runs", "show"), ("resume",), ("watch",))),
+    *((*verb, "TEXT", *RUNS) for verb in (("runs", "compare", "RUN"), ("efficacy", "table"))),
+    ("runs", "remove", "TEXT", "--yes", *RUNS),
+    ("runs", "list", "--sort", "TEXT", *RUNS),
+    ("runs", "list", "--study", "TEXT", *RUNS),
+    ("runs", "scan", "--runs", "./no TEXT"),
+    ("evaluate", "RUN", "--data", "./no TEXT", *RUNS),
+    ("evaluate", "RUN", "--split", "TEXT", *RUNS),
+    ("predict", "RUN", "--on-bad-rows", "TEXT", *RUNS),
+    ("ask", "RUN", *ASKED, "--checkpoint", "no TEXT", *RUNS),
+    ("ask", "RUN", "--question", "Who?", "--context-file", "no TEXT", *RUNS),
+    ("attribute", "RUN", *ASKED, "--method", "TEXT", *RUNS),
+    ("attribute", "RUN", "--watched", "--question", "no TEXT", *RUNS),
+    ("efficacy", "plot", "--out", "TEXT", *RUNS),
+    ("squad", "show", "TEXT"),
+    ("squad", "show", "--id", "no TEXT", *BROWSED),
+    ("squad", "show", "0", "--tokenizer", "./no TEXT", *BROWSED),
+    ("squad", "search", "Lund", "--in", "TEXT", *BROWSED),
+    ("score", "./no TEXT", "data.json"),
+    ("score", "predictions.json", "./no TEXT"),
+    ("score", "predictions.json", "data.json", "--encoding", "TEXT"),
+    ("ledger", "sql", "TEXT", *RUNS),
+    ("ledger", "export", "a.csv", "--table", "TEXT", *RUNS),
+    ("ledger", "import", "./no TEXT", *RUNS),
+    ("train", "study=../TEXT"),
+    ("train", "TEXT=1"),
+    ("train", "model=TEXT"),
+    ("train", "TEXT"),
+    ("explain", "image=no TEXT"),
+    ("explain", "segmenter=TEXT"),
+    ("squad", "TEXT"),
+    ("no TEXT",),
+]
+
+
+@pytest.mark.parametrize("line", REFUSED, ids=" ".join)
+def test_no_refusal_obeys_what_was_typed(line, verb, place, monkeypatch):
+    monkeypatch.chdir(place)
+    # What is remembered of a file that was read, SQLite's own files too, is no trace of the refusal.
+    before = names_in(place)
+    all_at_once = "".join(text for name, text in HOSTILE.items() if name not in ("long", "NUL"))
+    for text in (all_at_once, HOSTILE["NUL"], HOSTILE["dash"], HOSTILE["shell"]):
+        words = [word.replace("TEXT", text) for word in filled(line, place)]
+        code, out, err = verb(*words)
+        assert code == 2 and out == "", (words, err)
+        assert err.splitlines()[-1].startswith("qa-research: "), (words, err)
+        assert not OBEYED.search(err), (words, err)
+    assert names_in(place) == before
+
+
+def names_in(place: Path) -> set[str]:
+    """Every file and folder there, but caches and what SQLite keeps beside a database."""
+    found = {str(path.relative_to(place)) for path in place.rglob("*")}
+    return {name for name in found if not name.startswith("cache/") and name[-4:] not in SQLITES}
+
+
+def test_markup_in_an_id_is_shown(printed, trained):
+    out = printed("watch", str(trained), "--question", HOSTILE["closing markup"])
     for name in ("closing markup", "markup", "mathtext"):
         assert HOSTILE[name] in out
 
 
-def test_json_says_the_same_text(shown, trained):
-    found = json.loads(shown("watch", str(trained), "--json"))
+def test_json_says_the_same_text(printed, trained):
+    found = json.loads(printed("watch", str(trained), "--json"))
     assert {HOSTILE["C1"], HOSTILE["override"]} <= {row["id"] for row in found["questions"]}
     for text in HOSTILE.values():
         assert json.loads(json_text(text)) == text and not OBEYED.search(json_text(text))
 
 
-def test_every_film_is_a_safe_page(shown, trained):
-    for text in HOSTILE.values():
-        shown("watch", str(trained), "--question", text)
-    for path in (trained / "films").iterdir():
-        if path.suffix == ".html":
-            page = path.read_text(encoding="utf-8")
-            found = ParsedPage(page)
-            assert [tag for tag, _ in found.tags].count("script") == 2
-            assert not any(name.startswith("on") for _, names in found.tags for name in names)
-            assert not OBEYED.search(page)
+def test_every_film_is_a_safe_page(printed, trained):
+    recording = Recording(trained / "recording.zarr")
+    for index, text in enumerate(HOSTILE.values()):
+        page = film_page(film_of(recording, index), text)
+        found = ParsedPage(page)
+        assert [tag for tag, _ in found.tags].count("script") == 2
+        assert not any(name.startswith("on") for _, names in found.tags for name in names)
+        assert not OBEYED.search(page)
 
 
-def test_figures_show_formulas_as_text(shown, trained):
-    shown("watch", str(trained), "--question", HOSTILE["mathtext"], "--figures")
+def test_films_of_all_ids_are_different_files_in_their_folder(printed, trained, tmp_path):
+    names = {file_name(text) for text in HOSTILE.values()}
+    assert len({name.casefold() for name in names}) == len(HOSTILE)
+    for name in ("path", "slash", "underscore", "dash", "long", "NUL"):
+        printed(
+            "watch", str(trained), "--question", HOSTILE[name], "--out", str(tmp_path / "films")
+        )
+    films = [path.stem for path in (tmp_path / "films").iterdir() if path.suffix == ".html"]
+    assert len(films) == 6 and set(films) <= names
+    assert [path.name for path in tmp_path.iterdir()] == ["films"]
+
+
+def test_figures_show_formulas_as_text(printed, trained):
+    printed("watch", str(trained), "--question", HOSTILE["mathtext"], "--figures")
     assert len(list(trained.glob("films/*/*.png"))) > 5
 
 
@@ -141,18 +315,48 @@ def test_a_figure_is_drawn_whatever_its_text(ending, tmp_path):
         assert "<script>" not in text and not OBEYED.search(text)
 
 
-def test_commands_to_paste_are_quoted(shown, trained):
-    assert shlex.split(command_line("qa-research", "evaluate", trained)) == [
-        "qa-research",
-        "evaluate",
-        str(trained),
-    ]
-    out = shown("runs", "show", str(trained), "--runs", str(trained.parent.parent))
-    (line,) = [line for line in out.splitlines() if line.startswith("next ")]
-    assert shlex.split(line)[1:] == ["qa-research", "evaluate", str(trained)]
+def test_commands_to_paste_are_read_by_a_shell_as_they_were_meant(printed, trained):
+    words = ["qa-research", *(text for text in HOSTILE.values() if "\0" not in text), str(trained)]
+    line = command_line(*words)
+    assert not OBEYED.search(line)
+    said = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True)
+    assert said.stdout.decode().split("\0")[:-1] == words
+    out = printed("runs", "show", str(trained), *RUNS)
+    assert f"next          {command_line('qa-research', 'evaluate', trained)}\n" in out
 
 
-def test_a_pipe_gets_unbroken_lines(shown, trained):
-    out = shown("watch", str(trained))
+def test_texts_are_exact_where_programs_read_them(printed, trained, tmp_path):
+    ids = set(HOSTILE.values())
+    for index, text in enumerate(HOSTILE.values()):
+        found = json.loads(printed("squad", "show", str(index), *BROWSED, "--json"))
+        assert (found["id"], found["context"]) == (text, asked(text).context)
+    printed("predict", str(trained), *RUNS, "--out", str(tmp_path))
+    assert json.loads((tmp_path / "predictions.json").read_text()).keys() == ids
+    printed("efficacy", "ask", str(trained), *RUNS, "--questions", str(len(ids)))
+    query = "SELECT DISTINCT id, question FROM asked_questions"
+    rows = json.loads(printed("ledger", "sql", query, *RUNS, "--json"))
+    assert {row["id"]: row["question"] for row in rows} == {
+        text: asked(text).question for text in ids
+    }
+    printed("ledger", "export", str(tmp_path / "a.csv"), *RUNS)
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["id"] for row in csv.DictReader(file)} == ids
+
+
+def test_pages_and_drawings_of_an_explanation_show_its_texts(printed, place):
+    printed("explain", f"image={FOLDER}.png", *EXPLAINED, "paths.explanations=made")
+    for path in (place / "made").rglob("*"):
+        if path.suffix == ".html":
+            page = path.read_text(encoding="utf-8")
+            found = ParsedPage(page)
+            assert not any(name.startswith("on") for _, names in found.tags for name in names)
+            assert [tag for tag, _ in found.tags].count("title") == 1 and not OBEYED.search(page)
+        elif path.suffix == ".json":
+            labels = {row["label"] for row in json.loads(path.read_text())["classes"]}
+            assert labels <= set(HOSTILE.values())
+
+
+def test_a_pipe_gets_unbroken_lines(printed, trained):
+    out = printed("watch", str(trained))
     (line,) = [line for line in out.splitlines() if "  ../../etc/passwd  " in line]
     assert "Who teaches ../../etc/passwd chess?" in line and "Ms Lund" in line

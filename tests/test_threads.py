@@ -1,7 +1,11 @@
+import os
+
 import pytest
 import torch
+import zarr
 
 from qa_research import threads
+from tests.verbs import VERBS
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +42,52 @@ def test_idle_cores_are_between_none_and_all():
     assert 0 <= threads.idle_cores() <= 10_000
 
 
-@pytest.mark.parametrize("verb_name", ["evaluate", "predict", "ask", "attribute", "efficacy ask"])
-def test_every_verb_that_computes_has_threads(verb, verb_name):
-    code, out, _ = verb(*verb_name.split(), "--help")
-    assert code == 0 and "--threads" in out
+# With a run's network, on a tokenizer, or from a recording. Their work is divided among threads.
+COMPUTING = {
+    *("evaluate", "predict", "ask", "attribute", "efficacy ask", "watch"),
+    *("squad show", "squad browse", "squad stats"),
+}
+# Their keys come from conf/: train.threads, and threads of explain.
+WITH_KEYS = {"train", "resume", "explain"}
+WITH_ONE_THREAD = {
+    *("runs list", "runs show", "runs compare", "runs scan", "runs remove", "efficacy table"),
+    *("efficacy plot", "squad search", "squad repeats", "score", "export", "ledger sql"),
+    # It measures what threads are worth.
+    *("ledger export", "ledger import", "doctor"),
+}
+
+
+def test_every_verb_that_computes_has_threads():
+    assert VERBS.keys() == COMPUTING | WITH_KEYS | WITH_ONE_THREAD
+    with_option = {
+        name for name, verb in VERBS.items() if any("--threads" in p.opts for p in verb.params)
+    }
+    assert with_option == COMPUTING
+
+
+@pytest.mark.parametrize(
+    "use",
+    [threads.use_threads, threads.use_threads_of_tokenizers, threads.use_threads_of_recordings],
+)
+def test_each_says_what_it_chose(use, monkeypatch, capsys):
+    monkeypatch.setattr(threads, "_cores", lambda: 4)
+    torch.set_num_threads(4)
+    monkeypatch.setattr(threads, "idle_cores", lambda: 2.2)
+    with zarr.config.set({}):
+        assert use(None) == 2
+        assert "only 2 cores are idle" in capsys.readouterr().err
+        assert use(3) == 3 and capsys.readouterr().err == ""
+
+
+def test_tokenizers_and_recordings_get_as_many(monkeypatch):
+    monkeypatch.setenv("RAYON_NUM_THREADS", "7")
+    threads.use_threads(3)
+    assert os.environ["RAYON_NUM_THREADS"] == "3"
+    with zarr.config.set({"threading.max_workers": None}):
+        threads.use_threads_of_recordings(2)
+        assert zarr.config.get("threading.max_workers") == zarr.config.get("async.concurrency") == 2
+
+
+def test_threads_of_a_question_belong_to_a_run(verb):
+    code, _, err = verb("squad", "show", "0", "--threads", "2")
+    assert code == 2 and "--threads=2 belongs to --run RUN" in err

@@ -25,6 +25,8 @@ _ARMED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
+_OF_SHELL = re.compile(f"[\n\t]|{_ARMED.pattern}")
+
 
 def disarmed(text: str, lines: bool = True) -> str:
     """`text` with everything that is not to be seen but to be obeyed spelled out: ESC as `\\x1b`.
@@ -75,10 +77,24 @@ def json_text(value: Any, indent: int | None = None) -> str:
 def command_line(*words: object) -> str:
     """A command as a shell takes it: every command that we print for somebody to paste.
 
+    What a terminal would obey is spelled out in the quotes of bash, zsh and ksh that read it back: $'\\x1b'.
+
     >>> command_line("qa-research", "evaluate", "my runs/a")
     "qa-research evaluate 'my runs/a'"
     """
-    return shlex.join(map(str, words))
+    return " ".join(_quoted(str(word)) for word in words)
+
+
+def _quoted(word: str) -> str:
+    if disarmed(word, lines=False) == word:
+        return shlex.quote(word)
+    plain = word.replace("\\", "\\\\").replace("'", "\\'")
+    # Bytes and not characters, whose escapes not every shell knows; three octal digits end where they end.
+    return "$'" + _OF_SHELL.sub(lambda found: _octal(found[0]), plain) + "'"
+
+
+def _octal(text: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in text.encode(errors="surrogateescape"))
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:

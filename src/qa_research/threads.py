@@ -1,4 +1,4 @@
-"""How many threads torch computes with: those asked for, or as many as there are idle cores."""
+"""How many threads a verb computes with: those asked for, or as many as there are idle cores."""
 
 import os
 import time
@@ -11,7 +11,7 @@ SECONDS_WATCHED = 0.2
 
 
 def use_threads(count: int | None) -> int:
-    """Let torch compute with `count` threads; None: with as many as there are idle cores, which is said.
+    """Let torch and tokenizers compute with `count` threads; None: with one per idle core, which is said.
 
     Two threads on two busy cores wait for each other, and can be 13 times slower than one. A result may
     differ in its last digits between numbers of threads, so a training does not choose its own:
@@ -19,16 +19,39 @@ def use_threads(count: int | None) -> int:
     """
     import torch
 
-    if count is None:
-        cores = torch.get_num_threads()
-        count = free_threads(cores)
-        if count < cores:
-            idle = "1 core is" if count == 1 else f"{count} cores are"
-            print_note(
-                f"only {idle} idle, so torch computes with {count} of {cores} threads; --threads N "
-                "(explain: threads=N) sets another number"
-            )
+    count = _chosen(count, torch.get_num_threads(), "torch computes")
     torch.set_num_threads(count)
+    use_threads_of_tokenizers(count)
+    return count
+
+
+def use_threads_of_tokenizers(count: int | None) -> int:
+    """The same for a verb that only counts tokens, which needs no torch. To be called before it does."""
+    count = _chosen(count, _cores(), "tokens are counted")
+    os.environ["RAYON_NUM_THREADS"] = str(count)
+    return count
+
+
+def use_threads_of_recordings(count: int | None) -> int:
+    """The same for a verb that only reads recordings, which needs no torch either."""
+    import zarr
+
+    count = _chosen(count, _cores(), "the recording is read")
+    zarr.config.set({"threading.max_workers": count, "async.concurrency": count})
+    return count
+
+
+def _chosen(count: int | None, usual: int, what: str) -> int:
+    """`count`, or where it is None one thread per idle core; fewer than usual are said."""
+    if count is not None:
+        return count
+    count = free_threads(usual)
+    if count < usual:
+        idle = "1 core is" if count == 1 else f"{count} cores are"
+        print_note(
+            f"only {idle} idle, so {what} with {count} of {usual} threads; --threads N (explain: "
+            "threads=N) sets another number"
+        )
     return count
 
 
@@ -42,9 +65,7 @@ def idle_cores() -> float:
 
     Where the system does not tell (macOS), the load of the last minute is subtracted from the cores.
     """
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    cores = _cores()
     if not STAT.is_file():
         return cores - os.getloadavg()[0] if hasattr(os, "getloadavg") else float(cores)
     before = STAT.read_text()
@@ -64,3 +85,8 @@ def idle_share(before: str, after: str) -> float:
     )
     spent = [b - a for a, b in zip(first, last, strict=True)]
     return sum(spent[3:5]) / sum(spent) if sum(spent) else 1.0
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

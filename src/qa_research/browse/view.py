@@ -22,6 +22,7 @@ from qa_research.browse.source import (
 from qa_research.console import tracked
 from qa_research.files import UTF_8
 from qa_research.tasks.answering.question import Question, find_bad_rows
+from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.labels import Exactness
@@ -190,7 +191,8 @@ class Browser:
     """Makes views of a catalogue's questions.
 
     `tokenizer` is a name for `load_tokenizer`; None: that of the run, or else the packaged one if it is
-    installed. Tokenizer and network are loaded when first needed.
+    installed. Tokenizer and network are loaded when first needed; `threads`: those that the network
+    computes with, None: one per idle core.
     """
 
     def __init__(
@@ -201,12 +203,14 @@ class Browser:
         run: Path | None,
         checkpoint: str,
         seed: int | None,
+        threads: int | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.window = window
         self.run = run
         self._named = tokenizer
         self._checkpoint = checkpoint
+        self._threads = threads
         self._random = _random(seed)
 
     def view(self, index: int) -> QuestionView:
@@ -296,6 +300,7 @@ class Browser:
         from qa_research.runs.open import open_run
 
         assert self.run is not None
+        use_threads(self._threads)
         opened: TrainedAnswerer = open_run(self.run, self._checkpoint)
         return opened
 

@@ -20,10 +20,12 @@ from qa_research.cli.options import (
     Encoding,
     Runs,
     ShortForm,
+    Threads,
     check_encoding_has_a_file,
     verb_group,
 )
 from qa_research.text import print_json, print_line, print_note
+from qa_research.threads import use_threads_of_tokenizers
 
 if TYPE_CHECKING:
     from qa_research.browse.view import Browser
@@ -135,6 +137,7 @@ def show(
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     cache: Cache = DEFAULT_CACHE,
     runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a question by its index or id, or a random one.
@@ -153,6 +156,7 @@ def show(
         max_tokens,
         stride_tokens,
         seed,
+        threads,
     )
     if which is None and identity is None:
         _browse(browsing, DEFAULT_LIMIT, is_possible=not as_json)
@@ -228,6 +232,7 @@ def stats(
     run: OfRun = None,
     cache: Cache = DEFAULT_CACHE,
     runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Summarize a data set.
@@ -236,6 +241,7 @@ def stats(
     """
     from qa_research.browse.overview import overview, show_exactness, show_overview
 
+    use_threads_of_tokenizers(threads)
     with _browsing(data, split, encoding, run, runs, cache, tokenizer=tokenizer) as browser:
         counting = None
         if (counted_with := browser.tokenizer) is not None:
@@ -290,6 +296,7 @@ def browse(
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     cache: Cache = DEFAULT_CACHE,
     runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
 ) -> None:
     """Browse on a terminal: next, previous, random, search.
 
@@ -307,6 +314,7 @@ def browse(
         max_tokens,
         stride_tokens,
         seed,
+        threads,
     )
     _browse(browsing, limit, is_possible=True)
 
@@ -324,11 +332,14 @@ def _browsing(
     max_tokens: int | None = None,
     stride_tokens: int | None = None,
     seed: int | None = None,
+    threads: int | None = None,
 ) -> "Iterator[Browser]":
     """The questions that the options name, opened for browsing."""
     check_encoding_has_a_file(encoding, data is not None, "--data FILE")
     if run is None and checkpoint != DEFAULT_CHECKPOINT:
         raise ValueError(f"--checkpoint={checkpoint} belongs to --run RUN")
+    if run is None and threads is not None:
+        raise ValueError(f"--threads={threads} belongs to --run RUN, whose network answers")
     if run is not None and tokenizer is not None:
         raise ValueError(
             f"--tokenizer={tokenizer} cannot be combined with --run, which brings its own"
@@ -347,7 +358,7 @@ def _browsing(
     source = choose_source(data, split, directory, encoding)
     window = choose_window(source, directory, max_tokens, stride_tokens)
     with Catalogue(source, cache) as catalogue:
-        yield Browser(catalogue, tokenizer, window, directory, checkpoint, seed)
+        yield Browser(catalogue, tokenizer, window, directory, checkpoint, seed, threads)
 
 
 def _browse(browsing: "AbstractContextManager[Browser]", limit: int, is_possible: bool) -> None:

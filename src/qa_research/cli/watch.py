@@ -10,9 +10,11 @@ from qa_research.cli.options import (
     Out,
     Run,
     Runs,
+    Threads,
     opened_recording,
 )
 from qa_research.text import command_line, print_json, print_line
+from qa_research.threads import use_threads_of_recordings
 
 
 def watch(
@@ -33,6 +35,7 @@ def watch(
         bool, typer.Option("--check", help="read the whole recording and report damage")
     ] = False,
     runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Film one question over a training.
@@ -46,6 +49,7 @@ def watch(
     directory = find_run(run, runs)
     from qa_research.watch.story import show_result, watch_question
 
+    use_threads_of_recordings(threads)
     recording = opened_recording(directory)
     if check and (damage := recording.damage()):
         # Films are only made of intact recordings.

@@ -1,0 +1,20 @@
+"""Every verb of `qa-research`, as its command line finds it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from qa_research.cli.verbs import app
+
+
+def every_verb(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Each verb by its words, such as `efficacy plot`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from every_verb(command, f"{before}{name} ")
+        else:
+            yield before + name, command
+
+
+VERBS = dict(every_verb(typer.main.get_command(app)))
