@@ -113,7 +113,7 @@ class QuestionAnswering(LearningModule):
         self.network = built.network
         self.answering = answering
         self._input_names = input_names(built.network)
-        head_of(self.network).register_forward_hook(_in_float32)
+        head_of(self.network).register_forward_hook(in_float32)
         use_plain_below(self.network, self.plain_attention_below)
         if self.compiles:
             self.network.compile(dynamic=True)
@@ -177,7 +177,7 @@ class QuestionAnswering(LearningModule):
         return data
 
 
-def _in_float32(head: nn.Linear, inputs: tuple[Tensor], scores: Tensor) -> Tensor | None:
+def in_float32(head: nn.Linear, inputs: tuple[Tensor], scores: Tensor) -> Tensor | None:
     """The scores of the output layer computed outside autocast, in place of those computed within.
 
     A bfloat16 has 8 significant bits, so scores around 10 are multiples of 1/16, and the two best spans of
