@@ -119,6 +119,7 @@ def _train_ours(name: str, data: Any, module: Any, folder: Path) -> tuple[float,
     if "unfused" in name:
         _unfuse(module)
     clock = Clock()
+    pl.seed_everything(SEED, verbose=False)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=1,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from qa_research.model.attention import _dropped, attend, use_plain_below
+from qa_research.model.attention import _kept, attend, use_plain_below
 from qa_research.model.bert import Architecture, build
 
 
@@ -58,13 +58,14 @@ def test_only_short_bfloat16_batches_and_dropout_train_without_sdpa(monkeypatch)
 def test_dropout_drops_its_share_and_repeats_with_the_generator(count):
     weights = torch.ones(count)
     torch.manual_seed(3)
-    first = _dropped(weights, 0.1)
+    first = _kept(weights, 0.1)
     torch.manual_seed(3)
-    assert torch.equal(first, _dropped(weights, 0.1)) and first.shape == weights.shape
+    assert torch.equal(first, _kept(weights, 0.1)) and first.shape == weights.shape
     if count > 1000:
         # 100,001 draws: the standard deviation of the share is 0.00095.
-        assert abs(first.float().mean().item() - 0.1) < 0.005
-        assert not _dropped(weights, 0.0).any()
+        assert set(first.tolist()) == {0.0, 1.0}
+        assert abs(first.mean().item() - 0.9) < 0.005
+        assert _kept(weights, 0.0).all()
 
 
 def test_a_network_keeps_sdpa_unless_it_is_asked():

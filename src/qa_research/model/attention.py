@@ -52,21 +52,26 @@ def attend(
     # There are fewer queries than scores, so they are scaled; for the same reason dropout scales the context.
     scores = torch.matmul(query * scale, key.transpose(2, 3))
     if attention_mask is not None:
-        scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+        # Added in place, since that needs no work and no memory in the backward pass.
+        hidden = torch.zeros(attention_mask.shape, dtype=scores.dtype)
+        scores += hidden.masked_fill_(~attention_mask, torch.finfo(scores.dtype).min)
     weights = scores.softmax(dim=-1)
     if dropout > 0:
-        weights = weights.masked_fill(_dropped(weights, dropout), 0.0)
+        weights = weights * _kept(weights, dropout)
     context = torch.matmul(weights, value) * (1 / (1 - dropout))
     return context.transpose(1, 2).contiguous(), None
 
 
-def _dropped(weights: Tensor, probability: float) -> Tensor:
-    """Which weights dropout drops, drawn from the global generator; ten times as fast as `bernoulli_`.
+def _kept(weights: Tensor, probability: float) -> Tensor:
+    """1 where dropout keeps a weight, 0 where it drops it, drawn from the global generator.
+
+    Ten times as fast as `bernoulli_`. Numbers of the type of the weights instead of booleans, because
+    multiplying by them is the fastest backward pass.
 
     Example: 6 weights take two random 64-bit integers, seen as 8 16-bit ones in [-32768, 32767]. With a
     probability of 0.1, those below -32768 + 6554 are dropped.
     """
     numbers = torch.empty(-(-weights.numel() * BITS // 64), dtype=torch.int64)
     bits = numbers.random_(-(2**63), None).view(torch.int16)[: weights.numel()]
-    below: Tensor = bits.view(weights.shape) < round(probability * 2**BITS) - 2 ** (BITS - 1)
-    return below
+    kept = bits.view(weights.shape) >= round(probability * 2**BITS) - 2 ** (BITS - 1)
+    return kept.to(weights.dtype)

@@ -1,5 +1,6 @@
 """The LightningModule of question answering: its network, loss and validation. See also learning.py."""
 
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -94,6 +95,7 @@ class QuestionAnswering(LearningModule):
         self.answers: list[Answer] = []
         self.scores: list[QuestionScore] = []
         self._spans: list[WindowSpans] = []
+        self._losses: list[tuple[float, int]] = []
 
     def make_tokenizer(self, questions: Sequence[Question], cache: Path) -> Any:
         """The tokenizer: the one named in the config, the weights' own, or one trained on the questions."""
@@ -111,7 +113,7 @@ class QuestionAnswering(LearningModule):
         self.network = built.network
         self.answering = answering
         self._input_names = input_names(built.network)
-        head_of(self.network).register_forward_hook(_in_float32)
+        head_of(self.network).register_forward_hook(in_float32)
         use_plain_below(self.network, self.plain_attention_below)
         if self.compiles:
             self.network.compile(dynamic=True)
@@ -123,8 +125,9 @@ class QuestionAnswering(LearningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         output = self.network(**self._inputs(batch))
-        count = len(batch["window"])
-        self.log("val/loss", output.loss, batch_size=count, sync_dist=True, logger=False)
+        # Averaged here: Lightning's `sync_dist` averages the processes' numbers of windows to a whole one,
+        # so with 10 and 9 windows it divides by 18.
+        self._losses.append((output.loss.item(), len(batch["window"])))
         self._spans += spans_of_batch(
             output.start_logits,
             output.end_logits,
@@ -135,7 +138,7 @@ class QuestionAnswering(LearningModule):
         )
 
     def on_validation_epoch_start(self) -> None:
-        self._spans = []
+        self._spans, self._losses = [], []
 
     def on_validation_epoch_end(self) -> None:
         if self.trainer.sanity_checking:
@@ -152,7 +155,12 @@ class QuestionAnswering(LearningModule):
         predictions = {answer.question_id: answer.text for answer in self.answers}
         self.scores = score_questions(data.validation, predictions, rules_for(data.validation))
         summary = summarize(self.scores)
-        measured = {"val/exact_match": summary.exact_match.value, "val/f1": summary.f1.value}
+        losses, counts = zip(*self.from_all_processes(self._losses), strict=True)
+        measured = {
+            "val/loss": sum(map(operator.mul, losses, counts)) / sum(counts),
+            "val/exact_match": summary.exact_match.value,
+            "val/f1": summary.f1.value,
+        }
         for kind, part in summarize_by_kind(self.scores).items():
             measured[f"val/exact_match_{kind}"] = part.exact_match.value
             measured[f"val/f1_{kind}"] = part.f1.value
@@ -169,7 +177,7 @@ class QuestionAnswering(LearningModule):
         return data
 
 
-def _in_float32(head: nn.Linear, inputs: tuple[Tensor], scores: Tensor) -> Tensor | None:
+def in_float32(head: nn.Linear, inputs: tuple[Tensor], scores: Tensor) -> Tensor | None:
     """The scores of the output layer computed outside autocast, in place of those computed within.
 
     A bfloat16 has 8 significant bits, so scores around 10 are multiples of 1/16, and the two best spans of
