@@ -29,6 +29,8 @@ NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _IN_WORDS = re.compile(r"\(os error (\d+)\)")
 _OF_SQLITE = {"SQLITE_FULL": errno.ENOSPC, "SQLITE_IOERR_WRITE": errno.EIO}
 _DIGITS = 8
+# What may be before a value of JSON lines; nothing else follows the last one.
+_BEFORE_VALUE = re.compile(r"[ \t\r\n]*(?=[^ \t\r\n])")
 
 
 @contextmanager
@@ -254,18 +256,46 @@ def parse_json(text: str | bytes, name: str) -> Any:
     Raises:
         ValueError: it is not JSON, is nested deeper than can be read, or has an endless number.
     """
-    try:
+    with _reading_json(name):
         return json.loads(text)
+
+
+def parse_json_values(text: str, name: str) -> list[tuple[int, Any]]:
+    """Values of JSON that follow one another, each with the line on which it starts: JSON lines.
+
+    A value may also stand on several lines, as jq writes it, and blank lines are between any.
+
+    Raises:
+        ValueError: as `parse_json`.
+    """
+    decoder = json.JSONDecoder()
+    found = []
+    place, line = 0, 1
+    while blanks := _BEFORE_VALUE.match(text, place):
+        line += text.count("\n", place, blanks.end())
+        with _reading_json(name, f", line {line}"):
+            value, place = decoder.raw_decode(text, blanks.end())
+        found.append((line, value))
+        line += text.count("\n", blanks.end(), place)
+    return found
+
+
+@contextmanager
+def _reading_json(name: str, where: str = "") -> Iterator[None]:
+    """Say what JSON is not, with `where` it begins if its own error does not say where it is."""
+    try:
+        yield
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"{name} is not valid JSON: {error.msg} at {where}") from error
+        place = f"line {error.lineno}, column {error.colno}"
+        fault = error.msg.removesuffix(" at")
+        raise ValueError(f"{name} is not valid JSON: {fault} at {place}") from error
     except RecursionError as error:
         raise ValueError(
-            f"{name} is JSON that is nested too deeply to be read (some hundred levels)"
+            f"{name}{where} is JSON that is nested too deeply to be read (some hundred levels)"
         ) from error
     except ValueError as error:
         # Not UTF-8, or a number of thousands of digits.
-        raise ValueError(f"{name} is not readable JSON: {error}") from error
+        raise ValueError(f"{name}{where} is not readable JSON: {error}") from error
 
 
 def json_kind(value: object) -> str:

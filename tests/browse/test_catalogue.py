@@ -51,7 +51,7 @@ def test_questions_come_back_as_they_were(rows, tmp_path):
 
 
 def test_what_is_said_of_an_answer_comes_back(rows, tmp_path):
-    odd = [replace(rows[0], answers=(), is_labelled=False), replace(rows[1], contradiction="both")]
+    odd = [replace(rows[0], answers=(), is_labelled=False), replace(rows[1], fault="both")]
     with Catalogue(source_of(odd), tmp_path) as catalogue:
         assert catalogue.all() == odd and not catalogue.has_unanswerable
 

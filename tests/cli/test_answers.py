@@ -140,7 +140,14 @@ def test_score_says_what_it_counts_and_refuses_what_it_cannot_count(verb, change
     assert (code, out) == (
         2,
         "",
-    ) and "contradicts itself in question q1: is_impossible is true" in err
+    ) and "1 of 8 questions cannot be scored (first: q1: is_impossible is true" in err
+    code, out, err = verb("score", str(given), str(path), "--on-bad-rows", "drop", "--json")
+    assert (code, json.loads(out)["total"]) == (0, 7) and "they are left out" in err
+    code, _, err = verb("score", str(given), str(path), "--on-bad-rows", "move")
+    assert code == 2 and "--on-bad-rows must be error or drop, got 'move'" in err
+    path = changed(lambda p: p["qas"][1].update(answers=["Monday"]))
+    code, _, err = verb("score", str(given), str(path))
+    assert code == 0 and "answer_start" not in err
     path.write_text(json.dumps([{"id": "q0", "context": "c", "question": "q"}]))
     code, out, err = verb("score", str(given), str(path))
     assert (code, out) == (2, "") and "has no 'answers' to any question" in err

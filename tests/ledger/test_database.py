@@ -28,7 +28,13 @@ def test_a_ledger_of_a_newer_version_is_refused(path):
     for read_only in (False, True):
         with pytest.raises(ValueError) as refused:
             Ledger(path, read_only)
-        for part in (str(path), "version 7", "knows 2", "upgrade", "`qa-research runs scan`"):
+        for part in (
+            str(path),
+            "version 7",
+            "knows 2",
+            "upgrade",
+            f"`qa-research runs scan --runs {path.parent}`",
+        ):
             assert part in str(refused.value)
 
 
@@ -49,7 +55,7 @@ def test_what_is_not_a_ledger_is_refused_and_left_as_it_is(path):
 
 
 def test_reading_a_ledger_that_does_not_exist_is_an_error(path):
-    with pytest.raises(FileNotFoundError, match="`qa-research runs scan` makes one"):
+    with pytest.raises(FileNotFoundError, match="`qa-research runs scan --runs .*` makes one"):
         Ledger(path, read_only=True)
     path.parent.mkdir()
     path.touch()

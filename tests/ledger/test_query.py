@@ -279,7 +279,7 @@ def test_many_rows_are_aligned_block_by_block():
 def test_a_missing_ledger_is_an_error(tmp_path):
     result = CliRunner().invoke(ledger_app, ["sql", "SELECT 1", "--runs", str(tmp_path)])
     assert isinstance(result.exception, FileNotFoundError)
-    assert "`qa-research runs scan` makes one" in str(result.exception)
+    assert f"`qa-research runs scan --runs {tmp_path}` makes one" in str(result.exception)
 
 
 @pytest.mark.slow

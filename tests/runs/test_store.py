@@ -78,7 +78,9 @@ def test_runs_that_the_ledger_does_not_know_are_mentioned(runs):
     list_runs(runs)
     new = write_run(runs, 4)
     (note,) = list_runs(runs).notes
-    assert note.startswith(f"not in the ledger: nopretrain/{new.name}; `qa-research runs scan`")
+    assert note.startswith(
+        f"not in the ledger: nopretrain/{new.name}; `qa-research runs scan --runs {runs}`"
+    )
     assert scan(runs).found == 4
     assert not list_runs(runs).notes
 

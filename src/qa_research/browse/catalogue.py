@@ -199,7 +199,7 @@ def _write(
     for index, row in enumerate(batch, start=begin):
         context = contexts[row.context]
         golds = json.dumps(
-            [[(g.text, g.start) for g in row.answers], row.is_labelled, row.contradiction],
+            [[(g.text, g.start) for g in row.answers], row.is_labelled, row.fault],
             ensure_ascii=False,
         )
         rows.append((index, row.id, row.title, context, row.question, golds, row.kind))

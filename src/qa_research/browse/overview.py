@@ -179,9 +179,11 @@ def show_overview(found: Overview, where: str, tokenizer: str | None) -> None:
 def show_exactness(found: "Exactness", max_answer_tokens: int) -> None:
     """Print how many first gold answers a model could not give exactly, and what its vocabulary misses."""
     said = found.sentences("first gold", max_answer_tokens)
-    if not found.count:
+    if not found.answers:
+        said.insert(0, "none: no question has an answer at its offset")
+    elif not found.count:
         every = f"all {found.answers:,} first gold answers can be given exactly; the longest has "
-        said.insert(0, f"{every}{found.longest:,} tokens")
+        said.insert(0, f"{every}{_many(found.longest, 'token')}")
     for i, sentence in enumerate(said):
         print_line(f"{'' if i else 'exact answers':<18}{sentence}")
 

@@ -219,11 +219,12 @@ def _golds(row: Question) -> list[tuple[str, list[Marked | str]]]:
         return [("answers", ["none: the context does not answer it"])]
     facts: list[tuple[str, list[Marked | str]]] = []
     for gold in gold_texts(row):
-        places = " and ".join(f"{start} to {start + len(gold.text)}" for start in gold.starts)
+        spans = " and ".join(f"{start} to {start + len(gold.text)}" for start in gold.starts)
+        places = f"characters {spans}" if spans else "no answer_start"
         times = ""
         if len(row.answers) > 1:
             times = "given once, " if gold.times == 1 else f"given {gold.times} times, "
-        where = f"   ({times}characters {places})"
+        where = f"   ({times}{places})"
         facts.append(("" if facts else "answers", [marked(gold.text, "gold"), where]))
     return facts
 

@@ -21,7 +21,7 @@ from qa_research.browse.source import (
 )
 from qa_research.console import tracked
 from qa_research.files import UTF_8
-from qa_research.tasks.answering.question import Question, find_bad_rows
+from qa_research.tasks.answering.question import NOT_SAID, Question, find_bad_rows
 from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def gold_texts(row: Question) -> list[GoldText]:
     found: list[GoldText] = []
     for text in dict.fromkeys(gold.text for gold in row.answers):
         starts = [gold.start for gold in row.answers if gold.text == text]
-        found.append(GoldText(text, len(starts), tuple(sorted(set(starts)))))
+        found.append(GoldText(text, len(starts), tuple(sorted(set(starts) - {NOT_SAID}))))
     return found
 
 

@@ -207,6 +207,9 @@ def score(
         typer.Option(metavar="ODDS", help="higher odds mean no answer", callback=a_number),
     ] = 1.0,
     encoding: Encoding = DEFAULT_ENCODING,
+    on_bad_rows: Annotated[
+        str, typer.Option("--on-bad-rows", metavar="NAME", help="of DATA: error or drop")
+    ] = "error",
     as_json: AsJson = False,
 ) -> None:
     """Score any predictions.
@@ -222,7 +225,11 @@ def score(
     start_logging()
     if rules not in ("auto", "v1.1", "v2.0"):
         raise ValueError(f"--rules must be auto, v1.1 or v2.0, got {rules!r}")
-    questions = _labelled(data, encoding)
+    if on_bad_rows not in ("error", "drop"):
+        raise ValueError(
+            f"--on-bad-rows must be error or drop, got {on_bad_rows!r}; scoring needs no offsets"
+        )
+    questions = _labelled(data, encoding, drop=on_bad_rows == "drop")
     answered = read_predictions(predictions, encoding)
     check_fit(questions, answered.texts)
     chosen = rules_for(questions) if rules == "auto" else rules
@@ -246,17 +253,23 @@ def score(
         )
 
 
-def _labelled(data: Path, encoding: str) -> "list[Question]":
-    """The questions of DATA that can be scored; says how many cannot."""
+def _labelled(data: Path, encoding: str, drop: bool) -> "list[Question]":
+    """The questions of DATA that can be scored; says how many cannot.
+
+    Raises:
+        ValueError: it has none, or, without `drop`, one with a fault.
+    """
     from qa_research.tasks.answering.question import readable
     from qa_research.tasks.answering.squad import read_questions
 
     questions = read_questions(data, "DATA", encoding, "--encoding")
-    for row in questions:
-        if row.contradiction:
-            raise ValueError(
-                f"DATA={data} contradicts itself in question {readable(row.id)}: {row.contradiction}"
-            )
+    faults = [f"{readable(row.id)}: {readable(row.fault)}" for row in questions if row.fault]
+    if faults:
+        what = f"{len(faults)} of {len(questions)} questions cannot be scored (first: {faults[0]})"
+        if not drop:
+            raise ValueError(f"DATA={data}: {what}; --on-bad-rows drop leaves them out")
+        print_note(f"{what}; they are left out")
+        questions = [row for row in questions if not row.fault]
     labelled = [row for row in questions if row.is_labelled]
     if not labelled:
         raise ValueError(

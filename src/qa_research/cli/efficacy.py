@@ -270,6 +270,7 @@ def _standings(run: str | None, runs: Path) -> "list[Standing]":
     named = named or [s for s in found if part in s.state.run]
     if not named:
         raise ValueError(
-            f"{run} has not been asked anything yet; {command_line('qa-research', 'efficacy', run)} asks it"
+            f"{run} has not been asked anything yet; "
+            f"{command_line('qa-research', 'efficacy', run, '--runs', runs)} asks it"
         )
     return named

@@ -69,7 +69,7 @@ def watch(
             raise
         raise ValueError(
             f"{recording.path} is damaged ({error}); "
-            f"{command_line('qa-research', 'watch', run, '--check')} says what is intact"
+            f"{command_line('qa-research', 'watch', directory, '--check')} says what is intact"
         ) from error
     if as_json:
         print_json(result.as_json() | ({"damage": []} if check else {}))

@@ -18,6 +18,7 @@ from qa_research.runs.directory import (
 from qa_research.runs.open import check_sections
 from qa_research.tasks.earlier_configs import new_spelling
 from qa_research.tasks.task import sections_of_task
+from qa_research.text import command_line
 
 # What a resumed training may change. The run stays in its directory.
 FIXED = ("paths", "train.resume", "task.examples", "task.metrics")
@@ -74,9 +75,10 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
     if key in ("paths.runs", "train.resume"):
         raise ValueError(f"{key} cannot be set for a run that already exists")
     raise ValueError(
-        f"{key} changes the result, so it would be another run: start it with qa-research train "
-        f"{override} ... (on from this run's weights: qa-research export RUN DIR, then model=as_weights "
-        f"model.weights=DIR); a resumed run takes {', '.join(CHANGEABLE)}"
+        f"{key} changes the result, so it would be another run: start it with "
+        f"{command_line('qa-research', 'train', override)} ... (on from this run's weights: qa-research "
+        "export RUN DIR, then model=as_weights model.weights=DIR); a resumed run takes "
+        f"{', '.join(CHANGEABLE)}"
     )
 
 

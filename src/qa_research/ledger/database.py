@@ -11,16 +11,26 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from qa_research.text import command_line
+
 log = logging.getLogger(__name__)
 VERSION = 2
 # Version 1 had only runs. It can be read as it is.
 OLDEST_READABLE = 1
 SECONDS_TO_WAIT = 60.0
 SECONDS_BEFORE_A_LINE = 2.0
-_START_OVER = (
-    "move it away, and `qa-research runs scan` makes a new one from the run.json files (only the old one "
-    "has the questions that were asked)"
-)
+
+
+def scan_command(ledger: Path) -> str:
+    """What makes a ledger again from the runs beside it, as a shell takes it."""
+    return f"`{command_line('qa-research', 'runs', 'scan', '--runs', ledger.parent)}`"
+
+
+def _start_over(ledger: Path) -> str:
+    return (
+        f"move it away, and {scan_command(ledger)} makes a new one from the run.json files (only the old "
+        "one has the questions that were asked)"
+    )
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
@@ -58,7 +68,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         OSError: the latest entries cannot be read without writing next to the file.
     """
     if not path.is_file() or not path.stat().st_size:
-        raise FileNotFoundError(f"there is no ledger {path}; `qa-research runs scan` makes one")
+        raise FileNotFoundError(f"there is no ledger {path}; {scan_command(path)} makes one")
     try:
         connection = _checked_reader(path, "mode=ro")
     except OSError as error:
@@ -90,7 +100,7 @@ def plain_errors(path: Path) -> Iterator[None]:
         name: str = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
             raise ValueError(
-                f"{path} is not an SQLite database, or is damaged; {_START_OVER}"
+                f"{path} is not an SQLite database, or is damaged; {_start_over(path)}"
             ) from error
         if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
             raise PermissionError(_not_writable(path)) from error
@@ -170,10 +180,12 @@ def _check(connection: sqlite3.Connection, path: Path, oldest: int) -> None:
     if version > VERSION:
         raise ValueError(
             f"{path} was written by a newer qa_research (ledger version {version}, this one knows "
-            f"{VERSION}); upgrade qa_research, or {_START_OVER}"
+            f"{VERSION}); upgrade qa_research, or {_start_over(path)}"
         )
     if version < oldest or not _is_ledger(connection):
-        raise ValueError(f"{path} is a database, but not a ledger of qa_research; {_START_OVER}")
+        raise ValueError(
+            f"{path} is a database, but not a ledger of qa_research; {_start_over(path)}"
+        )
 
 
 def _is_ledger(connection: sqlite3.Connection) -> bool:

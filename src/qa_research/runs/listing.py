@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qa_research.ledger.database import scan_command
 from qa_research.ledger.runs import LEDGER, Ledger, RunEntry
 from qa_research.runs.directory import first_names
 from qa_research.runs.store import (
@@ -70,7 +71,7 @@ def list_runs(runs: Path) -> Listing:
     unknown = [d for d in on_disk if Path(os.path.abspath(d)) not in known]
     if unknown and not notes:
         notes.append(
-            f"not in the ledger: {first_names(unknown)}; `qa-research runs scan` adds them, or says why "
+            f"not in the ledger: {first_names(unknown)}; {scan_command(ledger)} adds them, or says why "
             "it cannot"
         )
     return Listing([_with_current_status(entry) for entry in entries], notes)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_research.console import tracked
+from qa_research.ledger.database import scan_command
 from qa_research.ledger.runs import LEDGER, Ledger, RunEntry, entry_of
 from qa_research.runs.directory import (
     find_run,
@@ -57,8 +58,7 @@ def find(run: str, runs: Path, is_part_enough: bool = True) -> Path:
         for name in names:
             if run in name:
                 raise FileNotFoundError(
-                    f"{name} is in the ledger, but its directory is gone; `qa-research runs scan` "
-                    "drops it"
+                    f"{name} is in the ledger, but its directory is gone; {scan_command(ledger)} drops it"
                 ) from None
         raise
 
@@ -220,7 +220,7 @@ def save_record(directory: Path, record: Mapping[str, Any], config: Mapping[str,
             ledger.write_run(directory, record, config)
     except (OSError, ValueError) as error:
         log.warning(
-            "Could not update the ledger (%s); rebuild it with `qa-research runs scan`", error
+            "Could not update the ledger (%s); rebuild it with %s", error, scan_command(path)
         )
 
 
@@ -240,8 +240,9 @@ def unindex(directory: Path, record: Mapping[str, Any]) -> None:
             ledger.remove(record["id"])
     except (OSError, ValueError) as error:
         log.warning(
-            "Could not remove a run from the ledger (%s); rebuild it with `qa-research runs scan`",
+            "Could not remove a run from the ledger (%s); rebuild it with %s",
             error,
+            scan_command(ledger_path(directory)),
         )
 
 

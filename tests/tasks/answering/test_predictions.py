@@ -53,7 +53,7 @@ def test_predictions_of_utf_8_are_read_whatever_the_encoding_of_the_data(tmp_pat
         ('[{"id": 1, "prediction_text": "a"}, {"id": "1", "prediction_text": "b"}]', "two answers to '1'"),
         ("{", "is not valid JSON: .* at line 1, column 2"),
         ("[" * 100_000, "nested too deeply"),
-        ('{"id": "q1", "prediction_text": "a"}\nx', "line 2 is not valid JSON"),
+        ('{"id": "q1", "prediction_text": "a"}\nx', "not valid JSON: Expecting value at line 2"),
         (
             json.dumps([ROWS[0] | {"no_answer_probability": 1}, ROWS[1]]),
             "the row of 'q2' has no no_answer_probability",

@@ -82,7 +82,7 @@ def test_a_question_that_cannot_be_asked_is_refused(question, context, said):
         (row(title="\ud83d"), "its title has half a character"),
         (row(context="It was red. \ud83d"), "its context has half a character"),
         (row(answers=(Gold("\ud83d", 7),)), "its answer has half a character"),
-        (row(contradiction="yes and no"), "yes and no"),
+        (row(fault="yes and no"), "yes and no"),
     ],
 )
 def test_what_cannot_be_asked_is_bad_also_without_training(bad, reason):

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa_research.tasks.answering.question import Gold, Question, find_bad_rows
+from qa_research.files import parse_json_values
+from qa_research.tasks.answering.moving import with_moved_answers
+from qa_research.tasks.answering.question import NOT_SAID, Gold, Question, find_bad_rows
 from qa_research.tasks.answering.squad import read_questions, squad_json
 from tests.tasks.answering.test_squad import columns
 
@@ -104,6 +106,45 @@ SHAPES = {
         q, lambda a: {"text": a["text"][0], "answer_start": a["answer_start"][0]}
     ),
 }
+
+
+def one_answer_each(questions):
+    """As in a table with one answer a row."""
+    rows = columns(questions)
+    pairs = [(row.pop("answers")) for row in rows]
+    return [
+        row | {"answer_text": pair["text"][0], "answer_start": pair["answer_start"][0]}
+        for row, pair in zip(rows, pairs, strict=True)
+    ]
+
+
+def table(rows) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def normalized(questions):
+    """As pandas' json_normalize flattens rows before they are written."""
+    rows = columns(questions)
+    return [
+        row | {f"answers.{key}": value for key, value in row.pop("answers").items()} for row in rows
+    ]
+
+
+SHAPES |= {
+    "csv with an answer a row": lambda q: table(one_answer_each(q)),
+    "json with an answer a row": lambda q: json.dumps(one_answer_each(q)),
+    "an answer a row, as text": lambda q: json.dumps(one_answer_each(q)).replace(
+        '"answer_text":', '"text":'
+    ),
+    "csv of json_normalize": lambda q: table(normalized(q)),
+    "json of json_normalize": lambda q: json.dumps(normalized(q)),
+    "objects of several lines": lambda q: "\n".join(json.dumps(r, indent=1) for r in columns(q)),
+    "lines that end as on an old Mac": lambda q: lines(columns(q)).replace("\n", "\r"),
+}
 STORED = {
     "plain": lambda text: text.encode(),
     "gzip": lambda text: gzip.compress(text.encode(), mtime=0),
@@ -168,6 +209,22 @@ DOCCANO = {"id": 1, "text": "It is red.", "label": [[6, 9, "Colour?"]]}
         (json.dumps([LABEL_STUDIO]), "is an export of Label Studio, not SQuAD"),
         (lines([LABEL_STUDIO, LABEL_STUDIO]), "is an export of Label Studio"),
         (lines([DOCCANO]), "is an export of Doccano, not SQuAD"),
+        (
+            lines([{"id": 4, "data": "It is red.", "label": [[6, 9, "ANSWER"]]}]),
+            "is an export of Doccano",
+        ),
+        (
+            json.dumps([{"id": 1, "data": {"text": "It is red."}, "predictions": []}]),
+            "is an export of Label Studio",
+        ),
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+            "a pointer of Git LFS",
+        ),
+        (
+            '{"id": 1}\n{"id": 2, "context": "It',
+            "not valid JSON: Unterminated string starting at line 2",
+        ),
         (lines([DOCCANO, DOCCANO]), "is an export of Doccano"),
         (json.dumps([DOCCANO]), "is an export of Doccano"),
         ("annotation_id,text,lead_time,label\n1,It is red.,2,[]\n", "is an export of Label Studio"),
@@ -211,12 +268,11 @@ def of_answers(answers, **more) -> str:
     [
         ({"text": ["red"], "answer_start": ["six"]}, "answer_start is the text 'six'; expected a whole"),
         ({"text": ["red"], "answer_start": [6.5]}, "answer_start is the number 6.5; expected a whole"),
-        ({"text": ["red"], "answer_start": [None]}, "answer_start is null; expected a whole number"),
         ({"text": ["red"], "answer_start": [True]}, "answer_start is true"),
         ({"text": ["red"], "answer_start": []}, "answers have 1 texts and 0 starts"),
-        ({"text": ["red"]}, r"answers have no 'answer_start' \(their keys: 'text'\)"),
+        ({"answer": ["red"]}, r"answers have no 'text' \(their keys: 'answer'\)"),
+        ([None], "an answer is null"),
         ({"text": [6.5], "answer_start": [6]}, "the text of an answer is the number 6.5"),
-        (["red"], "an answer is the text 'red'"),
         ("red", "answers is the text 'red'"),
         (3, "answers is the number 3"),
         ("{'text': [red]}", "the column 'answers' is unreadable"),
@@ -227,6 +283,60 @@ def test_odd_answers_are_named_by_id_and_in_the_words_of_json(answers, sentence,
     path.write_text(of_answers(answers))
     with pytest.raises(ValueError, match=rf"row 0 \(id k1\): {sentence}"):
         read_questions(path, "--data")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["red"],
+        {"text": ["red"]},
+        {"text": "red", "answer_start": None},
+        [{"text": "red", "answer_start": float("nan")}],
+        "['red']",
+    ],
+)
+def test_answers_without_a_start_are_answers_that_training_cannot_use(answers, tmp_path):
+    path = tmp_path / "q.json"
+    path.write_text(of_answers(answers))
+    row = read_questions(path, "--data")[0]
+    assert row.answers == (Gold("red", NOT_SAID),) and row.is_labelled
+    assert find_bad_rows([row], for_training=False) == []
+    assert find_bad_rows([row])[0].reason == "answer 'red' has no answer_start"
+    assert with_moved_answers([row])[0][0].answers == (Gold("red", 6),)
+    written = squad_json([row], "1.1")["data"][0]["paragraphs"][0]["qas"][0]
+    assert written["answers"] == [{"text": "red"}]
+
+
+def test_one_row_that_cannot_be_read_is_named_and_does_not_hide_the_others(tmp_path):
+    path = tmp_path / "q.json"
+    good = json.loads(of_answers({"text": ["red"], "answer_start": [6]}))[0]
+    odd = [
+        {"context": None},
+        {"question": 5},
+        {"answers": {"text": ["red"], "answer_start": ["six"]}},
+        {"answers": "red"},
+        {"is_impossible": "perhaps"},
+    ]
+    rows = [good, *(good | {"id": f"odd{i}"} | change for i, change in enumerate(odd))]
+    path.write_text(json.dumps(rows))
+    questions = read_questions(path, "--data")
+    assert len(questions) == 6 and questions[0].answers == (Gold("red", 6),)
+    bad = find_bad_rows(questions, for_training=False)
+    assert [row.id for row in bad] == ["odd0", "odd1", "odd2", "odd3", "odd4"]
+    assert [row.reason[:40] for row in bad] == [
+        "has no text 'context' but null (its keys",
+        "has no text 'question' but the number 5 ",
+        "answer_start is the text 'six'; expected",
+        "answers is the text 'red'; expected [{\"t",
+        "is_impossible is the text 'perhaps'; exp",
+    ]
+
+
+@pytest.mark.parametrize("word", ["null", "None", "nan", " NaN "])
+def test_words_for_a_missing_value_are_no_answers(word, tmp_path):
+    path = tmp_path / "q.csv"
+    path.write_text(f"id,context,question,answers\nk1,It is red.,q,{word}\n")
+    assert not read_questions(path, "--data")[0].is_labelled
 
 
 NO_ANSWER = [
@@ -247,7 +357,7 @@ def test_an_empty_text_and_the_start_minus_one_are_no_answer(answers, tmp_path):
     path = tmp_path / "q.json"
     path.write_text(of_answers(answers))
     (row,) = read_questions(path, "--data")
-    assert row.answers == () and row.is_labelled and not row.contradiction
+    assert row.answers == () and row.is_labelled and not row.fault
 
 
 @pytest.mark.parametrize(
@@ -278,9 +388,9 @@ def test_is_impossible_beside_an_answer_contradicts_itself(flag, tmp_path):
     path = tmp_path / "q.json"
     red = {"text": ["red"], "answer_start": [6]}
     path.write_text(of_answers(red, is_impossible=flag))
-    assert "is_impossible is true, but" in read_questions(path, "--data")[0].contradiction
+    assert "is_impossible is true, but" in read_questions(path, "--data")[0].fault
     path.write_text(of_answers([], is_impossible=False))
-    assert "is_impossible is false, but" in read_questions(path, "--data")[0].contradiction
+    assert "is_impossible is false, but" in read_questions(path, "--data")[0].fault
     path.write_text(of_answers(red, is_impossible="perhaps"))
     with pytest.raises(ValueError, match="k1.: is_impossible is the text 'perhaps'"):
         read_questions(path, "--data")
@@ -323,7 +433,7 @@ def test_a_damaged_file_is_one_sentence_or_questions(shape, keys, new, more, tmp
     row = Question("k", "t", "It is red.", "Which?", (Gold("red", 6),), "which")
     text = SHAPES[shape]([row, row])
     if not shape.startswith("csv"):
-        lines_of = [json.loads(line) for line in text.split("\n")]
+        lines_of = [value for _, value in parse_json_values(text, "text")]
         changed = [damaged(value, keys, new) for value in lines_of]
         if more and isinstance(changed[0], dict):
             changed[0] |= dict.fromkeys(keys, new)
@@ -336,7 +446,7 @@ def test_a_damaged_file_is_one_sentence_or_questions(shape, keys, new, more, tmp
     if isinstance(found, str):
         assert found.startswith(f"--data={path}") and "\n" not in found
     else:
-        assert all(isinstance(row.id, str) and row.kind and row.question for row in found)
+        assert all(isinstance(row.id, str) and row.kind for row in found)
         find_bad_rows(found)
 
 

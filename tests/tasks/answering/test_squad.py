@@ -98,7 +98,7 @@ def test_unanswerable_questions_have_no_answers(questions, tmp_path):
         ('{"data": [{"title": "x", "paragraphs": []}]}', "holds no questions"),
         ("[1, 2]", "row 0 is the number 1"),
         ('{"data": ', "not valid JSON: Expecting value at line 1"),
-        ('{"id": 1}\nnonsense', "line 2 is not valid JSON"),
+        ('{"id": 1}\nnonsense', "not valid JSON: Expecting value at line 2"),
         ("a,b\n1,2\n", "found the columns 'a', 'b'"),
         ("just some text", "found the columns 'just some text'"),
         ('{"id":["1"],"context":["c"],"question":[],"answers":[[]]}', "different lengths"),

@@ -50,9 +50,12 @@ def owned_chars(context: str, chars: Ints) -> Ints:
 def letters_of(row: Question, chars: Ints) -> tuple[int, int] | None:
     """The characters of the first gold answer without what no token covers at its ends.
 
-    `chars` [token 2]: owned by all tokens of the context. None if the answer has no token at all.
+    `chars` [token 2]: owned by all tokens of the context. None if the answer has no token at all, or no
+    place in the context.
     """
-    begin = max(row.answers[0].start, 0)
+    begin = row.answers[0].start
+    if begin < 0:
+        return None
     end = begin + len(row.answers[0].text)
     inside = np.flatnonzero(_covered(len(row.context), chars)[begin:end])
     return (begin + int(inside[0]), begin + int(inside[-1]) + 1) if len(inside) else None

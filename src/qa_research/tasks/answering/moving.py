@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from qa_research.tasks.answering.question import (
+    NOT_SAID,
     BadRow,
     Gold,
     Question,
@@ -78,7 +79,7 @@ def explained(questions: Sequence[Question], bad: Iterable[BadRow]) -> tuple[lis
         question = questions[row.position]
         wrong = [g for g in question.answers if not is_at_offset(question.context, g)]
         move = find_move(question.context, wrong[0]) if wrong else None
-        if move and "is not at character" in row.reason:
+        if move and row.reason.startswith("answer "):
             (mended,), _ = with_moved_answers([question])
             movable += not find_bad_rows([mended])
             row = replace(row, reason=f"{row.reason}: it {_journey(wrong[0], move)}")
@@ -88,6 +89,8 @@ def explained(questions: Sequence[Question], bad: Iterable[BadRow]) -> tuple[lis
 
 def _journey(gold: Gold, move: Move) -> str:
     place = move.gold.start
+    if gold.start == NOT_SAID:
+        return f"stands at {place} ({move.why})"
     if place == gold.start:
         return f"stands at {place} in another spelling ({move.why})"
     return f"stands at {place}, not {gold.start} ({move.why})"
@@ -103,8 +106,8 @@ def _find_all(text: str, wanted: str) -> list[int]:
 
 def _the_one(context: str, start: int, places: Sequence[int]) -> int | None:
     """The place that is meant: the only one, or the only one that a way of counting or nearness explains."""
-    if len(places) == 1:
-        return places[0]
+    if len(places) == 1 or start == NOT_SAID:
+        return places[0] if len(places) == 1 else None
     counted = [place for place in places if _unit(context, start, place)]
     near = [place for place in places if abs(place - start) <= NEAR]
     for some in (counted, near):
@@ -132,6 +135,8 @@ def _unit(context: str, start: int, place: int) -> str | None:
 
 
 def _shift(context: str, start: int, place: int) -> str:
+    if start == NOT_SAID:
+        return "and only there"
     if unit := _unit(context, start, place):
         return f"the offset counts {unit}"
     side = "left" if place < start else "right"

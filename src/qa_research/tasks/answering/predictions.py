@@ -13,6 +13,7 @@ from qa_research.files import (
     decoded,
     json_kind,
     parse_json,
+    parse_json_values,
     read_json,
     write_text,
     written_folder,
@@ -73,8 +74,7 @@ def read_predictions(path: Path, encoding: str = UTF_8) -> Predictions:
         cause = error.__cause__
         if not (isinstance(cause, JSONDecodeError) and cause.msg == "Extra data"):
             raise
-        lines = enumerate(text.split("\n"), start=1)
-        value = [parse_json(line, f"{name}, line {i}") for i, line in lines if line.strip()]
+        value = [row for _, row in parse_json_values(text, name)]
     if not isinstance(value, dict):
         return _of_rows(value, name)
     if {"id", "prediction_text"} <= set(value):

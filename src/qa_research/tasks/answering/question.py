@@ -7,12 +7,14 @@ from typing import Literal
 
 # What is done about rows that cannot be used: refuse, leave them out, or put answers where they stand.
 OnBadRows = Literal["error", "drop", "move"]
+# The start of an answer whose data do not say where it stands; asking and scoring need none.
+NOT_SAID = -2
 QUESTION_WORDS = ("what", "who", "whom", "whose", "when", "where", "which", "why", "how")
 
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """A correct answer: its text, and the character of the context at which it starts."""
+    """A correct answer: its text, and the character of the context at which it starts, or NOT_SAID."""
 
     text: str
     start: int
@@ -24,7 +26,8 @@ class Question:
 
     `kind` groups questions in reports: `lookup` or `match` in the built-in corpus; in other data the
     first question word of the text, or `other`. `is_labelled`: whether its data say what the answer is;
-    if not, there are no answers. `contradiction`: what they say that cannot both be true, or nothing.
+    if not, there are no answers. `fault`: what of its data cannot be read, or cannot both be true, if
+    anything; texts that cannot be read are empty.
     """
 
     id: str
@@ -34,7 +37,7 @@ class Question:
     answers: tuple[Gold, ...]
     kind: str
     is_labelled: bool = True
-    contradiction: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def asked_question(question: str, context: str) -> Question:
 
 
 def find_bad_rows(questions: Iterable[Question], for_training: bool = True) -> list[BadRow]:
-    """Rows with an empty or broken text, contradictory answers, or the id of an earlier row.
+    """Rows with an empty or broken text, unreadable or contradictory values, or the id of an earlier row.
 
     Training also needs answers, and each of them at its offset; asking and scoring do not.
     """
@@ -173,11 +176,13 @@ def _fault(row: Question) -> str | None:
                 f"its {name} has half a character ({text[place]!a} at {place}, a lone surrogate), which is "
                 "not valid Unicode"
             )
+    if row.fault:
+        return readable(row.fault)
     if not row.context.strip():
         return "empty context"
     if not row.question.strip():
         return "empty question"
-    return readable(row.contradiction) or None
+    return None
 
 
 def _texts(row: Question) -> Iterator[tuple[str, str]]:
@@ -200,6 +205,8 @@ def _fault_of_label(row: Question) -> str | None:
     for gold in row.answers:
         if not gold.text:
             return "empty answer"
+        if gold.start == NOT_SAID:
+            return f"answer {gold.text!r} has no answer_start"
         if not is_at_offset(row.context, gold):
             found = row.context[max(gold.start, 0) : max(gold.start, 0) + len(gold.text)]
             return f"answer {gold.text!r} is not at character {gold.start} (found {found!r})"

@@ -13,7 +13,7 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from qa_research.files import UTF_8, decoded, json_kind, parse_json
+from qa_research.files import UTF_8, decoded, json_kind, parse_json, parse_json_values
 
 Row = Mapping[str, Any]
 NEEDED = ("context", "question")
@@ -21,6 +21,7 @@ EXPECTED = (
     "expected SQuAD JSON (an object with 'data'), an object of parallel lists, JSON lines, CSV or "
     "Parquet with the columns id, context, question, answers"
 )
+_OF_LABEL_STUDIO = {"annotations", "completions", "predictions"}
 _COMPRESSED = {
     b"BZh": ("bzip2", "bunzip2 FILE"),
     b"\xfd7zXZ": ("xz", "unxz FILE"),
@@ -49,6 +50,10 @@ def read_rows(path: Path, name: str, encoding: str = UTF_8, option: str | None =
     text = decoded(content, name, encoding, option, "neither Parquet nor ")
     if not text.strip():
         raise ValueError(f"{name} is empty; {EXPECTED}")
+    if text.startswith("version https://git-lfs"):
+        raise ValueError(
+            f"{name} is a pointer of Git LFS, not the file itself; git lfs pull fetches it"
+        )
     return _json_rows(text, name) if text.lstrip()[0] in "{[" else _csv_rows(text, name)
 
 
@@ -125,10 +130,7 @@ def _json_rows(text: str, name: str) -> list[Row]:
 
 
 def _rows_of_lines(text: str, name: str) -> Iterator[Row]:
-    # Not splitlines: strings may contain other line separators, which JSON allows unescaped.
-    lines = enumerate(text.split("\n"), start=1)
-    values = [(n, parse_json(line, f"{name}, line {n}")) for n, line in lines if line.strip()]
-    for number, value in values:
+    for number, value in parse_json_values(text, name):
         # MRQA's first line.
         if not (isinstance(value, dict) and list(value) == ["header"]):
             yield from _rows_of(value, name, f"line {number}", "")
@@ -185,12 +187,12 @@ def foreign_format(value: Row) -> str | None:
     'an export of Doccano'
     """
     wanted = "not SQuAD; make rows with id, context, question and answers of it"
-    is_task = isinstance(value.get("data"), dict) and {"annotations", "completions"} & set(value)
+    is_task = isinstance(value.get("data"), dict) and _OF_LABEL_STUDIO & set(value)
     if is_task or {"annotation_id", "lead_time"} <= set(value):
         return f"an export of Label Studio, {wanted}"
     if "_input_hash" in value:
         return f"an export of Prodigy, {wanted}"
-    if "text" in value and {"label", "labels", "entities"} & set(value):
+    if {"text", "data"} & set(value) and {"label", "labels", "entities"} & set(value):
         return f"an export of Doccano, {wanted}"
     if {"document_text", "annotations"} <= set(value) or "question_text" in value:
         return f"a file of Natural Questions, {wanted}"
@@ -228,11 +230,14 @@ def _paragraph(paragraph: Any, name: str, title: object) -> Iterator[Row]:
                 f"{name} holds no SQuAD questions: an entry of 'qas' is {json_kind(entry)}; {EXPECTED}"
             )
         row = {**entry, "context": paragraph.get("context"), "title": title}
-        yield _row_of_mrqa(row) if "detected_answers" in row else row
+        yield _row_of_mrqa(row) if "qid" in row else row
 
 
 def _row_of_mrqa(row: dict[str, Any]) -> Row:
     """MRQA's `"detected_answers": [{"text": "x", "char_spans": [[3, 3], [9, 9]]}]` as SQuAD's answers."""
+    row = row | {"id": row["qid"]}
+    if "detected_answers" not in row:
+        return row
     detected = row["detected_answers"]
     try:
         answers = [
@@ -243,7 +248,7 @@ def _row_of_mrqa(row: dict[str, Any]) -> Row:
     except (KeyError, TypeError, ValueError):
         # Said as unreadable answers, with their id.
         answers = detected
-    return row | {"id": row.get("qid", row.get("id")), "answers": answers}
+    return row | {"answers": answers}
 
 
 def _rows_of_columns(value: Row, name: str) -> list[Row]:
