@@ -75,6 +75,8 @@ def read_predictions(path: Path, encoding: str = UTF_8) -> Predictions:
             raise
         lines = enumerate(text.split("\n"), start=1)
         value = [parse_json(line, f"{name}, line {i}") for i, line in lines if line.strip()]
+    if value in ({}, []):
+        raise ValueError(f"{name} holds no predictions; {EXPECTED}")
     if not isinstance(value, dict):
         return _of_rows(value, name)
     if {"id", "prediction_text"} <= set(value):
