@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from qa_research.signals import Signals, Stopped, exit_code_of, without_debug
+from qa_research.signals import Signals, Stopped, exit_code_of, one_sentence, without_debug
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -196,3 +196,17 @@ def test_a_stopped_program_says_how_to_resume_and_leaves(monkeypatch, capsys):
 def test_debug_may_be_anywhere():
     assert without_debug(["ask", "--debug", "RUN"]) == (["ask", "RUN"], True)
     assert without_debug(["ask", "RUN"]) == (["ask", "RUN"], False)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(28, "No space left on device", "runs/a"), "No space left on device: runs/a"),
+        (OSError("the checkpoints need room"), "the checkpoints need room"),
+        (ValueError("a [Errno 28] No space left\non device"), "a No space left on device"),
+        (KeyError(), "KeyError"),
+    ],
+)
+def test_what_went_wrong_is_a_sentence_without_the_systems_number(error, sentence):
+    assert one_sentence(error) == sentence

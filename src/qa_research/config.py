@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from qa_research.text import did_you_mean
+from qa_research.text import did_you_mean, shown_value
 
 # A class whose constructor has this argument is described by a section with parts, one per recorder.
 RECORDERS = "recorders"
@@ -226,4 +226,23 @@ def check_value(path: str, value: Any, expected: Any) -> None:
             for e in error.errors()
             if e["type"] != "is_instance_of"
         )
-        raise ValueError(f"{path} must be {' or '.join(allowed)}, got {value!r}") from error
+        raise ValueError(
+            f"{path} must be {' or '.join(allowed)}, got {shown_value(value)}"
+        ) from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """`has no id`, or `has steps='x': should be a valid integer`; in a list also `in row 3`."""
+    fault = error.errors()[0]
+    where = fault["loc"]
+    row = f"in row {where[0]} " if where and isinstance(where[0], int) else ""
+    key = ".".join(str(part) for part in (where[1:] if row else where))
+    if fault["type"] == "missing":
+        return f"has {row}no {key}"
+    what = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    what = f"{what[:1].lower()}{what[1:]}"
+    if not where and fault["type"] == "dict_type":
+        return "does not hold keys with values"
+    if not key:
+        return f"has {row}{shown_value(fault['input'])}: {what}"
+    return f"has {row}{key}={shown_value(fault['input'])}: {what}"

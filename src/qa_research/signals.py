@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 a failure, 2 a request that cannot be carried out (one sen
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -243,9 +244,18 @@ def exit_code_of(work: Callable[[], int | None], debug: bool, resume_command: st
 def one_sentence(error: BaseException) -> str:
     """What went wrong, in one line."""
     text = str(error)
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        text = f"{error.strerror}: {error.filename}"
-    return " ".join(text.split()) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return without_number(" ".join(text.split())) or type(error).__name__
+
+
+def without_number(text: str) -> str:
+    """An error's text without the number that Python puts before it, also as a part of another text.
+
+    >>> without_number("[Errno 28] No space left on device: 'runs/a'")
+    "No space left on device: 'runs/a'"
+    """
+    return re.sub(r"\[Errno \d+\] ", "", text)
 
 
 def without_debug(words: Sequence[str]) -> tuple[list[str], bool]:

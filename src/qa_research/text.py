@@ -8,6 +8,7 @@ import difflib
 import json
 import math
 import re
+import reprlib
 import shlex
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -24,7 +25,9 @@ NULL = "-"
 _ARMED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
 )
-
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 4, 8, 8
+_SHORT.maxstring = _SHORT.maxother = 200
 _OF_SHELL = re.compile(f"[\n\t]|{_ARMED.pattern}")
 
 
@@ -103,6 +106,15 @@ def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     is_right = [place in right for place in range(len(widths))]
     return [_line(row, widths, is_right) for row in cells]
+
+
+def shown_value(value: object) -> str:
+    """A value as Python spells it, cut short where it is long or deep, for a sentence.
+
+    >>> shown_value([1, [2, [3, [4, [5]]]]])
+    '[1, [2, [3, [...]]]]'
+    """
+    return _SHORT.repr(value)
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "", cutoff: float = 0.5) -> str:

@@ -1,6 +1,7 @@
 """Runs side by side: what differs, and which can be compared."""
 
 import json
+import math
 
 import pytest
 
@@ -81,10 +82,38 @@ def test_predictions_of_other_questions_are_found_out(tmp_path):
 
 def test_damaged_predictions_are_named(tmp_path):
     directory = write_run(tmp_path, 1, WORSE)
-    for text in ("{", "[1]", '[{"id": "q0"}]'):
+    whole = json.loads((directory / "predictions" / "validation.json").read_text())
+    damaged = {
+        "": "is not valid JSON",
+        "{": "is not valid JSON",
+        "[" * 100_000: "nested too deeply",
+        '[{"id": ' + "[" * 300 + "]" * 300 + "}]": "nested too deeply",
+        "null": "has None: should be a valid list",
+        "{}": "has {}: should be a valid list",
+        "[]": "has \\[\\]: list should have at least 1 item",
+        "[1]": "has in row 0 1: should be a valid dictionary",
+        '[{"id": "q0"}]': "has in row 0 no exact_match",
+        json.dumps(
+            [*whole[:2], whole[2] | {"f1": math.nan}]
+        ): "in row 2 f1=nan: should be a finite number",
+        json.dumps(
+            [*whole[:2], whole[2] | {"f1": math.inf}]
+        ): "in row 2 f1=inf: should be a finite number",
+        json.dumps([whole[0] | {"f1": "0.5"}]): "in row 0 f1='0.5': should be a valid number",
+        json.dumps([whole[0] | {"f1": True}]): "in row 0 f1=True: should be a valid number",
+        json.dumps([whole[0] | {"id": None}]): "in row 0 id=None: should be a valid string",
+        json.dumps([whole[0] | {"f1": 10**400}]): "has an integer of more than 64 bits: 0.f1",
+    }
+    other = write_run(tmp_path, 2, BETTER)
+    for text, sentence in damaged.items():
         (directory / "predictions" / "validation.json").write_text(text)
-        with pytest.raises(ValueError, match="validation.json is damaged"):
+        with pytest.raises(ValueError, match=sentence) as refusal:
             read_shares(directory, ANSWERING["metrics"])
+        said = str(refusal.value)
+        assert said.startswith(str(directory)) and "everything else of the run still works" in said
+        assert "\n" not in said and len(said) < 700
+        (pair,) = side_by_side([directory, other]).pairs
+        assert pair.comparison is None and said in pair.verdict
 
 
 def test_a_comparison_needs_two_different_runs(tmp_path):

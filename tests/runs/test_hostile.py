@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,6 @@ from qa_research.model.bert import build as network_of
 from qa_research.model.tokenizer import load_tokenizer
 from qa_research.runs.open import open_run
 from qa_research.tasks.answering.hub import DataSet
-from tests.tiny_run import train
 
 AS_WEIGHTS = Architecture(None, None, None, None, None)
 TARGETS = (
@@ -48,29 +46,6 @@ def marker(tmp_path, monkeypatch) -> Path:
     monkeypatch.syspath_prepend(str(folder))
     yield made
     sys.modules.pop("hostile_code", None)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, request):
-    """A finished run, which tests copy before they damage it."""
-    from hydra import compose, initialize_config_dir
-
-    from qa_research.config import conf_directory
-    from tests.tiny_run import TINY
-
-    place = tmp_path_factory.mktemp("trained")
-    with initialize_config_dir(str(conf_directory()), version_base="1.3"):
-        places = [f"paths.runs={place / 'runs'}", f"paths.cache={place / 'cache'}"]
-        train(compose("train", [*TINY, *places, "capture=none"]))
-    (run,) = (place / "runs/nopretrain").iterdir()
-    return run
-
-
-@pytest.fixture
-def run(trained, tmp_path) -> Path:
-    copy = tmp_path / "runs" / "theirs" / trained.name
-    shutil.copytree(trained, copy)
-    return copy
 
 
 def edit(run: Path, section: str, **changes) -> None:

@@ -47,6 +47,7 @@ def watch(
 
     start_logging()
     directory = find_run(run, runs)
+    from qa_research.runs.metrics import METRICS
     from qa_research.watch.story import show_result, watch_question
 
     use_threads_of_recordings(threads)
@@ -61,7 +62,7 @@ def watch(
     index = recording.find_question(question)
     folder = (out or directory / "films").expanduser()
     check_writable(folder, "--out DIR")
-    metrics = directory / "metrics.csv" if figures else None
+    metrics = directory / METRICS if figures else None
     try:
         result = watch_question(recording, index, directory.name, folder, metrics)
     except (ValueError, RuntimeError) as error:

@@ -38,7 +38,7 @@ def restored(kind: Any, value: Any) -> Any:
 
     Raises:
         KeyError: a field is missing.
-        TypeError: the value is of another kind.
+        AttributeError, TypeError, ValueError: the value is of another kind.
     """
     options = get_args(kind)
     if is_dataclass(kind) and isinstance(value, dict):

@@ -4,13 +4,16 @@ The constructors' signatures are the schema: names, types and ranges are stated 
 """
 
 import os
+import re
 import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -28,6 +31,7 @@ from qa_research.config import (
     missing_keys,
     unknown_key,
 )
+from qa_research.files import check_extent, read_yaml
 from qa_research.launch.words import readable_words
 from qa_research.signals import one_sentence
 from qa_research.tasks.earlier_configs import new_spelling
@@ -97,6 +101,7 @@ REFUSALS = (HydraException, OmegaConfBaseException, ValueError, OSError)
 
 # Hydra's flags that bring in other configs than ours, which then cannot be checked here.
 OTHER_CONFIGS = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
+FOLDERS_OF_CONFIGS = ("--config-path", "-cp", "--config-dir", "-cd")
 CLUSTER = "pip install 'qa-research[cluster]'"
 # Options that need a plugin of Hydra's: what was typed, and how to install it.
 PLUGINS = {
@@ -127,6 +132,7 @@ def run_hydra(
     before = sys.argv
     words = readable_words(words)
     try:
+        check_own_configs(words)
         check_overrides(words, config_name)
         # hydra.main reads its overrides from nowhere else, and Lightning starts the other processes of
         # a distributed training as `python sys.argv[0] sys.argv[1:]`. So this is set, here and only here.
@@ -138,6 +144,13 @@ def run_hydra(
         launch()
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(plain_sentence(error)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise _unreadable_config(words, error) from error
+    except ValueError as error:
+        # Of Python's own constructor of integers.
+        if "integer string conversion" not in str(error):
+            raise
+        raise _unreadable_config(words, error) from error
     finally:
         sys.argv = before
 
@@ -165,6 +178,53 @@ def check_overrides(words: Sequence[str], config_name: str) -> None:
     for override in parsed:
         if override not in groups and not (override.is_add() or override.is_force_add()):
             _check_key(override.key_or_group, configs)
+
+
+def check_own_configs(words: Sequence[str]) -> None:
+    """Refuse files of the user's own folders of configs that Hydra would not end reading.
+
+    Raises:
+        ValueError: the file is nested too deeply, or too large once its aliases are followed.
+    """
+    for file in _own_configs(words):
+        # What else may be wrong with it is only said if it is chosen.
+        with suppress(yaml.YAMLError):
+            check_extent(file.read_text(encoding="utf-8", errors="replace"), str(file))
+
+
+def _unreadable_config(words: Sequence[str], error: Exception) -> ValueError:
+    """The sentence of the user's own config that Hydra could not read, as its error names none."""
+    for file in _own_configs(words):
+        try:
+            read_yaml(file)
+        except ValueError as refusal:
+            return refusal
+    return ValueError(f"a config cannot be read: {one_sentence(error)}")
+
+
+def _own_configs(words: Sequence[str]) -> Iterator[Path]:
+    """The configs of the user's own folders: their files, and those of groups that could be chosen there.
+
+    Those are the groups that conf/ has and that an override names. Other folders, such as runs, are left.
+    """
+    known = {path.name for path in conf_directory().iterdir() if path.is_dir()}
+    named = {re.split("[=/@]", word.lstrip("+~"))[0] for word in overrides_in(words)}
+    for folder in map(Path, _own_folders(words)):
+        yield from sorted(folder.glob("*.yaml"))
+        for group in sorted(known | named - {"", ".", ".."}):
+            yield from sorted((folder / group).rglob("*.yaml"))
+
+
+def _own_folders(words: Sequence[str]) -> Iterator[str]:
+    """The folders of --config-dir and --config-path, and those of Hydra's search path."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name in FOLDERS_OF_CONFIGS:
+            yield value if equals else following
+        elif name.lstrip("+") == "hydra.searchpath":
+            for place in re.split(r"[\[\],\"']+", value):
+                if "://" not in place or place.startswith("file://"):
+                    yield place.removeprefix("file://").strip() or os.devnull
 
 
 def overrides_in(words: Sequence[str]) -> list[str]:

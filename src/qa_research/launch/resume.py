@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from qa_research.config import check_section, unknown_key
+from qa_research.files import parse_yaml
 from qa_research.launch.compose import default_config
 from qa_research.runs.directory import (
     WITHOUT_EFFECT,
@@ -63,9 +62,9 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
         return key, value
     if key in CHANGEABLE:
         try:
-            return key, yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"{override} cannot be read: {value!r} is not a value") from error
+            return key, parse_yaml(value, key)
+        except ValueError as error:
+            raise ValueError(f"{override:.200} cannot be read: {error}") from error
     section, _, name = key.partition(".")
     known = plain.get(section)
     if section not in plain:

@@ -15,7 +15,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from pydantic import TypeAdapter, ValidationError
 
+from qa_research.config import first_fault
 from qa_research.files import read_json, write_text
 from qa_research.signals import Signals
 
@@ -42,6 +44,9 @@ class Outcome:
     def group(self) -> tuple[str, ...]:
         """What distinguishes this job from other jobs than its repetitions with other seeds."""
         return tuple(word for word in self.overrides if not word.startswith("seed="))
+
+
+_OUTCOME = TypeAdapter(Outcome)
 
 
 class SweepStoppedError(RuntimeError):
@@ -142,8 +147,10 @@ def read_outcomes(directory: Path) -> list[Outcome]:
     """The outcomes in a sweep's directory, by number."""
     found = []
     for path in sorted((directory / JOBS).glob("*.json")):
-        row = read_json(path)
-        found.append(Outcome(**{**row, "overrides": tuple(row["overrides"])}))
+        try:
+            found.append(_OUTCOME.validate_python(read_json(path)))
+        except ValidationError as error:
+            raise ValueError(f"{path} {first_fault(error)}") from error
     return found
 
 

@@ -7,6 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.errors import HydraException
 
+from qa_research.files import MOST_LEVELS
 from qa_research.text import did_you_mean
 
 MULTIRUN = ("-m", "--multirun")
@@ -38,8 +39,25 @@ def readable_words(words: Sequence[str]) -> list[str]:
         ValueError: a flag that does not exist, or one without its value.
     """
     flags, others = _separated(words)
+    for word in others:
+        if deepest(word) > MOST_LEVELS:
+            key = word.partition("=")[0]
+            raise ValueError(f"{key:.80} is nested too deeply: more than {MOST_LEVELS} levels")
     is_sweep = any(flag in MULTIRUN for flag in flags)
     return flags + [_readable(word, is_sweep) for word in others]
+
+
+def deepest(word: str) -> int:
+    """How many brackets are open at most: what Hydra's parser calls itself for.
+
+    >>> deepest("a=[[1],{b:[2]}]")
+    3
+    """
+    level = most = 0
+    for sign in word:
+        level += (sign in "[{(") - (sign in "]})")
+        most = max(most, level)
+    return most
 
 
 def _separated(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 
 from qa_research.files import parse_json
 from qa_research.ledger.database import open_to_read, open_to_write, plain_errors, transaction
+from qa_research.signals import without_number
 
 STATUSES = ("running", "interrupted", "failed", "finished")
 FINGERPRINTS = ("train", "validation", "weights")
@@ -95,7 +96,8 @@ def entry_of(directory: Path, record: Mapping[str, Any], config: Mapping[str, An
         best_step=_value(record, "best_step", int),
         train_s=_number(record, "train_s"),
         validation_s=_number(record, "validation_s"),
-        error=_value(record, "error", str),
+        # Until version 0.2 as Python shows it.
+        error=without_number(error) if (error := _value(record, "error", str)) else error,
         scores={
             name: _required(_number(scores, name), f"best.{name}")
             for scores in [_value(record, "best", dict) or {}]

@@ -3,12 +3,14 @@
 import inspect
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForQuestionAnswering,
@@ -21,7 +23,13 @@ from transformers import (
 )
 
 from qa_research.console import readable_size
-from qa_research.model.weights import HUB_ERRORS, OFFLINE_CHOICES, not_fetched, without_code
+from qa_research.model.weights import (
+    HUB_ERRORS,
+    OFFLINE_CHOICES,
+    first_line,
+    not_fetched,
+    without_code,
+)
 
 # Positions that a model reserves, by its type: RoBERTa counts positions from 2.
 RESERVED_POSITIONS = {"roberta": 2, "xlm-roberta": 2, "camembert": 2}
@@ -35,6 +43,7 @@ DROPOUT_KEYS = (
     "mlp_dropout",
     "classifier_dropout",
 )
+CONFIG_JSON = "config.json"
 KNOWN_TYPES = "bert, distilbert, roberta, electra, modernbert, ..."
 Family = Literal["bert", "modernbert"]
 # What makes a network of random weights; the padding token of tokenizers trained here is 0.
@@ -95,6 +104,65 @@ def build(
     # `from_pretrained` returns a network in eval mode, and Lightning would leave it there, without dropout.
     built.network.train()
     return built
+
+
+def stored(directory: Path, weights: Mapping[str, Tensor], name: str) -> PreTrainedModel:
+    """The network in float32 and in evaluation mode that a run's `model/` describes, with these weights.
+
+    `name`: what the weights are called in an error. Nothing large is allocated before both fit each other.
+
+    Raises:
+        ValueError: its config.json describes no network, or another one than the weights are of.
+    """
+    config = without_code(AutoConfig.from_pretrained, "model", str(directory), file=CONFIG_JSON)
+    path = directory / CONFIG_JSON
+    if (layers := getattr(config, "num_hidden_layers", 0)) > len(weights):
+        raise ValueError(
+            f"{name} does not fit the network of {path}: it has {len(weights)} tensors in all for "
+            f"num_hidden_layers={layers}"
+        )
+    try:
+        wanted = {key: tensor.shape for key, tensor in _skeleton(config).state_dict().items()}
+        found = {key: tensor.shape for key, tensor in weights.items()}
+        if difference := _first_difference(wanted, found):
+            raise ValueError(f"{name} does not fit the network of {path}: {difference}")
+        network = AutoModelForQuestionAnswering.from_config(
+            config, dtype=torch.float32, trust_remote_code=False
+        )
+        network.load_state_dict(weights)
+        head_of(network)
+        with torch.inference_mode():
+            # Some settings are only used here.
+            network.eval()(input_ids=torch.zeros(1, 2, dtype=torch.long))
+    except ValueError as error:
+        if str(directory) in str(error):
+            raise
+        raise ValueError(
+            f"{path} describes no network for questions: {first_line(error)}"
+        ) from error
+    except Exception as error:
+        # What transformers raises depends on which of its many values is wrong.
+        raise ValueError(
+            f"{path} describes no network for questions: {first_line(error)}"
+        ) from error
+    return network
+
+
+def _skeleton(config: PretrainedConfig) -> PreTrainedModel:
+    """A network without memory for its weights, which is made in no time and shows their names and shapes."""
+    with torch.random.fork_rng(), torch.device("meta"):
+        return AutoModelForQuestionAnswering.from_config(config, trust_remote_code=False)
+
+
+def _first_difference(
+    wanted: Mapping[str, torch.Size], found: Mapping[str, torch.Size]
+) -> str | None:
+    """The first tensor that only one of two networks has, or has in another shape."""
+    for key in [*wanted, *(key for key in found if key not in wanted)]:
+        if wanted.get(key) != found.get(key):
+            shapes = [list(side[key]) if key in side else "none" for side in (wanted, found)]
+            return f"{key} is {shapes[0]} there and {shapes[1]} in the weights"
+    return None
 
 
 def longest_window(config: PretrainedConfig) -> int | None:
@@ -208,7 +276,9 @@ def _loaded(
     weights: str, architecture: Architecture, dropout: float | None, vocab_size: int
 ) -> Built:
     try:
-        config = without_code(AutoConfig.from_pretrained, "model.weights", weights)
+        config = without_code(
+            AutoConfig.from_pretrained, "model.weights", weights, file=CONFIG_JSON
+        )
     except HUB_ERRORS as error:
         raise not_fetched(weights, "model.weights", error) from error
     _check_config(weights, config, architecture, vocab_size)
@@ -256,11 +326,8 @@ def _check_config(
             f"question-answering model; these do: {KNOWN_TYPES} "
             f"(without a network: {OFFLINE_CHOICES})"
         )
-    # Without memory for its weights a network is made in no time, and shows whether it has a head.
-    with torch.random.fork_rng(), torch.device("meta"):
-        skeleton = AutoModelForQuestionAnswering.from_config(config)
     try:
-        head_of(skeleton)
+        head_of(_skeleton(config))
     except ValueError as error:
         raise ValueError(f"model.weights={weights}: {error}") from error
 

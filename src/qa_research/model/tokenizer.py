@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+TOKENIZER_FILES = "tokenizer.json with tokenizer_config.json"
 
 
 def load_tokenizer(source: str, key: str) -> Any:
@@ -34,15 +35,13 @@ def load_tokenizer(source: str, key: str) -> Any:
         ValueError: it does not report the characters that a token covers, has no padding token, or does
             not start windows with [CLS].
     """
-    from transformers import AutoTokenizer
-
     place = locate(source, key)
     if place == source and not Path(place).is_dir():
         log.info(
             "Asking the hub for %s (without a network this takes half a minute to fail)", source
         )
     try:
-        tokenizer = without_code(AutoTokenizer.from_pretrained, key, source)
+        tokenizer = without_code(_working_tokenizer, key, source, file=TOKENIZER_FILES)
     except HUB_ERRORS as error:
         raise not_fetched(source, key, error) from error
     if not tokenizer.is_fast:
@@ -55,6 +54,17 @@ def load_tokenizer(source: str, key: str) -> Any:
             f"{key}={source}: its windows do not start with a [CLS] token, or it has no padding token; "
             "tokenizers of BERT's family have both (bert, distilbert, roberta, electra, ...)"
         )
+    return tokenizer
+
+
+def _working_tokenizer(place: str, **options: Any) -> Any:
+    """A tokenizer that has shown that it can make a window: some of its settings are only used then."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(place, **options)
+    if tokenizer.is_fast:
+        tokenizer("a", "b")
+        tokenizer("a", "b", max_length=8, truncation=True)
     return tokenizer
 
 

@@ -64,28 +64,47 @@ def not_fetched(source: str, key: str, error: Exception) -> FileNotFoundError:
     )
 
 
-def without_code(from_pretrained: Callable[..., Any], key: str, source: str, **options: Any) -> Any:
+def without_code(
+    from_pretrained: Callable[..., Any],
+    key: str,
+    source: str,
+    file: str | None = None,
+    **options: Any,
+) -> Any:
     """What a `from_pretrained` of transformers returns for `source`, without running code that is in there.
 
-    `key`: what the user calls it, such as `model.weights`; the options are passed on.
+    `key`: what the user calls it, such as `model.weights`; the options are passed on. `file`: the one that is
+    read, and that an error names; None: the caller knows the errors of what it reads.
 
     Raises:
-        ValueError: it cannot be loaded without such code (`auto_map` in its config). Nobody is asked.
+        ValueError: it cannot be loaded without such code (`auto_map` in its config), and nobody is asked; or
+            `file` cannot be used.
+        OSError: it is missing, or cannot be fetched.
     """
+    place = locate(source, key)
     try:
-        return from_pretrained(locate(source, key), trust_remote_code=False, **options)
-    except ValueError as error:
-        if "trust_remote_code" not in str(error):
+        return from_pretrained(place, trust_remote_code=False, **options)
+    except HUB_ERRORS:
+        raise
+    except Exception as error:
+        # What transformers and tokenizers raise depends on which value of the file is wrong.
+        if "trust_remote_code" in str(error):
+            raise ValueError(
+                f"{key}={source} can be loaded only with code of its own (auto_map in its config), and code "
+                "that comes with weights is never run; choose weights of an architecture that transformers "
+                "has"
+            ) from error
+        if file is None:
             raise
-        raise ValueError(
-            f"{key}={source} can be loaded only with code of its own (auto_map in its config), and code "
-            "that comes with weights is never run; choose weights of an architecture that transformers has"
-        ) from error
+        raise ValueError(f"{Path(place) / file} cannot be used: {first_line(error)}") from error
 
 
 def first_line(error: Exception) -> str:
-    """A library's message of many lines as a part of a sentence: its first line, or the error's name."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:160]
+    """A library's message of many lines as a part of a sentence: what it begins with, or the error's name."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # The first line of some is only a heading, such as "Validation error for field 'hidden_size':".
+    shown = f"{lines[0]} {lines[1].strip()}" if lines[0].endswith(":") and lines[1:] else lines[0]
+    return shown.rstrip(".")[:160]
 
 
 def short_name(source: str) -> str:

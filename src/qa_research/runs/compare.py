@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qa_research.files import read_json
 from qa_research.ledger.runs import RunEntry
-from qa_research.runs.directory import flattened, has_no_effect, run_name
+from qa_research.runs.directory import flattened, has_no_effect
+from qa_research.runs.predictions import read_run_predictions
 from qa_research.runs.store import live_status, read_entry
 from qa_research.stats import bootstrap_intervals, holm, mcnemar, sign_flips
 from qa_research.tasks.task import Metric
@@ -315,18 +315,10 @@ def read_shares(directory: Path, metrics: Sequence[Metric]) -> Shares:
         FileNotFoundError: the run has not validated yet.
         ValueError: the file is damaged.
     """
-    path = directory / "predictions" / "validation.json"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{run_name(directory)} has no predictions yet; its first validation writes them"
-        )
-    try:
-        rows = read_json(path)
-        names = [metric["per_example"] for metric in metrics]
-        values = {n: np.array([row[n] for row in rows], dtype=np.float64) for n in names}
-        return Shares([row["id"] for row in rows], values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {type(error).__name__} {error}") from error
+    names = [metric["per_example"] for metric in metrics]
+    rows = read_run_predictions(directory, names)
+    values = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}
+    return Shares([row["id"] for row in rows], values)
 
 
 def _making(entry: RunEntry) -> dict[str, Any]:

@@ -16,13 +16,12 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from qa_research.files import read_json, write_bytes, write_text, written_folder
+from qa_research.files import read_json, read_yaml, write_bytes, write_text, written_folder
 from qa_research.model.weights import short_name
 from qa_research.runs.places import with_one_spelling
 from qa_research.runs.schema import REPAIR, check_config, check_record
 from qa_research.tasks.earlier_configs import upgraded
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Config keys that cannot change a result, and so are not part of the hash in a run's name. `capture` is not
 # among them: a finished run cannot provide what another recorder would have recorded.
 WITHOUT_EFFECT = (
@@ -237,11 +236,10 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing")
     try:
-        config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path} is not valid YAML: {reason}; {REPAIR}") from error
-    if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
+        config = read_yaml(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; {REPAIR}") from error
+    if not isinstance(config, dict):
         raise ValueError(f"{path} does not hold a config; {REPAIR}")
     config = upgraded(config)
     check_config(path, config)

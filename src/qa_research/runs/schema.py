@@ -13,6 +13,8 @@ from annotated_types import MinLen
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from qa_research.config import first_fault
+from qa_research.files import check_plain
 from qa_research.tasks.task import Metric
 
 REPAIR = "restore it from a copy, or rename the run's directory to train it again"
@@ -33,6 +35,17 @@ class GitState(TypedDict):
     __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
     commit: NotRequired[str | None]
     modified: NotRequired[bool | None]
+
+
+class CaptureCost(TypedDict):
+    """What captures took."""
+
+    __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
+    captures: int
+    left_out: int
+    seconds: float
+    percent_of_training: float
+    mb: float
 
 
 class Record(TypedDict):
@@ -59,6 +72,9 @@ class Record(TypedDict):
     best_step: NotRequired[int | None]
     train_s: NotRequired[float | None]
     validation_s: NotRequired[float | None]
+    best_while_training: NotRequired[dict[str, float] | None]
+    precision_while_training: NotRequired[str]
+    capture: NotRequired[CaptureCost | None]
     error: NotRequired[str | None]
     resumed: NotRequired[list[dict[str, Any]]]
 
@@ -119,18 +135,10 @@ def check_has(path: Path, content: Mapping[str, Any], keys: Sequence[str]) -> No
 
 def _check(adapter: TypeAdapter[Any], path: Path, content: Any) -> None:
     try:
+        check_plain(content, str(path))
+    except ValueError as error:
+        raise ValueError(f"{error}; {REPAIR}") from error
+    try:
         adapter.validate_python(content)
     except ValidationError as error:
-        raise ValueError(f"{path} {_first_fault(error)}; {REPAIR}") from error
-
-
-def _first_fault(error: ValidationError) -> str:
-    """`has no id`, or `has steps='x', which should be a valid integer`."""
-    fault = error.errors()[0]
-    key = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "missing":
-        return f"has no {key}"
-    if not key:
-        return "does not hold keys with values"
-    what = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return f"has {key}={fault['input']!r}: {what[:1].lower()}{what[1:]}"
+        raise ValueError(f"{path} {first_fault(error)}; {REPAIR}") from error

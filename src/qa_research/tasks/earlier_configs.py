@@ -57,21 +57,22 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     config = {key: _with_todays_class(value) for key, value in config.items()}
     # The first versions had no capture.
     config.setdefault("capture", None)
+    # What is not a section stays as it is: it may be damaged, which its reader says.
+    data, model = (config.get(name) for name in ("data", "model"))
     # Version 0.3: files of other encodings than UTF-8 are read.
-    if "train_path" in (config.get("data") or {}):
-        config["data"].setdefault("encoding", "utf-8")
+    if isinstance(data, dict) and "train_path" in data:
+        data.setdefault("encoding", "utf-8")
     # Version 0.3: random weights of other families than BERT's.
-    if "family" not in (model := config.get("model") or {}) and "weights" in model:
-        config["model"] = {**model, "family": "bert"}
+    if isinstance(model, dict) and "weights" in model:
+        model.setdefault("family", "bert")
     if "trainer" in config:
         config["trainer"] = _with_todays_interval(config["trainer"])
     # Version 0.3: attention without SDPA where that trains faster.
-    if str((config.get("model") or {}).get("_target_", "")).endswith(".QuestionAnswering"):
-        config["model"].setdefault("plain_attention_below", 0)
+    if isinstance(model, dict) and str(model.get("_target_")).endswith(".QuestionAnswering"):
+        model.setdefault("plain_attention_below", 0)
     if "task" in config:
         return config
     config = {"task": ANSWERING} | config
-    # What is not a section stays as it is: it may be damaged, which its reader says.
     if isinstance(config.get("data"), Mapping):
         config["data"] = {k: v for k, v in config["data"].items() if k not in _COPIES}
     if isinstance(config.get("train"), Mapping) and "stop_at_exact_match" in config["train"]:

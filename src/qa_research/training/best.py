@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt
 
 from qa_research.files import write_text
 from qa_research.runs.checkpoints import BEST, load_network_weights, read_checkpoint
+from qa_research.runs.predictions import PREDICTIONS
 from qa_research.signals import Signals, Stopped
 from qa_research.tasks.learning import LearningModule, TaskData
 
@@ -132,7 +133,7 @@ class Checkpoints(pl.Callback):
 
     def _write_predictions(self) -> None:
         text = json.dumps(self.predictions(), ensure_ascii=False, indent=1)
-        write_text(self.directory.parent / "predictions" / "validation.json", text)
+        write_text(self.directory.parent / PREDICTIONS, text)
 
     def _is_best(self, scores: dict[str, float]) -> bool:
         if not self.best:

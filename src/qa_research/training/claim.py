@@ -18,6 +18,7 @@ from qa_research.runs.directory import (
     set_aside,
 )
 from qa_research.runs.machine import changed_versions, now
+from qa_research.runs.metrics import METRICS, read_metrics
 from qa_research.runs.schema import check_has
 from qa_research.runs.store import reindex, save_record, unindex
 from qa_research.tasks.task import Task
@@ -65,6 +66,7 @@ def find_existing(directory: Path, mode: ResumeMode, task: Task) -> ExistingRun:
     check_fingerprints(directory, record["fingerprints"], task)
     if record["status"] == "finished":
         check_has(path, record, ("best", "best_step", "steps", "train_s", "validation_s"))
+        check_has(path, record["best"], [metric["name"] for metric in task.metrics])
         return ExistingRun(record, None)
     found = find_resume_point(directory / "checkpoints", record["id"], task.shapes())
     for sentence in found.damaged:
@@ -73,6 +75,9 @@ def find_existing(directory: Path, mode: ResumeMode, task: Task) -> ExistingRun:
         raise ValueError(
             f"no undamaged checkpoint to resume from: {'; '.join(found.damaged)}. {TRAIN_AGAIN}"
         )
+    if found.point is not None and (metrics := directory / METRICS).is_file():
+        # Read again, and cut, when the training goes on: what is wrong with it is said before.
+        read_metrics(metrics)
     if found.point is None and mode == "must":
         raise ValueError(
             f"train.resume=must, but {directory} stopped before its first checkpoint; train.resume=auto "

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from qa_research.files import naming, written_whole
+from qa_research.runs.metrics import read_metrics
 
 TRAINING = ("train/loss", "train/lr", "train/gradient_norm")
 
@@ -125,9 +126,7 @@ class Curves(pl.Callback):
 
     def _rows_before(self, step: int) -> list[dict[str, str]]:
         """The rows of steps before `step`, without a line that a crash left incomplete."""
-        with self.path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if None not in row.values()]
-        return [row for row in rows if int(row["step"]) < step]
+        return [row for row in read_metrics(self.path) if int(row["step"]) < step]
 
     def _replace_table(self, rows: list[dict[str, str]]) -> None:
         with written_whole(self.path) as file:

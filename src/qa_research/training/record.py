@@ -9,7 +9,7 @@ from typing import Any
 
 from qa_research import STARTED
 from qa_research.runs.machine import git_state, installed_versions, machine, now
-from qa_research.signals import Stopped
+from qa_research.signals import Stopped, one_sentence
 from qa_research.tasks.task import Task
 from qa_research.text import command_line
 from qa_research.training.setup import Setup
@@ -66,7 +66,7 @@ def add_early_end(
     """Say why a training ended early, and after how many steps: if it was stopped, those saved."""
     saved_step = max(bundle.saving.saved_step, first_step)
     checkpoints, progress = bundle.checkpoints, bundle.progress
-    record |= {"error": str(error) or type(error).__name__, "finished": now()}
+    record |= {"error": one_sentence(error), "finished": now()}
     if checkpoints.best:
         record |= {"best": checkpoints.best, "best_step": checkpoints.best_step}
     if progress.train_s:

@@ -22,6 +22,7 @@ from qa_research.runs.directory import (
     lock,
     run_directory,
 )
+from qa_research.runs.schema import check_has
 from qa_research.runs.store import save_record
 from qa_research.signals import Signals, Stopped
 from qa_research.streams import stream_seed
@@ -79,8 +80,10 @@ def train_in(directory: Path, config: dict[str, Any]) -> float:
             existing = find_existing(directory, mode, task)
             if existing.record and existing.is_finished:
                 log.info("This run is finished; train.resume=never trains it again.")
+                monitor: str = config["checkpoint"]["monitor"]
+                check_has(directory / "run.json", existing.record["best"], [monitor])
                 show_result(directory, existing.record, task)
-                return float(existing.record["best"][config["checkpoint"]["monitor"]])
+                return float(existing.record["best"][monitor])
             if only_report:
                 raise ValueError(f"{directory} changed while it was being read; start again")
             score = _train_locked(directory, setup, existing, signals)

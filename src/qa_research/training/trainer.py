@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from qa_research.capture.callback import Capture
 from qa_research.config import build, check_value
+from qa_research.runs.metrics import METRICS
 from qa_research.signals import Signals
 from qa_research.tasks.task import Task
 from qa_research.training.best import Checkpoints
@@ -130,7 +131,7 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
     callbacks: list[pl.Callback] = [
         ValidationBetweenSteps(),
         progress,
-        Curves(directory / "metrics.csv", tensorboard, task.measured(), start.step),
+        Curves(directory / METRICS, tensorboard, task.measured(), start.step),
     ]
     if start.capture:
         start.capture.write_to(directory, tensorboard)

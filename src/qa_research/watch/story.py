@@ -2,7 +2,6 @@
 that was recorded about it.
 """
 
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from qa_research.figures.curves import fit_decay, question_losses, training_loss
 from qa_research.figures.logits import logits_at_three_steps, logits_over_steps, unit_by_token
 from qa_research.figures.weights import head_weight_change, head_weights_at_start
 from qa_research.files import file_name, write_text, written_folder, written_whole
+from qa_research.runs.metrics import number_in, read_metrics
 from qa_research.watch.film import Film, make_film
 from qa_research.watch.page import film_page
 from qa_research.watch.strip import film_strip
@@ -235,10 +235,9 @@ _DRAW: Mapping[str, Callable[[Recording, int, list[str]], Figures]] = {
 
 
 def _training_losses(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("train/loss")]
+    rows = [row for row in read_metrics(path) if row.get("train/loss")]
     steps = np.array([int(row["step"]) for row in rows], dtype=np.int64)
-    return steps, np.array([float(row["train/loss"]) for row in rows])
+    return steps, np.array([number_in(row, "train/loss", path) for row in rows])
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -293,7 +293,7 @@ class Explanation:
             plain["arrays"] = Arrays(**{name: arrays[name] for name in names})
         try:
             explanation: Self = restored(cls, plain)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{folder / EXPLANATION} is incomplete: {error}") from error
         explanation._check(folder)
         return explanation

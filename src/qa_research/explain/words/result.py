@@ -311,7 +311,7 @@ class _Saved:
         document = read_document(path, FORMAT, unnamed=FORMAT)
         try:
             result: Self = restored(cls, document | {"text": document})
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not hold an {cls.__name__}: {error}") from error
         return result
 

@@ -75,6 +75,8 @@ def read_predictions(path: Path, encoding: str = UTF_8) -> Predictions:
         if not (isinstance(cause, JSONDecodeError) and cause.msg == "Extra data"):
             raise
         value = [row for _, row in parse_json_values(text, name)]
+    if value in ({}, []):
+        raise ValueError(f"{name} holds no predictions; {EXPECTED}")
     if not isinstance(value, dict):
         return _of_rows(value, name)
     if {"id", "prediction_text"} <= set(value):

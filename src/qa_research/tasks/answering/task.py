@@ -1,6 +1,7 @@
 """Extractive question answering as a task: what its runs read, measure, write and show."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from qa_research.model.tokenizer import tokenizer_fingerprint
 from qa_research.model.weights import weights_fingerprint
 from qa_research.tasks.answering.decode import AnswerSettings
 from qa_research.tasks.answering.earlier_windows import made_otherwise
+from qa_research.tasks.answering.facts import facts_of
 from qa_research.tasks.answering.labels import Exactness, exactness
 from qa_research.tasks.answering.trained import TrainedAnswerer, reopen
 from qa_research.tasks.answering.windows import windows_fingerprint
@@ -175,11 +177,14 @@ class AnsweringTask(Task):
 
     def result(self, record: Mapping[str, Any]) -> list[str]:
         best: dict[str, float] = record["best"]
-        guessing: dict[str, float] = record["guessing"]
+        guessing = facts_of(record).get("guessing", {})
         rows = [("all", best["val/exact_match"], best["val/f1"])]
         by_kind = _exact_match_by_kind(best)
         if len(by_kind) > 1:
-            rows += [(kind, exact, best[f"val/f1_{kind}"]) for kind, exact in by_kind.items()]
+            rows += [
+                (kind, exact, best.get(f"val/f1_{kind}", math.nan))
+                for kind, exact in by_kind.items()
+            ]
         header = f"{'validation':<12}{'exact match':>12}{'F1':>8}"
         lines = [header + ("   guessing" if guessing else "")]
         for kind, exact, f1 in rows:
@@ -226,4 +231,4 @@ def _is_on_the_plateau(best: Mapping[str, float], guessing: Mapping[str, float])
     lookup, match = best.get("val/exact_match_lookup"), best.get("val/exact_match_match")
     if lookup is None or match is None:
         return False
-    return lookup >= LOOKUP_LEARNED and abs(match - guessing["match"]) <= CLOSE_TO_GUESSING
+    return lookup >= LOOKUP_LEARNED and abs(match - guessing.get("match", 0.0)) <= CLOSE_TO_GUESSING

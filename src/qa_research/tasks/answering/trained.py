@@ -16,13 +16,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
 from qa_research.config import build
 from qa_research.console import tracked
 from qa_research.files import UTF_8, written_folder
-from qa_research.model.bert import input_names, longest_window
-from qa_research.model.weights import check_json_files, without_code
+from qa_research.model.bert import input_names, longest_window, stored
+from qa_research.model.tokenizer import load_tokenizer
+from qa_research.model.weights import check_json_files
 from qa_research.tasks.answering.batches import batches_of_tokens, padded_batch
 from qa_research.tasks.answering.decode import (
     Answer,
@@ -30,6 +31,7 @@ from qa_research.tasks.answering.decode import (
     join_windows,
     spans_of_batch,
 )
+from qa_research.tasks.answering.facts import facts_of
 from qa_research.tasks.answering.moving import with_moved_answers
 from qa_research.tasks.answering.question import (
     OnBadRows,
@@ -112,20 +114,16 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
     Raises:
         ValueError: the weights do not fit the network.
     """
-    check_json_files(run.directory / "model")
-    model = str(run.directory / "model")
-    network = AutoModelForQuestionAnswering.from_config(
-        without_code(AutoConfig.from_pretrained, "model", model),
-        dtype=torch.float32,
-        trust_remote_code=False,
-    )
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
+    model = run.directory / "model"
+    check_json_files(model)
+    network = stored(model, weights, str(run.checkpoint))
+    tokenizer = load_tokenizer(str(model), "model")
+    known = network.get_input_embeddings().num_embeddings
+    if len(tokenizer) > known:
         raise ValueError(
-            f"{run.checkpoint} does not fit the network of {run.directory.name}: "
-            f"{str(error).splitlines()[-1].strip()}"
-        ) from error
+            f"{model / 'tokenizer.json'} has {len(tokenizer)} pieces, and the network has embeddings for "
+            f"{known}"
+        )
     settings: AnswerSettings = build("answer", run.config["answer"])
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return TrainedAnswerer(
@@ -134,9 +132,9 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
         step=run.step,
         config=run.config,
         record=run.record,
-        network=network.eval().to(device),
-        tokenizer=without_code(AutoTokenizer.from_pretrained, "model", model),
-        answering=settings.resolved(bool(run.record.get("unanswerable"))),
+        network=network.to(device),
+        tokenizer=tokenizer,
+        answering=settings.resolved(bool(facts_of(run.record).get("unanswerable"))),
     )
 
 
@@ -180,7 +178,7 @@ def questions_of(
                 f"the {data} questions have changed since this run; choose others with --data FILE"
             )
         # Those that no window of the run has room for were skipped.
-        skipped = set(record.get("too_long", ()))
+        skipped = set(facts_of(record).get("too_long", ()))
         return [row for row in getattr(source, data) if row.id not in skipped]
     return _questions_of_file(data, reading or FileReading())
 
