@@ -2,12 +2,10 @@
 
 import inspect
 import os
-import pickle
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -225,8 +223,6 @@ def _loaded(
         )
     except HUB_ERRORS as error:
         raise not_fetched(weights, "model.weights", error) from error
-    except (SafetensorError, pickle.UnpicklingError) as error:
-        raise ValueError(f"model.weights={weights} are damaged: {error}") from error
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(

@@ -22,7 +22,7 @@ from qa_research.config import build
 from qa_research.console import tracked
 from qa_research.files import UTF_8, written_folder
 from qa_research.model.bert import input_names, longest_window
-from qa_research.model.weights import check_json_files, without_code
+from qa_research.model.weights import check_files, without_code, write_sums
 from qa_research.tasks.answering.batches import batches_of_tokens, padded_batch
 from qa_research.tasks.answering.decode import (
     Answer,
@@ -101,6 +101,7 @@ class TrainedAnswerer(StoredRun):
         with written_folder(directory) as new:
             self.network.save_pretrained(new)
             tokenizer.save_pretrained(new)
+            write_sums(new)
             for file in new.iterdir():
                 # Safetensors' own mode is 0600: nobody else could read what is meant to be passed on.
                 file.chmod(new.stat().st_mode & 0o666)
@@ -112,7 +113,7 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
     Raises:
         ValueError: the weights do not fit the network.
     """
-    check_json_files(run.directory / "model")
+    check_files(run.directory / "model")
     model = str(run.directory / "model")
     network = AutoModelForQuestionAnswering.from_config(
         without_code(AutoConfig.from_pretrained, "model", model),
