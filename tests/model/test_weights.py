@@ -1,6 +1,9 @@
+import random
+
 import pytest
 
-from qa_research.model.weights import check_json_files, locate
+from qa_research.model.tokenizer import load_tokenizer
+from qa_research.model.weights import SUMS, check_files, locate, write_sums
 
 
 @pytest.mark.parametrize(
@@ -17,4 +20,70 @@ def test_json_that_cannot_be_read_is_named_before_transformers_sees_it(
     with pytest.raises(ValueError, match=f"{name} is .*{said.removeprefix('is ')}"):
         locate(str(tmp_path), "model.weights")
     with pytest.raises(ValueError, match=name):
-        check_json_files(tmp_path)
+        check_files(tmp_path)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_text('{"vocabulary": ["[PAD]", "chess", "judo"]}')
+    (tmp_path / "model.safetensors").write_bytes(bytes(range(256)))
+    write_sums(tmp_path)
+    return tmp_path
+
+
+def test_no_flipped_bit_of_a_directory_with_checksums_is_silent(directory):
+    check_files(directory)
+    assert locate(str(directory), "model.weights") == str(directory)
+    draw = random.Random(4)
+    for path in sorted(directory.iterdir()):
+        whole = path.read_bytes()
+        for _ in range(50):
+            changed = bytearray(whole)
+            changed[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+            path.write_bytes(changed)
+            with pytest.raises(ValueError, match=rf"{path.name}|{SUMS}"):
+                check_files(directory)
+        path.write_bytes(whole)
+    check_files(directory)
+
+
+def test_checksums_are_those_of_sha256sum_and_a_change_of_ones_own_is_possible(directory):
+    lines = (directory / SUMS).read_text().splitlines()
+    assert [line[64:] for line in lines] == [
+        *("  config.json", "  model.safetensors", "  tokenizer.json"),
+    ]
+    (directory / "tokenizer.json").write_text("{}")
+    with pytest.raises(
+        ValueError, match=rf"tokenizer.json is damaged or was edited.*remove {SUMS}"
+    ):
+        check_files(directory)
+    (directory / SUMS).unlink()
+    check_files(directory)
+
+
+@pytest.mark.parametrize("line", ["", "abc", f"{'0' * 64}  ../secret", f"{'0' * 64}  /dev/zero"])
+def test_checksums_of_what_is_elsewhere_are_refused(directory, line):
+    (directory / SUMS).write_text(f"{line}\n")
+    with pytest.raises(ValueError, match="is damaged"):
+        check_files(directory)
+
+
+def test_a_file_that_is_missing_is_named(directory):
+    (directory / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"model.safetensors is missing, which .* names"):
+        check_files(directory)
+
+
+def test_a_damaged_tokenizer_of_somebody_elses_is_one_sentence(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    assert load_tokenizer(str(tmp_path), "model.tokenizer").get_vocab() == tokenizer.get_vocab()
+    path = tmp_path / "tokenizer.json"
+    for damaged in ('"WordPiece"', '"model"', '"vocab"'):
+        whole = path.read_text()
+        path.write_text(whole.replace(damaged, '"Other"', 1))
+        with pytest.raises(ValueError, match=r"^model.tokenizer=.* cannot be loaded: ") as refusal:
+            load_tokenizer(str(tmp_path), "model.tokenizer")
+        assert "\n" not in str(refusal.value)
+        path.write_text(whole)

@@ -14,6 +14,7 @@ from qa_research.config import ALLOW, build, class_of
 from qa_research.model.bert import Architecture
 from qa_research.model.bert import build as network_of
 from qa_research.model.tokenizer import load_tokenizer
+from qa_research.model.weights import SUMS, write_sums
 from qa_research.runs.open import open_run
 from qa_research.tasks.answering.hub import DataSet
 
@@ -155,6 +156,9 @@ def with_code(folder: Path, marker: Path, file: str, **config) -> None:
     code = {"auto_map": dict.fromkeys(names, "code.Code")}
     path.write_text(json.dumps(before | code | config))
     (folder / "code.py").write_text(f"{touching(marker)}class Code:\n    pass\n")
+    if (folder / SUMS).exists():
+        # As someone would who wants it to be believed.
+        write_sums(folder)
 
 
 def test_code_in_a_runs_model_does_not_run(run, marker):
@@ -170,6 +174,13 @@ def test_code_of_a_runs_tokenizer_does_not_run(run, marker):
     with suppress(ValueError):
         open_run(run)
     assert not marker.exists()
+
+
+def test_the_tokenizer_of_a_run_is_the_one_that_was_saved(run):
+    path = run / "model" / "tokenizer.json"
+    path.write_text(path.read_text().replace('"[UNK]"', '"[unk]"'))
+    with pytest.raises(ValueError, match=r"model/tokenizer.json is damaged or was edited"):
+        open_run(run)
 
 
 def test_code_of_given_weights_does_not_run_and_nobody_is_asked(tmp_path, marker, monkeypatch):
@@ -191,7 +202,7 @@ def test_code_of_given_weights_does_not_run_and_nobody_is_asked(tmp_path, marker
 def test_a_pickle_in_given_weights_does_not_run(run, tmp_path):
     folder = run / "model"
     torch.save({"a": Evil(tmp_path / "ran")}, folder / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="are damaged"):
+    with pytest.raises(ValueError, match="cannot be loaded"):
         network_of(str(folder), AS_WEIGHTS, 0.0, 100, 1)
     assert not (tmp_path / "ran").exists()
 

@@ -205,13 +205,15 @@ def _plain_attention_below() -> int:
     from qa_research.model.attention import attend
 
     def seconds(tokens: int, below: int) -> float:
-        inputs = [torch.randn(2, 12, tokens, 32).bfloat16().requires_grad_() for _ in range(3)]
+        query, key, value = (
+            torch.randn(2, 12, tokens, 32).bfloat16().requires_grad_() for _ in range(3)
+        )
         mask = torch.ones(2, 1, tokens, tokens, dtype=torch.bool)
         mask[1, :, :, -8:] = False
 
         def step() -> None:
-            context, _ = attend(torch.nn.Module(), *inputs, mask, below, is_causal=False)
-            torch.autograd.grad(context.sum(), inputs)
+            context, _ = attend(torch.nn.Module(), query, key, value, mask, below, is_causal=False)
+            torch.autograd.grad(context.sum(), (query, key, value))
 
         return _fastest(step)
 

@@ -31,8 +31,8 @@ from qa_research.config import (
     missing_keys,
     unknown_key,
 )
-from qa_research.files import check_extent, read_yaml
 from qa_research.launch.words import readable_words
+from qa_research.plain import check_extent, read_yaml
 from qa_research.signals import one_sentence
 from qa_research.tasks.earlier_configs import new_spelling
 from qa_research.tasks.task import sections_of_task

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from qa_research.config import check_section, unknown_key
-from qa_research.files import parse_yaml
 from qa_research.launch.compose import default_config
+from qa_research.plain import parse_yaml
 from qa_research.runs.directory import (
     WITHOUT_EFFECT,
     check_unedited,

@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.errors import HydraException
 
-from qa_research.files import MOST_LEVELS
+from qa_research.plain import MOST_LEVELS
 from qa_research.text import did_you_mean
 
 MULTIRUN = ("-m", "--multirun")

@@ -73,5 +73,5 @@ def _kept(weights: Tensor, probability: float) -> Tensor:
     """
     numbers = torch.empty(-(-weights.numel() * BITS // 64), dtype=torch.int64)
     bits = numbers.random_(-(2**63), None).view(torch.int16)[: weights.numel()]
-    kept = bits.view(weights.shape) >= round(probability * 2**BITS) - 2 ** (BITS - 1)
+    kept: Tensor = bits.view(weights.shape) >= round(probability * 2**BITS) - 2 ** (BITS - 1)
     return kept.to(weights.dtype)

@@ -2,14 +2,12 @@
 
 import inspect
 import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -295,8 +293,6 @@ def _loaded(
         )
     except HUB_ERRORS as error:
         raise not_fetched(weights, "model.weights", error) from error
-    except (SafetensorError, pickle.UnpicklingError) as error:
-        raise ValueError(f"model.weights={weights} are damaged: {error}") from error
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(

@@ -3,11 +3,13 @@
 import hashlib
 import importlib.util
 import os
+import re
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qa_research.files import read_json
+from qa_research.files import read_json, read_text, write_text
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +20,8 @@ OFFLINE_CHOICES = f"random, {PACKAGED}, or a directory"
 
 # What transformers raises if a directory is incomplete or the hub cannot be reached.
 HUB_ERRORS = (OSError,)
+# What `sha256sum -c model.sha256` checks, in the model/ of a run and in what `export` writes.
+SUMS = "model.sha256"
 
 
 def locate(source: str, key: str) -> str:
@@ -35,7 +39,7 @@ def locate(source: str, key: str) -> str:
             raise FileNotFoundError(
                 f"{key}={source} holds no config.json; expected a Hugging Face model directory"
             )
-        check_json_files(path)
+        check_files(path)
         return str(path)
     looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
     if looks_like_path or path.exists():
@@ -43,14 +47,54 @@ def locate(source: str, key: str) -> str:
     return source
 
 
-def check_json_files(directory: Path) -> None:
-    """Read all JSON of a Hugging Face directory, whose own reader fails without a sentence where it is deep.
+def check_files(directory: Path) -> None:
+    """Compare a Hugging Face directory with its checksums, if it has any, and read all JSON in it.
+
+    The JSON is read because transformers' own reader fails without a sentence where it is deep.
 
     Raises:
-        ValueError: one of the files cannot be read; it and the line are named.
+        ValueError: one of the files is not what its checksum says, or cannot be read; it is named.
     """
+    if (directory / SUMS).is_file():
+        _check_sums(directory)
     for path in sorted(directory.glob("*.json")):
         read_json(path)
+
+
+def write_sums(directory: Path) -> None:
+    """Write the checksums of all files of a Hugging Face directory, for `check_files`."""
+    paths = sorted(path for path in directory.iterdir() if path.is_file() and path.name != SUMS)
+    write_text(directory / SUMS, "".join(f"{_sum_of(path)}  {path.name}\n" for path in paths))
+
+
+def _check_sums(directory: Path) -> None:
+    sums = directory / SUMS
+    for line in read_text(sums, str(sums)).splitlines():
+        found = re.fullmatch(r"([0-9a-f]{64})  ([\w-][\w.-]*)", line)
+        if not found:
+            raise ValueError(
+                f"{sums} is damaged: {line[:80]!r} is not a checksum and a file's name"
+            )
+        path = directory / found[2]
+        if not path.is_file():
+            raise ValueError(f"{path} is missing, which {sums} names; restore it")
+        if _sum_of(path) != found[1]:
+            raise ValueError(
+                f"{path} is damaged or was edited: it is not what {SUMS} says; restore it, or remove {SUMS} "
+                "if the change is yours"
+            )
+
+
+def _sum_of(path: Path) -> str:
+    state = path.stat()
+    return _sha256(path, state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, *_: int) -> str:
+    """The sha256 of a file; the numbers, which change with it, say when it must be read again."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def not_fetched(source: str, key: str, error: Exception) -> FileNotFoundError:
@@ -78,8 +122,8 @@ def without_code(
 
     Raises:
         ValueError: it cannot be loaded without such code (`auto_map` in its config), and nobody is asked; or
-            `file` cannot be used.
-        OSError: it is missing, or cannot be fetched.
+            it is damaged.
+        OSError: it is incomplete, or cannot be fetched.
     """
     place = locate(source, key)
     try:
@@ -87,16 +131,18 @@ def without_code(
     except HUB_ERRORS:
         raise
     except Exception as error:
-        # What transformers and tokenizers raise depends on which value of the file is wrong.
+        # Damaged files make transformers and tokenizers raise almost anything.
         if "trust_remote_code" in str(error):
             raise ValueError(
                 f"{key}={source} can be loaded only with code of its own (auto_map in its config), and code "
                 "that comes with weights is never run; choose weights of an architecture that transformers "
                 "has"
             ) from error
-        if file is None:
-            raise
-        raise ValueError(f"{Path(place) / file} cannot be used: {first_line(error)}") from error
+        if file is not None:
+            raise ValueError(f"{Path(place) / file} cannot be used: {first_line(error)}") from error
+        if isinstance(error, RuntimeError):
+            raise  # The tensors do not fit: the caller knows what they were to fit.
+        raise ValueError(f"{key}={source} cannot be loaded: {first_line(error)}") from error
 
 
 def first_line(error: Exception) -> str:

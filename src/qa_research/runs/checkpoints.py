@@ -1,16 +1,19 @@
 """Checkpoint files: named, checked for damage whenever they are read, and read without running foreign code.
 
-They hold tensors and plain types only. last.ckpt is what a training is resumed from, previous.ckpt the
+They hold tensors and plain types only, in torch's own file format, which is a zip file: its comment is the
+checksum of all the rest. last.ckpt is what a training is resumed from, previous.ckpt the
 one before it; best.ckpt and step-000050.ckpt hold weights. training/resumable.py writes them.
 """
 
+import os
 import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NotRequired, cast
+from typing import IO, Any, NotRequired, cast
 
+import google_crc32c
 import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
@@ -18,6 +21,10 @@ from typing_extensions import TypedDict
 
 from qa_research.runs.store import checkpoints_of
 
+_CHUNK = 1 << 20
+# The end of a zip file: this mark, 16 bytes, the length of the comment in 2 bytes, and the comment.
+_END, _END_BYTES = b"PK\5\6", 22
+_SUM_BYTES = len("crc32c:01234567")
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 # What torch's restricted unpickler raises on foreign or damaged bytes. LookupError: a KeyError or IndexError.
 _UNREADABLE = (
@@ -121,8 +128,45 @@ def find_resume_point(
     return FoundPoint(None, tuple(damaged))
 
 
+def seal(file: IO[bytes]) -> None:
+    """Give a zip file that torch has just written a comment: the checksum of every byte before it.
+
+    The checksums of the format itself are of its records only, not of what stands between and around them.
+    """
+    file.seek(-2, os.SEEK_END)
+    file.write(_SUM_BYTES.to_bytes(2, "little"))
+    file.write(_checksum(file, file.seek(0, os.SEEK_END)))
+
+
 def damage(path: Path) -> str | None:
-    """What is wrong with the bytes of a checkpoint, or None if every checksum is correct."""
+    """What is wrong with the bytes of a checkpoint, or None if they are those that were written."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        before = max(size - _SUM_BYTES, 0)
+        checksum = _checksum(file, before)
+        file.seek(before)
+        if file.read() == checksum:
+            return None
+        file.seek(max(size - _END_BYTES, 0))
+        end = file.read()
+    if end.startswith(_END) and end.endswith(b"\0\0"):
+        return _record_damage(path)
+    return "it is not what its checksum says"
+
+
+def _checksum(file: IO[bytes], size: int) -> bytes:
+    """The comment for a file whose first `size` bytes are its content."""
+    file.seek(0)
+    untyped: Any = google_crc32c
+    checksum = untyped.Checksum()
+    while size > 0 and (chunk := file.read(min(size, _CHUNK))):
+        checksum.update(chunk)
+        size -= len(chunk)
+    return b"crc32c:" + bytes(checksum.hexdigest())
+
+
+def _record_damage(path: Path) -> str | None:
+    """What is wrong with a file that has no comment, as torch and version 0.2 and before write them."""
     try:
         with zipfile.ZipFile(path) as file:
             record = file.testzip()

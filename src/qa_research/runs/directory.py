@@ -16,8 +16,9 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from qa_research.files import read_json, read_yaml, write_bytes, write_text, written_folder
+from qa_research.files import read_json, write_bytes, write_text, written_folder
 from qa_research.model.weights import short_name
+from qa_research.plain import read_yaml
 from qa_research.runs.places import with_one_spelling
 from qa_research.runs.schema import REPAIR, check_config, check_record
 from qa_research.tasks.earlier_configs import upgraded

@@ -9,7 +9,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from qa_research.config import first_fault
-from qa_research.files import check_plain, read_json
+from qa_research.files import read_json
+from qa_research.plain import check_plain
 from qa_research.runs.directory import run_name
 from qa_research.runs.schema import Name
 

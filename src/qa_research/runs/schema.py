@@ -14,7 +14,7 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from qa_research.config import first_fault
-from qa_research.files import check_plain
+from qa_research.plain import check_plain
 from qa_research.tasks.task import Metric
 
 REPAIR = "restore it from a copy, or rename the run's directory to train it again"

@@ -17,7 +17,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from qa_research.files import written_whole
-from qa_research.runs.checkpoints import LAST, PREVIOUS, read_checkpoint
+from qa_research.runs.checkpoints import LAST, PREVIOUS, read_checkpoint, seal
 from qa_research.signals import Signals, Stopped
 
 log = logging.getLogger(__name__)
@@ -236,7 +236,7 @@ def _set_to_end_of_step(loop: dict[str, Any]) -> None:
 class DurableCheckpointIO(CheckpointIO):
     """Writes to a temporary file, syncs and renames it. The old last.ckpt becomes previous.ckpt.
 
-    Damage is found by the checksums of torch's own file format, which has a CRC-32 for every record.
+    Damage is found by the checksum of the whole file that it ends with.
     """
 
     def save_checkpoint(
@@ -244,8 +244,9 @@ class DurableCheckpointIO(CheckpointIO):
     ) -> None:
         target = Path(path)
         try:
-            with written_whole(target, "wb", durable=True) as file:
+            with written_whole(target, "w+b", durable=True) as file:
                 torch.save(checkpoint, file)
+                seal(file)
                 if target.name == LAST and target.exists():
                     # previous.ckpt may only be replaced once the new state is on the disk.
                     file.flush()

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from qa_research.files import write_text, written_folder
 from qa_research.model.bert import count_parameters, describe_modules, longest_window
 from qa_research.model.tokenizer import tokenizer_fingerprint
-from qa_research.model.weights import weights_fingerprint
+from qa_research.model.weights import weights_fingerprint, write_sums
 from qa_research.tasks.answering.decode import AnswerSettings
 from qa_research.tasks.answering.earlier_windows import made_otherwise
 from qa_research.tasks.answering.facts import facts_of
@@ -210,6 +210,7 @@ class AnsweringTask(Task):
         with written_folder(directory / "model", replace=True) as new:
             self.network.config.save_pretrained(new)
             self.module.tokenizer.save_pretrained(new)
+            write_sums(new)
         text = json.dumps(describe_modules(self.network), indent=1)
         write_text(directory / "architecture.json", text)
 

@@ -23,7 +23,7 @@ from qa_research.console import tracked
 from qa_research.files import UTF_8, written_folder
 from qa_research.model.bert import input_names, longest_window, stored
 from qa_research.model.tokenizer import load_tokenizer
-from qa_research.model.weights import check_json_files
+from qa_research.model.weights import check_files, write_sums
 from qa_research.tasks.answering.batches import batches_of_tokens, padded_batch
 from qa_research.tasks.answering.decode import (
     Answer,
@@ -103,6 +103,7 @@ class TrainedAnswerer(StoredRun):
         with written_folder(directory) as new:
             self.network.save_pretrained(new)
             tokenizer.save_pretrained(new)
+            write_sums(new)
             for file in new.iterdir():
                 # Safetensors' own mode is 0600: nobody else could read what is meant to be passed on.
                 file.chmod(new.stat().st_mode & 0o666)
@@ -115,7 +116,7 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
         ValueError: the weights do not fit the network.
     """
     model = run.directory / "model"
-    check_json_files(model)
+    check_files(model)
     network = stored(model, weights, str(run.checkpoint))
     tokenizer = load_tokenizer(str(model), "model")
     known = network.get_input_embeddings().num_embeddings
