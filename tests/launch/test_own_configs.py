@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.test_files import BOMB
+from tests.test_plain import BOMB
 
 HEAD = "# @package _global_\n"
 UNREADABLE = {

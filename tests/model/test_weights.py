@@ -80,10 +80,12 @@ def test_a_damaged_tokenizer_of_somebody_elses_is_one_sentence(tokenizer, tmp_pa
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     assert load_tokenizer(str(tmp_path), "model.tokenizer").get_vocab() == tokenizer.get_vocab()
     path = tmp_path / "tokenizer.json"
-    for damaged in ('"WordPiece"', '"model"', '"vocab"'):
-        whole = path.read_text()
+    whole = path.read_text()
+    for damaged, sentence in (
+        ('"model"', "tokenizer.json .* cannot be used: "),
+        ('"vocab"', "has a tokenizer without a vocabulary"),
+    ):
         path.write_text(whole.replace(damaged, '"Other"', 1))
-        with pytest.raises(ValueError, match=r"^model.tokenizer=.* cannot be loaded: ") as refusal:
+        with pytest.raises(ValueError, match=sentence) as refusal:
             load_tokenizer(str(tmp_path), "model.tokenizer")
         assert "\n" not in str(refusal.value)
-        path.write_text(whole)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from qa_research.runs.open import open_run
-from tests.test_files import BOMB
+from tests.test_plain import BOMB
 from tests.verbs import VERBS
 
 ASKED = ("--question", "Who?", "--context", "Ms Lund teaches.")

@@ -32,8 +32,8 @@ def load_tokenizer(source: str, key: str) -> Any:
 
     Raises:
         FileNotFoundError: it does not exist or cannot be fetched.
-        ValueError: it does not report the characters that a token covers, has no padding token, or does
-            not start windows with [CLS].
+        ValueError: it is damaged, has no vocabulary, does not report the characters that a token covers,
+            has no padding token, or does not start windows with [CLS].
     """
     place = locate(source, key)
     if place == source and not Path(place).is_dir():
@@ -48,6 +48,11 @@ def load_tokenizer(source: str, key: str) -> Any:
         raise ValueError(
             f"{key}={source} has only a slow tokenizer, which does not report where in the text a "
             "token is; choose another with model.tokenizer="
+        )
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        # transformers makes such a one of a tokenizer.json without a vocabulary.
+        raise ValueError(
+            f"{key}={source} has a tokenizer without a vocabulary: it knows special tokens only"
         )
     if tokenizer.pad_token_id is None or tokenizer("a", "b").input_ids[0] != tokenizer.cls_token_id:
         raise ValueError(
