@@ -107,6 +107,10 @@ def class_of(name: str, section: Mapping[str, Any]) -> type:
         ValueError: none of those that may stand there (nothing has been imported then), or it cannot be
             imported.
     """
+    # Of any type: a file of somebody's own may have a number where a section belongs.
+    given: object = section
+    if not isinstance(given, Mapping) or "_target_" not in given:
+        raise ValueError(f"{name} must be a section with a _target_, got {given!r:.80}")
     path = section["_target_"]
     if not isinstance(path, str):
         raise ValueError(f"{name}._target_ must be the name of a class, got {path!r}")

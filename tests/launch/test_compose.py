@@ -37,6 +37,14 @@ def test_every_option_composes_and_its_keys_fit_the_constructor(composed, group,
     assert_fits(group, section, OF_SECTIONS.get(group, set()) | {*GIVEN_IN_CODE.get(group, ())})
 
 
+@pytest.mark.parametrize("value", [3, None, "spans", [1], {}, {"examples": "windows"}], ids=str)
+def test_a_value_where_the_task_belongs_is_one_sentence(composed, value):
+    config = composed()
+    OmegaConf.update(config, "task", value, merge=False)
+    with pytest.raises(ValueError, match=r"^task must be a section with a _target_, got "):
+        checked(config)
+
+
 @pytest.mark.parametrize("recorder", RECORDERS)
 def test_every_recorder_composes_and_its_keys_fit_the_constructor(composed, recorder):
     config = checked(composed(f"capture/recorders=[{recorder}]"))

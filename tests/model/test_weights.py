@@ -48,6 +48,19 @@ def test_no_flipped_bit_of_a_directory_with_checksums_is_silent(directory):
     check_files(directory)
 
 
+def test_a_line_of_checksums_ends_in_a_line_feed_and_nothing_else(directory):
+    sums = directory / SUMS
+    for number in range(2):
+        content = bytearray(sums.read_bytes())
+        content[[i for i, byte in enumerate(content) if byte == 0x0A][number]] ^= 1
+        # 0x0A becomes 0x0B, which ends a line for str.splitlines.
+        sums.write_bytes(content)
+        with pytest.raises(ValueError, match=f"{SUMS} is damaged"):
+            check_files(directory)
+        content[content.index(0x0B)] ^= 1
+        sums.write_bytes(content)
+
+
 def test_checksums_are_those_of_sha256sum_and_a_change_of_ones_own_is_possible(directory):
     lines = (directory / SUMS).read_text().splitlines()
     assert [line[64:] for line in lines] == [

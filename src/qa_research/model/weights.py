@@ -69,7 +69,7 @@ def write_sums(directory: Path) -> None:
 
 def _check_sums(directory: Path) -> None:
     sums = directory / SUMS
-    for line in read_text(sums, str(sums)).splitlines():
+    for line in read_text(sums, str(sums)).removesuffix("\n").split("\n"):
         found = re.fullmatch(r"([0-9a-f]{64})  ([\w-][\w.-]*)", line)
         if not found:
             raise ValueError(
