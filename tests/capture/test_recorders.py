@@ -266,5 +266,5 @@ def test_what_the_network_does_not_have_is_refused_by_name(network, subject, rec
 )
 def test_a_network_of_an_unknown_type_is_refused(network, subject, make):
     network.config.model_type = "xlnet"
-    with pytest.raises(ValueError, match="xlnet network computes its attention is not known"):
+    with pytest.raises(ValueError, match="the type xlnet computes its attention is not known"):
         make().prepare("capture.x", subject(network))

@@ -368,6 +368,23 @@ def test_a_network_of_an_unknown_type_is_recorded_from_outside(
     assert set(found) == {"logits", "head_weights"} and len(found["logits"]["step"]) >= 2
 
 
+def test_a_network_that_cannot_read_a_window_is_refused_before_training(
+    tiny, questions, tokenizer, tmp_path
+):
+    # A Longformer looks for its own [SEP], and this one's config knows another than the tokenizer.
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes |= {"vocab_size": 400, "intermediate_size": 32, "attention_window": [8, 8]}
+    config = AutoConfig.for_model("longformer", **sizes, pad_token_id=0, sep_token_id=99)
+    AutoModel.from_config(config).save_pretrained(tmp_path / "w")
+    tokenizer.save_pretrained(tmp_path / "w")
+    refused = tiny("model=as_weights", f"model.weights={tmp_path / 'w'}", "data.max_tokens=64")
+    with pytest.raises(
+        ValueError, match="w: the longformer network cannot read a question with its"
+    ):
+        train(refused)
+    assert not directory_of(refused).exists()
+
+
 def test_a_run_of_a_version_that_did_not_look_inside_goes_on(tiny, verb):
     config = tiny("model._target_=tests.training.signalling.Signalling")
     Signalling.follow(Plan("training", 3, 2))

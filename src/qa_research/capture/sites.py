@@ -110,7 +110,7 @@ class Anatomy:
         kind = network.config.model_type
         if kind not in KNOWN:
             raise ValueError(
-                f"where a {kind} network computes its attention is not known; it is known for: "
+                f"where a network of the type {kind} computes its attention is not known; it is known for: "
                 f"{', '.join(KNOWN)}. capture=none trains without looking inside, and "
                 "capture/recorders=[logits,head_weights] records what every network has"
             )

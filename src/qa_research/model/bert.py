@@ -191,8 +191,8 @@ def head_of(network: PreTrainedModel) -> nn.Linear:
     ]
     if len(found) != 1:
         raise ValueError(
-            f"a {network.config.model_type} network has {len(found) or 'no'} linear layers with a start and "
-            f"an end score for each token, and exactly one is needed; {KNOWN_TYPES} have it"
+            f"a network of the type {network.config.model_type} has {len(found) or 'no'} linear layers with "
+            f"a start and an end score for each token, and exactly one is needed; {KNOWN_TYPES} have it"
         )
     return found[0]
 

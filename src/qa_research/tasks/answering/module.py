@@ -20,6 +20,8 @@ from qa_research.model.bert import (
     input_names,
 )
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
+from qa_research.model.weights import first_line
+from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.data import QuestionData
 from qa_research.tasks.answering.decode import (
     Answer,
@@ -36,6 +38,7 @@ from qa_research.tasks.answering.score import (
     summarize,
     summarize_by_kind,
 )
+from qa_research.tasks.answering.windows import Windows
 from qa_research.tasks.learning import Decay, LearningModule
 
 
@@ -118,6 +121,32 @@ class QuestionAnswering(LearningModule):
         if self.compiles:
             self.network.compile(dynamic=True)
         return built.report
+
+    def check_reading(self, windows: Windows, pad_token_id: int) -> None:
+        """Let the network score the first window, before anything is slow.
+
+        Raises:
+            ValueError: it cannot, as a Longformer whose config knows another [SEP] than the tokenizer.
+        """
+        inputs = self._inputs(padded_batch(windows, [0], pad_token_id))
+        self.network.eval()
+        try:
+            # Not called as a whole, which would compile it.
+            with torch.no_grad(), torch.random.fork_rng():
+                found = self.network.forward(**inputs).start_logits
+        except Exception as error:
+            # Networks are not ours, and raise errors of any kind.
+            raise ValueError(
+                f"model.weights={self.weights}: the {self.network.config.model_type} network cannot read a "
+                f"question with its context: {first_line(error)}"
+            ) from error
+        finally:
+            self.network.train()
+        if found.shape != inputs["input_ids"].shape:
+            raise ValueError(
+                f"model.weights={self.weights}: the {self.network.config.model_type} network gives "
+                f"{tuple(found.shape)} start scores to {tuple(inputs['input_ids'].shape)} tokens"
+            )
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         loss: Tensor = self.network(**self._inputs(batch)).loss

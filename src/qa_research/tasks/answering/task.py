@@ -20,7 +20,7 @@ from qa_research.tasks.answering.earlier_windows import made_otherwise
 from qa_research.tasks.answering.facts import facts_of
 from qa_research.tasks.answering.labels import Exactness, exactness
 from qa_research.tasks.answering.trained import TrainedAnswerer, reopen
-from qa_research.tasks.answering.windows import windows_fingerprint
+from qa_research.tasks.answering.windows import make_windows, windows_fingerprint
 from qa_research.tasks.task import Metric, StoredRun, Task
 from qa_research.text import command_line
 
@@ -80,6 +80,10 @@ class AnsweringTask(Task):
                 f"data.max_tokens={self.data.max_tokens} is more than the {limit} tokens that this model can "
                 "read at once"
             )
+        window = make_windows(
+            self.data.train[:1], tokenizer, self.data.max_tokens, self.data.stride_tokens
+        )
+        self.module.check_reading(window, int(tokenizer.pad_token_id))
         return list(report)
 
     def prepare(self, cache: Path, seed: int) -> None:
@@ -136,13 +140,13 @@ class AnsweringTask(Task):
         }
 
     def description(self) -> list[str]:
-        data = self.data
+        data, threads = self.data, torch.get_num_threads()
         lines = [
             f"Data: {data.name}, {len(data.train):,} training and {len(data.validation):,} validation "
             f"questions in {len(data.train_windows):,} and {len(data.validation_windows):,} windows of "
             f"{data.train_windows.lengths.mean():.0f} tokens on average",
             f"Model: {self.module.name}, {count_parameters(self.network) / 1e6:.1f} million "
-            f"parameters, {torch.get_num_threads()} threads",
+            f"parameters, {threads} thread{'' if threads == 1 else 's'}",
         ]
         shared = data.shared()
         if shared and (sentence := shared.sentence(len(data.validation))):
