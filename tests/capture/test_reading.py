@@ -191,3 +191,16 @@ def test_no_flipped_bit_is_silent(path):
             assert all(found[name].identical(whole[name]) for name in whole if name)
         file.write_bytes(content)
     assert named > 190
+
+
+def test_questions_of_both_splits_with_one_id_are_told_apart(tmp_path):
+    # Files without ids have their questions numbered from 0, each of them.
+    asked = [{"id": "0", "split": split, "tokens": ["[CLS]"]} for split in ("train", "validation")]
+    writer = RecordingWriter(tmp_path / "r.zarr", {"questions": asked}, coordinates())
+    writer.append(0, capture(0))
+    writer.flush()
+    recording = Recording(tmp_path / "r.zarr")
+    assert [row["id"] for row in recording.questions] == ["train/0", "validation/0"]
+    assert recording.find_question("validation/0") == 1
+    with pytest.raises(ValueError, match="matches 2 watched questions: train/0, validation/0"):
+        recording.find_question("0")

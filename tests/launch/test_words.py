@@ -85,6 +85,17 @@ def test_flags_go_first_and_equal_values_are_one(words, read):
     assert readable_words(words) == read
 
 
+def test_a_sweep_is_not_divided_at_the_commas_of_one_path(tmp_path):
+    file = tmp_path / "a, b.json"
+    for word in (f"paths.runs={tmp_path}/x, y", f"data.train_path={file}"):
+        file.touch()
+        _, read = readable_words(["-m", word])
+        assert understood(read) == word.partition("=")[2]
+    file.unlink()
+    _, read = readable_words(["-m", f"data.train_path={file}"])
+    assert OverridesParser.create().parse_override(read).is_sweep_override()
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -1,5 +1,6 @@
 """The words of a command line, made such that Hydra reads in them what was typed."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -86,6 +87,8 @@ def _readable(word: str, is_sweep: bool) -> str:
     key, equals, value = word.partition("=")
     if not equals:
         return word
+    if is_sweep and _is_one_name(key, value):
+        is_sweep = False
     parsed = _parsed(word)
     if parsed is None:
         # Without a sweep a comma belongs to the value.
@@ -105,6 +108,12 @@ def _readable(word: str, is_sweep: bool) -> str:
 def _is_name(key: str) -> bool:
     key = key.lstrip("+")
     return key in NAMES or key.startswith("paths.")
+
+
+def _is_one_name(key: str, value: str) -> bool:
+    """Whether a sweep's value with commas is a single name: a place of the runs, or a path that exists."""
+    exists = os.path.exists(os.path.expanduser(value))
+    return key.lstrip("+").startswith("paths.") or (_is_name(key) and exists)
 
 
 def _is_meant(parsed: Override, value: str) -> bool:

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class Recording:
             )
         self.step: int = commit["step"]
         self.recorders = list(self._captures)
-        self.questions: list[dict[str, Any]] = root.get("questions", [])
+        self.questions = _with_own_ids(root.get("questions", []))
         self.skipped: list[str] = root["thinned"]
         self._store = _CommittedStore(path, self._captures, root.get("sums"))
 
@@ -151,6 +152,15 @@ class Recording:
             if reason := chunk_damage(file, chunk_bytes):
                 bad.setdefault(reason, []).extend(range(first, min(first + size, length)))
         return bad
+
+
+def _with_own_ids(questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The questions with ids that tell them apart: `train/7` where both splits have a 7."""
+    counts = Counter(str(row["id"]) for row in questions)
+    return [
+        {**row, "id": f"{row['split']}/{row['id']}" if counts[str(row["id"])] > 1 else row["id"]}
+        for row in questions
+    ]
 
 
 class _CommittedStore(StrictStore):
