@@ -12,6 +12,8 @@ import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook("qa_research.tasks.answering", "beartype.beartype")
+# As every command has it (console.start_logging): libraries read it when they are imported.
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 from omegaconf import DictConfig  # noqa: E402
 
@@ -23,9 +25,12 @@ hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("fuzz", max_examples=1000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-# What a script starts in the background ignores Ctrl-C, and a training respects that; tests send it.
+# What a script starts in the background ignores Ctrl-C, under nohup also SIGHUP, and a training respects that;
+# tests send both.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Where tests/training/test_exact_resume.py stops trainings; STOPPING_SEED=N draws other places.
 STOPPING_SEED = int(os.environ.get("STOPPING_SEED", "20261122"))

@@ -142,3 +142,8 @@ def test_values_are_plain_and_resolved(composed):
     config = checked(composed())
     assert isinstance(config["trainer"]["val_check_interval"], int | float)
     assert type(config["data"]) is dict
+
+
+def test_a_gpu_trains_with_deterministic_kernels(composed):
+    # Without them a resumed training differs from an uninterrupted one, as two trainings of one config do.
+    assert checked(composed("trainer=gpu"))["trainer"]["deterministic"] is True
