@@ -25,8 +25,8 @@ hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("fuzz", max_examples=1000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-# What a script starts in the background ignores Ctrl-C, under nohup also SIGHUP, and a training respects that;
-# tests send both.
+# What a script starts in the background ignores Ctrl-C, under nohup also SIGHUP, and a training respects
+# that; tests send both.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
