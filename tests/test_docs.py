@@ -149,7 +149,12 @@ def test_every_training_and_every_explanation_composes(page, composed):
 def test_every_key_that_is_named_exists(composed):
     configs = [
         composed("data=squad_file", "data.train_path=a", "data.validation_path=b"),
-        composed("data=squad", "capture=everything", "+capture/recorders@capture=unit_traces"),
+        composed(
+            "data=squad",
+            "trainer=gpu",
+            "capture=everything",
+            "+capture/recorders@capture=unit_traces",
+        ),
         compose("explain", ["classifier=torchvision"]),
     ]
     keys = set()
