@@ -80,6 +80,9 @@ def test_predict_asks_labelled_questions_too(on_run, run):  # noqa: F811
 def test_efficacy_needs_answers_and_says_which_verb_does_not(on_run, changed):
     code, _, err = on_run("efficacy", "--data", str(changed(without_answers)))
     assert code == 2 and "have no 'answers' (first: q0)" in err and "predict answers them" in err
+    words = ("--on-bad-rows", "drop", "--questions", "2")
+    code, _, err = on_run("efficacy", "--data", str(changed(without_answers)), *words)
+    assert code == 0 and "q0: it has no 'answers'" in err
 
 
 def shifted(paragraph: dict) -> None:
@@ -107,6 +110,8 @@ def test_a_score_needs_no_offsets(on_run, verb, changed, questions, tmp_path):
         (lambda p: p["qas"][0].update(id="q7"), "q7: duplicate id"),
         (lambda p: p["qas"][0].update(is_impossible=True), "q0: is_impossible is true, but"),
         (lambda p: p["qas"][0].update(question="\ud83d?"), "q0: its question has half a character"),
+        (lambda p: p["qas"][0].update(question="who " * 500), "q0: has 500 tokens, but data.max"),
+        (lambda p: p["qas"][0].update(question=None), "q0: has no text 'question' but null"),
     ],
 )
 def test_a_bad_row_of_a_file_is_refused_or_dropped(on_run, changed, change, said, tmp_path):
@@ -114,14 +119,22 @@ def test_a_bad_row_of_a_file_is_refused_or_dropped(on_run, changed, change, said
     for verb in ("evaluate", "predict"):
         words = (verb, "--data", str(path), "--out", str(out))
         code, _, err = on_run(*words)
-        assert code == 2 and f"--data=./{path}".replace(".//", "/") in err.replace(".//", "/")
-        assert said in err and err.count("\n") == 1 and not out.exists()
+        assert code == 2 and f"--data={path} has 1 unusable questions" in err
+        assert (
+            said in err
+            and "; --on-bad-rows drop leaves them out" in err
+            and err.count("\n") == 1
+            and not out.exists()
+        )
         code, _, err = on_run(*words, "--on-bad-rows", "drop")
         assert code == 0 and f"skipped 1 of 8 questions ({said}" in err
         assert len(json.loads((out / "predictions.json").read_text())) == 7
         for file in out.iterdir():
             file.unlink()
         out.rmdir()
+    words = ("efficacy", "--data", str(path), "--questions", "2", "--on-bad-rows")
+    code, _, err = on_run(*words, "drop")
+    assert code == 0 and ("skipped 1 of 8" in err or "has 500 tokens" in said)
     code, _, err = on_run("evaluate", "--data", str(path), "--on-bad-rows", "ignore")
     assert code == 2 and "--on-bad-rows must be error, drop or move, got 'ignore'" in err
 

@@ -16,13 +16,14 @@ from qa_research.cli.options import (
     ContextFile,
     Data,
     Encoding,
+    OnBadRows,
     Out,
     Run,
     Runs,
     Split,
     Threads,
     a_number,
-    check_encoding_has_a_file,
+    check_options_of_file,
     given_text,
     split_or_file,
 )
@@ -31,18 +32,9 @@ from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.decode import Answer
+    from qa_research.tasks.answering.question import OnBadRows as Bad
     from qa_research.tasks.answering.question import Question
     from qa_research.tasks.answering.trained import TrainedAnswerer
-
-
-OnBadRows = Annotated[
-    str,
-    typer.Option(
-        "--on-bad-rows",
-        metavar="NAME",
-        help="of --data: error, drop, or move (answers to where they stand)",
-    ),
-]
 
 
 def evaluate(
@@ -63,10 +55,10 @@ def evaluate(
     without an 'answers' are answered, not scored.
     """
     asked = split_or_file(split, data)
-    _check_options_of_file(data, encoding, on_bad_rows)
+    choice = check_options_of_file(data, encoding, on_bad_rows)
     use_threads(threads)
     opened = _open(run, checkpoint, runs)
-    questions = _questions(opened, asked, encoding, on_bad_rows)
+    questions = _questions(opened, asked, encoding, choice)
     folder = _folder(opened, asked, data, out, questions)
     answers = opened.answer(questions)
     unlabelled = sum(not row.is_labelled for row in questions)
@@ -117,33 +109,21 @@ def predict(
     Writes predictions.json and the n best, as evaluate does; the questions need no 'answers'.
     """
     asked = split_or_file(split, data)
-    _check_options_of_file(data, encoding, on_bad_rows)
+    choice = check_options_of_file(data, encoding, on_bad_rows)
     use_threads(threads)
     opened = _open(run, checkpoint, runs)
-    questions = _questions(opened, asked, encoding, on_bad_rows)
+    questions = _questions(opened, asked, encoding, choice)
     folder = _folder(opened, asked, data, out, questions)
     _write_predictions(folder, opened.answer(questions), as_json)
 
 
-def _check_options_of_file(data: Path | None, encoding: str, on_bad_rows: str) -> None:
-    from typing import get_args
-
-    from qa_research.tasks.answering.question import OnBadRows
-
-    if on_bad_rows not in get_args(OnBadRows):
-        raise ValueError(f"--on-bad-rows must be error, drop or move, got {on_bad_rows!r}")
-    check_encoding_has_a_file(encoding, data is not None, "--data FILE")
-    if data is None and on_bad_rows != "error":
-        raise ValueError(f"--on-bad-rows={on_bad_rows} belongs to --data FILE")
-
-
 def _questions(
-    opened: "TrainedAnswerer", asked: str, encoding: str, on_bad_rows: str
+    opened: "TrainedAnswerer", asked: str, encoding: str, on_bad_rows: "Bad"
 ) -> "list[Question]":
     """The questions that --split or --data names; those of a file need no answers."""
     from qa_research.tasks.answering.trained import FileReading, questions_of
 
-    reading = FileReading(encoding, on_bad_rows, needs_labels=False)  # type: ignore[arg-type]
+    reading = FileReading(encoding, on_bad_rows, needs_labels=False, tokenizer=opened.tokenizer)
     return questions_of(opened.config, opened.record, asked, reading)
 
 

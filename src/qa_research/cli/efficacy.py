@@ -14,13 +14,14 @@ from qa_research.cli.options import (
     Checkpoint,
     Data,
     Encoding,
+    OnBadRows,
     Run,
     Runs,
     Seed,
     ShortForm,
     Split,
     Threads,
-    check_encoding_has_a_file,
+    check_options_of_file,
     split_or_file,
     verb_group,
 )
@@ -113,6 +114,7 @@ def ask(
     split: Split = None,
     data: Data = None,
     encoding: Encoding = DEFAULT_ENCODING,
+    on_bad_rows: OnBadRows = "error",
     seed: Seed = DEFAULT_SEED,
     round_size: RoundSize = None,
     runs: Runs = DEFAULT_RUNS,
@@ -131,7 +133,7 @@ def ask(
         {"--rounds": rounds, "--questions": questions, "--until-width": until_width}, until_width
     )
     asked = split_or_file(split, data)
-    check_encoding_has_a_file(encoding, data is not None, "--data FILE")
+    choice = check_options_of_file(data, encoding, on_bad_rows)
     if all_checkpoints and checkpoint != DEFAULT_CHECKPOINT:
         raise ValueError(
             f"--all-checkpoints asks more than --checkpoint {checkpoint}; use one of them"
@@ -158,6 +160,7 @@ def ask(
         max_minutes=max_minutes,
         round_size=round_size,
         encoding=encoding,
+        on_bad_rows=choice,
     )
     use_threads(threads)
     checkpoints = kept_steps(directory) if all_checkpoints else [checkpoint]

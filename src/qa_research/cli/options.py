@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from qa_research.capture.recording.reader import Recording
+    from qa_research.tasks.answering.question import OnBadRows as Bad
 
 
 Run = Annotated[
@@ -54,6 +55,14 @@ ContextFile = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="where the files go", show_default="in the run"),
+]
+OnBadRows = Annotated[
+    str,
+    typer.Option(
+        "--on-bad-rows",
+        metavar="NAME",
+        help="of --data: error, drop, or move (answers to where they stand)",
+    ),
 ]
 Threads = Annotated[
     int | None,
@@ -146,6 +155,21 @@ def check_encoding_has_a_file(encoding: str, has_file: bool, owner: str) -> None
     """Reject --encoding where no file is read; `owner` is the option that names one."""
     if encoding != DEFAULT_ENCODING and not has_file:
         raise ValueError(f"--encoding={encoding} is that of a file; it belongs to {owner}")
+
+
+def check_options_of_file(data: Path | None, encoding: str, on_bad_rows: str) -> "Bad":
+    """`on_bad_rows`, which like `encoding` is that of the file that --data names.
+
+    Raises:
+        ValueError: it is not one of the three, or there is no file.
+    """
+    choices: dict[str, Bad] = {"error": "error", "drop": "drop", "move": "move"}
+    if (choice := choices.get(on_bad_rows)) is None:
+        raise ValueError(f"--on-bad-rows must be error, drop or move, got {on_bad_rows!r}")
+    check_encoding_has_a_file(encoding, data is not None, "--data FILE")
+    if data is None and on_bad_rows != "error":
+        raise ValueError(f"--on-bad-rows={on_bad_rows} belongs to --data FILE")
+    return choice
 
 
 def opened_recording(directory: Path) -> "Recording":

@@ -15,7 +15,7 @@ from qa_research.ledger.asked import Goal, Source, State, counted_answers
 from qa_research.ledger.runs import Ledger
 from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.open import open_run
-from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.question import OnBadRows, Question
 from qa_research.tasks.answering.trained import FileReading, TrainedAnswerer, name_of, questions_of
 from qa_research.tasks.answering.windows import fingerprint
 
@@ -42,6 +42,7 @@ class AskRequest:
     max_minutes: float
     round_size: int | None
     encoding: str = UTF_8
+    on_bad_rows: OnBadRows = "error"
 
     @property
     def goal(self) -> Goal:
@@ -92,8 +93,9 @@ def ask_run(
     with Ledger(ledger_file) as ledger:
         for checkpoint in checkpoints:
             opened = open_run(directory, checkpoint)
+            reading = FileReading(request.encoding, request.on_bad_rows)
             questions = questions or questions_of(
-                opened.config, opened.record, request.data, FileReading(encoding=request.encoding)
+                opened.config, opened.record, request.data, reading
             )
             subject = subject_of(opened, questions, request.data)
             plan = _plan(request, len(questions), deadline)

@@ -184,7 +184,11 @@ def test_a_label_is_the_gold_answer_or_is_counted(family, question, context, dat
         if not last:
             continue
         assert windows.context_first[index] <= first <= last <= windows.context_last[index]
-        text = windows.text(index, context, tokenizer).text(first, last)
+        shown = windows.text(index, context, tokenizer)
+        # Both end tokens hold letters of the answer, so no neighbour is taken in.
+        for start, stop in (shown.chars[first], shown.chars[last]):
+            assert start < begin + len(gold) and stop > begin
+        text = shown.text(first, last)
         assert decoded(row, windows, index) == text
         is_given |= text == gold
     found = exactness([row], windows, tokenizer, 1000)
@@ -198,3 +202,28 @@ def test_a_label_is_the_gold_answer_or_is_counted(family, question, context, dat
     special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
     count = sum(i in special for i in windows.input_ids.tolist())
     assert count == len(windows) * tokenizer.num_special_tokens_to_add(pair=True)
+
+
+# Each begins and ends with a letter, a digit or a sign, and perhaps marks.
+WORDS = st.sampled_from(
+    [
+        *("Ana", "12", "cafe\u0301", "e\u0301\u0301", "No\u0308el", "Vie\u0323\u0302t", "seven's", "(a)"),
+        *("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0643\u062a\u0628\u0651\u064e", "\u0e21\u0e32"),
+        *("\u05e9\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd", "\u1781\u17d2\u1798\u17c2\u179a", "\u5c40\u3002"),
+        *("\U0001f468\u200d\U0001f469", "\U0001f44d\U0001f3fd", "\u0130x", "\ufb01sh", "[SEP]", "</s>"),
+    ]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@given(words=st.lists(WORDS, min_size=1, max_size=12), data=st.data())
+def test_an_answer_between_blanks_is_always_given_exactly(family, words, data):
+    first = data.draw(st.integers(0, len(words) - 1))
+    last = data.draw(st.integers(first, len(words) - 1))
+    answer = " ".join(words[first : last + 1])
+    begin = len(" ".join(words[:first])) + (first > 0)
+    row = row_of(" ".join(words), answer, begin=begin)
+    windows = make_windows([row], tokenizer_of(family), 200, 6)
+    assert labels_of(row, tokenizer_of(family)) == [answer]
+    assert decoded(row, windows, 0) == answer
+    assert exactness([row], windows, tokenizer_of(family), 500).count == 0

@@ -34,6 +34,7 @@ from qa_research.tasks.answering.decode import (
 from qa_research.tasks.answering.facts import facts_of
 from qa_research.tasks.answering.moving import with_moved_answers
 from qa_research.tasks.answering.question import (
+    BadRow,
     OnBadRows,
     Question,
     asked_question,
@@ -43,7 +44,7 @@ from qa_research.tasks.answering.question import (
     readable,
 )
 from qa_research.tasks.answering.squad import read_questions
-from qa_research.tasks.answering.windows import make_windows
+from qa_research.tasks.answering.windows import make_windows, too_long
 from qa_research.tasks.task import StoredRun
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ log = logging.getLogger(__name__)
 MOST_TOKENS = {"cpu": 2048, "cuda": 16_384}
 LABELS = {"start_positions", "end_positions"}
 SPLITS = ("validation", "train")
+BAD_ROWS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -144,12 +146,14 @@ class FileReading:
     """How a file of questions is read that a run is asked.
 
     `on_bad_rows`: what is done about rows that cannot be asked. `needs_labels`: whether a question without
-    answers is such a row.
+    answers is such a row. `tokenizer`: that of the run; with it, so is a question that is too long for a
+    window.
     """
 
     encoding: str = UTF_8
     on_bad_rows: OnBadRows = "error"
     needs_labels: bool = True
+    tokenizer: Any = None
 
 
 def questions_of(
@@ -181,41 +185,67 @@ def questions_of(
         # Those that no window of the run has room for were skipped.
         skipped = set(facts_of(record).get("too_long", ()))
         return [row for row in getattr(source, data) if row.id not in skipped]
-    return _questions_of_file(data, reading or FileReading())
+    settings = config["data"]
+    window = (settings["max_tokens"], settings["stride_tokens"])
+    return _questions_of_file(data, reading or FileReading(), window)
 
 
-def _questions_of_file(data: str, reading: FileReading) -> list[Question]:
-    name = f"--data={data}"
+def _questions_of_file(data: str, reading: FileReading, window: tuple[int, int]) -> list[Question]:
+    """The questions of a file; `window`: its most tokens, and how many two windows share."""
+    name = f"--data={Path(data)}"
     questions = read_questions(data, "--data", reading.encoding, "--encoding")
     if reading.on_bad_rows == "move":
         questions, moved = with_moved_answers(questions)
         if moved:
-            log.warning("%s: moved %d answers: %s", name, len(moved), describe_bad_rows(moved, 20))
+            log.warning(
+                "%s: moved %d answers: %s",
+                name,
+                len(moved),
+                describe_bad_rows(moved, BAD_ROWS_SHOWN),
+            )
     elif misplaced := count_misplaced(questions):
         log.info(
             "%s: %d of %d questions have an answer that is not at its offset; neither asking nor scoring "
             "needs offsets", name, misplaced, len(questions),
         )  # fmt: skip
-    bad = find_bad_rows(questions, for_training=False)
-    if bad:
-        shown = f"{len(bad)} of {len(questions)} questions ({describe_bad_rows(bad, 20)})"
-        if reading.on_bad_rows != "drop":
-            raise ValueError(
-                f"{name} has {len(bad)} unusable questions: {describe_bad_rows(bad, 20)}"
-            )
-        log.warning("%s: skipped %s", name, shown)
-    positions = {row.position for row in bad}
-    usable = [row for i, row in enumerate(questions) if i not in positions]
+    usable = _without(find_bad_rows(questions, for_training=False), questions, name, reading)
+    if reading.needs_labels and reading.on_bad_rows == "drop":
+        usable = _without(_unlabelled(usable), usable, name, reading)
+    if reading.tokenizer is not None:
+        usable = _without(too_long(usable, reading.tokenizer, *window), usable, name, reading)
     if not usable:
         raise ValueError(f"{name} holds no usable questions")
-    unlabelled = [row.id for row in usable if not row.is_labelled]
+    unlabelled = _unlabelled(usable)
     if unlabelled and reading.needs_labels:
         raise ValueError(
             f"{name}: {len(unlabelled)} of {len(usable)} questions have no 'answers' (first: "
-            f"{readable(unlabelled[0])}), so it cannot be said whether they are answered correctly; "
+            f"{unlabelled[0].id}), so it cannot be said whether they are answered correctly; "
             "qa-research predict answers them"
         )
     return usable
+
+
+def _unlabelled(questions: Sequence[Question]) -> list[BadRow]:
+    return [
+        BadRow(position, readable(row.id), "it has no 'answers'")
+        for position, row in enumerate(questions)
+        if not row.is_labelled
+    ]
+
+
+def _without(
+    bad: Sequence[BadRow], questions: Sequence[Question], name: str, reading: FileReading
+) -> list[Question]:
+    """The questions without the bad ones, if these may be left out."""
+    shown = describe_bad_rows(bad, BAD_ROWS_SHOWN)
+    if bad and reading.on_bad_rows != "drop":
+        raise ValueError(
+            f"{name} has {len(bad)} unusable questions: {shown}; --on-bad-rows drop leaves them out"
+        )
+    if bad:
+        log.warning("%s: skipped %d of %d questions (%s)", name, len(bad), len(questions), shown)
+    positions = {row.position for row in bad}
+    return [row for i, row in enumerate(questions) if i not in positions]
 
 
 def name_of(config: Mapping[str, Any], data: str) -> tuple[str, str]:
