@@ -12,11 +12,10 @@ from typing import Any
 
 import torch
 
-from qa_research.model.bert import head_of
+from qa_research.model.bert import head_of, in_float32
 from qa_research.runs.open import open_run
 from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.evaluation import evaluate
-from qa_research.tasks.answering.module import in_float32
 from qa_research.tasks.answering.trained import questions_of
 
 

@@ -41,7 +41,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: [1, 2026-11-26]", r"has a date: a\.1; texts, numbers"),
         ("a: !!binary aGVsbG8=", "has a bytes: a; texts, numbers"),
         ("a: !!set {b}", "has a set: a; texts, numbers"),
-        ("a: {5: 1}", "has the key 5, which is not a text"),
+        ("a: {5: 1}", "has the key 5, which is not text"),
     ],
     ids=lambda text: text[:20],
 )

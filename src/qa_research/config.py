@@ -100,17 +100,15 @@ def unknown_key(key: str, prefix: str, known: Iterable[str]) -> str:
     return f"there is no config key {prefix}{key}{hint}"
 
 
-def class_of(name: str, section: Mapping[str, Any]) -> type:
+def class_of(name: str, section: object) -> type:
     """The class that a section called `name` describes.
 
     Raises:
         ValueError: none of those that may stand there (nothing has been imported then), or it cannot be
             imported.
     """
-    # Of any type: a file of somebody's own may have a number where a section belongs.
-    given: object = section
-    if not isinstance(given, Mapping) or "_target_" not in given:
-        raise ValueError(f"{name} must be a section with a _target_, got {given!r:.80}")
+    if not isinstance(section, Mapping) or "_target_" not in section:
+        raise ValueError(f"{name} must be a section with a _target_, got {shown_value(section)}")
     path = section["_target_"]
     if not isinstance(path, str):
         raise ValueError(f"{name}._target_ must be the name of a class, got {path!r}")

@@ -28,21 +28,31 @@ def parse_yaml(text: str, name: str) -> Any:
     """
     import yaml
 
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         check_extent(text, name)
-        value = yaml.load(text, loader)
+        value = _constructed(text, name)
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
         raise ValueError(f"{name} is not valid YAML: {reason}") from error
-    except ValueError as error:
-        if str(error).startswith(name):
-            raise
-        # Of Python's own constructors of integers and dates.
-        reason = "it has thousands of digits" if "4300 digits" in str(error) else str(error)
-        raise ValueError(f"{name} has a number or date that cannot be read: {reason}") from error
     check_plain(value, name)
     return value
+
+
+def has_too_many_digits(error: ValueError) -> bool:
+    """Whether Python refused to read an integer because of its length (thousands of digits)."""
+    return "integer string conversion" in str(error)
+
+
+def _constructed(text: str, name: str) -> Any:
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(text, loader)
+    except ValueError as error:
+        # Of Python's own constructors of integers and dates.
+        reason = "it has thousands of digits" if has_too_many_digits(error) else str(error)
+        raise ValueError(f"{name} has a number or date that cannot be read: {reason}") from error
 
 
 def check_plain(value: Any, name: str, key: str = "", level: int = 0) -> None:
@@ -55,7 +65,7 @@ def check_plain(value: Any, name: str, key: str = "", level: int = 0) -> None:
     if isinstance(value, dict):
         for inner, content in value.items():
             if not isinstance(inner, str):
-                raise ValueError(f"{name} has the key {inner!r:.60}, which is not a text")
+                raise ValueError(f"{name} has the key {inner!r:.60}, which is not text")
             check_plain(content, name, f"{key}.{inner}" if key else inner, level + 1)
     elif isinstance(value, list):
         for place, content in enumerate(value):

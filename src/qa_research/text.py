@@ -117,6 +117,11 @@ def shown_value(value: object) -> str:
     return _SHORT.repr(value)
 
 
+def plural(number: int, noun: str) -> str:
+    """`1 seed`, `8,100 questions`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "", cutoff: float = 0.5) -> str:
     """`; did you mean NAME?` for the closest of `known`, or `; known: ...` if none is close.
 

@@ -25,13 +25,13 @@ class Plan:
 
 
 def plan_of_environment() -> list[Plan]:
-    """`SIGNALLING=hook:call:number:rank`: the plan of one of possibly several separate processes."""
-    if not os.environ.get("SIGNALLING"):
-        return []
-    hook, call, number, rank = os.environ["SIGNALLING"].split(":")
-    if rank != os.environ.get("LOCAL_RANK", "0"):
-        return []
-    return [Plan(hook, int(call), signal.Signals(int(number)))]
+    """`SIGNALLING=hook:call:number:rank,...`: the plans of one of possibly several separate processes."""
+    said = [plan.split(":") for plan in os.environ.get("SIGNALLING", "").split(",") if plan]
+    return [
+        Plan(hook, int(call), signal.Signals(int(number)))
+        for hook, call, number, rank in said
+        if rank == os.environ.get("LOCAL_RANK", "0")
+    ]
 
 
 class Signalling(QuestionAnswering):

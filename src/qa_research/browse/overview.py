@@ -14,7 +14,7 @@ from qa_research.tasks.answering.question import (
     describe_bad_rows,
     find_bad_rows,
 )
-from qa_research.text import print_line
+from qa_research.text import plural, print_line
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.labels import Exactness
@@ -146,8 +146,8 @@ def show_overview(found: Overview, where: str, tokenizer: str | None) -> None:
     `where`: which questions these are. `tokenizer`: what counted the tokens.
     """
     print_line(
-        f"{where}: {_many(found.questions, 'question')}, {_many(found.contexts, 'context')}, "
-        f"{_many(found.titles, 'title')}\n"
+        f"{where}: {plural(found.questions, 'question')}, {plural(found.contexts, 'context')}, "
+        f"{plural(found.titles, 'title')}\n"
     )
     print_line(
         f"{'length of':<14}{'in':<12}{'min':>8}{'median':>10}{'mean':>10}{'95 %':>8}{'max':>8}"
@@ -169,11 +169,11 @@ def show_overview(found: Overview, where: str, tokenizer: str | None) -> None:
     for i, (what, repeated) in enumerate(found.repeated.items()):
         print_line(f"{'' if i else 'repeated':<18}{_repeated_lines(what, repeated)}")
     print_line(
-        f"misplaced         {_many(found.misplaced, 'question')} with an answer not at its offset"
+        f"misplaced         {plural(found.misplaced, 'question')} with an answer not at its offset"
     )
     bad = describe_bad_rows(found.bad_rows, BAD_ROWS_SHOWN)
     shown = f": {bad}" if bad else ""
-    print_line(f"unusable          {_many(len(found.bad_rows), 'question')}{shown}")
+    print_line(f"unusable          {plural(len(found.bad_rows), 'question')}{shown}")
 
 
 def show_exactness(found: "Exactness", max_answer_tokens: int) -> None:
@@ -183,7 +183,7 @@ def show_exactness(found: "Exactness", max_answer_tokens: int) -> None:
         said.insert(0, "none: no question has an answer at its offset")
     elif not found.count:
         every = f"all {found.answers:,} first gold answers can be given exactly; the longest has "
-        said.insert(0, f"{every}{_many(found.longest, 'token')}")
+        said.insert(0, f"{every}{plural(found.longest, 'token')}")
     for i, sentence in enumerate(said):
         print_line(f"{'' if i else 'exact answers':<18}{sentence}")
 
@@ -196,7 +196,7 @@ def _numbers(spread: Spread) -> str:
 
 
 def _histogram_lines(counts: dict[int, int]) -> str:
-    return ", ".join(f"{number} for {_many(n, 'question')}" for number, n in counts.items())
+    return ", ".join(f"{number} for {plural(n, 'question')}" for number, n in counts.items())
 
 
 def _repeated_lines(what: str, repeated: Repeated) -> str:
@@ -207,7 +207,3 @@ def _repeated_lines(what: str, repeated: Repeated) -> str:
 
 def _share(number: int, total: int) -> str:
     return f"{number:,} ({100 * number / total:.1f} %)"
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

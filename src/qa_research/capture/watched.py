@@ -23,6 +23,7 @@ from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.question import Question, describe_bad_rows, find_bad_rows
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import TokenText, Windows, make_windows
+from qa_research.text import plural
 
 # What a token belongs to; recordings store indices.
 PARTS = ("padding", "cls", "question", "sep", "context")
@@ -145,7 +146,8 @@ def _from_file(path: str) -> list[tuple[str, Question]]:
     questions = read_questions(path, "capture.questions")
     if bad := find_bad_rows(questions):
         raise ValueError(
-            f"capture.questions={path} has {len(bad)} unusable questions: {describe_bad_rows(bad, 5)}"
+            f"capture.questions={path} has {plural(len(bad), 'unusable question')}: "
+            f"{describe_bad_rows(bad, 5)}"
         )
     return [("file", row) for row in questions]
 

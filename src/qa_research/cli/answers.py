@@ -203,12 +203,7 @@ def score(
     from qa_research.tasks.answering.score import rules_for
 
     start_logging()
-    if rules not in ("auto", "v1.1", "v2.0"):
-        raise ValueError(f"--rules must be auto, v1.1 or v2.0, got {rules!r}")
-    if on_bad_rows not in ("error", "drop"):
-        raise ValueError(
-            f"--on-bad-rows must be error or drop, got {on_bad_rows!r}; scoring needs no offsets"
-        )
+    _check_scoring(rules, on_bad_rows)
     questions = _labelled(data, encoding, drop=on_bad_rows == "drop")
     answered = read_predictions(predictions, encoding)
     check_fit(questions, answered.texts)
@@ -230,6 +225,15 @@ def score(
     for key, value in result.items():
         print_line(
             f"{key:<28}{value:>10.3f}" if isinstance(value, float) else f"{key:<28}{value:>10}"
+        )
+
+
+def _check_scoring(rules: str, on_bad_rows: str) -> None:
+    if rules not in ("auto", "v1.1", "v2.0"):
+        raise ValueError(f"--rules must be auto, v1.1 or v2.0, got {rules!r}")
+    if on_bad_rows not in ("error", "drop"):
+        raise ValueError(
+            f"--on-bad-rows must be error or drop, got {on_bad_rows!r}; scoring needs no offsets"
         )
 
 

@@ -140,7 +140,7 @@ def _show_speed(findings: Mapping[str, Any]) -> None:
     if findings["idle_cores"] < findings["cores"] - 0.5:
         _line("note", f"{sentence}; measured beside other work: ask again when it has ended")
     else:
-        _line("ok", f"{sentence} (by default 256)")
+        _line("ok", sentence)
 
 
 def _is_installed(module: str) -> bool:

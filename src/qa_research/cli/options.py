@@ -4,7 +4,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast, get_args
 
 import typer
 from typer.core import TyperGroup
@@ -163,13 +163,14 @@ def check_options_of_file(data: Path | None, encoding: str, on_bad_rows: str) ->
     Raises:
         ValueError: it is not one of the three, or there is no file.
     """
-    choices: dict[str, Bad] = {"error": "error", "drop": "drop", "move": "move"}
-    if (choice := choices.get(on_bad_rows)) is None:
+    from qa_research.tasks.answering.question import OnBadRows as Bad
+
+    if on_bad_rows not in get_args(Bad):
         raise ValueError(f"--on-bad-rows must be error, drop or move, got {on_bad_rows!r}")
     check_encoding_has_a_file(encoding, data is not None, "--data FILE")
     if data is None and on_bad_rows != "error":
         raise ValueError(f"--on-bad-rows={on_bad_rows} belongs to --data FILE")
-    return choice
+    return cast("Bad", on_bad_rows)
 
 
 def opened_recording(directory: Path) -> "Recording":

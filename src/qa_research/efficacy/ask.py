@@ -93,7 +93,9 @@ def ask_run(
     with Ledger(ledger_file) as ledger:
         for checkpoint in checkpoints:
             opened = open_run(directory, checkpoint)
-            reading = FileReading(request.encoding, request.on_bad_rows)
+            # Without `drop`, a question that is too long counts as failed when it is asked.
+            tokenizer = opened.tokenizer if request.on_bad_rows == "drop" else None
+            reading = FileReading(request.encoding, request.on_bad_rows, tokenizer=tokenizer)
             questions = questions or questions_of(
                 opened.config, opened.record, request.data, reading
             )

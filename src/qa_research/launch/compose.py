@@ -32,7 +32,7 @@ from qa_research.config import (
     unknown_key,
 )
 from qa_research.launch.words import readable_words
-from qa_research.plain import check_extent, read_yaml
+from qa_research.plain import check_extent, has_too_many_digits, read_yaml
 from qa_research.signals import one_sentence
 from qa_research.tasks.earlier_configs import new_spelling
 from qa_research.tasks.task import sections_of_task
@@ -147,8 +147,7 @@ def run_hydra(
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise _unreadable_config(words, error) from error
     except ValueError as error:
-        # Of Python's own constructor of integers.
-        if "integer string conversion" not in str(error):
+        if not has_too_many_digits(error):
             raise
         raise _unreadable_config(words, error) from error
     finally:

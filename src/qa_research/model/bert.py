@@ -110,7 +110,7 @@ def stored(directory: Path, weights: Mapping[str, Tensor], name: str) -> PreTrai
     `name`: what the weights are called in an error. Nothing large is allocated before both fit each other.
 
     Raises:
-        ValueError: its config.json describes no network, or another one than the weights are of.
+        ValueError: its config.json does not describe a network, or the weights are those of another one.
     """
     config = without_code(AutoConfig.from_pretrained, "model", str(directory), file=CONFIG_JSON)
     path = directory / CONFIG_JSON
@@ -119,30 +119,29 @@ def stored(directory: Path, weights: Mapping[str, Tensor], name: str) -> PreTrai
             f"{name} does not fit the network of {path}: it has {len(weights)} tensors in all for "
             f"num_hidden_layers={layers}"
         )
+    difference = None
     try:
         wanted = {key: tensor.shape for key, tensor in _skeleton(config).state_dict().items()}
         found = {key: tensor.shape for key, tensor in weights.items()}
-        if difference := _first_difference(wanted, found):
-            raise ValueError(f"{name} does not fit the network of {path}: {difference}")
-        network = AutoModelForQuestionAnswering.from_config(
-            config, dtype=torch.float32, trust_remote_code=False
-        )
-        network.load_state_dict(weights)
-        head_of(network)
-        with torch.inference_mode():
-            # Some settings are only used here.
-            network.eval()(input_ids=torch.zeros(1, 2, dtype=torch.long))
-    except ValueError as error:
-        if str(directory) in str(error):
-            raise
-        raise ValueError(
-            f"{path} describes no network for questions: {first_line(error)}"
-        ) from error
+        if (difference := _first_difference(wanted, found)) is None:
+            return _working_network(config, weights)
     except Exception as error:
         # What transformers raises depends on which of its many values is wrong.
         raise ValueError(
-            f"{path} describes no network for questions: {first_line(error)}"
+            f"{path} does not describe a network for questions: {first_line(error)}"
         ) from error
+    raise ValueError(f"{name} does not fit the network of {path}: {difference}")
+
+
+def _working_network(config: PretrainedConfig, weights: Mapping[str, Tensor]) -> PreTrainedModel:
+    """A network in evaluation mode that has read two tokens: some settings are only used then."""
+    network = AutoModelForQuestionAnswering.from_config(
+        config, dtype=torch.float32, trust_remote_code=False
+    )
+    network.load_state_dict(weights)
+    head_of(network)
+    with torch.inference_mode():
+        network.eval()(input_ids=torch.zeros(1, 2, dtype=torch.long))
     return network
 
 
@@ -195,6 +194,19 @@ def head_of(network: PreTrainedModel) -> nn.Linear:
             f"a start and an end score for each token, and exactly one is needed; {KNOWN_TYPES} have it"
         )
     return found[0]
+
+
+def in_float32(head: nn.Linear, inputs: tuple[Tensor], scores: Tensor) -> Tensor | None:
+    """The scores of the output layer computed outside autocast, in place of those computed within.
+
+    A bfloat16 has 8 significant bits, so scores around 10 are multiples of 1/16, and the two best spans of
+    a window often have equal ones.
+    """
+    device = scores.device.type
+    if not torch.is_autocast_enabled(device):
+        return None
+    with torch.autocast(device, enabled=False):
+        return nn.functional.linear(inputs[0].float(), head.weight, head.bias)
 
 
 def input_names(network: torch.nn.Module) -> frozenset[str]:

@@ -37,7 +37,7 @@ def number_in(row: Mapping[str, str], column: str, path: Path) -> float:
     """A number of a row that was read from `path`; also NaN and infinity, which a diverged loss is.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a number.
     """
     try:
         return float(row[column])

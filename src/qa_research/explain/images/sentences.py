@@ -10,6 +10,7 @@ from qa_research.explain.images.result import (
     Sampling,
     SecondExplanation,
 )
+from qa_research.text import plural
 
 VERDICT_COLOURS = {"stable": "#2c7a3f", "doubtful": "#a85400", "unstable": "#b3243a"}
 
@@ -112,11 +113,6 @@ def percent(probability: float) -> str:
 def number(value: float) -> str:
     """Two decimals."""
     return "undefined" if math.isnan(value) else f"{value:.2f}"
-
-
-def plural(n: int, noun: str) -> str:
-    """`1 seed`, `5 seeds`."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def listed(numbers: Sequence[int]) -> str:

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from qa_research.console import SECONDS_BEFORE_A_LINE, SECONDS_BETWEEN_LINES, Screen, screen, styled
 from qa_research.explain.images.result import ClassScore, Counterfactual, Explanation
-from qa_research.explain.images.sentences import flip_sentence, plural
+from qa_research.explain.images.sentences import flip_sentence
+from qa_research.text import plural
 
 COLOURS = {"stable": "green", "doubtful": "yellow", "unstable": "red"}
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt, Le, Lt
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from qa_research.model.attention import use_plain_below
@@ -17,6 +17,7 @@ from qa_research.model.bert import (
     build,
     check_sizes,
     head_of,
+    in_float32,
     input_names,
 )
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
@@ -204,16 +205,3 @@ class QuestionAnswering(LearningModule):
         untyped: Any = self.trainer  # Lightning's types do not know its datamodule
         data: QuestionData = untyped.datamodule
         return data
-
-
-def in_float32(head: nn.Linear, inputs: tuple[Tensor], scores: Tensor) -> Tensor | None:
-    """The scores of the output layer computed outside autocast, in place of those computed within.
-
-    A bfloat16 has 8 significant bits, so scores around 10 are multiples of 1/16, and the two best spans of
-    a window often have equal ones.
-    """
-    device = scores.device.type
-    if not torch.is_autocast_enabled(device):
-        return None
-    with torch.autocast(device, enabled=False):
-        return nn.functional.linear(inputs[0].float(), head.weight, head.bias)

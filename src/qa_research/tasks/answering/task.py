@@ -22,7 +22,7 @@ from qa_research.tasks.answering.labels import Exactness, exactness
 from qa_research.tasks.answering.trained import TrainedAnswerer, reopen
 from qa_research.tasks.answering.windows import make_windows, windows_fingerprint
 from qa_research.tasks.task import Metric, StoredRun, Task
-from qa_research.text import command_line
+from qa_research.text import command_line, plural
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.data import QuestionData
@@ -140,13 +140,13 @@ class AnsweringTask(Task):
         }
 
     def description(self) -> list[str]:
-        data, threads = self.data, torch.get_num_threads()
+        data = self.data
         lines = [
             f"Data: {data.name}, {len(data.train):,} training and {len(data.validation):,} validation "
             f"questions in {len(data.train_windows):,} and {len(data.validation_windows):,} windows of "
             f"{data.train_windows.lengths.mean():.0f} tokens on average",
             f"Model: {self.module.name}, {count_parameters(self.network) / 1e6:.1f} million "
-            f"parameters, {threads} thread{'' if threads == 1 else 's'}",
+            f"parameters, {plural(torch.get_num_threads(), 'thread')}",
         ]
         shared = data.shared()
         if shared and (sentence := shared.sentence(len(data.validation))):

@@ -46,6 +46,7 @@ from qa_research.tasks.answering.question import (
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import make_windows, too_long
 from qa_research.tasks.task import StoredRun
+from qa_research.text import plural
 
 log = logging.getLogger(__name__)
 # Per batch, padding included. About 2,000 tokens stay in a CPU's caches; the best for a GPU was not measured.
@@ -240,7 +241,7 @@ def _without(
     shown = describe_bad_rows(bad, BAD_ROWS_SHOWN)
     if bad and reading.on_bad_rows != "drop":
         raise ValueError(
-            f"{name} has {len(bad)} unusable questions: {shown}; --on-bad-rows drop leaves them out"
+            f"{name} has {plural(len(bad), 'unusable question')}: {shown}; --on-bad-rows drop leaves them out"
         )
     if bad:
         log.warning("%s: skipped %d of %d questions (%s)", name, len(bad), len(questions), shown)
