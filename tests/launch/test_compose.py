@@ -5,7 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from qa_research.config import class_of, constructor_arguments, is_part
-from qa_research.launch.compose import GIVEN_IN_CODE, checked, conf_directory
+from qa_research.launch.compose import GIVEN_IN_CODE, checked, conf_directory, run_hydra
 from qa_research.tasks.earlier_configs import ANSWERING
 from qa_research.text import did_you_mean
 
@@ -147,3 +147,11 @@ def test_values_are_plain_and_resolved(composed):
 def test_a_gpu_trains_with_deterministic_kernels(composed):
     # Without them a resumed training differs from an uninterrupted one, as two trainings of one config do.
     assert checked(composed("trainer=gpu"))["trainer"]["deterministic"] is True
+
+
+@pytest.mark.parametrize("name", ["train", "explain"])
+def test_no_words_at_all_are_the_default(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    run_hydra(seen.append, name, [], "a.py")
+    assert len(seen) == 1 and "paths" in seen[0]

@@ -9,6 +9,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,7 @@ def _own_configs(words: Sequence[str]) -> Iterator[Path]:
 
 def _own_folders(words: Sequence[str]) -> Iterator[str]:
     """The folders of --config-dir and --config-path, and those of Hydra's search path."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         name, equals, value = word.partition("=")
         if name in FOLDERS_OF_CONFIGS:
             yield value if equals else following
