@@ -42,6 +42,14 @@ def group_of(process: subprocess.Popen[str]) -> list[int]:
     return [int(p) for p, group, state in rows if int(group) == process.pid and state[0] != "Z"]
 
 
+def wait_until_gone(process: subprocess.Popen[str]) -> None:
+    """The process has ended; the rest of its group follows."""
+    limit = time.monotonic() + 120
+    while left := group_of(process):
+        assert time.monotonic() < limit, left
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_the_group_saves_and_leaves_no_worker(tmp_path, number):
@@ -54,7 +62,7 @@ def test_a_signal_to_the_group_saves_and_leaves_no_worker(tmp_path, number):
     assert "Traceback" not in text and "which is saved" in text
     assert text.count("Stopping at the end of this step") == 1
     assert read_record(the_run(tmp_path, "runs"))["status"] == "interrupted"
-    wait_for(lambda: not group_of(process))
+    wait_until_gone(process)
 
 
 @pytest.mark.slow
@@ -67,7 +75,7 @@ def test_a_second_ctrl_c_leaves_no_worker(tmp_path):
     code, text = finish(process)
     assert code == 130 and "Traceback" not in text, text
     assert damage(the_run(tmp_path, "runs") / "checkpoints/last.ckpt") is None
-    wait_for(lambda: not group_of(process))
+    wait_until_gone(process)
 
 
 @pytest.mark.slow
@@ -76,7 +84,7 @@ def test_workers_of_a_killed_sweep_save_and_end(tmp_path):
     wait_for(lambda: len(list((tmp_path / "runs").glob("*/*/checkpoints/last.ckpt"))) == 2, process)
     process.kill()
     finish(process)
-    wait_for(lambda: not group_of(process))
+    wait_until_gone(process)
     runs = sorted((tmp_path / "runs/nopretrain").iterdir())
     assert [read_record(run)["status"] for run in runs] == ["interrupted", "interrupted"]
 
