@@ -43,12 +43,13 @@ def examine() -> dict[str, Any]:
     """Facts about the machine as plain values. No host or user names, nothing about the network."""
     import torch
 
-    from qa_research.runs.machine import installed_versions
+    from qa_research.runs.machine import cpu_name, installed_versions
     from qa_research.threads import idle_cores
 
     return {
         "versions": installed_versions(),
         "system": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "idle_cores": round(idle_cores(), 1),
@@ -72,7 +73,8 @@ def show(findings: Mapping[str, Any]) -> None:
     _line("ok", versions)
     _line(
         "ok",
-        f"{findings['system']}, {findings['cores']} cores, torch uses {findings['torch_threads']}",
+        f"{findings['system']}, {findings['cpu'] or 'unnamed processor'}, {findings['cores']} cores, "
+        f"torch uses {findings['torch_threads']}",
     )
     _show_speed(findings)
     devices = [*findings["cuda"], *(["Apple MPS"] if findings["mps"] else [])]

@@ -24,9 +24,26 @@ def machine() -> dict[str, Any]:
     return {
         "system": platform.system(),
         "processor": platform.machine(),
+        "cpu": cpu_name(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "gpu": gpu,
         "threads": torch.get_num_threads(),
     }
+
+
+def cpu_name() -> str | None:
+    """The processor's name as its maker gives it, such as `AMD EPYC`; None where the system does not say."""
+    if platform.system() == "Darwin":
+        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return (
+            subprocess.run(asked, capture_output=True, text=True, timeout=10).stdout.strip() or None
+        )
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, None)
 
 
 def git_state() -> dict[str, Any]:
@@ -66,8 +83,9 @@ def changed_versions(record: Mapping[str, Any]) -> str:
     then, today = record["versions"], installed_versions()
     changed = [f"{n} {then.get(n)} -> {today[n]}" for n in today if then.get(n) != today[n]]
     for key, value in machine().items():
-        if record["machine"].get(key) != value:
-            changed.append(f"{key} {record['machine'].get(key)} -> {value}")
+        # Runs of earlier versions name fewer things.
+        if record["machine"].get(key, value) != value:
+            changed.append(f"{key} {record['machine'][key]} -> {value}")
     commit = git_state()["commit"]
     before = record["git"].get("commit")
     if before != commit:
