@@ -1,15 +1,15 @@
 """The studies of this folder: python experiments/study.py check|measure|run [STUDY...] [--runs RUNS]
 
 A study is a folder with
-  README.md       the question, the commands, what came out, the verdict, and what would show it to be wrong
-  commands.sh     the commands, as the README shows them
-  measure.py      measure(runs): what the runs gave, in plain values; draw(measured): the figures, by file name
-  measured.json   what measure() gave for the runs that the README speaks of
-  claims.py       claims(measured, says): the passages of the README that have numbers, made from measured.json
+  README.md      the question, the commands, what came out, the verdict, what would show it to be wrong
+  commands.sh    the commands, as the README shows them
+  measure.py     measure(runs): what the runs gave, as plain values; draw(measured): figures by file name
+  measured.json  what measure() gave for the runs that the README speaks of
+  claims.py      claims(measured, says): the README's passages with numbers, made from measured.json
 
-`check` compares: every passage must stand in the README, and every number of the README in a passage. With --runs it
-first measures the runs again, and compares that with measured.json, too. `measure` writes measured.json and the
-figures. `run` runs the commands, which takes as long as the README says.
+`check` compares: every passage must stand in the README, and every number of the README in a passage.
+With --runs it first measures the runs again and compares that with measured.json, too. `measure` writes
+measured.json and the figures. `run` runs the commands, which takes as long as the README says.
 """
 
 import argparse
@@ -179,9 +179,8 @@ def main() -> None:
         else:
             found = list(check(study, said.runs))
             wrong += len(found)
-            print(
-                f"{study.name}: {f'{len(found)} faults' if found else 'every number follows from measured.json'}"
-            )
+            holds = "every number follows from what was measured"
+            print(f"{study.name}: {f'{len(found)} faults' if found else holds}")
             for fault in found:
                 print(f"  {fault}")
     sys.exit(1 if wrong else 0)
