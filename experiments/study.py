@@ -3,7 +3,7 @@
 A study is a folder with
   README.md      the question, the commands, what came out, the verdict, what would show it to be wrong
   commands.sh    the commands, as the README shows them
-  measure.py     measure(runs): what the runs gave, as plain values; draw(measured): figures by file name
+  measure.py     measure(runs): what the runs gave, as plain values; draw(runs): the figures by file name
   measured.json  what measure() gave for the runs that the README speaks of
   claims.py      claims(measured, says): the README's passages with numbers, made from measured.json
 
@@ -27,6 +27,8 @@ from typing import Any
 from qa_research.runs.directory import read_record
 
 HERE = Path(__file__).parent
+# So that a study's measure.py imports this file as experiments.study.
+sys.path.insert(0, str(HERE.parent))
 PARTS = ("README.md", "commands.sh", "measure.py", "measured.json", "claims.py")
 # Not a part of a name (F1, v1.1, bert-4), and with thousands (1,276) or decimals (0.25).
 NUMBER = re.compile(r"(?<![\w.-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w]*[A-Za-z_])")
@@ -125,9 +127,10 @@ def differences(kept: Any, again: Any, place: str = "measured.json") -> Iterator
 def write_measured(study: Path, runs: Path) -> None:
     """Measure a study's runs; write measured.json and the figures."""
     found = module(study, "measure")
+    figures = found.draw(runs)
     measured = json.loads(json.dumps(found.measure(runs)))
     (study / "measured.json").write_text(json.dumps(measured, indent=1) + "\n")
-    for name, figure in found.draw(measured).items():
+    for name, figure in figures.items():
         figure.savefig(study / name, dpi=160)
         print(study / name)
 

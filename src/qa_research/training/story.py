@@ -159,7 +159,7 @@ def _save_early_end(directory: Path, record: dict[str, Any], config: dict[str, A
     try:
         save_record(directory, record, config)
     except OSError as error:
-        log.error("Could not write how this run ended, so it counts as killed: %s", error)
+        log.error("Could not write how this run ended, so it counts as killed: %s", error.strerror or error)
 
 
 def _train_as_child(directory: Path, config: dict[str, Any], signals: Signals) -> float:
