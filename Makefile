@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dis
 DEMO := nopretrain/bert_tiny-random-s1-
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all fuzz check bench study report clean
+.PHONY: help setup demo test test-all fuzz check bench study claims report clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -45,10 +45,12 @@ bench: $(READY) ## training speed beside Hugging Face's Trainer: make bench SQUA
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python benchmarks/training_speed.py "$(SQUAD)"
 
-study: $(READY) ## repeat experiments/plateau_and_jump: three seeds of each kind, then its figure
-	@$(BIN)/python train.py -m +experiment=nopretrain seed=1,2,3
-	@$(BIN)/python train.py -m +experiment=pretrained seed=1,2,3
-	@$(BIN)/python experiments/plateau_and_jump/draw.py
+study: $(READY) ## repeat a study of experiments/, with its trainings: make study NAME=unit_287
+	@test -n "$(NAME)" || { echo "name a folder of experiments/: make study NAME=plateau_and_jump" >&2; exit 2; }
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python experiments/study.py run $(NAME)
+
+claims: $(READY) ## does every number of the studies follow from what their runs gave? RUNS=runs measures the runs again
+	@$(BIN)/python experiments/study.py check $(if $(RUNS),--runs $(RUNS))
 
 report: demo ## score the demo's run again and write its predictions
 	@$(BIN)/qa-research evaluate $(DEMO)

@@ -25,13 +25,14 @@ from types import ModuleType
 from typing import Any
 
 from qa_research.runs.directory import read_record
+from qa_research.text import plural
 
 HERE = Path(__file__).parent
 # So that a study's measure.py imports this file as experiments.study.
 sys.path.insert(0, str(HERE.parent))
 PARTS = ("README.md", "commands.sh", "measure.py", "measured.json", "claims.py")
-# Not a part of a name (F1, v1.1, bert-4), and with thousands (1,276) or decimals (0.25).
-NUMBER = re.compile(r"(?<![\w.-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w]*[A-Za-z_])")
+# Not a part of a name (F1, v1.1, BERT-4); with thousands (1,276), decimals (0.25) or an exponent (3e-4).
+NUMBER = re.compile(r"(?<![\w.])(?<![A-Za-z]-)\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?")
 # Text whose numbers claim nothing: commands and keys, addresses, the targets of links.
 WITHOUT_CLAIMS = re.compile(r"```.*?```|`[^`\n]*`|\]\([^)]*\)|<[^>\n]*>", re.DOTALL)
 WRONG = "## What would show this to be wrong"
@@ -147,6 +148,20 @@ def origin(run: Path) -> dict[str, Any]:
     }
 
 
+def made_by(origin: dict[str, Any], says: Passages) -> None:
+    """The sentence on what the runs were made with, as every README has it."""
+    machine, versions = origin["machine"], origin["versions"]
+    says(
+        "Made by commit `{}` on an {} with {}, {}, Python {}, torch {}.",
+        origin["commit"][:7],
+        machine["cpu"],
+        plural(machine["threads"], "thread"),
+        machine["system"],
+        versions["python"],
+        versions["torch"],
+    )
+
+
 def module(study: Path, name: str) -> ModuleType:
     """A study's measure.py or claims.py."""
     spec = importlib.util.spec_from_file_location(f"{study.name}_{name}", study / f"{name}.py")
@@ -183,7 +198,7 @@ def main() -> None:
             found = list(check(study, said.runs))
             wrong += len(found)
             holds = "every number follows from what was measured"
-            print(f"{study.name}: {f'{len(found)} faults' if found else holds}")
+            print(f"{study.name}: {plural(len(found), 'fault') if found else holds}")
             for fault in found:
                 print(f"  {fault}")
     sys.exit(1 if wrong else 0)

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from experiments.study import origin
 from qa_research.capture.recording.reader import Recording
+from qa_research.runs.directory import read_config
 from qa_research.streams import stream
 
 MEASURES = ("percent", "absolute", "standardised")
@@ -44,8 +45,16 @@ def measure(runs: Path) -> dict[str, Any]:
             "nearest zero wins when shuffled": shuffled_wins(changes["absolute"], first, seed),
         }
     run = next(iter(paths(runs).values()))
+    config = read_config(run)
     steps = int(next(iter(found.values()))["step"].values[-1])
-    return {"made by": origin(run), "steps": steps, "weights": int(first.size), "seeds": seeds}
+    return {
+        "made by": origin(run),
+        "steps": steps,
+        "weights": int(first.size),
+        "batch": config["data"]["batch_size"],
+        "lr": config["model"]["lr"],
+        "seeds": seeds,
+    }
 
 
 def shuffled_wins(change: NDArray[np.float64], first: NDArray[np.float64], seed: int) -> float:

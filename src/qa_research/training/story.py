@@ -24,7 +24,7 @@ from qa_research.runs.directory import (
 )
 from qa_research.runs.schema import check_has
 from qa_research.runs.store import save_record
-from qa_research.signals import Signals, Stopped
+from qa_research.signals import Signals, Stopped, without_number
 from qa_research.streams import stream_seed
 from qa_research.training.claim import (
     ExistingRun,
@@ -159,7 +159,10 @@ def _save_early_end(directory: Path, record: dict[str, Any], config: dict[str, A
     try:
         save_record(directory, record, config)
     except OSError as error:
-        log.error("Could not write how this run ended, so it counts as killed: %s", error.strerror or error)
+        log.error(
+            "Could not write how this run ended, so it counts as killed: %s",
+            without_number(str(error)),
+        )
 
 
 def _train_as_child(directory: Path, config: dict[str, Any], signals: Signals) -> float:
