@@ -109,7 +109,7 @@ def test_the_best_window_of_a_question_wins_and_gives_back_its_characters(questi
     )
     start, end = logits_for(long_windows, last_window, last - 1, last, 8.0)
     found = spans_of_batch(start, end, long_windows, range(len(long_windows)), 10, 5)
-    answer = join_windows([row], long_windows, found, 5, None)[0]
+    answer = join_windows([row], long_windows, found, 10, 5, None)[0]
     assert row.context.endswith(answer.text)
     assert row.context[answer.char_start : answer.char_end] == answer.text
     assert answer.candidates[0].text == answer.text
@@ -118,20 +118,99 @@ def test_the_best_window_of_a_question_wins_and_gives_back_its_characters(questi
     assert first < last
 
 
-def test_probabilities_are_shares_of_all_spans_of_all_windows(questions, long_windows):
-    start, end = logits_for(long_windows, 0, int(long_windows.context_first[0]), 9, 2.0)
-    found = spans_of_batch(start, end, long_windows, range(len(long_windows)), 10, 10_000)
-    total = sum(math.exp(score) for spans in found for *_, score in spans.spans)
-    answer = join_windows(questions[:1], long_windows, found, 10_000, None)[0]
-    assert answer.probability == pytest.approx(
-        math.exp(answer.candidates[0].score) / total, rel=1e-5
+def by_characters(windows, start, end, longest):
+    """The best score of each span of the context, by trying each pair of tokens of each window."""
+    best: dict[tuple[int, int], float] = {}
+    for window in range(len(windows)):
+        n_tokens = int(windows.lengths[window])
+        inside = context_mask(windows, [window], n_tokens)[0].tolist()
+        logits = (part[window, :n_tokens].tolist() for part in (start, end))
+        own = every_span(*logits, inside, longest)
+        offset = windows.starts[window]
+        for (first, last), score in own.items():
+            chars = int(windows.char_start[offset + first]), int(windows.char_end[offset + last])
+            if chars[0] < chars[1]:
+                best[chars] = max(score, best.get(chars, -math.inf))
+    return best
+
+
+@pytest.mark.parametrize("threshold", [None, -2.0, 2.0])
+@pytest.mark.parametrize(("max_tokens", "stride"), [(64, 8), (20, 6), (16, 4), (16, 6)])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_probability_is_a_share_of_the_distinct_spans(
+    questions, tokenizer, threshold, max_tokens, stride, seed
+):
+    windows = make_windows(questions[:1], tokenizer, max_tokens, stride)
+    assert len(windows) == {8: 1, 6: 2 if max_tokens == 20 else 4, 4: 3}[stride]
+    generator = torch.Generator().manual_seed(seed)
+    shape = (2, len(windows), int(windows.lengths.max()))
+    start, end = 2 * torch.randn(shape, generator=generator)
+    best = by_characters(windows, start, end, 5)
+    null = (start[:, 0] + end[:, 0]).min().item()
+    wanted = best | ({(0, 0): null} if threshold is not None else {})
+    total = sum(map(math.exp, wanted.values()))
+    found = spans_of_batch(start, end, windows, range(len(windows)), 5, 10_000)
+    answer = join_windows(questions[:1], windows, found, 5, 10_000, threshold)[0]
+    shares = {(c.char_start, c.char_end): c.probability for c in answer.candidates}
+    assert shares == pytest.approx(
+        {key: math.exp(s) / total for key, s in wanted.items()}, rel=1e-5
     )
+    assert sum(shares.values()) == pytest.approx(1)
+    # In whichever order windows come, and also where processes have answered one of them twice.
+    again = join_windows(questions[:1], windows, [*found[::-1], found[0]], 5, 10_000, threshold)[0]
+    assert again.probability == pytest.approx(answer.probability, rel=1e-9)
+
+
+def shared_token(windows):
+    """The context's token that stands in most windows: its place in each."""
+    places: dict[int, list[tuple[int, int]]] = {}
+    for window in range(len(windows)):
+        for token in range(
+            int(windows.context_first[window]), int(windows.context_last[window]) + 1
+        ):
+            char = int(windows.char_start[windows.starts[window] + token])
+            places.setdefault(char, []).append((window, token))
+    return max(places.values(), key=len)
+
+
+@pytest.mark.parametrize(("max_tokens", "stride", "times"), [(20, 6, 2), (16, 6, 3)])
+def test_a_certain_answer_is_certain_also_where_it_stands_in_several_windows(
+    questions, tokenizer, max_tokens, stride, times
+):
+    windows = make_windows(questions[:1], tokenizer, max_tokens, stride)
+    places = shared_token(windows)
+    assert len(places) == times
+    start, end = torch.full((2, len(windows), int(windows.lengths.max())), -40.0)
+    for window, token in places:
+        start[window, token] = end[window, token] = 40.0
+    found = spans_of_batch(start, end, windows, range(len(windows)), 10, 3)
+    assert join_windows(questions[:1], windows, found, 10, 3, None)[0].probability == pytest.approx(
+        1
+    )
+    start[:, 0] = end[:, 0] = 40.0
+    found = spans_of_batch(start, end, windows, range(len(windows)), 10, 3)
+    answer = join_windows(questions[:1], windows, found, 10, 3, 0.0)[0]
+    assert [c.probability for c in answer.candidates][:2] == pytest.approx([0.5, 0.5])
+
+
+def test_tokens_of_one_character_are_one_span(questions, tokenizer):
+    windows = make_windows(questions[:1], tokenizer, 64, 8)
+    first = int(windows.context_first[0])
+    # As byte-level tokens have it: the first two tokens own the same characters, the third none.
+    for array in (windows.char_start, windows.char_end):
+        array[first + 1] = array[first]
+    windows.char_end[first + 2] = windows.char_start[first + 2]
+    logits = torch.full((1, int(windows.lengths[0])), -40.0)
+    logits[0, first : first + 3] = 0.0
+    found = spans_of_batch(logits, logits, windows, [0], 1, 3)
+    answer = join_windows(questions[:1], windows, found, 1, 3, None)[0]
+    assert answer.probability == pytest.approx(1)
 
 
 def test_a_span_that_two_windows_share_is_listed_once(questions, long_windows):
     start, end = logits_for(long_windows, 0, 0, 0, 0.0)
     found = spans_of_batch(start, end, long_windows, range(len(long_windows)), 10, 10_000)
-    answer = join_windows(questions[:1], long_windows, found, 10_000, None)[0]
+    answer = join_windows(questions[:1], long_windows, found, 10, 10_000, None)[0]
     places = [(c.char_start, c.char_end) for c in answer.candidates]
     assert len(places) == len(set(places))
 
@@ -142,8 +221,8 @@ def test_the_answer_is_empty_where_null_wins_by_more_than_the_threshold(
 ):
     windows = make_windows(questions[:1], tokenizer, 64, 8)
     token = int(windows.span_first[0])
-    found = [WindowSpans(0, ((token, token, 5.0),), 5.0, 7.0)]
-    answer = join_windows(questions[:1], windows, found, 3, threshold)[0]
+    found = [WindowSpans(0, ((token, token, 5.0),), 5.0, 7.0, None)]
+    answer = join_windows(questions[:1], windows, found, 10, 3, threshold)[0]
     assert answer.text == text
     assert answer.null_odds == 2.0
     if threshold is not None:
@@ -152,12 +231,11 @@ def test_the_answer_is_empty_where_null_wins_by_more_than_the_threshold(
 
 
 def test_null_takes_the_lowest_score_of_all_windows(questions, long_windows):
-    token = int(long_windows.context_first[0])
-    found = [
-        WindowSpans(w, ((token, token, 1.0),), 1.0, 9.0 if w == 0 else 0.0)
-        for w in range(len(long_windows))
-    ]
-    assert join_windows(questions[:1], long_windows, found, 3, 0.0)[0].text != ""
+    start, end = logits_for(long_windows, 0, int(long_windows.context_first[0]), 9, 2.0)
+    start[0, 0] = 9.0
+    found = spans_of_batch(start, end, long_windows, range(len(long_windows)), 10, 3)
+    assert [spans.null_score for spans in found] == [9.0] + [0.0] * (len(found) - 1)
+    assert join_windows(questions[:1], long_windows, found, 10, 3, 0.0)[0].text != ""
 
 
 def test_a_context_without_a_token_has_no_answer_and_finite_odds(questions, tokenizer):
@@ -166,12 +244,13 @@ def test_a_context_without_a_token_has_no_answer_and_finite_odds(questions, toke
     logits = torch.zeros(1, int(windows.lengths[0]))
     found = spans_of_batch(logits, logits, windows, [0], 5, 3)
     for threshold in (None, 0.0):
-        answer = join_windows([row], windows, found, 3, threshold)[0]
+        answer = join_windows([row], windows, found, 10, 3, threshold)[0]
         assert answer.text == "" and math.isfinite(answer.null_odds)
         assert math.isfinite(answer.probability)
 
 
 def test_a_question_without_windows_is_an_error(questions, tokenizer):
     windows = make_windows(questions[:2], tokenizer, 64, 8)
+    found = [WindowSpans(0, ((5, 5, 0.0),), 0.0, 0.0, None)]
     with pytest.raises(ValueError, match="no window of question q1"):
-        join_windows(questions[:2], windows, [WindowSpans(0, ((5, 5, 0.0),), 0.0, 0.0)], 3, None)
+        join_windows(questions[:2], windows, found, 10, 3, None)

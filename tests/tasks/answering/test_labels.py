@@ -33,7 +33,7 @@ def decoded(row: Question, windows, index: int) -> str:
     scores = torch.zeros(2, 1, int(windows.lengths[index]))
     scores[0, 0, int(windows.span_first[index])] = scores[1, 0, int(windows.span_last[index])] = 9.0
     spans = spans_of_batch(scores[0], scores[1], windows, [index], 500, 1)
-    return join_windows([row], windows, spans, 1, None)[0].text
+    return join_windows([row], windows, spans, 500, 1, None)[0].text
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
+import numpy as np
 import torch
 from annotated_types import Ge
 from jaxtyping import Bool, Float, Int
+from numpy import ndarray
 from torch import Tensor
 
 from qa_research.tasks.answering.question import Question
@@ -62,19 +64,25 @@ class TopSpans:
 
 @dataclass(frozen=True, slots=True)
 class WindowSpans:
-    """One window's best spans as plain numbers, best first: (first token, last token, score)."""
+    """One window's best spans as plain numbers, best first: (first token, last token, score).
+
+    `log_total`, `null_score`: as in `TopSpans`. `ends`: start and end logits of the context's tokens, for a
+    window that may hold a span more than once, or share some with another; else None.
+    """
 
     window: int
     spans: tuple[tuple[int, int, float], ...]
     log_total: float
     null_score: float
+    ends: Float[ndarray, "2 token"] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A span of the context: `context[char_start:char_end] == text`; empty for "no answer".
 
-    `probability` is the span's share of exp(score) among all allowed spans of all windows.
+    `probability` is its share of exp(score) among all allowed spans of the context and, if the model may
+    abstain, "no answer". A span that stands in several windows counts once, with its highest score.
     """
 
     text: str
@@ -184,6 +192,8 @@ def spans_of_batch(
     top = top_spans(start, end, allowed, max_answer_tokens, n_best)
     first, last, score = top.first.tolist(), top.last.tolist(), top.score.tolist()
     log_total, null_score = top.log_total.tolist(), top.null_score.tolist()
+    repeating = [_holds_repeats(windows, window) for window in indices]
+    logits = torch.stack([start, end]).float().cpu().numpy() if any(repeating) else None
     return [
         WindowSpans(
             window=window,
@@ -194,45 +204,113 @@ def spans_of_batch(
             ),
             log_total=log_total[i],
             null_score=null_score[i],
+            ends=logits[:, i, _context_of(windows, window)].copy()
+            if logits is not None and repeating[i]
+            else None,
         )
         for i, window in enumerate(indices)
     ]
+
+
+def _context_of(windows: Windows, window: int) -> slice:
+    """The tokens of a window that belong to the context; none if the first of them is [CLS]."""
+    first = int(windows.context_first[window])
+    return slice(first, int(windows.context_last[window]) + 1) if first else slice(0)
+
+
+def _chars_of(windows: Windows, window: int) -> tuple[ndarray, ndarray]:
+    """First and last character of each of its context's tokens."""
+    inside = _context_of(windows, window)
+    tokens = windows.tokens(window)
+    return windows.char_start[tokens][inside], windows.char_end[tokens][inside]
+
+
+def _holds_repeats(windows: Windows, window: int) -> bool:
+    """Whether spans of it may be those of another window of its question, or of other tokens of its own.
+
+    The latter are byte-level tokens of one character, and tokens without any, as RoBERTa has for blanks.
+    """
+    around = windows.question[max(window - 1, 0) : window + 2]
+    if (around == windows.question[window]).sum() > 1:
+        return True
+    start, end = _chars_of(windows, window)
+    return bool((np.diff(start) <= 0).any() or (np.diff(end) <= 0).any() or (start >= end).any())
 
 
 def join_windows(
     questions: Sequence[Question],
     windows: Windows,
     found: Iterable[WindowSpans],
+    max_answer_tokens: int,
     n_best: int,
     null_threshold: float | None,
 ) -> list[Answer]:
     """One answer per question, in the questions' order, from the spans of all their windows.
 
-    With a `null_threshold` the answer is empty if the lowest [CLS] score of the windows exceeds the
-    best span's score by more than that; with None every question is answered with a span.
+    `max_answer_tokens` and `n_best` are those that the spans were found with. With a `null_threshold` the
+    answer is empty if the lowest [CLS] score of the windows exceeds the best span's score by more than that;
+    with None every question is answered with a span.
 
     Raises:
         ValueError: no window of some question was given.
     """
-    by_question: dict[int, list[WindowSpans]] = {}
+    # By window, too: where the windows do not divide evenly, two processes have answered the same one.
+    by_question: dict[int, dict[int, WindowSpans]] = {}
     for spans in found:
-        by_question.setdefault(int(windows.question[spans.window]), []).append(spans)
+        by_question.setdefault(int(windows.question[spans.window]), {})[spans.window] = spans
     answers = []
     for i, row in enumerate(questions):
         if i not in by_question:
             raise ValueError(f"no window of question {row.id} was answered")
-        answers.append(_join(row, windows, by_question[i], n_best, null_threshold))
+        own = list(by_question[i].values())
+        log_total = _log_total(windows, own, max_answer_tokens)
+        answers.append(_join(row, windows, own, log_total, n_best, null_threshold))
     return answers
+
+
+def _log_total(windows: Windows, found: Sequence[WindowSpans], max_answer_tokens: int) -> float:
+    """The logarithm of the sum of exp(score) over a question's spans, each once, with its highest score.
+
+    Example: 10-17 scores 9 in one window and 8.5 in the next, and all else is negligible. The sum is e^9,
+    so its probability is 1; with the spans of both windows it would be e^9 / (e^9 + e^8.5) = 0.62.
+    """
+    if len(found) == 1 and found[0].ends is None:
+        return found[0].log_total
+    scored = [_scores_by_chars(windows, spans, max_answer_tokens) for spans in found]
+    keys, scores = (np.concatenate(parts) for parts in zip(*scored, strict=True))
+    distinct, place = np.unique(keys, return_inverse=True)
+    best = np.full(len(distinct), -np.inf)
+    np.maximum.at(best, place, scores)
+    return float(torch.from_numpy(best).logsumexp(dim=0))
+
+
+def _scores_by_chars(
+    windows: Windows, spans: WindowSpans, max_answer_tokens: int
+) -> tuple[ndarray, ndarray]:
+    """A number that stands for the characters of each span of a window, and the span's score."""
+    if spans.ends is None:
+        raise ValueError(f"window {spans.window} shares spans with another, and has no logits")
+    start_char, end_char = (chars.astype(np.int64) for chars in _chars_of(windows, spans.window))
+    if not len(start_char):
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    start, end = torch.from_numpy(spans.ends)[:, None]
+    scores = span_scores(start, end, torch.ones_like(start, dtype=torch.bool), max_answer_tokens)
+    by_first = scores[0].double().numpy()
+    first, further = np.isfinite(by_first).nonzero()
+    begin, stop = start_char[first], end_char[first + further]
+    kept = begin < stop
+    return (begin << 32 | stop)[kept], by_first[first, further][kept]
 
 
 def _join(
     row: Question,
     windows: Windows,
     found: list[WindowSpans],
+    log_total: float,
     n_best: int,
     null_threshold: float | None,
 ) -> Answer:
-    """One question's answer. Example, with a threshold of 1 and two windows:
+    """One question's answer; `log_total`: of its spans. Example, with a threshold of 1 and two windows:
 
         window  [CLS] score  spans (characters: score)
         0       6.0          10-17: 7.5   10-22: 6.1
@@ -240,14 +318,12 @@ def _join(
 
     A window without the answer points at [CLS] with good reason, so only the lowest [CLS] score, 4.5,
     counts for the question. The span 10-17 is in both windows and counts once, with its higher score.
-    `null_odds` is 4.5 - 7.5 = -3, not above 1: the answer is 10-17. The shares are taken of the spans
-    of both windows and, because the model may abstain, of exp(4.5).
+    `null_odds` is 4.5 - 7.5 = -3, not above 1: the answer is 10-17. The shares are taken of its three
+    spans and, because the model may abstain, of exp(4.5): 10-17 has e^7.5 of e^7.5 + e^6.1 + e^5 + e^4.5.
     """
     null_score = min(spans.null_score for spans in found)
-    totals = [spans.log_total for spans in found]
     if null_threshold is not None:
-        totals.append(null_score)
-    log_total = float(torch.logsumexp(torch.tensor(totals, dtype=torch.float64), dim=0))
+        log_total = float(np.logaddexp(log_total, null_score))
     candidates = [
         Candidate(row.context[a:b], a, b, score, _share(score, log_total))
         for (a, b), score in _ranked_spans(windows, found)[:n_best]

@@ -179,6 +179,7 @@ class QuestionAnswering(LearningModule):
             data.validation,
             data.validation_windows,
             spans,
+            self.answering.max_answer_tokens,
             self.answering.n_best,
             self.answering.threshold,
         )

@@ -91,8 +91,14 @@ class TrainedAnswerer(StoredRun):
                     self.answering.max_answer_tokens,
                     self.answering.n_best,
                 )
-        n_best, threshold = self.answering.n_best, self.answering.threshold
-        return join_windows(questions, windows, spans, n_best, threshold)
+        return join_windows(
+            questions,
+            windows,
+            spans,
+            self.answering.max_answer_tokens,
+            self.answering.n_best,
+            self.answering.threshold,
+        )
 
     def export(self, directory: Path) -> None:
         """Write a Hugging Face directory, whole or not at all; its model computes the same logits.
