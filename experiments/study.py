@@ -3,7 +3,7 @@
 A study is a folder with
   README.md      the question, the commands, what came out, the verdict, what would show it to be wrong
   commands.sh    the commands, as the README shows them
-  measure.py     measure(runs): what the runs gave, as plain values; draw(runs): the figures by file name
+  measure.py     measure(runs): what the runs gave, as plain values; draw(measured, runs): the figures
   measured.json  what measure() gave for the runs that the README speaks of
   claims.py      claims(measured, says): the README's passages with numbers, made from measured.json
 
@@ -128,8 +128,8 @@ def differences(kept: Any, again: Any, place: str = "measured.json") -> Iterator
 def write_measured(study: Path, runs: Path) -> None:
     """Measure a study's runs; write measured.json and the figures."""
     found = module(study, "measure")
-    figures = found.draw(runs)
     measured = json.loads(json.dumps(found.measure(runs)))
+    figures = found.draw(measured, runs)
     (study / "measured.json").write_text(json.dumps(measured, indent=1) + "\n")
     for name, figure in figures.items():
         figure.savefig(study / name, dpi=160)

