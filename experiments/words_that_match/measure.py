@@ -132,9 +132,7 @@ def roles(reader: Reader, row: Question, number: int) -> dict[str, list[int]]:
         if w.part == "question" and w.text.isalnum() and w.text != "group" and i not in asked
     ]
     stated = [i for i, w in words if w.part == "context" and w.text == letter]
-    answer = set(
-        range(row.answers[0].char_start, row.answers[0].char_start + len(row.answers[0].text))
-    )
+    answer = set(range(row.answers[0].start, row.answers[0].start + len(row.answers[0].text)))
     free = [
         (i, w)
         for i, w in words
@@ -170,7 +168,7 @@ def mean_interval(values: NDArray[np.float64]) -> list[float]:
 def draw(measured: dict[str, Any], runs: Path) -> dict[str, Figure]:
     """What each role carries over the steps, a panel a seed."""
     figure = Figure(figsize=(12.6, 4), layout="constrained")
-    panels = figure.subplots(1, len(measured["seeds"]), sharey=True)
+    panels = figure.subplots(1, len(measured["seeds"]), sharey=True, squeeze=False)[0]
     for panel, (seed, found) in zip(panels, measured["seeds"].items(), strict=True):
         for (role, label), colour in zip(ROLES.items(), COLOURS, strict=True):
             mean, low, high = np.array(found[f"lost {role}"]).T
