@@ -229,7 +229,7 @@ def check_value(path: str, value: Any, expected: Any) -> None:
             if e["type"] != "is_instance_of"
         )
         raise ValueError(
-            f"{path} must be {' or '.join(allowed)}, got {shown_value(value)}"
+            f"{path} must be {' or '.join(allowed) or 'of another type'}, got {shown_value(value)}"
         ) from error
 
 

@@ -1,9 +1,13 @@
+import asyncio
+import gc
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from zarr.core.buffer import default_buffer_prototype
 
+from qa_research.capture.recording.files import StrictStore
 from qa_research.capture.recording.reader import Recording
 from qa_research.capture.recording.writer import RecordingWriter
 from tests.capture.captures import ABOUT, attention, capture, coordinates, is_right
@@ -204,3 +208,42 @@ def test_questions_of_both_splits_with_one_id_are_told_apart(tmp_path):
     assert recording.find_question("validation/0") == 1
     with pytest.raises(ValueError, match="matches 2 watched questions: train/0, validation/0"):
         recording.find_question("0")
+
+
+def test_several_damaged_arrays_are_one_error_and_nothing_is_logged_beside_it(path, caplog):
+    for name in ("weight", "step", "layer"):
+        (path / "attention" / name / "zarr.json").write_text("{}")
+    with pytest.raises(ValueError, match="attention of .* cannot be opened"):
+        Recording(path).read("attention")
+    gc.collect()
+    assert not caplog.records
+
+
+def test_arrays_of_another_format_of_zarr_are_not_there(path, tmp_path):
+    """They may name codecs that unpickle what they read; some versions of numcodecs then run it."""
+    group = path / "attention"
+    attributes = json.loads((group / "zarr.json").read_text())["attributes"]
+    for folder in [group, *(part for part in group.iterdir() if part.is_dir())]:
+        (folder / "zarr.json").unlink()
+    (group / ".zgroup").write_text('{"zarr_format": 2}')
+    (group / ".zattrs").write_text(json.dumps(attributes))
+    described = {"zarr_format": 2, "shape": [2], "chunks": [2], "dtype": "|O", "order": "C"}
+    described |= {"filters": [{"id": "vlen-utf8"}, {"id": "pickle"}], "fill_value": ""}
+    (group / "step/.zarray").write_text(json.dumps(described | {"compressor": None}))
+    with pytest.raises(ValueError, match="attention of .* cannot be opened"):
+        Recording(path).read("attention")
+    store = StrictStore(path)
+    for name in (".zgroup", ".zattrs", "step/.zarray"):
+        assert asyncio.run(store.get(f"attention/{name}", default_buffer_prototype())) is None
+
+
+def test_labels_that_are_no_labels_are_an_error_of_their_group(path):
+    content = json.loads((path / "logits/part/zarr.json").read_text())
+    content["attributes"]["labels"] = "x"
+    (path / "logits/part/zarr.json").write_text(json.dumps(content))
+    root = json.loads((path / "zarr.json").read_text())
+    del root["attributes"]["sums"], root["attributes"]["checksum"]
+    root["attributes"]["format"] = 1
+    (path / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(ValueError, match="logits of .* cannot be opened"):
+        Recording(path).read("logits")

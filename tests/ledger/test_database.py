@@ -48,6 +48,9 @@ def test_what_is_not_a_ledger_is_refused_and_left_as_it_is(path):
     path.unlink()
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE recipes (name TEXT)")
+    for view in ("runs", "scores"):
+        connection.execute(f"CREATE VIEW {view} AS SELECT name AS id FROM recipes")
+    connection.execute("PRAGMA user_version = 2")
     connection.close()
     for read_only in (False, True):
         with pytest.raises(ValueError, match="a database, but not a ledger"):

@@ -227,6 +227,36 @@ def test_foreign_code_in_a_checkpoint_is_never_run(tmp_path):
         load_network_weights(path)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.zeros(1).expand(10**9, 10**3),
+        lambda: torch.zeros(2, 3, device="meta"),
+        lambda: torch.zeros(2, 3).to_sparse(),
+        lambda: torch.zeros(2, 3, dtype=torch.complex64),
+    ],
+    ids=["expanded", "meta", "sparse", "complex"],
+)
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+@pytest.mark.parametrize("where", ["state_dict", "optimizer_states"])
+def test_a_tensor_that_is_more_than_its_bytes_is_refused(tmp_path, make, where):
+    content = state(1)
+    if where == "state_dict":
+        content["state_dict"]["network.a"] = make()
+    else:
+        content["optimizer_states"][0]["state"][0]["exp_avg"] = make()
+    torch.save(content, tmp_path / "last.ckpt")
+    with pytest.raises(ValueError, match=f"its {where}.* is not a plain array of real"):
+        read_checkpoint(tmp_path / "last.ckpt")
+
+
+def test_a_tensor_that_was_transposed_is_read(tmp_path):
+    DurableCheckpointIO().save_checkpoint(
+        state(1, tensor=torch.ones(3, 2).T), tmp_path / "last.ckpt"
+    )
+    assert load_network_weights(tmp_path / "last.ckpt")["a"].shape == (2, 3)
+
+
 def test_checkpoints_are_named_best_last_step_or_path(tmp_path):
     for name in ("best", "last", "step-000050"):
         (tmp_path / f"{name}.ckpt").write_bytes(b"")

@@ -189,7 +189,11 @@ def _check(connection: sqlite3.Connection, path: Path, oldest: int) -> None:
 
 
 def _is_ledger(connection: sqlite3.Connection) -> bool:
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    # A view of such a name may be anything, and may never end.
+    tables = {
+        name
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
     return tables >= {"runs", "scores"}
 
 

@@ -112,7 +112,7 @@ def stored(directory: Path, weights: Mapping[str, Tensor], name: str) -> PreTrai
     Raises:
         ValueError: its config.json does not describe a network, or the weights are those of another one.
     """
-    config = without_code(AutoConfig.from_pretrained, "model", str(directory), file=CONFIG_JSON)
+    config = _read_config("model", str(directory))
     path = directory / CONFIG_JSON
     if (layers := getattr(config, "num_hidden_layers", 0)) > len(weights):
         raise ValueError(
@@ -131,6 +131,26 @@ def stored(directory: Path, weights: Mapping[str, Tensor], name: str) -> PreTrai
             f"{path} does not describe a network for questions: {first_line(error)}"
         ) from error
     raise ValueError(f"{name} does not fit the network of {path}: {difference}")
+
+
+def _read_config(key: str, source: str) -> PretrainedConfig:
+    """The config.json of `source`, which the user calls `key`.
+
+    Raises:
+        ValueError: it cannot be read, or needs code that comes from elsewhere.
+        OSError: it is missing, or cannot be fetched.
+    """
+    config: PretrainedConfig = without_code(
+        AutoConfig.from_pretrained, key, source, file=CONFIG_JSON
+    )
+    attention = config._attn_implementation
+    if isinstance(attention, str) and "/" in attention:
+        # transformers would fetch it if the package `kernels` is installed.
+        raise ValueError(
+            f"{key}={source} asks for attention by code from the hub, {attention}, and code that comes with "
+            f"weights is never run; remove attn_implementation from its {CONFIG_JSON}"
+        )
+    return config
 
 
 def _working_network(config: PretrainedConfig, weights: Mapping[str, Tensor]) -> PreTrainedModel:
@@ -286,9 +306,7 @@ def _loaded(
     weights: str, architecture: Architecture, dropout: float | None, vocab_size: int
 ) -> Built:
     try:
-        config = without_code(
-            AutoConfig.from_pretrained, "model.weights", weights, file=CONFIG_JSON
-        )
+        config = _read_config("model.weights", weights)
     except HUB_ERRORS as error:
         raise not_fetched(weights, "model.weights", error) from error
     _check_config(weights, config, architecture, vocab_size)

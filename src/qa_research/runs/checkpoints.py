@@ -206,6 +206,7 @@ def read_checkpoint(path: Path, mmap: bool = True) -> dict[str, Any]:
                 f"{path} is damaged, or no checkpoint ({reason})"
             ) from error
         raise ValueError(f"{path} is not a readable checkpoint of qa_research: {reason}") from error
+    _check_tensors(path, checkpoint)
     _check_steps(path, checkpoint)
     for name, tensor in checkpoint["state_dict"].items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
@@ -267,6 +268,28 @@ def _fault(error: ValidationError) -> str:
     if fault["type"] == "missing":
         return f"it has no {key}"
     return f"its {key} is of the wrong type" if key else "it does not hold keys with values"
+
+
+def _check_tensors(path: Path, value: Any, key: str = "") -> None:
+    """Refuse tensors that are more than their bytes in the file, anywhere in a checkpoint.
+
+    Example: one number that stands for a thousand million by a stride of 0, which fills the memory when used.
+    """
+    if isinstance(value, Tensor):
+        is_plain = value.layout == torch.strided and value.device.type == "cpu"
+        if (
+            not is_plain
+            or value.is_quantized
+            or value.is_complex()
+            or value.numel() * value.itemsize > value.untyped_storage().nbytes()
+        ):
+            raise ValueError(
+                f"{path} is not a readable checkpoint of qa_research: its {key} is not a plain array of "
+                "real numbers"
+            )
+    elif isinstance(value, Mapping | list | tuple):
+        for name, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            _check_tensors(path, part, f"{key}.{name}" if key else str(name))
 
 
 def _check_steps(path: Path, checkpoint: Mapping[str, Any]) -> None:

@@ -43,6 +43,7 @@ class Setup:
         """Turn the data into batches of tensors, or read them from the cache."""
         self.task.prepare(_cache(self.config), self.config["seed"])
         _check_shares(self.task, processes_of(self.config["trainer"]))
+        _check_part(self.task, self.config["trainer"].get("limit_train_batches"))
 
 
 def set_up(config: dict[str, Any]) -> Setup:
@@ -95,6 +96,22 @@ def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any
         )
 
 
+def check_mode(task: Task, checkpoint: Mapping[str, Any]) -> None:
+    """Refuse a new run that would keep its worst weights as its best.
+
+    Raises:
+        ValueError: `mode` is not that of what `monitor` measures.
+    """
+    name, mode = checkpoint["monitor"], checkpoint["mode"]
+    better = task.better(name)
+    right = "max" if better == "higher" else "min"
+    if mode != right:
+        raise ValueError(
+            f"checkpoint.mode={mode} would keep the weights with the worst {name}, of which {better} is "
+            f"better; add checkpoint.mode={right}"
+        )
+
+
 def _check_shares(task: Task, processes: int) -> None:
     """Refuse more processes than there are rows, as one without a row would keep the others waiting."""
     if processes == 1:
@@ -107,6 +124,15 @@ def _check_shares(task: Task, processes: int) -> None:
                 f"trainer.devices={processes} is more than the {rows} {split} windows, and each process "
                 "needs at least one"
             )
+
+
+def _check_part(task: Task, limit: float | None) -> None:
+    """Refuse a part of an epoch that is less than one batch."""
+    batches = len(task.data.train_dataloader())
+    if limit is not None and limit < 1 and batches * limit < 1:
+        raise ValueError(
+            f"trainer.limit_train_batches={limit} of the {batches} batches of an epoch is less than one"
+        )
 
 
 def _check_measured(task: Task, setting: str, names: Iterable[str]) -> None:

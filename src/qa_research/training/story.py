@@ -39,7 +39,7 @@ from qa_research.training.record import (
     show_result,
     time_until_training,
 )
-from qa_research.training.setup import Setup, check_disk, set_up
+from qa_research.training.setup import Setup, check_disk, check_mode, set_up
 from qa_research.training.trainer import (
     Start,
     TrainerBundle,
@@ -95,6 +95,8 @@ def train_in(directory: Path, config: dict[str, Any]) -> float:
 def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals: Signals) -> float:
     """Start or resume, train, and record how it ended."""
     config, task, point = setup.config, setup.task, existing.resume_point
+    if not existing.record:
+        check_mode(task, config["checkpoint"])
     setup.prepare()
     if existing.record and point:
         check_prepared(directory, existing.record, task)

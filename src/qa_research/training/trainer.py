@@ -227,6 +227,11 @@ def _check_hardware(accelerator: str, devices: int | list[int], precision: str |
                 f"trainer.devices={devices} must be different numbers from 0 to {count - 1}, as this "
                 f"machine has {count} {what}"
             )
+        if what == "processors":
+            raise ValueError(
+                f"trainer.devices={devices} names GPUs by their numbers; on a CPU it is how many processes "
+                "train together: trainer.devices=1"
+            )
     elif devices > count:
         raise ValueError(
             f"trainer.devices={devices} is more than the {count} {what} that this machine has"

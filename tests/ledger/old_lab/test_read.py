@@ -123,6 +123,17 @@ def test_the_oldest_files_without_indices_or_lengths_are_imported(place, ledger_
             "sample_num)",
             "has no records that can be imported",
         ),
+        (
+            "CREATE VIEW model_efficacy AS WITH RECURSIVE endless (id) AS (SELECT 1 UNION ALL SELECT id + 1 "
+            "FROM endless) SELECT id, 'A-1-x' AS model_type_state, 1 AS correct_num, 3 AS sample_num "
+            "FROM endless",
+            "no table model_efficacy",
+        ),
+        (
+            "CREATE TABLE model_efficacy (id, model_type_state, correct_num, sample_num); "
+            "INSERT INTO model_efficacy VALUES (1, zeroblob(5000000), 1, 3)",
+            "a text or row of more than 4,000,000 bytes",
+        ),
     ],
 )
 def test_another_database_is_refused_and_no_ledger_is_made(place, ledger_path, schema, sentence):
@@ -132,6 +143,13 @@ def test_another_database_is_refused_and_no_ledger_is_made(place, ledger_path, s
     with pytest.raises(ValueError, match=sentence):
         import_old_lab(place, ledger_path)
     assert not ledger_path.parent.exists()
+
+
+def test_no_text_of_the_file_is_repeated_at_length(place):
+    long = "x" * 10_000
+    write_old_lab(place, [(long, 1, 3, "3"), (RANDOM, 1, 3, f"{long},,3"), (RANDOM, long, 3, "3")])
+    notes = read_old_lab(place).notes
+    assert len(notes) == 4 and all("x" * 100 in note and len(note) < 500 for note in notes)
 
 
 def test_a_file_that_is_not_a_database_is_refused(tmp_path, ledger_path):

@@ -60,23 +60,33 @@ class Recording:
                 f"{self.path} has no group {group!r}; it has {', '.join(self.recorders)}"
             )
         try:
+            self._open_arrays(group)
             found: xr.Dataset = xr.open_zarr(
                 self._store, group=group, consolidated=False, chunks=None, decode_times=False
             )
+            words = {
+                name: (array.dims, decode_words(array.values, array.attrs["labels"]))
+                for name, array in found.coords.items()
+                if "labels" in array.attrs
+            }
+            needed = {STEP, *found.attrs[ARRAYS], *found.attrs[COORDINATES]}
         except Exception as error:
             # What zarr and xarray raise depends on which bytes are wrong.
             raise ValueError(f"{group} of {self.path} cannot be opened: {error}") from error
-        names = {STEP, *found.attrs[ARRAYS], *found.attrs[COORDINATES]}
-        if lost := sorted(names - set(found.variables)):
+        if lost := sorted(needed - set(found.variables)):
             raise ValueError(
                 f"{group} of {self.path} cannot be opened: {', '.join(lost)} is missing"
             )
-        words = {
-            name: (array.dims, decode_words(array.values, array.attrs["labels"]))
-            for name, array in found.coords.items()
-            if "labels" in array.attrs
-        }
         return found.assign_coords(words).drop_attrs(deep=False)
+
+    def _open_arrays(self, group: str) -> None:
+        """Open one array after the other: xarray opens all at once, and of what is wrong with them zarr
+        logs all but the first as tracebacks.
+        """
+        opened = zarr.open_group(self._store, path=group, mode="r", zarr_format=3)
+        for folder in sorted((self.path / group).iterdir()):
+            if (folder / METADATA).is_file():
+                array_of(opened, folder.name)
 
     def find_question(self, wanted: str | None) -> int:
         """The index of a watched question by its id, or by a part that only its id has; None: the first.

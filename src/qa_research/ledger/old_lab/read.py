@@ -19,6 +19,8 @@ EXPECTED = "the old lab's stack_trace.db"
 _NAME = re.compile(r".+?(?P<random>-NoPretrain)?-(?P<step>\d{1,15})-(?P<data>.+)")
 # A number with more digits is not a count, and SQLite could not hold it.
 _DIGITS = 15
+# The indices of all questions of SQuAD's training split, 87,599, are 0.6 MB as a text.
+LONGEST_TEXT, LONGEST_NAME = 4_000_000, 500
 _STATE_COLUMNS = ("id", "model_type_state", "correct_num", "sample_num")
 _INDEX_COLUMNS = ("id", "model_efficacy_id", "seq_num", "seq_ids")
 
@@ -79,12 +81,12 @@ def parse_lengths(value: Any, where: str, notes: list[str]) -> tuple[int, ...]:
     """The lengths of searches in a sample_seq, which may be a number, a list with commas, or nothing."""
     words = _words(value)
     if "" in words:
-        notes.append(f"{where}: sample_seq={value!r} has nothing between two commas")
+        notes.append(f"{where}: sample_seq={value!r:.200} has nothing between two commas")
     words = [word for word in words if word != ""]
     bad = [word for word in words if not count_of(word)]
     if bad:
         notes.append(
-            f"{where}: sample_seq has {', '.join(map(repr, bad))}, which is not the length of a search"
+            f"{where}: sample_seq has {', '.join(map(repr, bad)):.200}, which is not the length of a search"
         )
     return tuple(length for word in words if (length := count_of(word)))
 
@@ -210,6 +212,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     how = "mode=ro&immutable=1" if is_wal and not _log_of(path) else "mode=ro"
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as connection:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_TEXT)
             connection.text_factory = lambda text: text.decode("utf-8", "replace")
             connection.execute("BEGIN")
             yield connection
@@ -217,6 +220,10 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
             raise ValueError(
                 f"{path} is not an SQLite database, or is damaged; expected {EXPECTED}"
+            ) from error
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_TOOBIG":
+            raise ValueError(
+                f"{path} has a text or row of more than {LONGEST_TEXT:,} bytes; expected {EXPECTED}"
             ) from error
         raise OSError(
             f"{path} cannot be read ({error}); copy the files {path.name}* to a folder of your own"
@@ -234,10 +241,11 @@ def _read_states(connection: sqlite3.Connection, path: Path, odd: _Oddities) -> 
     ):
         where = f"row {row} of model_efficacy"
         right_count, asked_count = count_of(right), count_of(asked)
-        if not isinstance(name, str) or right_count is None or asked_count is None:
+        is_name = isinstance(name, str) and len(name) <= LONGEST_NAME
+        if not is_name or right_count is None or asked_count is None:
             odd.notes.append(
-                f"{where} was skipped because it has no name or no counts: model_type_state={name!r}, "
-                f"correct_num={right!r}, sample_num={asked!r}"
+                f"{where} was skipped because it has no name or no counts: model_type_state={name!r:.200}, "
+                f"correct_num={right!r:.200}, sample_num={asked!r:.200}"
             )
             continue
         odd.count_text("correct_num of model_efficacy", right)
@@ -295,6 +303,12 @@ def _read_index_rows(
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    """The names of a table's columns; empty if there is none. A view may be anything, and may never end."""
+    is_table = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND lower(name) = ?", (table,)
+    ).fetchone()
+    if not is_table:
+        return set()
     return {row[1].lower() for row in connection.execute(f"PRAGMA table_info({table})")}
 
 
