@@ -7,8 +7,15 @@ import xarray as xr
 
 from qa_research.capture.recording.arrays import Array, Coordinate
 
+
+def described(name: str, tokens: list[str], split: str = "train") -> dict[str, Any]:
+    """A watched question as a recording's root has it."""
+    texts = dict.fromkeys(("kind", "title", "question", "context"), "")
+    return {"id": name, "split": split, **texts, "answers": [], "tokens": tokens}
+
+
 ABOUT: dict[str, Any] = {
-    "questions": [{"id": "q0", "tokens": ["[CLS]", "wer?"]}, {"id": "q1", "tokens": ["[CLS]"]}]
+    "questions": [described("q0", ["[CLS]", "wer?"]), described("q1", ["[CLS]"])]
 }
 PARTS = ("padding", "cls", "question")
 KEYS = 5000

@@ -10,7 +10,7 @@ from zarr.core.buffer import default_buffer_prototype
 from qa_research.capture.recording.files import StrictStore
 from qa_research.capture.recording.reader import Recording
 from qa_research.capture.recording.writer import RecordingWriter
-from tests.capture.captures import ABOUT, attention, capture, coordinates, is_right
+from tests.capture.captures import ABOUT, attention, capture, coordinates, described, is_right
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_no_flipped_bit_is_silent(path):
 
 def test_questions_of_both_splits_with_one_id_are_told_apart(tmp_path):
     # Files without ids have their questions numbered from 0, each of them.
-    asked = [{"id": "0", "split": split, "tokens": ["[CLS]"]} for split in ("train", "validation")]
+    asked = [described("0", ["[CLS]"], split) for split in ("train", "validation")]
     writer = RecordingWriter(tmp_path / "r.zarr", {"questions": asked}, coordinates())
     writer.append(0, capture(0))
     writer.flush()
@@ -237,13 +237,43 @@ def test_arrays_of_another_format_of_zarr_are_not_there(path, tmp_path):
         assert asyncio.run(store.get(f"attention/{name}", default_buffer_prototype())) is None
 
 
+def edit_root(path: Path, **attributes: object) -> None:
+    """Change the root as format 1 has it, without checksums."""
+    root = json.loads((path / "zarr.json").read_text())
+    for key in ("sums", "checksum"):
+        root["attributes"].pop(key, None)
+    root["attributes"] |= {"format": 1} | attributes
+    (path / "zarr.json").write_text(json.dumps(root))
+
+
 def test_labels_that_are_no_labels_are_an_error_of_their_group(path):
     content = json.loads((path / "logits/part/zarr.json").read_text())
     content["attributes"]["labels"] = "x"
     (path / "logits/part/zarr.json").write_text(json.dumps(content))
-    root = json.loads((path / "zarr.json").read_text())
-    del root["attributes"]["sums"], root["attributes"]["checksum"]
-    root["attributes"]["format"] = 1
-    (path / "zarr.json").write_text(json.dumps(root))
+    edit_root(path)
     with pytest.raises(ValueError, match="logits of .* cannot be opened"):
         Recording(path).read("logits")
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"commit": None},
+        {"commit": {}},
+        {"commit": {"step": 1, "captures": []}},
+        {"commit": {"step": 1, "captures": {"../../x": 2}}},
+        {"commit": {"step": 1, "captures": {"logits": -1}}},
+        {"commit": {"step": "1", "captures": {"logits": 1}}},
+        {"questions": 5},
+        {"questions": [{"id": "q0"}]},
+        {"questions": [described("q0", [3])]},
+        {"thinned": None},
+        {"sums": []},
+    ],
+    ids=str,
+)
+def test_a_root_that_does_not_hold_what_it_must_is_one_sentence(path, attributes):
+    edit_root(path, **attributes)
+    (key,) = attributes
+    with pytest.raises(ValueError, match=f"is damaged: its zarr.json has .*{key}"):
+        Recording(path)

@@ -77,6 +77,7 @@ from tests.tiny_run import train
         ("seed=9223372036854775808", ValueError, "seed must be"),
         ("~trainer.max_steps", ValueError, "trainer.max_steps must be given"),
         ("~trainer.accumulate_grad_batches", ValueError, "must be given"),
+        (f"study={'x' * 240}", OSError, "File name too long"),
         ("~study", ValueError, "study must be given"),
     ],
 )

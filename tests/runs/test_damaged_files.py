@@ -1,6 +1,7 @@
 """Files of a run that were damaged or edited: one sentence that names the file, from every verb."""
 
 import json
+import shutil
 
 import pytest
 import yaml
@@ -115,3 +116,22 @@ def test_metrics_that_are_no_table_are_named_by_watch_alone(run, verb):
     (run / "metrics.csv").write_bytes(b"\xff\xfe")
     code, _, err = verb("predict", str(run), "--threads", "1")
     assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    "words", [["evaluate"], ["runs", "show"], ["runs", "compare", "OTHER"]], ids=" ".join
+)
+def test_a_config_that_was_edited_is_said_wherever_a_run_is_read(run, verb, tmp_path, words):
+    other = tmp_path / "runs/theirs/other"
+    shutil.copytree(run, other)
+    record = json.loads((other / "run.json").read_text())
+    (other / "run.json").write_text(json.dumps(record | {"id": "other"}))
+    line = [*(str(other) if word == "OTHER" else word for word in words), str(run)]
+    code, _, err = verb(*line)
+    assert code == 0 and "was edited" not in err
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["answer"]["max_answer_tokens"] += 1
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    code, _, err = verb(*line)
+    said = "started with answer.max_answer_tokens=8, and the file has answer.max_answer_tokens=9"
+    assert code == 0 and said in " ".join(err.split())

@@ -1,6 +1,7 @@
 """`qa-research runs ...`: what was run, what differs, which is better and how sure that is."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -70,6 +71,7 @@ def show(run: Run, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
 
     directory = find(run, runs)
     entry = read_entry(directory)
+    _note_edit(directory)
     status = live_status(entry)
     verb = {"finished": "evaluate", "running": None}.get(status, "resume")
     go_on = command_line("qa-research", verb, directory) if verb else ""
@@ -102,7 +104,10 @@ def compare(
     from qa_research.runs.compare import side_by_side
     from qa_research.runs.store import find
 
-    found = side_by_side([find(run, runs) for run in wanted])
+    directories = [find(run, runs) for run in wanted]
+    found = side_by_side(directories)
+    for directory in directories:
+        _note_edit(directory)
     if as_json:
         print_json(found.as_json())
     else:
@@ -160,6 +165,14 @@ def remove(
         typer.confirm(f"Delete {directory} ({size})?", abort=True)
     delete(directory)
     print_line(f"deleted {directory} ({size})")
+
+
+def _note_edit(directory: Path) -> None:
+    """Say on stderr that a run's config.yaml is not the one that it was started with."""
+    from qa_research.runs.directory import edit_of, read_config, read_record
+
+    if edit := edit_of(directory, read_config(directory), read_record(directory) or {}):
+        print_note(edit)
 
 
 def _as_json(entry: "RunEntry") -> dict[str, Any]:

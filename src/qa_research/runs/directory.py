@@ -146,6 +146,10 @@ def lock(directory: Path) -> Iterator[None]:
         held = FileLock(path).acquire(timeout=1.0)
     except Timeout as error:
         raise ValueError(f"another process is training {directory}") from error
+    except OSError:
+        # Such as a name that is too long for a file.
+        _remove_empty(missing)
+        raise
     with held:
         try:
             yield
@@ -154,8 +158,14 @@ def lock(directory: Path) -> Iterator[None]:
                 # Whoever waits for it notices that the file is another one, and tries again.
                 with suppress(OSError):
                     path.unlink()
-                    for folder in missing:
-                        folder.rmdir()
+                _remove_empty(missing)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders, the innermost first, until one is not empty."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def check_free(directory: Path) -> None:
@@ -248,12 +258,18 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def check_unedited(directory: Path, config: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-    """Raise ValueError if a run's `config` is not the one that it was started with, as run.json has it.
+    """Raise ValueError if a run's `config` is not the one that it was started with; see `edit_of`."""
+    if edit := edit_of(directory, config, record):
+        raise ValueError(f"{edit}; put that back, or start another run with qa-research train")
+
+
+def edit_of(directory: Path, config: Mapping[str, Any], record: Mapping[str, Any]) -> str | None:
+    """How a run's `config` differs from the one it was started with, as run.json has it; None: not at all.
 
     Keys that cannot change a result may differ. Records of version 0.2 and before have no config to compare.
     """
     if "config" not in record:
-        return
+        return None
     started, now = flattened(upgraded(record["config"])), flattened(upgraded(config))
     for key in sorted(started.keys() | now.keys()):
         absent = object()
@@ -262,10 +278,11 @@ def check_unedited(directory: Path, config: Mapping[str, Any], record: Mapping[s
             said = [
                 f"{key}={value!r}" if value is not absent else f"no {key}" for value in (was, found)
             ]
-            raise ValueError(
+            return (
                 f"{directory / 'config.yaml'} was edited: the run was started with {said[0]}, and the file "
-                f"has {said[1]}; put that back, or start another run with qa-research train"
+                f"has {said[1]}"
             )
+    return None
 
 
 def is_finished(directory: Path) -> bool:

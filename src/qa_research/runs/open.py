@@ -1,5 +1,6 @@
 """A run read back from its directory, as whatever its task makes of it."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from qa_research.runs.checkpoints import (
     read_checkpoint,
     stated_step,
 )
-from qa_research.runs.directory import find_run, read_config, read_record
+from qa_research.runs.directory import edit_of, find_run, read_config, read_record
 from qa_research.tasks.task import StoredRun, Task, sections_of_task
+
+log = logging.getLogger(__name__)
 
 
 def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs") -> Any:
@@ -34,12 +37,15 @@ def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs
         content = read_checkpoint(path)
     except ValueError as error:
         raise ValueError(f"{error}; --checkpoint NAME takes another one") from error
+    record = read_record(directory) or {}
+    if edit := edit_of(directory, config, record):
+        log.warning("%s", edit)
     stored = StoredRun(
         directory=directory,
         checkpoint=path,
         step=stated_step(content),
         config=config,
-        record=read_record(directory) or {},
+        record=record,
     )
     task: type[Task] = class_of("task", stored.config["task"])
     return task.reopen(stored, network_weights(content))

@@ -17,6 +17,7 @@ ROWS = [{"id": key, "prediction_text": text} for key, text in TEXTS.items()]
     [
         (TEXTS, None),
         ({key: [{"text": text}, {"text": "other"}] for key, text in TEXTS.items()}, None),
+        ({key: {"text": text, "score": 0.5} for key, text in TEXTS.items()}, None),
         (ROWS, None),
         ([row | {"no_answer_probability": 0.25} for row in ROWS], {"q1": 0.25, "q2": 0.25}),
         ([{"id": key, "prediction": text, "f1": 0.5} for key, text in TEXTS.items()], None),
@@ -44,6 +45,7 @@ def test_predictions_of_utf_8_are_read_whatever_the_encoding_of_the_data(tmp_pat
         ('{"q1": null}', "the answer to 'q1' is null; .*; no answer is \"\""),
         ('{"q1": 3}', "the answer to 'q1' is the number 3; expected one JSON object"),
         ('{"q1": {}}', "the answer to 'q1' is an object"),
+        ('{"q1": {"text": null}}', "the answer to 'q1' is null"),
         ('{"q1": []}', "the answer to 'q1' is a list"),
         ('{"q1": [{"start": 1}]}', "the answer to 'q1' is null"),
         ('[{"id": "q1", "prediction_text": null}]', "the answer to 'q1' is null"),

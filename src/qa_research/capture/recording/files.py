@@ -4,13 +4,17 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 import google_crc32c
+from annotated_types import Ge
+from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest
 from zarr.storage import LocalStore
 
+from qa_research.config import first_fault
 from qa_research.files import naming, parse_json
 
 # In a run's directory.
@@ -22,6 +26,47 @@ METADATA = "zarr.json"
 STEP = "step"
 # What the root's zarr.json has beside its attributes.
 _ROOT = {"zarr_format": 3, "node_type": "group"}
+
+
+# As a recorder is called in a config: a folder of its own, and no path.
+GroupName = Annotated[str, StringConstraints(pattern=r"^\w[\w-]*$")]
+Count = Annotated[int, Ge(0)]
+
+
+class DescribedQuestion(TypedDict):
+    """A watched question, with its tokens."""
+
+    __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
+    id: str
+    split: str
+    kind: str
+    title: str
+    question: str
+    context: str
+    answers: list[str]
+    tokens: list[str]
+
+
+class Commit(TypedDict):
+    """The last whole step (None: there is none), and how many captures each group has until then."""
+
+    __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
+    step: Count | None
+    captures: dict[GroupName, Count]
+
+
+class Root(TypedDict):
+    """The root's attributes."""
+
+    __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
+    format: int
+    thinned: list[str]
+    questions: NotRequired[list[DescribedQuestion]]
+    commit: NotRequired[Commit]
+    sums: NotRequired[dict[str, int]]
+
+
+_SCHEMA = TypeAdapter(Root)
 
 
 class RecordingFiles:
@@ -152,6 +197,10 @@ def read_root(path: Path) -> dict[str, Any] | None:
     )
     if not is_whole:
         raise ValueError(f"{path} is damaged: its {METADATA} has a wrong checksum")
+    try:
+        _SCHEMA.validate_python(attributes)
+    except ValidationError as error:
+        raise ValueError(f"{path} is damaged: its {METADATA} {first_fault(error)}") from error
     return attributes
 
 

@@ -99,9 +99,11 @@ def _text(path: Path, name: str, encoding: str) -> str:
 
 
 def _text_of(key: str, entry: object, name: str) -> str:
-    """An answer's text, or that of the best of several."""
+    """An answer's text, also that of an object with it, or of the best of several."""
     if isinstance(entry, list) and entry and isinstance(entry[0], dict):
         entry = entry[0].get("text")
+    elif isinstance(entry, dict) and "text" in entry:
+        entry = entry["text"]
     if not isinstance(entry, str):
         no_answer = '; no answer is ""' if entry is None else ""
         raise ValueError(
