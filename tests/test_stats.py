@@ -1,16 +1,20 @@
 import math
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import beta, binom, bootstrap, hypergeom, nbinom, permutation_test, rankdata
+from scipy.stats import beta, binom, hypergeom, nbinom, permutation_test, rankdata
 
 from qa_research.stats import (
     Needed,
-    bootstrap_intervals,
+    _weighted,
+    dependence,
     exact_ratio,
     expected_repeats,
+    mcnemar,
+    mean_intervals,
     observed_needed,
     questions_needed,
     rank_correlation,
@@ -215,13 +219,83 @@ def test_sign_flips_are_scipys_permutation_test(shift):
     assert sign_flips(moved) == pytest.approx(theirs, abs=5 * math.sqrt(theirs / 10_000))
 
 
-def test_bootstrap_intervals_are_scipys_percentile_ones():
-    rows = np.stack([DIFFERENCES, DIFFERENCES * 2 + 1])
-    theirs = bootstrap((rows,), np.mean, axis=1, n_resamples=9999, method="percentile", rng=1)
-    ours = bootstrap_intervals(rows)
-    # The limits of 10,000 resamples vary by about a fiftieth of the interval's width.
-    for limits, found in zip(ours.T, theirs.confidence_interval, strict=True):
-        assert limits == pytest.approx(found, abs=0.05 * np.ptp(ours[0]))
+@given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.3, 0.7, 1.0]), min_size=1, max_size=12))
+def test_few_sign_flips_are_all_tried(differences):
+    row = np.array(differences)
+    signs = np.array(list(product([-1.0, 1.0], repeat=len(row))))
+    wanted = (abs(signs @ row) >= abs(row.sum()) - 1e-9).mean()
+    assert sign_flips(row) == pytest.approx(wanted, abs=1e-12)
+
+
+@pytest.mark.parametrize(("right", "asked"), [(0, 20), (1, 20), (19, 20), (20, 20), (37, 50)])
+def test_two_values_have_clopper_and_pearsons_interval_by_weights_too(right, asked):
+    """The weighted sum is then a beta variable; the limits of 10,000 draws vary by a fiftieth."""
+    row = np.array([[1.0] * right + [0.0] * (asked - right)])
+    ((low, high),) = _weighted(row, np.ones(asked), (0.0, 1.0))
+    exact = exact_ratio(right, asked)
+    assert (low, high) == pytest.approx((exact.low, exact.high), abs=0.03 * exact.width)
+    (found,) = mean_intervals(row, (0.0, 1.0), np.arange(asked))
+    assert (found.low, found.high, found.wider) == (exact.low, exact.high, 1.0)
+    (moved,) = mean_intervals(4 * row - 2, (-2.0, 2.0), None)
+    assert (moved.low, moved.high) == pytest.approx((4 * exact.low - 2, 4 * exact.high - 2))
+
+
+@pytest.mark.parametrize(
+    ("worse", "better"), [(0, 5), (0, 6), (2, 10), (2, 12), (40, 60), (40, 66)]
+)
+def test_an_interval_of_differences_excludes_zero_where_mcnemar_rejects(worse, better):
+    row = np.array([[-1.0] * worse + [1.0] * better + [0.0] * 200])
+    (found,) = mean_intervals(row, (-1.0, 1.0), None)
+    assert (found.low > 0) == (mcnemar(worse, better) < 0.05)
+    assert sign_flips(row[0]) == mcnemar(worse, better)
+
+
+def test_groups_of_one_change_nothing_and_equal_groups_count_once():
+    rows = np.array([[0.0, 0.4, 1.0, 1.0, 0.7, 0.0]])
+    alone = mean_intervals(rows, (0.0, 1.0), None)[0]
+    single = mean_intervals(rows, (0.0, 1.0), np.array([5, 2, 9, 1, 0, 7]))[0]
+    assert (alone.low, alone.high) == (single.low, single.high)
+    assert (alone.wider, single.wider) == (None, 1.0)
+    # Three copies of each value that belong together say no more than the values.
+    tripled = mean_intervals(np.repeat(rows, 3, axis=1), (0.0, 1.0), np.arange(18) // 3)[0]
+    assert (tripled.low, tripled.high) == pytest.approx((single.low, single.high))
+    assert tripled.wider > 1.3
+
+
+def test_one_group_says_almost_nothing():
+    rows = np.array([[1.0] * 30 + [0.0] * 10])
+    (found,) = mean_intervals(rows, (0.0, 1.0), np.zeros(40, dtype=int))
+    # A share of 0.025 to 0.975 is that group's, uniformly, and the rest unknown.
+    assert found.low == pytest.approx(0.025 * 0.75, abs=0.01)
+    assert found.high == pytest.approx(1 - 0.025 * 0.25, abs=0.01)
+
+
+def test_without_bounds_the_interval_is_the_bayesian_bootstraps():
+    rows = np.random.default_rng(3).normal(5, 2, size=(1, 400))
+    (found,) = mean_intervals(rows, None, None)
+    error = 1.96 * rows.std() / 20
+    assert (found.low, found.high) == pytest.approx(
+        (rows.mean() - error, rows.mean() + error), abs=0.1 * error
+    )
+
+
+def test_an_interval_does_not_depend_on_the_order():
+    rng = np.random.default_rng(4)
+    rows, groups = rng.choice([0.0, 0.5, 1.0], size=(2, 60)), rng.integers(0, 20, size=60)
+    order = rng.permutation(60)
+    there = mean_intervals(rows, (0.0, 1.0), groups)
+    assert mean_intervals(rows[:, order], (0.0, 1.0), groups[order] + 7) == there
+    with pytest.raises(ValueError, match="no values"):
+        mean_intervals(np.zeros((2, 0)), (0.0, 1.0), None)
+
+
+def test_what_is_said_of_dependent_questions():
+    assert dependence({"exact match": 1.0, "F1": 1.0}, "questions") == ""
+    said = dependence({"exact match": 1.24, "F1": 1.31}, "questions")
+    assert said.endswith(
+        "1.2 (exact match) and 1.3 (F1) times as wide as if the questions were independent"
+    )
+    assert "counts as independent" in dependence({"F1": None}, "questions")
 
 
 def _covers(ratio, rate) -> bool:

@@ -1,18 +1,17 @@
-"""How sure a number is: exact and bootstrapped intervals, paired tests, lengths of searches, rank agreement.
+"""How sure a number is: intervals of ratios and means, paired tests, lengths of searches, rank agreement.
 
 Pure: numbers in, numbers out. scipy does what it does well; what is done by hand says why.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
-from numpy.typing import NDArray
 from scipy.stats import CensoredData, binomtest, ecdf, spearmanr
 
 from qa_research.streams import stream
@@ -21,6 +20,8 @@ CONFIDENCE = 0.95
 RESAMPLES = 10_000
 # Random indices drawn at once: 8 MB, and as much again for each measure.
 DRAWS_AT_ONCE = 1_000_000
+# So many differences have 8,192 signs, fewer than would be drawn.
+EVERY_FLIP = 13
 # Shares and sums that are equal on paper differ by rounding.
 TOLERANCE = 1e-9
 
@@ -210,43 +211,154 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def bootstrap_intervals(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    """95 % percentile intervals [measure, 2] of the mean of `differences` [measure, question].
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % interval of a mean; how many times as wide it is as if all examples were independent.
 
-    All measures see the same 10,000 resamples of questions, drawn from a fixed seed. scipy's bootstrap
-    finds the same intervals, but takes five times as long on SQuAD's 10,570 questions (2.9 s, not 0.6).
-
-    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    `wider` is 1 where each example is a group of its own, and None where nobody said which belong together.
     """
-    total = differences.shape[1]
-    rng = stream(0, "paired bootstrap")
-    means = []
-    for size in _batch_sizes(total):
-        drawn = rng.integers(0, total, size=(size, total))
-        means.append(np.stack([row[drawn].mean(axis=1) for row in differences]))
-    low, high = np.percentile(np.concatenate(means, axis=1), [2.5, 97.5], axis=1)
-    return np.stack([low, high], axis=1)
+
+    low: float
+    high: float
+    wider: float | None
+
+    def scaled(self, factor: float) -> "Interval":
+        """Of the mean times `factor`."""
+        return Interval(self.low * factor, self.high * factor, self.wider)
 
 
-def sign_flips(differences: NDArray[np.float64]) -> float:
-    """Two-sided p that the mean of `differences` is as far from zero as it is by chance.
+def mean_intervals(
+    values: Float[ndarray, "measure example"],
+    bounds: tuple[float, float] | None,
+    groups: Int[ndarray, " example"] | None,
+) -> list[Interval]:
+    """An interval of the mean of each measure, over other examples of the same kind.
 
-    Between equals each difference could as well have the opposite sign, so the signs are drawn at random
-    10,000 times, from a fixed seed. Unlike the bootstrap it holds for few questions too; for differences
-    of 0 and 1 it is McNemar's test. scipy's permutation_test finds the same p, but takes ten times as
-    long for the 4,000 questions on which two runs may differ (3.1 s, not 0.3).
+    `bounds`: between which all values must lie, by their nature (None: unknown; of few examples the interval
+    is then too narrow). `groups`: examples with one number belong together, such as questions about one
+    paragraph, and are resampled together; None: nobody said which do. Where there are only two values, the
+    bounds, and every example is its own group, the interval is Clopper and Pearson's.
+
+    Raises:
+        ValueError: no examples.
+    """
+    if not values.shape[1]:
+        raise ValueError("the mean of no values is not defined")
+    alone = _independent(values, bounds)
+    if groups is None:
+        return [Interval(low, high, None) for low, high in alone]
+    numbers, group_of = np.unique(groups, return_inverse=True)
+    if len(numbers) == values.shape[1]:
+        return [Interval(low, high, 1.0) for low, high in alone]
+    sums = np.stack([np.bincount(group_of, weights=row) for row in values])
+    together = _weighted(sums, np.bincount(group_of).astype(np.float64), bounds)
+    return [
+        Interval(
+            low, high, (high - low) / (high_alone - low_alone) if high_alone > low_alone else 1.0
+        )
+        for (low, high), (low_alone, high_alone) in zip(together, alone, strict=True)
+    ]
+
+
+def _independent(
+    values: Float[ndarray, "measure example"], bounds: tuple[float, float] | None
+) -> list[tuple[float, float]]:
+    """The ends of an interval of each mean, if each example is independent of all others."""
+    found = _weighted(values, np.ones(values.shape[1]), bounds)
+    for place, row in enumerate(values):
+        if bounds is not None and np.isin(row, bounds).all():
+            least, most = bounds
+            ratio = exact_ratio(int((row == most).sum()), len(row))
+            low, high = (least + (most - least) * end for end in (ratio.low, ratio.high))
+            found[place] = low, high
+    return found
+
+
+def _weighted(
+    sums: Float[ndarray, "measure group"],
+    counts: Float[ndarray, " group"],
+    bounds: tuple[float, float] | None,
+) -> list[tuple[float, float]]:
+    """Gaffke's interval of each measure's mean, `sums` over `counts`: exact where other bootstraps collapse.
+
+    The groups get random weights, and so does one more, of mean size, whose values are the worst possible:
+    the lower of the `bounds` for the lower end, the upper one for the upper end. Without it this is Rubin's
+    Bayesian bootstrap, which says of 20 right answers out of 20 that all others are right, too.
+
+    Example: 20 of 20 right. The share of the extra question in 21 exponential weights is above 0.168 with a
+    chance of (1 - 0.168)^20 = 2.5 %, so the lower end is 0.832, Clopper and Pearson's. So it always is for
+    two values; for others, that it covers the mean in at least 95 % of cases is a conjecture to which no
+    counterexample is known (`benchmarks/coverage.py` tries some). For differences of -1, 0 and 1 the
+    interval excludes 0 where McNemar's exact p is below 5 %.
+
+    Source: Gaffke 2005, Three test statistics for a nonparametric one-sided hypothesis on the mean of a
+        nonnegative variable; Learned-Miller & Thomas 2019, arXiv 1905.06208; Rubin 1981, The Bayesian
+        Bootstrap. For groups, a ratio of sums is resampled as in Field & Welsh 2007, Bootstrapping
+        Clustered Data.
+    """
+    rng = stream(0, "intervals")
+    size = counts.mean()
+    least, most = bounds or (0.0, 0.0)
+    # Equal groups share a weight, the sum of as many exponential ones: 700 wrong and 300 right answers have
+    # two weights, not 1,000. So the order of the groups does not matter, either.
+    distinct, repeats = np.unique(np.vstack([sums, counts]), axis=1, return_counts=True)
+    sums, counts = distinct[:-1], distinct[-1]
+    lows, highs = [], []
+    for draws in _batch_sizes(len(counts)):
+        weights = rng.standard_gamma(repeats, (draws, len(counts)))
+        extra = size * rng.standard_exponential((draws, 1)) if bounds else np.zeros((draws, 1))
+        total, weight = weights @ sums.T, (weights @ counts)[:, None] + extra
+        lows.append((total + least * extra) / weight)
+        highs.append((total + most * extra) / weight)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low = np.percentile(np.concatenate(lows), tail, axis=0)
+    high = np.percentile(np.concatenate(highs), 100 - tail, axis=0)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def dependence(wider: Mapping[str, float | None], examples: str) -> str:
+    """What dependent examples do to intervals, as a sentence without its full stop; empty if they do nothing.
+
+    `wider`: `Interval.wider` by what the interval is of; `examples`: what they are called.
+    """
+    if any(times is None for times in wider.values()):
+        return (
+            f"The predictions do not say which {examples} belong together, as those about one paragraph do, "
+            "so each counts as independent, and the intervals may be too narrow"
+        )
+    if all(times == 1 for times in wider.values()):
+        return ""
+    times = " and ".join(f"{times:.1f} ({label})" for label, times in wider.items())
+    return (
+        f"Several {examples} are about one paragraph, so paragraphs are resampled: the intervals are {times} "
+        f"times as wide as if the {examples} were independent"
+    )
+
+
+def sign_flips(differences: Float[ndarray, " unit"]) -> float:
+    """Two-sided p that the sum of `differences` is as far from zero as it is by chance.
+
+    Between equals each difference could as well have the opposite sign. Where all that are not zero are
+    equally large, as between right and wrong, this is McNemar's test; up to EVERY_FLIP of them, all signs
+    are tried; otherwise 10,000 are drawn, from a fixed seed. scipy's permutation_test finds the same p, but
+    takes ten times as long for the 4,000 questions on which two runs may differ (3.1 s, not 0.3).
 
     Source: Fisher 1935, The Design of Experiments, section 21; Noreen 1989, Computer-Intensive
         Methods for Testing Hypotheses.
     """
     nonzero = differences[differences != 0]
-    if not len(nonzero):
-        return 1.0
+    count = len(nonzero)
+    if not count or np.ptp(abs(nonzero)) <= TOLERANCE:
+        return mcnemar(int((nonzero < 0).sum()), int((nonzero > 0).sum()))
+    farthest = abs(nonzero.sum()) - TOLERANCE
+    if count <= EVERY_FLIP:
+        signs = 1.0 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
+        return float((abs(signs @ nonzero) >= farthest).mean())
     rng = stream(0, "sign flips")
     as_far = 0
-    for size in _batch_sizes(len(nonzero)):
-        signs = rng.integers(0, 2, size=(size, len(nonzero)), dtype=np.int8) * 2.0 - 1.0
-        as_far += int((abs(signs @ nonzero) >= abs(nonzero.sum()) - TOLERANCE).sum())
+    for size in _batch_sizes(count):
+        signs = rng.integers(0, 2, size=(size, count), dtype=np.int8) * 2.0 - 1.0
+        as_far += int((abs(signs @ nonzero) >= farthest).sum())
     # The given signs are one of the draws, so that p is never 0.
     return (1 + as_far) / (1 + RESAMPLES)
 

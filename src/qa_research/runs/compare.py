@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from qa_research.ledger.runs import RunEntry
 from qa_research.runs.directory import flattened, has_no_effect
-from qa_research.runs.predictions import read_run_predictions
+from qa_research.runs.predictions import PARAGRAPH, read_run_predictions
 from qa_research.runs.store import live_status, read_entry
-from qa_research.stats import bootstrap_intervals, holm, mcnemar, sign_flips
+from qa_research.stats import dependence, holm, mean_intervals, sign_flips
 from qa_research.tasks.task import Metric
 
 SIGNIFICANT = 0.05
@@ -27,23 +27,30 @@ PERCENT = 100.0
 
 @dataclass(frozen=True)
 class Shares:
-    """What each validation example contributed to each metric: `values` by the metric's `per_example`."""
+    """What each validation example contributed to each metric: `values` by the metric's `per_example`.
+
+    `groups`: examples with one number belong together, such as questions about one paragraph; None: the
+    run's predictions do not say.
+    """
 
     ids: list[str]
     values: Mapping[str, NDArray[np.float64]]
+    groups: NDArray[np.int64] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """How much more the second run scored, in the metric's own unit, with its 95 % interval.
 
-    `p` is two-sided: how often two equally good runs differ at least this much by chance. `p_holm` is
-    corrected, by Holm's method, for the number of comparisons made together.
+    `wider`: how many times as wide the interval is as if all examples were independent (see
+    `stats.Interval`). `p` is two-sided: how often two equally good runs differ at least this much by chance.
+    `p_holm` is corrected, by Holm's method, for all metrics of all runs that are compared together.
     """
 
     points: float
     low: float
     high: float
+    wider: float | None
     p: float
     p_holm: float
 
@@ -52,9 +59,10 @@ class Difference:
 class Comparison:
     """A second run compared with a first on the same `total` examples.
 
-    `differences` are in the order of `metrics`. Intervals come from the bootstrap. `p` of the first metric
-    is McNemar's if every example is either correct or not: `only_first` and `only_second` count those
-    that only one run got right, and are None otherwise. Every other `p` comes from sign flips.
+    `differences` are in the order of `metrics`. If the first metric says of every example whether it is
+    correct or not, `only_first` and `only_second` count those that only one run got right; otherwise they
+    are None. `equal`: no example has another score. Every `p` comes from sign flips (`stats.sign_flips`),
+    which for right and wrong is McNemar's exact test; examples that belong together are flipped together.
     """
 
     total: int
@@ -62,6 +70,7 @@ class Comparison:
     differences: list[Difference]
     only_first: int | None
     only_second: int | None
+    equal: bool
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON, each difference under its metric's name."""
@@ -74,28 +83,26 @@ class Comparison:
 
 
 def compare(first: Shares, others: Sequence[Shares], metrics: list[Metric]) -> list[Comparison]:
-    """Each of `others` compared with `first`, in order, corrected for their number.
+    """Each of `others` compared with `first`, in order, corrected for their number and that of the metrics.
 
     Raises:
         ValueError: no examples, or not the same ones in the same order.
     """
     comparisons = [_compare_two(first, other, metrics) for other in others]
-    # Holm, for each metric on its own, as the correction is for the number of runs and not of metrics.
-    # Example: p of 0.01, 0.04 and 0.03 for three runs. The smallest is multiplied by 3, the next by 2, the
-    # largest by 1, and none may be below the one before: 0.03, then 0.06, then max(0.04, 0.06) = 0.06.
-    corrected = [
-        holm([comparison.differences[place].p for comparison in comparisons])
-        for place in range(len(metrics))
-    ]
+    # One family: that any metric of any run is called different although none is happens in at most 5 of 100
+    # comparisons. Example: p of 0.01 and 0.04 for the two metrics of one run. The smaller is multiplied by 2,
+    # the larger by 1: 0.02 and 0.04.
+    corrected = iter(
+        holm([difference.p for found in comparisons for difference in found.differences])
+    )
     return [
         replace(
             comparison,
             differences=[
-                replace(difference, p_holm=corrected[place][number])
-                for place, difference in enumerate(comparison.differences)
+                replace(difference, p_holm=next(corrected)) for difference in comparison.differences
             ],
         )
-        for number, comparison in enumerate(comparisons)
+        for comparison in comparisons
     ]
 
 
@@ -110,7 +117,7 @@ def verdict(comparison: Comparison, first: str, second: str, examples: str) -> s
             second_wins = (difference.points > 0) == (metric["better"] == "higher")
             better[metric["label"]] = second if second_wins else first
     on = f"on these {comparison.total:,} {examples}"
-    if not any(x for d in comparison.differences for x in (d.points, d.low, d.high)):
+    if comparison.equal:
         return f"{first} and {second} score equally {on}."
     if not better:
         judged = f"{first} and {second} cannot be distinguished {on}"
@@ -125,32 +132,44 @@ def verdict(comparison: Comparison, first: str, second: str, examples: str) -> s
     details = ", ".join(
         _in_detail(comparison, place, first, second) for place in range(len(comparison.metrics))
     )
-    return f"{judged}. {second} against {first}: {details}."
+    wider = {
+        metric["label"]: difference.wider
+        for metric, difference in zip(comparison.metrics, comparison.differences, strict=True)
+    }
+    note = dependence(wider, examples)
+    return f"{judged}. {second} against {first}: {details}.{f' {note}.' if note else ''}"
 
 
 def _compare_two(first: Shares, second: Shares, metrics: list[Metric]) -> Comparison:
     if not first.ids or first.ids != second.ids:
         raise ValueError("only scores of the same examples in the same order can be compared")
     pairs = [(first.values[m["per_example"]], second.values[m["per_example"]]) for m in metrics]
-    # What is resampled (bootstrap) and flipped (p) are differences of the same example, [metric, example].
-    # Example: exact match of 4 questions, first 1 0 0 1 and second 1 1 1 0, differ by 0 1 1 -1. A resample
-    # may be 1 1 0 1; a flip, in which the runs are taken to be equally good, 0 -1 1 1.
+    # Differences of the same example, [metric, example]. Exact match of 4 questions, first 1 0 0 1 and second
+    # 1 1 1 0, differs by 0 1 1 -1; a flip, in which the runs are taken to be equally good, is 0 -1 1 1.
     differences = np.array([b - a for a, b in pairs])
-    intervals = bootstrap_intervals(differences)
+    groups = second.groups if first.groups is None else first.groups
     only_first = only_second = None
     if np.isin(pairs[0], (0.0, 1.0)).all():
         # Right or wrong: in the example above 2 only by the second run, 1 only by the first.
         only_first, only_second = int((differences[0] < 0).sum()), int((differences[0] > 0).sum())
-        p_values = [mcnemar(only_first, only_second)]
-    else:
-        p_values = [sign_flips(differences[0])]
-    p_values += [sign_flips(row) for row in differences[1:]]
     found = []
-    for metric, row, (low, high), p in zip(metrics, differences, intervals, p_values, strict=True):
+    for metric, row in zip(metrics, differences, strict=True):
         scale = metric["scale"]
+        # Metrics in percent are means of values from 0 to 1.
+        bounds = (-1.0, 1.0) if scale == PERCENT else None
+        (interval,) = mean_intervals(row[None], bounds, groups)
+        together = row if groups is None else np.bincount(_numbered(groups), weights=row)
+        p = sign_flips(together)
+        ends = interval.scaled(scale)
         points = scale * float(row.mean())
-        found.append(Difference(points, scale * float(low), scale * float(high), p, p_holm=p))
-    return Comparison(len(first.ids), metrics, found, only_first, only_second)
+        found.append(Difference(points, ends.low, ends.high, ends.wider, p, p_holm=p))
+    equal = not differences.any()
+    return Comparison(len(first.ids), metrics, found, only_first, only_second, equal)
+
+
+def _numbered(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The groups by numbers from 0 on."""
+    return np.unique(groups, return_inverse=True)[1]
 
 
 def _in_detail(comparison: Comparison, place: int, first: str, second: str) -> str:
@@ -164,7 +183,7 @@ def _in_detail(comparison: Comparison, place: int, first: str, second: str) -> s
     p = _p_value(difference)
     if place == 0 and comparison.only_first is not None:
         counts = f"{second} {comparison.only_second:,}, {first} {comparison.only_first:,}"
-        return f"{moved} (McNemar {p}; only one correct: {counts})"
+        return f"{moved} ({p}; only one correct: {counts})"
     return f"{moved} ({p})"
 
 
@@ -172,9 +191,8 @@ def _p_value(difference: Difference) -> str:
     def text(p: float) -> str:
         return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
-    if difference.p == difference.p_holm:
-        return text(difference.p)
-    return f"{text(difference.p)}, after Holm {text(difference.p_holm)}"
+    alone, together = text(difference.p), text(difference.p_holm)
+    return alone if alone == together else f"{alone}, after Holm {together}"
 
 
 Differences = dict[str, list[Any]]
@@ -318,7 +336,10 @@ def read_shares(directory: Path, metrics: Sequence[Metric]) -> Shares:
     names = [metric["per_example"] for metric in metrics]
     rows = read_run_predictions(directory, names)
     values = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}
-    return Shares([row["id"] for row in rows], values)
+    groups = None
+    if all(PARAGRAPH in row for row in rows):
+        groups = np.array([row[PARAGRAPH] for row in rows], dtype=np.int64)
+    return Shares([row["id"] for row in rows], values, groups)
 
 
 def _making(entry: RunEntry) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from annotated_types import MinLen
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -15,6 +15,8 @@ from qa_research.runs.directory import run_name
 from qa_research.runs.schema import Name
 
 PREDICTIONS = Path("predictions", "validation.json")
+# A row may have this key, a whole number: examples with the same one belong together.
+PARAGRAPH = "paragraph"
 # Other verbs read the run itself, and none writes this file again.
 REPAIR = (
     "restore it from a copy; only runs compare needs it, and everything else of the run still works"
@@ -50,7 +52,7 @@ def read_run_predictions(directory: Path, names: Sequence[str]) -> list[dict[str
 def _of(names: Sequence[str]) -> TypeAdapter[Any]:
     # Metrics are a task's, so their names are only known now, which mypy does not allow.
     make: Any = TypedDict
-    row = make("row", {**dict.fromkeys(names, float), "id": Name})
+    row = make("row", {**dict.fromkeys(names, float), "id": Name, PARAGRAPH: NotRequired[int]})
     row.__pydantic_config__ = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
     rows: Any = Annotated[list[row], MinLen(1)]  # type: ignore[valid-type]
     return TypeAdapter(rows)

@@ -1,18 +1,24 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from torchmetrics.functional.text import squad as torchmetrics_squad
 
 from qa_research.tasks.answering.score import (
-    bootstrap_mean,
+    QuestionScore,
     exact_match,
     f1,
+    mean_scores,
     normalize,
     note_on_unspaced,
+    paragraphs_of,
     rules_for,
     score_question,
     score_questions,
+    summarize,
     summarize_by_kind,
 )
 from tests.tasks.answering.answered import question_with
@@ -107,28 +113,49 @@ def test_torchmetrics_treats_empty_texts_as_v2_does(pairs):
     assert means == pytest.approx(torchmetrics_means(pairs), abs=1e-4)
 
 
-def test_the_interval_holds_the_mean_and_has_the_width_theory_gives():
-    values = [1.0] * 300 + [0.0] * 700
-    mean = bootstrap_mean(values)
-    error = 100 * 1.96 * (0.3 * 0.7 / 1000) ** 0.5
-    assert mean.value == pytest.approx(30)
-    assert mean.low == pytest.approx(30 - error, abs=0.4)
-    assert mean.high == pytest.approx(30 + error, abs=0.4)
-    assert bootstrap_mean(values) == mean
+def about(contexts, f1s):
+    """Scores of questions about contexts of these numbers."""
+    return [
+        QuestionScore(str(i), "lookup", context, "", float(f1 == 1), f1)
+        for i, (context, f1) in enumerate(zip(contexts, f1s, strict=True))
+    ]
 
 
-def test_the_interval_covers_the_truth_about_95_times_in_100():
-    rng = np.random.default_rng(0)
-    hits = 0
-    for _ in range(200):
-        mean = bootstrap_mean(rng.beta(2, 3, size=80))
-        hits += mean.low <= 40 <= mean.high
-    assert 180 <= hits <= 199
+def test_the_interval_of_exact_match_is_clopper_and_pearsons():
+    every = summarize(about(range(20), [1.0] * 20))
+    assert every.exact_match.high == every.f1.high == 100
+    # 0.025 ** (1 / 20): the chance of 20 right answers of 20 is 2.5 % there.
+    assert every.exact_match.low == pytest.approx(83.157, abs=1e-3) == every.f1.low
+    some = summarize(about(range(1000), [1.0] * 300 + [0.0] * 700)).exact_match
+    wanted = binomtest(300, 1000).proportion_ci(0.95, method="exact")
+    assert (some.low, some.high) == pytest.approx((100 * wanted.low, 100 * wanted.high))
+    assert (some.value, some.wider) == (pytest.approx(30), 1)
 
 
-def test_an_interval_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="no values"):
-        bootstrap_mean([])
+def test_questions_about_one_paragraph_make_the_interval_wider():
+    # Each paragraph is wholly right or wholly wrong, as if only 100 questions had been asked.
+    f1s = [1.0] * 200 + [0.0] * 300
+    alone = summarize(about(range(500), f1s)).f1
+    together = summarize(about([i // 5 for i in range(500)], f1s))
+    assert together.paragraphs == 100
+    wider = (together.f1.high - together.f1.low) / (alone.high - alone.low)
+    assert together.f1.wider == pytest.approx(wider) == pytest.approx(5**0.5, rel=0.05)
+    wanted = binomtest(40, 100).proportion_ci(0.95, method="exact")
+    assert together.f1.low == pytest.approx(100 * wanted.low, abs=0.6)
+    assert together.f1.high == pytest.approx(100 * wanted.high, abs=0.6)
+
+
+def test_a_paragraph_is_a_context_letter_by_letter():
+    rows = [question_with("x", identity=str(i)) for i in range(4)]
+    contexts = ["a b", "c", "a b", "a  b"]
+    rows = [replace(row, context=text) for row, text in zip(rows, contexts, strict=True)]
+    assert paragraphs_of(rows) == [0, 1, 0, 2]
+    assert [score.paragraph for score in score_questions(rows, {}, "v1.1")] == [0, 1, 0, 2]
+
+
+def test_a_mean_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="no scores"):
+        mean_scores([])
 
 
 def test_kinds_are_summarized_separately():

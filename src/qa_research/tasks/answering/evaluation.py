@@ -12,6 +12,7 @@ from typing import Any
 
 from qa_research.console import Screen, styled
 from qa_research.files import written_folder
+from qa_research.stats import dependence
 from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.predictions import write_answers, write_json
 from qa_research.tasks.answering.question import Question
@@ -41,11 +42,16 @@ class Evaluation:
     official: Official
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; intervals are 95 % bootstrap intervals over questions, in percent."""
+        """Plain values; 95 % intervals in percent, over paragraphs where some hold several questions."""
         return self.official | {
             "rules": self.rules,
             "exact_match_95": [self.overall.exact_match.low, self.overall.exact_match.high],
             "f1_95": [self.overall.f1.low, self.overall.f1.high],
+            "paragraphs": self.overall.paragraphs,
+            "times_as_wide_as_independent": {
+                "exact_match": self.overall.exact_match.wider,
+                "f1": self.overall.f1.wider,
+            },
             "by_kind": {kind: asdict(summary) for kind, summary in self.by_kind.items()},
         }
 
@@ -186,6 +192,14 @@ def show_evaluation(result: Evaluation) -> None:
                 _print_row(name, int(official[f"{name}_total"]), f"{exact_match:.1f}", f"{f1:.1f}")
         best, threshold = official["best_f1"], official["best_f1_threshold"]
         print_line(f"best F1 over all null thresholds: {best:.1f} at {threshold:.2f}")
+    if sentence := dependence_of(result.overall):
+        print_line(f"{sentence}.")
+
+
+def dependence_of(overall: Summary) -> str:
+    """How much wider the intervals are for questions that share paragraphs; empty if none do."""
+    wider = {"exact match": overall.exact_match.wider, "F1": overall.f1.wider}
+    return dependence(wider, "questions")
 
 
 def _print_row(name: str, total: int, exact_match: str, f1: str) -> None:

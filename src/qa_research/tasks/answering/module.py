@@ -34,10 +34,10 @@ from qa_research.tasks.answering.decode import (
 from qa_research.tasks.answering.question import Question, texts_of
 from qa_research.tasks.answering.score import (
     QuestionScore,
+    by_kind,
+    mean_scores,
     rules_for,
     score_questions,
-    summarize,
-    summarize_by_kind,
 )
 from qa_research.tasks.answering.windows import Windows
 from qa_research.tasks.learning import Decay, LearningModule
@@ -185,16 +185,15 @@ class QuestionAnswering(LearningModule):
         )
         predictions = {answer.question_id: answer.text for answer in self.answers}
         self.scores = score_questions(data.validation, predictions, rules_for(data.validation))
-        summary = summarize(self.scores)
+        exact_match, f1 = mean_scores(self.scores)
         losses, counts = zip(*self.from_all_processes(self._losses), strict=True)
         measured = {
             "val/loss": sum(map(operator.mul, losses, counts)) / sum(counts),
-            "val/exact_match": summary.exact_match.value,
-            "val/f1": summary.f1.value,
+            "val/exact_match": exact_match,
+            "val/f1": f1,
         }
-        for kind, part in summarize_by_kind(self.scores).items():
-            measured[f"val/exact_match_{kind}"] = part.exact_match.value
-            measured[f"val/f1_{kind}"] = part.f1.value
+        for kind, part in by_kind(self.scores).items():
+            measured[f"val/exact_match_{kind}"], measured[f"val/f1_{kind}"] = mean_scores(part)
         # Only for the callbacks: what is written, and at which step, is decided in training.metrics.
         self.log_dict(measured, logger=False)
 

@@ -1,4 +1,4 @@
-"""Exact match and F1 of predictions, question by question, with intervals. Pure.
+"""Exact match and F1 of predictions, question by question, and their means with intervals. Pure.
 
 The rules are SQuAD's. v1.1 and v2.0 differ on answers that are empty after normalising: v2.0 ignores
 such gold answers, and scores an empty prediction to an unanswerable question 1.
@@ -11,14 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from qa_research.streams import stream
 from qa_research.tasks.answering.question import Question
 
 Rules = Literal["v1.1", "v2.0"]
-RESAMPLES = 2000
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 # Thai, Lao, Burmese, Khmer, the kana and the Chinese characters: no blanks between words.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
@@ -27,10 +22,14 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 @dataclass(frozen=True, slots=True)
 class QuestionScore:
-    """What one prediction earned: `exact_match` 0 or 1, `f1` between 0 and 1."""
+    """What one prediction earned: `exact_match` 0 or 1, `f1` between 0 and 1.
+
+    Questions with the same number of a `paragraph` are about the same context.
+    """
 
     id: str
     kind: str
+    paragraph: int
     prediction: str
     exact_match: float
     f1: float
@@ -38,11 +37,15 @@ class QuestionScore:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean in percent with its 95 % bootstrap interval over questions."""
+    """A mean in percent with its 95 % interval over questions, or over paragraphs if some hold several.
+
+    `wider`: how many times as wide the interval is as if the questions were independent.
+    """
 
     value: float
     low: float
     high: float
+    wider: float
 
     def __str__(self) -> str:
         return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
@@ -53,6 +56,7 @@ class Summary:
     """Scores of a group of questions."""
 
     total: int
+    paragraphs: int
     exact_match: Mean
     f1: Mean
 
@@ -92,8 +96,16 @@ def rules_for(questions: Iterable[Question]) -> Rules:
     return "v2.0" if any(not row.answers for row in questions) else "v1.1"
 
 
-def score_question(row: Question, prediction: str, rules: Rules) -> QuestionScore:
-    """The best score over all gold answers.
+def paragraphs_of(questions: Iterable[Question]) -> list[int]:
+    """The number of each question's context, in order of appearance."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(row.context, len(numbers)) for row in questions]
+
+
+def score_question(
+    row: Question, prediction: str, rules: Rules, paragraph: int = 0
+) -> QuestionScore:
+    """The best score over all gold answers; `paragraph`: the number of the question's context.
 
     Raises:
         ValueError: the question has no answer, and the rules are those of v1.1.
@@ -107,6 +119,7 @@ def score_question(row: Question, prediction: str, rules: Rules) -> QuestionScor
     return QuestionScore(
         id=row.id,
         kind=row.kind,
+        paragraph=paragraph,
         prediction=prediction,
         exact_match=exact,
         # To "the" for "a", which are both nothing after normalising, the program of v1.1 gives exact match 1
@@ -132,43 +145,53 @@ def score_questions(
     questions: Sequence[Question], predictions: Mapping[str, str], rules: Rules
 ) -> list[QuestionScore]:
     """One score per question, in order; a missing prediction counts as the answer ""."""
-    return [score_question(row, predictions.get(row.id, ""), rules) for row in questions]
+    return [
+        score_question(row, predictions.get(row.id, ""), rules, paragraph)
+        for row, paragraph in zip(questions, paragraphs_of(questions), strict=True)
+    ]
 
 
-def bootstrap_mean(values: Sequence[float] | NDArray[np.float64]) -> Mean:
-    """The mean of `values` times 100, with the 95 % percentile interval of 2,000 resamples.
-
-    The seed of the resamples is fixed: equal values have equal intervals.
+def mean_scores(scores: Sequence[QuestionScore]) -> tuple[float, float]:
+    """Exact match and F1 of a group of questions in percent.
 
     Raises:
-        ValueError: no values.
-    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+        ValueError: no scores.
     """
-    data = np.asarray(values, dtype=np.float64)
-    if not len(data):
-        raise ValueError("the mean of no values is not defined")
-    rng = stream(0, "bootstrap")
-    # Scores take few different values, so it is as exact and much faster to draw how often each of them
-    # occurs: of 300 ones and 700 zeros, a resample is two numbers such as 291 and 709, not 1,000.
-    distinct, counts = np.unique(data, return_counts=True)
-    draws = rng.multinomial(len(data), counts / len(data), size=RESAMPLES)
-    low, high = np.percentile(draws @ distinct / len(data), [2.5, 97.5])
-    return Mean(100 * float(data.mean()), 100 * float(low), 100 * float(high))
+    if not scores:
+        raise ValueError("the mean of no scores is not defined")
+    total = len(scores)
+    return (
+        100 * sum(score.exact_match for score in scores) / total,
+        100 * sum(score.f1 for score in scores) / total,
+    )
 
 
 def summarize(scores: Sequence[QuestionScore]) -> Summary:
-    """Exact match and F1 of a group of questions, with intervals."""
-    return Summary(
-        total=len(scores),
-        exact_match=bootstrap_mean([score.exact_match for score in scores]),
-        f1=bootstrap_mean([score.f1 for score in scores]),
+    """Exact match and F1 of a group of questions, with intervals (`stats.mean_intervals`)."""
+    # scipy, which a training's first step need not wait for.
+    import numpy as np
+
+    from qa_research.stats import mean_intervals
+
+    means = mean_scores(scores)
+    values = np.array([[score.exact_match, score.f1] for score in scores]).T
+    paragraphs = np.array([score.paragraph for score in scores])
+    intervals = mean_intervals(values, (0.0, 1.0), paragraphs)
+    exact, overlap = (
+        Mean(mean, 100 * found.low, 100 * found.high, found.wider or 1.0)
+        for mean, found in zip(means, intervals, strict=True)
     )
+    return Summary(len(scores), len(set(paragraphs.tolist())), exact, overlap)
+
+
+def by_kind(scores: Iterable[QuestionScore]) -> dict[str, list[QuestionScore]]:
+    """The scores of each kind of question, the most frequent first."""
+    groups: dict[str, list[QuestionScore]] = {}
+    for score in scores:
+        groups.setdefault(score.kind, []).append(score)
+    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
 def summarize_by_kind(scores: Sequence[QuestionScore]) -> dict[str, Summary]:
     """A summary of each kind of question, the most frequent first."""
-    groups: dict[str, list[QuestionScore]] = {}
-    for score in scores:
-        groups.setdefault(score.kind, []).append(score)
-    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-    return {kind: summarize(group) for kind, group in ordered}
+    return {kind: summarize(group) for kind, group in by_kind(scores).items()}
