@@ -1,5 +1,5 @@
 import math
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from scipy.stats import beta, binom, hypergeom, nbinom, permutation_test, rankda
 
 from qa_research.stats import (
     Needed,
+    Stretch,
     _weighted,
     dependence,
     exact_ratio,
@@ -87,37 +88,83 @@ def test_the_interval_covers_where_asking_ends_when_it_is_narrow(rate):
     assert covered / n_simulated >= 0.94
 
 
+def one_by_one(searches, asked):
+    return Stretch(searches, asked, searches, 1)
+
+
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("searches", [2, 3, 10])
-def test_the_unbiased_ratio_has_no_bias(rate, searches):
-    """A search's own ratio reads 1 % as 4.7 %; this one is right to 0.1 points, simulated and summed."""
-    rng = np.random.default_rng(7)
-    lengths = searches + rng.negative_binomial(searches, rate, 1_000_000)
-    assert abs(((searches - 1) / (lengths - 1)).mean() - rate) < 0.001
+def test_the_unbiased_ratio_has_no_bias_with_replacement(rate, searches):
+    """Summed over how many questions are wrong; a search's own ratio reads 1 % as 4.7 %."""
     wrong = np.arange(int(nbinom.ppf(1 - 1e-9, searches, rate)) + 1)
     chances = nbinom.pmf(wrong, searches, rate)
-    exact = sum(
-        chance * (unbiased_ratio([searches + w - (searches - 1)] + [1] * (searches - 1)) or 0.0)
+    mean = sum(
+        chance * (unbiased_ratio(one_by_one(searches, searches + w)) or 0.0)
         for w, chance in zip(wrong.tolist(), chances.tolist(), strict=True)
     )
-    assert exact == pytest.approx(rate, abs=1e-6)
+    assert mean == pytest.approx(rate, abs=1e-6)
 
 
-@pytest.mark.parametrize(("right", "total"), [(10, 1000), (40, 1000), (3, 9)])
-def test_the_unbiased_ratio_has_no_bias_without_replacement(right, total):
-    """One order of all questions, cut at every right answer: the first two searches of it."""
-    rng = np.random.default_rng(11)
-    # Where the second right answer stands: an order statistic of a random choice of places.
-    places = np.stack([np.sort(rng.permutation(total)[:right])[:2] + 1 for _ in range(60_000)])
-    first, second = places[:, 0], places[:, 1] - places[:, 0]
-    estimates = [unbiased_ratio(pair) for pair in np.stack([first, second], 1).tolist()]
-    error = np.std(estimates) / math.sqrt(len(estimates))
-    assert abs(np.mean(estimates) - right / total) < 4 * error + 1e-12
+@pytest.mark.parametrize("rate", RATES)
+def test_in_rounds_of_three_with_replacement_it_has_none_and_right_of_asked_has_some(rate):
+    """The old lab's records: two searches, summed over rounds and over right answers of the last ones."""
+    ends = 1 - (1 - rate) ** 3
+    in_round = {k: binom.pmf(k, 3, rate) / ends for k in (1, 2, 3)}
+    unbiased = consistent = 0.0
+    for wrong in range(int(nbinom.ppf(1 - 1e-9, 2, ends)) + 1):
+        for one, other in product(in_round, repeat=2):
+            chance = nbinom.pmf(wrong, 2, ends) * in_round[one] * in_round[other]
+            unbiased += chance * (unbiased_ratio(Stretch(2, 2 + wrong, one + other, 3)) or 0.0)
+            consistent += chance * (one + other) / (3 * (2 + wrong))
+    assert unbiased == pytest.approx(rate, abs=1e-6)
+    assert consistent > rate * 1.1
+
+
+def searched(right_places, size, searches, total):
+    """What so many searches find in one order: their stretch, or None if the order is used up before."""
+    in_round = np.bincount((np.array(right_places) - 1) // size, minlength=total // size)
+    ends = np.flatnonzero(in_round)
+    if len(ends) < searches:
+        return None
+    last = int(ends[searches - 1])
+    return Stretch(searches, last + 1, int(in_round[: last + 1].sum()), size)
+
+
+@pytest.mark.parametrize(
+    ("total", "size"), [(5, 1), (6, 1), (7, 1), (8, 1), (6, 2), (8, 2), (6, 3), (8, 4)]
+)
+@pytest.mark.parametrize("right", [1, 2, 3])
+@pytest.mark.parametrize(("first", "second"), [(2, 2), (2, 3), (1, 2)])
+def test_over_two_orders_the_unbiased_ratio_has_no_bias(total, size, right, first, second):
+    """Over every pair of orders of 5 to 8 questions; if one is used up the ratio is known, as it is shown."""
+    orders = list(combinations(range(1, total + 1), right))
+    values = []
+    for one, other in product(orders, repeat=2):
+        stretches = searched(one, size, first, total), searched(other, size, second, total)
+        known = None in stretches
+        values.append(right / total if known else unbiased_ratio(*stretches))
+    assert np.mean(values) == pytest.approx(right / total, abs=1e-12)
+
+
+def test_one_ratio_over_two_orders_together_and_right_of_asked_are_biased():
+    orders = list(combinations(range(1, 9), 3))
+    pairs = [(one[1], other[2]) for one, other in product(orders, repeat=2)]
+    assert np.mean([(5 - 1) / (one + other - 1) for one, other in pairs]) > 3 / 8 + 0.02
+    assert np.mean([5 / (one + other) for one, other in pairs]) > 3 / 8 + 0.08
+
+
+def test_the_unbiased_ratio_by_hand():
+    assert unbiased_ratio(one_by_one(3, 12)) == pytest.approx(2 / 11)
+    assert unbiased_ratio(Stretch(2, 5, 3, 8)) == pytest.approx(1 / 4 * 3 / 2 / 8)
+    both = unbiased_ratio(one_by_one(3, 12), one_by_one(2, 5))
+    assert both == pytest.approx((2 * 2 / 11 + 1 / 4) / 3)
+    assert unbiased_ratio(one_by_one(3, 12), one_by_one(1, 9)) == pytest.approx(2 / 11)
+    assert unbiased_ratio(one_by_one(2, 2)) == 1.0
 
 
 def test_a_single_search_has_no_unbiased_ratio():
-    assert unbiased_ratio([]) is None and unbiased_ratio([7]) is None
-    assert unbiased_ratio([1, 1]) == 1.0 and unbiased_ratio([3, 4]) == pytest.approx(1 / 6)
+    assert unbiased_ratio() is None and unbiased_ratio(one_by_one(1, 7)) is None
+    assert unbiased_ratio(one_by_one(1, 4), one_by_one(1, 9)) is None
 
 
 @pytest.mark.parametrize("rate", [0.001, *RATES, 0.5, 0.99])

@@ -76,21 +76,51 @@ def exact_ratio(right: int, asked: int) -> Ratio:
     return Ratio(right, asked, float(interval.low), float(interval.high))
 
 
-def unbiased_ratio(lengths: Sequence[int]) -> float | None:
-    """The ratio of right answers from searches that each ended at their first one; None for fewer than two.
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Searches that followed each other, in `rounds` of `size` questions.
 
-    A search's own ratio, 1 / length, is biased upwards: a true 1 % reads as 4.7 % on average. This
-    estimate is not, even where the searches share one order without replacement. It reads too high where
-    searches that ended otherwise (at a bound, at the end of an order) are excluded.
-
-    Source: Haldane 1945, Biometrika 33, "On a method of estimating frequencies".
+    Each went on until a round had a right answer. `right`: all right answers of these rounds, also those
+    after the first of a round.
     """
-    # (k - 1) / (n - 1) for k searches of n questions in total. The very last question is right because
-    # asking stopped there, so it says nothing and is dropped from both counts. Searches of 4, 1 and 7
-    # questions: 3 of 12 right reads 25 %; without the last question 2 of 11, or 18 %.
-    if len(lengths) < 2:
+
+    searches: int
+    rounds: int
+    right: int
+    size: int
+
+
+def unbiased_ratio(*stretches: Stretch) -> float | None:
+    """The ratio of right answers whose mean is the true one; None if no stretch has two searches.
+
+    Each stretch goes through a random order of questions without replacement, or draws with replacement. It
+    is unbiased if the number of searches in each was decided before asking, and none of them could end
+    without a right answer; where some did, leaving them out would make it read too high. All right of all
+    asked answers is consistent only: over few searches it reads too high on average, and 1 / length of a
+    single search reads a true 1 % as 4.7 %.
+
+    Source: for rounds of one, Haldane 1945, Biometrika 33, "On a method of estimating frequencies". That the
+        mean of the first answer, given the totals, is unbiased: Girshick, Mosteller & Savage 1946, Annals of
+        Mathematical Statistics 17, "Unbiased estimates for certain binomial sampling problems".
+    """
+    # It is the chance that the first question is right, given the totals, and the mean of that is the chance
+    # that the first question of an order is right: the true ratio. The last of n rounds has a right answer
+    # because asking stopped there; the other k - 1 that have one are equally likely to stand anywhere among
+    # the n - 1 before it, so the first round has one with (k - 1) / (n - 1). Such a round has right / k right
+    # answers on average, of `size`. Rounds of one: searches of 4, 1 and 7 questions are 3 of 12 right, or
+    # 25 %; this is 2/11 * 3/3, or 18 %. Rounds of eight: 2 searches in 5 rounds with 3 right are 3 of 40, or
+    # 7.5 %; this is 1/4 * 3/2 / 8, or 4.7 %.
+    # Several orders are averaged, with weights k - 1, which depend on no answer. The same formula over all of
+    # them together would not be unbiased, because what one order has drawn the next one draws again.
+    several = [stretch for stretch in stretches if stretch.searches > 1]
+    if not several:
         return None
-    return (len(lengths) - 1) / (sum(lengths) - 1)
+    weights = [stretch.searches - 1 for stretch in several]
+    ratios = [
+        (one.searches - 1) / (one.rounds - 1) * one.right / (one.searches * one.size)
+        for one in several
+    ]
+    return float(np.average(ratios, weights=weights))
 
 
 def questions_needed(ratio: float, total: int | None) -> Needed:

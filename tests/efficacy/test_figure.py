@@ -48,10 +48,10 @@ def test_nothing_to_plot_is_an_error(ledger):
         efficacy_figure([replace(own, state=replace(own.state, step=None))])
 
 
-def curve(name, begin, percent, steps=(50, 100, 150), is_floor=False):
+def curve(name, begin, percent, steps=(50, 100, 150), is_imported=False):
     values = np.array(percent, dtype=float)
     return EfficacyCurve(
-        name, begin, np.array(steps), values, values - 3, values + 4, is_floor=is_floor
+        name, begin, np.array(steps), values, values - 3, values + 4, is_imported=is_imported
     )
 
 
@@ -61,7 +61,7 @@ def test_pretrained_and_random_share_a_panel_with_bands():
             "squad validation": [
                 curve("minilm-a-s1", "pretrained", [5, 40, 60]),
                 curve("minilm-b-s1", "random", [0, 3, 4]),
-                curve("old", "unknown", [33], steps=(120,), is_floor=True),
+                curve("old", "unknown", [33], steps=(120,), is_imported=True),
             ]
         }
     )

@@ -24,7 +24,7 @@ def test_a_state_is_shown_with_all_its_estimates(ledger, capsys):
     out = capsys.readouterr().out
     assert "study/r1, step 50; builtin validation, 1,000 questions" in out
     assert "right      3 of 9: 33.3 [7.5, 70.1] %" in out and "asked      9 in 4 searches" in out
-    assert "unbiased   40.0 % over 3 searches; excludes 1 that found none, so it is too high" in out
+    assert "unbiased   unknown: 1 of 4 searches found no right answer" in out
     assert "needed     2,1,3,>3" in out and "observed over 4 searches: 2" in out
     assert "by kind    lookup" in out and "repeats    0 asked before" in out
     show_standing(replace(standing, ratio=None, first_gold=None, kinds={}, unbiased=None))
@@ -34,13 +34,29 @@ def test_a_state_is_shown_with_all_its_estimates(ledger, capsys):
 def test_a_model_without_right_answers_is_shown_what_it_needs_at_least(ledger, capsys):
     write_search(ledger, [False] * 20, state_of(50))
     show_standing(standings(ledger)[0])
-    assert "has found none yet; needs at least 4 questions at the median" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "none yet; at the upper end of the interval it needs 4 questions at the median" in out
     ten = replace(SOURCE, name="ten", fingerprint="f10", questions=2)
     write_search(ledger, [False] * 2, state_of(50), ten)
     show_standing(standings(ledger)[1])
     out = capsys.readouterr().out
     assert "0 of 2: 0.0 [exact] % (the whole split)" in out
     assert "finds none: no question of the split is answered right" in out
+
+
+def test_unbiased_is_shown_from_two_searches_on_and_not_for_a_whole_split(ledger, capsys):
+    write_search(ledger, [False, True], state_of(50), round_size=1)
+    show_standing(standings(ledger)[0])
+    one = capsys.readouterr().out
+    assert "unknown: it takes two searches in one order; after one, right reads too high" in one
+    write_search(ledger, [False, False, True], state_of(50), round_size=1)
+    show_standing(standings(ledger)[0])
+    assert "unbiased   25.0 % over 2 searches" in capsys.readouterr().out
+    three = replace(SOURCE, name="three", fingerprint="f3", questions=3)
+    write_search(ledger, [False, True, True], state_of(50), three)
+    show_standing(standings(ledger)[1])
+    whole = capsys.readouterr().out
+    assert "66.7 [exact] % (the whole split)" in whole and "unbiased" not in whole
 
 
 def test_failures_are_counted_under_the_table(ledger, capsys):

@@ -8,6 +8,11 @@ from qa_research.stats import Needed, exact_ratio
 from tests.ledger.asking import SOURCE, failed_row, row_of, state_of, write_search
 
 
+def letters(asked):
+    """`-+-` as whether each answer was right."""
+    return [letter == "+" for letter in asked]
+
+
 def test_without_asked_questions_the_error_says_how_to_ask(ledger):
     with pytest.raises(
         FileNotFoundError, match="no questions have been asked yet .* qa-research efficacy RUN"
@@ -15,17 +20,58 @@ def test_without_asked_questions_the_error_says_how_to_ask(ledger):
         standings(ledger)
 
 
-def test_searches_are_pooled_and_the_unbiased_ratio_excludes_bounded_ones(ledger):
-    for right in ([False, False, True], [True], [False] * 5 + [True]):
-        write_search(ledger, right, state_of())
+def test_searches_are_pooled_and_unbiased_only_if_every_one_found_an_answer(ledger):
+    # Rounds of four: - + - + | - - - - | - - + -. Two searches in three rounds with 3 right answers.
+    for asked in ("-+-+", "------+-"):
+        write_search(ledger, letters(asked), state_of(), round_size=4)
+    (standing,) = standings(ledger)
+    assert standing.ratio == exact_ratio(2, 2 + 7)
+    assert standing.unbiased == pytest.approx(1 / 2 * 3 / 2 / 4)
     write_search(ledger, [False] * 4, state_of())  # ended by a bound
     (standing,) = standings(ledger)
-    assert standing.ratio == exact_ratio(3, 3 + 1 + 6 + 4)
-    assert standing.unbiased == pytest.approx((3 - 1) / (3 + 1 + 6 - 1))
-    assert standing.observed == Needed(3, 6)
+    assert standing.ratio == exact_ratio(2, 2 + 7 + 4) and standing.unbiased is None
+    assert standing.observed == Needed(7, 7)
     assert [(s.counted, s.ending) for s in standing.searches] == [
-        *((3, "right"), (1, "right"), (6, "right"), (4, "bound"))
+        *((2, "right"), (7, "right"), (4, "bound"))
     ]
+
+
+def test_the_unbiased_ratio_joins_what_was_stopped_and_averages_orders(ledger):
+    # Seed 1: two searches of 2 questions. Seed 2: 4 (stopped after two, and continued), 1 and 7 questions.
+    for asked in ("-+", "-+"):
+        write_search(ledger, letters(asked), state_of(), round_size=1)
+    write_search(ledger, letters("--"), state_of(), seed=2, ending="stopped", round_size=1)
+    (standing,) = standings(ledger)
+    assert standing.unbiased is None
+    for asked in ("-+", "+", "------+"):
+        write_search(ledger, letters(asked), state_of(), seed=2, round_size=1)
+    (standing,) = standings(ledger)
+    assert standing.unbiased == pytest.approx((1 / 3 + 2 * 2 / 11) / 3)
+
+
+def test_a_number_of_questions_between_two_searches_begins_a_new_stretch(ledger):
+    for asked, goal in (
+        ("-+", "right"),
+        ("-+", "right"),
+        ("+-+", "questions"),
+        ("--+", "right"),
+        ("+", "right"),
+    ):
+        write_search(ledger, letters(asked), state_of(), goal=goal, round_size=1)
+    (standing,) = standings(ledger)
+    assert standing.unbiased == pytest.approx((1 / 3 + 1 / 3) / 2)
+
+
+def test_rounds_that_a_limit_cut_short_or_with_failures_have_no_unbiased_ratio(ledger):
+    for asked in ("----+-", "-+--"):
+        write_search(ledger, letters(asked), state_of(), round_size=4)
+    assert standings(ledger)[0].unbiased is None
+    other = state_of(run="r2")
+    for number in (0, 4):
+        search = start_search(ledger, other, SOURCE, 1, "right", 1)
+        rows = [row_of(0, False, number=number), failed_row(1), row_of(2, True, number=number + 2)]
+        write_round(ledger, search, rows, "right")
+    assert standings(ledger, "r2")[0].unbiased is None
 
 
 def test_a_search_that_was_killed_counts_as_bounded(ledger):
@@ -88,7 +134,7 @@ def test_a_question_counts_once_and_a_whole_split_is_exact(ledger):
     assert standing.ratio == exact_ratio(3, 4) and standing.asked == 8 and not standing.is_whole
     write_search(ledger, [False] * 6, state_of(), ten, goal="questions", seed=3, first_number=4)
     (standing,) = standings(ledger)
-    assert standing.is_whole and standing.ratio is not None
+    assert standing.is_whole and standing.ratio is not None and standing.unbiased is None
     assert (standing.ratio.right, standing.ratio.asked, standing.ratio.width) == (3, 10, 0)
     assert {ratio.width for ratio in standing.kinds.values()} == {0}
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.figures.curves import NoFit, fit_decay, question_losses, training_loss
+from qa_research.figures.curves import NoFit, fit_decay, levels_off, question_losses, training_loss
 from tests.figures.drawn import collisions, texts
 from tests.figures.synthetic import logits
 
@@ -24,6 +24,28 @@ def test_training_loss_shows_the_losses_the_fit_its_band_and_formula():
     assert legend[2].startswith(f"{fit.a:.2f} exp(−(step − 10) / {1 / fit.b:.0f}) + {fit.c:.3f}")
     assert f"R² = {fit.r2:.2f}" in legend[2]
     assert not collisions(figure)
+
+
+def test_where_the_loss_levels_off_has_an_interval():
+    fit = fit_decay(STEPS, LOSSES)
+    low, high = fit.level
+    assert low < 0.6 < high and high - low < 0.2
+    assert levels_off(fit) == (
+        f"If it goes on falling like this, it levels off at {fit.c:.3g} [{low:.3g}, {high:.3g}] nats, 95 % "
+        "(for independent noise of equal size at all steps)."
+    )
+    label = training_loss(STEPS, LOSSES, fit).axes[0].get_xlabel()
+    assert label.replace("\n", " ").endswith(levels_off(fit))
+
+
+def test_a_level_that_may_be_below_zero_is_not_determined():
+    # At the last step three quarters of the fall are behind, and the noise is large.
+    steps = np.arange(400.0)
+    losses = 5 * np.exp(-steps / 300) + 0.1 + np.random.default_rng(1).normal(0, 0.5, 400)
+    fit = fit_decay(steps, losses)
+    assert fit.level[0] < 0
+    assert levels_off(fit).startswith("These steps do not say where the loss levels off: at ")
+    assert not collisions(training_loss(steps, losses, fit))
 
 
 def test_training_loss_says_why_there_is_no_fit():

@@ -52,9 +52,9 @@ def test_the_percent_panel_says_how_far_its_change_goes_with_the_inverse_of_the_
     recording["correlation"].loc[{"step": 500}] = [0.987, -0.012]
     recording["rank_correlation"].loc[{"step": 500}] = [0.5, 0.25]
     percent, absolute, _ = head_weight_change(recording).axes
-    phrase = "|change| correlates with 1 / |w₀|: start 0.99 (ranks 0.50), end −0.01 (ranks 0.25)"
+    phrase = "r of |change| and 1 / |w₀|, n = 128: start 0.99 (ranks 0.50), end −0.01 (ranks 0.25)"
     assert percent.get_title(loc="left") == f"percent change; {phrase}"
-    assert "correlates" not in absolute.get_title(loc="left")
+    assert "1 / |w₀|" not in absolute.get_title(loc="left")
 
 
 def test_at_step_0_nothing_is_named_and_no_correlation_claimed():

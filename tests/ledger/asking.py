@@ -53,8 +53,16 @@ def write_search(
     search = start_search(ledger, state, source, seed, goal, 1)
     first = right.index(True) if True in right and goal == "right" else len(right)
     first_number = changes.get("first_number", search.first)
+    size = changes.get("round_size", 8)
     rows = [
-        row_of(i, value, i <= first, number=first_number + i, id=f"q{first_number + i}")
+        row_of(
+            i,
+            value,
+            i <= first,
+            number=first_number + i,
+            id=f"q{first_number + i}",
+            round=i // size,
+        )
         for i, value in enumerate(right)
     ]
     ending = changes.get("ending", "right" if True in right and goal == "right" else "bound")

@@ -57,13 +57,18 @@ def test_the_pieces_of_a_film_are_the_whole_context_in_order(context):
     [
         ("00000", None, None, "the answer is wrong at every captured step"),
         ("11111", 0, 0, "the answer is right at every captured step"),
-        ("00011", 3, 3, "the answer is right from step 30 on"),
-        ("01011", 1, 3, "the answer is right from step 30 on, and first right at step 10"),
+        ("00011", 3, 3, "the answer is right at every captured step from 30 on"),
+        (
+            "01011",
+            1,
+            3,
+            "the answer is right at every captured step from 30 on, and first right at step 10",
+        ),
         (
             "01110",
             1,
             None,
-            "the answer is first right at step 10, but wrong at the last one",
+            "the answer is first right at step 10, but wrong at the last captured one",
         ),
     ],
 )

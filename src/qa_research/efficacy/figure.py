@@ -26,7 +26,7 @@ DPI = 150
 class EfficacyCurve:
     """One run: right answers in percent at some steps, with their 95 % intervals. Arrays [step].
 
-    `started_from`: a key of STARTS. `is_floor`: the true ratio is higher.
+    `started_from`: a key of STARTS. `is_imported`: asked by the old lab.
     """
 
     name: str
@@ -35,7 +35,7 @@ class EfficacyCurve:
     percent: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
-    is_floor: bool
+    is_imported: bool
 
 
 def efficacy_figure(found: Sequence[Standing]) -> Figure:
@@ -66,8 +66,8 @@ def save_figure(figure: Figure, path: Path) -> None:
 def efficacy_over_steps(panels: Mapping[str, Sequence[EfficacyCurve]]) -> Figure:
     """A panel for each split, with a line and its band for each run.
 
-    A run that was asked at a single step is a point with an error bar; where the true ratio is higher, the
-    marker is a triangle. Colours show what a training started from, line styles distinguish runs.
+    A run that was asked at a single step is a point with an error bar; what was imported is a triangle.
+    Colours show what a training started from, line styles distinguish runs.
     """
     figure = PlainFigure(figsize=(max(6.0, 5.2 * len(panels)), 3.8), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -99,7 +99,7 @@ def _labels(curves: Sequence[EfficacyCurve]) -> Iterable[str | None]:
 
 def _draw(panel: Axes, curve: EfficacyCurve, style: str, label: str | None) -> None:
     colour = STARTS[curve.started_from]
-    marker = "^" if curve.is_floor else "o"
+    marker = "^" if curve.is_imported else "o"
     if len(curve.steps) == 1:
         panel.errorbar(
             curve.steps,
@@ -139,7 +139,7 @@ def _curve(states: Sequence[Standing]) -> EfficacyCurve:
         percent=100 * np.array([ratio.value for ratio in ratios]),
         low=100 * np.array([ratio.low for ratio in ratios]),
         high=100 * np.array([ratio.high for ratio in ratios]),
-        is_floor=first.is_imported,
+        is_imported=first.is_imported,
     )
 
 

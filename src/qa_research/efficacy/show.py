@@ -22,7 +22,8 @@ DIGITS = 6
 QUESTIONS_SHOWN = 10
 SECONDS_BETWEEN_LINES = 5.0
 FAILURES_SHOWN = 3
-COUNTED_IN_FULL = "each round of three was counted in full"
+# So that the table and one state say the same of them.
+IMPORTED = "all right of all asked, in rounds of three: consistent, but over few searches too high on average"
 ENDINGS = {
     "right": "",
     "done": "",
@@ -54,8 +55,8 @@ def _estimates(standing: Standing) -> list[tuple[str, str]]:
     if standing.first_gold:
         equal = f"{percent(standing.first_gold)} % equal the first gold answer, ignoring case"
         rows.append(("first gold", equal))
-    if standing.unbiased is not None and not standing.is_whole:
-        rows.append(("unbiased", _unbiased(standing)))
+    if unbiased := _unbiased(standing):
+        rows.append(("unbiased", unbiased))
     if standing.ratio is not None:
         rows.append(("a search", _needs(standing)))
     if sizes := lengths(standing.searches, SEARCHES_SHOWN):
@@ -69,7 +70,7 @@ def _estimates(standing: Standing) -> list[tuple[str, str]]:
         chance = f"{standing.expected_repeats:.1f}"
         rows.append(("repeats", f"{standing.repeats:,} asked before; expected by chance: {chance}"))
     if standing.is_imported:
-        rows.append(("imported", f"{COUNTED_IN_FULL}, so the true ratio is higher"))
+        rows.append(("imported", IMPORTED))
     return rows
 
 
@@ -83,13 +84,20 @@ def _right(standing: Standing) -> str:
 
 
 def _unbiased(standing: Standing) -> str:
-    assert standing.unbiased is not None
+    """The unbiased ratio, or why there is none; nothing where none is needed."""
     wanted = [search for search in standing.searches if search.goal == "right"]
-    successful = [search for search in wanted if search.ending == "right"]
-    text = f"{100 * standing.unbiased:.1f} % over {_searches(len(successful))}"
-    if excluded := len(wanted) - len(successful):
-        text += f"; excludes {excluded} that found none, so it is too high"
-    return text
+    without = len([search for search in wanted if search.ending != "right"])
+    if not wanted or standing.is_whole:
+        return ""
+    if standing.unbiased is not None:
+        return f"{100 * standing.unbiased:.1f} % over {_searches(len(wanted) - without)}"
+    if without:
+        return f"unknown: {without:,} of {_searches(len(wanted))} found no right answer"
+    if standing.is_imported:
+        return "unknown: it takes two searches in rounds of three, and all of them one by one"
+    if standing.failed:
+        return "unknown: it takes searches in which no question failed"
+    return "unknown: it takes two searches in one order; after one, right reads too high on average"
 
 
 def _needs(standing: Standing) -> str:
@@ -97,7 +105,10 @@ def _needs(standing: Standing) -> str:
     if by_ratio.median is None or by_ratio.most is None:
         if least.median is None:
             return "finds none: no question of the split is answered right"
-        return f"has found none yet; needs at least {questions(least.median)} at the median"
+        return (
+            "has found none yet; at the upper end of the interval it needs "
+            f"{questions(least.median)} at the median"
+        )
     text = (
         f"needs {by_ratio.median:,} {_range(least.median, most.median)} at the median, "
         f"at most {by_ratio.most:,} {_range(least.most, most.most)} in 95 % of searches"
@@ -127,7 +138,7 @@ def show_table(found: Sequence[Standing]) -> None:
     if failed := sum(standing.failed for standing in found):
         console.print(f"{questions(failed)} failed, counted neither as right nor as wrong")
     if any(standing.is_imported for standing in found):
-        console.print(f"imported: {COUNTED_IN_FULL}, so the true ratios are higher")
+        console.print(f"imported: {IMPORTED}")
 
 
 def _place(standing: Standing) -> tuple[object, ...]:
@@ -172,6 +183,8 @@ def show_repeats(found: Sequence[Repeats]) -> None:
         )
         for repeat in repeats.questions[:QUESTIONS_SHOWN]:
             what = f"  {repeat.id}  {repeat.question}" if repeat.question else ""
+            if repeat.records:
+                what = f"  in records {' & '.join(map(str, repeat.records))} of sample_indices"
             console.print(f"  {repeat.times} times {repeat.index:>6}{what}")
         if len(repeats.questions) > QUESTIONS_SHOWN:
             console.print(f"  and {len(repeats.questions) - QUESTIONS_SHOWN:,} more questions")

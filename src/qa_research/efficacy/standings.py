@@ -11,12 +11,16 @@ from qa_research.ledger.runs import Ledger
 from qa_research.stats import (
     Needed,
     Ratio,
+    Stretch,
     exact_ratio,
     expected_repeats,
     observed_needed,
     questions_needed,
     unbiased_ratio,
 )
+
+# The old lab's.
+IMPORTED_ROUND = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,8 @@ class Standing:
 
     `ratio`: of all questions that count, each once (None: no question was answered). `is_whole`: every
     question of the split was answered, so `ratio` is exact, and of all answers. `unbiased`: over the
-    searches that found a right answer, if there are at least two. `first_gold`: answers equal to the first
+    searches for a right answer, with all answers of their rounds; None if one of them found none, or a
+    question failed, and where `ratio` is exact. `first_gold`: answers equal to the first
     gold answer, ignoring case (None: unknown). `kinds`: the ratio by kind of question. `needed`: questions
     a search needs at `ratio`; `needed_least` and `needed_most` at the ends of its interval; `observed`: what
     the searches themselves needed. `repeats`: asked questions that had been asked before;
@@ -67,7 +72,7 @@ class Standing:
 
     @property
     def is_imported(self) -> bool:
-        """Whether another program asked, in rounds of three that were counted in full."""
+        """Whether another program asked, in rounds of three, with replacement."""
         return self.state.run_id is None
 
     def as_json(self) -> dict[str, Any]:
@@ -83,12 +88,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """One question that was asked `times` times; `id` and `question` None: imported."""
+    """One question that was asked `times` times; `id` and `question` None: imported.
+
+    `records`: the rows of the old lab's sample_indices that have it.
+    """
 
     index: int
     id: str | None
     question: str | None
     times: int
+    records: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +143,14 @@ def repeated(ledger: Ledger) -> list[Repeats]:
     questions: dict[_Key, list[Repeat]] = {}
     with ledger.reading() as connection:
         groups = _read(connection, ledger.path)
+        records: dict[tuple[_Key, int], list[int]] = {}
+        # A ledger of version 2 has no rows of imported searches.
+        columns = {row["name"] for row in connection.execute("PRAGMA table_info(searches)")}
+        for row in connection.execute(_REPEATED_RECORDS) if "told_row" in columns else ():
+            records.setdefault((_key(row), row["number"]), []).append(row["told_row"])
         for row in connection.execute(_REPEATED_QUESTIONS):
-            repeat = Repeat(row["number"], row["id"], row["question"], row["times"])
+            rows = tuple(records.get((_key(row), row["number"]), ()))
+            repeat = Repeat(row["number"], row["id"], row["question"], row["times"], rows)
             questions.setdefault(_key(row), []).append(repeat)
     return [Repeats(_standing(rows), tuple(questions.get(key, ()))) for key, rows in groups.items()]
 
@@ -148,6 +163,13 @@ JOIN states ON states.id = state_id
 JOIN sources ON sources.id = source_id
 ORDER BY run_id IS NULL, run, run_id, step, states.id, name, split, sources.id
 """
+_ROUNDS = """
+SELECT state_id, searches.source_id, search_id, count(*) AS asked,
+       coalesce(sum(exact_match), 0) AS correct
+FROM asked JOIN searches ON searches.id = search_id
+WHERE goal = 'right'
+GROUP BY search_id, round
+"""
 _REPEATS = """
 SELECT state_id, searches.source_id, count(number) - count(DISTINCT number) AS repeats
 FROM asked JOIN searches ON searches.id = search_id
@@ -159,17 +181,29 @@ FROM repeats
 JOIN questions ON questions.source_id = repeats.source_id AND questions.number = repeats.number
 ORDER BY times DESC, repeats.number
 """
+_REPEATED_RECORDS = """
+SELECT repeats.state_id, repeats.source_id, repeats.number, told_row
+FROM repeats
+JOIN searches ON searches.state_id = repeats.state_id AND searches.source_id = repeats.source_id
+JOIN asked ON asked.search_id = searches.id AND asked.number = repeats.number
+WHERE told_row IS NOT NULL
+ORDER BY told_row
+"""
 _Row = Mapping[str, Any]
 _Key = tuple[int, int]
 
 
 @dataclass(slots=True)
 class _Rows:
-    """What the ledger has of one state on one source."""
+    """What the ledger has of one state on one source.
+
+    `rounds`: of each search, by its id: how many questions each round had, and how many right answers.
+    """
 
     counts: _Row
     searches: list[_Row] = field(default_factory=list)
     kinds: list[_Row] = field(default_factory=list)
+    rounds: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     repeats: int = 0
 
 
@@ -189,6 +223,9 @@ def _read(connection: Any, path: Path) -> dict[_Key, _Rows]:
         )
     for row in execute("SELECT * FROM search_counts ORDER BY search_id"):
         groups[_key(row)].searches.append(row)
+    for row in execute(_ROUNDS):
+        of_search = groups[_key(row)].rounds.setdefault(row["search_id"], [])
+        of_search.append((row["asked"], row["correct"]))
     for row in execute("SELECT * FROM kind_counts ORDER BY counted DESC, kind"):
         groups[_key(row)].kinds.append(row)
     for row in execute(_REPEATS):
@@ -211,6 +248,9 @@ def _standing(rows: _Rows) -> Standing:
     wanted = [search for search in searches if search.goal == "right"]
     lengths = [search.counted for search in wanted if search.ending == "right"]
     censored = [search.counted for search in wanted if search.ending != "right"]
+    unbiased = None
+    if not is_whole:
+        unbiased = _unbiased_of_imported(rows) if is_imported else _unbiased(rows)
     # The old lab drew each question from all of them; an order of ours has each once.
     draws = [1] * counts["asked"] if is_imported else _draws(searches)
     return Standing(
@@ -227,7 +267,7 @@ def _standing(rows: _Rows) -> Standing:
         failed=counts["failed"],
         seconds=counts["seconds"],
         ratio=ratio,
-        unbiased=unbiased_ratio(lengths),
+        unbiased=unbiased,
         first_gold=_ratio(counts[f"{which}first_gold"], counted, is_whole) if has_scores else None,
         mean_f1=counts[f"{which}f1"] / counted if has_scores else None,
         kinds={
@@ -250,6 +290,52 @@ def _ratio(right: int, asked: int, is_whole: bool) -> Ratio:
     if is_whole:
         return Ratio(right, asked, right / asked, right / asked)
     return exact_ratio(right, asked)
+
+
+def _unbiased(rows: _Rows) -> float | None:
+    """The unbiased ratio over searches for a right answer.
+
+    None if one of them did not find it, if a question failed, or if a limit cut a round short.
+    """
+    wanted = [row for row in rows.searches if row["goal"] == "right" and row["asked"]]
+    if any(row["ending"] not in ("right", "stopped") or row["failed"] for row in wanted):
+        return None
+    # A search that was stopped is continued by the next one. One that ended at a bound is not, because that
+    # it got so far depends on its answers.
+    stretches: list[Stretch] = []
+    end, ending = None, "right"
+    for row in sorted(wanted, key=lambda row: (row["seed"], row["draw"], row["first"])):
+        (size, *others), right = zip(*rows.rounds[row["search_id"]], strict=True)
+        if any(other != size for other in others):
+            return None
+        own = Stretch(int(row["ending"] == "right"), len(right), sum(right), size)
+        if end == (row["seed"], row["draw"], row["first"], size):
+            own = _joined(stretches.pop(), own)
+        elif ending == "stopped":
+            return None
+        stretches.append(own)
+        end = row["seed"], row["draw"], row["first"] + row["asked"], size
+        ending = row["ending"]
+    return None if ending == "stopped" else unbiased_ratio(*stretches)
+
+
+def _joined(one: Stretch, other: Stretch) -> Stretch:
+    searches, rounds = one.searches + other.searches, one.rounds + other.rounds
+    return Stretch(searches, rounds, one.right + other.right, one.size)
+
+
+def _unbiased_of_imported(rows: _Rows) -> float | None:
+    """The same of imported searches, in rounds of three with replacement.
+
+    None if some of them are known as a sum only.
+    """
+    searches = [row["counted"] for row in rows.searches if row["goal"] == "right"]
+    asked = sum(row["counted"] for row in rows.searches)
+    if asked != sum(searches) or any(counted % IMPORTED_ROUND for counted in searches):
+        return None
+    right = sum(row["correct"] for row in rows.searches)
+    rounds = asked // IMPORTED_ROUND
+    return unbiased_ratio(Stretch(len(searches), rounds, right, IMPORTED_ROUND))
 
 
 def _draws(searches: Iterable[SearchCount]) -> Sequence[int]:

@@ -68,6 +68,16 @@ class DecayFit:
         since = np.asarray(steps, dtype=np.float64) - self.first_step
         return _decay(since, self.a, self.b, self.c)
 
+    @property
+    def level(self) -> tuple[float, float]:
+        """The 95 % interval of `c`, where the loss would level off if it went on falling like this."""
+        half = self._quantile * float(np.sqrt(self.covariance[2, 2]))
+        return self.c - half, self.c + half
+
+    @property
+    def _quantile(self) -> float:
+        return float(stdtrit(self.n - 3, (1 + CONFIDENCE) / 2))
+
     def band(self, steps: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper end of the curve's own 95 % interval at each of `steps`.
 
@@ -78,7 +88,7 @@ class DecayFit:
         falling = np.exp(-self.b * since)
         gradient = np.stack([falling, -self.a * since * falling, np.ones_like(since)], axis=-1)
         variance = np.einsum("...i,ij,...j->...", gradient, self.covariance, gradient)
-        half = float(stdtrit(self.n - 3, (1 + CONFIDENCE) / 2)) * np.sqrt(np.maximum(variance, 0))
+        half = self._quantile * np.sqrt(np.maximum(variance, 0))
         curve = self.at(steps)
         return curve - half, curve + half
 
@@ -207,7 +217,22 @@ def training_loss(steps: ArrayLike, losses: ArrayLike, fit: DecayFit | NoFit) ->
     plain(panel)
     if isinstance(fit, DecayFit):
         legend_above(panel, 2)
+        panel.set_xlabel(f"optimizer step\n\n{textwrap.fill(levels_off(fit), 72)}")
     return figure
+
+
+def levels_off(fit: DecayFit) -> str:
+    """Where the fitted loss ends, with its interval, or that it does not say, as no loss is below zero."""
+    low, high = fit.level
+    if low < 0:
+        return (
+            f"These steps do not say where the loss levels off: at {fit.c:.3g} [{low:.3g}, {high:.3g}] nats, "
+            "and no loss is below 0."
+        ).replace("-", "−")
+    return (
+        f"If it goes on falling like this, it levels off at {fit.c:.3g} [{low:.3g}, {high:.3g}] nats, 95 % "
+        "(for independent noise of equal size at all steps)."
+    )
 
 
 def formula(fit: DecayFit) -> str:

@@ -105,7 +105,8 @@ def _correlation(latest: xr.Dataset) -> str:
         if np.isnan(r):
             return "its correlation with 1 / |w₀| is not defined"
         words.append(f"{row} {_signed(f'{r:.2f}')} (ranks {_signed(f'{rank:.2f}')})")
-    return f"|change| correlates with 1 / |w₀|: {', '.join(words)}"
+    # Of all weights of a row, not of a sample of them, so it has no interval.
+    return f"r of |change| and 1 / |w₀|, n = {latest.sizes['unit']}: {', '.join(words)}"
 
 
 def _signed(number: str) -> str:

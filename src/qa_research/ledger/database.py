@@ -14,9 +14,12 @@ from filelock import FileLock, Timeout
 from qa_research.text import command_line
 
 log = logging.getLogger(__name__)
-VERSION = 2
-# Version 1 had only runs. It can be read as it is.
+VERSION = 3
+# Version 1 had only runs, version 2 no rows of an imported database. Both can be read as they are.
 OLDEST_READABLE = 1
+_SINCE_VERSION_2 = "".join(
+    f"ALTER TABLE {table} ADD COLUMN told_row INTEGER;" for table in ("states", "searches")
+)
 SECONDS_TO_WAIT = 60.0
 SECONDS_BEFORE_A_LINE = 2.0
 
@@ -166,7 +169,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     is_older = OLDEST_READABLE <= version < VERSION and _is_ledger(connection)
     if (version == 0 and tables == 0) or is_older:
         schema = files("qa_research.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
-        connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+        added = _SINCE_VERSION_2 if version == 2 else ""
+        connection.executescript(f"BEGIN IMMEDIATE; {added} {schema} COMMIT;")
     _check(connection, path, VERSION)
     # Where a file system has no WAL, SQLite keeps its journal: as safe, but then writers wait for readers.
     # What was asked is stored only here, so each transaction is synced (FULL).

@@ -1,7 +1,7 @@
 -- The ledger. `runs` and `scores` are an index of every run.json, which `qa-research runs scan` rebuilds;
 -- everything else is what was asked, which is stored nowhere else.
 -- user_version is the version of this schema; a program refuses one that is newer than its own.
--- A ledger of version 1 has only the first two tables: what is missing is added.
+-- A ledger of version 1 has only the first two tables, one of version 2 no told_row: what is missing is added.
 
 -- Every run, as described by its run.json.
 CREATE TABLE IF NOT EXISTS runs (
@@ -56,6 +56,7 @@ CREATE TABLE IF NOT EXISTS states (
     weights    TEXT,                             -- sha256 of all tensors; NULL: imported
     pretrained INTEGER CHECK (pretrained IN (0, 1)), -- 1: its training started from pretrained weights
     import_id  INTEGER REFERENCES imports (id) ON DELETE CASCADE,
+    told_row   INTEGER,                          -- imported: the id of its row of model_efficacy
     UNIQUE (run_id, step, weights),
     CHECK (import_id IS NOT NULL OR (run_id IS NOT NULL AND weights IS NOT NULL))
 );
@@ -98,6 +99,7 @@ CREATE TABLE IF NOT EXISTS searches (
     ending       TEXT CHECK (ending IN ('right', 'done', 'exhausted', 'bound', 'stopped', 'failed')),
     told_counted INTEGER,                        -- imported: questions that the old lab counted
     told_right   INTEGER,                        -- imported: right answers that it counted
+    told_row     INTEGER,                        -- imported: the id of its row of sample_indices, if it has one
     UNIQUE (state_id, source_id, seed, draw, first)
 );
 
@@ -214,4 +216,4 @@ FROM asked JOIN searches ON searches.id = asked.search_id
 WHERE number IS NOT NULL
 GROUP BY state_id, searches.source_id, number HAVING count(*) > 1;
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

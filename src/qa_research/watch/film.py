@@ -113,8 +113,8 @@ class Film:
             return "the answer is right at every captured step"
         first = self.steps[self.first_right]
         if self.settled is None:
-            return f"the answer is first right at step {first}, but wrong at the last one"
-        sentence = f"the answer is right from step {self.steps[self.settled]} on"
+            return f"the answer is first right at step {first}, but wrong at the last captured one"
+        sentence = f"the answer is right at every captured step from {self.steps[self.settled]} on"
         if self.first_right < self.settled:
             sentence += f", and first right at step {first}"
         return sentence

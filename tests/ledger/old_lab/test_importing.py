@@ -6,9 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from qa_research.cli.ledger import ledger_app
-from qa_research.efficacy.standings import standings
+from qa_research.cli.squad import squad_app
+from qa_research.efficacy.show import show_standing, show_table
+from qa_research.efficacy.standings import Repeat, repeated, standings
 from qa_research.ledger.old_lab.importing import import_old_lab
 from qa_research.ledger.runs import Ledger
+from qa_research.stats import exact_ratio
 from tests.ledger.old_lab.databases import (
     CUSTOM,
     LATER,
@@ -30,7 +33,9 @@ def test_what_the_old_lab_counted_is_in_the_standings(place, ledger_path):
         pretrained, random = standings(ledger)
     assert (pretrained.ratio.right, pretrained.ratio.asked) == (17, 51)
     assert (random.ratio.right, random.ratio.asked) == (15, 1584)
-    assert pretrained.unbiased == 16 / 50 and random.unbiased == 14 / 1583
+    # In rounds of three: 17 searches in 17 rounds with 17 right answers, and 15 in 528 with 15.
+    assert pretrained.unbiased == pytest.approx(17 / 51)
+    assert random.unbiased == pytest.approx(14 / 527 / 3)
     assert (pretrained.state.step, pretrained.state.pretrained) == (1026, True)
     assert (random.state.step, random.state.pretrained) == (1126, False)
     assert pretrained.is_imported and pretrained.state.run_id is None
@@ -54,24 +59,29 @@ def test_the_tables_of_the_published_database_give_its_own_sums(place, ledger_pa
     ]
     imported = import_old_lab(write_old_lab(place, states), ledger_path)
     kept = [(state.right, state.asked) for state in imported.states]
-    # The last had two right answers in a round: twelve searches, which each count once.
-    assert kept == [(17, 51), (7, 7), (1, 1), (15, 1584), (3, 3), (12, 354)]
+    # The last had two right answers in a round that ended one of its twelve searches.
+    assert kept == [(17, 51), (7, 7), (1, 1), (15, 1584), (3, 3), (13, 354)]
     assert "14 of 39 are known only as a sum" in " ".join(imported.states[0].sentences)
-    assert "12 of 354 questions (-1 right, +0 asked)" in " ".join(imported.states[5].sentences)
+    assert "13 right answers in 12 searches" in " ".join(imported.states[5].sentences)
+    assert imported.states[5].corrections == ()
     with Ledger(ledger_path, read_only=True) as ledger:
         found = {standing.state.run: standing for standing in standings(ledger)}
     assert (found[PRETRAINED].ratio.right, found[PRETRAINED].ratio.asked) == (17, 51)
     # The sum of searches is not the length of a search.
-    assert found[PRETRAINED].unbiased == 2 / 11 and found[PRETRAINED].observed.median == 3
+    assert found[PRETRAINED].observed.median == 3 and found[PRETRAINED].unbiased is None
+    assert found[LATER].unbiased == pytest.approx(11 / 117 * 13 / 12 / 3)
+    assert found[LATER].ratio == exact_ratio(13, 354) and found[LATER].observed.median == 18
     assert found["BertForQuestionAnswering-1126-data.json"].searches[0].ending == "right"
-    assert [state.bounds for state in imported.states][:2] == [(1 / 3, 1.0), (1.0, 1.0)]
-    assert imported.states[3].bounds == (15 / 1584, 15 / 1554)
+    assert imported.states[3].ratio == exact_ratio(15, 1584)
 
 
 def test_an_index_beyond_squad_makes_its_size_unknown(place, ledger_path):
     path = write_old_lab(place, [(RANDOM, 1, 3, "3")], [(1, 3, "1,2,87599")])
     imported = import_old_lab(path, ledger_path)
-    assert any("beyond the 87,599 questions of squad" in note for note in imported.general)
+    assert imported.general == (
+        "row 1 of sample_indices has the index 87599, which is beyond the 87,599 questions of squad, so the "
+        "size of that data is unknown",
+    )
     assert rows(ledger_path, "SELECT questions FROM sources") == [(None,)]
 
 
@@ -92,6 +102,104 @@ def test_the_same_file_is_refused_and_a_later_one_is_added(place, ledger_path):
         assert [s.ratio.asked for s in standings(ledger)] == [3, 9]
 
 
+def crashed_and_replayed(place):
+    """Six searches with two crashes, two replays and a round with two right answers."""
+    # stored 7 right of 42 = 9 + 9 + 6 + 3 + 3 + 12
+    # the crashes:  a round of 104 alone, and one of 204 and 205: 3 + 3 questions that were not answered
+    # the replays:  304, 305, 306 twice again: 2 right, 6 asked
+    # so kept       7 - 2 = 5 right of 42 - 6 - 6 = 30, in 4 searches of 6, 6, 6 and 12
+    return write_old_lab(
+        place,
+        [(LATER, "7", "42", "9,9,6,3,3,12"), (RANDOM, "a few", 9, "9")],
+        [
+            ("1", "9", "101,102,103,104,,105,106,107"),
+            (1, 9, "201,202,203,204,205,,206,207,208"),
+            (1, 6, "301,302,303,304,305,306"),
+            (1, 3, "304,305,306"),
+            (1, 3, "304,305,306"),
+            (1, 12, "601,602,103,604,605,606,607,608,609,610,611,612"),
+            (1, 3, "1,two,3"),
+        ],
+    )
+
+
+def test_crashes_replays_and_a_second_right_answer_give_the_counts_by_hand(place, ledger_path):
+    imported = import_old_lab(crashed_and_replayed(place), ledger_path)
+    (state,) = imported.states
+    assert (state.right, state.asked, state.ratio) == (5, 30, exact_ratio(5, 30))
+    assert [(c.right, c.asked) for c in state.corrections] == [(-2, -6), (0, -6)]
+    assert [s.asked for s in state.searches if not s.is_sum] == [6, 6, 6, 12]
+    with Ledger(ledger_path, read_only=True) as ledger:
+        (standing,) = standings(ledger)
+    assert standing.ratio == exact_ratio(5, 30) and standing.failed == 2
+    # 4 searches in 10 rounds with 5 right answers.
+    assert standing.observed.median == 6 and standing.unbiased == pytest.approx(3 / 9 * 5 / 4 / 3)
+    asked = rows(ledger_path, "SELECT number, status FROM asked WHERE number IN (104, 204, 205)")
+    assert sorted(asked) == [(104, "failed"), (204, "not kept"), (205, "failed")]
+    assert rows(ledger_path, "SELECT told_row FROM states") == [(1,)]
+    kept = rows(ledger_path, "SELECT told_row FROM searches WHERE goal = 'right'")
+    assert kept == [(1,), (2,), (3,), (6,)]
+
+
+def test_repeats_name_the_records_of_the_old_lab(place, ledger_path):
+    import_old_lab(crashed_and_replayed(place), ledger_path)
+    with Ledger(ledger_path, read_only=True) as ledger:
+        (found,) = repeated(ledger)
+    assert found.questions == (Repeat(103, None, None, 2, (1, 6)),)
+    shown = CliRunner().invoke(squad_app, ["repeats", "--runs", str(ledger_path.parent)])
+    assert "  2 times    103  in records 1 & 6 of sample_indices" in shown.stdout
+
+
+def test_importing_twice_changes_nothing(place, ledger_path):
+    import_old_lab(crashed_and_replayed(place), ledger_path)
+    before = dump(ledger_path)
+    with pytest.raises(ValueError, match="already been imported, as .* nothing was changed"):
+        import_old_lab(place, ledger_path)
+    assert dump(ledger_path) == before
+
+
+def test_an_import_of_version_0_2_is_replaced_and_its_ledger_read_until_then(place, ledger_path):
+    import_old_lab(crashed_and_replayed(place), ledger_path)
+    connection = sqlite3.connect(ledger_path)
+    connection.executescript(
+        "ALTER TABLE states DROP COLUMN told_row; ALTER TABLE searches DROP COLUMN told_row;"
+        "UPDATE searches SET told_counted = 1; PRAGMA user_version = 2;"
+    )
+    connection.close()
+    with Ledger(ledger_path, read_only=True) as ledger:
+        (found,) = repeated(ledger)
+    assert found.questions == (Repeat(103, None, None, 2),) and found.standing.ratio.asked == 5
+    imported = import_old_lab(place, ledger_path)
+    assert "replaces the import of 20" in imported.notes[-3] + imported.general[-1]
+    with Ledger(ledger_path, read_only=True) as ledger:
+        assert [s.ratio for s in standings(ledger)] == [exact_ratio(5, 30)]
+    for table in ("imports", "sources"):
+        assert rows(ledger_path, f"SELECT count(*) FROM {table}") == [(1,)]
+    assert rows(ledger_path, "PRAGMA user_version") == [(3,)]
+
+
+def test_nothing_is_said_of_imported_ratios_that_their_rounds_do_not_allow(
+    place, ledger_path, capsys
+):
+    import_old_lab(crashed_and_replayed(place), ledger_path)
+    with Ledger(ledger_path, read_only=True) as ledger:
+        (standing,) = standings(ledger)
+    show_standing(standing)
+    show_table([standing])
+    out = capsys.readouterr().out
+    assert "imported   all right of all asked, in rounds of three: consistent" in out
+    assert "imported: all right of all asked, in rounds of three: consistent" in out
+    assert "unbiased   13.9 % over 4 searches" in out and "higher" not in out
+
+
+def dump(ledger_path):
+    """All that a ledger has, as statements."""
+    connection = sqlite3.connect(ledger_path)
+    statements = list(connection.iterdump())
+    connection.close()
+    return statements
+
+
 def test_a_failed_import_leaves_nothing_behind(place, ledger_path):
     write_old_lab(place, [(RANDOM, 1, 3, "3")])
     with Ledger(ledger_path) as ledger, ledger.writing() as connection:
@@ -109,24 +217,24 @@ def test_the_verb_explains_every_state(place, tmp_path):
     path = write_old_lab(
         place,
         [(RANDOM, "15", 1584, as_text(LONG)), (CUSTOM, 2, 2, "1,1")],
-        [(1, "33", as_text([*index_list(30)]) + ",")],
+        [(1, "33", f"5,,{as_text(index_list(30))}")],
     )
     shown = CliRunner().invoke(ledger_app, ["import", str(path), "--runs", str(tmp_path)])
     assert shown.exit_code == 0
-    assert "2 states, 17 searches, 30 asked questions known by their index" in shown.stdout
+    assert "2 states, 17 searches, 31 asked questions known by their index" in shown.stdout
     assert "stored 15 of 1,584, kept 15 of 1,581" in shown.stdout
-    low, high = f"{1500 / 1581:.2f} %", f"{1500 / 1551:.2f} %"
-    assert (
-        f"between {low} and {high} right, because each round of three was counted in full"
-        in shown.stdout
-    )
-    assert "(+0 right, -3 asked)" in shown.stdout and "  100.00 % right" in shown.stdout
+    assert "  0.95 [0.53, 1.56] % right\n" in shown.stdout
+    assert "  100.00 [15.81, 100.00] % right\n" in shown.stdout
+    assert "(+0 right, -3 asked)" in shown.stdout
+    assert "data.json is custom data, of which the old lab asked the first question" in shown.stdout
+    assert "consistent, but over few searches too high on average" in shown.stdout
     other = CliRunner().invoke(
         ledger_app, ["import", str(path), "--runs", str(tmp_path / "other"), "--json"]
     )
     found = json.loads(other.stdout)
     assert found["states"][0]["stored"] == {"right": 15, "asked": 1584}
     assert found["states"][0]["kept"] == {"right": 15, "asked": 1581}
-    assert found["states"][0]["between"] == [15 / 1581, 15 / 1551]
+    assert found["states"][0]["percent"] == pytest.approx(1500 / 1581)
+    assert found["states"][0]["percent_95"] == pytest.approx([0.532, 1.560], abs=1e-3)
     assert found["states"][0]["corrections"][0]["asked"] == -3
     assert found["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest() and found["notes"]

@@ -22,31 +22,47 @@ from tests.ledger.old_lab.databases import (
 
 
 @pytest.mark.parametrize(
-    ("number", "words", "crashes", "slots", "notes"),
+    ("number", "words", "rounds", "notes"),
     [
-        (6, ",1,2,3", 1, [None, None, None, 1, 2, 3], 0),
-        (6, "1,2,3,", 1, [1, 2, 3, None, None, None], 0),
-        (3, "1,2,3,", 0, [1, 2, 3], 1),
-        (3, "1,,2,3", 0, [1, 2, 3], 1),
-        (9, ",1,2,3,,4,5,6", 1, [1, 2, 3, None, None, None, 4, 5, 6], 1),
-        (9, "1,2,3,,,4,5,6", 1, [1, 2, 3, None, None, None, 4, 5, 6], 1),
-        (9, "1,2,3,,", 2, [1, 2, 3] + [None] * 6, 0),
-        (9, "1,2,3", 0, [1, 2, 3], 1),
-        (7, "1,2,3,,4,5", 0, [1, 2, 3, 4, 5], 1),
-        (3, "1,2,3,4,5,6", 0, [1, 2, 3, 4, 5, 6], 1),
-        ("3", " 1, 2 ,3", 0, [1, 2, 3], 0),
-        (3, None, 0, [], 0),
-        (3, ",,", 0, [], 0),
-        (1, 7, 0, [7], 0),
-        (1, 0, 0, [0], 0),
+        # A crash at the first question of the second round, and at its second question.
+        (9, "1,2,3,4,,5,6,7", "1 2 3|4!|5 6 7", 0),
+        (9, "1,2,3,4,5,,6,7,8", "1 2 3|4 5!|6 7 8", 0),
+        (15, "4,,5,6,7,8,,9,10,,11,12,13", "4!|5 6 7|8!|9 10!|11 12 13", 0),
+        (6, "1,2,3,4,", "1 2 3|4!", 1),
+        (6, "1,2,3,4,5", "1 2 3|4 5", 1),
+        # A round that left no index.
+        (6, ",1,2,3", "?!|1 2 3", 0),
+        (9, "1,2,3,,4,5,6", "1 2 3|?!|4 5 6", 0),
+        (6, "1,2,3,", "1 2 3|?!", 1),
+        (9, "1,2,3,,", "1 2 3|?!|?!", 1),
+        (9, ",1,2,3,,4,5,6", "1 2 3|?!|4 5 6", 1),
+        (9, "1,2,3,,,4,5,6", "1 2 3|?!|4 5 6", 1),
+        # Stray commas, and what does not fit.
+        (3, "1,2,3,", "1 2 3", 1),
+        (3, "1,,2,3", "1 2 3", 1),
+        (9, "1,2,3", "1 2 3", 1),
+        (7, "1,2,3,,4,5", "1|2|3|4|5", 1),
+        (3, "1,2,3,4,5,6", "1 2 3|4 5 6", 1),
+        ("3", " 1, 2 ,3", "1 2 3", 0),
+        (3, None, "", 0),
+        (3, ",,", "", 0),
+        (1, 7, "7", 0),
+        (1, 0, "0", 0),
     ],
-)  # fmt: skip
-def test_gaps_between_commas_are_crashes_as_far_as_the_length_says_so(
-    number, words, crashes, slots, notes
-):
+)
+def test_the_index_before_a_gap_crashed_and_its_round_was_lost(number, words, rounds, notes):
     notes_made: list[str] = []
     row = parse_index_row(5, number, words, notes_made)
-    assert (row.crashes, list(row.slots), len(notes_made)) == (crashes, slots, notes)
+    shown: dict[int, list[str]] = {}
+    for slot in row.slots:
+        index = "?" if slot.index is None else str(slot.index)
+        shown.setdefault(slot.round, []).append(index + ("!" if slot.crashed else ""))
+    assert "|".join(" ".join(shown[number]) for number in sorted(shown)) == rounds
+    assert row.crashes == rounds.count("!")
+    assert [len(whole) for whole in row.rounds] == [
+        len(asked.split()) for asked in rounds.split("|") if asked and "!" not in asked
+    ]
+    assert len(notes_made) == notes
     assert all("row 5 of sample_indices" in note for note in notes_made)
 
 
@@ -69,7 +85,7 @@ def test_text_is_read_as_numbers_and_what_is_not_a_number_is_skipped_with_a_note
     )
     imported = import_old_lab(path, ledger_path)
     kept = {state.state.name: (state.right, state.asked) for state in imported.states}
-    assert kept == {PRETRAINED: (15, 45), LATER: (1, 6), "Bert-5-squad": (2, 9)}
+    assert kept == {PRETRAINED: (15, 45), LATER: (2, 6), "Bert-5-squad": (2, 9)}
     notes = " ".join(imported.notes)
     for part in (
         "correct_num of model_efficacy was text in 1 row,",
@@ -157,6 +173,10 @@ def test_a_file_that_is_not_a_database_is_refused(tmp_path, ledger_path):
     notes.write_text("These are my notes. " * 100)
     with pytest.raises(ValueError, match="is not an SQLite database"):
         import_old_lab(notes, ledger_path)
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(ValueError, match=r"empty\.db is empty; expected the old lab's"):
+        import_old_lab(tmp_path / "empty.db", ledger_path)
+    assert not ledger_path.parent.exists()
     with pytest.raises(FileNotFoundError, match="does not exist; expected the old lab"):
         import_old_lab(tmp_path / "none.db", ledger_path)
     with pytest.raises(FileNotFoundError, match="is a directory"):

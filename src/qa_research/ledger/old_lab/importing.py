@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from qa_research.ledger.asked import AskedQuestion, insert_asked
-from qa_research.ledger.old_lab.read import ROUND, OldLab, read_old_lab
+from qa_research.ledger.old_lab.read import OldLab, read_old_lab
 from qa_research.ledger.old_lab.searches import (
     KNOWN_SIZES,
     KeptSearch,
     KeptState,
+    indices_beyond,
     kept_states,
     sizes_of,
 )
 from qa_research.ledger.runs import Ledger
 
+CRASHED = "the old lab crashed on this question, and counted its whole round as wrong"
 LOST = "the old lab crashed in this round, and did not keep which question it was"
 
 
@@ -54,6 +56,8 @@ def import_old_lab(path: Path, ledger_path: Path) -> Imported:
     What counts, and why, is explained in searches.py. Of the questions only the index is known, of the
     answers nothing: all of them are 'not kept', and the searches say what was counted.
 
+    An import of the same file by version 0.2, which counted otherwise, is replaced.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not the old lab's, has no records, or has already been imported.
@@ -67,9 +71,10 @@ def import_old_lab(path: Path, ledger_path: Path) -> Imported:
     sizes = sizes_of(old_lab.states)
     known = {data: size for data, size in KNOWN_SIZES.items() if sizes.get(data, 0) <= size}
     beyond = [
-        f"an index is beyond the {size:,} questions of {data}, so its size is unknown"
-        for data, size in KNOWN_SIZES.items()
+        sentence
+        for data in KNOWN_SIZES
         if data not in known
+        for sentence in indices_beyond(old_lab.states, data)
     ]
     # The file has been read completely, so one that cannot be used leaves no new ledger behind.
     with Ledger(ledger_path) as ledger, ledger.writing() as connection:
@@ -91,24 +96,50 @@ def import_old_lab(path: Path, ledger_path: Path) -> Imported:
 
 
 def _imported_before(connection: Any, path: Path, old_lab: OldLab) -> list[str]:
-    """Notes on states that an earlier import has, too; the same file is refused."""
+    """Notes on earlier imports; one of the same file is refused, or replaced if version 0.2 made it."""
+    again = []
     same = connection.execute(
-        "SELECT file, imported FROM imports WHERE sha256 = ?", (old_lab.sha256,)
+        "SELECT id, file, imported FROM imports WHERE sha256 = ?", (old_lab.sha256,)
     ).fetchone()
     if same:
-        raise ValueError(
-            f"{path} has already been imported, as {same['file']} at {same['imported']}; nothing was changed"
+        # Version 0.2 kept no rows.
+        has_rows = connection.execute(
+            "SELECT 1 FROM states WHERE import_id = ? AND told_row IS NOT NULL", (same["id"],)
+        ).fetchone()
+        if has_rows:
+            raise ValueError(
+                f"{path} has already been imported, as {same['file']} at {same['imported']}; nothing was "
+                "changed"
+            )
+        _forget(connection, same["id"])
+        again.append(
+            f"replaces the import of {same['imported']} by version 0.2, which counted crashes, and rounds "
+            "with several right answers, otherwise"
         )
     earlier = connection.execute(
         "SELECT run, file, imported FROM states JOIN imports ON imports.id = import_id"
     ).fetchall()
     names = {state.name for state in old_lab.states}
-    return [
+    return again + [
         f"{row['run']} was also imported from {row['file']} at {row['imported']}: both imports are kept, "
         "and what both files contain is in each"
         for row in earlier
         if row["run"] in names
     ]
+
+
+def _forget(connection: Any, import_id: int) -> None:
+    """Remove an import with its states, searches and questions, and the sources that only it had."""
+    sources = connection.execute(
+        "SELECT DISTINCT source_id FROM searches JOIN states ON states.id = state_id "
+        "WHERE import_id = ?",
+        (import_id,),
+    ).fetchall()
+    connection.execute("DELETE FROM imports WHERE id = ?", (import_id,))
+    connection.executemany(
+        "DELETE FROM sources WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM searches WHERE source_id = ?1)",
+        [(row["source_id"],) for row in sources],
+    )
 
 
 def _write(
@@ -124,16 +155,16 @@ def _write(
     for kept in states:
         state = kept.state
         row = connection.execute(
-            "INSERT INTO states (run, step, pretrained, import_id) VALUES (?, ?, ?, ?)",
-            (state.name, state.step, state.pretrained, import_id),
+            "INSERT INTO states (run, step, pretrained, import_id, told_row) VALUES (?, ?, ?, ?, ?)",
+            (state.name, state.step, state.pretrained, import_id, state.row),
         )
         for draw, search in enumerate(kept.searches):
             # Not 'right' for a sum, which is not the length of a search.
             goal, ending = ("questions", "done") if search.is_sum else ("right", "right")
             written = connection.execute(
                 "INSERT INTO searches "
-                "(state_id, source_id, draw, goal, ending, told_counted, told_right) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "(state_id, source_id, draw, goal, ending, told_counted, told_right, told_row) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     row.lastrowid,
                     sources[state.data],
@@ -142,25 +173,22 @@ def _write(
                     ending,
                     search.asked,
                     search.right,
+                    search.indices.row if search.indices else None,
                 ),
             )
             insert_asked(connection, written.lastrowid, sources[state.data], _asked(search))
 
 
 def _asked(search: KeptSearch) -> list[AskedQuestion]:
-    """The questions whose index is known, and those that a crash lost."""
-    if search.indices is None:
-        return []
-    # The old lab asked the questions of custom data one at a time.
-    at_once = 1 if search.indices.questions % ROUND else ROUND
+    """The questions whose index is known, and those on which the old lab crashed."""
     return [
         AskedQuestion(
             place=place,
-            round=place // at_once,
-            number=index,
-            status="failed" if index is None else "not kept",
+            round=slot.round,
+            number=slot.index,
+            status="failed" if slot.crashed else "not kept",
             counted=False,
-            reason=LOST if index is None else None,
+            reason=(LOST if slot.index is None else CRASHED) if slot.crashed else None,
         )
-        for place, index in enumerate(search.indices.slots)
+        for place, slot in enumerate(search.indices.slots if search.indices else ())
     ]

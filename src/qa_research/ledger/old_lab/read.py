@@ -7,9 +7,10 @@ import hashlib
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +27,44 @@ _INDEX_COLUMNS = ("id", "model_efficacy_id", "seq_num", "seq_ids")
 
 
 @dataclass(frozen=True, slots=True)
-class IndexRow:
-    """A row of sample_indices: one search of so many `questions`.
+class Slot:
+    """A question of a search: its `index` (None: not kept) and its `round`, from 0.
 
-    `slots`: the index of each question in the order of asking; None: lost in one of the `crashes`.
+    `crashed`: the old lab crashed on it, and never asked what was left of its round.
     """
+
+    index: int | None
+    round: int
+    crashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """A row of sample_indices: one search of so many `questions`, with those that it stored, in order."""
 
     row: int
     questions: int
-    slots: tuple[int | None, ...]
-    crashes: int
+    slots: tuple[Slot, ...]
+
+    @property
+    def crashes(self) -> int:
+        """How many rounds a crash cut short."""
+        return len([slot for slot in self.slots if slot.crashed])
 
     @property
     def known(self) -> tuple[int, ...]:
-        """The indices that were not lost."""
-        return tuple(slot for slot in self.slots if slot is not None)
+        """The indices that were kept."""
+        return tuple(slot.index for slot in self.slots if slot.index is not None)
+
+    @property
+    def rounds(self) -> list[tuple[int, ...]]:
+        """The indices of each round that no crash cut short."""
+        rounds = [tuple(group) for _, group in groupby(self.slots, lambda slot: slot.round)]
+        return [
+            tuple(slot.index for slot in slots if slot.index is not None)
+            for slots in rounds
+            if not slots[-1].crashed
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,39 +118,83 @@ def parse_lengths(value: Any, where: str, notes: list[str]) -> tuple[int, ...]:
 def parse_index_row(row: int, number: Any, ids: Any, notes: list[str]) -> IndexRow | None:
     """A row of sample_indices; None if it has something other than numbers.
 
-    A crash left nothing between two commas where three indices are missing, and yet its three questions
-    were counted: seq_num is the number of indices plus three for each crash.
+    The old lab stored each index of a round of three before it ran the model, with a comma behind it if
+    others followed. So a crash at the first or second question left one or two indices and a gap before the
+    next round; the index before the gap is the one that crashed. The whole round was counted: seq_num is
+    three times the number of rounds. A crash at the third question left no trace.
     """
-    # seq_num 9, seq_ids "1,2,3,,4,5,6": 6 indices, so 9 - 6 = 3 questions were lost, in one crash, at the
-    # one gap. seq_num 3, seq_ids "1,2,3,": nothing was lost, so the gap is only a stray comma. seq_num 7
-    # with 5 indices: 2 questions are not a full round, which is odd. seq_num 9 with 3 indices and one gap:
-    # the second crash left no gap, which is odd, too.
+    # seq_num 9, seq_ids "1,2,3,4,,5,6,7": between the gaps there are 4 and 3 indices, so the second round has
+    # only the 4, which crashed. With "1,2,3,4,5,,6,7,8" 4 was answered and 5 crashed. seq_num 9 and
+    # "1,2,3,,4,5,6": three rounds, but indices of two, so a round was lost at the gap. seq_num 3, "1,2,3,":
+    # nothing was lost, so the gap is only a stray comma. seq_num 9 and "1,2,3" fit in no way, which is odd.
     questions = count_of(number)
-    words = _words(ids)
-    indices = {place: count_of(word) for place, word in enumerate(words) if word != ""}
-    if not questions or None in indices.values():
+    pieces = [[count_of(word) for word in piece] for piece in _between_gaps(_words(ids))]
+    indices = [index for piece in pieces for index in piece if index is not None]
+    if not questions or any(None in piece for piece in pieces):
         return None
-    if not indices:
-        return IndexRow(row, questions, (), 0)
-    gaps = [place for place in range(len(words)) if place not in indices]
-    lost, rest = divmod(questions - len(indices), ROUND)
-    crashes = max(0, min(lost, len(gaps)))
-    if rest or lost != crashes:
+    if len(indices) == questions:
+        if len(pieces) > 1:
+            notes.append(f"row {row} of sample_indices: seq_ids has an extra comma")
+        pieces, lost = [indices], set[int]()
+    else:
+        lost = _lost_rounds(row, questions, pieces, notes) if indices else set()
+    if questions % ROUND:
+        # Not asked in rounds of three.
+        return IndexRow(row, questions, tuple(Slot(i, place) for place, i in enumerate(indices)))
+    slots = _slots(pieces, lost)
+    if slots and slots[-1].crashed:
         notes.append(
-            f"row {row} of sample_indices: seq_num says {questions} questions, but there are "
-            f"{len(indices)} indices and {len(gaps)} gaps of crashes"
+            f"row {row} of sample_indices ends in a crash, so it is not known how its search ended"
         )
-    elif crashes < len(gaps):
+    return IndexRow(row, questions, tuple(slots))
+
+
+def _lost_rounds(
+    row: int, questions: int, pieces: Sequence[Sequence[object]], notes: list[str]
+) -> set[int]:
+    """The pieces after which a whole round is missing; what does not fit goes to `notes`."""
+    lost = questions // ROUND - sum(-(-len(piece) // ROUND) for piece in pieces)
+    gaps = [place for place, piece in enumerate(pieces[:-1]) if len(piece) % ROUND == 0]
+    # With more gaps than lost rounds, those between indices are the rounds: stray commas come at the ends.
+    gaps.sort(key=lambda place: not (any(pieces[: place + 1]) and any(pieces[place + 1 :])))
+    found = set(gaps[: max(0, lost)])
+    if questions % ROUND or len(found) != lost or len(pieces[-1]) % ROUND:
+        number = sum(map(len, pieces))
+        notes.append(
+            f"row {row} of sample_indices: seq_num says {questions} questions, which {number} indices with "
+            f"{len(pieces) - 1} gaps do not explain"
+        )
+    elif len(found) < len(gaps):
         notes.append(f"row {row} of sample_indices: seq_ids has an extra comma")
-    # With more gaps than crashes, those between indices are the crashes: stray commas come at the ends.
-    gaps.sort(key=lambda place: not min(indices) < place < max(indices))
-    slots: list[int | None] = []
-    for place in range(len(words)):
-        if place in indices:
-            slots.append(indices[place])
-        elif place in gaps[:crashes]:
-            slots += [None] * ROUND
-    return IndexRow(row, questions, tuple(slots), crashes)
+    return found
+
+
+def _slots(pieces: Sequence[Sequence[int | None]], lost: Container[int]) -> list[Slot]:
+    """The questions of each piece in rounds, and a crash of which no index was kept after those in `lost`."""
+    slots: list[Slot] = []
+    number = 0
+    for place, piece in enumerate(pieces):
+        for start in range(0, len(piece), ROUND):
+            asked = piece[start : start + ROUND]
+            slots += [Slot(index, number) for index in asked]
+            if len(asked) < ROUND and place < len(pieces) - 1:
+                slots[-1] = Slot(asked[-1], number, crashed=True)
+            number += 1
+        if place in lost:
+            slots.append(Slot(None, number, crashed=True))
+            number += 1
+    return slots
+
+
+def _between_gaps(words: Sequence[Any]) -> list[list[Any]]:
+    """The words between gaps, which are empty words: "1,2,,3" has two pieces, of "1,2," the last is empty."""
+    pieces: list[list[Any]] = [[]]
+    for word in words:
+        if word == "":
+            pieces.append([])
+        else:
+            pieces[-1].append(word)
+    return pieces
 
 
 def _words(value: Any) -> list[Any]:
@@ -176,6 +244,8 @@ def read_old_lab(path: Path) -> OldLab:
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{path} {what}; expected {EXPECTED}")
+    if not path.stat().st_size and not _log_of(path):
+        raise ValueError(f"{path} is empty; expected {EXPECTED}")
     digest = _digest(path)
     odd = _Oddities()
     with _opened(path) as connection:

@@ -4,24 +4,32 @@ Its sums (correct_num, sample_num), its list of lengths (sample_seq) and its lis
 (sample_indices) were introduced at different times, and do not always agree:
 
 Searches. Each length is a search, and so is each list of indices whose length is not in the list of lengths,
-as far as the sums have room for it. What the sums know beyond that is older than the list of lengths, and is
-kept as one sum. Where the sums say less than the searches, or more of only one kind (two right answers in
-one round), the searches win.
+as far as the sums have room for it. What the sums know beyond that is kept as one sum: searches older than
+the list of lengths, and right answers beyond one a search, because correct_num counts every right answer of
+the round that ended a search. Where the sums cannot be true, the searches win.
 
-Crashes. A crash in a round was counted as three wrong answers; they are subtracted.
+Crashes. A round that a crash cut short was counted as three wrong answers, whatever had been answered until
+then; it does not count.
 
 Replays. A search whose whole list of indices occurs in the list of an earlier search of the same state, in
 one piece, was not drawn at random: it is a replay and does not count. (The old lab asked the round that had
 ended a search again, as searches of their own.) A whole round that occurs twice otherwise, even with another
 state, is reported as a likely replay but counts, because the rest of its search was drawn. Both must be
 unlikely by chance: see `_is_beyond_chance`.
+
+What it comes to. All right of all asked answers is the ratio to read: rounds were asked until one had a right
+answer, so by Wald's identity the expected number of right answers is the true ratio times the expected number
+of questions, whatever the size of rounds. It is consistent over many searches and reads too high over few;
+benchmarks/estimators.py has by how much, and what the exact interval covers.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from qa_research.ledger.old_lab.read import ROUND, IndexRow, OldState
+from qa_research.stats import Ratio, exact_ratio
 
 # The training set of SQuAD v1.1: Rajpurkar et al. 2016.
 KNOWN_SIZES = {"squad": 87_599}
@@ -34,9 +42,10 @@ _Search = tuple[int, IndexRow | None]
 
 @dataclass(frozen=True, slots=True)
 class KeptSearch:
-    """A search that counts, or (`is_sum`) what is known only as the sum of several.
+    """A search that counts, or (`is_sum`) what is known only as a sum over several.
 
-    `asked` excludes crashes. `indices`: which questions, if that is known.
+    `asked` excludes rounds that crashed; a sum may have right answers alone. `indices`: which questions, if
+    that is known.
     """
 
     asked: int
@@ -75,6 +84,7 @@ class KeptState:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
+        ratio = self.ratio
         return {
             "run": self.state.name,
             "step": self.state.step,
@@ -83,7 +93,8 @@ class KeptState:
             "stored": {"right": self.state.right, "asked": self.state.asked},
             "kept": {"right": self.right, "asked": self.asked},
             "searches": len([search for search in self.searches if not search.is_sum]),
-            "between": self.bounds,
+            "percent": None if ratio is None else 100 * ratio.value,
+            "percent_95": None if ratio is None else [100 * ratio.low, 100 * ratio.high],
             "corrections": [asdict(correction) for correction in self.corrections],
         }
 
@@ -91,22 +102,21 @@ class KeptState:
     def sentences(self) -> tuple[str, ...]:
         """What was corrected, and what else was odd."""
         corrected = (f"{c.why} ({c.right:+} right, {c.asked:+} asked)" for c in self.corrections)
-        return (*corrected, *self.notes)
+        return (*corrected, *self.notes, *self._one_question())
+
+    def _one_question(self) -> list[str]:
+        known = {i for search in self.searches if search.indices for i in search.indices.known}
+        if not self.state.data.endswith(".json") or len(known) > 1:
+            return []
+        return [
+            f"{self.state.data} is custom data, of which the old lab asked the first question every time, so "
+            "this says nothing about others"
+        ]
 
     @property
-    def bounds(self) -> tuple[float, float] | None:
-        """The least and the greatest share of right answers, had asking stopped at each right answer.
-
-        Custom data was asked one question at a time, so there the share is exact.
-        """
-        # Each round of three was counted in full, so up to two questions came after each right answer.
-        # 15 right of 1,584: at least 15/1,584 = 0.95 %, at most 15/(1,584 - 2 * 15) = 0.97 %.
-        if not self.asked:
-            return None
-        if any(search.asked % ROUND for search in self.searches):
-            return self.right / self.asked, self.right / self.asked
-        most = self.asked - (ROUND - 1) * self.right
-        return self.right / self.asked, min(1.0, self.right / most) if most > 0 else 1.0
+    def ratio(self) -> Ratio | None:
+        """All right of all asked answers, which is consistent; None if nothing was asked."""
+        return exact_ratio(self.right, self.asked) if self.asked else None
 
 
 def kept_states(states: Sequence[OldState]) -> tuple[list[KeptState], list[str]]:
@@ -127,7 +137,7 @@ def _keep_state(state: OldState, questions: int) -> KeptState:
     replays = find_replays(state.index_rows, questions, notes)
     searches, left = _pair_lengths(state, replays)
     _add_where_room(state, searches, left, replays, notes)
-    sums, corrections = _known_as_sum(state, searches, notes)
+    sums, corrections = _known_as_sum(state, searches, replays, notes)
     dropped = [(length, t) for length, t in searches if t is not None and t.row in replays]
     if dropped:
         lost = sum(length for length, _ in dropped)
@@ -141,7 +151,9 @@ def _keep_state(state: OldState, questions: int) -> KeptState:
     ]
     crashes = sum(search.indices.crashes for search in singles if search.indices)
     if crashes:
-        why = f"crashed rounds had been counted as three wrong answers each: {crashes}"
+        why = (
+            f"rounds that a crash cut short had been counted as three wrong answers each: {crashes}"
+        )
         corrections.append(Correction(why, 0, -ROUND * crashes))
     return KeptState(state, (*sums, *singles), tuple(corrections), tuple(notes))
 
@@ -160,8 +172,7 @@ def _add_where_room(
             notes.append(
                 f"row {indices.row} of sample_indices, which repeats row {replays[indices.row]}, was skipped"
             )
-        elif right >= 1 and asked - indices.questions >= right - 1:
-            # What then remains of the sums still has at least one question for each right answer.
+        elif right >= 1 and asked >= indices.questions:
             searches.append((indices.questions, indices))
         else:
             notes.append(
@@ -171,24 +182,45 @@ def _add_where_room(
 
 
 def _known_as_sum(
-    state: OldState, searches: Sequence[_Search], notes: list[str]
+    state: OldState,
+    searches: Sequence[_Search],
+    replays: Mapping[int, int],
+    notes: list[str],
 ) -> tuple[list[KeptSearch], list[Correction]]:
     """What the sums know beyond the searches; or, if they contradict them, the correction."""
-    # Sums of 3 right and 30 asked, searches of 6 and 12: 1 of 12 is left, an older search. 2 right and 20
-    # asked would leave 0 of 2, and 3 and 18 would leave 1 of 0: neither is possible, so the searches win.
+    # Searches of 6 and 12. Sums of 3 right and 30 asked: 1 of 12 is left, an older search. 3 of 18: a round
+    # that ended a search had a second right answer. 2 of 20 would leave 2 questions without a right answer,
+    # and 7 of 18 five more in two rounds of three: neither is possible, so the searches win.
     right, asked = _beyond(state, searches)
-    if 1 <= right <= asked or (right == 0 < asked and not searches):
-        if right != 1:
-            notes.append(f"{right} of {asked} are known only as a sum, not search by search")
-        return [KeptSearch(asked, right, right != 1, None)], []
+    more = sum(ROUND - 1 for length, _ in searches if length % ROUND == 0)
     if right == asked == 0:
         return [], []
+    is_possible = right <= more + asked and asked >= 0 and right >= min(asked, 1)
+    if is_possible or (right == 0 < asked and not searches):
+        if asked and right != 1:
+            notes.append(f"{right} of {asked} are known only as a sum, not search by search")
+        elif not asked:
+            notes.append(_more_than_one(right, len(searches), replays))
+        return [KeptSearch(asked, right, right != 1 or not asked, None)], []
     known = f"{len(searches)} of {state.asked - asked:,} questions" if searches else "none"
     why = (
         f"correct_num={state.right} and sample_num={state.asked} contradict the searches, "
         f"which count instead: {known}"
     )
     return [], [Correction(why, -right, -asked)]
+
+
+def _more_than_one(right: int, searches: int, replays: Mapping[int, int]) -> str:
+    """That so many right answers came beyond one a search."""
+    # 19 right in 18 searches, two of them replays of a third: had its last round had two right answers, the
+    # replays would have had them, too, so 21. With 21 it cannot be told.
+    note = (
+        f"{searches + right} right answers in {searches} searches: all right answers of a search's last "
+        "round count"
+    )
+    if any(right > times for times in Counter(replays.values()).values()):
+        note += "; some of those beyond one a search may be of replays, so the kept number may be too high"
+    return note
 
 
 def _beyond(state: OldState, searches: Sequence[_Search]) -> tuple[int, int]:
@@ -233,6 +265,19 @@ def sizes_of(states: Sequence[OldState]) -> dict[str, int]:
     return sizes
 
 
+def indices_beyond(states: Sequence[OldState], data: str) -> list[str]:
+    """A sentence for each row of sample_indices that has an index which is not in `data`."""
+    size = KNOWN_SIZES[data]
+    return [
+        f"row {row.row} of sample_indices has the index {largest}, which is beyond the {size:,} questions of "
+        f"{data}, so the size of that data is unknown"
+        for state in states
+        if state.data == data
+        for row in state.index_rows
+        if (largest := max(row.known, default=0)) >= size
+    ]
+
+
 def find_replays(rows: Sequence[IndexRow], questions: int, notes: list[str]) -> dict[int, int]:
     """The rows of one state that replay an earlier one -> that one. What may be chance goes to `notes`."""
     found = {}
@@ -255,13 +300,12 @@ def shared_rounds(
     index_rows: Sequence[tuple[str, IndexRow]], sizes: Mapping[str, int]
 ) -> list[str]:
     """A sentence for each set of rows that share rounds; `index_rows` with the name of their data."""
-    places: dict[tuple[str, tuple[int | None, ...]], list[int]] = {}
+    places: dict[tuple[str, tuple[int, ...]], list[int]] = {}
     for data, row in index_rows:
-        for start in range(0, len(row.slots) - ROUND + 1, ROUND):
-            three = row.slots[start : start + ROUND]
-            if None not in three:
+        for three in row.rounds:
+            if len(three) == ROUND:
                 places.setdefault((data, three), []).append(row.row)
-    shared: dict[tuple[int, ...], list[tuple[int | None, ...]]] = {}
+    shared: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
     for (data, three), rows in places.items():
         if len(rows) > 1 and _is_beyond_chance(len(places) ** 2, sizes[data], ROUND):
             shared.setdefault(tuple(rows), []).append(three)
@@ -272,7 +316,7 @@ def shared_rounds(
     ]
 
 
-def _rounds(threes: Sequence[tuple[int | None, ...]]) -> str:
+def _rounds(threes: Sequence[tuple[int, ...]]) -> str:
     first = ", ".join(map(str, threes[0]))
     return f"the indices {first}" + (f" and {len(threes) - 1} more rounds" if threes[1:] else "")
 

@@ -191,7 +191,9 @@ def show_evaluation(result: Evaluation) -> None:
                 exact_match, f1 = official[f"{name}_exact_match"], official[f"{name}_f1"]
                 _print_row(name, int(official[f"{name}_total"]), f"{exact_match:.1f}", f"{f1:.1f}")
         best, threshold = official["best_f1"], official["best_f1_threshold"]
-        print_line(f"best F1 over all null thresholds: {best:.1f} at {threshold:.2f}")
+        print_line(
+            f"best F1 over all null thresholds, chosen on these questions: {best:.1f} at {threshold:.2f}"
+        )
     if sentence := dependence_of(result.overall):
         print_line(f"{sentence}.")
 

@@ -196,8 +196,9 @@ class AnsweringTask(Task):
             lines.append(f"{kind:<12}{exact:>12.1f}{f1:>8.1f}{guess}")
         if guessing and _is_on_the_plateau(best, guessing):
             lines.append(
-                "`match` is as good as guessing among the candidates: the model knows what kind of answer is "
-                "wanted, but does not yet look at whom the question is about."
+                f"`match` is within {CLOSE_TO_GUESSING:.0f} points of guessing among the candidates, and "
+                "`lookup` is not: as if the model knew what kind of answer is wanted, and did not yet look "
+                "at whom the question is about."
             )
         return lines
 
