@@ -177,10 +177,12 @@ def show_repeats(found: Sequence[Repeats]) -> None:
         state, source = standing.state, standing.source
         expected = standing.expected_repeats
         chance = "unknown, like the size of the split" if expected is None else f"{expected:.1f}"
-        console.print(
-            f"{state.run}, step {state.step}; {source.name} {source.split}: {standing.repeats:,} of "
-            f"{standing.asked:,} had been asked before; expected by chance: {chance}",
+        found_here = (
+            f"{standing.repeats:,} of {standing.asked:,} had been asked before; expected by chance: {chance}"
+            if standing.asked
+            else "it is not known which questions were asked"
         )
+        console.print(f"{state.run}, step {state.step}; {source.name} {source.split}: {found_here}")
         for repeat in repeats.questions[:QUESTIONS_SHOWN]:
             what = f"  {repeat.id}  {repeat.question}" if repeat.question else ""
             if repeat.records:

@@ -75,14 +75,14 @@ def test_the_tables_of_the_published_database_give_its_own_sums(place, ledger_pa
     assert imported.states[3].ratio == exact_ratio(15, 1584)
 
 
-def test_an_index_beyond_squad_makes_its_size_unknown(place, ledger_path):
-    path = write_old_lab(place, [(RANDOM, 1, 3, "3")], [(1, 3, "1,2,87599")])
+def test_a_row_with_an_index_that_is_in_no_data_is_skipped(place, ledger_path):
+    path = write_old_lab(place, [(RANDOM, 2, 6, "3,3")], [(1, 3, "1,2,87598"), (1, 3, "1,2,87599")])
     imported = import_old_lab(path, ledger_path)
     assert imported.general == (
-        "row 1 of sample_indices has the index 87599, which is beyond the 87,599 questions of squad, so the "
-        "size of that data is unknown",
+        "row 2 of sample_indices was skipped because the index 87599 is beyond the 87,599 questions of squad",
     )
-    assert rows(ledger_path, "SELECT questions FROM sources") == [(None,)]
+    assert rows(ledger_path, "SELECT questions FROM sources") == [(87_599,)]
+    assert rows(ledger_path, "SELECT number FROM asked") == [(1,), (2,), (87_598,)]
 
 
 def test_the_same_file_is_refused_and_a_later_one_is_added(place, ledger_path):

@@ -1,21 +1,18 @@
 """Imports the old lab's records: its database -> states, searches and asked questions of the ledger."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from qa_research.ledger.asked import AskedQuestion, insert_asked
-from qa_research.ledger.old_lab.read import OldLab, read_old_lab
+from qa_research.ledger.old_lab.read import KNOWN_SIZES, OldLab, read_old_lab
 from qa_research.ledger.old_lab.searches import (
-    KNOWN_SIZES,
     KeptSearch,
     KeptState,
-    indices_beyond,
     kept_states,
-    sizes_of,
 )
 from qa_research.ledger.runs import Ledger
 
@@ -68,18 +65,10 @@ def import_old_lab(path: Path, ledger_path: Path) -> Imported:
         why = f": {old_lab.notes[0]}" if old_lab.notes else ""
         raise ValueError(f"{path} has no records that can be imported{why}")
     states, shared = kept_states(old_lab.states)
-    sizes = sizes_of(old_lab.states)
-    known = {data: size for data, size in KNOWN_SIZES.items() if sizes.get(data, 0) <= size}
-    beyond = [
-        sentence
-        for data in KNOWN_SIZES
-        if data not in known
-        for sentence in indices_beyond(old_lab.states, data)
-    ]
     # The file has been read completely, so one that cannot be used leaves no new ledger behind.
     with Ledger(ledger_path) as ledger, ledger.writing() as connection:
         again = _imported_before(connection, path, old_lab)
-        general = (*old_lab.notes, *shared, *beyond, *again)
+        general = (*old_lab.notes, *shared, *again)
         imported = Imported(old_lab.file, old_lab.sha256, tuple(states), general)
         row = connection.execute(
             "INSERT INTO imports (file, sha256, imported, notes) VALUES (?, ?, ?, ?)",
@@ -91,7 +80,7 @@ def import_old_lab(path: Path, ledger_path: Path) -> Imported:
             ),
         )
         assert row.lastrowid is not None
-        _write(connection, states, known, row.lastrowid)
+        _write(connection, states, row.lastrowid)
     return imported
 
 
@@ -142,14 +131,12 @@ def _forget(connection: Any, import_id: int) -> None:
     )
 
 
-def _write(
-    connection: Any, states: Sequence[KeptState], sizes: Mapping[str, int], import_id: int
-) -> None:
+def _write(connection: Any, states: Sequence[KeptState], import_id: int) -> None:
     sources = {}
     for data in dict.fromkeys(kept.state.data for kept in states):
         row = connection.execute(
             "INSERT INTO sources (name, split, questions) VALUES (?, 'train', ?)",
-            (data, sizes.get(data)),
+            (data, KNOWN_SIZES.get(data)),
         )
         sources[data] = row.lastrowid
     for kept in states:

@@ -4,6 +4,7 @@ Its columns have no types, so a number may be text, and a list of numbers anythi
 """
 
 import hashlib
+import math
 import re
 import sqlite3
 from collections import Counter
@@ -16,6 +17,8 @@ from typing import Any
 
 # The old lab asked three questions at once.
 ROUND = 3
+# The training set of SQuAD v1.1: Rajpurkar et al. 2016.
+KNOWN_SIZES = {"squad": 87_599}
 EXPECTED = "the old lab's stack_trace.db"
 _NAME = re.compile(r".+?(?P<random>-NoPretrain)?-(?P<step>\d{1,15})-(?P<data>.+)")
 # A number with more digits is not a count, and SQLite could not hold it.
@@ -135,7 +138,7 @@ def parse_index_row(row: int, number: Any, ids: Any, notes: list[str]) -> IndexR
     if len(indices) == questions:
         if len(pieces) > 1:
             notes.append(f"row {row} of sample_indices: seq_ids has an extra comma")
-        pieces, lost = [indices], set[int]()
+        pieces, lost = [[*indices]], set[int]()
     else:
         lost = _lost_rounds(row, questions, pieces, notes) if indices else set()
     if questions % ROUND:
@@ -333,7 +336,7 @@ def _read_states(connection: sqlite3.Connection, path: Path, odd: _Oddities) -> 
                 right=right_count,
                 asked=asked_count,
                 lengths=parse_lengths(seq, where, odd.notes),
-                index_rows=tuple(index_rows.pop(row, ())),
+                index_rows=_within(data, index_rows.pop(row, []), odd.notes),
             )
         )
     odd.notes += [
@@ -370,6 +373,19 @@ def _read_index_rows(
         odd.count_text("seq_num of sample_indices", number)
         found.setdefault(state_row, []).append(indices)
     return found
+
+
+def _within(data: str, rows: list[IndexRow], notes: list[str]) -> tuple[IndexRow, ...]:
+    """The rows whose indices are all questions of `data`; the others go to `notes`."""
+    size = KNOWN_SIZES.get(data, math.inf)
+    beyond = {row.row: max(row.known, default=0) for row in rows}
+    notes += [
+        f"row {row} of sample_indices was skipped because the index {index} is beyond the {size:,} questions "
+        f"of {data}"
+        for row, index in beyond.items()
+        if index >= size
+    ]
+    return tuple(row for row in rows if beyond[row.row] < size)
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:

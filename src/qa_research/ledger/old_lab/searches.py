@@ -28,11 +28,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from qa_research.ledger.old_lab.read import ROUND, IndexRow, OldState
+from qa_research.ledger.old_lab.read import KNOWN_SIZES, ROUND, IndexRow, OldState
 from qa_research.stats import Ratio, exact_ratio
 
-# The training set of SQuAD v1.1: Rajpurkar et al. 2016.
-KNOWN_SIZES = {"squad": 87_599}
 _ONE_IN = 1000
 
 
@@ -263,19 +261,6 @@ def sizes_of(states: Sequence[OldState]) -> dict[str, int]:
         largest = max((index for row in state.index_rows for index in row.known), default=0)
         sizes[state.data] = max(sizes.get(state.data, KNOWN_SIZES.get(state.data, 1)), largest + 1)
     return sizes
-
-
-def indices_beyond(states: Sequence[OldState], data: str) -> list[str]:
-    """A sentence for each row of sample_indices that has an index which is not in `data`."""
-    size = KNOWN_SIZES[data]
-    return [
-        f"row {row.row} of sample_indices has the index {largest}, which is beyond the {size:,} questions of "
-        f"{data}, so the size of that data is unknown"
-        for state in states
-        if state.data == data
-        for row in state.index_rows
-        if (largest := max(row.known, default=0)) >= size
-    ]
 
 
 def find_replays(rows: Sequence[IndexRow], questions: int, notes: list[str]) -> dict[int, int]:
