@@ -367,7 +367,11 @@ TRAIN = (
     ),
     *("+checkpoint.directory=x", "train.resume=maybe", "train.resume=must", "train.threads=0"),
     *("train.threads=1000000000", "train.progress=loud", "train.stop_at=90"),
-    *("train.stop_at={val/exact_match:high}", "paths.runs=/dev/null/x", "paths.cache=/dev/null/x"),
+    *(
+        "train.stop_at={choosing/exact_match:high}",
+        "paths.runs=/dev/null/x",
+        "paths.cache=/dev/null/x",
+    ),
     *("paths.runs=null", "task.examples=3"),
 )
 CAPTURE = (

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,13 @@ def write_run(
     right: list[float] | None = None,
     config: dict[str, Any] | None = None,
     record: dict[str, Any] | None = None,
+    chose: Collection[int] | None = None,
+    validations: int = 0,
 ) -> Path:
-    """A run's directory; `right` are exact match and F1 of its validation questions."""
+    """A run's directory; `right` are exact match and F1 of its validation questions.
+
+    `chose`: which of them chose the best weights (None: all, as version 0.2 and before have it).
+    """
     record = record or record_of(number)
     config = CONFIG | {"seed": number, "study": record["study"]} | (config or {})
     directory = runs / record["study"] / f"bert_tiny-random-s{number}-{number:08x}"
@@ -73,10 +78,15 @@ def write_run(
         rows = [
             {"id": f"q{i}", "kind": "lookup", "prediction": "x", "exact_match": value, "f1": value}
             | {"probability": 0.5, "null_odds": None}
+            | ({} if chose is None else {"chose": i in chose})
             for i, value in enumerate(right)
         ]
         (directory / "predictions").mkdir()
         (directory / "predictions" / "validation.json").write_text(json.dumps(rows))
+    if validations:
+        # Each follows a row of the training.
+        rows = [f"0,{i},0.5,\n0,{i},,0.5\n" for i in range(validations)]
+        (directory / "metrics.csv").write_text("epoch,step,train/loss,val/f1\n" + "".join(rows))
     return directory
 
 

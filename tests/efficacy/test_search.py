@@ -44,9 +44,8 @@ def knows(*numbers):
 
 def subject_of(answer, total=100, weights="w1", fingerprint="f1"):
     state = State("run1", "study/run", 50, weights, False)
-    return Subject(
-        state, Source("builtin", "validation", fingerprint, total), make_questions(total), answer
-    )
+    source = Source("builtin", "validation", fingerprint, total)
+    return Subject(state, source, make_questions(total), range(total), answer)
 
 
 def plan_of(goal="right", most=100, size=8, **changes):
@@ -131,7 +130,7 @@ def test_the_first_gold_answer_is_compared_ignoring_case(ledger):
         answer = Answer("q0", text, 1.0, 0, 1, 0.0, (Candidate(text, 0, 1, 1.0, 1.0),))
         source = Source("x", "file", text, 1)
         subject = Subject(
-            State("r", "s/r", 1, "w", None), source, [row], lambda rows, a=answer: [a]
+            State("r", "s/r", 1, "w", None), source, [row], [0], lambda rows, a=answer: [a]
         )
         (asked,) = run(ledger, subject, plan_of("questions", 1)).rows
         assert (asked.exact_match, asked.first_gold) == expected

@@ -28,7 +28,8 @@ from qa_research.launch.compose import (
         ["--cfg", "job", "seed=3"],
         ["~model.lr"],
         ["hydra.sweep.dir=somewhere"],
-        ["train.stop_at={val/exact_match: 100}"],
+        ["train.stop_at={choosing/exact_match: 100}"],
+        ["train.stop_at={choosing/f1: 90}", "+train.stop_at={choosing/f1_match: 90}"],
         # Hydra looks for these in another folder.
         ["--config-dir", "other", "model=mine", "model.mine=3"],
     ],
@@ -55,11 +56,16 @@ def test_names_that_exist_pass(words):
         (["paths.runs=a=b"], "special characters need quotes: 'paths.runs=\"a=b\"'"),
         (
             ["train.stop_at_exact_match=100"],
-            "train.stop_at_exact_match is now: train.stop_at={val/exact_match: 100}",
+            "train.stop_at_exact_match is now: train.stop_at={choosing/exact_match: 100}",
         ),
         (
             ["+train.stop_at_exact_match=null"],
             "train.stop_at_exact_match is now: train.stop_at=null",
+        ),
+        (
+            ["train.stop_at={val/exact_match: 90}"],
+            "there is no config key train.stop_at.val/exact_match; did you mean "
+            "train.stop_at.choosing/exact_match?",
         ),
         (["data.validate_every=1"], "data.validate_every is now: trainer.val_check_interval=1"),
     ],

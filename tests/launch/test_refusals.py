@@ -48,7 +48,7 @@ from tests.tiny_run import train
         ("trainer.gradient_clip_val=nan", ValueError, "a finite number.*, got nan"),
         ("model.lr=inf", ValueError, "model.lr must be a finite number, got inf"),
         ("answer.null_threshold=nan", ValueError, "must be a finite number, got nan"),
-        ("train.stop_at={val/exact_match: nan}", ValueError, "a finite number"),
+        ("train.stop_at={choosing/exact_match: nan}", ValueError, "a finite number"),
         ("trainer.devices=0", ValueError, "trainer.devices must be at least 1"),
         (
             "trainer.devices=100000",

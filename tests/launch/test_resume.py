@@ -72,7 +72,7 @@ def test_a_run_of_an_older_version_goes_on(stopped, whole):
         ("train.progress", "'train.progress' is not of the form KEY=VALUE"),
         (
             "train.stop_at_exact_match=100",
-            r"stop_at_exact_match is now: train.stop_at=\{val/exact_match: 100\}",
+            r"stop_at_exact_match is now: train.stop_at=\{choosing/exact_match: 100\}",
         ),
         ("data.num_workers=-1", "data.num_workers must be at least 0"),
     ],

@@ -37,11 +37,60 @@ def test_what_differs_is_found_and_sorted_by_whether_it_matters(tmp_path):
 
 
 def test_each_run_is_compared_with_the_first(tmp_path):
-    runs = [write_run(tmp_path, n, right) for n, right in ((1, WORSE), (2, BETTER), (3, WORSE))]
+    rights = ((1, WORSE), (2, BETTER), (3, WORSE))
+    runs = [write_run(tmp_path, n, right, chose=()) for n, right in rights]
     better, equal = side_by_side(runs).pairs
     assert better.verdict.startswith("B is better in exact match and F1 on these 100 questions")
     assert better.comparison and better.comparison.only_second == 30
     assert equal.verdict == "A and C score equally on these 100 questions."
+
+
+def test_runs_are_compared_on_the_questions_that_chose_neither(tmp_path):
+    # On those that chose it, each run was lucky: A on the first 30, B on 10 more.
+    first = write_run(tmp_path, 1, [1.0] * 30 + [0.0] * 70, chose=range(30))
+    second = write_run(tmp_path, 2, [0.0] * 30 + [1.0] * 10 + [0.0] * 60, chose=range(20, 40))
+    (pair,) = side_by_side([first, second]).pairs
+    assert pair.verdict == (
+        "A and B score equally on these 60 questions (40 more chose a checkpoint and are left out)."
+    )
+    assert pair.comparison.total == 60 and pair.comparison.left_out == 40 and pair.warning == ""
+    found = pair.as_json()["comparison"]
+    assert (found["total"], found["left_out"], found["chosen_on"]) == (60, 40, False)
+
+
+@pytest.mark.parametrize(
+    ("chose", "numbers", "said"),
+    [
+        # As version 0.2 and before wrote it.
+        ((None, None), (84, 6), "(A the best of 84 validations, B of 6), which favours A."),
+        ((None, None), (6, 1084), "(A the best of 6 validations, B of 1,084), which favours B."),
+        (
+            (None, range(20)),
+            (20, 20),
+            "validations, B of 20), so that both scores are partly luck.",
+        ),
+        ((range(60), range(50, 100)), (5, 0), "B of an unknown number of), so that both scores"),
+    ],
+)
+def test_where_all_questions_chose_they_are_compared_with_a_warning(tmp_path, chose, numbers, said):
+    runs = [
+        write_run(tmp_path, n + 1, right, chose=chose[n], validations=numbers[n])
+        for n, right in enumerate((WORSE, BETTER))
+    ]
+    (pair,) = side_by_side(runs).pairs
+    assert pair.comparison.chosen_on and pair.comparison.total == 100
+    assert "on these 100 questions. " in pair.verdict and pair.verdict.endswith(pair.warning)
+    assert pair.warning.startswith("Each of these questions chose at least one of the checkpoints")
+    assert said in pair.warning and pair.warning.count(". ") == 0
+    assert json.loads(json.dumps(pair.as_json()))["warning"] == pair.warning
+
+
+def test_a_run_that_does_not_say_what_chose_it_as_truth_or_falsehood_is_refused(tmp_path):
+    runs = [write_run(tmp_path, n, WORSE, chose=()) for n in (1, 2)]
+    path = runs[1] / "predictions" / "validation.json"
+    path.write_text(path.read_text().replace("false", '"no"', 1))
+    (pair,) = side_by_side(runs).pairs
+    assert "in row 0 chose='no': should be a valid boolean" in pair.refused
 
 
 def test_runs_on_other_questions_are_not_paired(tmp_path):

@@ -75,7 +75,7 @@ def test_step_0_every_nth_and_the_last_are_captured_and_the_cost_is_reported(tin
 
 def test_an_early_end_is_captured_too(tiny):
     config = tiny(
-        "capture=default", "train.stop_at={val/exact_match:1e-9}", "capture.every_n_steps=100"
+        "capture=default", "train.stop_at={choosing/exact_match:1e-9}", "capture.every_n_steps=100"
     )
     train(config)
     steps = recording_of(directory_of(config))["logits"]["step"].values.tolist()
@@ -405,7 +405,7 @@ def test_an_early_end_between_planned_steps_holds_nothing_of_an_earlier_step(tin
         "capture=everything",
         BATCH,
         "capture.every_n_steps=2",
-        "train.stop_at={val/exact_match:1e-9}",
+        "train.stop_at={choosing/exact_match:1e-9}",
     )
     train(config)
     found = recording_of(directory_of(config))

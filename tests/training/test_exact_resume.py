@@ -193,8 +193,8 @@ def test_a_signal_in_the_last_moments_lets_the_run_finish_and_still_stops_the_pr
     [
         ("trainer.max_epochs=1", BATCHES),
         # It ends with its first validation, which follows the second batch.
-        ("train.stop_at={val/exact_match:1e-9}", 1),
-        ("train.stop_at={val/exact_match:1e-9}", 2),
+        ("train.stop_at={choosing/exact_match:1e-9}", 1),
+        ("train.stop_at={choosing/exact_match:1e-9}", 2),
         # No validation is due at the fifth batch, so one follows the last step.
         ("trainer.max_steps=5", 4),
         ("trainer.max_steps=5", 5),
@@ -221,7 +221,7 @@ def test_every_way_to_end_is_reached_again_after_a_stop(tiny, tmp_path, extra, c
 
 def test_an_early_end_that_has_to_wait_is_remembered(tiny, tmp_path):
     # The first validation meets the threshold, and the epoch still has to be finished.
-    settings = [*SETTINGS, "train.stop_at={val/exact_match:1e-9}", "+trainer.min_epochs=1"]
+    settings = [*SETTINGS, "train.stop_at={choosing/exact_match:1e-9}", "+trainer.min_epochs=1"]
     whole = tiny(*settings, "trainer.max_epochs=3", f"paths.runs={tmp_path / 'whole'}")
     train(whole)
     config = tiny(*settings, "trainer.max_epochs=3")

@@ -24,7 +24,7 @@ SETTINGS = (
     "model.dropout=0.3",
     "trainer.max_epochs=4",
     "train.stop_at=null",
-    "checkpoint.monitor=val/loss",
+    "checkpoint.monitor=choosing/loss",
     "checkpoint.mode=min",
 )
 

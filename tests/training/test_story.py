@@ -109,7 +109,7 @@ def test_an_early_end_comes_when_the_score_is_reached(tiny):
         *("data.train_questions=4", "data.validate_on_train=true", "data.batch_size=4"),
         *("trainer.max_epochs=200", "trainer.check_val_every_n_epoch=10"),
         *("trainer.val_check_interval=1.0", "model.lr=1e-2", "model.dropout=0.0"),
-        "train.stop_at={val/exact_match:100.0}",
+        "train.stop_at={choosing/exact_match:100.0}",
     )
     train(config)
     record = read_record(directory_of(config))

@@ -27,14 +27,14 @@ from qa_research.cli.options import (
     given_text,
     split_or_file,
 )
-from qa_research.text import print_json, print_line, print_note
+from qa_research.text import plural, print_json, print_line, print_note
 from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.decode import Answer
     from qa_research.tasks.answering.question import OnBadRows as Bad
     from qa_research.tasks.answering.question import Question
-    from qa_research.tasks.answering.trained import TrainedAnswerer
+    from qa_research.tasks.answering.trained import RunQuestions, TrainedAnswerer
 
 
 def evaluate(
@@ -58,7 +58,8 @@ def evaluate(
     choice = check_options_of_file(data, encoding, on_bad_rows)
     use_threads(threads)
     opened = _open(run, checkpoint, runs)
-    questions = _questions(opened, asked, encoding, choice)
+    found = _questions(opened, asked, encoding, choice)
+    questions = found.questions
     folder = _folder(opened, asked, data, out, questions)
     answers = opened.answer(questions)
     unlabelled = sum(not row.is_labelled for row in questions)
@@ -76,7 +77,9 @@ def evaluate(
 
     pairs = [pair for pair in zip(questions, answers, strict=True) if pair[0].is_labelled]
     labelled = [question for question, _ in pairs]
-    result = score_answers(labelled, [answer for _, answer in pairs])
+    result = score_answers(labelled, [answer for _, answer in pairs], found.choosing)
+    if chose := _note_on_choosing(opened, found, is_file=data is not None):
+        print_note(chose)
     if note := note_on_unspaced(labelled):
         print_note(note)
     # Shown before it is written: if the disk turns out to be full, the score is not lost.
@@ -112,19 +115,39 @@ def predict(
     choice = check_options_of_file(data, encoding, on_bad_rows)
     use_threads(threads)
     opened = _open(run, checkpoint, runs)
-    questions = _questions(opened, asked, encoding, choice)
+    questions = _questions(opened, asked, encoding, choice).questions
     folder = _folder(opened, asked, data, out, questions)
     _write_predictions(folder, opened.answer(questions), as_json)
 
 
 def _questions(
     opened: "TrainedAnswerer", asked: str, encoding: str, on_bad_rows: "Bad"
-) -> "list[Question]":
+) -> "RunQuestions":
     """The questions that --split or --data names; those of a file need no answers."""
-    from qa_research.tasks.answering.trained import FileReading, questions_of
+    from qa_research.tasks.answering.trained import FileReading, run_questions
 
     reading = FileReading(encoding, on_bad_rows, needs_labels=False, tokenizer=opened.tokenizer)
-    return questions_of(opened.config, opened.record, asked, reading)
+    return run_questions(opened.config, opened.record, asked, reading)
+
+
+def _note_on_choosing(
+    opened: "TrainedAnswerer", found: "RunQuestions", is_file: bool
+) -> str | None:
+    """What a reader of the scores should know of questions that chose the best weights, if any did."""
+    from qa_research.runs.predictions import who_chose
+    from qa_research.tasks.answering.choosing import note_on_choosing
+
+    questions = found.questions
+    if not is_file:
+        if len(found.choosing) < len(questions):
+            return None
+        all_of_them = f"all {plural(len(questions), 'question')}"
+        return f"{all_of_them} chose the best weights, so their scores are partly luck"
+    try:
+        chose = who_chose(opened.directory)
+    except (FileNotFoundError, ValueError) as error:
+        return f"whether some of these questions chose the best weights cannot be said: {error}"
+    return note_on_choosing(questions, chose.ids, chose.contexts)
 
 
 def _folder(

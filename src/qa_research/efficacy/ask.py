@@ -15,8 +15,14 @@ from qa_research.ledger.asked import Goal, Source, State, counted_answers
 from qa_research.ledger.runs import Ledger
 from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.open import open_run
-from qa_research.tasks.answering.question import OnBadRows, Question
-from qa_research.tasks.answering.trained import FileReading, TrainedAnswerer, name_of, questions_of
+from qa_research.tasks.answering.question import OnBadRows
+from qa_research.tasks.answering.trained import (
+    FileReading,
+    RunQuestions,
+    TrainedAnswerer,
+    name_of,
+    run_questions,
+)
 from qa_research.tasks.answering.windows import fingerprint
 
 log = logging.getLogger(__name__)
@@ -88,7 +94,7 @@ def ask_run(
     """
     deadline = time.monotonic() + 60 * request.max_minutes
     results: list[AskResult] = []
-    questions: list[Question] = []
+    questions: RunQuestions | None = None
     # Before anything slow: a ledger that cannot be written would lose all that is asked.
     with Ledger(ledger_file) as ledger:
         for checkpoint in checkpoints:
@@ -96,11 +102,10 @@ def ask_run(
             # Without `drop`, a question that is too long counts as failed when it is asked.
             tokenizer = opened.tokenizer if request.on_bad_rows == "drop" else None
             reading = FileReading(request.encoding, request.on_bad_rows, tokenizer=tokenizer)
-            questions = questions or questions_of(
-                opened.config, opened.record, request.data, reading
-            )
+            if questions is None:
+                questions = run_questions(opened.config, opened.record, request.data, reading)
             subject = subject_of(opened, questions, request.data)
-            plan = _plan(request, len(questions), deadline)
+            plan = _plan(request, len(subject.questions), deadline)
             found = _ask(ledger, subject, plan, request, screen, should_stop)
             standing = _standing(ledger, subject)
             assert standing is not None
@@ -114,8 +119,8 @@ def ask_run(
     return results
 
 
-def subject_of(opened: TrainedAnswerer, questions: Sequence[Question], data: str) -> Subject:
-    """An opened run as a subject to ask."""
+def subject_of(opened: TrainedAnswerer, found: RunQuestions, data: str) -> Subject:
+    """An opened run as a subject to ask: the questions that did not choose its weights, or all if all did."""
     name, split = name_of(opened.config, data)
     directory = Path(os.path.abspath(opened.directory))
     if "id" not in opened.record:
@@ -127,8 +132,15 @@ def subject_of(opened: TrainedAnswerer, questions: Sequence[Question], data: str
         weights=weights_fingerprint(opened.network),
         pretrained=opened.config["model"]["weights"] != "random",
     )
+    all_chose = len(found.choosing) == len(found.questions)
+    if all_chose:
+        log.info("All these questions chose the best weights, so right answers are partly luck")
+    numbers = [
+        i for i, row in enumerate(found.questions) if all_chose or row.id not in found.choosing
+    ]
+    questions = [found.questions[i] for i in numbers]
     source = Source(name, split, fingerprint(questions), len(questions))
-    return Subject(state, source, questions, opened.answer)
+    return Subject(state, source, questions, numbers, opened.answer)
 
 
 def _plan(request: AskRequest, total: int, deadline: float) -> Plan:

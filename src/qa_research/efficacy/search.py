@@ -85,11 +85,15 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is asked, and from which questions: all those of the split that `source` names."""
+    """Who is asked, and from which questions: all those of `source`.
+
+    `numbers`: the index in its split of each question.
+    """
 
     state: State
     source: Source
     questions: Sequence[Question]
+    numbers: Sequence[int]
     answer: Answerer
 
 
@@ -190,7 +194,7 @@ def _ask_round(
         row = AskedQuestion(
             place=first_place + i,
             round=number,
-            number=index,
+            number=subject.numbers[index],
             id=question.id,
             kind=question.kind,
             question=question.question,

@@ -3,6 +3,7 @@
 The constructors' signatures are the schema: names, types and ranges are stated there and nowhere else.
 """
 
+import functools
 import os
 import re
 import sys
@@ -178,6 +179,7 @@ def check_overrides(words: Sequence[str], config_name: str) -> None:
     for override in parsed:
         if override not in groups and not (override.is_add() or override.is_force_add()):
             _check_key(override.key_or_group, configs)
+            _check_keys_within(override, configs)
 
 
 def check_own_configs(words: Sequence[str]) -> None:
@@ -302,6 +304,21 @@ def _check_key(key: str, configs: Sequence[dict[str, Any]]) -> None:
     ]
     if len(refusals) == len(configs):
         raise ValueError(f"there is no config key {key}{refusals[0]}")
+
+
+def _check_keys_within(override: Override, configs: Sequence[dict[str, Any]]) -> None:
+    """Refuse keys of a value such as {val/f1: 90} that the same value has in none of the configs."""
+    value, key = override.value(), override.key_or_group
+    if not isinstance(value, dict):
+        return
+    sections = [config for config in configs if isinstance(_value_at(key, config), dict)]
+    for name in value if sections else ():
+        _check_key(f"{key}.{name}", sections)
+
+
+def _value_at(key: str, config: dict[str, Any]) -> Any:
+    """The value of a dotted key that a config has."""
+    return functools.reduce(lambda section, part: section[part], key.split("."), config)
 
 
 def _unknown_part(key: str, config: dict[str, Any]) -> str | None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from qa_research.ledger.runs import RunEntry
 from qa_research.runs.directory import flattened, has_no_effect
-from qa_research.runs.predictions import PARAGRAPH, read_run_predictions
+from qa_research.runs.metrics import METRICS, count_validations
+from qa_research.runs.predictions import PARAGRAPH, chose_of, read_run_predictions
 from qa_research.runs.store import live_status, read_entry
 from qa_research.stats import dependence, holm, mean_intervals, sign_flips
 from qa_research.tasks.task import Metric
@@ -30,12 +31,13 @@ class Shares:
     """What each validation example contributed to each metric: `values` by the metric's `per_example`.
 
     `groups`: examples with one number belong together, such as questions about one paragraph; None: the
-    run's predictions do not say.
+    run's predictions do not say. `chose`: the ids of those that chose the checkpoint.
     """
 
     ids: list[str]
     values: Mapping[str, NDArray[np.float64]]
     groups: NDArray[np.int64] | None
+    chose: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Comparison:
     correct or not, `only_first` and `only_second` count those that only one run got right; otherwise they
     are None. `equal`: no example has another score. Every `p` comes from sign flips (`stats.sign_flips`),
     which for right and wrong is McNemar's exact test; examples that belong together are flipped together.
+    `left_out`: how many more examples both have, which chose one of the checkpoints. `chosen_on`: no others
+    are left, so that what is compared are these.
     """
 
     total: int
@@ -71,6 +75,8 @@ class Comparison:
     only_first: int | None
     only_second: int | None
     equal: bool
+    left_out: int = 0
+    chosen_on: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON, each difference under its metric's name."""
@@ -79,16 +85,20 @@ class Comparison:
             for metric, difference in zip(self.metrics, self.differences, strict=True)
         }
         counts = {"only_first": self.only_first, "only_second": self.only_second}
-        return {"total": self.total} | by_name | counts
+        chosen = {"left_out": self.left_out, "chosen_on": self.chosen_on}
+        return {"total": self.total} | chosen | by_name | counts
 
 
 def compare(first: Shares, others: Sequence[Shares], metrics: list[Metric]) -> list[Comparison]:
     """Each of `others` compared with `first`, in order, corrected for their number and that of the metrics.
 
+    On the examples that chose neither checkpoint: the best of many validations was partly lucky on those that
+    chose it, and luckier than the best of a few.
+
     Raises:
         ValueError: no examples, or not the same ones in the same order.
     """
-    comparisons = [_compare_two(first, other, metrics) for other in others]
+    comparisons = [_compare_fresh(first, other, metrics) for other in others]
     # One family: that any metric of any run is called different although none is happens in at most 5 of 100
     # comparisons. Example: p of 0.01 and 0.04 for the two metrics of one run. The smaller is multiplied by 2,
     # the larger by 1: 0.02 and 0.04.
@@ -117,6 +127,8 @@ def verdict(comparison: Comparison, first: str, second: str, examples: str) -> s
             second_wins = (difference.points > 0) == (metric["better"] == "higher")
             better[metric["label"]] = second if second_wins else first
     on = f"on these {comparison.total:,} {examples}"
+    if comparison.left_out:
+        on += f" ({comparison.left_out:,} more chose a checkpoint and are left out)"
     if comparison.equal:
         return f"{first} and {second} score equally {on}."
     if not better:
@@ -138,6 +150,25 @@ def verdict(comparison: Comparison, first: str, second: str, examples: str) -> s
     }
     note = dependence(wider, examples)
     return f"{judged}. {second} against {first}: {details}.{f' {note}.' if note else ''}"
+
+
+def _compare_fresh(first: Shares, second: Shares, metrics: list[Metric]) -> Comparison:
+    """Two runs compared on the examples that chose neither checkpoint, or on all if none are left."""
+    if first.ids != second.ids:
+        raise ValueError("only scores of the same examples in the same order can be compared")
+    chose = first.chose | second.chose
+    fresh = np.array([identity not in chose for identity in first.ids], dtype=bool)
+    if not fresh.any():
+        return replace(_compare_two(first, second, metrics), chosen_on=True)
+    compared = _compare_two(_some(first, fresh), _some(second, fresh), metrics)
+    return replace(compared, left_out=int((~fresh).sum()))
+
+
+def _some(shares: Shares, which: NDArray[np.bool_]) -> Shares:
+    ids = [identity for identity, is_one in zip(shares.ids, which, strict=True) if is_one]
+    values = {name: column[which] for name, column in shares.values.items()}
+    groups = None if shares.groups is None else shares.groups[which]
+    return Shares(ids, values, groups, shares.chose & frozenset(ids))
 
 
 def _compare_two(first: Shares, second: Shares, metrics: list[Metric]) -> Comparison:
@@ -212,7 +243,8 @@ ABSENT = Absent()
 class Pair:
     """One run compared with the first; where `comparison` is None, `refused` says why.
 
-    `examples`: what was compared, such as `questions`.
+    `examples`: what was compared, such as `questions`. `validations`: of how many each checkpoint is the
+    best (None: unknown).
     """
 
     first: str
@@ -220,13 +252,30 @@ class Pair:
     comparison: Comparison | None
     refused: str
     examples: str
+    validations: tuple[int | None, int | None]
+
+    @property
+    def warning(self) -> str:
+        """Why the comparison may mislead: the examples chose what they compare. Else nothing."""
+        if self.comparison is None or not self.comparison.chosen_on:
+            return ""
+        first, second = self.validations
+        told = ["an unknown number of" if n is None else f"{n:,}" for n in (first, second)]
+        effect = "so that both scores are partly luck"
+        if first is not None and second is not None and first != second:
+            effect = f"which favours {self.first if first > second else self.second}"
+        return (
+            f"Each of these {self.examples} chose at least one of the checkpoints ({self.first} the best of "
+            f"{told[0]} validations, {self.second} of {told[1]}), {effect}."
+        )
 
     @property
     def verdict(self) -> str:
         """Which is better and how sure that is, or why they cannot be compared."""
         if self.comparison is None:
             return f"{self.second} against {self.first}: {self.refused}."
-        return verdict(self.comparison, self.first, self.second, self.examples)
+        judged = verdict(self.comparison, self.first, self.second, self.examples)
+        return f"{judged} {self.warning}".rstrip()
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -235,6 +284,7 @@ class Pair:
             "second": self.second,
             "comparison": self.comparison.as_json() if self.comparison else None,
             "refused": self.refused,
+            "warning": self.warning,
             "verdict": self.verdict,
         }
 
@@ -339,7 +389,7 @@ def read_shares(directory: Path, metrics: Sequence[Metric]) -> Shares:
     groups = None
     if all(PARAGRAPH in row for row in rows):
         groups = np.array([row[PARAGRAPH] for row in rows], dtype=np.int64)
-    return Shares([row["id"] for row in rows], values, groups)
+    return Shares([row["id"] for row in rows], values, groups, chose_of(rows).ids)
 
 
 def _making(entry: RunEntry) -> dict[str, Any]:
@@ -374,10 +424,26 @@ def _pairs(labels: Sequence[str], entries: Sequence[RunEntry]) -> list[Pair]:
     if others:
         found = compare(shares[labels[0]], [shares[label] for label in others], metrics)
         compared = dict(zip(others, found, strict=True))
+    numbers = [_validations(entry) for entry in entries]
     return [
-        Pair(labels[0], label, compared.get(label), refused.get(label, ""), examples)
-        for label in labels[1:]
+        Pair(
+            labels[0],
+            label,
+            compared.get(label),
+            refused.get(label, ""),
+            examples,
+            validations=(numbers[0], number),
+        )
+        for label, number in zip(labels[1:], numbers[1:], strict=True)
     ]
+
+
+def _validations(entry: RunEntry) -> int | None:
+    try:
+        return count_validations(entry.directory / METRICS)
+    except (FileNotFoundError, ValueError):
+        # Only named in a warning, which then says that the number is not known.
+        return None
 
 
 def _why_not(first: RunEntry, second: RunEntry) -> str:

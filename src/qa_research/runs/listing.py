@@ -19,7 +19,7 @@ from qa_research.runs.store import (
     size_by_part,
 )
 from qa_research.tasks.earlier_configs import upgraded
-from qa_research.tasks.task import Metric
+from qa_research.tasks.task import Metric, better
 from qa_research.text import did_you_mean
 
 DAMAGED, GONE = "damaged", "gone"
@@ -88,9 +88,9 @@ def sorted_runs(runs: Sequence[ListedRun], key: str) -> list[ListedRun]:
     scores = set(headline(runs)).union(*(run.entry.scores for run in runs))
     if key not in _PLAIN and key not in scores:
         raise ValueError(f"--sort {key} is not a column{_nearest(key, [*_PLAIN, *scores])}")
-    higher = [m["name"] for run in runs for m in _metrics(run) if m["better"] == "higher"]
+    metrics = [metric for run in runs for metric in _metrics(run)]
     is_score = key not in _PLAIN
-    ascending = key in ("run", "status") or (is_score and not key.startswith(tuple(higher)))
+    ascending = key in ("run", "status") or (is_score and better(key, metrics) == "lower")
     with_value = [run for run in runs if _value(run, key) is not None]
     without = [run for run in runs if _value(run, key) is None]
     return sorted(with_value, key=lambda run: _value(run, key), reverse=not ascending) + without
@@ -120,7 +120,8 @@ def _metrics(run: ListedRun) -> list[Metric]:
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:
-    ending = [name for name in known if name.endswith(f"/{key}")]
+    # The score on examples that chose nothing comes first.
+    ending = sorted((name for name in known if name.endswith(f"/{key}")), reverse=True)
     return f"; did you mean {ending[0]}?" if ending else did_you_mean(key, known)
 
 

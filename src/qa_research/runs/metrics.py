@@ -4,6 +4,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from qa_research.tasks.task import VALIDATED
+
 METRICS = "metrics.csv"
 REPAIR = "move it away, and everything else of the run still works"
 # Of a step: SQLite, numpy and TensorBoard know integers of 64 bits.
@@ -31,6 +33,16 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
                 f"{path} has the step {row['step']!r:.60}, which is not a number; {REPAIR}"
             )
     return rows
+
+
+def count_validations(path: Path) -> int:
+    """How many validations a table has.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_metrics`.
+    """
+    rows = read_metrics(path)
+    return sum(any(row[name] for name in row if name.startswith(VALIDATED)) for row in rows)
 
 
 def number_in(row: Mapping[str, str], column: str, path: Path) -> float:

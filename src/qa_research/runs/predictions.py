@@ -1,6 +1,10 @@
-"""predictions/validation.json: what each validation example contributed to the best checkpoint's scores."""
+"""predictions/validation.json: what each validation example contributed to the best checkpoint's scores.
 
-from collections.abc import Sequence
+And whether it helped to choose that checkpoint.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
@@ -19,7 +23,8 @@ PREDICTIONS = Path("predictions", "validation.json")
 PARAGRAPH = "paragraph"
 # Other verbs read the run itself, and none writes this file again.
 REPAIR = (
-    "restore it from a copy; only runs compare needs it, and everything else of the run still works"
+    "restore it from a copy; only runs compare and evaluate --data need it, and everything else of the run "
+    "still works"
 )
 
 
@@ -49,10 +54,37 @@ def read_run_predictions(directory: Path, names: Sequence[str]) -> list[dict[str
     return rows
 
 
+@dataclass(frozen=True)
+class Chose:
+    """What chose a run's best checkpoint: ids of examples, and the digests of their contexts, if known."""
+
+    ids: frozenset[str]
+    contexts: frozenset[str]
+
+
+def who_chose(directory: Path) -> Chose:
+    """What chose a run's best checkpoint; until version 0.2 all validation examples did.
+
+    Raises:
+        FileNotFoundError: the run has not validated yet.
+        ValueError: the file is damaged.
+    """
+    return chose_of(read_run_predictions(directory, ()))
+
+
+def chose_of(rows: Sequence[Mapping[str, Any]]) -> Chose:
+    """What chose, of the rows of a run's predictions. A task whose rows do not say lets all choose."""
+    chose = [row for row in rows if row.get("chose", True)]
+    digests = [row["context_sha256"] for row in chose if "context_sha256" in row]
+    return Chose(frozenset(row["id"] for row in chose), frozenset(digests))
+
+
 def _of(names: Sequence[str]) -> TypeAdapter[Any]:
     # Metrics are a task's, so their names are only known now, which mypy does not allow.
     make: Any = TypedDict
-    row = make("row", {**dict.fromkeys(names, float), "id": Name, PARAGRAPH: NotRequired[int]})
+    known = {"id": Name, PARAGRAPH: NotRequired[int]}
+    known |= {"chose": NotRequired[bool], "context_sha256": NotRequired[str]}
+    row = make("row", dict.fromkeys(names, float) | known)
     row.__pydantic_config__ = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
     rows: Any = Annotated[list[row], MinLen(1)]  # type: ignore[valid-type]
     return TypeAdapter(rows)

@@ -77,8 +77,12 @@ def show_run(directory: Path, entry: RunEntry, status: str, next_command: str) -
     """Everything about one run; `next_command`: what to do with it next."""
     parts = size_by_part(directory)
     sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in list(parts.items())[:6])
-    splits = " and ".join(f"{n:,} {split}" for split, n in entry.questions.items())
+    counts = dict(entry.questions)
+    chose = counts.pop("choosing", None)
+    splits = " and ".join(f"{n:,} {split}" for split, n in counts.items())
     examples = entry.config["task"]["examples"]
+    if chose is not None:
+        examples += f", {chose:,} of which choose the best weights"
     changes = ", with uncommitted changes" if entry.git_modified else ""
     facts = {
         "status": f"{status}: {_MEANINGS[status]}" if status in _MEANINGS else status,

@@ -24,7 +24,7 @@ _MOVED = {
 _COPIES = ("max_answer_tokens", "validate_every")
 # Old keys on the command line, and what to write today.
 RENAMED_KEYS = {
-    "train.stop_at_exact_match": "train.stop_at={{val/exact_match: {value}}}",
+    "train.stop_at_exact_match": "train.stop_at={{choosing/exact_match: {value}}}",
     "data.max_answer_tokens": "answer.max_answer_tokens={value}",
     "data.validate_every": "trainer.val_check_interval={value}",
 }
@@ -62,6 +62,9 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     # Version 0.3: files of other encodings than UTF-8 are read.
     if isinstance(data, dict) and "train_path" in data:
         data.setdefault("encoding", "utf-8")
+    # Version 0.3: some validation questions choose the best weights. Until then all did.
+    if isinstance(data, dict) and "validation_questions" in data:
+        data.setdefault("choosing_share", 1.0)
     # Version 0.3: random weights of other families than BERT's.
     if isinstance(model, dict) and "weights" in model:
         model.setdefault("family", "bert")
@@ -87,7 +90,7 @@ def new_spelling(override: str) -> str | None:
     """A sentence with today's spelling of an override whose key was renamed; None for other keys.
 
     >>> new_spelling("train.stop_at_exact_match=100")
-    'train.stop_at_exact_match is now: train.stop_at={val/exact_match: 100}'
+    'train.stop_at_exact_match is now: train.stop_at={choosing/exact_match: 100}'
     """
     key, _, value = override.lstrip("+~").partition("=")
     new = RENAMED_KEYS.get(key)

@@ -4,7 +4,7 @@ A task is a folder with its data, its LightningModule and a subclass of `Task`, 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -33,6 +33,21 @@ class Metric(TypedDict):
     better: Literal["higher", "lower"]
     per_example: str
     scale: float
+
+
+# What a validation measures is named so: examples that chose nothing, and those that choose.
+VALIDATED = ("val/", "choosing/")
+
+
+def better(name: str, metrics: Sequence[Metric]) -> Literal["higher", "lower"]:
+    """Which of two values of a measured quantity, such as `choosing/f1_match`, is better."""
+    quantity = name.rpartition("/")[2]
+    for metric in metrics:
+        # `f1_match` is the part of `f1` for one kind of example.
+        if quantity.startswith(metric["name"].rpartition("/")[2]):
+            return metric["better"]
+    # A loss.
+    return "lower"
 
 
 @dataclass(frozen=True)
@@ -111,6 +126,12 @@ class Task(ABC):
     def measured(self) -> list[str]:
         """The names of all that a validation measures, in the order of metrics.csv."""
 
+    def may_choose(self) -> list[str]:
+        """Those of `measured` that may choose the best weights or end a training: all, unless scores are
+        claimed on examples that choose nothing.
+        """
+        return self.measured()
+
     @abstractmethod
     def progress_text(self, measured: Mapping[str, float]) -> tuple[str, str]:
         """The latest validation in a few words, and details for the line that reports it."""
@@ -146,12 +167,7 @@ class Task(ABC):
 
     def better(self, name: str) -> Literal["higher", "lower"]:
         """Which of two values of a measured quantity is better."""
-        for metric in self.metrics:
-            # `val/f1_match` is the part of `val/f1` for one kind of example.
-            if name.startswith(metric["name"]):
-                return metric["better"]
-        # A loss.
-        return "lower"
+        return better(name, self.metrics)
 
     def size_of(self, batch: "Mapping[str, Tensor]") -> int:
         """How many examples a batch has."""

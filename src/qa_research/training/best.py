@@ -15,6 +15,7 @@ from qa_research.runs.checkpoints import BEST, load_network_weights, read_checkp
 from qa_research.runs.predictions import PREDICTIONS
 from qa_research.signals import Signals, Stopped
 from qa_research.tasks.learning import LearningModule, TaskData
+from qa_research.tasks.task import VALIDATED
 
 log = logging.getLogger(__name__)
 
@@ -157,4 +158,4 @@ class _EndedBySignals(pl.Callback):
 
 
 def _scores(trainer: pl.Trainer) -> dict[str, float]:
-    return {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+    return {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(VALIDATED)}

@@ -136,10 +136,16 @@ def _check_part(task: Task, limit: float | None) -> None:
 
 
 def _check_measured(task: Task, setting: str, names: Iterable[str]) -> None:
-    measured = task.measured()
+    measured, may_choose = task.measured(), task.may_choose()
     for name in names:
         if name not in measured:
-            raise ValueError(f"{setting}{name} is not measured{did_you_mean(name, measured)}")
+            raise ValueError(f"{setting}{name} is not measured{did_you_mean(name, may_choose)}")
+        if name not in may_choose:
+            quantity = name.partition("/")[2]
+            raise ValueError(
+                f"{setting}{name} is of the {task.examples} that choose nothing, so that their scores can be "
+                f"believed; use choosing/{quantity}, or data.choosing_share=1 to let all choose"
+            )
 
 
 def _cache(config: Mapping[str, Any]) -> Path:

@@ -12,6 +12,7 @@ SETTINGS = {
     "name": "test",
     "train_questions": None,
     "validation_questions": None,
+    "choosing_share": 0.2,
     "seed": 0,
     "validate_on_train": False,
     "on_bad_rows": "error",

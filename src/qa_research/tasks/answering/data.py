@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -20,6 +20,7 @@ from qa_research.tasks.answering.batches import (
     WindowDataset,
     batch_order,
 )
+from qa_research.tasks.answering.choosing import choosing_ids, those_left
 from qa_research.tasks.answering.corpus import generate
 from qa_research.tasks.answering.hub import DataSet
 from qa_research.tasks.answering.moving import explained, with_moved_answers
@@ -69,6 +70,7 @@ class QuestionData(TaskData):
         name: str,
         train_questions: Annotated[int, Ge(1)] | None,
         validation_questions: Annotated[int, Ge(1)] | None,
+        choosing_share: Annotated[float, Gt(0), Le(1)],
         seed: Annotated[int, Ge(0), Le(2**63 - 1)],
         validate_on_train: bool,
         on_bad_rows: OnBadRows,
@@ -87,6 +89,7 @@ class QuestionData(TaskData):
         self.name = name
         self.train_questions = train_questions
         self.validation_questions = validation_questions
+        self.choosing_share = choosing_share
         self.seed = seed
         self.validate_on_train = validate_on_train
         self.on_bad_rows = on_bad_rows
@@ -101,6 +104,8 @@ class QuestionData(TaskData):
         self.too_long: list[str] = []
         self.train: list[Question] = []
         self.validation: list[Question] = []
+        # The ids of the validation questions that choose the best weights and end the training.
+        self.choosing: frozenset[str] = frozenset()
 
     @abstractmethod
     def read(self) -> Splits:
@@ -120,6 +125,7 @@ class QuestionData(TaskData):
         else:
             usable = self._usable(splits.validation, "validation", splits.names[1])
             self.validation = self._chosen(usable, "validation", self.validation_questions)
+        self.choosing = choosing_ids(self.validation, self.choosing_share, self.seed)
         self.guessing = splits.guessing
         self.read_fingerprints = {
             "train": fingerprint(self.train),
@@ -137,6 +143,7 @@ class QuestionData(TaskData):
             self.validation = self.train
         else:
             self.validation = self._short_enough(self.validation, "validation", tokenizer)
+        self.choosing = those_left(self.choosing, self.validation)
 
     def prepare(self, tokenizer: Any, cache: Path, order_seed: int) -> None:
         """Make windows of both splits, or read them from the cache."""
@@ -154,6 +161,11 @@ class QuestionData(TaskData):
         lengths, processes = self.train_windows.lengths, self._rank()[1]
         order = batch_order(lengths, self.batch_size, self.order_seed, epoch, processes)
         return [len(batch) for batch in order]
+
+    @property
+    def all_choose(self) -> bool:
+        """Whether no validation question is left that chose nothing."""
+        return len(self.choosing) == len(self.validation)
 
     @property
     def has_unanswerable(self) -> bool:

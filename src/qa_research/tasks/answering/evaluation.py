@@ -5,7 +5,7 @@ Source: Rajpurkar et al. 2016 and 2018; the evaluation scripts published with th
 and corner cases `evaluate_v1` and `evaluate_v2` follow.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from qa_research.tasks.answering.score import (
     summarize,
     summarize_by_kind,
 )
-from qa_research.text import print_line
+from qa_research.text import plural, print_line
 
 # The official evaluations' keys and values, all but the totals and thresholds in percent.
 Official = dict[str, float | int]
@@ -34,12 +34,16 @@ Official = dict[str, float | int]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of answers to questions: overall, by kind, and as the official evaluation reports them."""
+    """Scores of answers to questions: overall, by kind, and as the official evaluation reports them.
+
+    `choosing`: the scores of those that chose the checkpoint, which are in none of the others.
+    """
 
     rules: Rules
     overall: Summary
     by_kind: dict[str, Summary]
     official: Official
+    choosing: Summary | None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; 95 % intervals in percent, over paragraphs where some hold several questions."""
@@ -53,13 +57,27 @@ class Evaluation:
                 "f1": self.overall.f1.wider,
             },
             "by_kind": {kind: asdict(summary) for kind, summary in self.by_kind.items()},
+            "choosing": asdict(self.choosing) if self.choosing else None,
         }
 
 
-def evaluate(questions: Sequence[Question], answers: Sequence[Answer]) -> Evaluation:
-    """Score `answers`, one for each of `questions`; by v2.0 if a question has no answer."""
+def evaluate(
+    questions: Sequence[Question],
+    answers: Sequence[Answer],
+    choosing: Set[str] = frozenset(),
+) -> Evaluation:
+    """Score `answers`, one for each of `questions`; by v2.0 if a question has no answer.
+
+    `choosing`: ids of questions that chose the checkpoint, which are scored apart. If all did, none are.
+    """
     rules = rules_for(questions)
     predictions = {answer.question_id: answer.text for answer in answers}
+    chose = [row for row in questions if row.id in choosing]
+    if len(chose) == len(questions):
+        chose = []
+    apart = {row.id for row in chose}
+    questions = [row for row in questions if row.id not in apart]
+    answers = [answer for answer in answers if answer.question_id not in apart]
     scores = score_questions(questions, predictions, rules)
     if rules == "v1.1":
         official = evaluate_v1(questions, predictions)
@@ -70,7 +88,8 @@ def evaluate(questions: Sequence[Question], answers: Sequence[Answer]) -> Evalua
         odds = {answer.question_id: answer.null_odds for answer in answers}
         best = evaluate_v2(questions, spans, odds, 0.0)
         official |= {key: value for key, value in best.items() if key.startswith("best_")}
-    return Evaluation(rules, summarize(scores), summarize_by_kind(scores), official)
+    chosen = summarize(score_questions(chose, predictions, rules)) if chose else None
+    return Evaluation(rules, summarize(scores), summarize_by_kind(scores), official, chosen)
 
 
 def evaluate_v1(questions: Sequence[Question], predictions: Mapping[str, str]) -> Official:
@@ -196,6 +215,11 @@ def show_evaluation(result: Evaluation) -> None:
         )
     if sentence := dependence_of(result.overall):
         print_line(f"{sentence}.")
+    if apart := result.choosing:
+        print_line(
+            f"{plural(apart.total, 'more question')} chose the best weights and are scored apart: exact "
+            f"match {apart.exact_match}, F1 {apart.f1}"
+        )
 
 
 def dependence_of(overall: Summary) -> str:

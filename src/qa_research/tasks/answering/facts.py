@@ -13,12 +13,14 @@ class Facts(TypedDict):
     """`unanswerable`: whether some have no answer. `too_long`: ids of those that no window has room for.
 
     `guessing`: percent of each kind that a guess among the right candidates gets right. Older runs lack some.
+    `questions`: how many each split has, and, as `choosing`, how many of validation chose the best weights.
     """
 
     __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
     unanswerable: NotRequired[bool | int]
     too_long: NotRequired[list[str]]
     guessing: NotRequired[dict[str, float]]
+    questions: NotRequired[dict[str, int]]
 
 
 _FACTS = TypeAdapter(Facts)

@@ -1,13 +1,12 @@
 """The LightningModule of question answering: its network, loss and validation. See also learning.py."""
 
-import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt, Le, Lt
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qa_research.model.attention import use_plain_below
@@ -99,7 +98,7 @@ class QuestionAnswering(LearningModule):
         self.answers: list[Answer] = []
         self.scores: list[QuestionScore] = []
         self._spans: list[WindowSpans] = []
-        self._losses: list[tuple[float, int]] = []
+        self._losses: list[tuple[int, float]] = []
 
     def make_tokenizer(self, questions: Sequence[Question], cache: Path) -> Any:
         """The tokenizer: the one named in the config, the weights' own, or one trained on the questions."""
@@ -155,9 +154,8 @@ class QuestionAnswering(LearningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         output = self.network(**self._inputs(batch))
-        # Averaged here: Lightning's `sync_dist` averages the processes' numbers of windows to a whole one,
-        # so with 10 and 9 windows it divides by 18.
-        self._losses.append((output.loss.item(), len(batch["window"])))
+        losses = _losses(output, batch)
+        self._losses += zip(batch["window"].tolist(), losses.tolist(), strict=True)
         self._spans += spans_of_batch(
             output.start_logits,
             output.end_logits,
@@ -185,17 +183,31 @@ class QuestionAnswering(LearningModule):
         )
         predictions = {answer.question_id: answer.text for answer in self.answers}
         self.scores = score_questions(data.validation, predictions, rules_for(data.validation))
-        exact_match, f1 = mean_scores(self.scores)
-        losses, counts = zip(*self.from_all_processes(self._losses), strict=True)
-        measured = {
-            "val/loss": sum(map(operator.mul, losses, counts)) / sum(counts),
-            "val/exact_match": exact_match,
-            "val/f1": f1,
+        # Averaged here: Lightning's `sync_dist` averages the processes' numbers of windows to a whole one,
+        # so with 10 and 9 windows it divides by 18.
+        losses = dict(self.from_all_processes(self._losses))
+        fresh = {
+            row.id for row in data.validation if data.all_choose or row.id not in data.choosing
         }
-        for kind, part in by_kind(self.scores).items():
-            measured[f"val/exact_match_{kind}"], measured[f"val/f1_{kind}"] = mean_scores(part)
+        measured = self._measured("val", fresh, losses)
+        measured |= self._measured("choosing", data.choosing, losses)
         # Only for the callbacks: what is written, and at which step, is decided in training.metrics.
         self.log_dict(measured, logger=False)
+
+    def _measured(self, split: str, ids: Set[str], losses: Mapping[int, float]) -> dict[str, float]:
+        """Loss and scores of the validation questions with these ids. `losses`: by window."""
+        data = self._data
+        rows = [score for score in self.scores if score.id in ids]
+        asked = data.validation_windows.question.tolist()
+        of_these = [losses[w] for w, i in enumerate(asked) if data.validation[i].id in ids]
+        measured = {f"{split}/loss": sum(of_these) / len(of_these)}
+        for ending, some in {
+            "": rows,
+            **{f"_{k}": part for k, part in by_kind(rows).items()},
+        }.items():
+            exact_match, f1 = mean_scores(some)
+            measured |= {f"{split}/exact_match{ending}": exact_match, f"{split}/f1{ending}": f1}
+        return measured
 
     def _inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in batch.items() if name in self._input_names}
@@ -205,3 +217,13 @@ class QuestionAnswering(LearningModule):
         untyped: Any = self.trainer  # Lightning's types do not know its datamodule
         data: QuestionData = untyped.datamodule
         return data
+
+
+def _losses(output: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    """The loss of each window, whose mean is the network's own loss of the batch."""
+    pairs = (("start_logits", "start_positions"), ("end_logits", "end_positions"))
+    start, end = (
+        nn.functional.cross_entropy(getattr(output, logits), batch[gold], reduction="none")
+        for logits, gold in pairs
+    )
+    return (start + end) / 2

@@ -15,10 +15,12 @@ from qa_research.files import write_text, written_folder
 from qa_research.model.bert import count_parameters, describe_modules, longest_window
 from qa_research.model.tokenizer import tokenizer_fingerprint
 from qa_research.model.weights import weights_fingerprint, write_sums
+from qa_research.tasks.answering.choosing import FEWEST_TO_DIVIDE, context_digest
 from qa_research.tasks.answering.decode import AnswerSettings
 from qa_research.tasks.answering.earlier_windows import made_otherwise
 from qa_research.tasks.answering.facts import facts_of
 from qa_research.tasks.answering.labels import Exactness, exactness
+from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.trained import TrainedAnswerer, reopen
 from qa_research.tasks.answering.windows import make_windows, windows_fingerprint
 from qa_research.tasks.task import Metric, StoredRun, Task
@@ -129,6 +131,7 @@ class AnsweringTask(Task):
             "questions": {
                 "train": len(self.data.train),
                 "validation": len(self.data.validation),
+                "choosing": len(self.data.choosing),
             },
             "unanswerable": self.data.has_unanswerable,
             "bad_rows": [row.id for row in self.data.bad_rows],
@@ -147,6 +150,7 @@ class AnsweringTask(Task):
             f"{data.train_windows.lengths.mean():.0f} tokens on average",
             f"Model: {self.module.name}, {count_parameters(self.network) / 1e6:.1f} million "
             f"parameters, {plural(torch.get_num_threads(), 'thread')}",
+            self._who_chooses(),
         ]
         shared = data.shared()
         if shared and (sentence := shared.sentence(len(data.validation))):
@@ -161,10 +165,47 @@ class AnsweringTask(Task):
             lines += found.sentences(name, self.answering.max_answer_tokens)
         return lines
 
+    def _who_chooses(self) -> str:
+        """A sentence on which validation questions choose the best weights and end the training."""
+        data = self.data
+        total, count = len(data.validation), len(data.choosing)
+        if not data.all_choose:
+            return (
+                f"{count:,} of the validation questions (data.choosing_share={data.choosing_share:g}, "
+                f"data.seed={data.seed}) choose the best weights and end the training; val/... are the "
+                f"scores of the other {total - count:,}, which choose nothing"
+            )
+        reason = "data.choosing_share=1"
+        if data.choosing_share < 1:
+            few = total < FEWEST_TO_DIVIDE
+            reason = f"fewer than {FEWEST_TO_DIVIDE}" if few else "of one context"
+            reason += " are not divided"
+        return (
+            f"All {plural(total, 'validation question')} choose the best weights ({reason}), so the best "
+            "scores are partly luck"
+        )
+
     def measured(self) -> list[str]:
-        kinds = sorted({row.kind for row in self.data.validation})
-        names = ["val/loss", "val/exact_match", "val/f1"]
-        return names + [f"val/{metric}_{k}" for metric in ("exact_match", "f1") for k in kinds]
+        names = []
+        for split, rows in {"val": self._fresh(), "choosing": self._choosing()}.items():
+            kinds = sorted({row.kind for row in rows})
+            names += [f"{split}/loss", f"{split}/exact_match", f"{split}/f1"]
+            names += [f"{split}/{m}_{kind}" for m in ("exact_match", "f1") for kind in kinds]
+        return names
+
+    def may_choose(self) -> list[str]:
+        names = self.measured()
+        # With a share of 1, as versions until 0.2 have it, both are of all questions.
+        all_may = self.data.choosing_share == 1
+        return [name for name in names if all_may or name.startswith("choosing/")]
+
+    def _choosing(self) -> list[Question]:
+        return [row for row in self.data.validation if row.id in self.data.choosing]
+
+    def _fresh(self) -> list[Question]:
+        """The validation questions that scores are claimed on: all if all choose."""
+        data = self.data
+        return [r for r in data.validation if data.all_choose or r.id not in data.choosing]
 
     def progress_text(self, measured: Mapping[str, float]) -> tuple[str, str]:
         text = f"EM {measured['val/exact_match']:.1f}  F1 {measured['val/f1']:.1f}"
@@ -174,9 +215,16 @@ class AnsweringTask(Task):
         return text, f"  (EM by kind: {', '.join(kinds)})" if show_kinds else ""
 
     def predictions(self) -> list[dict[str, Any]]:
+        rows = zip(self.data.validation, self.module.answers, self.module.scores, strict=True)
         return [
-            asdict(score) | {"probability": answer.probability, "null_odds": answer.null_odds}
-            for answer, score in zip(self.module.answers, self.module.scores, strict=True)
+            asdict(score)
+            | {
+                "probability": answer.probability,
+                "null_odds": answer.null_odds,
+                "chose": row.id in self.data.choosing,
+                "context_sha256": context_digest(row.context),
+            }
+            for row, answer, score in rows
         ]
 
     def result(self, record: Mapping[str, Any]) -> list[str]:
@@ -194,6 +242,14 @@ class AnsweringTask(Task):
         for kind, exact, f1 in rows:
             guess = f"{guessing[kind]:>11.1f}" if kind in guessing else ""
             lines.append(f"{kind:<12}{exact:>12.1f}{f1:>8.1f}{guess}")
+        count, total = (
+            facts_of(record).get("questions", {}).get(k) for k in ("choosing", "validation")
+        )
+        if count and total and count < total:
+            lines.append(
+                f"{total - count:,} questions; the {count:,} that chose these weights score exact match "
+                f"{best['choosing/exact_match']:.1f}, F1 {best['choosing/f1']:.1f}"
+            )
         if guessing and _is_on_the_plateau(best, guessing):
             lines.append(
                 f"`match` is within {CLOSE_TO_GUESSING:.0f} points of guessing among the candidates, and "

@@ -25,6 +25,7 @@ from qa_research.model.bert import input_names, longest_window, stored
 from qa_research.model.tokenizer import load_tokenizer
 from qa_research.model.weights import check_files, write_sums
 from qa_research.tasks.answering.batches import batches_of_tokens, padded_batch
+from qa_research.tasks.answering.choosing import those_left
 from qa_research.tasks.answering.decode import (
     Answer,
     AnswerSettings,
@@ -163,12 +164,30 @@ class FileReading:
     tokenizer: Any = None
 
 
+@dataclass(frozen=True)
+class RunQuestions:
+    """Questions to ask a run; `choosing`: the ids of those of its own split that chose its best weights."""
+
+    questions: list[Question]
+    choosing: frozenset[str]
+
+
 def questions_of(
     config: Mapping[str, Any],
     record: Mapping[str, Any],
     data: str,
     reading: FileReading | None = None,
 ) -> list[Question]:
+    """The questions of `run_questions`, whether they chose the best weights or not."""
+    return run_questions(config, record, data, reading).questions
+
+
+def run_questions(
+    config: Mapping[str, Any],
+    record: Mapping[str, Any],
+    data: str,
+    reading: FileReading | None = None,
+) -> RunQuestions:
     """The questions to ask a run: its own split `validation` or `train`, or those of a file.
 
     An answer that is not at its offset does not matter, neither for asking nor for scoring.
@@ -191,10 +210,14 @@ def questions_of(
             )
         # Those that no window of the run has room for were skipped.
         skipped = set(facts_of(record).get("too_long", ()))
-        return [row for row in getattr(source, data) if row.id not in skipped]
+        questions = [row for row in getattr(source, data) if row.id not in skipped]
+        is_validation = data == "validation"
+        choosing = those_left(source.choosing, questions) if is_validation else frozenset()
+        return RunQuestions(questions, choosing)
     settings = config["data"]
     window = (settings["max_tokens"], settings["stride_tokens"])
-    return _questions_of_file(data, reading or FileReading(), window)
+    questions = _questions_of_file(data, reading or FileReading(), window)
+    return RunQuestions(questions, frozenset())
 
 
 def _questions_of_file(data: str, reading: FileReading, window: tuple[int, int]) -> list[Question]:
