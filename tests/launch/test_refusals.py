@@ -25,7 +25,7 @@ from tests.tiny_run import train
         (
             "checkpoint.monitor=val/accuracy",
             ValueError,
-            "val/accuracy is not measured; did you mean val/exact_match",
+            "val/accuracy is not measured; known: choosing/exact_match",
         ),
         ("trainer.max_epochs=0", ValueError, "trainer.max_epochs must be at least 1, got 0"),
         ("trainer.max_steps=0", ValueError, "trainer.max_steps must be -1 or at least 1"),
