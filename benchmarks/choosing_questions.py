@@ -96,7 +96,9 @@ def simulated(
     # Where all choose, the comparison is told of none, as versions until 0.2 knew nothing of them.
     chose = frozenset() if chooses.all() else choosing
     metrics = cast(list[Metric], ANSWERING["metrics"])
-    (compared,) = compare(Shares(ids, first, chose), [Shares(ids, second, chose)], metrics)
+    groups = np.arange(len(ids)) // EACH
+    shares = [Shares(ids, values, groups, chose) for values in (first, second)]
+    (compared,) = compare(shares[0], shares[1:], metrics)
     called = {
         "second" if d.points > 0 else "first"
         for d in compared.differences
