@@ -52,6 +52,8 @@ def test_unbiased_is_shown_from_two_searches_on_and_not_for_a_whole_split(ledger
     write_search(ledger, [False, False, True], state_of(50), round_size=1)
     show_standing(standings(ledger)[0])
     assert "unbiased   25.0 % over 2 searches" in capsys.readouterr().out
+    show_table(standings(ledger))
+    assert "%: consistent, but after few searches too high on average" in capsys.readouterr().out
     three = replace(SOURCE, name="three", fingerprint="f3", questions=3)
     write_search(ledger, [False, True, True], state_of(50), three)
     show_standing(standings(ledger)[1])

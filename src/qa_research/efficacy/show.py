@@ -135,6 +135,10 @@ def show_table(found: Sequence[Standing]) -> None:
     console.print(
         "right: of the questions that count; needs: questions at the median, and in 95 % of searches"
     )
+    if any(standing.unbiased is not None for standing in found):
+        console.print(
+            "%: consistent, but after few searches too high on average; unbiased: over searches until right"
+        )
     if failed := sum(standing.failed for standing in found):
         console.print(f"{questions(failed)} failed, counted neither as right nor as wrong")
     if any(standing.is_imported for standing in found):

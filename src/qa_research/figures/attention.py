@@ -49,13 +49,14 @@ def attention_over_steps(
     layer: int,
     head: int,
     tokens: Sequence[str],
+    chosen: str = "",
 ) -> Figure:
     """Maps query x key of one head at up to six steps, the first and last among them, on one colour scale.
 
     `dataset` is the group `attention`. Colour follows the square root of the weight, because [SEP] often
     takes nearly all. Thin lines separate question and context; the true span is bold and green on both axes.
     In a window of more than 128 tokens a cell stands for several and shows their largest weight, so that no
-    strong one is lost.
+    strong one is lost. `chosen`: why this head and no other, for the title.
 
     Raises:
         ValueError: something named is not recorded, or the tokens are others.
@@ -79,7 +80,7 @@ def attention_over_steps(
     bar.set_label("attention (square-root scale)", fontsize=9)
     figure.supylabel("from token (query)", fontsize=9)
     figure.supxlabel("to token (key)", fontsize=9)
-    more = f"Attention of layer {layer} head {head}"
+    more = f"Attention of layer {layer} head {head}{f', {chosen}' if chosen else ''}"
     if n_pooled > 1:
         more += f" (a cell is the largest weight of {n_pooled} × {n_pooled} tokens)"
     head_line(figure, window, more)

@@ -215,7 +215,9 @@ def _draw_attention(recording: Recording, index: int, tokens: list[str]) -> Figu
     moved = np.abs(maps.values[1] - maps.values[0])
     layer, head = np.unravel_index(int(np.nansum(moved, axis=(2, 3)).argmax()), moved.shape[:2])
     number = int(data["layer"].values[layer])
-    figure = attention_over_steps(data, index, number, int(head), tokens)
+    # The largest of many changes is large by chance, too.
+    chosen = f"of {moved.shape[0] * moved.shape[1]} heads the one that changed most"
+    figure = attention_over_steps(data, index, number, int(head), tokens, chosen)
     yield f"attention_layer_{number}_head_{head}", figure
 
 

@@ -252,9 +252,9 @@ class AnsweringTask(Task):
             )
         if guessing and _is_on_the_plateau(best, guessing):
             lines.append(
-                f"`match` is within {CLOSE_TO_GUESSING:.0f} points of guessing among the candidates, and "
-                "`lookup` is not: as if the model knew what kind of answer is wanted, and did not yet look "
-                "at whom the question is about."
+                f"`lookup` is learned, and `match` within {CLOSE_TO_GUESSING:.0f} points of guessing among "
+                "the candidates: as if the model knew what kind of answer is wanted, and hardly looked at "
+                "whom the question is about."
             )
         return lines
 
