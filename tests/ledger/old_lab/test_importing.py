@@ -150,6 +150,12 @@ def test_repeats_name_the_records_of_the_old_lab(place, ledger_path):
     assert "  2 times    103  in records 1 & 6 of sample_indices" in shown.stdout
 
 
+def test_repeats_of_a_state_without_indices_are_not_known(place, ledger_path):
+    import_old_lab(write_old_lab(place, [(RANDOM, 1, 3, "3")]), ledger_path)
+    shown = CliRunner().invoke(squad_app, ["repeats", "--runs", str(ledger_path.parent)])
+    assert "squad train: it is not known which questions were asked" in shown.stdout
+
+
 def test_importing_twice_changes_nothing(place, ledger_path):
     import_old_lab(crashed_and_replayed(place), ledger_path)
     before = dump(ledger_path)
