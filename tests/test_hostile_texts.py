@@ -53,7 +53,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     states = [(f"{text}-7-{text}", 1, 3, text) for text in HOSTILE.values()]
     write_old_lab(root / "old.db", states, [(1, 3, "1,2,3"), (2, HOSTILE["title"], "x")])
     write_classifier(root)
-    assert run_verb(training(root)) == 0
+    with pytest.MonkeyPatch.context() as environment:
+        # The study's name has a $x_, as a text of data may have.
+        environment.setenv("x_", "a value of the environment")
+        assert run_verb(training(root)) == 0
     return root
 
 
@@ -256,6 +259,11 @@ def names_in(place: Path) -> set[str]:
     """Every file and folder there, but caches and what SQLite keeps beside a database."""
     found = {str(path.relative_to(place)) for path in place.rglob("*")}
     return {name for name in found if not name.startswith("cache/") and name[-4:] not in SQLITES}
+
+
+def test_no_variable_of_the_environment_stands_in_a_path(trained):
+    assert list((trained / "tensorboard").glob("events.*"))
+    assert {path.name for path in trained.parent.parent.glob("[!.]*/")} == {STUDY}
 
 
 def test_markup_in_an_id_is_shown(printed, trained):

@@ -91,6 +91,17 @@ class ValidationBetweenSteps(pl.Callback):
             trainer.val_check_batch = 1 if is_due else NO_BATCH
 
 
+class TensorBoard(TensorBoardLogger):
+    """Lightning's logger, in the run's own directory whatever that is called.
+
+    Lightning replaces `$NAME` in the path by the variable of the environment, and so writes elsewhere.
+    """
+
+    @property
+    def log_dir(self) -> str:
+        return os.path.join(self.root_dir, str(self.version))
+
+
 @dataclass(frozen=True)
 class TrainerBundle:
     """A Trainer with those of its callbacks whose state is needed after the training."""
@@ -126,7 +137,7 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
     progress = TrainingProgress(config["train"]["progress"], task)
     # TensorBoard then hides its events from this step on; Curves writes those of this step again.
     purge: dict[str, Any] = {"purge_step": start.step} if start.step else {}
-    tensorboard = TensorBoardLogger(directory, name="tensorboard", version="", **purge)
+    tensorboard = TensorBoard(directory, name="tensorboard", version="", **purge)
     saving = ExactCheckpoints(start.signals, checkpoints.every_n_minutes, folder, start.run_id)
     callbacks: list[pl.Callback] = [
         ValidationBetweenSteps(),

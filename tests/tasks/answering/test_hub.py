@@ -89,6 +89,18 @@ def test_what_save_to_disk_wrote_is_read_as_splits_or_as_one(questions, tmp_path
         data.load()
 
 
+def test_whatever_is_wrong_with_what_save_to_disk_wrote_is_one_sentence(questions, tmp_path):
+    import datasets
+
+    table = datasets.Dataset.from_list(columns(questions))
+    datasets.disable_progress_bars()
+    table.save_to_disk(tmp_path / "saved")
+    state = tmp_path / "saved/state.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"_format_type": "custom"}))
+    with pytest.raises(ValueError, match="is not a directory in the hub's layout .*transform"):
+        opened(tmp_path / "saved")
+
+
 def test_a_loading_script_is_refused_in_one_sentence(tmp_path):
     folder = tmp_path / "notices"
     folder.mkdir()

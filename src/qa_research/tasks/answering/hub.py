@@ -131,7 +131,11 @@ def _fetch(dataset: str, revision: str | None, name: str, otherwise: str) -> Map
         else:
             tables = datasets.load_dataset(dataset, revision=revision)
         return tables
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except Exception as error:
+        # What `datasets` raises of a directory depends on which of its many files is wrong.
+        known = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
+        if not is_directory and not isinstance(error, known):
+            raise
         if isinstance(error, RuntimeError) and "script" in str(error):
             raise ValueError(
                 f"{name} comes with a loading script, and code that comes with data is never run; give its "
