@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -277,3 +278,19 @@ def test_a_root_that_does_not_hold_what_it_must_is_one_sentence(path, attributes
     (key,) = attributes
     with pytest.raises(ValueError, match=f"is damaged: its zarr.json has .*{key}"):
         Recording(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["zarr.json", "attention/weight/zarr.json", "attention/weight/c.3.0.0.0"]
+)
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_what_has_no_end_is_not_read(path, name, kind):
+    (path / name).unlink()
+    if kind == "device":
+        (path / name).symlink_to("/dev/zero")
+    else:
+        os.mkfifo(path / name)
+    with pytest.raises(ValueError, match=f"{name} is not a file"):
+        Recording(path).read("attention").weight.load()
+    if name != "zarr.json":
+        assert "not a file" in Recording(path).damage()[0]

@@ -18,7 +18,7 @@ from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from qa_research.capture.recording.files import METADATA, RecordingFiles
+from qa_research.capture.recording.files import METADATA, RecordingFiles, check_is_file
 from qa_research.files import parse_json
 
 # Of logits, losses and head weights.
@@ -108,7 +108,10 @@ def chunk_file(array: str, number: int, other_axes: int) -> str:
 def chunk_damage(path: Path, chunk_bytes: int) -> str | None:
     """What is wrong with a chunk, which is `chunk_bytes` long when unpacked; None if it is intact."""
     try:
+        check_is_file(path)
         content = path.read_bytes()
+    except ValueError:
+        return "not a file"
     except OSError as error:
         return "no file" if isinstance(error, FileNotFoundError) else str(error)
     if not content:

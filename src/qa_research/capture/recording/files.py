@@ -159,6 +159,7 @@ class StrictStore(LocalStore):
         name = key.rpartition("/")[2]
         if name.startswith(".z"):
             return None
+        check_is_file(self.root / key)
         found = await super().get(key, prototype, byte_range)
         if found is None and name.startswith("c."):
             raise ValueError(f"{self.root / key} is missing")
@@ -174,6 +175,7 @@ def read_root(path: Path) -> dict[str, Any] | None:
     """
     if not path.is_dir():
         raise FileNotFoundError(f"there is no recording {path}")
+    check_is_file(path / METADATA)
     try:
         content = (path / METADATA).read_bytes()
     except FileNotFoundError:
@@ -202,6 +204,12 @@ def read_root(path: Path) -> dict[str, Any] | None:
     except ValidationError as error:
         raise ValueError(f"{path} is damaged: its {METADATA} {first_fault(error)}") from error
     return attributes
+
+
+def check_is_file(path: Path) -> None:
+    """Raise ValueError if there is a device or a pipe, or a link to one, which may have no end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(f"{path} is not a file")
 
 
 def metadata_sum(content: bytes) -> int:
