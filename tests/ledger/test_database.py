@@ -57,6 +57,16 @@ def test_what_is_not_a_ledger_is_refused_and_left_as_it_is(path):
             Ledger(path, read_only)
 
 
+def test_a_ledger_with_triggers_is_refused(path):
+    Ledger(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TRIGGER undo AFTER INSERT ON runs BEGIN DELETE FROM runs; END")
+    connection.close()
+    for read_only in (False, True):
+        with pytest.raises(ValueError, match="a database, but not a ledger"):
+            Ledger(path, read_only)
+
+
 def test_reading_a_ledger_that_does_not_exist_is_an_error(path):
     with pytest.raises(FileNotFoundError, match="`qa-research runs scan --runs .*` makes one"):
         Ledger(path, read_only=True)

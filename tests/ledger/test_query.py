@@ -159,6 +159,7 @@ def test_it_is_refused_as_well_where_the_ledger_could_be_written(query, runs, tm
         "PRAGMA user_version",
         "PRAGMA integrity_check",
         "SELECT name FROM pragma_table_info('states')",
+        "SELECT name FROM pragma_database_list",
         "SELECT value FROM json_each('[1, 2]')",
         "SELECT name FROM sqlite_master",
         "SELECT group_concat(name), round(avg(value), 2) FROM scores GROUP BY run_id HAVING count(*) > 1",

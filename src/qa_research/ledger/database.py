@@ -193,12 +193,10 @@ def _check(connection: sqlite3.Connection, path: Path, oldest: int) -> None:
 
 
 def _is_ledger(connection: sqlite3.Connection) -> bool:
-    # A view of such a name may be anything, and may never end.
-    tables = {
-        name
-        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    }
-    return tables >= {"runs", "scores"}
+    # A view of such a name may be anything, and may never end; a trigger may undo what is written.
+    kinds = dict(connection.execute("SELECT name, type FROM sqlite_master").fetchall())
+    is_ours = kinds.get("runs") == kinds.get("scores") == "table"
+    return is_ours and "trigger" not in kinds.values()
 
 
 def _not_writable(path: Path) -> str:

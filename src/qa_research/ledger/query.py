@@ -38,7 +38,15 @@ _PRAGMA_TABLES = (
     "table_list",
     "index_list",
     "index_info",
+    "index_xinfo",
     "foreign_key_list",
+    "foreign_key_check",
+    "database_list",
+    "function_list",
+    "collation_list",
+    "compile_options",
+    "integrity_check",
+    "quick_check",
 )
 _CREATED_WHEN_NAMED = ["json_each", "json_tree", *(f"pragma_{name}" for name in _PRAGMA_TABLES)]
 # Errors of the file, not of the query.
