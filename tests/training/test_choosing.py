@@ -104,6 +104,19 @@ def test_compare_leaves_out_what_chose(runs):
     assert pair.comparison.total == 96 and pair.comparison.left_out == 24 and not pair.warning
 
 
+def test_a_run_is_shown_with_the_fresh_scores_first(runs, run, verb):
+    code, out, err = verb("runs", "show", str(run))
+    assert code == 0, err
+    assert "48 train and 120 validation questions, 24 of which choose the best weights" in out
+    assert out.index("val/loss") < out.index("choosing/exact_match")
+    code, out, _ = verb("runs", "compare", *map(str, sorted(runs.glob("divided/*"))))
+    assert code == 0 and out.index("val/loss") < out.index("choosing/exact_match")
+    _, out, _ = verb("runs", "list", "--sort", "val/f1", "--runs", str(runs))
+    assert "choosing" not in out
+    _, _, err = verb("runs", "list", "--sort", "f1", "--runs", str(runs))
+    assert "did you mean val/f1?" in err
+
+
 def test_evaluate_tells_the_fresh_score_first(runs, run, verb):
     code, out, _ = verb("evaluate", "divided/", "--runs", str(runs))
     assert code == 2 and out == ""

@@ -4,7 +4,7 @@ A pipe gets full, aligned lines; a terminal gets what fits its width. Names are 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +111,7 @@ def show_run(directory: Path, entry: RunEntry, status: str, next_command: str) -
         if fact:
             console.print(styled((f"{name:<14}", "dim"), fact))
     console.print(styled(("\nscores of the best checkpoint", "bold")))
-    rows = [[f"  {name}", number(value)] for name, value in entry.scores.items()]
+    rows = [[f"  {name}", number(value)] for name, value in _fresh_first(entry.scores)]
     for line in aligned(rows, {1}) or ["  none yet"]:
         console.print(line)
     console.print(styled(("\nconfig", "bold")))
@@ -174,7 +174,7 @@ def show_pairs(found: "SideBySide") -> None:
         console.print(f"\nwithout effect on a result: {', '.join(found.without_effect)}")
     scores = [
         [name, *(number(None if value is ABSENT else value) for value in values)]
-        for name, values in found.scores.items()
+        for name, values in _fresh_first(found.scores)
     ]
     _show_table("scores of the best checkpoints", found.labels, scores, flush_right=True)
     console.print(styled(("\nwhich is better", "bold")))
@@ -186,6 +186,11 @@ def show_pairs(found: "SideBySide") -> None:
             "much by chance. Both are about these trainings only: another seed may differ more.",
             style="dim",
         )
+
+
+def _fresh_first(scores: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Scores by name: those of examples that chose nothing before those of the ones that chose."""
+    return sorted(scores.items(), key=lambda item: item[0].startswith("choosing/"))
 
 
 def plain(value: Any) -> str:
