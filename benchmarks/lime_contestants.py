@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from qa_research.explain.images.classifier import EfficientNetLite0, Precision
 from qa_research.explain.images.predictions import MaskedPicture
 from qa_research.explain.images.segments import Pixels, Segments
-from qa_research.explain.images.trust import ranked
 from qa_research.explain.images.weights import PACKAGED, load_weights
+from qa_research.explain.ranking import ranked
 from qa_research.explain.surrogate import (
     Fit,
     Predict,

@@ -42,6 +42,7 @@ from qa_research.explain.images.sampling import sample
 from qa_research.explain.images.segments import Pixels, Quickshift, Segments, segmented
 from qa_research.explain.images.settings import LimeSettings, TrustSettings
 from qa_research.explain.images.weights import PACKAGED
+from qa_research.explain.surrogate import ALPHA
 
 BATCHES = (2, 4, 8, 16, 32)
 LIMES_BATCH = 10
@@ -117,7 +118,7 @@ def _adaptive(pixels: Pixels, segments: Segments, batch: int) -> dict[str, Any]:
         return np.asarray(masked.predictions(masks)[:, label], dtype=np.float64)
 
     def settings(first: int) -> LimeSettings:
-        return LimeSettings("grey", "ridge", 1.0, 0.25, first, 50, 1000, False)
+        return LimeSettings("grey", "ridge", ALPHA, 0.25, first, 50, 1000, False)
 
     whole = sample(
         predict, masked.n_segments, settings(1000), TrustSettings(TOP, 5, 0.95, 200, 0), 0

@@ -98,6 +98,7 @@ OF_RUN: tuple[Words, ...] = (
     ("attribute", "{run}", *ASKING, "--method", ""),
     ("attribute", "{run}", *ASKING, "--samples", "1"),
     ("attribute", "{run}", *ASKING, "--top", "0"),
+    ("attribute", "{run}", *ASKING, "--top", "99"),
     ("attribute", "{run}", *ASKING, "--seed", "-1"),
     ("attribute", "{run}", *ASKING, "--seed", "x"),
     ("attribute", "{run}", *ASKING, "--seed", "99999999999999999999"),

@@ -126,7 +126,7 @@ ASKED = ("--question", HOSTILE["title"] + " who?", "--context", asked(HOSTILE["c
 RUNS = ("--runs", FOLDER)
 BROWSED = ("--data", f"{FOLDER}.json", "--cache", "cache")
 EXPLAINED = (
-    *("segmenter=grid", "segmenter.rows=2", "segmenter.columns=1", "trust.random_orders=2"),
+    *("segmenter=grid", "segmenter.rows=2", "segmenter.columns=1", "trust.random_orders=20"),
     *("trust.top=1", "classifier=torchvision", "classifier.name=squeezenet1_1"),
     *("classifier.weights=weights.pth", "classifier.labels=labels.json", "counterfactual.top=1"),
 )

@@ -12,7 +12,7 @@ QUICK = (
     "segmenter=grid",
     "segmenter.rows=2",
     "segmenter.columns=2",
-    "trust.random_orders=2",
+    "trust.random_orders=20",
     "trust.top=2",
     "lime.cache=false",
 )

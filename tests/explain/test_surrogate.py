@@ -5,12 +5,15 @@ import pytest
 import torch
 
 from qa_research.explain.surrogate import (
+    ALPHA,
     all_masks,
     bootstrap,
+    chance_of_r2,
     distance_weights,
     draw_masks,
     fit_surrogate,
     lime,
+    r2_without_penalty,
     weighted_r2,
 )
 
@@ -75,12 +78,44 @@ def test_a_linear_surrogate_by_hand():
 
 def test_ridge_solves_its_normal_equations():
     masks, outputs, weights = drawn()
-    fit = fit_surrogate(masks, outputs, weights, "ridge", 2.5)
+    fit = fit_surrogate(masks, outputs, weights, "ridge", 2.5 / weights.sum())
     centre = np.average(masks, axis=0, weights=weights)
     x = masks - centre
     y = outputs - np.average(outputs, weights=weights)
     wanted = np.linalg.solve(x.T @ (weights[:, None] * x) + 2.5 * np.eye(7), x.T @ (weights * y))
     assert fit.coefficients == pytest.approx(wanted, abs=1e-7)
+
+
+@pytest.mark.parametrize("surrogate", ["ridge", "lasso"])
+def test_the_penalty_shrinks_as_much_whatever_the_number_and_the_weights_of_the_masks(surrogate):
+    masks, outputs, weights = drawn()
+    once = fit_surrogate(masks, outputs, weights, surrogate, 0.05)
+    twice = fit_surrogate(
+        np.concatenate([masks] * 2), np.tile(outputs, 2), np.tile(weights, 2), surrogate, 0.05
+    )
+    lighter = fit_surrogate(masks, outputs, weights / 50, surrogate, 0.05)
+    assert twice.coefficients == pytest.approx(once.coefficients, abs=1e-6)
+    assert lighter.coefficients == pytest.approx(once.coefficients, abs=1e-6)
+    draws = bootstrap(masks, outputs, weights, surrogate, 0.05, 200, np.random.default_rng(0))
+    assert draws.mean(axis=0) == pytest.approx(once.coefficients, abs=0.01)
+
+
+def test_no_penalty_reaches_more_than_none():
+    masks, outputs, weights = drawn()
+    shrunk = fit_surrogate(masks, outputs, weights, "ridge", 1.0)
+    free = fit_surrogate(masks, outputs, weights, "linear")
+    assert shrunk.r2 < 0.5 < r2_without_penalty(masks, outputs, weights)
+    assert r2_without_penalty(masks, outputs, weights) == pytest.approx(free.r2, abs=1e-6)
+
+
+def test_an_r2_that_noise_reaches_as_well_is_no_evidence():
+    masks = all_masks(2)
+    # Three numbers are fitted to masks that count as 2.7: any outputs are explained.
+    assert chance_of_r2(0.99, distance_weights(masks, 0.25), 2) is None
+    weights = np.ones(20)
+    # (0.4 / 3) / (0.6 / 16) = 3.556 with 3 and 16 degrees of freedom.
+    assert chance_of_r2(0.4, weights, 3) == pytest.approx(0.0383, abs=1e-3)
+    assert chance_of_r2(1.0, weights, 3) == 0 and chance_of_r2(-0.2, weights, 3) == 1
 
 
 def test_lasso_leaves_what_does_nothing_at_zero():
@@ -111,7 +146,7 @@ def test_the_bootstrap_spreads_as_new_masks_would():
         fits.append(fit_surrogate(masks, outputs, weights).coefficients)
         if seed < 5:
             generator = np.random.default_rng(seed)
-            draws = bootstrap(masks, outputs, weights, "ridge", 1.0, 150, generator)
+            draws = bootstrap(masks, outputs, weights, "ridge", ALPHA, 150, generator)
             spreads.append(draws.std(axis=0))
     ratio = np.mean(spreads, axis=0) / np.std(fits, axis=0)
     assert ratio.min() > 0.6 and ratio.max() < 1.6
@@ -142,7 +177,8 @@ def test_coefficients_equal_those_of_the_package_lime(surrogate):
         feature_selection="none",
         model_regressor=LinearRegression() if surrogate == "linear" else None,
     )
-    fit = fit_surrogate(masks, outputs, weights, surrogate, 1.0)
+    # `lime` adds 1.0 times the sum of squares to the weighted sum of squared residuals.
+    fit = fit_surrogate(masks, outputs, weights, surrogate, 1.0 / weights.sum())
     assert fit.coefficients == pytest.approx([dict(theirs[1])[i] for i in range(9)], abs=1e-6)
     assert fit.intercept == pytest.approx(float(np.squeeze(theirs[0])), abs=1e-6)
     assert fit.r2 == pytest.approx(theirs[2], abs=1e-6)
@@ -153,7 +189,7 @@ def test_coefficients_equal_those_of_scikit_learn_to_seven_digits():
 
     masks, outputs, weights = drawn()
     theirs = Ridge(alpha=1.0).fit(masks.astype(float), outputs, sample_weight=weights)
-    fit = fit_surrogate(masks, outputs, weights, "ridge", 1.0)
+    fit = fit_surrogate(masks, outputs, weights, "ridge", 1.0 / weights.sum())
     assert fit.coefficients == pytest.approx(theirs.coef_, abs=1e-7)
     assert fit.intercept == pytest.approx(theirs.intercept_, abs=1e-7)
 

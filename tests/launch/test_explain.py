@@ -12,7 +12,7 @@ QUICK = (
     "segmenter=grid",
     "segmenter.rows=2",
     "segmenter.columns=2",
-    "trust.random_orders=2",
+    "trust.random_orders=20",
     "trust.top=2",
 )
 
@@ -70,7 +70,8 @@ def test_blanking_and_its_summary(explain):
     code, out, err = explain(*QUICK, "counterfactual.top=1", "counterfactual.controls=3")
     assert code == 0, err
     assert "before" in out and "after" in out
-    assert "without as much area of random segments, 3 times" in " ".join(out.split())
+    # Of four equal segments, each of the other three is as large as the one that is blanked.
+    assert "Of all 3 other sets of segments with as much area" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,8 @@ def test_blanking_and_its_summary(explain):
         (("+launcher=joblib", "-m"), "made one after the other"),
         (("segmenter.rows=1", "segmenter.columns=1"), "grid finds only one segment"),
         (("counterfactual.top=4",), "counterfactual.top=4, but there are 4 segments"),
+        (("trust.top=4",), "trust.top=4, but there are 4 segments"),
+        (("trust.random_orders=1",), "trust.random_orders=1 cannot show at trust.confidence=0.95"),
         (("counterfactual.until=flop",), "counterfactual.until must be 'flip'"),
         (
             ("classifier=torchvision", "classifier.name=resnet19"),

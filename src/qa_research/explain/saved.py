@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -34,7 +34,8 @@ def restored(kind: Any, value: Any) -> Any:
     """A value of JSON as the annotation `kind` says: objects as dataclasses, lists as tuples or arrays.
 
     `tuple[int, ...]` with [1, 2] is (1, 2), `float` with None is NaN, `Curves | None` with None is None. A
-    union of dataclasses is the one that has these fields.
+    union of dataclasses is the one that has these fields. A field with a default may be missing: earlier
+    versions did not write it.
 
     Raises:
         KeyError: a field is missing.
@@ -44,14 +45,16 @@ def restored(kind: Any, value: Any) -> Any:
     if is_dataclass(kind) and isinstance(value, dict):
         hints = get_type_hints(kind)
         found = {
-            field.name: restored(hints[field.name], value[field.name]) for field in fields(kind)
+            field.name: restored(hints[field.name], value[field.name])
+            for field in fields(kind)
+            if field.name in value or field.default is MISSING
         }
         return kind(**found)  # type: ignore[operator]
     if get_origin(kind) is UnionType:
         if value is None:
             return None
         kinds = [one for one in options if one is not NoneType]
-        same = [one for one in kinds if is_dataclass(one) and _names(one) == set(value)]
+        same = [one for one in kinds if is_dataclass(one) and _fits(one, set(value))]
         return restored((same or kinds)[0], value)
     if get_origin(kind) is Mapping:
         return {key: restored(options[1], inner) for key, inner in value.items()}
@@ -67,5 +70,7 @@ def restored(kind: Any, value: Any) -> Any:
     return value
 
 
-def _names(kind: Any) -> set[str]:
-    return {field.name for field in fields(kind)}
+def _fits(kind: Any, names: set[str]) -> bool:
+    """Whether these are fields of the dataclass, and all that have no default are among them."""
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    return needed <= names <= {field.name for field in fields(kind)}

@@ -18,6 +18,8 @@ Surrogate = Literal["ridge", "linear", "lasso"]
 Predict = Callable[[Bool[ndarray, "mask segment"]], Float[ndarray, " mask"]]
 # 2^20 masks of `all_masks` are a million predictions already.
 MOST_SEGMENTS_OF_ALL = 20
+# The usual penalty. Of 2,000 fair masks of the usual weights (0.5 on average) it is the 1.0 of `lime`.
+ALPHA = 0.001
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,17 @@ def lime(
     masks: Bool[ndarray, "mask segment"],
     weights: Float[ndarray, " mask"],
     surrogate: Surrogate = "ridge",
-    alpha: float = 1.0,
+    alpha: float = ALPHA,
 ) -> tuple[Float[ndarray, " mask"], Fit]:
     """Predict the masks, and fit the weighted linear surrogate with captum; the outputs and the fit.
 
-    `ridge` penalises alpha * sum of squares; `lasso` is scikit-learn's, which adds alpha * sum of absolute
-    values to half the mean squared residual; `linear` has no penalty and ignores `alpha`. The intercept is
-    never penalised. captum rounds outputs, weights and coefficients to float32 (about 1e-7 of their size).
-    The global random generators are left as they were.
+    `alpha` is relative to the total weight of the masks, so that as much is shrunk whatever their number:
+    `ridge` adds alpha * sum of squares to the weighted mean of the squared residuals; `lasso`,
+    scikit-learn's, adds alpha * sum of absolute values to half of it; `linear` has no penalty and ignores
+    `alpha`. The intercept is never penalised. `lime` and scikit-learn's Ridge add their alpha to the
+    weighted sum instead of the mean: theirs is ours times the total weight. captum rounds outputs, weights
+    and coefficients to float32 (about 1e-7 of their size). The global random generators are left as they
+    were.
 
     Raises:
         ValueError: there are no masks, or an output is not a finite number.
@@ -111,7 +116,7 @@ def lime(
         predicted.append(outputs)
         return torch.from_numpy(outputs)
 
-    model = _captum_model(surrogate, alpha)
+    model = _captum_model(surrogate, alpha, float(weights.sum()))
     method = LimeBase(
         forward,
         model,
@@ -138,7 +143,7 @@ def fit_surrogate(
     outputs: Float[ndarray, " mask"],
     weights: Float[ndarray, " mask"],
     surrogate: Surrogate = "ridge",
-    alpha: float = 1.0,
+    alpha: float = ALPHA,
 ) -> Fit:
     """The surrogate of outputs that are already known; otherwise as `lime`."""
     return lime(lambda _: outputs, masks, weights, surrogate, alpha)[1]
@@ -182,7 +187,7 @@ def bootstrap(
     # scikit-learn directly, because captum calls Python several times for every mask: hundreds of refits of
     # the same masks would take minutes instead of a second. Drawing a mask three times is the same as giving
     # it three times the weight, so no masks are copied.
-    name, options = _estimator(surrogate, alpha)
+    name, options = _estimator(surrogate, alpha, float(weights.sum()))
     model: Any = getattr(sklearn.linear_model, name)(**options)
     design, wanted = masks.astype(np.float64), outputs.astype(np.float64)
     found = np.empty((n_resamples, masks.shape[1]))
@@ -194,16 +199,53 @@ def bootstrap(
     return found
 
 
-def _estimator(surrogate: Surrogate, alpha: float) -> tuple[str, dict[str, Any]]:
+def r2_without_penalty(
+    masks: Bool[ndarray, "mask segment"],
+    outputs: Float[ndarray, " mask"],
+    weights: Float[ndarray, " mask"],
+) -> float:
+    """`weighted_r2` of the linear surrogate on the masks of its fit: no penalty can reach more."""
+    from sklearn.linear_model import LinearRegression
+
+    design = masks.astype(np.float64)
+    model = LinearRegression().fit(design, outputs, sample_weight=weights)
+    return weighted_r2(outputs, model.predict(design), weights)
+
+
+def chance_of_r2(r2: float, weights: Float[ndarray, " mask"], n_segments: int) -> float | None:
+    """The probability that outputs without any structure have this weighted R2 or more, by the F test.
+
+    The masks count as many as have equal weights (Kish's number); None where they are not more than the
+    coefficients, so that the surrogate fits anything.
+
+    Source: Kish 1965, Survey Sampling, section 8.2, for the number.
+    """
+    # All 4 masks of 2 segments have the weights 1, .5, .5 and .0003, which count as 2.00^2 / 1.51 = 2.7
+    # masks: fewer than the 3 numbers that are fitted. The 8 masks of 3 count as 5.5, which leaves 1.5.
+    from scipy.stats import f
+
+    number = float(weights.sum() ** 2 / (weights**2).sum())
+    left = number - n_segments - 1
+    if left <= 1e-9:
+        return None
+    if r2 >= 1:
+        return 0.0
+    return float(f.sf(max(r2, 0.0) / n_segments * left / (1 - r2), n_segments, left))
+
+
+def _estimator(
+    surrogate: Surrogate, alpha: float, total_weight: float
+) -> tuple[str, dict[str, Any]]:
     """The name in sklearn.linear_model, and what it is constructed with."""
     if surrogate == "linear":
         return "LinearRegression", {}
     if surrogate == "lasso":
+        # scikit-learn's lasso divides by the total weight by itself.
         return "Lasso", {"alpha": alpha, "max_iter": 10_000}
-    return "Ridge", {"alpha": alpha}
+    return "Ridge", {"alpha": alpha * total_weight}
 
 
-def _captum_model(surrogate: Surrogate, alpha: float) -> Any:
+def _captum_model(surrogate: Surrogate, alpha: float, total_weight: float) -> Any:
     """captum's wrapper of the scikit-learn model, fitted in double precision.
 
     In float32, as captum would hand the masks over, the normal equations lose a digit more than the
@@ -216,5 +258,5 @@ def _captum_model(surrogate: Surrogate, alpha: float) -> Any:
         def fit(self, train_data: Iterable[list[Tensor]], **options: Any) -> Any:
             return super().fit([[t.double() for t in batch] for batch in train_data], **options)
 
-    name, options = _estimator(surrogate, alpha)
+    name, options = _estimator(surrogate, alpha, total_weight)
     return InDoublePrecision(f"linear_model.{name}", **options)

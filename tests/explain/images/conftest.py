@@ -11,14 +11,14 @@ from tests.explain.images.linear_classifier import WEIGHTS, Screen, cells, linea
 LIME = LimeSettings(
     baseline="black",
     surrogate="linear",
-    alpha=1.0,
+    alpha=0.001,
     kernel_width=0.25,
     samples=100,
     more_samples=50,
     max_samples=200,
     cache=True,
 )
-TRUST = TrustSettings(top=4, seeds=3, confidence=0.95, resamples=60, random_orders=10)
+TRUST = TrustSettings(top=4, seeds=3, confidence=0.95, resamples=60, random_orders=20)
 NO_COUNTERFACTUAL = CounterfactualSettings(None, None, 10, 500)
 
 

@@ -32,26 +32,30 @@ WEIGHTS = [
 class _Network(torch.nn.Module):
     """log p and log(1 - p) of p = intercept + sum of weight * mean brightness of a cell."""
 
-    def __init__(self, weights, intercept):
+    def __init__(self, weights, intercept, shape):
         super().__init__()
-        side = int(len(weights) ** 0.5)
-        assert side * side == len(weights) and SIZE % side == 0
-        self.side, self.intercept = side, intercept
+        rows, columns = shape
+        assert rows * columns == len(weights) and SIZE % rows == SIZE % columns == 0
+        self.cell, self.intercept = (SIZE // rows, SIZE // columns), intercept
         self.register_buffer("weight", torch.tensor(weights))
 
     def forward(self, x):
-        cells = torch.nn.functional.avg_pool2d(x.double().mean(dim=1), SIZE // self.side)
+        cells = torch.nn.functional.avg_pool2d(x.double().mean(dim=1), self.cell)
         p = self.intercept + cells.flatten(1) @ self.weight.double()
         assert ((p > 0) & (p < 1)).all()
         return torch.stack([p.log(), (1 - p).log()], dim=1)
 
 
-def linear_classifier(weights, intercept=0.5, batch_size=8, labels=("dog", "cat")):
-    """White is 1, black 0; the first class's probability is linear in the cells, row by row."""
+def linear_classifier(weights, intercept=0.5, batch_size=8, labels=("dog", "cat"), shape=None):
+    """White is 1, black 0; the first class's probability is linear in the cells, row by row.
+
+    `shape`: rows and columns of cells, as many by default.
+    """
+    side = int(len(weights) ** 0.5)
     return ImageClassifier(
         name="linear",
         weights="by hand",
-        network=_Network(weights, intercept),
+        network=_Network(weights, intercept, shape or (side, side)),
         preprocessing=Preprocessing(SIZE, SIZE, "bilinear", (0.0,) * 3, (1.0,) * 3),
         labels=labels,
         precision="float32",

@@ -32,7 +32,7 @@ def bars_of(n, top=2, tied=(), low=None, high=None, width=6.5):
     values = np.linspace(0.4, -0.2, n)
     low, high = values - 0.05 if low is None else low, values + 0.05 if high is None else high
     rows = [RankedSegment(i, i + 1, values[i], low[i], high[i]) for i in range(n)]
-    coefficients_by_rank(axes, rows, top, tied, "95 % interval")
+    coefficients_by_rank(axes, rows, top, tied, 3, "95 % interval")
     return figure, axes
 
 
@@ -49,7 +49,7 @@ def test_bars_show_coefficients_top_sign_and_ties():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
         "supports (full colour: the top 2)",
         "opposes",
-        "tied with rank 2",
+        "tied with rank 3",
     ]
     assert "95 % interval" in axes.get_xlabel()
     assert collisions(figure) == []
@@ -75,11 +75,19 @@ def test_the_bars_names_are_legible_whatever_their_number(n, width):
 def test_masks_are_counted_by_how_many_segments_are_on():
     masks = np.array([[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=bool)
     figure, axes = drawn()
-    segments_on(axes, masks)
+    segments_on(axes, masks, exact=False)
     assert [bar.get_height() for bar in axes.patches] == [1, 2, 0, 1]
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [0.5, 1.5, 1.5, 0.5])
     assert axes.get_xlabel() == "segments on, of 3"
     assert collisions(figure) == []
+
+
+def test_all_possible_masks_are_not_compared_with_coins():
+    _, axes = drawn()
+    segments_on(axes, np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=bool), exact=True)
+    assert [bar.get_height() for bar in axes.patches] == [1, 2, 1]
+    assert not axes.lines
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["masks"]
 
 
 def test_residuals_are_the_outputs_minus_the_surrogates():

@@ -1,10 +1,15 @@
 import numpy as np
 import pytest
 
-from qa_research.explain.images.blanking import blanked, control_by_area, smallest_flip
+from qa_research.explain.images import blanking
+from qa_research.explain.images.blanking import blanked, smallest_flip
 
 LABELS = ("first", "second")
 AREAS = np.array([10, 10, 20, 30, 30])
+
+
+def control_by_area(*numbers, searched=False):
+    return blanking.control_by_area(*numbers, searched=searched)
 
 
 def two_classes(p):
@@ -15,14 +20,25 @@ def linear(masks):
     return two_classes(0.1 + masks @ np.array([0.4, 0.3, 0.1, 0.0, 0.0]))
 
 
-def test_random_sets_have_the_area_of_the_chosen_one():
+def test_other_sets_have_the_area_of_the_chosen_one_and_each_is_there_once():
     found = control_by_area(linear, [0, 1], AREAS, LABELS, 0, 0.2, 40, np.random.default_rng(0))
-    assert len(found.sets) == 40
-    assert set(found.areas) == {0.2}
-    # Never the chosen set itself.
-    assert set(found.sets) == {(2,)}
-    for chosen, probability in zip(found.sets, found.probabilities, strict=True):
-        assert probability == pytest.approx(linear(blanked(chosen, 5)[None])[0, 0])
+    # Of 10 10 20 30 30 only the third is as large as the first two.
+    assert found.sets == ((2,),) and found.complete and set(found.areas) == {0.2}
+    assert found.probabilities[0] == pytest.approx(linear(blanked((2,), 5)[None])[0, 0])
+    assert found.p_value == 1 / 2
+
+
+def test_of_eight_segments_seven_others_are_the_control_of_one():
+    areas = np.full(8, 10)
+
+    def first_matters(masks):
+        return two_classes(0.1 + 0.5 * masks[:, 0] + masks[:, 1:] @ np.linspace(0, 0.1, 7))
+
+    found = control_by_area(
+        first_matters, [0], areas, LABELS, 0, 0.2, 1000, np.random.default_rng(0)
+    )
+    assert found.sets == tuple((i,) for i in range(1, 8)) and found.complete
+    assert found.p_value == 1 / 8
 
 
 def test_the_p_value_counts_other_sets_that_are_as_bad():
@@ -33,23 +49,38 @@ def test_the_p_value_counts_other_sets_that_are_as_bad():
         return two_classes(0.1 + masks @ np.array([0.3, 0.3, 0.1, 0.0]))
 
     found = control_by_area(twins, [0], areas, LABELS, 0, 0.5, 40, np.random.default_rng(0))
-    assert set(found.sets) == {(1,), (2,), (3,)}
-    as_low = sum(one == (1,) for one in found.sets)
-    assert 0 < as_low < 40
-    assert found.p_value == (1 + as_low) / 41
+    assert found.sets == ((1,), (2,), (3,))
+    assert found.as_low(0.5) == 1 and found.p_value == 2 / 4
     harmless = control_by_area(linear, [3], AREAS, LABELS, 0, 0.9, 40, np.random.default_rng(0))
     assert harmless.p_value == 1
 
 
-def test_where_no_other_segments_have_the_area_the_nearest_are_taken():
-    def sets(segment, *areas):
-        generator = np.random.default_rng(0)
-        return set(
-            control_by_area(linear, [segment], np.array(areas), LABELS, 0, 0.5, 5, generator).sets
-        )
+def test_where_no_other_segments_have_the_area_there_is_no_control():
+    areas = np.array([10, 90, 95, 61, 70])
+    found = control_by_area(linear, [0], areas, LABELS, 0, 0.5, 5, np.random.default_rng(0))
+    assert found.sets == () and found.p_value is None
+    assert len(found.probabilities) == len(found.areas) == len(found.winners) == 0
 
-    assert sets(0, 10, 90, 95, 60, 70) == {(3,)}
-    assert sets(1, 80, 40, 95, 99, 60) == {(4,)}
+
+def test_a_set_that_was_searched_has_no_p_value():
+    generator = np.random.default_rng(0)
+    found = control_by_area(linear, [0, 1], AREAS, LABELS, 0, 0.2, 40, generator, searched=True)
+    assert found.sets == ((2,),) and found.p_value is None
+
+
+@pytest.mark.parametrize("n", [12, 30])
+def test_random_sets_differ_from_each_other_and_from_the_chosen_one(n):
+    areas = np.random.default_rng(1).integers(8, 12, n)
+
+    def flat(masks):
+        return two_classes(np.full(len(masks), 0.5))
+
+    chosen = (0, 1, 2)
+    found = control_by_area(flat, chosen, areas, LABELS, 0, 0.2, 50, np.random.default_rng(0))
+    assert len(set(found.sets)) == len(found.sets) == 50 and chosen not in found.sets
+    assert not found.complete
+    wanted = areas[list(chosen)].sum()
+    assert all(abs(areas[list(one)].sum() - wanted) <= 0.1 * wanted for one in found.sets)
 
 
 def test_the_winner_without_each_random_set_is_named():

@@ -59,6 +59,16 @@ def test_the_band_contains_the_random_orders_and_starts_and_ends_where_all_do():
     assert found.random_low[-1] == found.random_high[-1] == pytest.approx(0.1)
 
 
+def test_random_orders_are_different_ones_and_never_the_ranking():
+    found = deletion(linear, np.arange(4), AREAS, 100, np.random.default_rng(0))
+    assert found.n_orders == 23
+    assert found.least_p_value == pytest.approx(1 / 24)
+    two = deletion(
+        lambda m: m @ [0.4, 0.1], np.array([0, 1]), AREAS[:2], 20, np.random.default_rng(0)
+    )
+    assert two.n_orders == two.n_beaten == 1 and two.p_value == 0.5
+
+
 def test_many_segments_are_switched_in_twenty_steps():
     assert list(steps_of(3)) == [0, 1, 2, 3]
     assert len(steps_of(150)) == 21

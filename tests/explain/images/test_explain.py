@@ -5,6 +5,7 @@ import pytest
 
 from qa_research.explain.images.classifier import ImageClassifier
 from qa_research.explain.images.result import ARRAYS, EXPLANATION, Explanation
+from qa_research.explain.images.segments import Grid
 from qa_research.explain.images.settings import CounterfactualSettings
 from tests.explain.images.linear_classifier import WEIGHTS, Screen, linear_classifier
 
@@ -16,6 +17,9 @@ def test_a_linear_classifier_is_explained_exactly(explained):
     assert found.by_number("coefficient") == pytest.approx(WEIGHTS, abs=1e-5)
     assert list(found.order) == list(np.argsort(-np.array(WEIGHTS)))
     assert found.verdict.word == "stable"
+    # All that support it, but for the one without any effect.
+    assert found.stable_top.k == 11
+    assert found.verdict.ranks.startswith("The top 11 are stable: all 3 seeds name them")
     assert found.stability.jaccard == found.stability.sign_agreement == 1
     assert (found.curves.deletion.beaten, found.curves.insertion.beaten) == (1, 1)
     # Nothing is in doubt after the first look.
@@ -24,7 +28,7 @@ def test_a_linear_classifier_is_explained_exactly(explained):
 
 @pytest.mark.parametrize("surrogate", ["ridge", "lasso"])
 def test_with_a_penalty_order_and_sign_stay(explained, surrogate):
-    found = explained(surrogate=surrogate, alpha=1.0 if surrogate == "ridge" else 1e-5)
+    found = explained(surrogate=surrogate, alpha=1e-3 if surrogate == "ridge" else 1e-5)
     coefficients = found.by_number("coefficient")
     big = np.abs(WEIGHTS) > 0.005
     assert (np.sign(coefficients[big]) == np.sign(np.array(WEIGHTS)[big])).all()
@@ -38,12 +42,60 @@ def test_intervals_hold_the_coefficients(explained):
 
 
 def test_few_segments_are_enumerated_and_nothing_is_left_to_chance(explained):
-    found = explained(weights=[0.1, -0.05, 0.2, 0.02])
+    found = explained(weights=[0.1, -0.05, 0.2, 0.02], top=2)
     assert found.arrays.masks.shape == (16, 4)
     assert found.stability is None
     assert all(segment.low == segment.high for segment in found.segments)
     assert found.by_number("coefficient") == pytest.approx([0.1, -0.05, 0.2, 0.02], abs=1e-5)
     assert found.as_json()["sampling"] == {"exact": True, "seeds": 1, "samples": 16, "masks": 16}
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 2), (1, 3), (2, 2), (2, 3)])
+@pytest.mark.parametrize("surrogate", ["ridge", "linear"])
+def test_all_masks_of_an_additive_picture_give_its_own_numbers(explained, rows, columns, surrogate):
+    weights = [0.41, -0.27, 0.073, 0.0034, -0.11, 0.09][: rows * columns]
+    found = explained(
+        weights=weights,
+        classifier=linear_classifier(weights, 0.4, shape=(rows, columns)),
+        segmenter=Grid(rows=rows, columns=columns),
+        surrogate=surrogate,
+        top=1,
+    )
+    assert found.sampling.exact and found.surrogate.kind == "linear"
+    coefficients = found.by_number("coefficient")
+    assert coefficients == pytest.approx(weights, abs=1e-6)
+    assert (np.sign(coefficients) == np.sign(weights)).all()
+    assert not [doubt for doubt in found.verdict.doubts if "act together" in doubt]
+
+
+def test_two_segments_show_nothing_of_how_linear_a_classifier_is(explained):
+    classifier = linear_classifier([0.3, 0.2], 0.4, shape=(1, 2))
+    found = explained(
+        weights=[0.3, 0.2], classifier=classifier, segmenter=Grid(rows=1, columns=2), top=1
+    )
+    assert found.verdict.word == "doubtful"
+    assert found.verdict.doubts == (
+        "With only 2 segments every classifier looks linear, so R2 shows nothing.",
+    )
+
+
+def test_rounding_in_bfloat16_is_measured_on_masks_repeated_in_float32(explained):
+    class Rounded(ImageClassifier):
+        """Two digits only, as if in bfloat16."""
+
+        def predict(self, batch):
+            return super().predict(batch).round(2)
+
+        def in_float32(self):
+            return linear_classifier(WEIGHTS, 0.4)
+
+    classifier = linear_classifier(WEIGHTS, 0.4)
+    classifier.__class__ = Rounded
+    classifier.precision = "bfloat16"
+    facts = explained(classifier=classifier).surrogate
+    assert facts.repeated == 128
+    assert facts.r2_in_float32 > 0.9999 > facts.r2_repeated
+    assert explained().surrogate.repeated == 0
 
 
 def test_equal_segments_cannot_be_distinguished_and_masks_are_added_up_to_the_limit(explained):
@@ -61,9 +113,9 @@ def test_equal_segments_cannot_be_distinguished_and_masks_are_added_up_to_the_li
     found = explained(weights=weights, classifier=classifier)
     assert found.sampling.samples == 200
     assert not found.separation.separate
-    assert {3, 4, 5} & set(found.separation.tied)
-    assert found.verdict.word in ("doubtful", "unstable")
-    assert any("Ranks 4 and 5 cannot be distinguished" in doubt for doubt in found.verdict.doubts)
+    assert found.stable_top.k < 4
+    assert {3, 4, 5} & set(found.stable_top.tied) & found.tied
+    assert " are tied." in found.verdict.ranks
 
 
 def test_a_classifier_that_never_changes_its_mind_is_not_explained(explained):
@@ -100,6 +152,12 @@ def test_a_penalty_that_leaves_nothing_is_said(explained):
             {"counterfactual": CounterfactualSettings(16, None, 10, 500)},
             "counterfactual.top=16, but there are 16 segments",
         ),
+        ({"top": 16}, "trust.top=16, but there are 16 segments.*set trust.top=15 or less"),
+        (
+            {"random_orders": 1},
+            "trust.random_orders=1 cannot show at trust.confidence=0.95.*at least 19 can",
+        ),
+        ({"random_orders": 20, "confidence": 0.99}, "at least 99 can"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused_before_anything_is_predicted(
@@ -156,5 +214,5 @@ def test_progress_is_told_and_never_beyond_what_was_announced(explained):
     assert explaining == "Explaining dog" and curves == "Deletion and insertion"
     assert [(most, done) for _, most, done in screen.parts] == [
         (600, 300),
-        (2 * 11 * 17, 2 * 11 * 17),
+        (2 * 21 * 17, 2 * 21 * 17),
     ]

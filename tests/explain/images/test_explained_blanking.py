@@ -30,6 +30,9 @@ def test_blanking_the_top_predicts_and_explains_again(explained):
     assert set(again.stability.tops[0]) == {5, 12, 1, 9}
     # No random set of four segments matters as much as the top four.
     assert blanking.control.p_value == pytest.approx(1 / 11, rel=1e-5)
+    assert len(set(blanking.control.sets)) == 10
+    assert (again.verdict.word, again.stable_top.k) == ("stable", 4)
+    assert again.verdict.ranks.startswith("The top 4 are stable: all 3 seeds name them")
     assert set(np.round(blanking.control.areas, 6)) == {0.25}
     assert all(done <= most for _, most, done in screen.parts)
 
@@ -39,6 +42,7 @@ def test_the_fewest_segments_that_flip_the_class(explained):
     found = explained(counterfactual=CounterfactualSettings(None, "flip", 10, 500))
     flip = found.counterfactual.flip
     assert flip.segments == (3,) and flip.proven_smallest
+    assert found.counterfactual.searched and found.counterfactual.control.p_value is None
     assert found.counterfactual.flipped
 
 
@@ -64,3 +68,5 @@ def test_a_class_that_nothing_flips_is_reported_and_the_top_is_blanked_anyway(ex
     blanking = found.counterfactual
     assert blanking.flip.segments is None and not blanking.flip.proven_smallest
     assert blanking.segments == (3, 8, 13, 0) and not blanking.flipped
+    # The ranking was not searched, so its control counts.
+    assert not blanking.searched and blanking.control.p_value == pytest.approx(1 / 11)

@@ -1,13 +1,19 @@
 from dataclasses import replace
 
-from qa_research.explain.images.blanking import Flip
+import numpy as np
+
+from qa_research.explain.images.blanking import Control, Flip
 from qa_research.explain.images.sentences import (
+    badge,
     blanking_summary,
+    caption,
     facts,
     headline,
     meaning,
     percent,
 )
+from qa_research.explain.images.trust import Verdict
+from qa_research.explain.ranking import StableTop
 from tests.explain.images.explanations import loaded
 
 
@@ -35,11 +41,25 @@ def test_the_counterfactual_is_described_in_sentences(tmp_path):
         f"Without segments {names} (50 % of the area) espresso falls from 90 % to 20 %, "
         "and cup wins with 55 %.",
         "At first cup was in place 2 with 6.0 %.",
-        "Of 5 random sets of segments with as much area, none lower it as far (p 0.167).",
+        "Of 5 random sets of segments with as much area, none lower espresso as far; no p value, because "
+        "this set was found by searching for such an effect.",
         f"Segments {names} change the class; no smaller set does (7 sets tried).",
     ]
     stays = loaded(tmp_path / "b", flipped=False).counterfactual
     assert blanking_summary(stays)[0].endswith("to 50 %, and still wins.")
+    assert blanking_summary(stays)[-1] == (
+        "Of 5 random sets of segments with as much area, none lower espresso as far (p 0.167; it cannot be "
+        "below 0.167 with so few)."
+    )
+    none = Control((), np.empty(0), np.empty(0), (), None, True)
+    assert blanking_summary(replace(stays, control=none))[-1] == (
+        "No other set of segments has as much area, so there is nothing to compare this with."
+    )
+    some = replace(stays.control, complete=True, p_value=0.5, probabilities=np.full(5, 0.5))
+    assert (
+        "Of all 5 other sets of segments with as much area, 5 lower espresso as far (p 0.500"
+        in (blanking_summary(replace(stays, control=some))[-1])
+    )
     unproven = replace(stays, flip=Flip((2,), False, 99))
     assert blanking_summary(unproven)[-1] == (
         "Segment 2 changes the class; a smaller set may do so too, which counterfactual.max_predictions "
@@ -61,6 +81,54 @@ def test_a_verdict_does_not_speak_of_seeds_that_were_not_compared(tmp_path):
         "Masks were drawn with only one seed, so it is not known whether others agree"
     )
     assert exact.startswith("All possible masks were predicted")
+
+
+RANKS = "The top 2 are stable: all 3 seeds name them; ranks 3 to 4 are tied."
+
+
+def with_ranks(folder, word="stable", doubts=(), **choices):
+    """As this version writes it: the verdict names the stable top."""
+    found = loaded(folder, word=word, doubts=doubts, **choices)
+    stable = StableTop(2, (1, 2), found.order[2:4], 3, 0.0004, 4)
+    return replace(found, verdict=Verdict(word, tuple(doubts), RANKS), stable_top=stable)
+
+
+def test_a_verdict_names_the_stable_top_and_what_is_tied(tmp_path):
+    stable = with_ranks(tmp_path / "a")
+    assert meaning(stable) == f"{RANKS} No control speaks against the explanation."
+    assert badge(stable) == "top 2 stable" and badge(loaded(tmp_path / "b")) == "stable"
+    assert stable.tied_with == 3
+    row = dict(facts(stable))["largest top on which all 3 seeds agree"]
+    assert row == "2 of 4 (any top by chance: < 0.001)"
+    doubtful = with_ranks(tmp_path / "c", "doubtful", ["But."])
+    assert meaning(doubtful) == f"{RANKS} But a control speaks against the explanation."
+    assert badge(doubtful) == "doubtful"
+    assert meaning(with_ranks(tmp_path / "d", "unstable")).startswith(
+        "Do not rely on these segments. The top"
+    )
+
+
+def test_the_second_explanation_has_a_verdict_of_its_own(tmp_path):
+    found = loaded(tmp_path).counterfactual
+    judged = Verdict("doubtful", ("A reason.",), "The top 1 is stable: all 3 seeds name it.")
+    again = replace(found.explained_again, verdict=judged)
+    assert blanking_summary(replace(found, explained_again=again))[-1] == (
+        "Explained again, cup: doubtful, R² 0.50. The top 1 is stable: all 3 seeds name it. A reason."
+    )
+
+
+def test_how_much_of_what_r2_lacks_is_rounding_is_said(tmp_path):
+    found = loaded(tmp_path)
+    rounded = replace(found.surrogate, repeated=128, r2_repeated=0.8, r2_in_float32=0.85)
+    row = dict(facts(replace(found, surrogate=rounded)))["128 masks again in float32"]
+    assert row == "R² 0.85 instead of 0.80: 25 % of what it lacks is rounding"
+
+
+def test_the_caption_of_exact_masks_speaks_of_no_coins(tmp_path):
+    assert "probability 1/2" in caption("masks", loaded(tmp_path / "a"))
+    assert caption("masks", loaded(tmp_path / "b", exact=True)) == (
+        "How many segments were on in each mask: every possible mask once."
+    )
 
 
 def test_percents_have_few_digits_and_no_false_zero():

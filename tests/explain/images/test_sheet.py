@@ -20,9 +20,7 @@ def test_the_sheet_says_verdict_doubts_class_and_controls(tmp_path):
     assert {"DOUBTFUL", "coffee: espresso (90 %)", f"• {DOUBT}", "ridge, R² 0.87"} <= set(shown)
     assert "It has 16 bits: read as 8." in shown
     assert "cup at first: place 2, 6.0 %" in shown
-    assert any(
-        line.endswith("with as much area, none lower it as far (p 0.167).") for line in shown
-    )
+    assert any(line.endswith("(p 0.167; it cannot be below 0.167 with so few).") for line in shown)
     verdict = next(t for sub in sheet.subfigs for t in sub.texts if t.get_text() == "DOUBTFUL")
     assert verdict.get_bbox_patch().get_facecolor()[:3] == pytest.approx(
         tuple(int(VERDICT_COLOURS["doubtful"][i : i + 2], 16) / 255 for i in (1, 3, 5)), abs=1e-6

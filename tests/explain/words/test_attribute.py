@@ -6,7 +6,7 @@ import torch
 
 from qa_research.explain.words.attribute import AttributionRequest, attribute
 from qa_research.explain.words.gradients import integrated_gradients, word_erasure
-from qa_research.explain.words.result import LARGEST_ERROR, OUTPUTS, Attribution
+from qa_research.explain.words.result import LARGEST_ERROR, OUTPUTS, Attribution, strongest
 from tests.conftest import CONTEXT
 from tests.explain.words.reading_texts import (
     ASKED,
@@ -170,6 +170,34 @@ def test_the_parts_of_a_result_fit_together(tokenizer):
     assert len(found.agreement) == 3
     assert found.probability == pytest.approx(found.answer_probability, rel=1e-4)
     assert any("LIME is not reliable here" in sentence for sentence in found.warnings)
+
+
+def test_the_answers_own_words_earn_nothing(tokenizer):
+    """A ranking that finds only the answer's words is no more faithful than chance."""
+    run = opened(tiny_bert(tokenizer), tokenizer)
+    found = attribute(run, ASKED, CONTEXT, AttributionRequest(("erasure",), 5, 1, 3, False))
+    own = sum(word.in_span for word in found.text.words)
+    assert own and found.faithfulness.answer_stays
+    assert found.faithfulness.counts[-1] == len(found.text.words) - own
+    kept = attribute(run, ASKED, CONTEXT, AttributionRequest(("erasure",), 5, 1, 3, True))
+    assert kept.faithfulness.answer_stays
+    assert kept.faithfulness.random == found.faithfulness.random
+
+
+def test_methods_are_compared_on_words_besides_the_answers_and_near_zero_words_do_not_count():
+    one = np.array([2.0, 1.0, 0.5, *[0.001] * 20])
+    other = np.array([1.8, 1.1, 0.4, *[-0.001] * 20])
+    other[5:] += 0.0005 * np.arange(18)[::-1] / 18
+    assert strongest([one, other]) == [0, 1, 2]
+    assert strongest([np.zeros(3), np.zeros(3)]) == [0, 1, 2]
+
+
+def test_a_top_of_all_words_is_refused(tokenizer):
+    run = opened(tiny_bert(tokenizer), tokenizer)
+    with pytest.raises(
+        ValueError, match=r"--top 90 is all there is: the text has \d+ words besides"
+    ):
+        attribute(run, ASKED, CONTEXT, AttributionRequest(("erasure",), 5, 1, 90, False))
 
 
 def test_logits_that_are_not_finite_are_refused(tokenizer):

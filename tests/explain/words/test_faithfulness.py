@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from qa_research.explain.words.faithfulness import N_RANDOM_ORDERS, counts_of, faithfulness
+from qa_research.explain.words.result import Curve, Curves
+from tests.explain.words.attributions import faithfulness_of
 
 N = 12
 
@@ -41,8 +45,11 @@ def test_a_right_order_beats_random_ones_and_the_wrong_order_none():
     assert right.comprehensiveness.beats >= 0.95 and right.sufficiency.beats >= 0.95
     assert wrong.comprehensiveness.beats == 0 and wrong.sufficiency.beats == 0
     assert found.orders == N_RANDOM_ORDERS
-    (doubt,) = found.doubts
-    assert doubt.startswith("Word erasure is hardly more faithful than chance: it beats 0 %")
+    assert found.doubts == [
+        f"Word erasure is no more faithful than chance in its {kind}: it beats 0 of 20 random orders "
+        "(p 1.000)."
+        for kind in ("comprehensiveness", "sufficiency")
+    ]
 
 
 def test_the_bands_hold_the_random_orders():
@@ -63,6 +70,24 @@ def test_random_orders_are_those_of_the_seed():
     one, again, other = (faithfulness(share_of_two, {"a": values_of(3)}, s)[0] for s in (1, 1, 2))
     assert one.random == again.random
     assert one.random != other.random
+
+
+def test_only_the_curve_that_fails_is_named_and_never_with_all_orders_beaten():
+    one = faithfulness_of(3, ("lime",))
+    good, bad = Curve((0.0, 0.8), 0.4, 1.0), Curve((0.0, 0.8), 0.4, 0.95)
+    mixed = replace(one, methods={"lime": Curves(good, bad)})
+    assert mixed.doubts == [
+        "LIME is no more faithful than chance in its sufficiency: it beats 19 of 20 random orders (p 0.095)."
+    ]
+    assert replace(one, methods={"lime": Curves(good, good)}).doubts == []
+
+
+def test_few_words_have_few_orders_and_that_is_said():
+    found, _ = faithfulness(lambda masks: 0.3 * masks[:, 0], {"erasure": np.array([2.0, 1, 0])}, 1)
+    assert found.orders == 6
+    assert found.doubts == [
+        "There are only 6 orders of 3 words: no method can be shown to be more faithful than chance."
+    ]
 
 
 def test_each_mask_is_evaluated_once():

@@ -1,11 +1,18 @@
 import numpy as np
 import pytest
 
-from qa_research.explain.surrogate import distance_weights
-from qa_research.explain.words.lime import ALPHA, KERNEL_WIDTH, REPEATS, draw_word_masks, word_lime
+from qa_research.explain.surrogate import ALPHA, distance_weights
+from qa_research.explain.words.lime import KERNEL_WIDTH, REPEATS, draw_word_masks, word_lime
 from qa_research.stats import mean_overlap, rank_correlation, top_overlap, top_units
 from qa_research.streams import stream
-from tests.explain.words.reading_texts import Summing, reader_of, rows_of, table_of, tiny_bert
+from tests.explain.words.reading_texts import (
+    Summing,
+    reader_of,
+    rows_of,
+    table_of,
+    text_from,
+    tiny_bert,
+)
 
 
 def test_masks_switch_any_number_of_words_off_each_equally_often():
@@ -42,6 +49,22 @@ def test_lime_says_when_it_is_not_reliable(tokenizer):
     assert "LIME is not reliable here" in found.doubt and "R2" in found.doubt
 
 
+def test_lime_names_the_top_that_all_repeats_agree_on_besides_the_answers_words(tokenizer):
+    words = {"Lund": (3.0, 1.0), "chess": (2.0, 0.5), "fee": (0.6, 0.1)}
+    network = Summing(table_of(tokenizer, words))
+    text = text_from(tokenizer)
+    own = next(word for word in text.words if word.text == "Lund")
+    reader = reader_of(network, tokenizer, text, (own.first_token, own.last_token))
+    assert [text.words[reader.units[i]].text for i in reader.besides_answer].count("Lund") == 0
+    assert len(reader.besides_answer) == len(reader.units) - 1
+    found = word_lime(reader, 200, 1, 3)
+    assert found.stable_top.items == len(reader.units) - 1
+    # "chess" occurs twice, in the question and in the context.
+    assert found.stable_top.k == 3 and found.stable_top.sizes == (2, 3)
+    assert found.ranks.startswith("LIME, of the words besides the answer's: the top 3 are stable")
+    assert found.doubt is None and 0 < found.chance_overlap < 0.2
+
+
 def test_where_nothing_changes_lime_has_nothing_to_explain(tokenizer):
     found = word_lime(reader_of(Summing(table_of(tokenizer, {})), tokenizer), 10, 1, 3)
     assert np.abs(rows_of(found)).max() == 0 and found.r2 == (None, None, None)
@@ -64,7 +87,7 @@ def test_coefficients_are_scikit_learns_on_the_same_masks(tokenizer):
     for coefficients, outputs in zip(
         rows_of(found), reader.predict(masks, "Predicting").outputs, strict=True
     ):
-        peer = Ridge(alpha=ALPHA).fit(masks, outputs, sample_weight=weights)
+        peer = Ridge(alpha=ALPHA * weights.sum()).fit(masks, outputs, sample_weight=weights)
         np.testing.assert_allclose(coefficients, peer.coef_, atol=1e-6)
     assert np.abs(rows_of(found)).max() > 0.01
 

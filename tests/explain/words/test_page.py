@@ -157,7 +157,7 @@ def test_a_folder_is_named_after_the_question():
 def test_the_terminal_shows_words_numbers_and_warnings(capsys):
     show_attribution(an_attribution(warnings=("[bold]Beware[/bold] of it.",)))
     out = capsys.readouterr().out
-    for part in ("Dr Obi", "0.750", "LIME", "95 %", "! [bold]Beware[/bold] of it."):
+    for part in ("Dr Obi", "0.750", "LIME", "19 of 20", "! [bold]Beware[/bold] of it."):
         assert part in out
     show_steps(over_steps(), 3)
     out = capsys.readouterr().out

@@ -39,11 +39,13 @@ def coefficients_by_rank(
     segments: Sequence[RankedSegment],
     top: int,
     tied: Collection[int],
+    tied_with: int,
     interval: str,
 ) -> None:
     """A bar for each segment, best first; bars below the `top` are pale, those of `tied` segments hatched.
 
-    `interval`: what it is called; intervals without width are not drawn.
+    `tied_with`: the rank that these cannot be distinguished from. `interval`: what it is called; intervals
+    without width are not drawn.
     """
     order = [one.number for one in segments]
     places = np.arange(len(order))
@@ -72,7 +74,7 @@ def coefficients_by_rank(
     axes.tick_params(axis="x", length=0)
     axes.tick_params(axis="y", labelsize=9)
     axes.set_ylabel("coefficient", fontsize=9)
-    axes.legend(handles=_legend(heights, order, top, tied), **LEGEND, loc="upper right")
+    axes.legend(handles=_legend(heights, top, tied, tied_with), **LEGEND, loc="upper right")
 
 
 def _label(axes: Axes, x: str | None = None, y: str | None = None) -> None:
@@ -99,16 +101,21 @@ def _name_bars(axes: Axes, order: Sequence[int], top: int, note: str) -> None:
 
 
 def _legend(
-    heights: Float[ndarray, " rank"], order: Sequence[int], top: int, tied: Collection[int]
+    heights: Float[ndarray, " rank"], top: int, tied: Collection[int], tied_with: int
 ) -> list[Patch]:
     """Only for what is drawn."""
-    shown = [Patch(color=SUPPORTS, label=f"supports (full colour: the top {min(top, len(order))})")]
+    shown = [
+        Patch(color=SUPPORTS, label=f"supports (full colour: the top {min(top, len(heights))})")
+    ]
     if (heights < 0).any():
         shown.append(Patch(color=OPPOSES, label="opposes"))
     if tied:
         shown.append(
             Patch(
-                facecolor=SUPPORTS, edgecolor="#ffffff", hatch="////", label=f"tied with rank {top}"
+                facecolor=SUPPORTS,
+                edgecolor="#ffffff",
+                hatch="////",
+                label=f"tied with rank {tied_with}",
             )
         )
     return shown
@@ -146,7 +153,7 @@ def random_control(
     chosen_changed: bool,
     name: str,
 ) -> None:
-    """How far each random set lowers the class, as dots, and the blanked segments, as a diamond.
+    """How far each other set lowers the class, as dots, and the blanked segments, as a diamond.
 
     `drops` of the probability of the class `name`; filled dots changed the winning class.
     """
@@ -161,7 +168,7 @@ def random_control(
                 facecolors=OTHER if is_changed else "none",
                 edgecolors=SOFT,
                 linewidths=1.3,
-                label=f"random segments: {label}",
+                label=f"other segments: {label}",
             )
     axes.scatter(
         [chosen],
@@ -237,14 +244,18 @@ def switched_curve(axes: Axes, curve: Curve, verb: str, most: float) -> None:
     axes.legend(**LEGEND, loc="upper center")
 
 
-def segments_on(axes: Axes, masks: Bool[ndarray, "mask segment"]) -> None:
-    """How many masks have how many segments on, and how many would with fair coins."""
+def segments_on(axes: Axes, masks: Bool[ndarray, "mask segment"], *, exact: bool) -> None:
+    """How many masks have how many segments on, and how many would with fair coins.
+
+    `exact`: these are all possible masks, and no coin was thrown.
+    """
     n_masks, n_segments = masks.shape
     counts = np.bincount(masks.sum(axis=1), minlength=n_segments + 1)
     places = np.arange(n_segments + 1)
     expected = np.array([n_masks * comb(n_segments, k) / 2**n_segments for k in places])
     axes.bar(places, counts, width=0.86, color=SUPPORTS, label="masks")
-    axes.plot(places, expected, "o-", color=OPPOSES, lw=1.6, ms=2.5, label="fair coins")
+    if not exact:
+        axes.plot(places, expected, "o-", color=OPPOSES, lw=1.6, ms=2.5, label="fair coins")
     plain(axes)
     axes.set_axisbelow(True)
     used = np.flatnonzero((counts > 0) | (expected > 0.5))

@@ -3,6 +3,7 @@
 Their weights are read in weights.py.
 """
 
+import copy
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,9 +69,21 @@ class ImageClassifier:
         network.eval()
         example = torch.rand(2, 3, self.size, self.size, generator=torch.Generator().manual_seed(0))
         fold_normalisations(network, example)
+        # `to` changes the network itself, and what bfloat16 drops is gone.
+        self._precise = copy.deepcopy(network) if precision != "float32" else None
         moved = network.to(self.device, self._dtype)
         # The memory order in which convolutions are fastest.
         self._network = moved.to(memory_format=torch.channels_last)
+
+    def in_float32(self) -> "ImageClassifier | None":
+        """The same classifier in float32; None if this one is."""
+        if self._precise is None:
+            return None
+        precise = copy.copy(self)
+        precise.precision, precise._dtype, precise._precise = "float32", torch.float32, None
+        moved = self._precise.to(self.device)
+        precise._network = moved.to(memory_format=torch.channels_last)
+        return precise
 
     @property
     def size(self) -> int:

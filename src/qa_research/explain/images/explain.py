@@ -47,10 +47,17 @@ from qa_research.explain.images.segments import (
     segmented,
 )
 from qa_research.explain.images.settings import CounterfactualSettings, LimeSettings, TrustSettings
-from qa_research.explain.images.trust import verdict
-from qa_research.explain.surrogate import Predict
+from qa_research.explain.images.trust import Evidence, Verdict, verdict
+from qa_research.explain.surrogate import (
+    Predict,
+    chance_of_r2,
+    fit_surrogate,
+    r2_without_penalty,
+)
 from qa_research.streams import stream
 
+# Masks of a bfloat16 classifier that are predicted again in float32: so many, or five for each segment.
+REPEATED, REPEATED_EACH = 128, 5
 # How many classes are listed of the whole picture, and of one with segments off.
 CLASSES, CLASSES_OFF = 10, 3
 PACKAGES = (
@@ -101,14 +108,14 @@ def explain(
     `cache`: where predictions are kept, unless `request.lime.cache` is false.
 
     Raises:
-        ValueError: no such class; only one segment; more segments to blank than there are; settings that
-            contradict each other.
+        ValueError: no such class; only one segment; a top or more segments to blank than there are; settings
+            that contradict each other, or that are too few for `trust.confidence`.
     """
     _check(request)
     pixels = classifier.seen(picture.pixels)
     segments = segmented(request.segmenter, pixels)
     n_segments = int(segments.max()) + 1
-    _check_top(request.counterfactual, n_segments)
+    _check_top(request, n_segments)
     asked = None if request.label is None else find_label(request.label, classifier.labels)
     off = off_pixels(request.lime.baseline, pixels, segments, stream(request.seed, "noise"))
     masked = MaskedPicture(classifier, pixels, off, segments, cache if request.lime.cache else None)
@@ -209,9 +216,51 @@ class _Subject:
                 float(after[explained]),
                 settings.controls,
                 stream(self.request.seed, "control"),
+                searched=flip is not None and flip.segments is not None,
             ),
             flip=flip,
-            explained_again=self._explained_again(winner, np.flatnonzero(mask)),
+            explained_again=self._explained_again(
+                winner, np.flatnonzero(mask), float(after[winner])
+            ),
+        )
+
+    def in_float32(self, label: int, sampled: Sampled) -> SurrogateFacts:
+        """The surrogate, and how much better it fits masks that are predicted without bfloat16's rounding."""
+        fit = sampled.fit
+        facts = SurrogateFacts(sampled.surrogate, fit.intercept, fit.r2)
+        precise = self.masked.in_float32()
+        if precise is None:
+            return facts
+        # Drawn independently, so the first ones are as good as any.
+        n = min(len(sampled.masks), max(REPEATED, REPEATED_EACH * sampled.masks.shape[1]))
+        masks, weights = sampled.masks[:n], sampled.weights[:n]
+        self.screen.part("Repeating masks in float32", n)
+        outputs = precise.predictions(masks, self.screen.tick)[:, label].astype(np.float64)
+        lime = self.request.lime
+        of_these, of_float32 = (
+            fit_surrogate(masks, known, weights, sampled.surrogate, lime.alpha).r2
+            for known in (sampled.outputs[:n], outputs)
+        )
+        return replace(facts, repeated=n, r2_repeated=of_these, r2_in_float32=of_float32)
+
+    def judged(
+        self, sampled: Sampled, surrogate: SurrogateFacts, probability: float, curves: Curves | None
+    ) -> Verdict:
+        """The verdict on one explanation of a class that has this probability."""
+        return verdict(
+            Evidence(
+                coefficients=sampled.fit.coefficients,
+                r2=surrogate.r2,
+                r2_by_chance=chance_of_r2(surrogate.r2, sampled.weights, sampled.masks.shape[1]),
+                r2_without_penalty=r2_without_penalty(
+                    sampled.masks, sampled.outputs, sampled.weights
+                ),
+                r2_in_float32=surrogate.r2_in_float32,
+                stable_top=sampled.stable_top,
+                probability=probability,
+                curves=vars(curves) if curves else {},
+                confidence=self.request.trust.confidence,
+            )
         )
 
     def _blanked_segments(self, order: Sequence[int]) -> tuple[tuple[int, ...], Flip | None]:
@@ -227,21 +276,27 @@ class _Subject:
         # If nothing flips the class, the top of the ranking is blanked to show what that does.
         return flip.segments or tuple(order[: self.request.trust.top]), flip
 
-    def _explained_again(self, label: int, left: Int[ndarray, " left"]) -> SecondExplanation | None:
+    def _explained_again(
+        self, label: int, left: Int[ndarray, " left"], probability: float
+    ) -> SecondExplanation | None:
         if len(left) < 2:
             return None
         sampled = self.sample(label, left, f"Explaining {self.labels[label]} without them")
+        fit = sampled.fit
+        surrogate = SurrogateFacts(sampled.surrogate, fit.intercept, fit.r2)
         # The second LIME counts the segments that are left from 0: of segments 2 5 6 its number 1 is 5.
-        separation, stability = sampled.separation, sampled.stability
+        separation, stability, stable = sampled.separation, sampled.stability, sampled.stable_top
         return SecondExplanation(
             sampling=_sampling(sampled),
             separation=replace(separation, tied=_numbers(separation.tied, left)),
             stability=stability
             and replace(stability, tops=tuple(_numbers(top, left) for top in stability.tops)),
-            r2=sampled.fit.r2,
+            r2=fit.r2,
             segments=tuple(
                 replace(segment, number=int(left[segment.number])) for segment in _ranked(sampled)
             ),
+            verdict=self.judged(sampled, surrogate, probability, None),
+            stable_top=stable and replace(stable, tied=_numbers(stable.tied, left)),
         )
 
 
@@ -255,6 +310,7 @@ def _result(
 ) -> Explanation:
     request, masked, fit = subject.request, subject.masked, sampled.fit
     whole, empty, labels = subject.whole, subject.empty, subject.labels
+    surrogate = subject.in_float32(label, sampled)
     return Explanation(
         picture=_picture_facts(picture, masked.pixels),
         classifier=masked.classifier.described(),
@@ -262,20 +318,12 @@ def _result(
         classes=likeliest(whole, labels, CLASSES),
         classes_all_off=likeliest(empty, labels, CLASSES_OFF),
         segments=_segments(sampled, masked.segments),
-        surrogate=SurrogateFacts(request.lime.surrogate, fit.intercept, fit.r2),
+        surrogate=surrogate,
         sampling=_sampling(sampled),
         separation=sampled.separation,
         stability=sampled.stability,
         curves=curves,
-        verdict=verdict(
-            fit,
-            sampled.separation,
-            sampled.stability,
-            request.trust.top,
-            float(whole[label]),
-            {name: curve.beaten for name, curve in vars(curves).items()} if curves else {},
-            exact=sampled.exact,
-        ),
+        verdict=subject.judged(sampled, surrogate, float(whole[label]), curves),
         counterfactual=counterfactual,
         command=request.command,
         config=request.config,
@@ -290,6 +338,7 @@ def _result(
             predicted=fit.predicted(sampled.masks),
             by_seed=np.stack([one.coefficients for one in sampled.fits]),
         ),
+        stable_top=sampled.stable_top,
     )
 
 
@@ -307,13 +356,14 @@ def _ranked(sampled: Sampled) -> list[RankedSegment]:
 
 
 def _segments(sampled: Sampled, segments: Segments) -> tuple[Segment, ...]:
-    areas, points, tied = areas_of(segments), innermost_points(segments), sampled.separation.tied
+    areas, points, stable = areas_of(segments), innermost_points(segments), sampled.stable_top
+    tied = () if stable is None else stable.tied
     return tuple(
         Segment(
             **vars(one),
             area=float(areas[one.number] / areas.sum()),
             centre=(int(points[one.number, 0]), int(points[one.number, 1])),
-            tied=len(tied) > 1 and one.number in tied,
+            tied=one.number in tied,
         )
         for one in _ranked(sampled)
     )
@@ -337,7 +387,7 @@ def _picture_facts(picture: Picture, seen: Pixels) -> PictureFacts:
 
 
 def _check(request: ExplanationRequest) -> None:
-    lime, settings = request.lime, request.counterfactual
+    lime, settings, trust = request.lime, request.counterfactual, request.trust
     if lime.max_samples < lime.samples:
         raise ValueError(
             f"lime.max_samples={lime.max_samples} is less than lime.samples={lime.samples}"
@@ -347,13 +397,24 @@ def _check(request: ExplanationRequest) -> None:
             "counterfactual.top says how many segments are blanked, and counterfactual.until=flip finds out "
             "how many: name only one of them"
         )
-
-
-def _check_top(settings: CounterfactualSettings, n_segments: int) -> None:
-    if settings.top is not None and settings.top >= n_segments:
+    if 0 < trust.random_orders < trust.orders_needed:
         raise ValueError(
-            f"counterfactual.top={settings.top}, but there are {n_segments} segments, and at least one must "
+            f"trust.random_orders={trust.random_orders} cannot show at trust.confidence={trust.confidence:g} "
+            f"that a ranking is better than chance: at least {trust.orders_needed} can (0: no curves)"
+        )
+
+
+def _check_top(request: ExplanationRequest, n_segments: int) -> None:
+    top, blanked_top = request.trust.top, request.counterfactual.top
+    if blanked_top is not None and blanked_top >= n_segments:
+        raise ValueError(
+            f"counterfactual.top={blanked_top}, but there are {n_segments} segments, and at least one must "
             "remain visible"
+        )
+    if top >= n_segments:
+        raise ValueError(
+            f"trust.top={top}, but there are {n_segments} segments, and a top of all of them says "
+            f"nothing; set trust.top={n_segments - 1} or less, or make more segments with segmenter"
         )
 
 

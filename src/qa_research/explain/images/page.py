@@ -19,9 +19,10 @@ from qa_research.explain.images.overlays import heat, room
 from qa_research.explain.images.panels import PICTURES
 from qa_research.explain.images.result import Explanation
 from qa_research.explain.images.sentences import (
-    CAPTIONS,
     agreement,
+    badge,
     blanking_summary,
+    caption,
     facts,
     headline,
     meaning,
@@ -47,6 +48,7 @@ def explanation_page(explanation: Explanation, figures: Mapping[str, bytes]) -> 
     values = {
         "explanation": explanation,
         "headline": headline(explanation),
+        "badge": badge(explanation),
         "facts": facts(explanation),
         "meaning": meaning(explanation),
         "no_seeds": no_seeds(explanation.sampling),
@@ -55,7 +57,10 @@ def explanation_page(explanation: Explanation, figures: Mapping[str, bytes]) -> 
             "off": picture_address(arrays.off_pixels),
             "heat": picture_address((255 * coloured).round().astype(np.uint8)),
         },
-        "figures": {name: _figure(name, content) for name, content in figures.items()},
+        "figures": {
+            name: _figure(content, caption(name, explanation), is_chart=name not in PICTURES)
+            for name, content in figures.items()
+        },
         "summary": [] if found is None else blanking_summary(found),
         "second_facts": [] if again is None else agreement(again, explanation.top),
         "classifier": asdict(explanation.classifier),
@@ -87,6 +92,7 @@ def explanation_data(explanation: Explanation) -> dict[str, Any]:
             for one in explanation.segments
         ],
         "top": explanation.top,
+        "tied_with": explanation.tied_with,
         "digits": decimals(explanation),
         "exact": explanation.sampling.exact,
         "confidence": explanation.interval,
@@ -156,15 +162,15 @@ class PageFigure:
     is_chart: bool
 
 
-def _figure(name: str, content: bytes) -> PageFigure:
+def _figure(content: bytes, caption: str, *, is_chart: bool) -> PageFigure:
     # A PNG has its width and height in bytes 16 to 23.
     width, height = struct.unpack(">II", content[16:24])
     return PageFigure(
         address=_address(content),
         width=round(width / _DENSITY),
         height=round(height / _DENSITY),
-        caption=CAPTIONS[name],
-        is_chart=name not in PICTURES,
+        caption=caption,
+        is_chart=is_chart,
     )
 
 

@@ -147,6 +147,7 @@ def coefficients_panel(axes: Axes, explanation: Explanation) -> None:
         explanation.segments,
         explanation.top,
         explanation.tied,
+        explanation.tied_with,
         explanation.interval,
     )
     name = _name(explanation.explained.label)
@@ -155,7 +156,7 @@ def coefficients_panel(axes: Axes, explanation: Explanation) -> None:
 
 def masks_panel(axes: Axes, explanation: Explanation) -> None:
     """How many segments were on."""
-    segments_on(axes, explanation.arrays.masks)
+    segments_on(axes, explanation.arrays.masks, exact=explanation.sampling.exact)
     axes.set_title(f"masks: {masks_of(explanation.sampling)}", **TITLE)
 
 
@@ -174,7 +175,8 @@ def curve_panels(panels: tuple[Axes, Axes], curves: Curves) -> None:
     both = (("deletion", deletion, "off"), ("insertion", insertion, "on"))
     for axes, (name, curve, verb) in zip(panels, both, strict=True):
         switched_curve(axes, curve, verb, most)
-        axes.set_title(f"{name}: beats {percent(curve.beaten)} of random orders", **TITLE)
+        beats = f"beats {curve.n_beaten} of {curve.n_orders} random orders"
+        axes.set_title(f"{name}: {beats}", **TITLE)
 
 
 def stability_panels(
@@ -187,8 +189,8 @@ def stability_panels(
     coefficients_by_seed(panels[0], explanation.arrays.by_seed, pooled, shown)
     tops_by_seed(panels[1], tops, shown, top)
     panels[1].set_xlim(panels[0].get_xlim())
-    index = decimals(stable.jaccard)
-    panels[0].set_title(f"{len(tops)} seeds: Jaccard index of their top {top} is {index}", **TITLE)
+    index = f"{decimals(stable.jaccard)} (by chance {decimals(stable.chance_jaccard)})"
+    panels[0].set_title(f"{len(tops)} seeds: Jaccard index of their top {top} {index}", **TITLE)
 
 
 def blanked_panel(
@@ -233,7 +235,9 @@ def control_panel(axes: Axes, found: Counterfactual) -> None:
         found.flipped,
         first.label,
     )
-    axes.set_title(f"as much area at random: p {control.p_value:.3f}", **TITLE)
+    is_judged = control.p_value is not None and not found.searched
+    p_value = f"p {control.p_value:.3f}" if is_judged else "no p value"
+    axes.set_title(f"as much area elsewhere: {p_value}", **TITLE)
 
 
 def second_heat_panel(
@@ -250,12 +254,15 @@ def second_coefficients_panel(
     axes: Axes, explanation: Explanation, found: Counterfactual, again: SecondExplanation
 ) -> None:
     """Its coefficients."""
-    rows, tied = again.segments, again.separation.tied
+    rows, stable = again.segments, again.stable_top
+    top = min(explanation.top, len(rows))
+    tied = again.separation.tied if stable is None else stable.tied
     coefficients_by_rank(
         axes,
         rows,
-        min(explanation.top, len(rows)),
+        top,
         tied if len(tied) > 1 else (),
+        top if stable is None else stable.k + 1,
         explanation.interval,
     )
     name = _name(found.second.label, 26)

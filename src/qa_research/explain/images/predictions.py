@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -71,6 +72,13 @@ class MaskedPicture:
         """
         blocks = [masks[i : i + BLOCK] for i in range(0, len(masks), BLOCK)]
         return np.concatenate([self._block(block, tick) for block in blocks])
+
+    def in_float32(self) -> Self | None:
+        """The same picture and the same network in float32; None if this one is."""
+        classifier = self.classifier.in_float32()
+        if classifier is None:
+            return None
+        return type(self)(classifier, self.pixels, self.off, self.segments, self._cache)
 
     def _block(
         self, masks: Bool[ndarray, "mask segment"], tick: Tick | None

@@ -6,7 +6,7 @@ The folder holds explanation.json (numbers and words) and arrays.npz (what figur
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,7 @@ from numpy import ndarray
 from qa_research.explain.images.blanking import Control, Curve, Flip
 from qa_research.explain.images.picture import Picture
 from qa_research.explain.images.trust import Separation, Stability, Verdict
+from qa_research.explain.ranking import StableTop
 from qa_research.explain.saved import read_document, restored, write_document
 from qa_research.files import readable_name, written_whole
 
@@ -102,7 +103,7 @@ class RankedSegment:
 
 @dataclass(frozen=True)
 class Segment(RankedSegment):
-    """`area`: share of the picture; `centre`: row, column of the innermost pixel; `tied`: with rank `top`."""
+    """`area`: share of the picture; `centre`: row, column of the innermost pixel; `tied`: see `tied_with`."""
 
     area: float
     centre: tuple[int, int]
@@ -111,11 +112,19 @@ class Segment(RankedSegment):
 
 @dataclass(frozen=True)
 class SurrogateFacts:
-    """The linear surrogate; `r2` is NaN if nothing changed whatever was off."""
+    """The linear surrogate; `r2` is NaN if nothing changed whatever was off.
+
+    `repeated`: so many masks were predicted again in float32, 0 if the classifier is that precise;
+    `r2_repeated` and `r2_in_float32`: of surrogates that were fitted to these masks alone, with the outputs
+    of the classifier and with those in float32.
+    """
 
     kind: str
     intercept: float
     r2: float
+    repeated: int = 0
+    r2_repeated: float | None = None
+    r2_in_float32: float | None = None
 
 
 @dataclass(frozen=True)
@@ -138,13 +147,18 @@ class Curves:
 
 @dataclass(frozen=True)
 class SecondExplanation:
-    """The explanation of the blanked picture's winner, by the segments that are left."""
+    """The explanation of the blanked picture's winner, by the segments that are left.
+
+    `verdict` and `stable_top` are None in files of earlier versions.
+    """
 
     sampling: Sampling
     separation: Separation
     stability: Stability | None
     r2: float
     segments: tuple[RankedSegment, ...]
+    verdict: Verdict | None = None
+    stable_top: StableTop | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +179,11 @@ class Counterfactual:
     control: Control
     flip: Flip | None
     explained_again: SecondExplanation | None
+
+    @property
+    def searched(self) -> bool:
+        """Whether the segments were found by trying sets until the class changed."""
+        return self.flip is not None and self.flip.segments is not None
 
 
 @dataclass(frozen=True)
@@ -192,6 +211,7 @@ class Explanation:
 
     `classes`: the likeliest of the whole picture, `classes_all_off` with all segments off; `segments`: best
     first; `curves`: None if none were requested; `config`: what the explanation was composed of.
+    `stable_top`: None if only one seed drew masks, and in files of earlier versions.
     """
 
     picture: PictureFacts
@@ -211,6 +231,7 @@ class Explanation:
     config: Mapping[str, Any]
     versions: Mapping[str, str]
     arrays: Arrays
+    stable_top: StableTop | None = None
 
     @property
     def n_segments(self) -> int:
@@ -231,8 +252,13 @@ class Explanation:
 
     @property
     def tied(self) -> frozenset[int]:
-        """Segments that cannot be distinguished from rank `top`; empty if that rank is separate."""
+        """Segments that cannot be distinguished from rank `tied_with`; empty if that rank is separate."""
         return frozenset(segment.number for segment in self.segments if segment.tied)
+
+    @property
+    def tied_with(self) -> int:
+        """The first rank below the stable top; in files of earlier versions, `top`."""
+        return self.top if self.stable_top is None else self.stable_top.k + 1
 
     def by_number(self, field: str) -> Float[ndarray, " segment"]:
         """`coefficient`, `low`, `high` or `area`, by the segments' numbers."""
@@ -349,11 +375,19 @@ def explanation_folder(explanations: Path, picture: Picture, config: Mapping[str
 
 
 def _plain(value: Any) -> Any:
-    """Lists, dicts and numbers as JSON has them; floats with six digits, None for NaN and infinity."""
+    """Lists, dicts and numbers as JSON has them; floats with six digits, None for NaN and infinity.
+
+    A field that has its default is not written, so that a file of an earlier version stays as it is.
+    """
     if isinstance(value, Arrays):
         return None
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        named = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {
+            field.name: _plain(named[field.name])
+            for field in fields(value)
+            if field.default is MISSING or named[field.name] != field.default
+        }
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

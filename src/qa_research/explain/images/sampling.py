@@ -7,17 +7,12 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from qa_research.explain.images.settings import LimeSettings, TrustSettings
-from qa_research.explain.images.trust import (
-    Separation,
-    Stability,
-    intervals,
-    ranked,
-    separation,
-    stability,
-)
+from qa_research.explain.images.trust import Separation, Stability, separation, stability
+from qa_research.explain.ranking import StableTop, intervals, ranked, stable_top
 from qa_research.explain.surrogate import (
     Fit,
     Predict,
+    Surrogate,
     all_masks,
     bootstrap,
     distance_weights,
@@ -34,7 +29,7 @@ class Sampled:
 
     `fit` uses the masks of all seeds together, `fits` those of each seed; `low` and `high` are the interval
     of each coefficient of `fit`. With `exact` the masks are all there are: nothing was drawn, the intervals
-    have no width, and there is one fit. `samples`: masks per seed.
+    have no width, and there is one fit. `samples`: masks per seed. `stable_top`: None if only one seed drew.
     """
 
     masks: Bool[ndarray, "mask segment"]
@@ -42,12 +37,14 @@ class Sampled:
     weights: Float[ndarray, " mask"]
     samples: int
     exact: bool
+    surrogate: Surrogate
     fit: Fit
     fits: tuple[Fit, ...]
     low: Float[ndarray, " segment"]
     high: Float[ndarray, " segment"]
     separation: Separation
     stability: Stability | None
+    stable_top: StableTop | None
 
     @property
     def order(self) -> Int[ndarray, " segment"]:
@@ -87,7 +84,8 @@ def sample(
     """Surrogates from as many masks as it takes.
 
     Every seed has its own stream of masks, which does not depend on the other seeds. If there are no more
-    than `settings.max_samples` possible masks, all of them are taken once instead.
+    than `settings.max_samples` possible masks, all of them are taken once instead, and ridge has no penalty:
+    it steadies what few masks leave open, and here it would only pull what is known towards zero.
     """
     if 2**n_segments <= settings.max_samples:
         return _exact(predict, n_segments, settings, trust)
@@ -122,12 +120,16 @@ def sample(
         weights=weights,
         samples=size,
         exact=False,
+        surrogate=settings.surrogate,
         fit=fit,
         fits=tuple(one.fit for one in seeds),
         low=low,
         high=high,
         separation=separated,
         stability=stability(by_seed, fit.coefficients, trust.top),
+        stable_top=None
+        if len(seeds) < 2
+        else stable_top(by_seed, fit.coefficients, draws, trust.confidence, len(sizes)),
     )
 
 
@@ -150,17 +152,22 @@ def _exact(
 ) -> Sampled:
     masks = all_masks(n_segments)
     weights = distance_weights(masks, settings.kernel_width)
-    outputs, fit = lime(predict, masks, weights, settings.surrogate, settings.alpha)
+    # Lasso's penalty chooses segments, which is asked for whatever the number of masks.
+    surrogate: Surrogate = "linear" if settings.surrogate == "ridge" else settings.surrogate
+    outputs, fit = lime(predict, masks, weights, surrogate, settings.alpha)
+    coefficients = fit.coefficients
     return Sampled(
         masks=masks,
         outputs=outputs,
         weights=weights,
         samples=len(masks),
         exact=True,
+        surrogate=surrogate,
         fit=fit,
         fits=(fit,),
-        low=fit.coefficients,
-        high=fit.coefficients,
-        separation=separation(fit.coefficients, None, trust.top, trust.confidence, 1),
+        low=coefficients,
+        high=coefficients,
+        separation=separation(coefficients, None, trust.top, trust.confidence, 1),
         stability=None,
+        stable_top=stable_top(coefficients[None], coefficients, None, trust.confidence),
     )

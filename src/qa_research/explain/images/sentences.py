@@ -9,14 +9,28 @@ from qa_research.explain.images.result import (
     Explanation,
     Sampling,
     SecondExplanation,
+    SurrogateFacts,
 )
+from qa_research.explain.ranking import StableTop
 from qa_research.text import plural
 
 VERDICT_COLOURS = {"stable": "#2c7a3f", "doubtful": "#a85400", "unstable": "#b3243a"}
 
 
 def meaning(explanation: Explanation) -> str:
-    """The verdict's word in a sentence."""
+    """The verdict's word in a sentence, and which top is stable."""
+    verdict = explanation.verdict
+    if not verdict.ranks:
+        return _meaning_without_ranks(explanation)
+    if verdict.word == "unstable":
+        return f"Do not rely on these segments. {verdict.ranks}"
+    if verdict.word == "stable":
+        return f"{verdict.ranks} No control speaks against the explanation."
+    return f"{verdict.ranks} But a control speaks against the explanation."
+
+
+def _meaning_without_ranks(explanation: Explanation) -> str:
+    """As `meaning`, for one seed, where nothing changes, and where an earlier version judged."""
     word = explanation.verdict.word
     if word == "unstable":
         return (
@@ -32,6 +46,14 @@ def meaning(explanation: Explanation) -> str:
     if word == "stable":
         return f"{basis}; no control speaks against the top segments."
     return f"{basis}; a control speaks against the explanation."
+
+
+def badge(explanation: Explanation) -> str:
+    """The verdict's word, with the stable top if seeds were compared."""
+    word, stable = explanation.verdict.word, explanation.stable_top
+    if word == "stable" and stable is not None and stable.repeats > 1:
+        return f"top {stable.k} stable"
+    return word
 
 
 def headline(explanation: Explanation) -> str:
@@ -52,16 +74,31 @@ def facts(explanation: Explanation) -> list[tuple[str, str]]:
         ("off segments are replaced by", explanation.baseline),
         ("masks", masks_of(explanation.sampling)),
         ("surrogate", f"{surrogate.kind}, R² {number(surrogate.r2)}"),
+        *_rounding(surrogate),
         *agreement(explanation, explanation.top),
+    ]
+
+
+def _rounding(surrogate: SurrogateFacts) -> list[tuple[str, str]]:
+    """How much of what R2 lacks is bfloat16's rounding, where masks were repeated in float32."""
+    rounded, precise = surrogate.r2_repeated, surrogate.r2_in_float32
+    if rounded is None or precise is None or math.isnan(rounded) or rounded >= 1:
+        return []
+    share = percent(max(0.0, precise - rounded) / (1 - rounded))
+    return [
+        (
+            f"{surrogate.repeated} masks again in float32",
+            f"R² {number(precise)} instead of {number(rounded)}: {share} of what it lacks is rounding",
+        )
     ]
 
 
 def agreement(found: Explanation | SecondExplanation, top: int) -> list[tuple[str, str]]:
     """How far the seeds agree, in the first explanation or in the one after blanking."""
     stable, separation = found.stability, found.separation
-    rows = []
+    rows = _stable_top(found.stable_top)
     if stable is not None:
-        rows = [
+        rows += [
             (
                 f"Jaccard index of the seeds' top {len(stable.tops[0])}",
                 f"{number(stable.jaccard)} (worst pair {number(stable.least_jaccard)}, "
@@ -79,6 +116,14 @@ def agreement(found: Explanation | SecondExplanation, top: int) -> list[tuple[st
             )
         )
     return rows
+
+
+def _stable_top(found: StableTop | None) -> list[tuple[str, str]]:
+    if found is None or found.repeats == 1:
+        return []
+    chance = "< 0.001" if found.chance < 0.001 else f"{found.chance:.3f}"
+    agree = f"largest top on which all {found.repeats} seeds agree"
+    return [(agree, f"{found.k} of {found.items} (any top by chance: {chance})")]
 
 
 def masks_of(sampling: Sampling) -> str:
@@ -138,16 +183,37 @@ def blanking_summary(found: Counterfactual) -> list[str]:
         sentences.append(
             f"At first {second.label} was in place {second.place} with {percent(second.probability)}."
         )
-    # p = (1 + as far) / (1 + n): of 20 sets with p = 0.095, 0.095 * 21 - 1 = 1 lowers it as far.
-    n, p_value = len(found.control.sets), found.control.p_value
-    as_far = round(p_value * (n + 1)) - 1
-    sentences.append(
-        f"Of {n} random sets of segments with as much area, {as_far or 'none'} lower it as far "
-        f"(p {p_value:.3f})."
-    )
+    sentences.append(control_sentence(found))
     if found.flip is not None:
         sentences.append(flip_sentence(found.flip))
+    if found.explained_again is not None:
+        sentences += second_sentences(second.label, found.explained_again)
     return sentences
+
+
+def control_sentence(found: Counterfactual) -> str:
+    """What blanking as much area elsewhere did, and how likely that is by chance."""
+    control, n = found.control, len(found.control.sets)
+    if not n:
+        return (
+            "No other set of segments has as much area, so there is nothing to compare this with."
+        )
+    sets = f"all {n} other sets" if control.complete else f"{n} random sets"
+    as_far = control.as_low(found.first.probability_after) or "none"
+    said = f"Of {sets} of segments with as much area, {as_far} lower {found.first.label} as far"
+    if control.p_value is None or found.searched:
+        return f"{said}; no p value, because this set was found by searching for such an effect."
+    least = 1 / (n + 1)
+    limit = "" if least <= 0.05 else f"; it cannot be below {least:.3f} with so few"
+    return f"{said} (p {control.p_value:.3f}{limit})."
+
+
+def second_sentences(label: str, again: SecondExplanation) -> list[str]:
+    """The verdict on the explanation after blanking, which has its own controls."""
+    if again.verdict is None:
+        return []
+    said = f"Explained again, {label}: {again.verdict.word}, R² {number(again.r2)}."
+    return [" ".join([said, *filter(None, [again.verdict.ranks, *again.verdict.doubts])])]
 
 
 def flip_sentence(flip: Flip) -> str:
@@ -164,6 +230,13 @@ def flip_sentence(flip: Flip) -> str:
     return f"{listed(flip.segments).capitalize()} {verb} the class; {smaller} {tried}."
 
 
+def caption(name: str, explanation: Explanation) -> str:
+    """What a figure shows, in a sentence or two."""
+    if name == "masks" and explanation.sampling.exact:
+        return "How many segments were on in each mask: every possible mask once."
+    return CAPTIONS[name]
+
+
 CAPTIONS = {
     "segments": "The pieces that were switched on and off, each with its number. "
     "Pale lines mark their borders.",
@@ -178,12 +251,12 @@ CAPTIONS = {
     "residuals": "One dot per mask. If the surrogate were the classifier, all would lie on the line.",
     "curves": "The ranking's curve should fall faster (deletion) or rise faster (insertion) than those "
     "of segments in random order, the grey band.",
-    "stability": "Above: the coefficients from each seed's own masks (fewer masks, so ridge pulls "
-    "them closer to zero). Below: each seed's top segments; seeds that agree fill whole columns.",
+    "stability": "Above: the coefficients from each seed's own masks, which are fewer, so that they "
+    "scatter. Below: each seed's top segments; seeds that agree fill whole columns.",
     "blanked": "The picture with those segments off, replaced as they were for the explanation.",
     "classes": "The three likeliest classes of the whole picture and of the blanked one.",
     "control": "How far the explained class falls without the blanked segments (diamond) and "
-    "without random ones of about as much area (circles; full if another class wins).",
+    "without others of about as much area (circles; full if another class wins).",
     "second_heat": "The picture without those segments is explained again: what now supports the class "
     "that now wins.",
     "second_coefficients": "The coefficients of that second explanation, for the segments that are left.",

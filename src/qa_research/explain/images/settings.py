@@ -1,5 +1,6 @@
 """The sections of an explanation's config."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -17,8 +18,8 @@ class LimeSettings:
     """`baseline`: what replaces a segment that is off, in masks and when blanking.
 
     `samples`: masks of each seed at first; `more_samples` are added until rank `trust.top` is separate from
-    those below, up to `max_samples`. `alpha`: the penalty of ridge and lasso. `cache`: whether predictions
-    are kept on disk.
+    those below, up to `max_samples`. `alpha`: the penalty of ridge and lasso, relative to the total weight of
+    the masks. `cache`: whether predictions are kept on disk.
     """
 
     baseline: Baseline
@@ -35,8 +36,9 @@ class LimeSettings:
 class TrustSettings:
     """How the explanation is tested.
 
-    `top`: how many segments are taken for the answer; `seeds`: how often masks are drawn independently;
-    `resamples` of the bootstrap; `random_orders` that the curves are compared with (0: no curves).
+    `top`: how many segments are highlighted; `seeds`: how often masks are drawn independently;
+    `confidence`: 1 minus the error that is allowed; `resamples` of the bootstrap; `random_orders` that the
+    curves are compared with (0: no curves).
     """
 
     top: Annotated[int, Ge(1)]
@@ -45,14 +47,20 @@ class TrustSettings:
     resamples: Annotated[int, Ge(50), Le(100_000)]
     random_orders: Annotated[int, Ge(0), Le(10_000)]
 
+    @property
+    def orders_needed(self) -> int:
+        """The fewest random orders of which a ranking that beats them all is better than chance."""
+        # p = 1 / (1 + orders) at best: 19 orders reach 0.05, 99 reach 0.01.
+        return math.ceil(1 / (1 - self.confidence) - 1e-9) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class CounterfactualSettings:
     """What is blanked.
 
     `top`: how many of the top segments (None: none); `until`: `flip` looks for the smallest set that changes
-    the class, with at most `max_predictions`. `controls`: how often random segments of as much area are
-    blanked for comparison.
+    the class, with at most `max_predictions`. `controls`: how many other sets of segments with as much area
+    are blanked for comparison.
     """
 
     top: Annotated[int, Ge(1)] | None

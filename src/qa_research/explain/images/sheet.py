@@ -30,6 +30,7 @@ from qa_research.explain.images.result import Counterfactual, Explanation
 from qa_research.explain.images.sentences import (
     CAPTIONS,
     VERDICT_COLOURS,
+    badge,
     blanking_summary,
     facts,
     headline,
@@ -138,11 +139,11 @@ def _wrapped(sentences: Sequence[str], characters: int) -> list[str]:
 
 
 def _doubts(explanation: Explanation) -> list[str]:
-    """Lines of the doubts as a list, or of what the verdict means if there are none."""
+    """Lines of what the verdict means, and of the doubts as a list."""
     doubts = [f"• {drawable(doubt)}" for doubt in explanation.verdict.doubts]
     return [
         line
-        for one in doubts or [meaning(explanation)]
+        for one in [meaning(explanation), *doubts]
         for line in textwrap.wrap(one, DOUBT_CHARACTERS, subsequent_indent="   ")
     ]
 
@@ -165,7 +166,7 @@ def _head(
     put(
         0.016,
         0.72,
-        word.upper(),
+        badge(explanation).upper(),
         fontsize=24,
         weight="bold",
         color="white",

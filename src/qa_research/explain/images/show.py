@@ -10,7 +10,11 @@ from rich.text import Text
 
 from qa_research.console import SECONDS_BEFORE_A_LINE, SECONDS_BETWEEN_LINES, Screen, screen, styled
 from qa_research.explain.images.result import ClassScore, Counterfactual, Explanation
-from qa_research.explain.images.sentences import flip_sentence
+from qa_research.explain.images.sentences import (
+    control_sentence,
+    flip_sentence,
+    second_sentences,
+)
 from qa_research.text import plural
 
 COLOURS = {"stable": "green", "doubtful": "yellow", "unstable": "red"}
@@ -34,7 +38,7 @@ def show_explanation(found: Explanation) -> None:
             f"\nWhy {explained.label}: the explanation is ", (word, f"bold {COLOURS[word]}"), place
         )
     )
-    for line in [*found.verdict.doubts, *_controls(found)]:
+    for line in [*filter(None, [found.verdict.ranks]), *found.verdict.doubts, *_controls(found)]:
         console.print(f"  {line}")
     _show_top(console, found)
     if found.counterfactual:
@@ -55,12 +59,18 @@ def _controls(found: Explanation) -> list[str]:
             f"{stable.chance_jaccard:.2f}), rank correlation {_number(stable.rank_correlation)}, "
             f"sign agreement {stable.sign_agreement:.0%}; R2 {_number(found.surrogate.r2)}"
         )
+    if (precise := found.surrogate.r2_in_float32) is not None:
+        rounded = found.surrogate.r2_repeated or 0.0
+        lines.append(
+            f"Rounding: on {found.surrogate.repeated} masks R2 is {_number(rounded)}, and "
+            f"{_number(precise)} in float32"
+        )
     if curves := found.curves:
         for name, curve in (("Deletion", curves.deletion), ("Insertion", curves.insertion)):
             random = curve.random_areas
             lines.append(
                 f"{name}: area {curve.area:.3f}, random orders {random.mean():.3f}; "
-                f"beats {curve.beaten:.0%} of {len(random)}"
+                f"beats {curve.n_beaten} of {curve.n_orders} (p {curve.p_value:.3f})"
             )
     return lines
 
@@ -103,18 +113,19 @@ def _show_counterfactual(console: Screen, found: Counterfactual) -> None:
         )
     else:
         console.print(f"{second.label} still wins.")
-    drops = first.probability - found.control.probabilities
-    console.print(
-        f"{first.label} lost {first.probability - first.probability_after:.3f}; without as much "
-        f"area of random segments, {len(drops)} times: {drops.mean():.3f} on average, "
-        f"{drops.max():.3f} at most (p = {found.control.p_value:.3f})."
-    )
+    lost = f"{first.label} lost {first.probability - first.probability_after:.3f}"
+    if found.control.sets:
+        drops = first.probability - found.control.probabilities
+        lost += f"; without as much area elsewhere {drops.mean():.3f} on average, {drops.max():.3f} at most"
+    console.print(f"{lost}.")
+    console.print(control_sentence(found))
     if again := found.explained_again:
         tops = ", ".join(f"{one.number} ({one.coefficient:+.3f})" for one in again.segments[:4])
         console.print(
             f"Explained again, why {second.label}: segments {tops}; R2 {_number(again.r2)}"
-            + (f", Jaccard index {again.stability.jaccard:.2f}" if again.stability else "")
         )
+        for sentence in second_sentences(second.label, again):
+            console.print(sentence)
 
 
 def show_sweep(done: Sequence[tuple[Sequence[str], Explanation]]) -> None:
@@ -126,6 +137,7 @@ def show_sweep(done: Sequence[tuple[Sequence[str], Explanation]]) -> None:
             name or "all the same",
             _class(found.explained),
             styled((found.verdict.word, COLOURS[found.verdict.word])),
+            str(found.stable_top.k) if found.stable_top else "-",
             str(found.sampling.masks),
             _number(found.surrogate.r2),
             f"{found.stability.jaccard:.2f}" if found.stability else "-",
@@ -137,8 +149,8 @@ def show_sweep(done: Sequence[tuple[Sequence[str], Explanation]]) -> None:
     console.print()
     if words := readable(word for word in done[0][0] if word in shared):
         console.print(words)
-    header = ["overrides", "class", "verdict", "masks", "R2", "Jaccard", "top segments"]
-    console.table(header, rows, right=range(3, 7))
+    header = ["overrides", "class", "verdict", "stable top", "masks", "R2", "Jaccard", "segments"]
+    console.table(header, rows, right=range(3, 8))
 
 
 def readable(overrides: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from qa_research.capture.recording.reader import Recording
+from qa_research.explain.ranking import chance_jaccard
 from qa_research.explain.words.faithfulness import faithfulness
 from qa_research.explain.words.gradients import MOST_STEPS, integrated_gradients, word_erasure
 from qa_research.explain.words.lime import LOWEST_R2, word_lime
@@ -27,6 +28,7 @@ from qa_research.explain.words.result import (
     Attribution,
     AttributionOverSteps,
     ExplainedWindow,
+    Faithfulness,
     GradientValues,
     LimeValues,
     MethodValues,
@@ -37,11 +39,13 @@ from qa_research.explain.words.result import (
     all_rounded,
     rounded,
     rounded_or_none,
+    strongest,
 )
 from qa_research.runs.checkpoints import kept_steps
 from qa_research.runs.open import open_run
 from qa_research.stats import rank_correlation, top_overlap
 from qa_research.tasks.answering.trained import TrainedAnswerer
+from qa_research.text import plural
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +77,12 @@ def attribute(
     """The words that made the answer of `run` to a question about a text.
 
     Raises:
-        ValueError: question or context cannot be asked about, or the network's logits are not finite.
+        ValueError: question or context cannot be asked about, it has no more words than `request.top`, or the
+            network's logits are not finite.
     """
     explained, answer = answered_span(run, question, context, request.keep_answer)
     reader = explained.reader
+    _check_top(reader, request.top)
     log.info(
         "%d words in %d tokens; a word that is off is %s",
         len(reader.units),
@@ -91,10 +97,9 @@ def attribute(
         for name, values in methods.items()
     }
 
-    def probability(masks: Bool[ndarray, "mask unit"]) -> Float[ndarray, " mask"]:
-        return reader.predict(masks, "Faithfulness").probability
-
-    faithful, full = faithfulness(probability, rankings, request.seed)
+    others = reader.besides_answer
+    rankings = {name: values[others] for name, values in rankings.items()}
+    faithful, full = _faithfulness(reader, rankings, request.seed)
     return Attribution(
         run=_run_name(run),
         checkpoint=run.checkpoint.stem,
@@ -111,6 +116,30 @@ def attribute(
         top=request.top,
         seed=request.seed,
     )
+
+
+def _check_top(reader: Reader, top: int) -> None:
+    n = len(reader.besides_answer)
+    if top >= n:
+        raise ValueError(
+            f"--top {top} is all there is: the text has {plural(n, 'word')} besides the answer's; "
+            "name fewer, or ask about a longer text"
+        )
+
+
+def _faithfulness(
+    reader: Reader, rankings: Mapping[str, Float[ndarray, " other"]], seed: int
+) -> tuple[Faithfulness, float]:
+    """The curves over words besides the span's own, which stay on."""
+    others = reader.besides_answer
+
+    def probability(masks: Bool[ndarray, "mask other"]) -> Float[ndarray, " mask"]:
+        among_all = np.ones((len(masks), len(reader.units)), dtype=bool)
+        among_all[:, others] = masks
+        return reader.predict(among_all, "Faithfulness").probability
+
+    found, full = faithfulness(probability, rankings, seed)
+    return replace(found, answer_stays=len(others) < len(reader.text.words)), full
 
 
 def _measure(
@@ -140,15 +169,20 @@ def _doubts(methods: Mapping[str, MethodValues], probability: float) -> list[str
     return found
 
 
-def _agreement(rankings: Mapping[str, Float[ndarray, " unit"]], top: int) -> tuple[Agreement, ...]:
-    return tuple(
-        Agreement(
-            methods=(one, other),
-            rank_correlation=rounded_or_none(rank_correlation(a, b)),
-            top_overlap=rounded(top_overlap(a, b, top)),
+def _agreement(rankings: Mapping[str, Float[ndarray, " other"]], top: int) -> tuple[Agreement, ...]:
+    found = []
+    for (one, a), (other, b) in combinations(rankings.items(), 2):
+        strong = strongest([a, b])
+        found.append(
+            Agreement(
+                methods=(one, other),
+                rank_correlation=rounded_or_none(rank_correlation(a[strong], b[strong])),
+                top_overlap=rounded(top_overlap(a, b, top)),
+                words=len(strong),
+                chance_overlap=rounded(chance_jaccard(top, len(a))),
+            )
         )
-        for (one, a), (other, b) in combinations(rankings.items(), 2)
-    )
+    return tuple(found)
 
 
 def _shown(explained: Explained) -> ShownText:

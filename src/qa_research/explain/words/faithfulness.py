@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
+from qa_research.explain.ranking import other_orders
 from qa_research.explain.words.result import (
     Band,
     Curve,
@@ -43,7 +44,8 @@ def faithfulness(
 ) -> tuple[Faithfulness, float]:
     """The curves of each method's values and of random orders, and the span's probability in the full text.
 
-    The orders are by signed value: what supports the span comes first, what opposes it last.
+    The orders are by signed value: what supports the span comes first, what opposes it last. The random ones
+    are all different; if there are fewer than N_RANDOM_ORDERS, all of them.
 
     Raises:
         ValueError: no method, or no units.
@@ -53,8 +55,8 @@ def faithfulness(
     n_units = len(next(iter(rankings.values())))
     counts = counts_of(n_units)
     orders = [np.argsort(-values, kind="stable") for values in rankings.values()]
-    orders += [stream(seed, "random_order", i).permutation(n_units) for i in range(N_RANDOM_ORDERS)]
-    lost = _probability_lost(probability, np.stack(orders), counts)
+    random = other_orders(n_units, N_RANDOM_ORDERS, stream(seed, "random_order"))
+    lost = _probability_lost(probability, np.array([*orders, *random]), counts)
     n = len(rankings)
     removed, only = lost.first_off, lost.first_on
     # Large is faithful for comprehensiveness, small for sufficiency: the sign makes both "large".
@@ -67,7 +69,7 @@ def faithfulness(
     }
     found = Faithfulness(
         counts=tuple(counts.tolist()),
-        orders=N_RANDOM_ORDERS,
+        orders=len(random),
         methods=methods,
         random=RandomOrders(comprehensiveness=_band(removed[n:]), sufficiency=_band(only[n:])),
     )

@@ -10,7 +10,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from qa_research.explain.surrogate import bootstrap, distance_weights, fit_surrogate, weighted_r2
+from qa_research.explain.ranking import StableTop, chance_jaccard, repeats_needed, stable_top
+from qa_research.explain.surrogate import (
+    ALPHA,
+    bootstrap,
+    distance_weights,
+    fit_surrogate,
+    weighted_r2,
+)
 from qa_research.explain.words.reader import Reader
 from qa_research.explain.words.result import (
     OUTPUTS,
@@ -18,17 +25,16 @@ from qa_research.explain.words.result import (
     all_rounded,
     rounded,
     rounded_or_none,
+    strongest,
 )
 from qa_research.stats import CONFIDENCE, mean_correlation, mean_overlap
 from qa_research.streams import stream
 
 REPEATS = 3
 KERNEL_WIDTH = 0.25
-ALPHA = 1.0
 RESAMPLES = 200
 SPAN = OUTPUTS.index("span")
 LOWEST_R2 = 0.5
-LOWEST_OVERLAP = 0.5
 
 
 def draw_word_masks(
@@ -52,8 +58,9 @@ def word_lime(reader: Reader, samples: int, seed: int, top: int) -> LimeValues:
 
     The masks are drawn in REPEATS independent parts: `unseen_r2` is the span's weighted R2 of a part's
     surrogate on the other parts' masks, `overlap` the Jaccard index of the parts' `top` words and
-    `correlation` the correlation of their ranks for the span, all means over pairs. The coefficients
-    are fitted to all parts together, so they are steadier than that.
+    `correlation` the correlation of the ranks of their strongest, for the span, all means over pairs.
+    `stable_top`: the largest top that all parts agree on. The three are of words besides the span's own. The
+    coefficients are fitted to all parts together, so they are steadier than that.
 
     Raises:
         ValueError: fewer than two masks.
@@ -74,33 +81,41 @@ def word_lime(reader: Reader, samples: int, seed: int, top: int) -> LimeValues:
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resampled, (tail, 1 - tail), axis=0)
     unseen, rankings = _repeats(parts, outputs[SPAN], weights)
-    overlap = mean_overlap(rankings, top)
+    others = reader.besides_answer
+    repeats = [ranking[others] for ranking in rankings]
+    pooled = fits[SPAN].coefficients[others]
+    stable = stable_top(np.stack(repeats), pooled, resampled[:, others], CONFIDENCE)
+    strong = strongest(repeats)
     return LimeValues(
         **reader.by_word(np.stack([fit.coefficients for fit in fits])),
         low=all_rounded(low),
         high=all_rounded(high),
         r2=all_rounded(fit.r2 for fit in fits),
         unseen_r2=rounded_or_none(unseen),
-        overlap=rounded(overlap),
-        correlation=rounded_or_none(mean_correlation(rankings)),
+        overlap=rounded(mean_overlap(repeats, top)),
+        correlation=rounded_or_none(mean_correlation([one[strong] for one in repeats])),
         samples=samples,
-        doubt=_doubt(unseen, overlap, top),
+        doubt=_doubt(unseen, stable),
+        chance_overlap=rounded(chance_jaccard(min(top, len(others)), len(others))),
+        stable_top=stable,
     )
 
 
-def _doubt(unseen_r2: float, overlap: float, top: int) -> str | None:
+def _doubt(unseen_r2: float, stable: StableTop) -> str | None:
     """Why not to rely on it, as one sentence; None where there is no reason."""
-    reasons = []
+    reasons, level = [], 1 - CONFIDENCE
     # Written so that NaN, of outputs that never change, is a reason too.
     if not unseen_r2 >= LOWEST_R2:
         reasons.append(
             f"on masks it was not fitted to, its linear model explains {100 * max(0, unseen_r2):.0f} % "
             f"of the span's logits (R2 {unseen_r2:.2f}, should be at least {LOWEST_R2})"
         )
-    if not overlap >= LOWEST_OVERLAP:
+    if not stable.k:
+        reasons.append(f"its {REPEATS} repeats do not agree on the top words besides the answer's")
+    elif stable.chance > level:
         reasons.append(
-            f"over {REPEATS} repeats the top {top} words have an overlap of {overlap:.2f} "
-            f"(Jaccard, should be at least {LOWEST_OVERLAP})"
+            f"{REPEATS} random rankings of {stable.items} words agree on some top with probability "
+            f"{stable.chance:.2f}, and {repeats_needed(stable.items, level)} repeats would be needed"
         )
     if not reasons:
         return None

@@ -74,6 +74,16 @@ class Reader:
     units: tuple[int, ...]
 
     @property
+    def besides_answer(self) -> list[int]:
+        """The indices in `units` of words that are not of the span.
+
+        Whatever ranks words finds the span's own: without them there is no such answer. What else carries it
+        is what methods and controls are compared on.
+        """
+        own = () if self.target.is_null else self.text.words_of(self.target.first, self.target.last)
+        return [index for index, number in enumerate(self.units) if number not in set(own)]
+
+    @property
     def batch_size(self) -> int:
         """How many texts of this length make a batch."""
         return int(max(1, MOST_TOKENS[self.network.device.type] // self.text.n_tokens))

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from qa_research.explain.ranking import StableTop, p_of_beaten, ranks_sentence
 from qa_research.explain.saved import read_document, restored, write_document
 
 FORMAT = "attribution-1"
@@ -23,8 +24,10 @@ OUTPUTS = ("start", "end", "span")
 CURVES = ("comprehensiveness", "sufficiency")
 # Integrated gradients whose sum is off by a larger share of what it must be are not reliable.
 LARGEST_ERROR = 0.05
-# A method that beats a smaller share of random orders is reported as no better than chance.
-BEATS = 0.95
+# A method whose area random orders reach with a higher probability is reported as no better than chance.
+LEVEL = 0.05
+# Words below this share of a method's largest value are not compared by rank: their order is rounding.
+LEAST_SHARE = 0.05
 
 # By word; None for a word that always stays on.
 Values = tuple[float | None, ...]
@@ -172,11 +175,13 @@ class GradientValues(WordValues):
 
 @dataclass(frozen=True)
 class LimeValues(WordValues):
-    """LIME, and how stable it is.
+    """LIME, and how stable it is, among words besides the answer's.
 
     `low`, `high`: 95 % bootstrap intervals over masks of the span's values, by switched word. `r2`:
-    weighted, on the masks of the fit, by output. `unseen_r2`, `overlap` and `correlation` compare
-    repeats of `samples` masks each. `doubt`: why not to rely on it, as a sentence.
+    weighted, on the masks of the fit, by output. `unseen_r2`, `overlap` and `correlation` compare repeats
+    of `samples` masks each. `doubt`: why not to rely on it, as a sentence. `chance_overlap`: the
+    expectation of `overlap` for random rankings; `stable_top`: see `ranking.stable_top`. Earlier versions
+    wrote neither, and compared all words.
     """
 
     low: Values
@@ -187,12 +192,25 @@ class LimeValues(WordValues):
     correlation: float | None
     samples: int
     doubt: str | None
+    chance_overlap: float | None = None
+    stable_top: StableTop | None = None
 
     @property
     def caption(self) -> str:
         """The method's name, and how stable it is."""
         r2 = "not a number" if self.unseen_r2 is None else f"{self.unseen_r2:.2f}"
-        return f"{NAMES['lime']} (R2 on unseen masks {r2}, overlap of repeats {self.overlap:.2f})"
+        overlap = f"overlap of repeats {self.overlap:.2f}"
+        if self.chance_overlap is not None:
+            overlap += f", by chance {self.chance_overlap:.2f}"
+        return f"{NAMES['lime']} (R2 on unseen masks {r2}, {overlap})"
+
+    @property
+    def ranks(self) -> str | None:
+        """Which top is stable and which ranks are tied, as a sentence; None in files of earlier versions."""
+        if self.stable_top is None:
+            return None
+        known = ranks_sentence(self.stable_top, "repeats", "words")
+        return f"LIME, of the words besides the answer's: {known[0].lower()}{known[1:]}"
 
     def interval(self, unit: int) -> tuple[float | None, float | None]:
         """The bootstrap interval over masks."""
@@ -205,11 +223,28 @@ MethodValues = GradientValues | ErasureValues | LimeValues
 
 @dataclass(frozen=True)
 class Agreement:
-    """How alike two methods rank the words for the span: Spearman's correlation, Jaccard index of the top."""
+    """How alike two methods rank words besides the answer's: Spearman's correlation and the top's overlap.
+
+    `top_overlap` is a Jaccard index. `words`: so many are compared by the correlation, those that are
+    strong by either method; `chance_overlap`: the expectation for random rankings. Earlier versions wrote
+    neither, and compared all words.
+    """
 
     methods: tuple[str, str]
     rank_correlation: float | None
     top_overlap: float
+    words: int | None = None
+    chance_overlap: float | None = None
+
+    def sentence(self, top: int) -> str:
+        """All of it; the top has so many words."""
+        one, other = (NAMES[name] for name in self.methods)
+        of = "" if self.words is None else f" of the {self.words} strongest words"
+        chance = "" if self.chance_overlap is None else f" (by chance {self.chance_overlap:.2f})"
+        return (
+            f"{one} and {other}: rank correlation{of} {signed(self.rank_correlation)}, overlap of the "
+            f"top {top} {self.top_overlap:.2f}{chance}"
+        )
 
 
 @dataclass(frozen=True)
@@ -253,26 +288,40 @@ class RandomOrders:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """Each method's curves over `counts` words, next to those of as many random `orders`."""
+    """Each method's curves over `counts` words, next to those of as many random `orders`.
+
+    `answer_stays`: the answer's own words are always on and not counted, because no answer survives without
+    them; false in files of earlier versions, which switched them off, too, and for "no answer".
+    """
 
     counts: tuple[int, ...]
     orders: int
     methods: Mapping[str, Curves]
     random: RandomOrders
+    answer_stays: bool = False
+
+    def beaten(self, curve: Curve) -> int:
+        """How many of the random orders a curve beats."""
+        return round(curve.beats * self.orders)
 
     @property
     def doubts(self) -> list[str]:
-        """Which methods are hardly more faithful than chance, a sentence each."""
-        found = []
-        for name, curves in self.methods.items():
-            shares = curves.comprehensiveness.beats, curves.sufficiency.beats
-            if min(shares) < BEATS:
-                found.append(
-                    f"{NAMES[name]} is hardly more faithful than chance: it beats {100 * shares[0]:.0f} % "
-                    f"(comprehensiveness) and {100 * shares[1]:.0f} % (sufficiency) of {self.orders} "
-                    "random orders."
-                )
-        return found
+        """Which methods are no more faithful than chance, and in which way, a sentence each."""
+        if p_of_beaten(self.orders, self.orders) > LEVEL:
+            return [
+                f"There are only {self.orders} orders of {self.counts[-1]} words: no method can be shown to "
+                "be more faithful than chance."
+            ]
+        return [
+            f"{NAMES[name]} is no more faithful than chance in its {kind}: it beats {self.beaten(curve)} of "
+            f"{self.orders} random orders (p {self._p_value(curve):.3f})."
+            for name, curves in self.methods.items()
+            for kind, curve in ((kind, getattr(curves, kind)) for kind in CURVES)
+            if self._p_value(curve) > LEVEL
+        ]
+
+    def _p_value(self, curve: Curve) -> float:
+        return p_of_beaten(self.beaten(curve), self.orders)
 
 
 @dataclass(frozen=True)
@@ -382,6 +431,23 @@ class AttributionOverSteps(_Saved):
     unseen_r2: Values
     warnings: tuple[str, ...]
     seed: int
+
+
+def strongest(rankings: Sequence[Any]) -> list[int]:
+    """The indices of values that are at least LEAST_SHARE of the largest in any ranking; all if none is.
+
+    >>> strongest([(2.0, 0.01, -0.5), (1.0, 0.06, 0.0)])
+    [0, 1, 2]
+    """
+    most = [max(abs(float(value)) for value in row) or 1.0 for row in rankings]
+    found = [
+        index
+        for index in range(len(rankings[0]))
+        if any(
+            abs(row[index]) >= LEAST_SHARE * peak for row, peak in zip(rankings, most, strict=True)
+        )
+    ]
+    return found or list(range(len(rankings[0])))
 
 
 def rounded(value: float) -> float:

@@ -11,6 +11,7 @@ from qa_research.explain.words.result import (
     Attribution,
     AttributionOverSteps,
     Faithfulness,
+    LimeValues,
     Values,
     signed,
 )
@@ -28,14 +29,12 @@ def show_attribution(result: Attribution) -> None:
     console.print()
     for values in result.methods.values():
         console.print(values.caption)
+        if isinstance(values, LimeValues) and values.ranks:
+            console.print(values.ranks)
     console.print()
     _show_faithfulness(console, result.faithfulness)
     for pair in result.agreement:
-        one, other = (NAMES[name] for name in pair.methods)
-        console.print(
-            f"{one} and {other}: rank correlation {signed(pair.rank_correlation)}, "
-            f"overlap of the top {result.top} {pair.top_overlap:.2f}"
-        )
+        console.print(pair.sentence(result.top))
     _show_warnings(console, result.warnings)
 
 
@@ -73,7 +72,7 @@ def _show_top_words(console: Screen, result: Attribution) -> None:
 
 
 def _show_faithfulness(console: Screen, found: Faithfulness) -> None:
-    header = ["faithfulness"]
+    header = ["without the answer's words" if found.answer_stays else "faithfulness"]
     for kind in CURVES:
         header += [kind, "beats random"]
     rows = []
@@ -81,7 +80,7 @@ def _show_faithfulness(console: Screen, found: Faithfulness) -> None:
         cells = [NAMES[name]]
         for kind in CURVES:
             curve = getattr(curves, kind)
-            cells += [f"{curve.area:.3f}", f"{100 * curve.beats:.0f} %"]
+            cells += [f"{curve.area:.3f}", f"{found.beaten(curve)} of {found.orders}"]
         rows.append(cells)
     means = [f"{getattr(found.random, kind).area[0]:.3f}" for kind in CURVES]
     rows.append([f"{found.orders} random orders", means[0], "", means[1], ""])
