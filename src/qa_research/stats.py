@@ -64,7 +64,9 @@ def exact_ratio(right: int, asked: int) -> Ratio:
 
     It covers the true ratio in at least 95 % of cases for a fixed number of questions, and also where
     asking stopped at a right answer: the exact interval of inverse sampling lies within it. Drawing
-    without replacement makes it wider than necessary.
+    without replacement makes it wider than necessary. It is right for questions drawn at random from a split
+    whose ratio is wanted, as `efficacy` draws them: which paragraph they are about plays no part then. Scores
+    of a whole split speak of other questions, and `mean_intervals` resamples its paragraphs.
 
     Raises:
         ValueError: nothing was asked, or more were right than were asked.

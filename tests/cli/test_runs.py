@@ -95,12 +95,15 @@ def test_show_has_all_of_a_run(verb, runs):
         "    lr: 0.001",
     ):
         assert part in out
+    # The predictions of these runs do not say which questions are about one paragraph.
+    assert "do not say which questions belong together" in verb("show", "s1-")[1]
     _, out, _ = verb("show", "s4-")
     assert "killed: run.json says running" in out and "  none yet" in out
     _, out, _ = verb("show", "s1-", "--json")
     found = json.loads(out)
     assert found["checkpoints"] == ["best", "last", "50"] and found["config"]["seed"] == 1
     assert found["go_on"].startswith("qa-research evaluate ")
+    assert found["best_95"]["val/f1"]["low"] < found["best_95"]["val/f1"]["high"]
 
 
 def test_compare_says_what_differs_and_which_is_better(verb):

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from qa_research.runs.compare import flattened, read_shares, side_by_side
+from qa_research.runs.compare import best_intervals, flattened, read_shares, side_by_side
+from qa_research.stats import exact_ratio
 from qa_research.tasks.earlier_configs import ANSWERING
 from tests.fake_runs import CONFIG, record_of, running, write_run
 
@@ -177,3 +178,24 @@ def test_a_comparison_needs_two_different_runs(tmp_path):
 
 def test_nested_keys_become_dotted_ones():
     assert flattened({"a": {"b": {"c": 1}, "d": {}}, "e": [1]}) == {"a.b.c": 1, "a.d": {}, "e": [1]}
+
+
+def test_the_best_scores_have_intervals_from_their_predictions(tmp_path):
+    directory = write_run(tmp_path, 1, WORSE)
+    found = best_intervals(directory, ANSWERING["metrics"])
+    exact = exact_ratio(40, 100)
+    assert found["val/exact_match"].low == pytest.approx(100 * exact.low)
+    assert found["val/f1"].high == pytest.approx(100 * exact.high)
+    assert found["val/f1"].wider is None
+    path = directory / "predictions" / "validation.json"
+    rows = json.loads(path.read_text())
+    path.write_text(json.dumps([row | {"paragraph": i // 10} for i, row in enumerate(rows)]))
+    together = best_intervals(directory, ANSWERING["metrics"])["val/f1"]
+    assert together.wider > 2 and together.low < 100 * exact.low
+    # The scores that are told are those of questions that chose nothing.
+    path.write_text(json.dumps([row | {"chose": i < 20} for i, row in enumerate(rows)]))
+    fresh = best_intervals(directory, ANSWERING["metrics"])["val/exact_match"]
+    assert fresh.low == pytest.approx(100 * exact_ratio(20, 80).low)
+    path.write_text(json.dumps([row | {"paragraph": "a"} for row in rows]))
+    with pytest.raises(ValueError, match="paragraph='a'"):
+        best_intervals(directory, ANSWERING["metrics"])

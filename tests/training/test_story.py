@@ -34,6 +34,8 @@ def test_a_run_leaves_behind_what_the_design_promises(tiny):
     assert not any(path.endswith(".tmp") for path in found)
     record = read_record(run)
     assert record["status"] == "finished" and record["best"]["val/f1"] == score
+    sure = record["best_95"]["val/f1"]
+    assert sure["low"] <= score <= sure["high"] and sure["wider"] == 1
     names = {"train", "validation", "weights", "tokenizer", "windows"}
     assert record["fingerprints"].keys() == names
     assert not {"user", "host", "node"} & set(json.dumps(record).lower().split('"'))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from qa_research.tasks.answering.decode import Answer
     from qa_research.tasks.answering.question import OnBadRows as Bad
     from qa_research.tasks.answering.question import Question
+    from qa_research.tasks.answering.score import Rules
     from qa_research.tasks.answering.trained import RunQuestions, TrainedAnswerer
 
 
@@ -221,7 +222,13 @@ def score(
     encoding of DATA.
     """
     from qa_research.console import start_logging
-    from qa_research.tasks.answering.evaluation import evaluate_v1, evaluate_v2
+    from qa_research.tasks.answering.evaluation import (
+        dependence_of,
+        evaluate_v1,
+        evaluate_v2,
+        intervals_as_json,
+        summary_as_official,
+    )
     from qa_research.tasks.answering.predictions import check_fit, read_null_odds, read_predictions
     from qa_research.tasks.answering.score import rules_for
 
@@ -230,25 +237,29 @@ def score(
     questions = _labelled(data, encoding, drop=on_bad_rows == "drop")
     answered = read_predictions(predictions, encoding)
     check_fit(questions, answered.texts)
-    chosen = rules_for(questions) if rules == "auto" else rules
+    chosen: Rules = rules_for(questions) if rules == "auto" else cast("Rules", rules)
     if null_odds is not None and chosen == "v1.1":
         raise ValueError(
             "--null-odds is for the rules v2.0, and these questions are scored by v1.1"
         )
+    odds = read_null_odds(null_odds) if null_odds else answered.null_odds
     if chosen == "v1.1":
         result = evaluate_v1(questions, answered.texts)
     else:
-        odds = read_null_odds(null_odds) if null_odds else answered.null_odds
         result = evaluate_v2(questions, answered.texts, odds, null_threshold)
+    overall = summary_as_official(questions, answered.texts, chosen, odds, null_threshold)
     for note in _notes(questions, answered.texts, chosen):
         print_note(note)
     if as_json:
-        print_json(result)
+        print_json(result | intervals_as_json(overall))
         return
     for key, value in result.items():
         print_line(
             f"{key:<28}{value:>10.3f}" if isinstance(value, float) else f"{key:<28}{value:>10}"
         )
+    print_line(f"95 %: exact match {overall.exact_match}, F1 {overall.f1}")
+    if sentence := dependence_of(overall):
+        print_line(f"{sentence}.")
 
 
 def _check_scoring(rules: str, on_bad_rows: str) -> None:

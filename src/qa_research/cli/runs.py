@@ -1,6 +1,8 @@
 """`qa-research runs ...`: what was run, what differs, which is better and how sure that is."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from qa_research.ledger.runs import RunEntry
+    from qa_research.stats import Interval
+    from qa_research.tasks.task import Metric
 
 from qa_research.cli.options import DEFAULT_RUNS, AsJson, Run, Runs, verb_group
 from qa_research.text import command_line, print_json, print_line, print_note
@@ -75,13 +79,28 @@ def show(run: Run, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     status = live_status(entry)
     verb = {"finished": "evaluate", "running": None}.get(status, "resume")
     go_on = command_line("qa-research", verb, directory) if verb else ""
+    intervals = _intervals(directory, entry.config["task"]["metrics"])
     if not as_json:
-        show_run(directory, entry, status, go_on)
+        show_run(directory, entry, status, go_on, intervals)
         return
     facts: dict[str, Any] = _as_json(entry) | {"status": status}
     facts["checkpoints"] = checkpoints_of(directory)
     facts["size_bytes"] = size_by_part(directory)
+    facts["best_95"] = {name: asdict(found) for name, found in intervals.items()}
     print_json(facts | {"go_on": go_on})
+
+
+def _intervals(directory: Path, metrics: "Sequence[Metric]") -> "dict[str, Interval]":
+    """Those of the best scores; none before the first validation, and where its predictions are damaged."""
+    from qa_research.runs.compare import best_intervals
+
+    try:
+        return best_intervals(directory, metrics)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        print_note(f"the scores have no intervals: {error}")
+        return {}
 
 
 @runs_app.command()

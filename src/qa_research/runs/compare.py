@@ -18,7 +18,7 @@ from qa_research.runs.directory import flattened, has_no_effect
 from qa_research.runs.metrics import METRICS, count_validations
 from qa_research.runs.predictions import PARAGRAPH, chose_of, read_run_predictions
 from qa_research.runs.store import live_status, read_entry
-from qa_research.stats import dependence, holm, mean_intervals, sign_flips
+from qa_research.stats import Interval, dependence, holm, mean_intervals, sign_flips
 from qa_research.tasks.task import Metric
 
 SIGNIFICANT = 0.05
@@ -390,6 +390,29 @@ def read_shares(directory: Path, metrics: Sequence[Metric]) -> Shares:
     if all(PARAGRAPH in row for row in rows):
         groups = np.array([row[PARAGRAPH] for row in rows], dtype=np.int64)
     return Shares([row["id"] for row in rows], values, groups, chose_of(rows).ids)
+
+
+def best_intervals(directory: Path, metrics: Sequence[Metric]) -> dict[str, Interval]:
+    """The interval of each metric at the best checkpoint, by the metric's name and in its unit.
+
+    Of the examples whose scores are told: those that did not choose the checkpoint, or all if all did.
+
+    Raises:
+        FileNotFoundError: the run has not validated yet.
+        ValueError: its predictions are damaged.
+    """
+    shares = read_shares(directory, metrics)
+    fresh = np.array([identity not in shares.chose for identity in shares.ids], dtype=bool)
+    if fresh.any():
+        shares = _some(shares, fresh)
+    found = {}
+    for metric in metrics:
+        bounds = (0.0, 1.0) if metric["scale"] == PERCENT else None
+        (interval,) = mean_intervals(
+            shares.values[metric["per_example"]][None], bounds, shares.groups
+        )
+        found[metric["name"]] = interval.scaled(metric["scale"])
+    return found
 
 
 def _making(entry: RunEntry) -> dict[str, Any]:

@@ -48,6 +48,15 @@ class CaptureCost(TypedDict):
     mb: float
 
 
+class MeanInterval(TypedDict):
+    """`stats.Interval`, as JSON has it."""
+
+    __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
+    low: float
+    high: float
+    wider: float | None
+
+
 class Record(TypedDict):
     """run.json. Old records lack some keys, and a run that has not validated yet has no scores."""
 
@@ -69,6 +78,7 @@ class Record(TypedDict):
     config: NotRequired[dict[str, Any]]
     steps: NotRequired[int | None]
     best: NotRequired[dict[str, float] | None]
+    best_95: NotRequired[dict[str, MeanInterval]]
     best_step: NotRequired[int | None]
     train_s: NotRequired[float | None]
     validation_s: NotRequired[float | None]

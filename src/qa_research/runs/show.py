@@ -21,6 +21,7 @@ from qa_research.text import aligned, command_line
 if TYPE_CHECKING:
     # It imports scipy, which a list of runs does not need.
     from qa_research.runs.compare import Differences, SideBySide
+    from qa_research.stats import Interval
 
 # So many digits distinguish one sha256 from another.
 DIGITS = 12
@@ -73,8 +74,16 @@ def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
     console.print(f"{len(runs)} run{'' if len(runs) == 1 else 's'}, {total}")
 
 
-def show_run(directory: Path, entry: RunEntry, status: str, next_command: str) -> None:
-    """Everything about one run; `next_command`: what to do with it next."""
+def show_run(
+    directory: Path,
+    entry: RunEntry,
+    status: str,
+    next_command: str,
+    intervals: Mapping[str, "Interval"],
+) -> None:
+    """Everything about one run; `next_command`: what to do with it next; `intervals` by score."""
+    from qa_research.stats import dependence
+
     parts = size_by_part(directory)
     sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in list(parts.items())[:6])
     counts = dict(entry.questions)
@@ -111,12 +120,22 @@ def show_run(directory: Path, entry: RunEntry, status: str, next_command: str) -
         if fact:
             console.print(styled((f"{name:<14}", "dim"), fact))
     console.print(styled(("\nscores of the best checkpoint", "bold")))
-    rows = [[f"  {name}", number(value)] for name, value in _fresh_first(entry.scores)]
+    rows = [
+        [f"  {name}", number(value), _ends(intervals.get(name))]
+        for name, value in _fresh_first(entry.scores)
+    ]
     for line in aligned(rows, {1}) or ["  none yet"]:
         console.print(line)
+    wider = {name: found.wider for name, found in intervals.items()}
+    if sentence := dependence(wider, entry.config["task"]["examples"]):
+        console.print(f"  {sentence}.")
     console.print(styled(("\nconfig", "bold")))
     text = yaml.safe_dump(entry.config, sort_keys=False, allow_unicode=True)
     console.print("\n".join(f"  {line}" for line in text.splitlines()))
+
+
+def _ends(interval: "Interval | None") -> str:
+    return f"[{number(interval.low)}, {number(interval.high)}]" if interval else ""
 
 
 def aligned_with_names(

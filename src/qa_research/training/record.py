@@ -4,12 +4,15 @@ import logging
 import sys
 import time
 import uuid
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from qa_research import STARTED
+from qa_research.runs.compare import best_intervals
 from qa_research.runs.machine import git_state, installed_versions, machine, now
 from qa_research.signals import Stopped, one_sentence
+from qa_research.stats import dependence
 from qa_research.tasks.task import Task
 from qa_research.text import command_line
 from qa_research.training.setup import Setup
@@ -53,11 +56,22 @@ def add_result(record: dict[str, Any], bundle: TrainerBundle) -> None:
         "best_step": checkpoints.best_step,
         "error": None,
     }
+    _add_intervals(record, checkpoints.directory.parent)
     if checkpoints.while_training is not None:
         record["best_while_training"] = checkpoints.while_training
         record["precision_while_training"] = str(bundle.trainer.precision)
     if bundle.capture:
         record["capture"] = bundle.capture.cost()
+
+
+def _add_intervals(record: dict[str, Any], directory: Path) -> None:
+    """How sure the best scores are; only a warning if somebody removed or changed the predictions."""
+    try:
+        found = best_intervals(directory, record["config"]["task"]["metrics"])
+    except (FileNotFoundError, ValueError) as error:
+        log.warning("The scores have no intervals: %s", error)
+        return
+    record["best_95"] = {name: asdict(interval) for name, interval in found.items()}
 
 
 def add_early_end(
@@ -100,6 +114,7 @@ def show_result(directory: Path, record: dict[str, Any], task: Task) -> None:
     lines = [
         "",
         *task.result(record),
+        *_intervals(record, task),
         f"({best}; {record['train_s']:.0f} s training, {record['validation_s']:.0f} s validation)",
         *_scores_while_training(record, task),
         *_cost_of_capture(record.get("capture")),
@@ -108,6 +123,22 @@ def show_result(directory: Path, record: dict[str, Any], task: Task) -> None:
     ]
     for line in lines:
         log.info("%s", line)
+
+
+def _intervals(record: dict[str, Any], task: Task) -> list[str]:
+    """The intervals of the scores, and what makes them wider than they look."""
+    known: dict[str, dict[str, Any]] = record.get("best_95", {})
+    labels = {metric["name"]: metric["label"] for metric in task.metrics if metric["name"] in known}
+    if not labels:
+        return []
+    shown = ", ".join(
+        f"{label} [{known[name]['low']:.1f}, {known[name]['high']:.1f}]"
+        for name, label in labels.items()
+    )
+    sentence = dependence(
+        {label: known[name]["wider"] for name, label in labels.items()}, task.examples
+    )
+    return [f"95 % intervals: {shown}", *([f"({sentence})"] if sentence else [])]
 
 
 def _scores_while_training(record: dict[str, Any], task: Task) -> list[str]:

@@ -1,6 +1,6 @@
 import pytest
 
-from qa_research.tasks.answering.evaluation import evaluate_v1, evaluate_v2
+from qa_research.tasks.answering.evaluation import evaluate_v1, evaluate_v2, summary_as_official
 from tests.tasks.answering.answered import question_with
 
 CAT, DOG = question_with("cat", identity="1"), question_with("dog", identity="2")
@@ -69,3 +69,19 @@ def test_one_id_twice_counts_as_in_the_official_scripts():
     twice = [CAT, DOG, question_with("cow", identity="1")]
     found = evaluate_v2(twice, {"1": "cat", "2": "dog"}, None, 1.0)
     assert (found["exact_match"], found["total"]) == (50, 2)
+
+
+@pytest.mark.parametrize("threshold", [-1.0, 0.2, 0.4, 2.0])
+def test_intervals_are_of_the_official_means(threshold):
+    odds = {"1": 0.5, "2": 0.1, "3": 0.3, "4": 0.8}
+    found = evaluate_v2(QUESTIONS, PREDICTIONS, odds, threshold)
+    summary = summary_as_official(QUESTIONS, PREDICTIONS, "v2.0", odds, threshold)
+    assert (summary.exact_match.value, summary.f1.value, summary.total) == (
+        pytest.approx(found["exact_match"]),
+        pytest.approx(found["f1"]),
+        found["total"],
+    )
+    twice = [CAT, DOG, question_with("cow", "cat", identity="1")]
+    summary = summary_as_official(twice, {"1": "cat"}, "v1.1", None, 1.0)
+    official = evaluate_v1(twice, {"1": "cat"})
+    assert (summary.f1.value, summary.total) == (pytest.approx(official["f1"]), 3)

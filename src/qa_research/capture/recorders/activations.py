@@ -142,26 +142,42 @@ class ActivationsRecorder(Recorder):
                 axes,
                 np.asarray(similar),
                 "1",
-                f"linear CKA of {name} with the previous capture, over all watched tokens",
+                f"debiased linear CKA of {name} with the previous capture, over all watched tokens",
             ),
         }
 
 
 def similarity(before: Float[Tensor, "token unit"], after: Float[Tensor, "token other"]) -> float:
-    """Linear centred kernel alignment (CKA) of two representations of the same tokens, in [0, 1].
+    """Debiased linear centred kernel alignment (CKA) of two representations of the same tokens, at most 1.
 
-    1: equal up to rotation and scale. NaN if one of them does not vary.
+    1: equal up to rotation and scale; 0 on average for unrelated ones, also where units are many and tokens
+    few, of which the plain one makes 0.5 and more. NaN if one of them does not vary, or of fewer than four
+    tokens.
 
-    Example, three tokens with one unit each: x = [1, 2, 3], y = [20, 40, 60]. Centred, x = [-1, 0, 1] and
-    y = [-20, 0, 20]; (y.x)^2 = 40^2 = 1600, (x.x) (y.y) = 2 * 800 = 1600, so 1: y is x scaled and moved. With
-    y = [1, 2, 1], centred [-1/3, 2/3, -1/3], y.x = 0, so 0.
+    Example, five tokens with one unit each: x = [-2, -1, 0, 1, 2] and y = 20 x + 3 have 1; y = x^2 - 2, which
+    is not correlated with x, has -0.55: of so few tokens it scatters widely around 0.
 
-    Source: Kornblith et al. 2019, Similarity of Neural Network Representations Revisited, section 3.
+    Source: Kornblith et al. 2019, Similarity of Neural Network Representations Revisited, section 3, with
+        the unbiased estimate of HSIC of Song et al. 2012, Feature Selection via Dependence Maximization.
     """
+    if len(before) < 4:
+        return float("nan")
     x = before.double() - before.double().mean(dim=0)
     y = after.double() - after.double().mean(dim=0)
-    scale = (x.T @ x).norm() * (y.T @ y).norm()
-    return float((y.T @ x).norm() ** 2 / scale) if scale > 0 else float("nan")
+    own = _hsic(x, x) * _hsic(y, y)
+    varies = bool(x.any()) and bool(y.any()) and own > 0
+    return _hsic(x, y) / own**0.5 if varies else float("nan")
+
+
+def _hsic(x: Float[Tensor, "token unit"], y: Float[Tensor, "token other"]) -> float:
+    """n (n - 3) times the unbiased HSIC of the linear kernels, without making their [token, token] tables."""
+    # With K = x x^T and L = y y^T and zeros on their diagonals, it is
+    # tr(KL) + sum(K) sum(L) / (n-1)(n-2) - 2 sum(KL) / (n-2). As x and y are centred, the rows of the full
+    # tables sum to 0, so a row of K sums to minus its diagonal entry.
+    n = len(x)
+    k, m = x.square().sum(dim=1), y.square().sum(dim=1)
+    trace = (y.T @ x).square().sum() - k @ m
+    return float(trace + k.sum() * m.sum() / ((n - 1) * (n - 2)) - 2 * (k @ m) / (n - 2))
 
 
 def _chosen_units(key: str, wanted: list[int] | None, count: int) -> list[int]:

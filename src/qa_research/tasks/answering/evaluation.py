@@ -6,7 +6,7 @@ and corner cases `evaluate_v1` and `evaluate_v2` follow.
 """
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +49,23 @@ class Evaluation:
         """Plain values; 95 % intervals in percent, over paragraphs where some hold several questions."""
         return self.official | {
             "rules": self.rules,
-            "exact_match_95": [self.overall.exact_match.low, self.overall.exact_match.high],
-            "f1_95": [self.overall.f1.low, self.overall.f1.high],
-            "paragraphs": self.overall.paragraphs,
-            "times_as_wide_as_independent": {
-                "exact_match": self.overall.exact_match.wider,
-                "f1": self.overall.f1.wider,
-            },
+            **intervals_as_json(self.overall),
             "by_kind": {kind: asdict(summary) for kind, summary in self.by_kind.items()},
             "choosing": asdict(self.choosing) if self.choosing else None,
         }
+
+
+def intervals_as_json(overall: Summary) -> dict[str, Any]:
+    """The ends of the intervals in percent, and what they rest on."""
+    return {
+        "exact_match_95": [overall.exact_match.low, overall.exact_match.high],
+        "f1_95": [overall.f1.low, overall.f1.high],
+        "paragraphs": overall.paragraphs,
+        "times_as_wide_as_independent": {
+            "exact_match": overall.exact_match.wider,
+            "f1": overall.f1.wider,
+        },
+    }
 
 
 def evaluate(
@@ -149,6 +156,30 @@ def evaluate_v2(
             result[f"best_{name}"] = best
             result[f"best_{name}_threshold"] = threshold
     return result
+
+
+def summary_as_official(
+    questions: Sequence[Question],
+    predictions: Mapping[str, str],
+    rules: Rules,
+    null_odds: Mapping[str, float] | None,
+    null_threshold: float,
+) -> Summary:
+    """The means of `evaluate_v1` or `evaluate_v2` with intervals: questions count as they do there."""
+    scores = score_questions(questions, predictions, rules)
+    if rules == "v1.1":
+        missing = {row.id for row in questions} - predictions.keys()
+        return summarize(
+            [replace(s, exact_match=0.0, f1=0.0) if s.id in missing else s for s in scores]
+        )
+    odds = null_odds or {}
+    unanswerable = {row.id for row in questions if not row.answers}
+    latest = {score.id: score for score in scores if score.id in predictions}
+    for key, score in latest.items():
+        if odds.get(key, 0.0) > null_threshold:
+            earned = float(key in unanswerable)
+            latest[key] = replace(score, exact_match=earned, f1=earned)
+    return summarize(list(latest.values()))
 
 
 def _best_threshold(
