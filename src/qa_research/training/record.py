@@ -42,7 +42,7 @@ def new_record(setup: Setup) -> dict[str, Any]:
     }
 
 
-def add_result(record: dict[str, Any], bundle: TrainerBundle) -> None:
+def add_result(record: dict[str, Any], bundle: TrainerBundle, task: Task) -> None:
     """Complete the record of a finished training."""
     progress, checkpoints = bundle.progress, bundle.checkpoints
     record |= {
@@ -56,7 +56,7 @@ def add_result(record: dict[str, Any], bundle: TrainerBundle) -> None:
         "best_step": checkpoints.best_step,
         "error": None,
     }
-    _add_intervals(record, checkpoints.directory.parent)
+    _add_intervals(record, checkpoints.directory.parent, task)
     if checkpoints.while_training is not None:
         record["best_while_training"] = checkpoints.while_training
         record["precision_while_training"] = str(bundle.trainer.precision)
@@ -64,10 +64,10 @@ def add_result(record: dict[str, Any], bundle: TrainerBundle) -> None:
         record["capture"] = bundle.capture.cost()
 
 
-def _add_intervals(record: dict[str, Any], directory: Path) -> None:
+def _add_intervals(record: dict[str, Any], directory: Path, task: Task) -> None:
     """How sure the best scores are; only a warning if somebody removed or changed the predictions."""
     try:
-        found = best_intervals(directory, record["config"]["task"]["metrics"])
+        found = best_intervals(directory, task.metrics)
     except (FileNotFoundError, ValueError) as error:
         log.warning("The scores have no intervals: %s", error)
         return

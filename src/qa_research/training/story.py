@@ -126,7 +126,7 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
             if not isinstance(error, Stopped):
                 _end_other_processes(bundle)
             raise
-        add_result(record, bundle)
+        add_result(record, bundle, task)
         save_record(directory, record, config)
         (directory / "checkpoints" / PREVIOUS).unlink(missing_ok=True)
     show_result(directory, record, task)
