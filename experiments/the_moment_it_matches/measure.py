@@ -25,6 +25,7 @@ from experiments.the_moment_it_matches.phases import (
     studied,
 )
 from qa_research.capture.forward import silenced
+from qa_research.capture.recording.reader import Recording
 from qa_research.runs.open import open_run
 from qa_research.streams import stream
 from qa_research.tasks.answering.corpus import generate
@@ -54,6 +55,10 @@ def measure(runs: Path) -> dict[str, Any]:
     return {
         "made by": origin(jumped[0].directory),
         "levels": [PLATEAU, MATCHED],
+        "layers": jumped[0].weight.shape[2],
+        "heads": jumped[0].weight.shape[3],
+        "watched": dict(Counter(row["kind"] for row in watched(jumped[0].directory))),
+        "every": int(np.diff(jumped[0].steps)[0]),
         "named": HEADS_NAMED,
         "choices": CHOICES,
         "fresh questions": dict(Counter(row.kind for row in rows)),
@@ -65,6 +70,11 @@ def measure(runs: Path) -> dict[str, Any]:
         },
         "control": {str(seen.seed): unjumped(seen) for seen in control},
     }
+
+
+def watched(run: Path) -> list[dict[str, Any]]:
+    """The watched questions of a run."""
+    return Recording(run / "recording.zarr").questions
 
 
 def phases(seen: Seen) -> dict[str, Any]:
