@@ -99,7 +99,8 @@ def silenced(measured: dict[str, Any], says: Passages) -> None:
         ]
         own = [found["silenced"][label]["match"] for found in measured["seeds"].values()]
         says(
-            f"{SETS[label]}: `match` {{:.1f}} to {{:.1f}} %, the lowest of their controls {{:.1f}} to {{:.1f}} %",
+            f"{SETS[label]}: `match` {{:.1f}} to {{:.1f}} %, the lowest of their controls "
+            "{:.1f} to {:.1f} %",
             min(own),
             max(own),
             min(lows),
