@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.study import PARTS, WRONG, Passages, check, differences, faults
+from experiments.study import HERE, PARTS, WRONG, Passages, check, differences, faults
 
 README = f"""# A study
 
@@ -47,6 +47,11 @@ def study(tmp_path: Path) -> Path:
     for name, text in zip(PARTS, texts, strict=True):
         (tmp_path / name).write_text(text)
     return tmp_path
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in HERE.glob("*/measured.json")))
+def test_the_studies_of_this_repository_hold(name):
+    assert list(check(HERE / name, None)) == []
 
 
 def rewrite(path: Path, old: str, new: str) -> None:
