@@ -54,6 +54,12 @@ def test_unbiased_is_shown_from_two_searches_on_and_not_for_a_whole_split(ledger
     assert "unbiased   25.0 % over 2 searches" in capsys.readouterr().out
     show_table(standings(ledger))
     assert "%: consistent, but after few searches too high on average" in capsys.readouterr().out
+    cut = replace(state_of(50), weights="cut")
+    for _ in range(2):
+        write_search(ledger, [False, False, True], cut, round_size=2)
+    show_standing(standings(ledger)[1])
+    said = "unknown: it takes two searches in one order, each in whole rounds of one size"
+    assert said in capsys.readouterr().out
     three = replace(SOURCE, name="three", fingerprint="f3", questions=3)
     write_search(ledger, [False, True, True], state_of(50), three)
     show_standing(standings(ledger)[1])

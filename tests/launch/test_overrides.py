@@ -28,6 +28,9 @@ from qa_research.launch.compose import (
         ["--cfg", "job", "seed=3"],
         ["~model.lr"],
         ["hydra.sweep.dir=somewhere"],
+        # Hydra's own settings are in no composed config, nor are the keys of an option that is not chosen.
+        ["hydra.job.env_set={A: 1}"],
+        ["-m", "data=builtin,squad_file", "data.train_path={a: 1}"],
         ["train.stop_at={choosing/exact_match: 100}"],
         ["train.stop_at={choosing/f1: 90}", "+train.stop_at={choosing/f1_match: 90}"],
         # Hydra looks for these in another folder.

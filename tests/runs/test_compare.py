@@ -70,6 +70,8 @@ def test_runs_are_compared_on_the_questions_that_chose_neither(tmp_path):
             (20, 20),
             "validations, B of 20), so that both scores are partly luck.",
         ),
+        # B is the best of more validations, but 80 of the questions are new to it.
+        ((None, range(20)), (20, 40), "B of 40), so that both scores are partly luck."),
         ((range(60), range(50, 100)), (5, 0), "B of an unknown number of), so that both scores"),
     ],
 )

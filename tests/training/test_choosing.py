@@ -145,6 +145,10 @@ def test_evaluate_says_what_of_another_file_chose(run, verb, validation, tmp_pat
     code, out, err = verb("evaluate", str(run), "--data", str(path), "--json")
     assert code == 0 and json.loads(out)["total"] == 10
     assert "4 of 10 questions chose the best weights" in err and "(4 by id, 4 by context)" in err
+    copy = tmp_path / "runs" / "copied" / run.name
+    shutil.copytree(run, copy)
+    said = verb("efficacy", str(copy), "--data", str(path))[2]
+    assert "4 of 10 questions chose the best weights" in said
     path.write_text(json.dumps(squad_json(others, "1.1")))
     assert "chose" not in verb("evaluate", str(run), "--data", str(path))[2]
 
@@ -183,15 +187,17 @@ def test_efficacy_asks_those_that_chose_nothing_by_their_index_in_the_split(
 @pytest.mark.parametrize(
     ("override", "setting"),
     [
-        ("checkpoint.monitor=val/f1", "checkpoint.monitor=val/f1 is of the questions that choose"),
-        ("+train.stop_at={val/loss: 1}", "train.stop_at: val/loss is of the questions that choose"),
+        ("checkpoint.monitor=val/f1", "checkpoint.monitor=val/f1 is the score that is told"),
+        ("+train.stop_at={val/loss: 1}", "train.stop_at: val/loss is the score that is told"),
     ],
 )
 def test_what_is_claimed_may_not_choose(tiny, override, setting):
     with pytest.raises(ValueError, match=re.escape(setting)) as refusal:
         train(tiny("data.validation_questions=120", override))
     used = override.partition("val/")[2].partition(":")[0]
-    assert f"use choosing/{used}, or data.choosing_share=1" in str(refusal.value)
+    assert f"use choosing/{used}, or data.choosing_share=1 to let all questions choose" in str(
+        refusal.value
+    )
     assert not directory_of(tiny("data.validation_questions=120", override)).exists()
 
 

@@ -27,7 +27,7 @@ from qa_research.cli.options import (
     given_text,
     split_or_file,
 )
-from qa_research.text import plural, print_json, print_line, print_note
+from qa_research.text import print_json, print_line, print_note
 from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def evaluate(
     if unlabelled == len(questions):
         _write_predictions(folder, answers, as_json)
         return
+    from qa_research.efficacy.chosen import note_on_luck
     from qa_research.tasks.answering.evaluation import evaluate as score_answers
     from qa_research.tasks.answering.evaluation import show_evaluation, write_evaluation
     from qa_research.tasks.answering.score import note_on_unspaced
@@ -79,8 +80,8 @@ def evaluate(
     pairs = [pair for pair in zip(questions, answers, strict=True) if pair[0].is_labelled]
     labelled = [question for question, _ in pairs]
     result = score_answers(labelled, [answer for _, answer in pairs], found.choosing)
-    if chose := _note_on_choosing(opened, found, is_file=data is not None):
-        print_note(chose)
+    if luck := note_on_luck(opened, found, asked):
+        print_note(luck)
     if note := note_on_unspaced(labelled):
         print_note(note)
     # Shown before it is written: if the disk turns out to be full, the score is not lost.
@@ -129,26 +130,6 @@ def _questions(
 
     reading = FileReading(encoding, on_bad_rows, needs_labels=False, tokenizer=opened.tokenizer)
     return run_questions(opened.config, opened.record, asked, reading)
-
-
-def _note_on_choosing(
-    opened: "TrainedAnswerer", found: "RunQuestions", is_file: bool
-) -> str | None:
-    """What a reader of the scores should know of questions that chose the best weights, if any did."""
-    from qa_research.runs.predictions import who_chose
-    from qa_research.tasks.answering.choosing import note_on_choosing
-
-    questions = found.questions
-    if not is_file:
-        if len(found.choosing) < len(questions):
-            return None
-        all_of_them = f"all {plural(len(questions), 'question')}"
-        return f"{all_of_them} chose the best weights, so their scores are partly luck"
-    try:
-        chose = who_chose(opened.directory)
-    except (FileNotFoundError, ValueError) as error:
-        return f"whether some of these questions chose the best weights cannot be said: {error}"
-    return note_on_choosing(questions, chose.ids, chose.contexts)
 
 
 def _folder(

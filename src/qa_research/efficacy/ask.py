@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from qa_research.efficacy.chosen import note_on_luck
 from qa_research.efficacy.search import Plan, Round, SearchResult, Subject, is_narrow, search
 from qa_research.efficacy.standings import Standing, standings
 from qa_research.files import UTF_8
@@ -104,6 +105,8 @@ def ask_run(
             reading = FileReading(request.encoding, request.on_bad_rows, tokenizer=tokenizer)
             if questions is None:
                 questions = run_questions(opened.config, opened.record, request.data, reading)
+                if luck := note_on_luck(opened, questions, request.data):
+                    log.info("%s", luck)
             subject = subject_of(opened, questions, request.data)
             plan = _plan(request, len(subject.questions), deadline)
             found = _ask(ledger, subject, plan, request, screen, should_stop)
@@ -133,8 +136,6 @@ def subject_of(opened: TrainedAnswerer, found: RunQuestions, data: str) -> Subje
         pretrained=opened.config["model"]["weights"] != "random",
     )
     all_chose = len(found.choosing) == len(found.questions)
-    if all_chose:
-        log.info("All these questions chose the best weights, so right answers are partly luck")
     numbers = [
         i for i, row in enumerate(found.questions) if all_chose or row.id not in found.choosing
     ]

@@ -97,6 +97,8 @@ def _unbiased(standing: Standing) -> str:
         return "unknown: it takes two searches in rounds of three, and all of them one by one"
     if standing.failed:
         return "unknown: it takes searches in which no question failed"
+    if len(wanted) > 1:
+        return "unknown: it takes two searches in one order, each in whole rounds of one size"
     return "unknown: it takes two searches in one order; after one, right reads too high on average"
 
 

@@ -182,7 +182,7 @@ JOIN questions ON questions.source_id = repeats.source_id AND questions.number =
 ORDER BY times DESC, repeats.number
 """
 _REPEATED_RECORDS = """
-SELECT repeats.state_id, repeats.source_id, repeats.number, told_row
+SELECT DISTINCT repeats.state_id, repeats.source_id, repeats.number, told_row
 FROM repeats
 JOIN searches ON searches.state_id = repeats.state_id AND searches.source_id = repeats.source_id
 JOIN asked ON asked.search_id = searches.id AND asked.number = repeats.number

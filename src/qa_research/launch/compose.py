@@ -3,7 +3,6 @@
 The constructors' signatures are the schema: names, types and ranges are stated there and nowhere else.
 """
 
-import functools
 import os
 import re
 import sys
@@ -317,8 +316,11 @@ def _check_keys_within(override: Override, configs: Sequence[dict[str, Any]]) ->
 
 
 def _value_at(key: str, config: dict[str, Any]) -> Any:
-    """The value of a dotted key that a config has."""
-    return functools.reduce(lambda section, part: section[part], key.split("."), config)
+    """The value of a dotted key; None if the config has no such key, as those of Hydra's own settings."""
+    found: Any = config
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
 
 
 def _unknown_part(key: str, config: dict[str, Any]) -> str | None:

@@ -66,7 +66,7 @@ class Comparison:
     are None. `equal`: no example has another score. Every `p` comes from sign flips (`stats.sign_flips`),
     which for right and wrong is McNemar's exact test; examples that belong together are flipped together.
     `left_out`: how many more examples both have, which chose one of the checkpoints. `chosen_on`: no others
-    are left, so that what is compared are these.
+    are left, so that what is compared are these; `both_chosen_on`: each of them chose both checkpoints.
     """
 
     total: int
@@ -77,6 +77,7 @@ class Comparison:
     equal: bool
     left_out: int = 0
     chosen_on: bool = False
+    both_chosen_on: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON, each difference under its metric's name."""
@@ -159,7 +160,8 @@ def _compare_fresh(first: Shares, second: Shares, metrics: list[Metric]) -> Comp
     chose = first.chose | second.chose
     fresh = np.array([identity not in chose for identity in first.ids], dtype=bool)
     if not fresh.any():
-        return replace(_compare_two(first, second, metrics), chosen_on=True)
+        both = chose == first.chose & second.chose
+        return replace(_compare_two(first, second, metrics), chosen_on=True, both_chosen_on=both)
     compared = _compare_two(_some(first, fresh), _some(second, fresh), metrics)
     return replace(compared, left_out=int((~fresh).sum()))
 
@@ -262,7 +264,9 @@ class Pair:
         first, second = self.validations
         told = ["an unknown number of" if n is None else f"{n:,}" for n in (first, second)]
         effect = "so that both scores are partly luck"
-        if first is not None and second is not None and first != second:
+        # Where one was chosen on a part of them only, the other may be favoured whatever the numbers.
+        alike = self.comparison.both_chosen_on
+        if alike and first is not None and second is not None and first != second:
             effect = f"which favours {self.first if first > second else self.second}"
         return (
             f"Each of these {self.examples} chose at least one of the checkpoints ({self.first} the best of "

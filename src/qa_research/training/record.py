@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_research import STARTED
-from qa_research.runs.compare import best_intervals
+from qa_research.runs.compare import PERCENT, best_intervals
 from qa_research.runs.machine import git_state, installed_versions, machine, now
 from qa_research.signals import Stopped, one_sentence
 from qa_research.stats import dependence
@@ -128,17 +128,16 @@ def show_result(directory: Path, record: dict[str, Any], task: Task) -> None:
 def _intervals(record: dict[str, Any], task: Task) -> list[str]:
     """The intervals of the scores, and what makes them wider than they look."""
     known: dict[str, dict[str, Any]] = record.get("best_95", {})
-    labels = {metric["name"]: metric["label"] for metric in task.metrics if metric["name"] in known}
-    if not labels:
+    metrics = [metric for metric in task.metrics if metric["name"] in known]
+    if not metrics:
         return []
-    shown = ", ".join(
-        f"{label} [{known[name]['low']:.1f}, {known[name]['high']:.1f}]"
-        for name, label in labels.items()
-    )
-    sentence = dependence(
-        {label: known[name]["wider"] for name, label in labels.items()}, task.examples
-    )
-    return [f"95 % intervals: {shown}", *([f"({sentence})"] if sentence else [])]
+    shown = []
+    for metric in metrics:
+        found, digits = known[metric["name"]], ".1f" if metric["scale"] == PERCENT else ".4g"
+        shown.append(f"{metric['label']} [{found['low']:{digits}}, {found['high']:{digits}}]")
+    wider = {metric["label"]: known[metric["name"]]["wider"] for metric in metrics}
+    sentence = dependence(wider, task.examples)
+    return [f"95 % intervals: {', '.join(shown)}", *([f"({sentence})"] if sentence else [])]
 
 
 def _scores_while_training(record: dict[str, Any], task: Task) -> list[str]:

@@ -143,8 +143,8 @@ def _check_measured(task: Task, setting: str, names: Iterable[str]) -> None:
         if name not in may_choose:
             quantity = name.partition("/")[2]
             raise ValueError(
-                f"{setting}{name} is of the {task.examples} that choose nothing, so that their scores can be "
-                f"believed; use choosing/{quantity}, or data.choosing_share=1 to let all choose"
+                f"{setting}{name} is the score that is told, and would be partly luck if it chose; use "
+                f"choosing/{quantity}, or data.choosing_share=1 to let all {task.examples} choose"
             )
 
 

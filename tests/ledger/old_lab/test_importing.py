@@ -150,6 +150,14 @@ def test_repeats_name_the_records_of_the_old_lab(place, ledger_path):
     assert "  2 times    103  in records 1 & 6 of sample_indices" in shown.stdout
 
 
+def test_a_record_that_has_a_question_twice_is_named_once(place, ledger_path):
+    write_old_lab(place, [(LATER, 2, 9, "6,3")], [(1, 6, "11,12,13,11,14,15"), (1, 3, "11,16,17")])
+    import_old_lab(place, ledger_path)
+    with Ledger(ledger_path, read_only=True) as ledger:
+        (found,) = repeated(ledger)
+    assert found.questions == (Repeat(11, None, None, 3, (1, 2)),)
+
+
 def test_repeats_of_a_state_without_indices_are_not_known(place, ledger_path):
     import_old_lab(write_old_lab(place, [(RANDOM, 1, 3, "3")]), ledger_path)
     shown = CliRunner().invoke(squad_app, ["repeats", "--runs", str(ledger_path.parent)])

@@ -1,10 +1,13 @@
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from qa_research.tasks.answering.corpus import ASIDES, KINDS, SUBJECTS, Corpus, generate
+from qa_research.tasks.answering.corpus import ASIDES, KINDS, SUBJECTS, Corpus, generate, guessing
+from qa_research.tasks.answering.data import BuiltinData
 from qa_research.tasks.answering.question import find_bad_rows
+from tests.tasks.answering.test_data import SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,20 @@ def test_the_score_of_guessing_is_the_mean_over_candidates(corpus):
     assert 20 < corpus.guessing["match"] < 100 / 3 + 1e-9
     mean = (corpus.guessing["match"] + 100) / 2
     assert corpus.guessing["all"] == pytest.approx(mean)
+
+
+def test_guessing_is_of_the_questions_whose_scores_are_told():
+    changes = {"train_questions": 10, "on_bad_rows": "error"}
+    data = BuiltinData(**SETTINGS | changes | {"choosing_share": 0.2})
+    data.load()
+    assert len(data.fresh) == 800 and not data.choosing & {row.id for row in data.fresh}
+    assert data.guessing == guessing(data.fresh, data.chances)
+    assert data.guessing["match"] != generate(data.seed).guessing["match"]
+    ten = BuiltinData(**SETTINGS | changes | {"validate_on_train": True})
+    ten.load()
+    chances = [ten.chances[row.id] for row in ten.train]
+    assert ten.guessing["all"] == pytest.approx(100 * sum(chances) / 10)
+    assert guessing([replace(data.train[0], id="of a file")], data.chances) == {}
 
 
 def test_facts_and_questions_come_in_several_phrasings(corpus):

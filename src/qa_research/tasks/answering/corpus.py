@@ -6,7 +6,7 @@ question must be matched with the subject of the fact; a model that cannot do th
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from qa_research.streams import stream_seed
@@ -214,32 +214,37 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Both splits, which have no context in common, and the exact match of a guesser.
+    """Both splits, which have no context in common.
 
-    `guessing`: by kind, and as `all`, the percentage of exact matches on the validation questions if one
-    recognizes the kind of answer and picks one of the candidates at random.
+    `chances`: of each question, by its id, that a guesser is right who recognizes the kind of answer and
+    picks one of the candidates at random.
     """
 
     train: list[Question]
     validation: list[Question]
-    guessing: dict[str, float]
+    chances: dict[str, float]
+
+    @property
+    def guessing(self) -> dict[str, float]:
+        """The guesser's exact match on all validation questions."""
+        return guessing(self.validation, self.chances)
 
 
 def generate(seed: int) -> Corpus:
     """20,000 training and 1,000 validation questions, half of each `match`; equal for equal seeds."""
     contexts: set[str] = set()
-    validation, candidates = _split(seed, "validation", VALIDATION_QUESTIONS, contexts)
-    train, _ = _split(seed, "train", TRAIN_QUESTIONS, contexts)
-    return Corpus(train, validation, _guessing(validation, candidates))
+    validation, chances = _split(seed, "validation", VALIDATION_QUESTIONS, contexts)
+    train, of_train = _split(seed, "train", TRAIN_QUESTIONS, contexts)
+    return Corpus(train, validation, chances | of_train)
 
 
 def _split(
     seed: int, name: str, total: int, contexts: set[str]
-) -> tuple[list[Question], list[int]]:
-    """`total` questions about contexts that are not yet in `contexts`, and how many facts fit each."""
+) -> tuple[list[Question], dict[str, float]]:
+    """`total` questions about contexts that are not yet in `contexts`, and the guesser's chance of each."""
     rng = random.Random(stream_seed(seed, f"corpus-{name}"))
     questions: list[Question] = []
-    candidates: list[int] = []
+    chances: dict[str, float] = {}
     # Half of the questions must be `match`. A notice of four to six facts has three or more of one kind
     # and at least one other, and gets a question of each. With three facts there is room for one or the
     # other: both questions are `match` or both are `lookup`. Such notices come in pairs, `match` first; if
@@ -271,8 +276,9 @@ def _split(
                     kind="match" if i < n_match else "lookup",
                 )
             )
-            candidates.append(n_match if i < n_match else 1)
-    return questions, candidates
+            # So many facts are of the kind that is asked for.
+            chances[questions[-1].id] = 1 / n_match if i < n_match else 1.0
+    return questions, chances
 
 
 def _facts(rng: random.Random, n_match: int, n_lookup: int) -> list[Fact]:
@@ -324,9 +330,11 @@ def _asked(rng: random.Random, n_match: int, n_facts: int) -> list[int]:
     return [rng.randrange(n_match), rng.randrange(n_match, n_facts)]
 
 
-def _guessing(questions: Sequence[Question], candidates: Sequence[int]) -> dict[str, float]:
-    chances: dict[str, list[float]] = {"all": []}
-    for row, n in zip(questions, candidates, strict=True):
-        chances["all"].append(1 / n)
-        chances.setdefault(row.kind, []).append(1 / n)
-    return {kind: 100 * sum(values) / len(values) for kind, values in sorted(chances.items())}
+def guessing(questions: Iterable[Question], chances: Mapping[str, float]) -> dict[str, float]:
+    """The exact match of a guesser in percent, by kind and as `all`, of those whose chances are known."""
+    groups: dict[str, list[float]] = {}
+    for row in questions:
+        if row.id in chances:
+            for kind in ("all", row.kind):
+                groups.setdefault(kind, []).append(chances[row.id])
+    return {kind: 100 * sum(values) / len(values) for kind, values in sorted(groups.items())}

@@ -21,7 +21,7 @@ from qa_research.tasks.answering.batches import (
     batch_order,
 )
 from qa_research.tasks.answering.choosing import choosing_ids, those_left
-from qa_research.tasks.answering.corpus import generate
+from qa_research.tasks.answering.corpus import generate, guessing
 from qa_research.tasks.answering.hub import DataSet
 from qa_research.tasks.answering.moving import explained, with_moved_answers
 from qa_research.tasks.answering.question import (
@@ -46,14 +46,14 @@ BAD_ROWS_SHOWN = 20
 class Splits:
     """Both splits as read.
 
-    `names`: what the user calls each, such as `data.train_path=FILE`. `guessing`: exact match of guessing,
-    by kind and in percent (only BuiltinData).
+    `names`: what the user calls each, such as `data.train_path=FILE`. `chances`: that guessing is right, by
+    the question's id (only BuiltinData).
     """
 
     train: list[Question]
     validation: list[Question]
     names: tuple[str, str]
-    guessing: dict[str, float]
+    chances: dict[str, float]
 
 
 class QuestionData(TaskData):
@@ -98,7 +98,7 @@ class QuestionData(TaskData):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
-        self.guessing: dict[str, float] = {}
+        self.chances: dict[str, float] = {}
         self.bad_rows: list[BadRow] = []
         self.moved_rows: list[BadRow] = []
         self.too_long: list[str] = []
@@ -126,7 +126,7 @@ class QuestionData(TaskData):
             usable = self._usable(splits.validation, "validation", splits.names[1])
             self.validation = self._chosen(usable, "validation", self.validation_questions)
         self.choosing = choosing_ids(self.validation, self.choosing_share, self.seed)
-        self.guessing = splits.guessing
+        self.chances = splits.chances
         self.read_fingerprints = {
             "train": fingerprint(self.train),
             "validation": fingerprint(self.validation),
@@ -166,6 +166,16 @@ class QuestionData(TaskData):
     def all_choose(self) -> bool:
         """Whether no validation question is left that chose nothing."""
         return len(self.choosing) == len(self.validation)
+
+    @property
+    def fresh(self) -> list[Question]:
+        """The validation questions whose scores are told: those that choose nothing, or all if all choose."""
+        return [row for row in self.validation if self.all_choose or row.id not in self.choosing]
+
+    @property
+    def guessing(self) -> dict[str, float]:
+        """Exact match of guessing on the `fresh` questions, by kind and in percent; empty if not known."""
+        return guessing(self.fresh, self.chances)
 
     @property
     def has_unanswerable(self) -> bool:
@@ -297,7 +307,7 @@ class BuiltinData(QuestionData):
     def read(self) -> Splits:
         corpus = generate(self.seed)
         names = ("data=builtin", "data=builtin")
-        return Splits(corpus.train, corpus.validation, names, corpus.guessing)
+        return Splits(corpus.train, corpus.validation, names, corpus.chances)
 
 
 class FileData(QuestionData):

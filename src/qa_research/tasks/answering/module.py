@@ -186,10 +186,7 @@ class QuestionAnswering(LearningModule):
         # Averaged here: Lightning's `sync_dist` averages the processes' numbers of windows to a whole one,
         # so with 10 and 9 windows it divides by 18.
         losses = dict(self.from_all_processes(self._losses))
-        fresh = {
-            row.id for row in data.validation if data.all_choose or row.id not in data.choosing
-        }
-        measured = self._measured("val", fresh, losses)
+        measured = self._measured("val", {row.id for row in data.fresh}, losses)
         measured |= self._measured("choosing", data.choosing, losses)
         # Only for the callbacks: what is written, and at which step, is decided in training.metrics.
         self.log_dict(measured, logger=False)

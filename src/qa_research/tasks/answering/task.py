@@ -20,7 +20,6 @@ from qa_research.tasks.answering.decode import AnswerSettings
 from qa_research.tasks.answering.earlier_windows import made_otherwise
 from qa_research.tasks.answering.facts import facts_of
 from qa_research.tasks.answering.labels import Exactness, exactness
-from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.trained import TrainedAnswerer, reopen
 from qa_research.tasks.answering.windows import make_windows, windows_fingerprint
 from qa_research.tasks.task import Metric, StoredRun, Task
@@ -155,8 +154,8 @@ class AnsweringTask(Task):
         shared = data.shared()
         if shared and (sentence := shared.sentence(len(data.validation))):
             lines.append(sentence)
-        if data.guessing:
-            shown = ", ".join(f"{kind} {value:.1f}" for kind, value in data.guessing.items())
+        if guessing := data.guessing:
+            shown = ", ".join(f"{kind} {value:.1f}" for kind, value in guessing.items())
             lines.append(
                 f"Guessing among the candidates of the right kind earns exact match: {shown}"
             )
@@ -187,7 +186,8 @@ class AnsweringTask(Task):
 
     def measured(self) -> list[str]:
         names = []
-        for split, rows in {"val": self._fresh(), "choosing": self._choosing()}.items():
+        choosing = [row for row in self.data.validation if row.id in self.data.choosing]
+        for split, rows in {"val": self.data.fresh, "choosing": choosing}.items():
             kinds = sorted({row.kind for row in rows})
             names += [f"{split}/loss", f"{split}/exact_match", f"{split}/f1"]
             names += [f"{split}/{m}_{kind}" for m in ("exact_match", "f1") for kind in kinds]
@@ -198,14 +198,6 @@ class AnsweringTask(Task):
         # With a share of 1, as versions until 0.2 have it, both are of all questions.
         all_may = self.data.choosing_share == 1
         return [name for name in names if all_may or name.startswith("choosing/")]
-
-    def _choosing(self) -> list[Question]:
-        return [row for row in self.data.validation if row.id in self.data.choosing]
-
-    def _fresh(self) -> list[Question]:
-        """The validation questions that scores are claimed on: all if all choose."""
-        data = self.data
-        return [r for r in data.validation if data.all_choose or r.id not in data.choosing]
 
     def progress_text(self, measured: Mapping[str, float]) -> tuple[str, str]:
         text = f"EM {measured['val/exact_match']:.1f}  F1 {measured['val/f1']:.1f}"

@@ -1,0 +1,24 @@
+"""What to know of scores and right answers on questions that chose a run's best weights."""
+
+from qa_research.runs.predictions import who_chose
+from qa_research.tasks.answering.choosing import note_on_choosing
+from qa_research.tasks.answering.trained import SPLITS, RunQuestions, TrainedAnswerer
+from qa_research.text import plural
+
+
+def note_on_luck(opened: TrainedAnswerer, found: RunQuestions, data: str) -> str | None:
+    """A sentence without its full stop; None if none of them chose, or those that did are kept apart.
+
+    `found`: the questions of `data`, one of the run's splits or a file.
+    """
+    questions = found.questions
+    if data in SPLITS:
+        if len(found.choosing) < len(questions):
+            return None
+        all_of_them = f"all {plural(len(questions), 'question')}"
+        return f"{all_of_them} chose the best weights, so their scores are partly luck"
+    try:
+        chose = who_chose(opened.directory)
+    except (FileNotFoundError, ValueError) as error:
+        return f"whether some of these questions chose the best weights cannot be said: {error}"
+    return note_on_choosing(questions, chose.ids, chose.contexts)
