@@ -86,7 +86,7 @@ def ends(groups: dict[str, Any], says: Passages) -> None:
         best = [found["best"] for found in groups[group].values()]
         lookup, match = ([scores[kind] for scores in best] for kind in ("lookup", "match"))
         says(template, min(lookup), max(lookup), min(match), max(match))
-    says("after {} steps", next(iter(groups["control"].values()))["steps"])
+    says("{} steps", next(iter(groups["control"].values()))["steps"])
     late = [max(zip(f["at"], f["match"], strict=True))[1] for f in groups["control"].values()]
     says("its last validations score {:.1f} to {:.1f} % on `match`", min(late), max(late))
 

