@@ -204,10 +204,10 @@ def score(
     """
     from qa_research.console import start_logging
     from qa_research.tasks.answering.evaluation import (
-        dependence_of,
         evaluate_v1,
         evaluate_v2,
         intervals_as_json,
+        show_official,
         summary_as_official,
     )
     from qa_research.tasks.answering.predictions import check_fit, read_null_odds, read_predictions
@@ -233,14 +233,8 @@ def score(
         print_note(note)
     if as_json:
         print_json(result | intervals_as_json(overall))
-        return
-    for key, value in result.items():
-        print_line(
-            f"{key:<28}{value:>10.3f}" if isinstance(value, float) else f"{key:<28}{value:>10}"
-        )
-    print_line(f"95 %: exact match {overall.exact_match}, F1 {overall.f1}")
-    if sentence := dependence_of(overall):
-        print_line(f"{sentence}.")
+    else:
+        show_official(result, overall)
 
 
 def _check_scoring(rules: str, on_bad_rows: str) -> None:

@@ -82,8 +82,22 @@ def show_run(
     intervals: Mapping[str, "Interval"],
 ) -> None:
     """Everything about one run; `next_command`: what to do with it next; `intervals` by score."""
-    from qa_research.stats import dependence
+    # The terminal wraps lines: a command that we had wrapped could not be copied.
+    console = Screen()
+    console.soft_wrap = True
+    console.print(styled((entry.name, "bold")))
+    for name, fact in _facts(directory, entry, status, next_command).items():
+        if fact:
+            console.print(styled((f"{name:<14}", "dim"), fact))
+    _show_scores(console, entry, intervals)
+    console.print(styled(("\nconfig", "bold")))
+    text = yaml.safe_dump(entry.config, sort_keys=False, allow_unicode=True)
+    console.print("\n".join(f"  {line}" for line in text.splitlines()))
 
+
+def _facts(
+    directory: Path, entry: RunEntry, status: str, next_command: str
+) -> dict[str, str | None]:
     parts = size_by_part(directory)
     sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in list(parts.items())[:6])
     counts = dict(entry.questions)
@@ -93,7 +107,7 @@ def show_run(
     if chose is not None:
         examples += f", {chose:,} of which choose the best weights"
     changes = ", with uncommitted changes" if entry.git_modified else ""
-    facts = {
+    return {
         "status": f"{status}: {_MEANINGS[status]}" if status in _MEANINGS else status,
         "error": entry.error,
         "next": next_command,
@@ -112,13 +126,11 @@ def show_run(
         "command": command_line(*entry.command),
         "id": entry.id,
     }
-    # The terminal wraps lines: a command that we had wrapped could not be copied.
-    console = Screen()
-    console.soft_wrap = True
-    console.print(styled((entry.name, "bold")))
-    for name, fact in facts.items():
-        if fact:
-            console.print(styled((f"{name:<14}", "dim"), fact))
+
+
+def _show_scores(console: Screen, entry: RunEntry, intervals: Mapping[str, "Interval"]) -> None:
+    from qa_research.stats import dependence
+
     console.print(styled(("\nscores of the best checkpoint", "bold")))
     rows = [
         [f"  {name}", number(value), _ends(intervals.get(name))]
@@ -129,9 +141,6 @@ def show_run(
     wider = {name: found.wider for name, found in intervals.items()}
     if sentence := dependence(wider, entry.config["task"]["examples"]):
         console.print(f"  {sentence}.")
-    console.print(styled(("\nconfig", "bold")))
-    text = yaml.safe_dump(entry.config, sort_keys=False, allow_unicode=True)
-    console.print("\n".join(f"  {line}" for line in text.splitlines()))
 
 
 def _ends(interval: "Interval | None") -> str:

@@ -99,16 +99,10 @@ def sample(
         masks = np.concatenate([one.masks for one in seeds])
         outputs = np.concatenate([one.outputs for one in seeds])
         weights = distance_weights(masks, settings.kernel_width)
-        fit = fit_surrogate(masks, outputs, weights, settings.surrogate, settings.alpha)
-        draws = bootstrap(
-            masks,
-            outputs,
-            weights,
-            settings.surrogate,
-            settings.alpha,
-            trust.resamples,
-            stream(seed, "bootstrap", size),
-        )
+        penalty = settings.surrogate, settings.alpha
+        fit = fit_surrogate(masks, outputs, weights, *penalty)
+        generator = stream(seed, "bootstrap", size)
+        draws = bootstrap(masks, outputs, weights, *penalty, trust.resamples, generator)
         separated = separation(fit.coefficients, draws, trust.top, trust.confidence, len(sizes))
         if separated.separate:
             break

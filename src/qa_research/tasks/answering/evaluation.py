@@ -244,7 +244,7 @@ def show_evaluation(result: Evaluation) -> None:
         print_line(
             f"best F1 over all null thresholds, chosen on these questions: {best:.1f} at {threshold:.2f}"
         )
-    if sentence := dependence_of(result.overall):
+    if sentence := _dependence_of(result.overall):
         print_line(f"{sentence}.")
     if apart := result.choosing:
         print_line(
@@ -253,7 +253,18 @@ def show_evaluation(result: Evaluation) -> None:
         )
 
 
-def dependence_of(overall: Summary) -> str:
+def show_official(result: Official, overall: Summary) -> None:
+    """The official evaluation's values, a line each, and the intervals of exact match and F1."""
+    for key, value in result.items():
+        print_line(
+            f"{key:<28}{value:>10.3f}" if isinstance(value, float) else f"{key:<28}{value:>10}"
+        )
+    print_line(f"95 %: exact match {overall.exact_match}, F1 {overall.f1}")
+    if sentence := _dependence_of(overall):
+        print_line(f"{sentence}.")
+
+
+def _dependence_of(overall: Summary) -> str:
     """How much wider the intervals are for questions that share paragraphs; empty if none do."""
     wider = {"exact match": overall.exact_match.wider, "F1": overall.f1.wider}
     return dependence(wider, "questions")
