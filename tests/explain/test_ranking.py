@@ -59,6 +59,13 @@ def test_ranks_below_a_stable_top_are_tied():
     assert sentence(one).startswith("The top 2 are stable: all 5 seeds name them; ranks 3 to ")
 
 
+def test_a_tie_reaches_to_the_last_rank_that_may_be_as_high():
+    pooled, spread = np.array([1.0, 0.5, 0.45, 0.4, 0.0]), [0.001, 0.001, 0.001, 0.2, 0.001]
+    one = stable_top(pooled[None].repeat(5, 0), pooled, around(pooled, spread, 200), 0.95)
+    # Rank 3 is clearly below rank 2, and rank 4 may be as high as either.
+    assert (one.k, one.tied, one.tied_ranks) == (1, (1, 2, 3), [(2, 4)])
+
+
 def test_noise_has_no_stable_top_and_is_said_to_have_none():
     one = found([0.0] * 12, spread=1.0)
     assert one.k == 0 and one.sizes == ()

@@ -22,9 +22,10 @@ class StableTop:
     """The largest k for which all repeats name the same k supporting items; 0 if they agree on none.
 
     `sizes`: every such k, so that (1, 2, 5) means that ranks 3 to 5 are known together, but not their order.
-    `tied`: the items, best first, that cannot be distinguished from rank k + 1, that one included. `repeats`:
-    how many rankings were compared; 1 where every possible mask was used and chance plays no part. `chance`:
-    the probability that as many random rankings agree on the top of any size. `items`: how many there are.
+    `tied`: the items, best first, from rank k + 1 to the last that cannot be distinguished from it; none if
+    there is no other. `repeats`: how many rankings were compared; 1 where every possible mask was used and
+    chance plays no part. `chance`: the probability that as many random rankings agree on the top of any size.
+    `items`: how many there are.
     """
 
     k: int
@@ -120,7 +121,10 @@ def stable_top(
         k for k in range(1, n_items) if agreed[:, k - 1].all() and z[:k, k:].min() >= needed
     )
     k = sizes[-1] if sizes else 0
-    tied = [int(order[i]) for i in range(k, n_items) if i == k or z[k, i] < needed]
+    # Of .50 .45 .40 at ranks 2 to 4 the last may scatter so widely that it is not clearly below the first,
+    # though the one between them is. Then the order of all three is not known.
+    last = max((i for i in range(k + 1, n_items) if z[k, i] < needed), default=k)
+    tied = [int(i) for i in order[k : last + 1]]
     return StableTop(
         k=k,
         sizes=sizes,

@@ -63,6 +63,8 @@ def test_lime_names_the_top_that_all_repeats_agree_on_besides_the_answers_words(
     assert found.stable_top.k == 3 and found.stable_top.sizes == (2, 3)
     assert found.ranks.startswith("LIME, of the words besides the answer's: the top 3 are stable")
     assert found.doubt is None and 0 < found.chance_overlap < 0.2
+    tied = [text.words[number].text for number in found.stable_top.tied]
+    assert len(tied) > 1 and not {"Lund", "chess", "fee"} & set(tied)
 
 
 def test_where_nothing_changes_lime_has_nothing_to_explain(tokenizer):

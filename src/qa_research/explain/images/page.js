@@ -22,7 +22,7 @@ function describeSegment(number) {
   const shownValue = Number(coefficient.toFixed(explanation.digits));
   const effect = shownValue > 0 ? "supports the class" : shownValue < 0 ? "opposes it" : "has no effect";
   const unsure = low < 0 && high > 0 ? "; its interval includes 0" : "";
-  const ties = tied ? `; cannot be distinguished from rank ${explanation.tied_with}` : "";
+  const ties = tied ? `; tied with rank ${explanation.tied_with}` : "";
   return `Segment ${number}: rank ${rank} of ${segments.length}, coefficient ${fixed(coefficient)} (${interval}), ` +
     `${percent(area)} of the area; ${effect}${unsure}${ties}.`;
 }

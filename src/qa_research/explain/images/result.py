@@ -252,7 +252,7 @@ class Explanation:
 
     @property
     def tied(self) -> frozenset[int]:
-        """Segments that cannot be distinguished from rank `tied_with`; empty if that rank is separate."""
+        """Segments that are tied with rank `tied_with`, itself included; empty if that rank is separate."""
         return frozenset(segment.number for segment in self.segments if segment.tied)
 
     @property

@@ -4,6 +4,7 @@ The surrogate is `explain.surrogate`'s, fitted by captum; only the masks are dra
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -85,6 +86,8 @@ def word_lime(reader: Reader, samples: int, seed: int, top: int) -> LimeValues:
     repeats = [ranking[others] for ranking in rankings]
     pooled = fits[SPAN].coefficients[others]
     stable = stable_top(np.stack(repeats), pooled, resampled[:, others], CONFIDENCE)
+    # It counts the words besides the span's own from 0; `tied` is to name them as the text does.
+    stable = replace(stable, tied=tuple(reader.units[others[i]] for i in stable.tied))
     strong = strongest(repeats)
     return LimeValues(
         **reader.by_word(np.stack([fit.coefficients for fit in fits])),

@@ -180,8 +180,8 @@ class LimeValues(WordValues):
     `low`, `high`: 95 % bootstrap intervals over masks of the span's values, by switched word. `r2`:
     weighted, on the masks of the fit, by output. `unseen_r2`, `overlap` and `correlation` compare repeats
     of `samples` masks each. `doubt`: why not to rely on it, as a sentence. `chance_overlap`: the
-    expectation of `overlap` for random rankings; `stable_top`: see `ranking.stable_top`. Earlier versions
-    wrote neither, and compared all words.
+    expectation of `overlap` for random rankings; `stable_top`: see `ranking.stable_top`; its `tied` are
+    numbers of words. Earlier versions wrote neither, and compared all words.
     """
 
     low: Values
