@@ -106,7 +106,7 @@ def ask_run(
             if questions is None:
                 questions = run_questions(opened.config, opened.record, request.data, reading)
                 if luck := note_on_luck(opened, questions, request.data):
-                    log.info("%s", luck)
+                    log.info("%s%s", luck[0].upper(), luck[1:])
             subject = subject_of(opened, questions, request.data)
             plan = _plan(request, len(subject.questions), deadline)
             found = _ask(ledger, subject, plan, request, screen, should_stop)
