@@ -193,6 +193,34 @@ def test_a_stopped_program_says_how_to_resume_and_leaves(monkeypatch, capsys):
     assert said == "Stopped by SIGINT. Resume with: qa-research efficacy tiny\n"
 
 
+def test_a_library_whose_clean_up_fails_after_a_signal_was_stopped(monkeypatch, capsys):
+    def work():
+        try:
+            raise Stopped(signal.SIGINT)
+        finally:
+            try:
+                raise AttributeError("'NoneType' object has no attribute '_invalidate_flags_cache'")
+            except AttributeError as error:
+                raise RuntimeError("composing failed") from error
+
+    left = []
+    monkeypatch.setattr("qa_research.signals.leave", left.append)
+    exit_code_of(work, False, "python train.py")
+    assert left == [130]
+    assert capsys.readouterr().err == "Stopped by SIGINT. Resume with: python train.py\n"
+
+
+def test_a_full_disk_while_stopping_is_said(monkeypatch, capsys):
+    def work():
+        try:
+            raise Stopped(signal.SIGINT)
+        except Stopped:
+            raise OSError(28, "No space left on device", "last.ckpt")  # noqa: B904
+
+    assert exit_code_of(work, False, "python train.py") == 2
+    assert capsys.readouterr().err == "qa-research: No space left on device: last.ckpt\n"
+
+
 def test_debug_may_be_anywhere():
     assert without_debug(["ask", "--debug", "RUN"]) == (["ask", "RUN"], True)
     assert without_debug(["ask", "RUN"]) == (["ask", "RUN"], False)

@@ -34,14 +34,13 @@ def claims(measured: dict[str, Any], says: Passages) -> None:
     for group, seeds in groups.items():
         for number, (seed, found) in enumerate(seeds.items()):
             says(
-                "| {} | {} | {:,} | {:.1f} | {:.1f} | {:.0f} s | {:.0f} s |",
+                "| {} | {} | {:,} | {:,} | {:.1f} | {:.1f} |",
                 "" if number else TITLES[group],
                 seed,
                 found["steps"],
+                found["best step"],
                 found["best"]["lookup"],
                 found["best"]["match"],
-                found["train_s"],
-                found["validation_s"],
             )
     total = questions["match"]
     ratio = exact_ratio(round(total * guess["match"] / 100), total)

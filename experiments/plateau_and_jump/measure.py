@@ -21,7 +21,7 @@ KINDS = ("lookup", "match")
 
 
 def measure(runs: Path) -> dict[str, Any]:
-    """For each group and seed: the validations, the best one, how many questions it is measured on, times."""
+    """For each group and seed: the validations, the best one, how many questions it is measured on."""
     groups: dict[str, dict[str, Any]] = {}
     for group in GROUPS:
         for run in runs_of(runs, group):
@@ -31,8 +31,6 @@ def measure(runs: Path) -> dict[str, Any]:
                 "best": {kind: record["best"][f"val/exact_match_{kind}"] for kind in KINDS},
                 "best step": record["best_step"],
                 "steps": record["steps"],
-                "train_s": record["train_s"],
-                "validation_s": record["validation_s"],
                 **curve(run),
             }
     missing = GROUPS.keys() - groups.keys()

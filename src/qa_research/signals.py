@@ -231,14 +231,34 @@ def exit_code_of(work: Callable[[], int | None], debug: bool, resume_command: st
         # Whoever read our output is gone, as after `| head`; at exit Python would write to that pipe again.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 1
-    except Stopped as stopped:
-        print_note(f"Stopped by {stopped}. Resume with: {resume_command}")
-        leave(stopped.exit_code)
     except (ValueError, OSError) as error:
         if debug:
             raise
         print_note(f"qa-research: {one_sentence(error)}")
         return 2
+    except BaseException as error:
+        stopped = stopped_within(error)
+        if stopped is None:
+            raise
+        print_note(f"Stopped by {stopped}. Resume with: {resume_command}")
+        leave(stopped.exit_code)
+
+
+def stopped_within(error: BaseException) -> Stopped | None:
+    """The `Stopped` that an error is, or that was on its way when the error arose.
+
+    A signal may come at any place of a library, whose clean-up may then fail and raise an error of its own.
+    """
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        one = left.pop()
+        if isinstance(one, Stopped):
+            return one
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            left += [one.__cause__, one.__context__]
+    return None
 
 
 def one_sentence(error: BaseException) -> str:

@@ -25,7 +25,15 @@ def test_score_gives_the_official_keys(verb, data, questions, tmp_path):
     path = predictions(tmp_path, {q.id: q.answers[0].text for q in questions})
     code, out, err = verb("score", str(path), str(data), "--json")
     assert (code, err) == (0, "")
-    assert json.loads(out) == {"exact_match": 100.0, "f1": 100.0, "total": 8}
+    scores = json.loads(out)
+    assert {key: scores[key] for key in ("exact_match", "f1", "total")} == {
+        "exact_match": 100.0,
+        "f1": 100.0,
+        "total": 8,
+    }
+    # Eight questions about two contexts say little.
+    assert scores["paragraphs"] == 2
+    assert scores["exact_match_95"][0] < 50
 
 
 def test_score_of_v2_tells_answerable_from_unanswerable(verb, questions, tmp_path):
