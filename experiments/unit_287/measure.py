@@ -112,5 +112,5 @@ def draw(measured: dict[str, Any], runs: Path) -> dict[str, Figure]:
     for panel in panels:
         panel.set_xlabel("|w0|, the head's weight at step 0")
         panel.spines[["top", "right"]].set_visible(False)
-    panels[0].legend(title="row", markerscale=4, frameon=False)
+    panels[0].legend(title="row", frameon=False)
     return {"figure.png": figure}
