@@ -72,22 +72,21 @@ def claims(measured: dict[str, Any], says: Passages) -> None:
 def ends(groups: dict[str, Any], says: Passages) -> None:
     """What each group's seeds come to at their best steps."""
     for group, template in (
-        (
-            "random",
-            "BERT-Tiny reaches {:.1f} to {:.1f} % of `lookup` and {:.1f} to {:.1f} % of `match`",
-        ),
-        ("pretrained", "MiniLM {:.1f} to {:.1f} % and {:.1f} to {:.1f} %"),
-        (
-            "control",
-            "the same network from random weights {:.1f} to {:.1f} % and {:.1f} to {:.1f} %",
-        ),
+        ("random", "BERT-Tiny reaches {} % of `lookup` and {} % of `match`"),
+        ("pretrained", "MiniLM {} % and {} %"),
+        ("control", "the same network from random weights {} % and {} %"),
     ):
         best = [found["best"] for found in groups[group].values()]
-        lookup, match = ([scores[kind] for scores in best] for kind in ("lookup", "match"))
-        says(template, min(lookup), max(lookup), min(match), max(match))
+        says(template, *(spread([scores[kind] for scores in best]) for kind in ("lookup", "match")))
     says("{} steps", next(iter(groups["control"].values()))["steps"])
-    late = [max(zip(f["at"], f["match"], strict=True))[1] for f in groups["control"].values()]
-    says("its last validations score {:.1f} to {:.1f} % on `match`", min(late), max(late))
+    late = [found["match"][-1] for found in groups["control"].values()]
+    says("its last validation scores {} % on `match`", spread(late))
+
+
+def spread(values: list[float]) -> str:
+    """From the least to the most, or the only one."""
+    least, most = (f"{end(values):.1f}" for end in (min, max))
+    return least if len(values) == 1 else f"{least} to {most}"
 
 
 def jump(found: dict[str, Any]) -> tuple[int, int]:

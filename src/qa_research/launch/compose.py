@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -326,7 +326,11 @@ def _value_at(key: str, config: dict[str, Any]) -> Any:
 def _unknown_part(key: str, config: dict[str, Any]) -> str | None:
     """The nearest names for the first part of a key that a config does not have; None if it has all.
 
+    A key of the same name in another section is the nearest.
+
     >>> _unknown_part("model.lrr", {"model": {"lr": 1, "decay": 2}})
+    '; did you mean model.lr?'
+    >>> _unknown_part("lr", {"model": {"lr": 1, "decay": 2}})
     '; did you mean model.lr?'
     """
     known: Any = config
@@ -338,6 +342,17 @@ def _unknown_part(key: str, config: dict[str, Any]) -> str | None:
         if not isinstance(known, dict):
             return f"; {prefix.removesuffix('.')} is a single value"
         if part not in known:
+            if same := [found for found in _dotted(config) if found.endswith(f".{key}")]:
+                return f"; did you mean {' or '.join(same)}?"
             return did_you_mean(part, map(str, known), prefix)
         known, prefix = known[part], f"{prefix}{part}."
     return None
+
+
+def _dotted(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The keys of a config's values, with dots."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
