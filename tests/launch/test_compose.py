@@ -100,7 +100,6 @@ def test_the_default_run_is_the_experiment_nopretrain(composed):
     [
         ("+model.lrr=1", "there is no config key model.lrr; did you mean model.lr?"),
         ("+sede=1", "there is no config key sede; did you mean seed?"),
-        ("+threads=1", "there is no config key threads; did you mean train.threads?"),
         (
             "+trainer.max_epoch=1",
             "no config key trainer.max_epoch; did you mean trainer.max_epochs?",

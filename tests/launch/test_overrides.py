@@ -44,6 +44,7 @@ def test_names_that_exist_pass(words):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["threads=1"], "there is no config key threads; did you mean train.threads?"),
         (["model.lrr=1"], "there is no config key model.lrr; did you mean model.lr?"),
         (["~model.lrr"], "there is no config key model.lrr; did you mean model.lr?"),
         (["modle.lr=1"], "there is no config key modle.lr; did you mean model?"),
