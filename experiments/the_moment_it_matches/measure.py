@@ -36,7 +36,7 @@ from qa_research.tasks.answering.trained import TrainedAnswerer
 STUDY = "the_moment_it_matches"
 # Trainings use the corpus of seed 0.
 CORPUS = 1
-QUESTIONS = 500
+QUESTIONS = 200
 CHOICES = 20
 # The two that compare the letters from step 0 on.
 COMPARING = ((1, 1), (2, 9))

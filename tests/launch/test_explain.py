@@ -150,7 +150,7 @@ def test_a_picture_of_noise_is_unstable_and_its_sheet_says_so(explain, tmp_path)
     code, out, err = explain("image=noise.png", "lime.samples=100", "lime.max_samples=100")
     assert code == 0, err
     assert "the explanation is unstable" in out
-    assert "5 seeds disagree on the top 4" in " ".join(out.split())
+    assert "The 5 seeds do not agree on the top segments" in " ".join(out.split())
     (page,) = (tmp_path / "explanations").glob("noise-*/explanation.html")
     assert "unstable" in page.read_text(encoding="utf-8")
 
