@@ -148,7 +148,7 @@ def _plan(request: AskRequest, total: int, deadline: float) -> Plan:
     goal = request.goal
     if request.questions is not None and request.questions > total:
         raise ValueError(
-            f"--questions {request.questions}, but there are only {total} in {request.data}"
+            f"--questions {request.questions}, but there are only {total} to ask in {request.data}"
         )
     most = request.max_questions
     if most is None:
