@@ -11,7 +11,6 @@ from qa_research.explain.images.classifier import EfficientNetLite0, Precision
 from qa_research.explain.images.predictions import MaskedPicture
 from qa_research.explain.images.segments import Pixels, Segments
 from qa_research.explain.images.weights import PACKAGED, load_weights
-from qa_research.explain.ranking import ranked
 from qa_research.explain.surrogate import (
     Fit,
     Predict,
@@ -20,6 +19,7 @@ from qa_research.explain.surrogate import (
     lime,
     weighted_r2,
 )
+from qa_research.stats import ranked
 from qa_research.streams import stream
 
 TOP = 4

@@ -21,7 +21,7 @@ from qa_research.explain.images.blanking import control_by_area, smallest_flip, 
 from qa_research.explain.images.sampling import sample
 from qa_research.explain.images.settings import LimeSettings, TrustSettings
 from qa_research.explain.images.trust import Evidence, separation, verdict
-from qa_research.explain.ranking import StableTop, ranked, stable_top
+from qa_research.explain.ranking import StableTop, stable_top
 from qa_research.explain.surrogate import (
     ALPHA,
     chance_of_r2,
@@ -31,7 +31,7 @@ from qa_research.explain.surrogate import (
     r2_without_penalty,
 )
 from qa_research.explain.words.faithfulness import faithfulness
-from qa_research.stats import exact_ratio
+from qa_research.stats import exact_ratio, ranked
 from qa_research.streams import stream
 
 SEED = 1

@@ -154,7 +154,7 @@ def made_by(origin: dict[str, Any], says: Passages) -> None:
     says(
         "Made by commit `{}` on an {} with {}, {}, Python {}, torch {}.",
         origin["commit"][:7],
-        machine["cpu"],
+        machine["cpu"] or machine["processor"],
         plural(machine["threads"], "thread"),
         machine["system"],
         versions["python"],

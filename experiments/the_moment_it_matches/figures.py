@@ -7,7 +7,7 @@ from experiments.the_moment_it_matches.phases import MATCHED, PHASES, PLATEAU, R
 
 COLOURS = ("#0b6e99", "#d1495b", "#3c7a3b", "#777777")
 STYLES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)))
-NAMES = [f"{source} -> {target}".replace("match_", "word in ") for source, target in ROUTES]
+NAMES = [f"{source} → {target}".replace("match_", "word in ") for source, target in ROUTES]
 
 
 def draw_jump(found: list[Seen], control: list[Seen]) -> Figure:
@@ -40,7 +40,7 @@ def draw_jump(found: list[Seen], control: list[Seen]) -> Figure:
         bottom.set_xlabel("optimizer step")
         for panel in (top, bottom):
             panel.spines[["top", "right"]].set_visible(False)
-    panels[0, 0].set_ylabel("exact match on watched `match`, %")
+    panels[0, 0].set_ylabel("exact match on watched match questions, %")
     panels[1, 0].set_ylabel("attention of the named heads")
     panels[0, 0].legend(frameon=False, fontsize=8)
     return figure
@@ -70,6 +70,6 @@ def draw_phases(found: list[Seen]) -> Figure:
     for panel in panels[-1]:
         panel.set_xlabel("head")
     figure.colorbar(image, ax=panels, label="change of attention", shrink=0.6)
-    when = f"before: `match` up to {PLATEAU:.0f} %; after: from {MATCHED:.0f} % on"
+    when = f"before: match up to {PLATEAU:.0f} %; after: from {MATCHED:.0f} % on"
     figure.suptitle(f"Change of attention, mean over {len(jumped)} seeds ({when})")
     return figure

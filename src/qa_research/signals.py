@@ -226,29 +226,43 @@ def exit_code_of(work: Callable[[], int | None], debug: bool, resume_command: st
     `resume_command`: what to type after Ctrl-C. A stopped command does not return: its process ends here.
     """
     try:
-        return work() or 0
+        with stops_unmasked():
+            return work() or 0
     except BrokenPipeError:
         # Whoever read our output is gone, as after `| head`; at exit Python would write to that pipe again.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 1
+    except Stopped as stopped:
+        print_note(f"Stopped by {stopped}. Resume with: {resume_command}")
+        leave(stopped.exit_code)
     except (ValueError, OSError) as error:
         if debug:
             raise
         print_note(f"qa-research: {one_sentence(error)}")
         return 2
-    except BaseException as error:
-        stopped = stopped_within(error)
+
+
+@contextmanager
+def stops_unmasked() -> Iterator[None]:
+    """Inside, an error that arose because a signal interrupted a library is that `Stopped` again.
+
+    A signal may come at any place of a library, whose clean-up then fails with an error of its own, such as
+    OmegaConf's AttributeError. A ValueError or OSError stays what it is: a full disk must be said, also while
+    stopping.
+    """
+    try:
+        yield
+    except (ValueError, OSError):
+        raise
+    except Exception as error:
+        stopped = _stopped_before(error)
         if stopped is None:
             raise
-        print_note(f"Stopped by {stopped}. Resume with: {resume_command}")
-        leave(stopped.exit_code)
+        raise stopped from error
 
 
-def stopped_within(error: BaseException) -> Stopped | None:
-    """The `Stopped` that an error is, or that was on its way when the error arose.
-
-    A signal may come at any place of a library, whose clean-up may then fail and raise an error of its own.
-    """
+def _stopped_before(error: BaseException) -> Stopped | None:
+    """The `Stopped` that was on its way when an error, or one that led to it, arose."""
     left: list[BaseException | None] = [error]
     seen: set[int] = set()
     while left:

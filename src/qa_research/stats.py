@@ -190,14 +190,14 @@ def expected_repeats(sizes: Sequence[int], total: int) -> float:
     return max(0.0, sum(sizes) - total * (1 - never_asked))
 
 
-def top_units(values: Float[ndarray, " unit"], k: int) -> list[int]:
-    """The `k` units with the largest values, largest first; ties go to the lower index."""
-    return [int(unit) for unit in np.argsort(-values, kind="stable")[:k]]
+def ranked(values: Float[ndarray, " unit"]) -> Int[ndarray, " unit"]:
+    """Units by value, largest first; ties go to the lower index."""
+    return np.argsort(-values, kind="stable")
 
 
 def top_overlap(one: Float[ndarray, " unit"], other: Float[ndarray, " unit"], k: int) -> float:
     """Jaccard index of both top `k`: units in both, as a share of units in either."""
-    a, b = set(top_units(one, k)), set(top_units(other, k))
+    a, b = (set(ranked(values)[:k].tolist()) for values in (one, other))
     return len(a & b) / len(a | b)
 
 

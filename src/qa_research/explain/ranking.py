@@ -10,8 +10,10 @@ from math import comb, factorial
 from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
+
+from qa_research.stats import ranked
 
 # Coefficients that differ by less than this share of the largest are equal: they are fitted in float32.
 EQUAL = 1e-6
@@ -45,11 +47,6 @@ class StableTop:
         inside = [(low + 1, high) for low, high in zip((0, *self.sizes), self.sizes, strict=False)]
         below = (self.k + 1, self.k + len(self.tied))
         return [(first, last) for first, last in [*inside, below] if last > first]
-
-
-def ranked(coefficients: Float[ndarray, " item"]) -> Int[ndarray, " item"]:
-    """Items by coefficient, highest first; equal ones by number."""
-    return np.argsort(-coefficients, kind="stable")
 
 
 def intervals(

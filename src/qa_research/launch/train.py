@@ -35,6 +35,7 @@ from qa_research.signals import (
     exit_code_of,
     leave,
     receiving_signals,
+    stops_unmasked,
     when_parent_ends,
     without_debug,
 )
@@ -64,7 +65,8 @@ def _train(words: Sequence[str], debug: bool, script: str, signals: Signals) -> 
     code = 0
     with watching_for_sweep(signals) as started:
         try:
-            run_hydra(jobs.run, "train", words, script)
+            with stops_unmasked():
+                run_hydra(jobs.run, "train", words, script)
         except Stopped as stopped:
             if started.sweep is None:
                 raise
@@ -153,7 +155,7 @@ def _run_job_of_sweep(config: DictConfig, sweep: int) -> float:
                 "several processes one by one"
             )
         # Signals to a worker of joblib's are blocked between its jobs.
-        with receiving_signals():
+        with receiving_signals(), stops_unmasked():
             if is_worker:
                 _stop_with(sweep)
             score = train(checked(config))

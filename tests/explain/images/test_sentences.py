@@ -121,7 +121,7 @@ def test_how_much_of_what_r2_lacks_is_rounding_is_said(tmp_path):
     found = loaded(tmp_path)
     rounded = replace(found.surrogate, repeated=128, r2_repeated=0.8, r2_in_float32=0.85)
     row = dict(facts(replace(found, surrogate=rounded)))["128 masks again in float32"]
-    assert row == "R² 0.85 instead of 0.80: 25 % of what it lacks is rounding"
+    assert row == "R² 0.85 instead of 0.80: 25 % of what is missing is rounding"
 
 
 def test_the_caption_of_exact_masks_speaks_of_no_coins(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 
 from qa_research.explain.surrogate import ALPHA, distance_weights
 from qa_research.explain.words.lime import KERNEL_WIDTH, REPEATS, draw_word_masks, word_lime
-from qa_research.stats import mean_overlap, rank_correlation, top_overlap, top_units
+from qa_research.stats import mean_overlap, rank_correlation, ranked, top_overlap
 from qa_research.streams import stream
 from tests.explain.words.reading_texts import (
     Summing,
@@ -107,7 +107,7 @@ def test_batches_do_not_change_the_predictions(tokenizer):
 
 def test_rankings_are_compared_by_hand():
     one, other = np.array([5.0, 4.0, 3.0, -9.0]), np.array([4.0, 5.0, -1.0, 3.0])
-    assert top_units(one, 2) == [0, 1] and top_units(np.zeros(3), 2) == [0, 1]
+    assert ranked(one)[:2].tolist() == [0, 1] and ranked(np.zeros(3)).tolist() == [0, 1, 2]
     assert top_overlap(one, other, 2) == 1 and top_overlap(one, other, 3) == 0.5
     assert rank_correlation(one, one) == pytest.approx(1)
     assert rank_correlation(one, -one) == pytest.approx(-1)

@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from qa_research.explain.images.settings import LimeSettings, TrustSettings
 from qa_research.explain.images.trust import Separation, Stability, separation, stability
-from qa_research.explain.ranking import StableTop, intervals, ranked, stable_top
+from qa_research.explain.ranking import StableTop, intervals, stable_top
 from qa_research.explain.surrogate import (
     Fit,
     Predict,
@@ -20,6 +20,7 @@ from qa_research.explain.surrogate import (
     fit_surrogate,
     lime,
 )
+from qa_research.stats import ranked
 from qa_research.streams import stream
 
 

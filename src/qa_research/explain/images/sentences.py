@@ -80,7 +80,7 @@ def facts(explanation: Explanation) -> list[tuple[str, str]]:
 
 
 def _rounding(surrogate: SurrogateFacts) -> list[tuple[str, str]]:
-    """How much of what R2 lacks is bfloat16's rounding, where masks were repeated in float32."""
+    """How much of R2's shortfall is bfloat16's rounding, where masks were repeated in float32."""
     rounded, precise = surrogate.r2_repeated, surrogate.r2_in_float32
     if rounded is None or precise is None or math.isnan(rounded) or rounded >= 1:
         return []
@@ -88,7 +88,7 @@ def _rounding(surrogate: SurrogateFacts) -> list[tuple[str, str]]:
     return [
         (
             f"{surrogate.repeated} masks again in float32",
-            f"R² {number(precise)} instead of {number(rounded)}: {share} of what it lacks is rounding",
+            f"R² {number(precise)} instead of {number(rounded)}: {share} of what is missing is rounding",
         )
     ]
 

@@ -15,11 +15,10 @@ from qa_research.explain.ranking import (
     StableTop,
     chance_jaccard,
     needed_z,
-    ranked,
     ranks_sentence,
     repeats_needed,
 )
-from qa_research.stats import mean_correlation, top_overlap, top_units
+from qa_research.stats import mean_correlation, ranked, top_overlap
 
 # A linear surrogate that explains less than this does not describe the classifier.
 LEAST_R2 = 0.5
@@ -108,7 +107,7 @@ def stability(
         chance_jaccard=chance_jaccard(top, n_segments),
         rank_correlation=mean_correlation(list(by_seed)),
         sign_agreement=float((np.sign(by_seed[:, first]) == np.sign(pooled[first])).mean()),
-        tops=tuple(tuple(top_units(row, top)) for row in by_seed),
+        tops=tuple(tuple(ranked(row)[:top].tolist()) for row in by_seed),
     )
 
 
