@@ -5,6 +5,7 @@ import pytest
 
 from qa_research.watch.film import make_film
 from qa_research.watch.page import film_data
+from qa_research.watch.story import hardest_learned
 from tests.watch.recordings import describe, make_attention, make_heads, make_logits, true_span
 
 STEPS = [0, 10, 20, 30, 40]
@@ -53,14 +54,15 @@ def test_the_pieces_of_a_film_are_the_whole_context_in_order(context):
 
 
 @pytest.mark.parametrize(
-    ("right", "first", "settled", "sentence"),
+    ("right", "first", "settled", "opening", "sentence"),
     [
-        ("00000", None, None, "the answer is wrong at every captured step"),
-        ("11111", 0, 0, "the answer is right at every captured step"),
-        ("00011", 3, 3, "the answer is right at every captured step from 30 on"),
+        ("00000", None, None, 4, "the answer is wrong at every captured step"),
+        ("11111", 0, 0, 4, "the answer is right at every captured step"),
+        ("00011", 3, 3, 3, "the answer is right at every captured step from 30 on"),
         (
             "01011",
             1,
+            3,
             3,
             "the answer is right at every captured step from 30 on, and first right at step 10",
         ),
@@ -68,13 +70,15 @@ def test_the_pieces_of_a_film_are_the_whole_context_in_order(context):
             "01110",
             1,
             None,
+            1,
             "the answer is first right at step 10, but wrong at the last captured one",
         ),
     ],
 )
-def test_the_moment_the_answer_becomes_right(right, first, settled, sentence):
+def test_the_moment_the_answer_becomes_right(right, first, settled, opening, sentence):
     film = replace(film_of(), right=np.array([mark == "1" for mark in right]))
     assert (film.first_right, film.settled, film.outcome) == (first, settled, sentence)
+    assert film.opening == film_data(film)["opening"] == opening
 
 
 def test_a_film_of_no_answer_has_no_true_text():
@@ -117,3 +121,35 @@ def test_the_json_says_the_films_numbers():
     )
     assert data["heads"]["layers"] == data["attention"]["layers"] == [0, 3]
     np.testing.assert_allclose(data["heads"]["entropy"], film.heads.entropy, atol=5.1e-6)
+
+
+class Recorded:
+    """Of a recording, what choosing a question needs."""
+
+    recorders = ("logits",)
+    path = "recording.zarr"
+
+    def __init__(self, rows, logits):
+        self.questions = rows
+        self.logits = logits
+
+    def read(self, _):
+        return self.logits
+
+
+def test_the_question_shown_first_is_the_one_that_took_longest():
+    rows = [
+        describe(number=i) | {"split": split}
+        for i, split in enumerate(["train"] + ["validation"] * 3)
+    ]
+    logits = make_logits(rows, STEPS, 20)
+    right = [[0, 0, 0, 0, 1], [0, 1, 1, 0, 1], [0, 0, 1, 1, 1], [0, 0, 0, 0, 0]]
+    # The second wavered once at the end; the third was learned last; the first is of training.
+    true = [[0.0] * 4 + [1.0], [0.1, 0.9, 0.9, 0.4, 0.9], [0.1, 0.1, 0.9, 0.9, 0.9], [0.0] * 5]
+    logits["exact_match"][:] = np.array(right).T
+    logits["probability"][:] = np.array(true).T
+    assert hardest_learned(Recorded(rows, logits)) == 2
+    logits["exact_match"][:] = 0
+    assert hardest_learned(Recorded(rows, logits)) == 1
+    logits["exact_match"][:, 0] = [0, 1, 1, 1, 1]
+    assert hardest_learned(Recorded(rows, logits)) == 0

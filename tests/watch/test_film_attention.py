@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qa_research.figures.panels import evenly_spaced
-from qa_research.watch.film import FULL, NOT_A_NUMBER, as_bytes, film_attention, make_film
+from qa_research.watch.film import (
+    FULL,
+    NOT_A_NUMBER,
+    FilmAttention,
+    as_bytes,
+    film_attention,
+    make_film,
+    moved_most,
+)
 from qa_research.watch.page import film_data
 from tests.watch.recordings import describe, make_attention, make_logits
 
@@ -70,6 +78,18 @@ def test_evenly_spaced_indices_are_distinct_in_order_and_have_both_ends(n, at_mo
     assert len(chosen) < 2 or chosen[0] == 0
     gaps = np.diff(chosen)
     assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+
+
+def test_the_page_opens_at_the_head_whose_attention_from_the_answer_moved_most():
+    weight = np.zeros((2, 2, 3, 4, 4))
+    weight[..., 0] = 1.0  # everything attends to token 0
+    weight[1, 1, 2, 3] = [0, 0, 1, 0]  # then one head's last token to token 2: moved by 2
+    weight[1, 0, 1, 0] = [0, 0, 0, 1]  # another's first token, too, which is not asked about
+    weight[1, 0, 0] = np.nan
+    steps, layers = np.array([0, 10]), (0, 5)
+    film = FilmAttention(steps, layers, as_bytes(weight), "")
+    assert moved_most(film, slice(2, 4)) == (1, 2)
+    assert moved_most(film, slice(0, 1)) == (0, 1)
 
 
 def test_the_page_decodes_the_weights_of_one_head_from_its_bytes(attention):

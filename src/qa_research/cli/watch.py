@@ -24,7 +24,7 @@ def watch(
         typer.Option(
             metavar="ID",
             help="a watched question: its id or a part of it",
-            show_default="the first",
+            show_default="of those that became right, the one that took longest",
         ),
     ] = None,
     out: Out = None,
@@ -48,7 +48,7 @@ def watch(
     start_logging()
     directory = find_run(run, runs)
     from qa_research.runs.metrics import METRICS
-    from qa_research.watch.story import show_result, watch_question
+    from qa_research.watch.story import hardest_learned, show_result, watch_question
 
     use_threads_of_recordings(threads)
     recording = opened_recording(directory)
@@ -59,7 +59,7 @@ def watch(
         else:
             print_line("\n".join(damage))
         raise typer.Exit(1)
-    index = recording.find_question(question)
+    index = hardest_learned(recording) if question is None else recording.find_question(question)
     folder = (out or directory / "films").expanduser()
     check_writable(folder, "--out DIR")
     metrics = directory / METRICS if figures else None

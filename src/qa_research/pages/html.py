@@ -20,17 +20,22 @@ def one_file(
     scripts: Sequence[str],
     values: Mapping[str, Any],
     filters: Mapping[str, Callable[..., Any]] | None = None,
+    kit: Sequence[str] = (),
 ) -> str:
     """The page of a template, a style sheet and scripts, all of them files of `package`.
 
+    `kit`: style sheets and scripts of this package that the page builds on; they come first.
     All text in `values` is escaped, and what would be obeyed without being HTML, such as an override of the
     direction of writing, is spelled out. The template also receives `style`, `script` and their hashes, with
     which it tells the browser to run no other script.
     """
     folder = files(package)
-    sheet = folder.joinpath(style).read_text(encoding="utf-8")
-    parts = (folder.joinpath(name).read_text(encoding="utf-8") for name in scripts)
-    script = "\n".join(['"use strict";', *parts])
+    shared = files("qa_research.pages")
+    sheets = [shared / name for name in kit if name.endswith(".css")] + [folder / style]
+    parts = [shared / name for name in kit if name.endswith(".js")]
+    parts += [folder / name for name in scripts]
+    sheet = "\n".join(path.read_text(encoding="utf-8") for path in sheets)
+    script = "\n".join(['"use strict";', *(path.read_text(encoding="utf-8") for path in parts)])
     environment = Environment(
         loader=PackageLoader(package, ""),
         autoescape=True,

@@ -105,6 +105,14 @@ class Film:
         return int(wrong[-1]) + 1 if len(wrong) else 0
 
     @property
+    def opening(self) -> int:
+        """The capture worth looking at first, as an index of `steps`: where the answer becomes right.
+
+        The last one if it never does, or always is.
+        """
+        return self.settled or self.first_right or len(self.steps) - 1
+
+    @property
     def outcome(self) -> str:
         """When the answer becomes right, as a sentence without a full stop."""
         if self.first_right is None:
@@ -186,6 +194,19 @@ def film_attention(
         weights=weights,
         note=_note(len(kept), n_captures, capture_bytes),
     )
+
+
+def moved_most(attention: FilmAttention, rows: slice) -> tuple[int, int]:
+    """The indices of the layer and head whose attention from the tokens `rows` moved most from the first to
+    the last capture: by the sum of absolute changes, in [0, 2] for each token.
+
+    Example: a token that attended to token 3 alone and then to token 7 alone has moved by 2.
+    """
+    codes = attention.weights[[0, -1], :, :, rows].astype(np.float64)
+    weights = np.where(codes == NOT_A_NUMBER, np.nan, (codes / FULL) ** 2)
+    moved = np.nansum(np.abs(weights[1] - weights[0]), axis=(2, 3))
+    layer, head = np.unravel_index(int(moved.argmax()), moved.shape)
+    return int(layer), int(head)
 
 
 def film_heads(heads: xr.Dataset, index: int) -> FilmHeads:

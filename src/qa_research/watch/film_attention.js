@@ -8,7 +8,7 @@ function attentionView(onChoice) {
   const decoded = new Map();
   const box = byId("pieces");
   const canvas = byId("map");
-  const chosen = { layer: 0, head: 0, capture: 0 };
+  const chosen = { layer: film.attention.opening[0], head: film.attention.opening[1], capture: 0 };
   let query = hasTruth ? film.truth[0] : 0;
   let pointedKey = null;
   let pinned = query;

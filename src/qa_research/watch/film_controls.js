@@ -2,18 +2,25 @@
 
 const FILM_MS = 14000;
 const slider = byId("slider");
-let shown = 0;
+let shown = film.opening;
 let playing = null;
 
 const goToStep = (step) => { pause(); show(nearestIndex(film.steps, step)); };
-const chartOf = (id, choices) => lineChart(byId(id), { steps: film.steps, bar: true, onStep: goToStep, ...choices });
+const turn = film.settled || film.first_right;
+const chartOf = (id, choices) => lineChart(byId(id), {
+  range: [film.steps[0], film.steps[lastCapture]],
+  right: film.answers.map(({ right }, i) => [film.steps[i], right]),
+  turn: turn && { step: film.steps[turn], text: `${film.settled ? "right from step" : "first right at step"} ${film.steps[turn]}` },
+  onStep: goToStep,
+  ...choices,
+});
 const lossChart = chartOf("loss-chart", { most: largest, label: (value) => value });
 const truthChart = chartOf("truth-chart", { most: () => 1, label: (value) => `${Math.round(100 * value)} %` });
 const attention = byId("pieces") && attentionView(() => { showHead(); writeAddress(); });
 const headCharts = byId("head-charts") && Object.fromEntries(
   ["entropy", "distance"].map((name) => [
     name,
-    chartOf(`${name}-chart`, { steps: film.heads.steps, bar: false, most: largest, label: (value) => value }),
+    chartOf(`${name}-chart`, { right: null, turn: null, most: largest, label: (value) => value }),
   ]),
 );
 
@@ -42,7 +49,7 @@ function showHead() {
   const { layer, head } = attention.chosen();
   const at = film.heads.layers.indexOf(layer);
   for (const name of ["entropy", "distance"]) {
-    headCharts[name].set(at < 0 ? [] : [{ name: "head", values: film.heads[name].map((capture) => capture[at][head]) }]);
+    headCharts[name].set(at < 0 ? [] : [{ style: "head", steps: film.heads.steps, values: film.heads[name].map((capture) => capture[at][head]) }]);
   }
   markHead(film.steps[shown]);
 }
@@ -122,7 +129,6 @@ byId("context").addEventListener("pointerleave", (event) => {
   if (event.pointerType === "mouse") contextToken = null;
   showContextToken(shown);
 });
-const turn = film.settled || film.first_right;
 if (turn) {
   byId("moment").hidden = false;
   byId("moment").textContent = `Go to step ${film.steps[turn]}`;
@@ -130,6 +136,6 @@ if (turn) {
 }
 window.addEventListener("hashchange", readAddress);
 
-lossChart.set([{ name: "start", values: film.loss.start }, { name: "end", values: film.loss.end }]);
-truthChart.set([{ name: "true", values: film.true_probability }]);
+lossChart.set(["start", "end"].map((row) => ({ style: row, steps: film.steps, values: film.loss[row] })));
+truthChart.set([{ style: "true", steps: film.steps, values: film.true_probability }]);
 readAddress();

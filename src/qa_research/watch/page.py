@@ -7,20 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qa_research.pages.html import one_file
-from qa_research.watch.film import FULL, NOT_A_NUMBER, Film, FilmAttention, FilmHeads
+from qa_research.watch.film import FULL, NOT_A_NUMBER, Film, FilmAttention, FilmHeads, moved_most
 
 DECIMALS = 5
-SCRIPTS = ("film.js", "film_charts.js", "film_attention.js", "film_controls.js")
+KIT = ("kit.css", "page.js", "charts.js")
+SCRIPTS = ("film.js", "film_attention.js", "film_controls.js")
 
 
 def film_page(film: Film, title: str) -> str:
     """The page: a slider over the captures, and for each the answer, the losses and the attention.
 
     All of the question's text is escaped, and the browser is told to run only this page's own script.
-    `#step=N` and `#layer=L&head=H` after its address open it there.
+    It opens where the answer becomes right, at the head whose attention from the answer moved most; `#step=N`
+    and `#layer=L&head=H` after its address open it elsewhere.
     """
     values = {"title": title, "film": film, "data": film_data(film)}
-    return one_file("qa_research.watch", "film.html.jinja", "film.css", SCRIPTS, values)
+    return one_file("qa_research.watch", "film.html.jinja", "film.css", SCRIPTS, values, kit=KIT)
 
 
 def film_data(film: Film) -> dict[str, Any]:
@@ -57,13 +59,17 @@ def film_data(film: Film) -> dict[str, Any]:
         "true_probability": _numbers(film.true_probability),
         "first_right": film.first_right,
         "settled": film.settled,
-        "attention": None if film.attention is None else _attention(film.attention),
+        "opening": film.opening,
+        "attention": None if film.attention is None else _attention(film.attention, film.truth),
         "heads": None if film.heads is None else _heads(film.heads),
     }
 
 
-def _attention(attention: FilmAttention) -> dict[str, Any]:
+def _attention(attention: FilmAttention, truth: tuple[int, int]) -> dict[str, Any]:
+    """`opening`: the layer and the head, by index, whose attention from the true answer moved most."""
+    answer = slice(truth[0], truth[1] + 1)
     return {
+        "opening": list(moved_most(attention, answer)) if len(attention.steps) else [0, 0],
         "steps": attention.steps.tolist(),
         "layers": list(attention.layers),
         "heads": attention.weights.shape[2],

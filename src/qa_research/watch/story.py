@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -111,17 +112,43 @@ def film_of(recording: Recording, index: int) -> Film:
     Raises:
         ValueError: the logits, which a film is made from, were not recorded.
     """
+    logits = _logits_of(recording)
+    attention, heads = (
+        recording.read(name) if name in recording.recorders else None
+        for name in ("attention", "heads")
+    )
+    return make_film(recording.questions[index], index, logits, attention, heads)
+
+
+def _logits_of(recording: Recording) -> xr.Dataset:
     if "logits" not in recording.recorders:
         raise ValueError(
             f"{recording.path} has no logits, which a film needs; it has "
             f"{', '.join(recording.recorders)}. Train with logits in capture/recorders"
         )
-    attention, heads = (
-        recording.read(name) if name in recording.recorders else None
-        for name in ("attention", "heads")
-    )
-    logits = recording.read("logits")
-    return make_film(recording.questions[index], index, logits, attention, heads)
+    return recording.read("logits")
+
+
+def hardest_learned(recording: Recording) -> int:
+    """The index of the question to show unless one is named.
+
+    Of those that became right and are at the end, one of validation if there is one, and of these the one
+    whose true span had the lowest probability on average over the captures: it was learned last. (The latest
+    step at which an answer became right for good would often be that of an answer that wavered once.)
+    If none became right, the first of validation.
+    """
+    logits = _logits_of(recording)
+    films = [make_film(row, i, logits) for i, row in enumerate(recording.questions)]
+    order = [
+        (
+            bool(film.settled),
+            film.split == "validation",
+            -float(np.nanmean(film.true_probability)) if film.settled else 0.0,
+            -i,
+        )
+        for i, film in enumerate(films)
+    ]
+    return -max(order)[3]
 
 
 def summarize(recording: Recording, index: int) -> WatchedQuestion:

@@ -88,15 +88,13 @@ class Recording:
             if (folder / METADATA).is_file():
                 array_of(opened, folder.name)
 
-    def find_question(self, wanted: str | None) -> int:
-        """The index of a watched question by its id, or by a part that only its id has; None: the first.
+    def find_question(self, wanted: str) -> int:
+        """The index of a watched question by its id, or by a part that only its id has.
 
         Raises:
             ValueError: no watched question matches, or several do.
         """
         ids = [str(row["id"]) for row in self.questions]
-        if wanted is None:
-            return 0
         if not wanted.strip():
             raise ValueError(
                 "--question is empty; give the id of a watched question, or a part of it"
