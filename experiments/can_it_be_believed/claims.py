@@ -5,10 +5,6 @@ from typing import Any
 
 from experiments.study import Passages, made_by
 
-# Smaller probabilities are only bounded.
-CLAIM_LEVEL = 0.001
-# How many segments the old lab took for the answer.
-OLD_TOP = 4
 
 
 def claims(measured: dict[str, Any], says: Passages) -> None:
@@ -38,7 +34,7 @@ def row(name: str, facts: dict[str, Any], says: Passages) -> None:
     picture, segmenter, baseline = name.split()
     tied = ", ".join(f"{first} to {last}" for first, last in facts["tied"]) or "none"
     says(
-        "| {}, {} {:.2f} | {} ({}) | {} | {} | {} | {} | {} | {:,} | {:.2f} | {:.2f}, {:.2f} |",
+        "| {}, {} {:.2f} | {} ({}) | {} | {} | {} | {} | {:,} | {:.2f} | {:.2f}, {:.2f} |",
         picture,
         facts["label"],
         facts["probability"],
@@ -48,16 +44,10 @@ def row(name: str, facts: dict[str, Any], says: Passages) -> None:
         facts["verdict"],
         facts["k"] or "none",
         tied,
-        below(facts["chance"]),
         facts["masks"],
         facts["r2"],
         *facts["beaten"],
     )
-
-
-def below(chance: float) -> str:
-    """A probability; very small ones only as a bound."""
-    return f"< {CLAIM_LEVEL}" if chance < CLAIM_LEVEL else f"{chance:.3f}"
 
 
 def areas(pair: dict[str, Any]) -> str:
@@ -79,10 +69,10 @@ def verdict(measured: dict[str, Any], pictures: dict[str, Any], says: Passages) 
     )
     tops = [facts["k"] for facts in pictures.values()]
     says(
-        "{} of the {} have the top 4 of the old lab as a stable top".replace("4", "{}"),
+        "only {} have exactly the top {} of the old lab as a stable top, and {} no more than the first segment",
         tops.count(4),
-        len(tops),
         4,
+        tops.count(1),
     )
     compared = [pair for pair in measured["shared"] if pair["k"]]
     segmenters = [p for p in compared if p["one"].split()[1] != p["other"].split()[1]]
@@ -96,6 +86,8 @@ def verdict(measured: dict[str, Any], pictures: dict[str, Any], says: Passages) 
                 max(shares),
                 len(shares),
             )
+    shares = [pair["jaccard"] / pair["ceiling"] for pair in segmenters]
+    says("{:.2f} to {:.2f} of what they could share at most", min(shares), max(shares))
     says(
         "{} of {} pairs have no stable top to compare",
         len(measured["shared"]) - len(compared),
