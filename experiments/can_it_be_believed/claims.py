@@ -6,7 +6,6 @@ from typing import Any
 from experiments.study import Passages, made_by
 
 
-
 def claims(measured: dict[str, Any], says: Passages) -> None:
     """From the explanations of three pictures and of noise, and from blanking the top of one."""
     found = measured["explanations"]
@@ -69,7 +68,8 @@ def verdict(measured: dict[str, Any], pictures: dict[str, Any], says: Passages) 
     )
     tops = [facts["k"] for facts in pictures.values()]
     says(
-        "only {} have exactly the top {} of the old lab as a stable top, and {} no more than the first segment",
+        "only {} have exactly the top {} of the old lab as a stable top, and {} no more than the first "
+        "segment",
         tops.count(4),
         4,
         tops.count(1),

@@ -12,6 +12,7 @@ from qa_research.cli.doctor import doctor
 from qa_research.cli.efficacy import efficacy_app
 from qa_research.cli.ledger import ledger_app
 from qa_research.cli.options import DEFAULT_RUNS, Run, Runs
+from qa_research.cli.report import report
 from qa_research.cli.runs import runs_app
 from qa_research.cli.squad import squad_app
 from qa_research.cli.watch import watch
@@ -23,8 +24,8 @@ class Verbs(TyperGroup):
     """Lists the verbs in the order in which they are needed; Typer would put groups of verbs last."""
 
     order = (
-        "train resume runs evaluate predict ask efficacy squad watch attribute explain score export ledger "
-        "doctor"
+        "train resume runs evaluate predict ask efficacy squad watch report attribute explain score export "
+        "ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -147,6 +148,7 @@ def resume(
 
 
 app.command()(watch)
+app.command()(report)
 app.command()(attribute)
 app.command()(evaluate)
 app.command()(predict)

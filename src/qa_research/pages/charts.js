@@ -19,7 +19,7 @@ function niceTicks(most, wanted) {
 function lineChart(svg, { range, most, label, right, turn, level, onStep }) {
   const [first, last] = range;
   let series = [];
-  let shownStep = first;
+  let shownStep = null;
   let x, y, width, height, edge;
   const make = (name, attributes, text) => {
     const made = document.createElementNS(svg.namespaceURI, name);
@@ -104,7 +104,7 @@ function lineChart(svg, { range, most, label, right, turn, level, onStep }) {
   function mark(step) {
     shownStep = step;
     svg.querySelectorAll(".now").forEach((old) => old.remove());
-    if (!x) return;
+    if (!x || step === null) return;
     make("line", { class: "marker now", x1: x(step), x2: x(step), y1: MARGIN.top, y2: height - MARGIN.bottom + 3 });
     for (const { style, steps, values } of series) {
       const i = nearestIndex(steps, Math.min(step, steps[steps.length - 1]));

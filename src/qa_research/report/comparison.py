@@ -1,0 +1,269 @@
+"""Several runs side by side, from their files alone: scores, curves, the same watched questions, attention.
+
+Draws nothing; see `page`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from qa_research.capture.recording.reader import Recording
+from qa_research.ledger.runs import RunEntry
+from qa_research.runs.compare import PERCENT, side_by_side
+from qa_research.runs.directory import flattened, has_no_effect, read_record
+from qa_research.runs.metrics import METRICS, number_in, read_metrics
+from qa_research.runs.predictions import chose_of, read_run_predictions
+from qa_research.stats import mean_intervals
+from qa_research.tasks.task import Metric
+from qa_research.text import command_line
+from qa_research.watch.film import Film, make_film
+
+RECORDING = "recording.zarr"
+# A run whose configuration differs from the others' in more keys is called by its name.
+MOST_KEYS_IN_NAME = 2
+# The route of attention that the studies found to appear with the jump.
+ROUTE = ("answer", "match_context")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A measured quantity over a training."""
+
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric of one kind of example, in the metric's unit, with its 95 % interval; `total`: examples."""
+
+    value: float
+    low: float
+    high: float
+    total: int
+
+
+@dataclass(frozen=True)
+class RouteOverTime:
+    """The attention of all heads from the answer to the words that its sentence and the question share.
+
+    `weight` [step, layer, head] is the mean over the watched questions that have such words.
+    """
+
+    steps: NDArray[np.int64]
+    layers: tuple[int, ...]
+    weight: NDArray[np.float64]
+
+    def rose_most(self) -> tuple[int, int]:
+        """The indices of the layer and head whose weight rose most from the first to the last capture."""
+        rise = self.weight[-1] - self.weight[0]
+        layer, head = np.unravel_index(int(np.nanargmax(rise)), rise.shape)
+        return int(layer), int(head)
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """A run as one column of the report.
+
+    `name` says how it differs from the others. `scores` by kind, `curves` by kind: of the task's first
+    metric. `films` by question id; `route` is None where no head was recorded.
+    """
+
+    name: str
+    entry: RunEntry
+    status: str
+    scores: Mapping[str, Score]
+    curves: Mapping[str, Curve]
+    loss: Curve
+    films: Mapping[str, Film]
+    route: RouteOverTime | None
+
+    @property
+    def command(self) -> str:
+        """What made the run, for a shell."""
+        return command_line(*self.entry.command)
+
+
+@dataclass(frozen=True)
+class Report:
+    """`guessing`: what a guess among the right candidates scores, in percent by kind, where it is known.
+
+    `verdicts`: each run against the first. `missing`: what the runs have not recorded, and how to get it.
+    """
+
+    metric: Metric
+    runs: list[ReportedRun]
+    verdicts: list[str]
+    guessing: Mapping[str, float]
+    missing: list[str]
+
+    @property
+    def shared_questions(self) -> list[str]:
+        """The ids of the questions that every run watched.
+
+        First those that one run learned and another did not; of these, validation before training, and what
+        is hardest to guess before what is easy.
+        """
+        ids = [name for name in self.runs[0].films if all(name in run.films for run in self.runs)]
+        return sorted(ids, key=self._order)
+
+    def _order(self, question: str) -> tuple[bool, bool, float, float]:
+        films = [run.films[question] for run in self.runs]
+        right = [bool(film.right[-1]) for film in films]
+        spread = float(np.nan_to_num(np.ptp([film.true_probability[-1] for film in films])))
+        guessed = self.guessing.get(films[0].kind, 0.0)
+        return all(right) or not any(right), films[0].split != "validation", guessed, -spread
+
+
+def read_report(directories: Sequence[Path]) -> Report:
+    """All that a report says of these runs.
+
+    Raises:
+        ValueError: fewer than two runs, one twice, or a damaged one.
+        FileNotFoundError: a run that has no metrics yet.
+    """
+    found = side_by_side(directories)
+    metric: Metric = found.entries[0].config["task"]["metrics"][0]
+    names = names_of(found.entries)
+    runs, missing = [], []
+    for name, entry, status in zip(names, found.entries, found.statuses, strict=True):
+        films, route, lacks = _recorded(entry.directory)
+        missing += [f"{name}: {sentence}" for sentence in lacks]
+        curves, loss = read_curves(entry.directory, metric)
+        scores = read_scores(entry.directory, metric)
+        runs.append(ReportedRun(name, entry, status, scores, curves, loss, films, route))
+    labels = {label: f"“{name}”" for label, name in zip(found.labels, names, strict=True)}
+    record = read_record(found.entries[0].directory) or {}
+    return Report(
+        metric=metric,
+        runs=runs,
+        verdicts=[
+            replace(pair, first=labels[pair.first], second=labels[pair.second]).verdict
+            for pair in found.pairs
+        ],
+        guessing=record.get("guessing") or {},
+        missing=missing,
+    )
+
+
+def names_of(entries: Sequence[RunEntry]) -> list[str]:
+    """What each run is called: by what differs, such as `random weights`; else by its own name.
+
+    Example: runs that differ in seed and learning rate are `seed 1, lr 0.001` and `seed 2, lr 0.0003`.
+    """
+    flat = [flattened(entry.config) for entry in entries]
+    keys = [
+        key
+        for key in dict.fromkeys(key for one in flat for key in one)
+        if not has_no_effect(key) and len({repr(one.get(key)) for one in flat}) > 1
+    ]
+    if not keys or len(keys) > MOST_KEYS_IN_NAME:
+        return [entry.name for entry in entries]
+    weights = {repr(one.get("model.weights")) for one in flat}
+    named = "pretrained weights" if len(weights - {repr("random")}) == 1 else ""
+    names = [", ".join(_called(key, one.get(key), named) for key in keys) for one in flat]
+    return names if len(set(names)) == len(names) else [entry.name for entry in entries]
+
+
+def _called(key: str, value: Any, pretrained: str) -> str:
+    if key == "model.weights":
+        return "random weights" if value == "random" else pretrained or f"weights of {value}"
+    return f"{key.rpartition('.')[2]} {value}"
+
+
+def read_curves(directory: Path, metric: Metric) -> tuple[dict[str, Curve], Curve]:
+    """The metric over the training by kind (`all` is that of all examples), and the training loss.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_metrics`.
+    """
+    path = directory / METRICS
+    rows = read_metrics(path)
+    curves = {}
+    columns = rows[0].keys() if rows else ()
+    for column in columns:
+        if column == metric["name"] or column.startswith(f"{metric['name']}_"):
+            curves[column[len(metric["name"]) + 1 :] or "all"] = _curve(rows, column, path)
+    return curves, _curve(rows, "train/loss", path)
+
+
+def _curve(rows: Sequence[Mapping[str, str]], column: str, path: Path) -> Curve:
+    measured = [row for row in rows if row.get(column)]
+    return Curve(
+        np.array([int(row["step"]) for row in measured], dtype=np.int64),
+        np.array([number_in(row, column, path) for row in measured], dtype=np.float64),
+    )
+
+
+def read_scores(directory: Path, metric: Metric) -> dict[str, Score]:
+    """The metric at the best checkpoint by kind, of the examples that chose nothing; empty before one exists.
+
+    Raises:
+        ValueError: the run's predictions are damaged.
+    """
+    try:
+        rows = read_run_predictions(directory, [metric["per_example"]])
+    except FileNotFoundError:
+        return {}
+    chose = chose_of(rows).ids
+    fresh = [row for row in rows if row["id"] not in chose] or rows
+    kinds = dict.fromkeys(row.get("kind") or "all" for row in fresh)
+    groups = {"all": fresh} if len(kinds) == 1 else {}
+    groups |= {
+        kind: [row for row in fresh if row.get("kind") == kind] for kind in kinds if len(kinds) > 1
+    }
+    return {kind: _score(some, metric) for kind, some in groups.items()}
+
+
+def _score(rows: Sequence[Mapping[str, Any]], metric: Metric) -> Score:
+    values = np.array([row[metric["per_example"]] for row in rows], dtype=np.float64)
+    paragraphs = [row.get("paragraph") for row in rows]
+    groups = None if None in paragraphs else np.array(paragraphs, dtype=np.int64)
+    bounds = (0.0, 1.0) if metric["scale"] == PERCENT else None
+    (interval,) = mean_intervals(values[None], bounds, groups)
+    interval = interval.scaled(metric["scale"])
+    value = float(values.mean()) * metric["scale"]
+    return Score(value, interval.low, interval.high, len(rows))
+
+
+def _recorded(directory: Path) -> tuple[dict[str, Film], RouteOverTime | None, list[str]]:
+    """Films by question, the route over the training, and what is missing."""
+    path = directory / RECORDING
+    if not path.is_dir():
+        return {}, None, ["nothing was recorded; train with capture=default to compare answers"]
+    recording = Recording(path)
+    films: dict[str, Film] = {}
+    lacks = []
+    if "logits" in recording.recorders:
+        logits = recording.read("logits")
+        rows = enumerate(recording.questions)
+        films = {str(row["id"]): make_film(row, i, logits) for i, row in rows}
+    else:
+        lacks.append("no logits were recorded; add logits to capture/recorders to compare answers")
+    route = None
+    if "heads" in recording.recorders:
+        route = route_over_time(recording.read("heads"))
+    else:
+        lacks.append("no heads were recorded; add heads to capture/recorders to compare attention")
+    return films, route, lacks
+
+
+def route_over_time(heads: xr.Dataset) -> RouteOverTime | None:
+    """The attention along ROUTE; None where no watched question has the words it leads to."""
+    source, target = ROUTE
+    weight = heads["group_weight"].sel(source=source, target=target)
+    # [question, step, layer, head]
+    weights = weight.transpose("question", "step", "layer", "head").to_numpy().astype(np.float64)
+    known = np.isfinite(weights).all(axis=(1, 2, 3))
+    if not known.any():
+        return None
+    return RouteOverTime(
+        steps=heads["step"].to_numpy().astype(np.int64),
+        layers=tuple(int(layer) for layer in heads["layer"].to_numpy()),
+        weight=weights[known].mean(axis=0),
+    )

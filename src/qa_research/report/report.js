@@ -1,0 +1,111 @@
+// The report's charts, and one watched question in all runs: one slider moves them together.
+
+const report = JSON.parse(byId("report").textContent);
+const present = (list) => list.filter((one) => one !== null);
+const lineOf = (curve, run) => curve && { style: `run-${run % 6}`, name: report.names[run], ...curve };
+const allSteps = (curves) => present(curves).flatMap(({ steps }) => steps);
+const asPercent = (curve) => curve && { steps: curve.steps, values: curve.values.map((value) => (value === null ? null : 100 * value)) };
+
+function chart(svg, curves, choices) {
+  const steps = allSteps(curves);
+  if (!steps.length) return null;
+  const drawn = lineChart(svg, {
+    range: [Math.min(0, ...steps), Math.max(...steps)],
+    most: () => 100,
+    label: (value) => value,
+    ...choices,
+  });
+  drawn.set(present(curves.map(lineOf)));
+  return drawn;
+}
+
+const curveBoxes = byId("curves") ? byId("curves").querySelectorAll("svg") : [];
+let goTo = () => {};
+const followers = report.charts.map(({ curves, guessing }, i) => {
+  const level = guessing === null || guessing >= 99.5 ? null : { value: guessing, text: `guessing: ${guessing.toFixed(0)}` };
+  return chart(curveBoxes[i], curves, { level, onStep: (step) => goTo(step) });
+});
+if (report.route) followers.push(chart(byId("route-chart"), report.route.map(asPercent), { onStep: (step) => goTo(step) }));
+
+// One run's text: its words by token, to be shaded at each step.
+function runBox(run, film) {
+  const box = element("div", `run-${run % 6}`);
+  box.append(element("h3", "", report.names[run]));
+  const mark = element("span", "mark");
+  const answer = element("q");
+  answer.dir = "auto";
+  const line = element("p", "answer");
+  line.append(mark, " ", answer);
+  const chances = element("p", "chances");
+  const words = element("div", "words");
+  words.dir = "auto";
+  const tokens = [];
+  let frame = null;
+  for (const [text, token] of film.segments) {
+    const piece = element("span", token === null ? "" : "token", text);
+    if (token !== null) tokens[token] = piece;
+    if (film.truth[1] > 0 && token === film.truth[0]) frame = words.appendChild(element("span", "truth"));
+    (frame || words).append(piece);
+    if (token === film.truth[1]) frame = null;
+  }
+  box.append(line, chances, words, element("p", "outcome", `Over this training ${film.outcome}.`));
+  return {
+    box,
+    show(step) {
+      const i = nearestIndex(film.steps, Math.min(step, film.steps[film.steps.length - 1]));
+      const { text, right } = film.answers[i];
+      mark.textContent = right ? "✓ right" : "✗ wrong";
+      mark.className = right ? "mark right" : "mark wrong";
+      answer.textContent = text || "no answer";
+      const ended = step > film.steps[film.steps.length - 1] ? " (this training had ended)" : "";
+      chances.textContent = `at step ${film.steps[i]}${ended}: probability ${percent(film.answer_probability[i])}, of the true answer ${percent(film.true_probability[i])}`;
+      tokens.forEach((piece, token) => {
+        piece.style.setProperty("--s", shade(film.start[i][token]).toFixed(3));
+        piece.style.setProperty("--e", shade(film.end[i][token]).toFixed(3));
+      });
+    },
+  };
+}
+
+function questionView() {
+  const slider = byId("slider");
+  const svg = byId("truth-chart");
+  let steps = [];
+  let boxes = [];
+  let truth = null;
+
+  function show(place) {
+    const at = Math.min(Math.max(place, 0), steps.length - 1);
+    slider.value = at;
+    slider.setAttribute("aria-valuetext", `step ${steps[at]}`);
+    byId("step").replaceChildren("step ", element("b", "", steps[at]));
+    byId("back").disabled = at === 0;
+    byId("on").disabled = at === steps.length - 1;
+    boxes.forEach((one) => one.show(steps[at]));
+    present([truth, ...followers]).forEach((one) => one.mark(steps[at]));
+  }
+  goTo = (step) => show(nearestIndex(steps, step));
+
+  function choose(number) {
+    const { question, true_texts, runs } = report.questions[number];
+    byId("asked").textContent = question;
+    byId("truth").textContent = true_texts.join(" / ") || "there is none in this text";
+    steps = [...new Set(runs.flatMap((film) => film.steps))].sort((a, b) => a - b);
+    slider.max = steps.length - 1;
+    boxes = runs.map((film, run) => runBox(run, film));
+    byId("runs").replaceChildren(...boxes.map(({ box }) => box));
+    const curves = runs.map((film) => asPercent({ steps: film.steps, values: film.true_probability }));
+    if (truth === null) truth = chart(svg, curves, { range: [steps[0], steps[steps.length - 1]], onStep: goTo });
+    else truth.set(present(curves.map(lineOf)));
+    const turned = runs.find((film) => film.turned) || runs[0];
+    show(nearestIndex(steps, turned.opening));
+  }
+
+  report.questions.forEach(({ question, about }, i) => byId("question").append(new Option(`${question} (${about})`, i)));
+  byId("question").addEventListener("change", () => choose(Number(byId("question").value)));
+  slider.addEventListener("input", () => show(Number(slider.value)));
+  byId("back").addEventListener("click", () => show(Number(slider.value) - 1));
+  byId("on").addEventListener("click", () => show(Number(slider.value) + 1));
+  choose(0);
+}
+if (report.questions.length) questionView();

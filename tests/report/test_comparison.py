@@ -1,0 +1,150 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from qa_research.report.comparison import (
+    Curve,
+    Report,
+    ReportedRun,
+    RouteOverTime,
+    names_of,
+    read_curves,
+    read_scores,
+    route_over_time,
+)
+from qa_research.runs.store import read_entry
+from qa_research.stats import exact_ratio
+from qa_research.watch.film import make_film
+from tests.fake_runs import CONFIG, write_run
+from tests.watch.recordings import describe, make_logits
+
+EXACT = {
+    "name": "val/exact_match",
+    "label": "exact match",
+    "short": "EM",
+    "better": "higher",
+    "per_example": "exact_match",
+    "scale": 100.0,
+}
+STEPS = [0, 10, 20, 30, 40]
+
+
+def entries(tmp_path, *changes):
+    """Runs whose model has these changes."""
+    return [
+        read_entry(write_run(tmp_path, n, config={"seed": 1, "model": CONFIG["model"] | change}))
+        for n, change in enumerate(changes, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        (
+            [{"weights": "random"}, {"weights": "package:a/b"}],
+            ["random weights", "pretrained weights"],
+        ),
+        (
+            [{"weights": "random"}, {"weights": "package:a/b"}, {"weights": "c/d"}],
+            ["random weights", "weights of package:a/b", "weights of c/d"],
+        ),
+        ([{"lr": 0.001}, {"lr": 0.0003}], ["lr 0.001", "lr 0.0003"]),
+    ],
+)
+def test_runs_are_called_by_what_differs(tmp_path, changes, names):
+    assert names_of(entries(tmp_path, *changes)) == names
+
+
+def test_runs_that_differ_in_much_or_in_nothing_are_called_by_their_names(tmp_path):
+    many = entries(tmp_path, {"lr": 0.1, "name": "a", "weights": "b"}, {})
+    assert names_of(many) == [entry.name for entry in many]
+    none = [many[0], many[0]]
+    assert names_of(none) == [many[0].name] * 2
+
+
+def test_scores_are_of_the_examples_that_chose_nothing(tmp_path):
+    right = [1.0] * 30 + [0.0] * 10
+    directory = write_run(tmp_path, 1, right=right, chose=range(35, 40))
+    (score,) = read_scores(directory, EXACT).values()
+    exact = exact_ratio(30, 35)
+    assert score.total == 35 and score.value == pytest.approx(100 * 30 / 35)
+    assert (score.low, score.high) == pytest.approx((100 * exact.low, 100 * exact.high), abs=0.01)
+    assert read_scores(write_run(tmp_path, 2), EXACT) == {}
+
+
+def test_curves_are_read_by_kind(tmp_path):
+    (tmp_path / "metrics.csv").write_text(
+        "epoch,step,train/loss,val/exact_match,val/exact_match_match,val/f1\n"
+        "0,1,2.5,,,\n0,2,2.0,,,\n0,2,,40.0,30.5,50\n0,3,nan,,,\n"
+    )
+    curves, loss = read_curves(tmp_path, EXACT)
+    assert set(curves) == {"all", "match"}
+    assert curves["match"].steps.tolist() == [2] and curves["match"].values.tolist() == [30.5]
+    assert loss.steps.tolist() == [1, 2, 3] and np.isnan(loss.values[2])
+
+
+def test_the_route_is_the_mean_of_the_questions_that_have_the_words():
+    weight = np.zeros((2, 3, 2, 2, 2, 2))  # step, question, layer, head, source, target
+    weight[:, :, 0, 1, 1, 1] = [[0.1, 0.3, np.nan], [0.5, 0.7, np.nan]]
+    weight[:, 2] = np.nan
+    heads = xr.Dataset(
+        {"group_weight": (("step", "question", "layer", "head", "source", "target"), weight)},
+        coords={
+            "step": [0, 10],
+            "layer": [2, 4],
+            "source": ["cls", "answer"],
+            "target": ["sep", "match_context"],
+        },
+    )
+    route = route_over_time(heads)
+    np.testing.assert_allclose(route.weight[:, 0, 1], [0.2, 0.6])
+    assert route.layers == (2, 4) and route.rose_most() == (0, 1)
+    assert route_over_time(heads * np.nan) is None
+
+
+def reported(entry, name, films, route=None):
+    curve = Curve(np.array([10, 40]), np.array([20.0, 90.0]))
+    return ReportedRun(name, entry, "finished", {}, {"all": curve}, curve, films, route)
+
+
+def films_of(right_at, rows):
+    """By question: the film of a question that becomes right at a step; None: never."""
+    found = {}
+    for i, row in enumerate(rows):
+        film = make_film(row, i, make_logits(rows, STEPS, 20))
+        step = right_at[i]
+        right = np.array([step is not None and at >= step for at in STEPS])
+        found[row["id"]] = replace(film, right=right, true_probability=0.1 + 0.8 * right)
+    return found
+
+
+def test_the_question_that_one_run_learned_and_another_did_not_comes_first(tmp_path):
+    rows = [describe(number=i) | {"kind": "match" if i % 2 else "lookup"} for i in range(4)]
+    rows[3]["split"] = "train"
+    first = films_of([20, 20, 20, 20], rows)
+    second = films_of([20, None, None, None], rows)
+    second["q9"] = second["q0"]  # watched by one only
+    (entry,) = entries(tmp_path, {})
+    runs = [reported(entry, "a", first), reported(entry, "b", second)]
+    report = Report(EXACT, runs, [], {"lookup": 100.0, "match": 30.0}, [])
+    # q1 is harder to guess than q2; q3 is of training; q0 both learned.
+    assert report.shared_questions == ["q1", "q2", "q3", "q0"]
+
+
+def make_report(tmp_path, question=None, name="b"):
+    row = question or describe()
+    made = entries(tmp_path, {"weights": "random"}, {"weights": "package:a/b"})
+    weight = np.zeros((2, 2, 3))
+    risen = weight.copy()
+    risen[1, 1, 2] = 0.75
+    runs = [
+        reported(
+            made[0], "a", films_of([None], [row]), RouteOverTime(np.array([0, 40]), (2, 4), weight)
+        ),
+        reported(
+            made[1], name, films_of([20], [row]), RouteOverTime(np.array([0, 40]), (2, 4), risen)
+        ),
+    ]
+    return Report(EXACT, runs, ["b is better."], {"all": 30.0}, ["a: nothing was recorded"])
