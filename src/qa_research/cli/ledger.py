@@ -169,8 +169,8 @@ def _show_import(imported: "Imported") -> None:
         for sentence in kept.sentences:
             print_line(f"  {sentence}")
     print_line(
-        "\nright: all right of all asked, which is consistent, but over few searches too high on average; "
-        "with the exact 95 % interval"
+        "\nright: the right answers of all asked, with the exact 95 % interval; consistent, but too high on "
+        "average after few searches"
     )
     if imported.general:
         print_line("\nof the file")

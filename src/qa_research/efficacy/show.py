@@ -139,7 +139,7 @@ def show_table(found: Sequence[Standing]) -> None:
     )
     if any(standing.unbiased is not None for standing in found):
         console.print(
-            "%: consistent, but after few searches too high on average; unbiased: over searches until right"
+            "%: consistent, but too high on average after few searches; unbiased: over searches until right"
         )
     if failed := sum(standing.failed for standing in found):
         console.print(f"{questions(failed)} failed, counted neither as right nor as wrong")

@@ -143,7 +143,7 @@ def _check_measured(task: Task, setting: str, names: Iterable[str]) -> None:
         if name not in may_choose:
             quantity = name.partition("/")[2]
             raise ValueError(
-                f"{setting}{name} is the score that is told, and would be partly luck if it chose; use "
+                f"{setting}{name} is a score that is reported, and one that also chooses is partly luck; use "
                 f"choosing/{quantity}, or data.choosing_share=1 to let all {task.examples} choose"
             )
 

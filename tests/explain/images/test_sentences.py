@@ -95,13 +95,13 @@ def with_ranks(folder, word="stable", doubts=(), **choices):
 
 def test_a_verdict_names_the_stable_top_and_what_is_tied(tmp_path):
     stable = with_ranks(tmp_path / "a")
-    assert meaning(stable) == f"{RANKS} No control speaks against the explanation."
+    assert meaning(stable) == f"{RANKS} No check contradicts the explanation."
     assert badge(stable) == "top 2 stable" and badge(loaded(tmp_path / "b")) == "stable"
     assert stable.tied_with == 3
     row = dict(facts(stable))["largest top on which all 3 seeds agree"]
     assert row == "2 of 4 (any top by chance: < 0.001)"
     doubtful = with_ranks(tmp_path / "c", "doubtful", ["But."])
-    assert meaning(doubtful) == f"{RANKS} But a control speaks against the explanation."
+    assert meaning(doubtful) == f"{RANKS} But a check contradicts it."
     assert badge(doubtful) == "doubtful"
     assert meaning(with_ranks(tmp_path / "d", "unstable")).startswith(
         "Do not rely on these segments. The top"

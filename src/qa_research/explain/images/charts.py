@@ -245,9 +245,9 @@ def switched_curve(axes: Axes, curve: Curve, verb: str, most: float) -> None:
 
 
 def segments_on(axes: Axes, masks: Bool[ndarray, "mask segment"], *, exact: bool) -> None:
-    """How many masks have how many segments on, and how many would with fair coins.
+    """How many masks have how many segments on, and how many would if each were on with probability 0.5.
 
-    `exact`: these are all possible masks, and no coin was thrown.
+    `exact`: these are all possible masks, none of them drawn.
     """
     n_masks, n_segments = masks.shape
     counts = np.bincount(masks.sum(axis=1), minlength=n_segments + 1)
@@ -255,7 +255,7 @@ def segments_on(axes: Axes, masks: Bool[ndarray, "mask segment"], *, exact: bool
     expected = np.array([n_masks * comb(n_segments, k) / 2**n_segments for k in places])
     axes.bar(places, counts, width=0.86, color=SUPPORTS, label="masks")
     if not exact:
-        axes.plot(places, expected, "o-", color=OPPOSES, lw=1.6, ms=2.5, label="fair coins")
+        axes.plot(places, expected, "o-", color=OPPOSES, lw=1.6, ms=2.5, label="binomial(n, 0.5)")
     plain(axes)
     axes.set_axisbelow(True)
     used = np.flatnonzero((counts > 0) | (expected > 0.5))

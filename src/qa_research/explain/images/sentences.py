@@ -25,8 +25,8 @@ def meaning(explanation: Explanation) -> str:
     if verdict.word == "unstable":
         return f"Do not rely on these segments. {verdict.ranks}"
     if verdict.word == "stable":
-        return f"{verdict.ranks} No control speaks against the explanation."
-    return f"{verdict.ranks} But a control speaks against the explanation."
+        return f"{verdict.ranks} No check contradicts the explanation."
+    return f"{verdict.ranks} But a check contradicts it."
 
 
 def _meaning_without_ranks(explanation: Explanation) -> str:
@@ -44,8 +44,8 @@ def _meaning_without_ranks(explanation: Explanation) -> str:
     else:
         basis = "Masks were drawn with only one seed, so it is not known whether others agree"
     if word == "stable":
-        return f"{basis}; no control speaks against the top segments."
-    return f"{basis}; a control speaks against the explanation."
+        return f"{basis}; no check contradicts the top segments."
+    return f"{basis}; a check contradicts the explanation."
 
 
 def badge(explanation: Explanation) -> str:

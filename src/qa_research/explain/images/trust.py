@@ -155,7 +155,7 @@ def verdict(found: Evidence) -> Verdict:
     """Put the controls into words.
 
     `unstable`: the seeds agree on no top, or nothing changes whatever is switched off. `stable`: they agree
-    on one, and no control speaks against it. `doubtful`: they agree, but a control does.
+    on one, and no check contradicts it. `doubtful`: they agree, but a check does.
     """
     if np.isnan(found.r2):
         doubt = "The class's probability does not change whatever is switched off."
