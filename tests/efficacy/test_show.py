@@ -53,7 +53,7 @@ def test_unbiased_is_shown_from_two_searches_on_and_not_for_a_whole_split(ledger
     show_standing(standings(ledger)[0])
     assert "unbiased   25.0 % over 2 searches" in capsys.readouterr().out
     show_table(standings(ledger))
-    assert "%: consistent, but after few searches too high on average" in capsys.readouterr().out
+    assert "%: consistent, but too high on average after few searches" in capsys.readouterr().out
     cut = replace(state_of(50), weights="cut")
     for _ in range(2):
         write_search(ledger, [False, False, True], cut, round_size=2)

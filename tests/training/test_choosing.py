@@ -187,8 +187,8 @@ def test_efficacy_asks_those_that_chose_nothing_by_their_index_in_the_split(
 @pytest.mark.parametrize(
     ("override", "setting"),
     [
-        ("checkpoint.monitor=val/f1", "checkpoint.monitor=val/f1 is the score that is told"),
-        ("+train.stop_at={val/loss: 1}", "train.stop_at: val/loss is the score that is told"),
+        ("checkpoint.monitor=val/f1", "checkpoint.monitor=val/f1 is a score that is reported"),
+        ("+train.stop_at={val/loss: 1}", "train.stop_at: val/loss is a score that is reported"),
     ],
 )
 def test_what_is_claimed_may_not_choose(tiny, override, setting):

@@ -239,7 +239,7 @@ def test_the_verb_explains_every_state(place, tmp_path):
     assert "  100.00 [15.81, 100.00] % right\n" in shown.stdout
     assert "(+0 right, -3 asked)" in shown.stdout
     assert "data.json is custom data, of which the old lab asked the first question" in shown.stdout
-    assert "consistent, but over few searches too high on average" in shown.stdout
+    assert "consistent, but too high on average after few searches" in shown.stdout
     other = CliRunner().invoke(
         ledger_app, ["import", str(path), "--runs", str(tmp_path / "other"), "--json"]
     )
