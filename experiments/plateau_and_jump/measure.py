@@ -31,6 +31,8 @@ def measure(runs: Path) -> dict[str, Any]:
                 "best": {kind: record["best"][f"val/exact_match_{kind}"] for kind in KINDS},
                 "best step": record["best_step"],
                 "steps": record["steps"],
+                "seconds": [record["train_s"], record["validation_s"]],
+                "learning rate": learning_rate(run),
                 **curve(run),
             }
     missing = GROUPS.keys() - groups.keys()
@@ -74,6 +76,18 @@ def curve(run: Path) -> dict[str, list[float]]:
     for kind in KINDS:
         found[kind] = [float(row[f"val/exact_match_{kind}"]) for row in rows]
     return found
+
+
+def learning_rate(run: Path) -> dict[str, float]:
+    """The highest learning rate, the step that has it first, and the last step's."""
+    rows = [row for row in read_metrics(run / "metrics.csv") if row["train/lr"]]
+    rates = [float(row["train/lr"]) for row in rows]
+    highest = max(rates)
+    return {
+        "highest": highest,
+        "at": int(rows[rates.index(highest)]["step"]),
+        "last": rates[-1],
+    }
 
 
 def draw(measured: dict[str, Any], runs: Path) -> dict[str, Figure]:

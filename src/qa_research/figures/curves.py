@@ -279,6 +279,10 @@ def question_losses(dataset: xr.Dataset, question: int) -> Figure:
     return figure
 
 
+# Of the runs of one panel.
+RUN_STYLES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)), "-.")
+
+
 @dataclass(frozen=True)
 class ScoreCurves:
     """One run: the steps of its validations, and exact match by kind at each, in percent."""
@@ -290,9 +294,10 @@ class ScoreCurves:
 def exact_match_by_kind(
     groups: Mapping[str, Sequence[ScoreCurves]], guessing: Mapping[str, float]
 ) -> Figure:
-    """A panel for each group of runs, a line for each run and kind; dashed: what guessing scores, in percent.
+    """A panel for each group of runs, a line for each run and kind, a mark for each validation.
 
-    A kind has the same colour in all panels; the first one has the legend.
+    A kind has the same colour in all panels, the runs of a panel have a style each. Thin and dashed: what
+    guessing scores, in percent. The first panel has the legend.
     """
     figure = PlainFigure(figsize=(4.6 * len(groups), 3.4), layout="constrained")
     panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
@@ -305,16 +310,22 @@ def exact_match_by_kind(
                     run.steps,
                     values,
                     color=colours[kind],
+                    linestyle=RUN_STYLES[number % len(RUN_STYLES)],
                     linewidth=1.3,
+                    marker="o",
+                    markersize=2.5,
                     alpha=0.85,
                     label=kind if number == 0 else None,
                 )
         for kind, value in guessing.items():
             if kind in colours and value < 100:
                 label = f"{kind}, guessing: {value:.0f} %"
-                panel.axhline(value, color=colours[kind], linestyle="--", linewidth=1, label=label)
-        panel.set(title=title, xlabel="optimizer step", ylim=(0, 102))
+                panel.axhline(
+                    value, color=colours[kind], linestyle="--", linewidth=0.7, label=label
+                )
         panel.margins(x=0.02)
+        panel.set(title=title, xlabel="optimizer step", ylim=(0, 102))
+        panel.set_xlim(left=0)
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="y", color="#dddddd", linewidth=0.6)
     panels[0].set_ylabel("exact match on validation, %")
