@@ -76,7 +76,7 @@ def test_a_verdict_does_not_speak_of_seeds_that_were_not_compared(tmp_path):
         meaning(loaded(tmp_path / str(i), **choices))
         for i, choices in enumerate(({}, {"seeds": 1}, {"exact": True}))
     )
-    assert many.startswith("The seeds agree on the top segments; no control")
+    assert many.startswith("The seeds agree on the top segments; no check")
     assert one.startswith(
         "Masks were drawn with only one seed, so it is not known whether others agree"
     )
