@@ -1,6 +1,8 @@
 """A trained run read back from its directory."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -86,3 +88,23 @@ def test_a_checkpoint_of_another_network_is_refused(run, tmp_path):
     torch.save({"state_dict": {"network.x": torch.ones(1)}}, other)
     with pytest.raises(ValueError, match="does not fit the network"):
         open_run(run, str(other))
+
+
+def test_a_run_and_a_model_are_asked_without_what_only_a_training_needs(run, tmp_path):
+    """Importing Lightning takes longer than an answer does."""
+    open_run(run).export(tmp_path / "exported")
+    script = (
+        "import sys; from qa_research.runs.open import open_run\n"
+        "for place in sys.argv[1:]: open_run(place).ask('Who?', 'Ms Lund teaches chess.')\n"
+        "print(sorted({'lightning', 'torchmetrics'} & sys.modules.keys()))"
+    )
+    words = [sys.executable, "-c", script, str(run), str(tmp_path / "exported")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_windows_that_a_config_cannot_have_are_refused(run):
+    path = run / "config.yaml"
+    path.write_text(path.read_text().replace("max_tokens: 128", "max_tokens: many"))
+    with pytest.raises(ValueError, match=r"data.max_tokens must be a valid integer, got .*many"):
+        open_run(run)

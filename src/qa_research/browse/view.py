@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from qa_research.browse.source import (
 )
 from qa_research.console import tracked
 from qa_research.files import UTF_8
+from qa_research.runs.named import NamedModel
 from qa_research.tasks.answering.question import NOT_SAID, Question, find_bad_rows
 from qa_research.threads import use_threads
 
@@ -190,8 +191,8 @@ def gold_texts(row: Question) -> list[GoldText]:
 class Browser:
     """Makes views of a catalogue's questions.
 
-    `tokenizer` is a name for `load_tokenizer`; None: that of the run, or else the packaged one if it is
-    installed. Tokenizer and network are loaded when first needed; `threads`: those that the network
+    `tokenizer` is a name for `load_tokenizer`; None: that of the run or model `run`, or else the packaged one
+    if it is installed. Tokenizer and network are loaded when first needed; `threads`: those that the network
     computes with, None: one per idle core.
     """
 
@@ -200,7 +201,7 @@ class Browser:
         catalogue: Catalogue,
         tokenizer: str | None,
         window: tuple[int, int],
-        run: Path | None,
+        run: NamedModel | None,
         checkpoint: str,
         seed: int | None,
         threads: int | None = None,
@@ -249,8 +250,10 @@ class Browser:
     def tokenizer(self) -> Any:
         """A tokenizer that `make_windows` takes, or None."""
         if self.run:
-            log.info("Opening %s", self.run.name)
-        name = str(self.run / "model") if self.run else self._named
+            log.info("Opening %s", self.run.shown)
+            if not self.run.is_run:
+                return self._opened.tokenizer
+        name = str(self.run.directory / "model") if self.run else self._named
         if name is None:
             from qa_research.model.tokenizer import packaged_tokenizer
 
@@ -266,15 +269,19 @@ class Browser:
             return None
         from qa_research.model.weights import PACKAGED
 
+        if self.run and not self.run.is_run:
+            return f"the tokenizer of {self.run.name}"
         return "the run's tokenizer" if self.run else self._named or PACKAGED
 
     @property
     def max_answer_tokens(self) -> int:
         """The most tokens of an answer: the run's, or those of a training on this source by default."""
+        if self.run and not self.run.is_run:
+            return self._opened.answering.max_answer_tokens
         if self.run:
             from qa_research.runs.directory import read_config
 
-            return int(read_config(self.run)["answer"]["max_answer_tokens"])
+            return int(read_config(self.run.directory)["answer"]["max_answer_tokens"])
         is_builtin = self.catalogue.source.data == "builtin"
         return BUILTIN_ANSWER_TOKENS if is_builtin else USUAL_ANSWER_TOKENS
 
@@ -297,25 +304,21 @@ class Browser:
 
     @cached_property
     def _opened(self) -> "TrainedAnswerer":
-        from qa_research.runs.open import open_run
-
         assert self.run is not None
-        use_threads(self._threads)
-        opened: TrainedAnswerer = open_run(self.run, self._checkpoint)
-        return opened
+        return _opened(self.run, self._checkpoint, self._threads)
 
     def _answered(self, row: Question) -> RunAnswer | None:
         if self.run is None:
             return None
         from qa_research.tasks.answering.score import score_question
 
-        answer = self._opened.answer([row])[0]
         # The rules follow from the whole source, as in `evaluate`.
         unanswerable = self.catalogue.has_unanswerable
+        answer = self._opened.resolved(unanswerable).answer([row])[0]
         score = score_question(row, answer.text, "v2.0" if unanswerable else "v1.1")
         return RunAnswer(
-            run=self.run.name,
-            checkpoint=self._opened.checkpoint.stem,
+            run=self.run.shown,
+            checkpoint=self._opened.label,
             text=answer.text,
             probability=answer.probability,
             score=answer.score,
@@ -327,23 +330,30 @@ class Browser:
 
 
 def choose_source(
-    data: str | None, split: str | None, run: Path | None, encoding: str = UTF_8
+    data: str | None, split: str | None, run: NamedModel | None, encoding: str = UTF_8
 ) -> NamedSource:
-    """What --data names; without it the questions of a run, or the built-in ones.
+    """What --data names; without it the questions of a run, or, also with another model, the built-in ones.
 
     Raises:
         FileNotFoundError: there is nothing of that name.
         ValueError: no such split. Reading the source raises it if a run's data have changed.
     """
-    if run is not None and data is None:
-        return _source_of_run(run, split)
+    if run is not None and run.is_run and data is None:
+        return _source_of_run(run.directory, split)
     return find_source("builtin" if data is None else data, split, encoding)
 
 
 def choose_window(
-    source: NamedSource, run: Path | None, max_tokens: int | None, stride_tokens: int | None
+    source: NamedSource,
+    run: NamedModel | None,
+    max_tokens: int | None,
+    stride_tokens: int | None,
+    checkpoint: str = "best",
+    threads: int | None = None,
 ) -> tuple[int, int]:
-    """max_tokens and stride_tokens as given; by default those of the run, or of the source.
+    """max_tokens and stride_tokens as given; by default those of the run or model, or of the source.
+
+    A model that was trained elsewhere is opened for that, with `checkpoint` and `threads`.
 
     Raises:
         ValueError: both a run and a value are given, or windows could not move on.
@@ -352,7 +362,13 @@ def choose_window(
     for option, value in given.items():
         if run is not None and value is not None:
             raise ValueError(f"{option}={value} cannot be combined with --run, which has its own")
-    default_size, default_stride = source.window if run is None else _window(run)
+    if run is None:
+        default_size, default_stride = source.window
+    elif run.is_run:
+        default_size, default_stride = _window(run.directory)
+    else:
+        windows = _opened(run, checkpoint, threads).config["data"]
+        default_size, default_stride = windows["max_tokens"], windows["stride_tokens"]
     size = default_size if max_tokens is None else max_tokens
     stride = default_stride if stride_tokens is None else stride_tokens
     if stride >= size:
@@ -394,6 +410,18 @@ def _window(run: Path) -> tuple[int, int]:
 
     data = read_config(run)["data"]
     return data["max_tokens"], data["stride_tokens"]
+
+
+@lru_cache(maxsize=1)
+def _opened(named: NamedModel, checkpoint: str, threads: int | None) -> "TrainedAnswerer":
+    """A run or model, opened once."""
+    from qa_research.runs.open import open_model
+
+    if not named.is_run:
+        named.chosen_weights(checkpoint)
+    use_threads(threads)
+    opened: TrainedAnswerer = open_model(named, checkpoint)
+    return opened
 
 
 def _random(seed: int | None) -> random.Random:

@@ -16,6 +16,7 @@ from qa_research.cli.options import (
     ContextFile,
     Data,
     Encoding,
+    Model,
     OnBadRows,
     Out,
     Run,
@@ -25,10 +26,10 @@ from qa_research.cli.options import (
     a_number,
     check_options_of_file,
     given_text,
+    opened_model,
     split_or_file,
 )
 from qa_research.text import print_json, print_line, print_note
-from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.decode import Answer
@@ -36,10 +37,11 @@ if TYPE_CHECKING:
     from qa_research.tasks.answering.question import Question
     from qa_research.tasks.answering.score import Rules
     from qa_research.tasks.answering.trained import RunQuestions, TrainedAnswerer
+    from qa_research.watch.look import Look
 
 
 def evaluate(
-    run: Run,
+    run: Model,
     split: Split = None,
     data: Data = None,
     encoding: Encoding = DEFAULT_ENCODING,
@@ -57,10 +59,10 @@ def evaluate(
     """
     asked = split_or_file(split, data)
     choice = check_options_of_file(data, encoding, on_bad_rows)
-    use_threads(threads)
-    opened = _open(run, checkpoint, runs)
+    opened = opened_model(run, checkpoint, runs, threads, data)
     found = _questions(opened, asked, encoding, choice)
     questions = found.questions
+    opened = opened.suited_to(questions)
     folder = _folder(opened, asked, data, out, questions)
     answers = opened.answer(questions)
     unlabelled = sum(not row.is_labelled for row in questions)
@@ -91,14 +93,12 @@ def evaluate(
         return
     show_evaluation(result)
     write_evaluation(folder, answers, result)
-    print_line(
-        f"\n{opened.checkpoint.stem} of {opened.directory.name}, rules of SQuAD {result.rules}"
-    )
+    print_line(f"\n{opened.label} of {opened.name}, rules of SQuAD {result.rules}")
     print_line(f"predictions.json, n_best.json, null_odds.json and scores.json are in {folder}")
 
 
 def predict(
-    run: Run,
+    run: Model,
     split: Split = None,
     data: Data = None,
     encoding: Encoding = DEFAULT_ENCODING,
@@ -115,9 +115,9 @@ def predict(
     """
     asked = split_or_file(split, data)
     choice = check_options_of_file(data, encoding, on_bad_rows)
-    use_threads(threads)
-    opened = _open(run, checkpoint, runs)
+    opened = opened_model(run, checkpoint, runs, threads, data)
     questions = _questions(opened, asked, encoding, choice).questions
+    opened = opened.suited_to(questions)
     folder = _folder(opened, asked, data, out, questions)
     _write_predictions(folder, opened.answer(questions), as_json)
 
@@ -148,11 +148,11 @@ def _folder(
     from qa_research.runs.directory import check_writable
     from qa_research.tasks.answering.windows import fingerprint
 
-    name = f"{readable_name(Path(asked).stem)}-{opened.checkpoint.stem}"
+    name = f"{readable_name(Path(asked).stem)}-{opened.label}"
     if data is not None:
         # Two files may have one name.
         name += f"-{fingerprint(questions)[:8]}"
-    folder = (out or opened.directory / "predictions" / name).expanduser()
+    folder = (out or opened.results / "predictions" / name).expanduser()
     check_writable(folder, "--out DIR")
     return folder
 
@@ -299,7 +299,7 @@ def _notes(
 
 
 def ask(
-    run: Run,
+    run: Model,
     question: Annotated[str, typer.Option(metavar="TEXT", help="what to ask")],
     context: Context = None,
     context_file: ContextFile = None,
@@ -308,27 +308,72 @@ def ask(
     n_best: Annotated[
         int, typer.Option(metavar="N", min=1, help="how many candidates to show")
     ] = 5,
+    look: Annotated[
+        bool,
+        typer.Option(
+            "--look",
+            help="also write a page and pictures: scores by token, a unit's trace, attention",
+        ),
+    ] = False,
+    unit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="with --look: whose trace is drawn",
+            show_default="the unit that counts most for the answer's start",
+        ),
+    ] = None,
+    out: Out = None,
     runs: Runs = DEFAULT_RUNS,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a run a question about a text.
+    """Ask a run or a model a question about a text.
 
     The answer, its probability, where it is in the text, and the next best candidates.
     """
-    from qa_research.tasks.answering.evaluation import show_answer
-
     text = given_text(context, context_file, encoding)
-    use_threads(threads)
-    answer = _open(run, checkpoint, runs).ask(question, text)
+    if not look and (unit is not None or out is not None):
+        name = "--out" if unit is None else "--unit"
+        raise ValueError(f"{name} belongs to --look, which draws what it names")
+    opened = opened_model(run, checkpoint, runs, threads)
+    seen = _look(opened, question, text, unit, out) if look else None
+    answer = opened.ask(question, text) if seen is None else seen.answer
     if as_json:
         from dataclasses import asdict
 
         shown = asdict(answer)
         shown["candidates"] = shown["candidates"][:n_best]
-        print_json(shown)
-    else:
-        show_answer(answer, text, n_best)
+        print_json(shown | ({"look": seen.as_json()} if seen else {}))
+        return
+    from qa_research.tasks.answering.shown import show_answer
+
+    show_answer(answer, text, n_best)
+    if seen:
+        for note in seen.notes:
+            print_note(note)
+        print_line(
+            f"\nUnit {seen.unit} adds {seen.share:+.2f} to the start score of the answer's first token."
+        )
+        print_line(f"Page     {seen.page}\nFigures  {len(seen.figures)} in {seen.page.parent}")
+
+
+def _look(
+    opened: "TrainedAnswerer", question: str, text: str, unit: int | None, out: Path | None
+) -> "Look":
+    """Look at how it answers; by default each question about each text has a folder of its own."""
+    import hashlib
+
+    from qa_research.files import readable_name
+    from qa_research.runs.directory import check_writable
+    from qa_research.watch.look import look_at
+
+    digest = hashlib.sha256(f"{question}\0{text}".encode(errors="surrogatepass")).hexdigest()[:8]
+    name = f"{readable_name(question, 40)}-{opened.label}-{digest}"
+    folder = (out or opened.results / "looks" / name).expanduser()
+    check_writable(folder, "--out DIR")
+    return look_at(opened, question, text, unit, folder)
 
 
 def export(
@@ -341,22 +386,19 @@ def export(
 
     from_pretrained(DIR) then returns a network with equal logits.
     """
+    from qa_research.console import start_logging
     from qa_research.files import check_new
     from qa_research.runs.directory import check_writable
+    from qa_research.runs.named import find_model
 
     directory = directory.expanduser()
     check_new(directory)
     check_writable(directory, "another DIR")
-    opened = _open(run, checkpoint, runs)
-    opened.export(directory)
-    print_line(f"{type(opened.network).__name__}.from_pretrained({str(directory)!r})")
-
-
-def _open(run: str, checkpoint: str, runs: Path) -> "TrainedAnswerer":
-    from qa_research.console import start_logging
-
-    start_logging()
     from qa_research.runs.open import open_run
 
-    opened: TrainedAnswerer = open_run(run, checkpoint, runs)
-    return opened
+    start_logging()
+    if not find_model(run, runs).is_run:
+        raise ValueError(f"{run} is a Hugging Face model already; export makes one of a run")
+    opened = open_run(run, checkpoint, runs)
+    opened.export(directory)
+    print_line(f"{type(opened.network).__name__}.from_pretrained({str(directory)!r})")

@@ -15,12 +15,13 @@ from qa_research.cli.options import (
     Context,
     ContextFile,
     Encoding,
+    Model,
     Out,
-    Run,
     Runs,
     Seed,
     Threads,
     given_text,
+    opened_model,
     opened_recording,
 )
 from qa_research.text import print_json, print_line
@@ -28,6 +29,7 @@ from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
     from qa_research.explain.words.attribute import AttributionRequest
+    from qa_research.tasks.answering.trained import TrainedAnswerer
 
 Question = Annotated[
     str | None,
@@ -60,7 +62,7 @@ KeepAnswer = Annotated[
 
 
 def attribute(
-    run: Run,
+    run: Model,
     question: Question = None,
     context: Context = None,
     context_file: ContextFile = None,
@@ -90,22 +92,25 @@ def attribute(
     text = "" if watched else _checked_text(question, context, context_file, encoding)
 
     from qa_research.console import start_logging
+    from qa_research.runs.directory import find_run
 
     start_logging()
+    if watched:
+        directory = find_run(run, runs)
+        use_threads(threads)
+    else:
+        opened = opened_model(run, checkpoint, runs, threads)
     from qa_research.explain.words.attribute import AttributionRequest
 
-    use_threads(threads)
     request = AttributionRequest(methods, samples, seed, top, keep_answer)
     if watched:
-        _attribute_watched(run, runs, question, request, out, as_json)
+        _attribute_watched(directory, question, request, out, as_json)
     else:
-        _attribute_one(run, runs, checkpoint, question or "", text, request, out, as_json)
+        _attribute_one(opened, question or "", text, request, out, as_json)
 
 
 def _attribute_one(
-    run: str,
-    runs: Path,
-    checkpoint: str,
+    opened: "TrainedAnswerer",
     question: str,
     text: str,
     request: "AttributionRequest",
@@ -116,11 +121,9 @@ def _attribute_one(
     from qa_research.explain.words.attribute import attribute as attributed
     from qa_research.explain.words.page import folder_name, write_attribution
     from qa_research.runs.directory import check_writable
-    from qa_research.runs.open import open_run
 
-    opened = open_run(run, checkpoint, runs)
-    name = folder_name(question, opened.checkpoint.stem, [question, text, repr(request)])
-    folder = (out or opened.directory / "attributions" / name).expanduser()
+    name = folder_name(question, opened.label, [question, text, repr(request)])
+    folder = (out or opened.results / "attributions" / name).expanduser()
     check_writable(folder, "--out DIR")
     result = attributed(opened, question, text, request)
     files = write_attribution(result, folder)
@@ -166,17 +169,15 @@ def _checked_text(
 
 
 def _attribute_watched(
-    run: str,
-    runs: Path,
+    directory: Path,
     question: str | None,
     request: "AttributionRequest",
     out: Path | None,
     as_json: bool,
 ) -> None:
     from qa_research.runs.checkpoints import kept_steps
-    from qa_research.runs.directory import check_writable, find_run
+    from qa_research.runs.directory import check_writable
 
-    directory = find_run(run, runs)
     kept_steps(directory)
     folder = (out or directory / "attributions").expanduser()
     check_writable(folder, "--out DIR")

@@ -14,8 +14,8 @@ from qa_research.cli.options import (
     Checkpoint,
     Data,
     Encoding,
+    Model,
     OnBadRows,
-    Run,
     Runs,
     Seed,
     ShortForm,
@@ -31,6 +31,7 @@ from qa_research.threads import use_threads
 if TYPE_CHECKING:
     from qa_research.efficacy.ask import AskRequest
     from qa_research.efficacy.standings import Standing
+    from qa_research.runs.named import NamedModel
 
 
 class EfficacyVerbs(ShortForm):
@@ -103,7 +104,7 @@ RoundSize = Annotated[
 
 @efficacy_app.command()
 def ask(
-    run: Run,
+    run: Model,
     rounds: Rounds = None,
     questions: Questions = None,
     until_width: UntilWidth = None,
@@ -140,15 +141,19 @@ def ask(
         )
     if not 0 < max_minutes < float("inf"):
         raise ValueError(f"--max-minutes must be a number above 0, got {max_minutes}")
-    from qa_research.efficacy.ask import AskRequest
-    from qa_research.runs.checkpoints import kept_steps
-    from qa_research.runs.store import find, ledger_for
+    from qa_research.runs.named import find_model
 
-    directory = find(run, runs)
-    ledger = ledger_for(directory, runs)
-    if directory.resolve().parent.parent != runs.expanduser().resolve():
+    named = find_model(run, runs)
+    named.check_has_questions(are_named=data is not None)
+    checkpoints = named.all_checkpoints() if all_checkpoints else [checkpoint]
+    if not named.is_run:
+        for name in checkpoints:
+            named.chosen_weights(name)
+    from qa_research.efficacy.ask import AskRequest
+
+    if named.directory.resolve().parent.parent != runs.expanduser().resolve():
         print_note(
-            f"The answers are recorded in {ledger} (--runs {ledger.parent} shows it)",
+            f"The answers are recorded in {named.ledger} (--runs {named.ledger.parent} shows it)",
         )
     request = AskRequest(
         data=asked,
@@ -163,8 +168,7 @@ def ask(
         on_bad_rows=choice,
     )
     use_threads(threads)
-    checkpoints = kept_steps(directory) if all_checkpoints else [checkpoint]
-    _ask(ledger, directory, checkpoints, all_checkpoints, request, as_json)
+    _ask(named, checkpoints, all_checkpoints, request, as_json)
 
 
 @efficacy_app.command()
@@ -225,8 +229,7 @@ def _check_goals(goals: dict[str, object], until_width: float | None) -> None:
 
 
 def _ask(
-    ledger: Path,
-    directory: Path,
+    named: "NamedModel",
     checkpoints: list[str],
     is_curve: bool,
     request: "AskRequest",
@@ -240,9 +243,7 @@ def _ask(
     screen = AskingScreen(questions=request.searches == 1 and not is_curve, quiet=as_json)
     with Signals() as signals:
         with signals.deferred():
-            results = ask_run(
-                ledger, directory, checkpoints, request, screen, lambda: signals.stop is not None
-            )
+            results = ask_run(named, checkpoints, request, screen, lambda: signals.stop is not None)
         if as_json:
             print_json([result.as_json() for result in results])
         elif is_curve:

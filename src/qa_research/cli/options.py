@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast, get_args
 import typer
 from typer.core import TyperGroup
 
+from qa_research.threads import use_threads
+
 if TYPE_CHECKING:
     from qa_research.capture.recording.reader import Recording
     from qa_research.tasks.answering.question import OnBadRows as Bad
+    from qa_research.tasks.answering.trained import TrainedAnswerer
 
 
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="a directory, or a unique part of its name")
+]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="a run, a Hugging Face question-answering directory, or a hub id",
+    ),
 ]
 Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="where the runs are")]
 DEFAULT_RUNS = Path("runs")
@@ -171,6 +181,34 @@ def check_options_of_file(data: Path | None, encoding: str, on_bad_rows: str) ->
     if data is None and on_bad_rows != "error":
         raise ValueError(f"--on-bad-rows={on_bad_rows} belongs to --data FILE")
     return cast("Bad", on_bad_rows)
+
+
+NO_DATA = Path()
+
+
+def opened_model(
+    run: str, checkpoint: str, runs: Path, threads: int | None, data: Path | None = NO_DATA
+) -> "TrainedAnswerer":
+    """The run or model that RUN names, opened to compute with so many threads.
+
+    `data`: what --data names, where a verb asks the questions of the run unless others are named.
+
+    Raises:
+        FileNotFoundError, ValueError: it cannot be asked; raised before anything slow if possible.
+    """
+    from qa_research.console import start_logging
+    from qa_research.runs.named import find_model
+
+    start_logging()
+    named = find_model(run, runs)
+    named.check_has_questions(are_named=data is not None)
+    if not named.is_run:
+        named.chosen_weights(checkpoint)
+    use_threads(threads)
+    from qa_research.runs.open import open_model
+
+    opened: TrainedAnswerer = open_model(named, checkpoint)
+    return opened
 
 
 def opened_recording(directory: Path) -> "Recording":

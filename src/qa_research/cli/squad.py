@@ -107,7 +107,7 @@ OfRun = Annotated[
     typer.Option(
         "--run",
         metavar="RUN",
-        help="use the questions of this run; a question is shown with its answer",
+        help="show the answer of this run or Hugging Face model; a run brings its questions",
     ),
 ]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="how many hits to show")]
@@ -350,15 +350,15 @@ def _browsing(
     from qa_research.browse.catalogue import Catalogue
     from qa_research.browse.view import Browser, choose_source, choose_window
 
-    directory = None
+    named = None
     if run is not None:
-        from qa_research.runs.directory import find_run
+        from qa_research.runs.named import find_model
 
-        directory = find_run(run, runs)
-    source = choose_source(data, split, directory, encoding)
-    window = choose_window(source, directory, max_tokens, stride_tokens)
+        named = find_model(run, runs)
+    source = choose_source(data, split, named, encoding)
+    window = choose_window(source, named, max_tokens, stride_tokens, checkpoint, threads)
     with Catalogue(source, cache) as catalogue:
-        yield Browser(catalogue, tokenizer, window, directory, checkpoint, seed, threads)
+        yield Browser(catalogue, tokenizer, window, named, checkpoint, seed, threads)
 
 
 def _browse(browsing: "AbstractContextManager[Browser]", limit: int, is_possible: bool) -> None:

@@ -1,11 +1,9 @@
 """Asks checkpoints of a run: which questions, how many searches, when to stop, and what was found."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from qa_research.efficacy.chosen import note_on_luck
@@ -15,7 +13,8 @@ from qa_research.files import UTF_8
 from qa_research.ledger.asked import Goal, Source, State, counted_answers
 from qa_research.ledger.runs import Ledger
 from qa_research.model.weights import weights_fingerprint
-from qa_research.runs.open import open_run
+from qa_research.runs.named import NamedModel
+from qa_research.runs.open import open_model
 from qa_research.tasks.answering.question import OnBadRows
 from qa_research.tasks.answering.trained import (
     FileReading,
@@ -81,14 +80,13 @@ class Screen(Protocol):
 
 
 def ask_run(
-    ledger_file: Path,
-    directory: Path,
+    named: NamedModel,
     checkpoints: Sequence[str],
     request: AskRequest,
     screen: Screen,
     should_stop: Callable[[], bool],
 ) -> list[AskResult]:
-    """Ask each checkpoint of a run, until all were asked, a signal, or the time is up.
+    """Ask each checkpoint of a run or a model, until all were asked, a signal, or the time is up.
 
     Raises:
         ValueError, OSError: the request cannot be fulfilled; raised before the first question.
@@ -97,9 +95,9 @@ def ask_run(
     results: list[AskResult] = []
     questions: RunQuestions | None = None
     # Before anything slow: a ledger that cannot be written would lose all that is asked.
-    with Ledger(ledger_file) as ledger:
+    with Ledger(named.ledger) as ledger:
         for checkpoint in checkpoints:
-            opened = open_run(directory, checkpoint)
+            opened: TrainedAnswerer = open_model(named, checkpoint)
             # Without `drop`, a question that is too long counts as failed when it is asked.
             tokenizer = opened.tokenizer if request.on_bad_rows == "drop" else None
             reading = FileReading(request.encoding, request.on_bad_rows, tokenizer=tokenizer)
@@ -107,7 +105,7 @@ def ask_run(
                 questions = run_questions(opened.config, opened.record, request.data, reading)
                 if luck := note_on_luck(opened, questions, request.data):
                     log.info("%s%s", luck[0].upper(), luck[1:])
-            subject = subject_of(opened, questions, request.data)
+            subject = subject_of(opened.suited_to(questions.questions), questions, request.data)
             plan = _plan(request, len(subject.questions), deadline)
             found = _ask(ledger, subject, plan, request, screen, should_stop)
             standing = _standing(ledger, subject)
@@ -125,15 +123,14 @@ def ask_run(
 def subject_of(opened: TrainedAnswerer, found: RunQuestions, data: str) -> Subject:
     """An opened run as a subject to ask: the questions that did not choose its weights, or all if all did."""
     name, split = name_of(opened.config, data)
-    directory = Path(os.path.abspath(opened.directory))
     if "id" not in opened.record:
-        raise ValueError(f"run.json of {directory} is missing, or has no id")
+        raise ValueError(f"run.json of {opened.directory} is missing, or has no id")
     state = State(
         run_id=opened.record["id"],
-        run=f"{directory.parent.name}/{directory.name}",
+        run=opened.name,
         step=opened.step,
         weights=weights_fingerprint(opened.network),
-        pretrained=opened.config["model"]["weights"] != "random",
+        pretrained=opened.config["model"]["weights"] != "random" if opened.is_run else None,
     )
     all_chose = len(found.choosing) == len(found.questions)
     numbers = [

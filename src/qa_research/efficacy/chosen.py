@@ -9,8 +9,12 @@ from qa_research.text import plural
 def note_on_luck(opened: TrainedAnswerer, found: RunQuestions, data: str) -> str | None:
     """A sentence without its full stop; None if none of them chose, or those that did are kept apart.
 
+    None also for a model that was trained elsewhere.
+
     `found`: the questions of `data`, one of the run's splits or a file.
     """
+    if not opened.is_run:
+        return None
     questions = found.questions
     if data in SPLITS:
         if len(found.choosing) < len(questions):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from qa_research.console import Screen, styled
 from qa_research.efficacy.search import Plan, Round, SearchResult, Subject
 from qa_research.efficacy.standings import Repeats, SearchCount, Standing
-from qa_research.ledger.asked import AskedQuestion
+from qa_research.ledger.asked import AskedQuestion, State
 from qa_research.runs.show import aligned_with_names
 from qa_research.stats import Ratio, exact_ratio
 
@@ -39,9 +39,7 @@ def show_standing(standing: Standing) -> None:
     console = Screen()
     source, state = standing.source, standing.state
     of = "" if source.questions is None else f", {questions(source.questions)}"
-    console.print(
-        f"\n{state.run}, step {state.step}; {source.name} {source.split}{of}", markup=False
-    )
+    console.print(f"\n{_state(state)}; {source.name} {source.split}{of}", markup=False)
     for name, text in _estimates(standing):
         console.print(f"  {name:<11}{text}")
 
@@ -152,6 +150,11 @@ def _place(standing: Standing) -> tuple[object, ...]:
     return state.run, state.step, source.name, source.split
 
 
+def _state(state: State) -> str:
+    """The run and the step, if it is known."""
+    return state.run if state.step is None else f"{state.run}, step {state.step}"
+
+
 def _cells(standing: Standing, is_ambiguous: bool) -> list[str]:
     """`is_ambiguous`: another row differs only in weights or questions, so show which these are."""
     state, ratio, source = standing.state, standing.ratio, standing.source
@@ -188,7 +191,7 @@ def show_repeats(found: Sequence[Repeats]) -> None:
             if standing.asked
             else "it is not known which questions were asked"
         )
-        console.print(f"{state.run}, step {state.step}; {source.name} {source.split}: {found_here}")
+        console.print(f"{_state(state)}; {source.name} {source.split}: {found_here}")
         for repeat in repeats.questions[:QUESTIONS_SHOWN]:
             what = f"  {repeat.id}  {repeat.question}" if repeat.question else ""
             if repeat.records:
@@ -217,9 +220,8 @@ class AskingScreen:
         source = subject.source
         where = f"{source.split} of {source.name}" if source.split != "file" else source.name
         log.info(
-            "Asking %s, step %s, from %s: %s, seed %d",
-            subject.state.run,
-            subject.state.step,
+            "Asking %s, from %s: %s, seed %d",
+            _state(subject.state),
             where,
             questions(len(subject.questions)),
             seed,

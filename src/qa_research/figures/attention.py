@@ -87,6 +87,39 @@ def attention_over_steps(
     return figure
 
 
+def attention_of_heads(dataset: xr.Dataset, question: int, tokens: Sequence[str]) -> Figure:
+    """A small map query x key of every recorded head at the last step: a row for each layer.
+
+    `dataset` is the group `attention`. Colour follows the square root of the weight, up to 1.
+
+    Raises:
+        ValueError: nothing is recorded, or the tokens are others.
+    """
+    weight = recorded(dataset, "weight").isel(step=-1)
+    window = window_of(dataset, question, tokens)
+    own = slice(len(window))
+    maps = at(weight, question=question).isel(query=own, key=own)
+    shown = numbers(maps, "layer", "head", "query", "key")
+    layers, heads = shown.shape[:2]
+    figure = PlainFigure(figsize=(1.1 + 0.9 * heads, 1.5 + 0.95 * layers), layout="constrained")
+    panels = figure.subplots(layers, heads, squeeze=False)
+    scale = PowerNorm(0.5, vmin=0, vmax=1)
+    names = maps.get_index("layer").tolist() if "layer" in maps.coords else list(range(layers))
+    for i, j in np.ndindex(layers, heads):
+        panel: Any = panels[i, j]
+        image = panel.imshow(shown[i, j], cmap="Blues", norm=scale, interpolation="nearest")
+        panel.set(xticks=[], yticks=[])
+        if i == 0:
+            panel.set_title(f"head {j}", fontsize=8)
+        if j == 0:
+            panel.set_ylabel(f"layer {names[i]}", fontsize=8)
+    bar = figure.colorbar(image, ax=panels, fraction=0.03, aspect=35, ticks=TICKS)
+    bar.ax.set_yticklabels([f"{tick:.2g}" for tick in TICKS], fontsize=8)
+    bar.set_label("attention of each token (row) to each (column)", fontsize=8)
+    head_line(figure, window)
+    return figure
+
+
 def _grid(n_maps: int, window: Window) -> tuple[Figure, NDArray[np.object_]]:
     """A figure with a panel for each map, and tokens along its lower and left edge."""
     # Four maps as two rows of two, others in rows of three.

@@ -66,7 +66,7 @@ def logits_over_steps(dataset: xr.Dataset, question: int, tokens: Sequence[str])
         label_captures(panel.yaxis, steps)
     panels[0].tick_params(axis="x", bottom=False, labelbottom=False)
     label_tokens(panels[-1].xaxis, window, inches)
-    panels[-1].set_xlabel("token of the window (framed: the true span)")
+    panels[-1].set_xlabel(f"token of the window (framed: {window.span})")
     figure.supylabel("optimizer step", fontsize=10)
     figure.colorbar(image, ax=list(panels), label="logit", fraction=0.05, aspect=40)
     head_line(figure, window)
@@ -102,7 +102,7 @@ def logits_at_three_steps(dataset: xr.Dataset, question: int, tokens: Sequence[s
     legend_above(panels[0], len(shown))
     panels[0].tick_params(axis="x", bottom=False, labelbottom=False)
     label_tokens(panels[-1].xaxis, window, inches)
-    panels[-1].set_xlabel("token of the window (shaded: the true span)")
+    panels[-1].set_xlabel(f"token of the window (shaded: {window.span})")
     head_line(figure, window)
     return figure
 
@@ -145,7 +145,7 @@ def unit_by_token(
         _draw_map(panel, shown, layers, window)
         mark = "framed"
     label_tokens(panel.xaxis, window, inches)
-    panel.set_xlabel(f"token of the window ({mark}: the true span)")
+    panel.set_xlabel(f"token of the window ({mark}: {window.span})")
     name = str(dataset[place].attrs.get("long_name", "")).rstrip(".")
     title = f"Unit {unit} at {place!r}, step {int(values['step'])}"
     head_line(figure, window, f"{title}: {name}" if name else title)

@@ -27,7 +27,7 @@ class Window:
 
     Not tasks.answering's TokenText, which figures must not import: they know recordings only, and need no
     characters. `parts` are "cls", "question", "sep" and "context". The true span is inclusive; 0, 0 is no
-    answer.
+    answer. `span`: what captions call it. `title`: what the figure's title begins with.
     """
 
     question: int
@@ -35,6 +35,8 @@ class Window:
     parts: tuple[str, ...]
     true_first: int
     true_last: int
+    span: str = "the true span"
+    title: str = "Watched question"
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -62,13 +64,16 @@ def window_of(dataset: xr.Dataset, question: int, tokens: Sequence[str]) -> Wind
         parts=tuple(str(part) for part in parts),
         true_first=int(at(dataset["true_first"], question=question)),
         true_last=int(at(dataset["true_last"], question=question)),
+        # A look at one asked question marks the answer that was given.
+        span=dataset.attrs.get("span", Window.span),
+        title=dataset.attrs.get("title", f"{Window.title} {question}"),
     )
 
 
 def head_line(figure: Figure, window: Window, more: str = "") -> None:
     """The figure's title: which watched question it is, in at most two lines, and a line `more`."""
     width = int(figure.get_figwidth() / HEAD_ROOM)
-    text = f"Watched question {window.question}: {window.asked}"
+    text = f"{window.title}: {window.asked}"
     lines = textwrap.wrap(text, width, max_lines=2, placeholder=" …")
     if more:
         lines += textwrap.wrap(more, width, max_lines=2, placeholder=" …")

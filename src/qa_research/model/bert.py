@@ -112,7 +112,7 @@ def stored(directory: Path, weights: Mapping[str, Tensor], name: str) -> PreTrai
     Raises:
         ValueError: its config.json does not describe a network, or the weights are those of another one.
     """
-    config = _read_config("model", str(directory))
+    config = read_config("model", str(directory))
     path = directory / CONFIG_JSON
     if (layers := getattr(config, "num_hidden_layers", 0)) > len(weights):
         raise ValueError(
@@ -121,7 +121,7 @@ def stored(directory: Path, weights: Mapping[str, Tensor], name: str) -> PreTrai
         )
     difference = None
     try:
-        wanted = {key: tensor.shape for key, tensor in _skeleton(config).state_dict().items()}
+        wanted = {key: tensor.shape for key, tensor in skeleton(config).state_dict().items()}
         found = {key: tensor.shape for key, tensor in weights.items()}
         if (difference := _first_difference(wanted, found)) is None:
             return _working_network(config, weights)
@@ -133,7 +133,7 @@ def stored(directory: Path, weights: Mapping[str, Tensor], name: str) -> PreTrai
     raise ValueError(f"{name} does not fit the network of {path}: {difference}")
 
 
-def _read_config(key: str, source: str) -> PretrainedConfig:
+def read_config(key: str, source: str) -> PretrainedConfig:
     """The config.json of `source`, which the user calls `key`.
 
     Raises:
@@ -165,7 +165,7 @@ def _working_network(config: PretrainedConfig, weights: Mapping[str, Tensor]) ->
     return network
 
 
-def _skeleton(config: PretrainedConfig) -> PreTrainedModel:
+def skeleton(config: PretrainedConfig) -> PreTrainedModel:
     """A network without memory for its weights, which is made in no time and shows their names and shapes."""
     with torch.random.fork_rng(), torch.device("meta"):
         return AutoModelForQuestionAnswering.from_config(config, trust_remote_code=False)
@@ -306,7 +306,7 @@ def _loaded(
     weights: str, architecture: Architecture, dropout: float | None, vocab_size: int
 ) -> Built:
     try:
-        config = _read_config("model.weights", weights)
+        config = read_config("model.weights", weights)
     except HUB_ERRORS as error:
         raise not_fetched(weights, "model.weights", error) from error
     _check_config(weights, config, architecture, vocab_size)
@@ -353,7 +353,7 @@ def _check_config(
             f"(without a network: {OFFLINE_CHOICES})"
         )
     try:
-        head_of(_skeleton(config))
+        head_of(skeleton(config))
     except ValueError as error:
         raise ValueError(f"model.weights={weights}: {error}") from error
 

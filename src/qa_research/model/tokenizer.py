@@ -47,7 +47,7 @@ def load_tokenizer(source: str, key: str) -> Any:
     if not tokenizer.is_fast:
         raise ValueError(
             f"{key}={source} has only a slow tokenizer, which does not report where in the text a "
-            "token is; choose another with model.tokenizer="
+            "token is; a fast one has a tokenizer.json"
         )
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
         # transformers makes such a one of a tokenizer.json without a vocabulary.

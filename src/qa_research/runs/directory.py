@@ -17,6 +17,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from qa_research.files import read_json, write_bytes, write_text, written_folder
+from qa_research.model.folder import looks_like_a_model
 from qa_research.model.weights import short_name
 from qa_research.plain import read_yaml
 from qa_research.runs.places import with_one_spelling
@@ -303,6 +304,12 @@ def find_run(run: str, runs: Path, is_part_enough: bool = True) -> Path:
     path = Path(run).expanduser()
     if (path / "run.json").is_file():
         return path
+    if path.is_dir() and looks_like_a_model(path):
+        raise ValueError(
+            f"{run} is a Hugging Face model, not a run; python train.py model=as_weights model.weights={run} "
+            f"trainer.max_steps=0 makes a run of it that only looks; qa-research ask {run} --look looks at "
+            "one question"
+        )
     # Not those of hidden folders: a run that is being removed or replaced.
     known = sorted(p.parent for p in runs.expanduser().glob("[!.]*/[!.]*/run.json"))
     exact = [p for p in known if run in (p.name, run_name(p))]

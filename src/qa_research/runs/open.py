@@ -1,4 +1,4 @@
-"""A run read back from its directory, as whatever its task makes of it."""
+"""A run or a model that was trained elsewhere, read back from its directory to be asked."""
 
 import logging
 from collections.abc import Mapping
@@ -12,7 +12,8 @@ from qa_research.runs.checkpoints import (
     read_checkpoint,
     stated_step,
 )
-from qa_research.runs.directory import edit_of, find_run, read_config, read_record
+from qa_research.runs.directory import edit_of, read_config, read_record
+from qa_research.runs.named import NamedModel, find_model
 from qa_research.tasks.task import StoredRun, Task, sections_of_task
 
 log = logging.getLogger(__name__)
@@ -21,18 +22,31 @@ log = logging.getLogger(__name__)
 def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs") -> Any:
     """The trained network of a run, given as its directory or a unique part of its name under `runs`.
 
-    `checkpoint` is `best`, `last`, a step number or a path. The task decides the type of the result; for
-    question answering it is a `tasks.answering.trained.TrainedAnswerer`.
+    Also of a model that was trained elsewhere, given as its directory or its hub id. `checkpoint` is `best`,
+    `last`, a step number or a path. The task decides the type of the result; for question answering, and for
+    every model that was trained elsewhere, it is a `tasks.answering.trained.TrainedAnswerer`.
 
     Raises:
-        FileNotFoundError: there is no such run or checkpoint.
+        FileNotFoundError: there is no such run, model or checkpoint.
         ValueError: the name matches several runs, one of its files is damaged, its config names code from
-            elsewhere, or the checkpoint does not fit this network.
+            elsewhere, the checkpoint does not fit this network, or the model answers no questions.
     """
-    directory = find_run(str(run), Path(runs))
+    return open_model(find_model(str(run), Path(runs)), checkpoint)
+
+
+def open_model(named: NamedModel, checkpoint: str = "best") -> Any:
+    """`open_run` for what has been found already."""
+    if not named.is_run:
+        from qa_research.tasks.answering.foreign import open_foreign
+
+        weights = named.chosen_weights(checkpoint)
+        return open_foreign(weights, named.name, named.identity, named.results)
+    directory = named.directory
     path = find_checkpoint(directory / "checkpoints", checkpoint)
     config = read_config(directory)
-    check_sections(directory / "config.yaml", config, sections_of_task(config["task"]))
+    task: type[Task] = class_of("task", config["task"])
+    used = sections_of_task(config["task"]) if task.reopened is None else list(task.reopened)
+    check_sections(directory / "config.yaml", config, used)
     try:
         content = read_checkpoint(path)
     except ValueError as error:
@@ -46,8 +60,10 @@ def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs
         step=stated_step(content),
         config=config,
         record=record,
+        name=named.name,
+        results=named.results,
+        is_run=True,
     )
-    task: type[Task] = class_of("task", stored.config["task"])
     return task.reopen(stored, network_weights(content))
 
 

@@ -151,7 +151,8 @@ class LearningModule(pl.LightningModule):
             # Fused AdamW undoes the loss scaling within its step, so gradients could not be clipped before.
             fused=self.trainer.precision != "16-mixed",
         )
-        total = int(self.trainer.estimated_stepping_batches)
+        # A run that only looks has no step.
+        total = max(int(self.trainer.estimated_stepping_batches), 1)
         warmup = int(self.warmup_fraction * total)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(step, warmup, total, self.decay)

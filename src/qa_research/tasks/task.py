@@ -52,9 +52,12 @@ def better(name: str, metrics: Sequence[Metric]) -> Literal["higher", "lower"]:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run on disk with one of its checkpoints.
+    """A run on disk with one of its checkpoints; or, if not `is_run`, a model that was trained elsewhere.
 
-    `step`: optimizer steps until the checkpoint (None: unknown, in a foreign file).
+    `step`: optimizer steps until the checkpoint (None: unknown, in a foreign file). `name`: how messages and
+    the ledger call it. `results`: the folder for what is found out about it. Of a model that was trained
+    elsewhere, `directory` and `checkpoint` are where its weights are, and `config` and `record` have only
+    what asking it needs.
     """
 
     directory: Path
@@ -62,6 +65,16 @@ class StoredRun:
     step: int | None
     config: dict[str, Any]
     record: dict[str, Any]
+    name: str
+    results: Path
+    is_run: bool
+
+    @property
+    def label(self) -> str:
+        """What the checkpoint is called: `best`, `step-000050`, `checkpoint-500`, or `model`."""
+        if self.is_run:
+            return self.checkpoint.stem
+        return self.checkpoint.name if self.checkpoint.name.startswith("checkpoint-") else "model"
 
 
 class Task(ABC):
@@ -75,6 +88,9 @@ class Task(ABC):
 
     # For each fingerprint, what messages call the thing it is of.
     fingerprinted: ClassVar[Mapping[str, str]]
+    # The sections of a config that `reopen` makes objects of; None: all. Others are checked when they are
+    # used, because that may import Lightning, which takes seconds.
+    reopened: ClassVar[Sequence[str] | None] = None
 
     data: "TaskData"
     module: "LearningModule"

@@ -56,7 +56,7 @@ class TrainerKeys(TypedDict, total=False):
     )
     max_epochs: Annotated[int, Ge(1)]
     min_epochs: Annotated[int, Ge(1)] | None
-    max_steps: Literal[-1] | Annotated[int, Ge(1)]
+    max_steps: Literal[-1] | Annotated[int, Ge(0)]
     min_steps: Annotated[int, Ge(1)] | None
     limit_train_batches: Annotated[float, Gt(0)] | None
     val_check_interval: Annotated[float, Gt(0)]

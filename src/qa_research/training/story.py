@@ -144,6 +144,9 @@ def _fit(setup: Setup, bundle: TrainerBundle, resume_from: str | None) -> float:
     log.info("%s", time_until_training())
     without_expected_warnings(trainer.fit, module, datamodule=data, ckpt_path=resume_from)
     steps = trainer.global_step
+    if steps == 0:
+        # trainer.max_steps=0: a run that only looks.
+        without_expected_warnings(trainer.validate, module, datamodule=data, verbose=False)
     # The last epoch may end a step or two after its last validation: of 300 steps, 3 may be unvalidated.
     # A training ended by trainer.max_steps is validated exactly at its end.
     allowed = 0 if steps == trainer.max_steps else steps / 100

@@ -67,6 +67,7 @@ function showContext(capture) {
 
 function showVerdict(capture) {
   const { text, right, rank } = film.answers[capture];
+  byId("mark").hidden = film.asked;
   byId("mark").textContent = right ? "✓ right" : "✗ wrong";
   byId("mark").className = right ? "mark right" : "mark wrong";
   byId("answer").textContent = text || "no answer";
@@ -77,5 +78,5 @@ function showVerdict(capture) {
   const given = film.answer_probability[capture];
   byId("chances").textContent = given === null
     ? "The logits of this step are not finite: there are no probabilities."
-    : `probability ${percent(given)}; ${truth}`;
+    : `probability ${percent(given)}${film.asked ? "" : `; ${truth}`}`;
 }

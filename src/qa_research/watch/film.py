@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 # Of attention, one byte for each weight; base64 adds a third, so a page stays below about 15 MB.
 ATTENTION_BYTES = 10_000_000
 NOT_A_NUMBER = 255
+# The split of a question that was asked once, whose true answer nobody said.
+ASKED = "asked"
 FULL = 254
 
 
@@ -58,7 +60,8 @@ class Film:
     the window's own tokens), `loss` [step, 2] start and end loss in nats, `answers` [step, 2] the first and
     last token of the answer at each step (0, 0: "no answer"), `rank` 1 where the true span is the answer.
     Numbers that are not finite, as after a diverged training, stay so. `truth` is the true span, first and
-    last token; 0, 0 if the question has no answer or the window does not contain it.
+    last token; 0, 0 if the question has no answer or the window does not contain it. If `is_asked`, it is the
+    answer that was given, and right and wrong mean nothing.
     """
 
     question_id: str
@@ -80,6 +83,11 @@ class Film:
     right: NDArray[np.bool_]
     attention: FilmAttention | None
     heads: FilmHeads | None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the question was asked once, and nobody said what is true."""
+        return self.split == ASKED
 
     def answer_span(self, capture: int) -> tuple[int, int]:
         """First and last token of the answer at a capture, an index of `steps`; (0, 0) is "no answer"."""

@@ -45,6 +45,7 @@ def film_data(film: Film) -> dict[str, Any]:
         )
     return {
         "question": film.question,
+        "asked": film.is_asked,
         "true_texts": list(film.true_texts),
         "truth": list(film.truth),
         "tokens": list(film.text.tokens),

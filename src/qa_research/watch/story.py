@@ -88,11 +88,11 @@ def watch_question(
     drawn = []
     with written_folder(folder, replace=True) as new:
         write_text(new / f"{name}.html", film_page(film, f"{film.question} - {run}"))
-        _save(film_strip(film), new / f"{name}.png")
+        save_figure(film_strip(film), new / f"{name}.png")
         if metrics:
             for title, figure in figures_of(recording, index, metrics):
                 drawn.append(folder / name / f"{title}.png")
-                _save(figure, new / name / f"{title}.png")
+                save_figure(figure, new / name / f"{title}.png")
     return WatchResult(
         recording=recording.path,
         step=recording.step,
@@ -269,6 +269,7 @@ def _training_losses(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]
     return steps, np.array([number_in(row, "train/loss", path) for row in rows])
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
     with written_whole(path, "wb") as file:
         figure.savefig(file, dpi=DPI, format="png")

@@ -143,7 +143,8 @@ def _draw_capture(axes: Axes, film: Film, capture: int, tokens: range, top: floa
         axes.plot([begin, end], [top + 2.25] * 2, color=colour, linewidth=2.5, clip_on=False)
     answer = _short(film.answer_text(capture), 34) or "no answer"
     style: dict[str, Any] = {"color": colour, "va": "center", "clip_on": False, "parse_math": False}
-    head = f"step {film.steps[capture]}: {'right' if is_right else 'wrong'}"
+    verdict = "right" if is_right else "wrong"
+    head = "the answer" if film.is_asked else f"step {film.steps[capture]}: {verdict}"
     axes.text(right + 0.8, top + 0.5, head, fontsize=9.5, weight="bold", **style)
     probability = f"“{answer}”  {_percent(film.answer_probability[capture])}"
     axes.text(right + 0.8, top + 1.5, probability, fontsize=9.5, **style)
@@ -177,13 +178,16 @@ def _label(axes: Axes, film: Film, tokens: range, n_captures: int) -> None:
 
 
 def _note(film: Film, captures: Sequence[int], tokens: range) -> str:
-    if film.truth[0] in tokens or film.truth[1] in tokens:
+    if film.is_asked:
+        lines = ["framed: the answer"]
+    elif film.truth[0] in tokens or film.truth[1] in tokens:
         lines = [f"framed: the true answer “{_short(film.text.text(*film.truth), 60)}”"]
     elif film.true_texts:
         lines = [f"the true answer “{_short(film.true_texts[0], 60)}” is not in this window"]
     else:
         lines = ["the question has no answer in this context"]
-    lines.append(f"underlined: the answer at that step; {film.outcome}")
+    if not film.is_asked:
+        lines.append(f"underlined: the answer at that step; {film.outcome}")
     if len(tokens) < len(film.text.context_tokens):
         spans = [film.answer_span(capture) for capture in captures]
         outside = sum(1 for first, last in spans if first not in tokens or last not in tokens)

@@ -1,4 +1,5 @@
-from qa_research.tasks.answering.evaluation import evaluate, show_answer, show_evaluation
+from qa_research.tasks.answering.evaluation import evaluate, show_evaluation
+from qa_research.tasks.answering.shown import show_answer
 from tests.conftest import make_question
 from tests.tasks.answering.answered import answer_to
 

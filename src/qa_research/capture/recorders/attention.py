@@ -5,16 +5,22 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import (
     AttentionLayersRecorder,
+    Recorder,
     Subject,
     Summaries,
+    layer_axis,
     to_numpy,
 )
-from qa_research.capture.recording.arrays import Array
+from qa_research.capture.recording.arrays import Array, Coordinate
 from qa_research.capture.tensorboard import mosaic
+from qa_research.capture.watched import Watched
+from qa_research.model.bert import input_names
 
 
 class AttentionRecorder(AttentionLayersRecorder):
@@ -30,16 +36,7 @@ class AttentionRecorder(AttentionLayersRecorder):
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
         weight = torch.stack([forward.attention(layer) for layer in self.layers], dim=1)
-        mask = forward.watched.mask
-        inside = mask[:, None, None, :, None] & mask[:, None, None, None, :]
-        return {
-            "weight": Array(
-                ("question", "layer", "head", "query", "key"),
-                to_numpy(weight.masked_fill(~inside, torch.nan), self.dtype),
-                "probability",
-                "attention of each query token to each key token",
-            )
-        }
+        return {"weight": _maps(weight, forward.watched, self.dtype)}
 
     def summaries(self, captured: Mapping[str, Array], with_pictures: bool) -> Summaries:
         if not with_pictures:
@@ -47,3 +44,45 @@ class AttentionRecorder(AttentionLayersRecorder):
         # Of the first watched question: a row for each layer, a column for each head.
         picture = mosaic(captured["weight"].values[0].astype(np.float32))
         return Summaries(pictures={f"attention/{self.question}": picture})
+
+
+class ReturnedAttentionRecorder(Recorder):
+    """Complete maps of every head as the network itself returns them, for one whose layers are not known.
+
+    In a forward pass of its own with eager attention; the network is afterwards as before. To be used for a
+    network that is not being trained.
+    """
+
+    def prepare(self, key: str, subject: Subject) -> None:
+        self.layers = list(range(int(subject.network.config.num_hidden_layers)))
+
+    def coordinates(self) -> Mapping[str, Coordinate]:
+        return {"layer": layer_axis(self.layers)}
+
+    def record(self, forward: Forward) -> Mapping[str, Array]:
+        network = forward.network
+        names = input_names(network) - {"start_positions", "end_positions"}
+        inputs = {n: t.to(network.device) for n, t in forward.watched.batch.items() if n in names}
+        before = network.config._attn_implementation
+        network.set_attn_implementation("eager")
+        try:
+            with torch.inference_mode():
+                returned = network(**inputs, output_attentions=True).attentions
+        finally:
+            network.set_attn_implementation(before)
+        weight = torch.stack([layer.float().cpu() for layer in returned], dim=1)
+        return {"weight": _maps(weight, forward.watched, "float16")}
+
+
+def _maps(
+    weight: Float[Tensor, "question layer head query key"], watched: Watched, dtype: str
+) -> Array:
+    """The maps as an array, with NaN where the query or the key is padding."""
+    mask = watched.mask
+    inside = mask[:, None, None, :, None] & mask[:, None, None, None, :]
+    return Array(
+        ("question", "layer", "head", "query", "key"),
+        to_numpy(weight.masked_fill(~inside, torch.nan), dtype),
+        "probability",
+        "attention of each query token to each key token",
+    )

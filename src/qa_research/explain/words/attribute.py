@@ -101,8 +101,8 @@ def attribute(
     rankings = {name: values[others] for name, values in rankings.items()}
     faithful, full = _faithfulness(reader, rankings, request.seed)
     return Attribution(
-        run=_run_name(run),
-        checkpoint=run.checkpoint.stem,
+        run=run.name,
+        checkpoint=run.label,
         step=run.step,
         answer=answer.text,
         answer_probability=rounded_or_none(answer.probability),
@@ -228,12 +228,6 @@ def _quantity(explained: Explained) -> str:
     )
 
 
-def _run_name(run: TrainedAnswerer) -> str:
-    """The run by its study and its name."""
-    directory = run.directory.resolve()
-    return f"{directory.parent.name}/{directory.name}"
-
-
 @dataclass(frozen=True)
 class _AtStep:
     """One question at one checkpoint: the true span's probability there, and the methods' values."""
@@ -276,7 +270,7 @@ def over_steps(
         log.info("Checkpoint %s (%d of %d)", name, i + 1, len(names))
         run = open_run(directory, name)
         if not explained:
-            run_name = _run_name(run)
+            run_name = run.name
             explained = _explained(run, recording, {number: spans[number] for number in chosen})
         step = run.step if run.step is not None else int(name)
         for number, span in explained.items():

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qa_research.console import Screen, styled
 from qa_research.files import written_folder
 from qa_research.stats import dependence
 from qa_research.tasks.answering.decode import Answer
@@ -224,10 +223,6 @@ def write_evaluation(directory: Path, answers: Sequence[Answer], evaluation: Eva
         write_json(new / "scores.json", evaluation.as_json())
 
 
-# Characters of the context shown on either side of an answer.
-CHARACTERS_AROUND = 80
-
-
 def show_evaluation(result: Evaluation) -> None:
     """One row for all questions and one per kind; for v2.0 also answerable and unanswerable ones."""
     print_line(f"{'':<12}{'questions':>10}   {'exact match [95 %]':<22}{'F1 [95 %]':<22}")
@@ -272,21 +267,3 @@ def _dependence_of(overall: Summary) -> str:
 
 def _print_row(name: str, total: int, exact_match: str, f1: str) -> None:
     print_line(f"{name:<12}{total:>10}   {exact_match:<22}{f1:<22}".rstrip())
-
-
-def show_answer(answer: Answer, context: str, n_best: int) -> None:
-    """The answer in its context, then the `n_best` candidates with their probabilities."""
-    console = Screen()
-    start, end = answer.char_start, answer.char_end
-    if answer.text:
-        where = f"(probability {answer.probability:.3f}, characters {start} to {end})"
-        console.print(f"{answer.text}   {where}")
-        left = ("..." if start > CHARACTERS_AROUND else "") + context[:start][-CHARACTERS_AROUND:]
-        after = context[end:]
-        right = after[:CHARACTERS_AROUND] + ("..." if len(after) > CHARACTERS_AROUND else "")
-        console.print(styled("\n  ", left, (answer.text, "bold reverse"), right, "\n"))
-    else:
-        console.print(f"no answer in this text   (probability {answer.probability:.3f})")
-    for rank, candidate in enumerate(answer.candidates[:n_best], start=1):
-        text = candidate.text or "(no answer)"
-        console.print(f"{rank:>3}. {candidate.probability:.3f}  {text}")

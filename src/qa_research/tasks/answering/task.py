@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -49,6 +49,7 @@ class AnsweringTask(Task):
         "tokenizer": "pieces and rules of the tokenizer",
         "windows": "windows of tokens",
     }
+    reopened: ClassVar[Sequence[str] | None] = ("answer",)
     data: "QuestionData"
     module: "QuestionAnswering"
 

@@ -10,20 +10,22 @@ print(answer.text, answer.probability)
 import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qa_research.config import build
+from qa_research.config import build, check_value
 from qa_research.console import tracked
 from qa_research.files import UTF_8, written_folder
 from qa_research.model.bert import input_names, longest_window, stored
 from qa_research.model.tokenizer import load_tokenizer
 from qa_research.model.weights import check_files, write_sums
+from qa_research.tasks.answering.asking import Asking, write_asking
 from qa_research.tasks.answering.batches import batches_of_tokens, padded_batch
 from qa_research.tasks.answering.choosing import those_left
 from qa_research.tasks.answering.decode import (
@@ -59,7 +61,11 @@ BAD_ROWS_SHOWN = 20
 
 @dataclass(frozen=True)
 class TrainedAnswerer(StoredRun):
-    """A run's network with its tokenizer and settings, in eval mode on one device, in float32."""
+    """A network with its tokenizer and settings, in eval mode on one device, in float32.
+
+    `answering.abstain` is None for a model of which nobody knows whether it learned from questions without an
+    answer; such a one abstains only after `suited_to`.
+    """
 
     network: PreTrainedModel
     tokenizer: Any
@@ -101,6 +107,14 @@ class TrainedAnswerer(StoredRun):
             self.answering.threshold,
         )
 
+    def suited_to(self, questions: Sequence[Question]) -> "TrainedAnswerer":
+        """The same; if it was open whether it may abstain, it may if one of these questions has no answer."""
+        return self.resolved(any(row.is_labelled and not row.answers for row in questions))
+
+    def resolved(self, has_unanswerable: bool) -> "TrainedAnswerer":
+        """The same, but if it was open whether it may abstain, it may if `has_unanswerable`."""
+        return replace(self, answering=self.answering.resolved(has_unanswerable))
+
     def export(self, directory: Path) -> None:
         """Write a Hugging Face directory, whole or not at all; its model computes the same logits.
 
@@ -113,10 +127,24 @@ class TrainedAnswerer(StoredRun):
         with written_folder(directory) as new:
             self.network.save_pretrained(new)
             tokenizer.save_pretrained(new)
+            write_asking(new, self._asking())
             write_sums(new)
             for file in new.iterdir():
                 # Safetensors' own mode is 0600: nobody else could read what is meant to be passed on.
                 file.chmod(new.stat().st_mode & 0o666)
+
+    def _asking(self) -> Asking:
+        """What an export needs to be asked in the same way."""
+        data, settings = self.config["data"], self.answering
+        return Asking(
+            max_tokens=data["max_tokens"],
+            stride_tokens=data["stride_tokens"],
+            max_answer_tokens=settings.max_answer_tokens,
+            n_best=settings.n_best,
+            abstain=settings.abstain,
+            null_threshold=settings.null_threshold,
+            step=self.step,
+        )
 
 
 def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
@@ -125,6 +153,8 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
     Raises:
         ValueError: the weights do not fit the network.
     """
+    for key, least in (("max_tokens", 8), ("stride_tokens", 0)):
+        check_value(f"data.{key}", run.config["data"].get(key), Annotated[int, Ge(least)])
     model = run.directory / "model"
     check_files(model)
     network = stored(model, weights, str(run.checkpoint))
@@ -143,6 +173,9 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
         step=run.step,
         config=run.config,
         record=run.record,
+        name=run.name,
+        results=run.results,
+        is_run=run.is_run,
         network=network.to(device),
         tokenizer=tokenizer,
         answering=settings.resolved(bool(facts_of(run.record).get("unanswerable"))),

@@ -1,0 +1,204 @@
+"""One look into a network while it answers a question: a recording with a single step, as page and pictures.
+
+What `ask --look` writes: start and end scores of each token, the trace of one hidden unit by token, attention
+of every head. The span that pages and figures mark is the network's own answer.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from qa_research.capture.callback import CaptureSession, Schedule
+from qa_research.capture.forward import forward_watched
+from qa_research.capture.recorders.activations import ActivationsRecorder
+from qa_research.capture.recorders.attention import AttentionRecorder, ReturnedAttentionRecorder
+from qa_research.capture.recorders.logits import LogitsRecorder
+from qa_research.capture.recorders.recorder import Recorder, Subject
+from qa_research.capture.recording.files import RECORDING
+from qa_research.capture.recording.reader import Recording
+from qa_research.capture.sites import FINAL, Anatomy
+from qa_research.capture.watched import Watched, watched_windows
+from qa_research.figures.attention import attention_of_heads
+from qa_research.figures.logits import logits_at_three_steps, unit_by_token
+from qa_research.files import write_text, written_folder
+from qa_research.model.bert import head_of
+from qa_research.tasks.answering.decode import Answer
+from qa_research.tasks.answering.question import Gold, asked_question
+from qa_research.tasks.answering.trained import TrainedAnswerer
+from qa_research.watch.film import ASKED, ATTENTION_BYTES
+from qa_research.watch.page import film_page
+from qa_research.watch.story import film_of, save_figure
+from qa_research.watch.strip import film_strip
+
+PAGE, STRIP = "look.html", "look.png"
+# In a layer, the outputs of all heads, and what the layer passes on.
+SITES = ["context", "layer_output"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look found and wrote. `unit`: whose trace is drawn; `notes`: what could not be shown."""
+
+    answer: Answer
+    unit: int
+    share: float
+    page: Path
+    figures: tuple[Path, ...]
+    recording: Path
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON's values."""
+        return {
+            "unit": self.unit,
+            "share_of_start_logit": self.share,
+            "page": str(self.page),
+            "figures": [str(path) for path in self.figures],
+            "recording": str(self.recording),
+            "notes": list(self.notes),
+        }
+
+
+def look_at(
+    opened: TrainedAnswerer, question: str, context: str, unit: int | None, folder: Path
+) -> Look:
+    """Ask, look, and write the page, the pictures and the recording into `folder`; all or nothing.
+
+    `unit`: whose trace is drawn; None: the one that adds most to, or takes most from, the start score of the
+    answer's first token.
+
+    Raises:
+        ValueError: the question or the context is empty, or the network has no such unit.
+    """
+    answer = opened.ask(question, context)
+    watched = _watched(opened, question, context, answer)
+    values = forward_watched(opened.network, watched, opened.step or 0, [FINAL]).values[FINAL][0]
+    shares = _shares(opened, values[watched.spans[0, 0]])
+    if unit is None:
+        unit = int(shares.abs().argmax())
+    elif not 0 <= unit < len(shares):
+        raise ValueError(f"--unit {unit}: the units of this network are 0 to {len(shares) - 1}")
+    recorders, notes = _recorders(opened, watched, unit)
+    with written_folder(folder, replace=True) as new:
+        recording = _recorded(opened, watched, recorders, new)
+        film = film_of(recording, 0)
+        write_text(new / PAGE, film_page(film, f"{opened.name}, {opened.label}"))
+        save_figure(film_strip(film), new / STRIP)
+        names = [STRIP]
+        for name, figure in _figures(recording, unit, values):
+            names.append(f"{name}.png")
+            save_figure(figure, new / names[-1])
+    return Look(
+        answer=answer,
+        unit=unit,
+        share=float(shares[unit]),
+        page=folder / PAGE,
+        figures=tuple(folder / name for name in names),
+        recording=folder / RECORDING,
+        notes=notes,
+    )
+
+
+def _watched(opened: TrainedAnswerer, question: str, context: str, answer: Answer) -> Watched:
+    """The window that holds the answer, with the answer as the span to mark."""
+    golds = (Gold(answer.text, answer.char_start),) if answer.text else ()
+    row = replace(asked_question(question, context), answers=golds, is_labelled=True)
+    data = opened.config["data"]
+    return watched_windows(
+        [(ASKED, row)], opened.tokenizer, data["max_tokens"], data["stride_tokens"]
+    )
+
+
+def _shares(opened: TrainedAnswerer, values: Float[Tensor, " unit"]) -> Float[Tensor, " unit"]:
+    """What each unit adds to the start score of one token, whose `values` go into the output layer.
+
+    The score is linear in them: start(t) = sum over k of W[0, k] h(t, k), and the bias. Example: W[0] =
+    [2, -1] and h = [3, 4] add 6 and -4; the score is 2 and the bias.
+    """
+    weight: Tensor = head_of(opened.network).weight.detach().cpu().float()
+    return weight[0] * values
+
+
+def _recorders(
+    opened: TrainedAnswerer, watched: Watched, unit: int
+) -> tuple[dict[str, Recorder], tuple[str, ...]]:
+    """What can be recorded of this network, and what not, as sentences."""
+    recorders: dict[str, Recorder] = {"logits": LogitsRecorder()}
+    try:
+        anatomy = Anatomy(opened.network)
+    except ValueError:
+        kind = opened.network.config.model_type
+        recorders["attention"] = ReturnedAttentionRecorder()
+        note = f"Units inside the layers of a network of the type {kind} are not shown: where is not known."
+        return recorders, (note,)
+    notes = []
+    each = anatomy.heads * watched.batch["input_ids"].shape[1] ** 2
+    fit = max(1, ATTENTION_BYTES // each)
+    layers = None if fit >= anatomy.layers else list(range(anatomy.layers - fit, anatomy.layers))
+    if layers is not None:
+        notes.append(
+            f"Attention is shown of the last {fit} of {anatomy.layers} layers: the window is long."
+        )
+    recorders["attention"] = AttentionRecorder(layers, "float16")
+    if unit < anatomy.hidden_size:
+        recorders["activations"] = ActivationsRecorder(SITES, [0, -1], [unit], "float32")
+    return recorders, tuple(notes)
+
+
+def _recorded(
+    opened: TrainedAnswerer, watched: Watched, recorders: dict[str, Recorder], folder: Path
+) -> Recording:
+    """A recording of this one look, in `folder`."""
+    subject = _subject(opened, watched)
+    for name, recorder in recorders.items():
+        recorder.prepare(name, subject)
+    session = CaptureSession(recorders, subject, Schedule(1, None, None, None), folder, None)
+    step = opened.step or 0
+    session.start(step, step)
+    session.sync()
+    return Recording(folder / RECORDING)
+
+
+def _subject(opened: TrainedAnswerer, watched: Watched) -> Subject:
+    return Subject(
+        network=opened.network,
+        watched=watched,
+        answering=opened.answering,
+        max_tokens=opened.config["data"]["max_tokens"],
+        batch_size=1,
+        is_compiled=False,
+        is_scaled=False,
+    )
+
+
+def _figures(
+    recording: Recording, unit: int, final: Float[Tensor, "token unit"]
+) -> Iterator[tuple[str, Figure]]:
+    """(name, figure) of all that was seen."""
+    tokens = [str(token) for token in recording.questions[0]["tokens"]]
+    logits = _marked(recording.read("logits"))
+    yield "logits", logits_at_three_steps(logits, 0, tokens)
+    trace = final[:, unit].numpy()[None, None, :, None]
+    long_name = "what the output layer reads"
+    into_head = logits.assign(
+        final=(("step", "question", "token", "unit"), trace, {"long_name": long_name})
+    ).assign_coords(unit=("unit", np.array([unit], dtype=np.int32)))
+    yield f"unit_{unit}_final", unit_by_token(into_head, "final", 0, unit, tokens)
+    if "activations" in recording.recorders:
+        inside = _marked(recording.read("activations"))
+        for site in SITES:
+            yield f"unit_{unit}_{site}", unit_by_token(inside, site, 0, unit, tokens)
+    if "attention" in recording.recorders:
+        yield "attention", attention_of_heads(_marked(recording.read("attention")), 0, tokens)
+
+
+def _marked(data: xr.Dataset) -> xr.Dataset:
+    """The same; figures call the span that they mark what it is."""
+    return data.assign_attrs(span="the answer", title="Asked")
