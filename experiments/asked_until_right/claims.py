@@ -32,6 +32,7 @@ def claims(measured: dict[str, Any], says: Passages) -> None:
         row(name, run, says)
     searches(runs, says)
     verdict(runs, says)
+    says.cited("such as \"20. 8 %\"", source=OLD_LAB)
 
 
 def row(name: str, run: dict[str, Any], says: Passages) -> None:
