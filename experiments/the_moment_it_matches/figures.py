@@ -1,60 +1,118 @@
 """The figures of the study: the jump with its heads, and the change of attention in each phase."""
 
+from collections import Counter
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from experiments.the_moment_it_matches.phases import MATCHED, PHASES, PLATEAU, ROUTES, Seen
+from experiments.the_moment_it_matches.phases import (
+    MATCHED,
+    PHASES,
+    PLATEAU,
+    ROUTES,
+    Head,
+    Seen,
+    name,
+)
 
-COLOURS = ("#0b6e99", "#d1495b", "#3c7a3b", "#777777")
-STYLES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)))
-NAMES = [f"{source} → {target}".replace("match_", "word in ") for source, target in ROUTES]
+COLOURS = (
+    "#0b6e99",
+    "#d1495b",
+    "#edae49",
+    "#3c7a3b",
+    "#7b4fa3",
+    "#8c564b",
+    "#111827",
+    "#e377c2",
+    "#17becf",
+    "#7f7f7f",
+)
+# Of the routes, in their order.
+STYLES = ("-", "-.", "--", ":")
+NAMES = [
+    " → ".join(end.replace("match_", "letter in ") for end in (source, target))
+    for source, target in ROUTES
+]
+BAND = "#f3e3b3"
+PHASE_NAMES = dict(zip(PHASES, ("before the jump", "at the jump", "after the jump"), strict=True))
 
 
-def draw_jump(found: list[Seen], control: list[Seen]) -> Figure:
-    """Exact match, and the attention of the named heads on their routes, over steps."""
-    figure = Figure(figsize=(10, 6.4), layout="constrained")
-    panels = figure.subplots(2, len(found), sharex="col", sharey="row", squeeze=False)
-    for column, seen in enumerate(found):
+def draw_jump(found: list[Seen], control: list[Seen], guessing: float) -> Figure:
+    """Exact match, and the attention of the named heads on their routes, over steps; a column a run."""
+    runs = [*found, *control]
+    figure = Figure(figsize=(13, 6.8), layout="constrained")
+    panels = figure.subplots(2, len(runs), sharex="col", sharey="row", squeeze=False)
+    heads = routes_of_named(found)
+    for column, seen in enumerate(runs):
         top, bottom = panels[:, column]
-        top.plot(seen.steps, seen.exact_match, color="#333333", label="pretrained")
-        for other in control:
-            top.plot(other.steps, other.exact_match, color="#aaaaaa", label="random weights")
-        top.set(title=f"seed {seen.seed}", ylim=(0, 102), xlim=(0, seen.steps[-1]))
+        top.plot(seen.steps, seen.exact_match, color="#333333")
+        top.axhline(guessing, color="#333333", linestyle="--", linewidth=0.8)
+        weights = "pretrained" if column < len(found) else "random weights"
+        top.set(title=f"{weights}, seed {seen.seed}", ylim=(0, 102), xlim=(0, seen.steps[-1]))
         if seen.borders is not None:
             begin, end = (seen.steps[seen.borders[i]] for i in (1, 2))
             for panel in (top, bottom):
-                panel.axvspan(begin, end, color="#f3e3b3", zorder=0)
-            rise = seen.changes()[PHASES.index("at")]
-            for i, (layer, head) in enumerate(seen.named()):
-                route = int(rise[:, layer, head].argmax())
-                bottom.plot(
-                    seen.steps,
-                    seen.weight[:, route, layer, head],
-                    color=COLOURS[route],
-                    linestyle=STYLES[i % len(STYLES)],
-                    label=f"{layer}.{head} {NAMES[route]}",
-                )
-            # Above the lines, which end at 1.
-            bottom.set_ylim(-0.02, 1.55)
-            bottom.legend(fontsize=7, frameon=False, loc="upper left")
-        bottom.set_xlabel("optimizer step")
+                panel.axvspan(begin, end, color=BAND, linewidth=0, zorder=0)
+        for ((layer, head), route), colour in zip(heads.items(), COLOURS, strict=False):
+            values = seen.weight[:, route, layer, head]
+            bottom.plot(seen.steps, values, color=colour, linestyle=STYLES[route])
+        bottom.set(ylim=(0, 1), xlabel="optimizer step")
         for panel in (top, bottom):
             panel.spines[["top", "right"]].set_visible(False)
-    panels[0, 0].set_ylabel("exact match on watched match questions, %")
-    panels[1, 0].set_ylabel("attention of the named heads")
-    panels[0, 0].legend(frameon=False, fontsize=8)
+    panels[0, 0].set_ylabel("exact match, %")
+    panels[1, 0].set_ylabel("attention")
+    entries = legend_of(heads, guessing)
+    figure.legend(handles=entries, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure
 
 
+def routes_of_named(found: list[Seen]) -> dict[Head, int]:
+    """The heads that rise most at the jump in any seed, those of most seeds first, and each one's route."""
+    jumped = [seen for seen in found if seen.borders is not None]
+    count = Counter(head for seen in jumped for head in seen.named())
+    rise = np.mean([seen.changes()[PHASES.index("at")] for seen in jumped], axis=0)
+    return {
+        head: int(rise[:, head[0], head[1]].argmax())
+        for head in sorted(count, key=lambda head: (-count[head], head))
+    }
+
+
+def legend_of(heads: dict[Head, int], guessing: float) -> list[Any]:
+    """What the lines and the band are."""
+    lines = [
+        Line2D([], [], color=colour, linestyle=STYLES[route], label=f"{name(head)}: {NAMES[route]}")
+        for (head, route), colour in zip(heads.items(), COLOURS, strict=False)
+    ]
+    return [
+        *lines,
+        Line2D([], [], color="#333333", label="exact match, watched match questions"),
+        Line2D(
+            [],
+            [],
+            color="#333333",
+            linestyle="--",
+            linewidth=0.8,
+            label=f"guessing among the candidates: {guessing:.0f} %",
+        ),
+        Patch(
+            color=BAND, label=f"the jump: from at most {PLATEAU:.0f} to at least {MATCHED:.0f} %"
+        ),
+    ]
+
+
 def draw_phases(found: list[Seen]) -> Figure:
-    """Layer x head: change of attention by route (rows) and phase (columns), mean over seeds."""
+    """Layer x head: change of attention by route (rows, each with its own scale) and phase (columns)."""
     jumped = [seen for seen in found if seen.borders is not None]
     mean = np.mean([seen.changes() for seen in jumped], axis=0)
-    most = np.abs(mean).max()
-    figure = Figure(figsize=(10, 8), layout="constrained")
+    figure = Figure(figsize=(11, 9), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.08)
     panels = figure.subplots(len(ROUTES), len(PHASES), sharex=True, sharey=True)
-    for row, name in enumerate(NAMES):
-        for column, phase in enumerate(PHASES):
+    for row, route in enumerate(NAMES):
+        most = np.abs(mean[:, row]).max()
+        for column, phase in enumerate(PHASE_NAMES.values()):
             panel = panels[row, column]
             image = panel.imshow(
                 mean[column, row],
@@ -64,12 +122,14 @@ def draw_phases(found: list[Seen]) -> Figure:
                 origin="lower",
                 aspect="auto",
             )
-            panel.set_title(f"{name}, {phase}", fontsize=9)
+            panel.set_title(f"{route}\n{phase}", fontsize=8)
             panel.set_xticks(range(mean.shape[3]))
+            panel.set_yticks(range(mean.shape[2]))
         panels[row, 0].set_ylabel("layer")
+        figure.colorbar(image, ax=panels[row], label="change of attention")
     for panel in panels[-1]:
         panel.set_xlabel("head")
-    figure.colorbar(image, ax=panels, label="change of attention", shrink=0.6)
-    when = f"before: match up to {PLATEAU:.0f} %; after: from {MATCHED:.0f} % on"
-    figure.suptitle(f"Change of attention, mean over {len(jumped)} seeds ({when})")
+    figure.suptitle(
+        f"Change of attention, mean over {len(jumped)} seeds; each row has its own scale"
+    )
     return figure

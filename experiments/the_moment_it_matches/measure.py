@@ -15,20 +15,29 @@ from numpy.typing import NDArray
 
 from experiments.study import origin
 from experiments.the_moment_it_matches.figures import draw_jump, draw_phases
+from experiments.the_moment_it_matches.letters import (
+    COMPARING,
+    letters_before_training,
+    letters_of_run,
+)
 from experiments.the_moment_it_matches.phases import (
     HEADS_NAMED,
     MATCHED,
     PHASES,
     PLATEAU,
     ROUTES,
+    Head,
     Seen,
+    name,
     studied,
 )
 from qa_research.capture.forward import silenced
 from qa_research.capture.recording.reader import Recording
+from qa_research.runs.metrics import read_metrics
 from qa_research.runs.open import open_run
+from qa_research.runs.predictions import read_run_predictions
 from qa_research.streams import stream
-from qa_research.tasks.answering.corpus import generate
+from qa_research.tasks.answering.corpus import KINDS, generate
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.score import rules_for, score_question
 from qa_research.tasks.answering.trained import TrainedAnswerer
@@ -38,10 +47,10 @@ STUDY = "the_moment_it_matches"
 CORPUS = 1
 QUESTIONS = 200
 CHOICES = 20
-# The two that compare the letters from step 0 on.
-COMPARING = ((1, 1), (2, 9))
-
-Head = tuple[int, int]
+# Silenced each for itself: the one that changes most, and the two of COMPARING.
+ALONE = ((3, 2), *COMPARING)
+# The captures at the end of the control.
+LATE = 10
 
 
 def measure(runs: Path) -> dict[str, Any]:
@@ -58,8 +67,12 @@ def measure(runs: Path) -> dict[str, Any]:
         "layers": jumped[0].weight.shape[2],
         "heads": jumped[0].weight.shape[3],
         "watched": dict(Counter(row["kind"] for row in watched(jumped[0].directory))),
+        "trained on": sum(
+            row["kind"] == "match" and row["split"] == "train"
+            for row in watched(jumped[0].directory)
+        ),
+        "letters at 0": letters_before_training(jumped[0].directory),
         "every": int(np.diff(jumped[0].steps)[0]),
-        "named": HEADS_NAMED,
         "choices": CHOICES,
         "fresh questions": dict(Counter(row.kind for row in rows)),
         "guessing": generate(CORPUS).guessing,
@@ -91,9 +104,11 @@ def phases(seen: Seen) -> dict[str, Any]:
         "matched from": int(seen.steps[seen.borders[2]]),
         "last step": int(seen.steps[-1]),
         "changes": most,
-        "compare at 0": {
-            name(head): seen.weight[0, 2:, head[0], head[1]].max().item() for head in COMPARING
+        "comparing at the jump": {
+            name(head): float(seen.changes()[PHASES.index("at"), :, head[0], head[1]].max())
+            for head in COMPARING
         },
+        "letters at the end": letters_of_run(seen.directory),
         "to the question's letter": float(
             seen.changes()[PHASES.index("at"), ROUTES.index(("answer", "match_question"))].max()
         ),
@@ -102,29 +117,49 @@ def phases(seen: Seen) -> dict[str, Any]:
 
 def unjumped(seen: Seen) -> dict[str, Any]:
     """A training that never jumped: its length, its end, and the largest change of any head."""
+    rows = [row for row in read_metrics(seen.directory / "metrics.csv") if row["val/exact_match"]]
+    late = seen.exact_match[-LATE:]
     return {
         "steps": int(seen.steps[-1]),
         "match": float(seen.exact_match[-1]),
+        "late": [len(late), float(late.min()), float(late.max())],
+        "validation": float(rows[-1]["val/exact_match_match"]),
+        "validated": sum(
+            row["kind"] == "match" and not row["chose"]
+            for row in read_run_predictions(seen.directory, ())
+        ),
         "largest change": float(np.abs(seen.weight - seen.weight[0]).max()),
     }
 
 
 def without_heads(seen: Seen, in_all: Sequence[Head], rows: Sequence[Question]) -> dict[str, Any]:
-    """Exact match in percent by kind: nothing silenced, each named set, and its matched random sets."""
+    """What is answered in the trained network: nothing silenced, each set of heads, and its controls.
+
+    The set of one layer is beside all other heads of that layer, the comparing heads beside random sets.
+    """
     run = open_run(seen.directory, checkpoint="last")
-    sets = {
-        "six": seen.named(),
+    heads = seen.weight.shape[3]
+    [layer] = {layer for layer, _ in in_all}
+    sets: dict[str, list[Head]] = {
+        "nothing": [],
         "in all seeds": list(in_all),
+        "the others of the layer": [
+            (layer, head) for head in range(heads) if (layer, head) not in in_all
+        ],
         "comparing": list(COMPARING),
+        **{name(head): [head] for head in ALONE},
     }
-    result: dict[str, Any] = {"nothing": exact_match(run, rows), "heads": {}}
-    for number, (label, heads) in enumerate(sets.items()):
-        result["heads"][label] = [name(head) for head in heads]
-        with silenced(run.network, heads):
-            result[label] = exact_match(run, rows)
-        draws = matched(heads, seen.weight.shape[3], stream(seen.seed, STUDY, number))
+    only_match = [row for row in rows if row.kind == "match"]
+    result: dict[str, Any] = {"sets": {}}
+    for label, chosen in sets.items():
+        with silenced(run.network, chosen):
+            found = answered(run, only_match if len(chosen) == 1 else rows)
+        result["sets"][label] = {"heads": [name(head) for head in chosen]} | found
+    for number, (label, chosen) in enumerate(
+        {"in all seeds": in_all, "comparing": COMPARING}.items(), start=1
+    ):
         result[f"random for {label}"] = []
-        for choice in draws:
+        for choice in matched(chosen, heads, stream(seen.seed, STUDY, number)):
             with silenced(run.network, choice):
                 result[f"random for {label}"].append(exact_match(run, rows))
     return result
@@ -149,11 +184,26 @@ def matched(heads: Sequence[Head], in_a_layer: int, draw: np.random.Generator) -
 
 def exact_match(run: TrainedAnswerer, rows: Sequence[Question]) -> dict[str, float]:
     """Percent by kind."""
+    found = answered(run, rows)
+    return {kind: 100 * counts["right"] / counts["asked"] for kind, counts in found.items()}
+
+
+def answered(run: TrainedAnswerer, rows: Sequence[Question]) -> dict[str, dict[str, int]]:
+    """By kind: how many are asked, answered with something of the right kind, and answered right."""
     rules = rules_for(rows)
-    by_kind: dict[str, list[float]] = {}
+    found: dict[str, dict[str, int]] = {}
     for row, answer in zip(rows, run.answer(rows), strict=True):
-        by_kind.setdefault(row.kind, []).append(score_question(row, answer.text, rules).exact_match)
-    return {kind: 100 * float(np.mean(scores)) for kind, scores in by_kind.items()}
+        counts = found.setdefault(row.kind, {"asked": 0, "of the right kind": 0, "right": 0})
+        counts["asked"] += 1
+        counts["of the right kind"] += answer.text in of_its_kind(row)
+        counts["right"] += int(score_question(row, answer.text, rules).exact_match)
+    return found
+
+
+def of_its_kind(row: Question) -> tuple[str, ...]:
+    """All values of the corpus that are of the kind of this question's answer."""
+    true = row.answers[0].text
+    return next(kind.values for kind in KINDS.values() if true in kind.values)
 
 
 def largest(values: NDArray[np.float64]) -> float:
@@ -161,12 +211,10 @@ def largest(values: NDArray[np.float64]) -> float:
     return float(values[np.abs(values).argmax()])
 
 
-def name(head: Sequence[int]) -> str:
-    """`3.2`: layer 3, head 2, both counted from 0."""
-    return f"{head[0]}.{head[1]}"
-
-
 def draw(measured: dict[str, Any], runs: Path) -> dict[str, Figure]:
     """The jump with its heads; the change of attention by route and phase."""
     found, control = studied(runs, "moment"), studied(runs, "moment_control")
-    return {"jump.png": draw_jump(found, control), "phases.png": draw_phases(found)}
+    return {
+        "jump.png": draw_jump(found, control, measured["guessing"]["match"]),
+        "phases.png": draw_phases(found),
+    }

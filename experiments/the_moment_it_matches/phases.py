@@ -1,5 +1,6 @@
 """What the study reads out of a recording: when `match` jumps, and how heads change before, at and after."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from qa_research.capture.recording.reader import Recording
 
 Floats = NDArray[np.float64]
+Head = tuple[int, int]
 # On the plateau and beyond the jump: exact match of the watched `match` questions, in percent.
 PLATEAU, MATCHED = 45.0, 90.0
 PHASES = ("before", "at", "after")
@@ -41,7 +43,7 @@ class Seen:
             raise ValueError(f"{self.directory.name} never jumps")
         return np.diff(self.weight[list(self.borders)], axis=0)
 
-    def named(self) -> list[tuple[int, int]]:
+    def named(self) -> list[Head]:
         """The heads whose attention rises most at the jump, on whichever route, the most first."""
         rise = self.changes()[PHASES.index("at")].max(axis=0)
         order = np.argsort(-rise, axis=None)[:HEADS_NAMED]
@@ -83,3 +85,8 @@ def _borders(exact: Floats) -> tuple[int, int, int, int] | None:
     if len(missed) == 0 or missed[-1] == len(exact) - 1 or len(low) == 0:
         return None
     return 0, int(low[-1]), int(missed[-1]) + 1, len(exact) - 1
+
+
+def name(head: Sequence[int]) -> str:
+    """`3.2`: layer 3, head 2, both counted from 0."""
+    return f"{head[0]}.{head[1]}"
