@@ -26,13 +26,18 @@ def claims(measured: dict[str, Any], says: Passages) -> None:
         first["questions"]["validation"],
         first["questions"]["choosing"],
     )
-    says("{} steps of {} windows, peak learning rate {:g}", first["steps"], first["batch"], first["lr"])
+    says(
+        "{} steps of {} windows, peak learning rate {:g}",
+        first["steps"],
+        first["batch"],
+        first["lr"],
+    )
     made_by(measured["made by"], says)
     for name, run in runs.items():
         row(name, run, says)
     searches(runs, says)
     verdict(runs, says)
-    says.cited("such as \"20. 8 %\"", source=OLD_LAB)
+    says.cited('such as "20. 8 %"', source=OLD_LAB)
 
 
 def row(name: str, run: dict[str, Any], says: Passages) -> None:
@@ -59,7 +64,10 @@ def percent(ratio: list[float]) -> str:
 
 def searches(runs: dict[str, Any], says: Passages) -> None:
     """How many questions each search for a right answer needed."""
-    for name, word in (("pretrained 1", "pretrained network"), ("random 1", "one from random weights")):
+    for name, word in (
+        ("pretrained 1", "pretrained network"),
+        ("random 1", "one from random weights"),
+    ):
         run = runs[name]
         found = run["states"][str(run["steps"])]["searches"]
         says(
