@@ -43,8 +43,8 @@ def claims(measured: dict[str, Any], says: Passages) -> None:
     says.defined("drawn with seed 1; the last states of seed 1 also answered")
     says.defined("at the end of seed 1:")
     says(
-        "| weights | seed | step {} | {} | {} | {} | end | end, old lab's criterion | questions a search needs, "
-        "median and {} % |",
+        "| weights | seed | step {} | {} | {} | {} | end | end, old lab's criterion | questions a search "
+        "needs, median and {} % |",
         *SHOWN,
         95,
     )
