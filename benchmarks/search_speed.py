@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from qa_research.browse.catalogue import PLACES, Catalogue, fold
-from qa_research.browse.source import find_source
 from qa_research.console import readable_size
 from qa_research.tasks.answering.corpus import QUESTIONS_PER_NOTICE, generate
 from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.source import find_source
 from qa_research.tasks.answering.squad import read_questions, squad_json
 
 # SQuAD v1.1, both splits; its contexts have 735 characters on average.

@@ -18,7 +18,7 @@ CONFIG: dict[str, Any] = {
     "study": "nopretrain",
     "seed": 1,
     "model": {"name": "bert_tiny", "weights": "random", "lr": 1e-3, "layers": [0, -1]},
-    "data": {"batch_size": 32, "num_workers": 0},
+    "data": {"name": "builtin", "batch_size": 32, "num_workers": 0},
     "paths": {"runs": "runs"},
 }
 

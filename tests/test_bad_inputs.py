@@ -13,7 +13,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from qa_research.cli.verbs import run as run_verb
 from qa_research.explain.images.settings import ExplainSettings
-from qa_research.launch.compose import REFUSALS, checked, hydra_initialized, plain_sentence
+from qa_research.launch.compose import checked
+from qa_research.launch.conf import hydra_initialized
+from qa_research.launch.refusals import REFUSALS, plain_sentence
 from qa_research.launch.words import readable_words
 from qa_research.tasks.answering.squad import squad_json
 from tests.bad_inputs import CAPTURE, EXPLAIN, TRAIN, Words, of_verbs

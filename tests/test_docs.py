@@ -14,22 +14,19 @@ from omegaconf import OmegaConf
 
 from qa_research.cli.verbs import app
 from qa_research.launch.compose import conf_directory
+from qa_research.launch.words import FLAGS
+from tests.commands import MANUAL, README, ROOT, blocks, printed, text_of
+from tests.option_table import PAGE, with_table
 from tests.tiny_run import train
 from tests.training.reading import directory_of
+from tests.verbs import VERBS
 
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-MANUAL = sorted((ROOT / "docs").glob("*.md"))
 # Every page that people read, with its own relative links.
 PAGES = [README, *MANUAL, *sorted(ROOT.glob("experiments/*/*.md"))]
 PAGES += [ROOT / name for name in ("BENCHMARKS.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 # Pages in which a command is the present one, with its present options.
 COMMANDS_IN = [page for page in PAGES if page.name != "CHANGELOG.md"]
 GROUPS = [folder.name for folder in conf_directory().iterdir() if folder.is_dir()]
-
-
-def text_of(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
 
 
 def without_there(page: Path) -> str:
@@ -41,21 +38,10 @@ def without_there(page: Path) -> str:
     return "".join(tables)
 
 
-def blocks(page: Path, *languages: str) -> list[str]:
-    """The fenced blocks of a page in one of the languages; "" is a block that names none."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE)
-    return [content for language, content in found if language in languages]
-
-
 def command_lines(page: Path) -> Iterator[list[str]]:
-    """Every command of a page as words: `\\` joins lines, and a comment ends one."""
-    for block in blocks(page, "", "bash"):
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(re.sub(r"[\[\]]", "", line), comments=True)
-            if words[:2] == ["python", "train.py"]:
-                yield ["qa-research", "train", *words[2:]]
-            elif words:
-                yield [Path(words[0]).name, *words[1:]]
+    """Every command of a page as words."""
+    for command in printed(page):
+        yield command.words
 
 
 def inline_commands(page: Path) -> Iterator[list[str]]:
@@ -255,3 +241,23 @@ def test_every_make_target_that_is_named_exists_and_has_its_help():
         named = re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)", text_of(page), re.MULTILINE)
         for name in filter(None, (name for pair in named for name in pair)):
             assert name in targets, (page, name)
+
+
+def test_the_manual_has_every_option_of_every_verb():
+    page = text_of(PAGE)
+    assert page == with_table(page), "python -m tests.option_table writes the table"
+
+
+@pytest.mark.parametrize("page", COMMANDS_IN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_option_that_is_named_exists(page):
+    known = {
+        name for command in VERBS.values() for option in command.params for name in option.opts
+    }
+    known |= {"--help", "--debug", "--version", *FLAGS}
+    for code in re.findall(r"`([^`\n]+)`", without_there(page)):
+        # Commands of other programs have options of their own.
+        if re.match(
+            r"(--|ask|attribute|evaluate|efficacy|squad|watch|qa-research|predict|score) ?", code
+        ):
+            for name in re.findall(r"(?<!\S)--[a-z][a-z-]+", code):
+                assert name in known, (name, code)

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from qa_research.explain.images.result import Explanation
 from qa_research.explain.images.shared_area import shared_area
-from qa_research.runs.machine import git_state, installed_versions, machine
+from qa_research.runs.machine import machine
+from qa_research.runs.versions import git_state, installed_versions
 
 Choices = tuple[str, str, str]
 

@@ -13,9 +13,9 @@ from qa_research.runs.metrics import read_metrics
 from qa_research.runs.predictions import read_run_predictions
 
 GROUPS = {
-    "random": ("random weights: BERT-Tiny, 2 layers", "nopretrain/bert_tiny-random-s*"),
+    "random": ("random weights: BERT-Tiny, 2 layers", "nopretrain/bert_tiny-random-*s[0-9]*-*"),
     "pretrained": ("pretrained weights: MiniLM, 6 layers", "words_that_match/minilm-*"),
-    "control": ("random weights: MiniLM, 6 layers", "moment_control/minilm-random-s*"),
+    "control": ("random weights: MiniLM, 6 layers", "moment_control/minilm-random-*s[0-9]*-*"),
 }
 KINDS = ("lookup", "match")
 

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qa_research.browse.catalogue import PLACES, Catalogue, hit_in
-from qa_research.browse.source import NamedSource, find_source
 from qa_research.console import start_logging
 from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.source import NamedSource, find_source
 from qa_research.tasks.answering.squad import squad_json
 
 ODD = [

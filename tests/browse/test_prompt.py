@@ -5,8 +5,8 @@ import pytest
 
 from qa_research.browse.catalogue import Catalogue
 from qa_research.browse.prompt import Prompt
-from qa_research.browse.source import NamedSource
 from qa_research.browse.view import Browser
+from qa_research.tasks.answering.source import NamedSource
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
 from qa_research.tasks.answering.squad import squad_json
 from tests.cli.test_squad_run import run  # noqa: F401
+from tests.tasks.answering.test_squad import columns
 
 Verb = Callable[..., tuple[int, str, str]]
 
@@ -232,3 +234,30 @@ def test_options_of_files_are_refused_without_a_file(on_run):
         assert code == 2 and "--encoding=utf-16 is that of a file; it belongs to --data FILE" in err
     code, _, err = on_run("evaluate", "--on-bad-rows", "drop")
     assert code == 2 and "--on-bad-rows=drop belongs to --data FILE" in err
+
+
+def test_a_question_is_a_text_or_the_id_of_one_of_the_runs_own(on_run, questions):
+    # q5 is one of the training questions only.
+    for row in (questions[1], questions[5]):
+        words = ("--question", row.question, "--context", row.context, "--json")
+        code, out, err = on_run("ask", "--question", row.id, "--json")
+        assert code == 0, err
+        assert json.loads(out) == json.loads(on_run("ask", *words)[1]) | {"question_id": ANY}
+    code, out, err = on_run("ask", "--question", "nobody")
+    assert (code, out) == (2, "") and "--question nobody is the id of none of the run's" in err
+    code, out, err = on_run("ask", "--question", "Who is it?")
+    assert code == 2 and "either --context or --context-file" in err
+
+
+def test_a_source_with_splits_is_named_as_for_browsing(on_run, questions, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for split in ("train", "validation"):
+        rows = columns(questions[:3] if split == "train" else questions)
+        text = "\n".join(json.dumps(row) for row in rows)
+        (tmp_path / "mine" / f"{split}.jsonl").write_text(text)
+    for more, number in (((), 8), (("--split", "train"), 3)):
+        code, out, err = on_run("evaluate", "--data", str(tmp_path / "mine"), *more, "--json")
+        assert code == 0, err
+        assert json.loads(out)["total"] == number
+    code, _, err = on_run("evaluate", "--data", "builtin", "--split", "test")
+    assert code == 2 and "--split must be validation or train" in err

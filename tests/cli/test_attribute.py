@@ -163,3 +163,21 @@ def test_help_imports_nothing_heavy():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("ending", ["svg", "pdf"])
+def test_a_picture_is_of_the_format_that_is_asked_for(attribute, verb, trained, tmp_path, ending):
+    assert attribute(*ASKED, "--method", "erasure", "--format", ending)[0] == 0
+    assert (tmp_path / f"attribution.{ending}").stat().st_size > 1000
+    words = ("--out", str(tmp_path / "films"), "--runs", str(trained), "--figures")
+    code, _, err = verb("watch", "tiny", *words, "--format", ending)
+    assert code == 0, err
+    drawn = [path.suffix for path in (tmp_path / "films").rglob("*.*")]
+    assert drawn.count(f".{ending}") > 4 and set(drawn) == {".html", f".{ending}"}
+
+
+@pytest.mark.parametrize("name", ["attribute", "watch"])
+def test_another_format_is_refused(verb, trained, name):
+    words = ASKED if name == "attribute" else ()
+    code, out, err = verb(name, "tiny", *words, "--format", "gif", "--runs", str(trained))
+    assert (code, out) == (2, "") and "--format must be png, svg or pdf, got 'gif'" in err

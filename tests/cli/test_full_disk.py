@@ -41,7 +41,7 @@ VERBS = {
     "export": ("export", "tiny", "OUT"),
     "ledger export": ("ledger", "export", "OUT.csv", "--table", "runs"),
     "ledger export --all": ("ledger", "export", "OUT", "--all"),
-    "efficacy plot": ("efficacy", "plot", "--out", "OUT.png"),
+    "efficacy plot": ("efficacy", "plot", "--out", "OUT"),
 }
 
 
@@ -119,7 +119,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(verb, runs, t
         ("attribute", "tiny", "--watched", "--out", str(file)),
         ("watch", "tiny", "--out", str(file)),
         ("export", "tiny", str(file / "deeper")),
-        ("efficacy", "plot", "--out", str(file / "plot.png")),
+        ("efficacy", "plot", "--out", str(file / "plots")),
     ):
         code, out, err = verb(*typed, "--runs", str(runs))
         assert (code, out) == (2, "") and "file" in err, typed

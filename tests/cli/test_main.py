@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_a_run_that_is_not_there_is_named(verb, tmp_path):
 
 
 def test_ask_needs_one_text(verb):
-    code, _, err = verb("ask", "run", "--question", "q")
+    code, _, err = verb("ask", "run", "--question", "Who?")
     assert code == 2 and "either --context or --context-file" in err
 
 
@@ -161,3 +162,40 @@ def test_the_verbs_work_on_a_trained_run(verb, tmp_path, data):
 def test_an_empty_argument_fits_nothing(verb, words):
     code, out, err = verb(*words)
     assert (code, out) == (2, "") and "an argument is empty" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["train", "explain"])
+def test_the_help_of_what_hydra_composes_imports_no_more_than_hydra(name):
+    code = (
+        f"import sys; sys.argv = ['qa-research', {name!r}, '--help']\n"
+        "from qa_research.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as done: assert done.code == 0\n"
+        "heavy = {'torch', 'lightning', 'transformers', 'typer', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "seed=1" in done.stdout
+
+
+def test_the_version_names_what_decides_a_result_and_imports_nothing_heavy(verb):
+    import torch
+
+    from qa_research.runs.versions import installed_versions
+
+    code, out, err = verb("--version")
+    assert (code, err) == (0, "") and out.count("\n") == 1
+    found = installed_versions()
+    assert out.startswith(f"qa_research {found['qa-research']}")
+    assert out.endswith(
+        f", Python {found['python']}, torch {torch.__version__.partition('+')[0]}\n"
+    )
+    assert verb("train", "--version")[:2] == (0, out)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "qa_research.cli.main", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not re.search(r"\| +(torch|hydra|numpy)$", done.stderr, re.MULTILINE)

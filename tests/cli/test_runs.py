@@ -32,15 +32,15 @@ def test_list_has_a_line_a_run_the_newest_first(verb):
     code, out, err = verb("list")
     header, *lines, legend, count = out.splitlines()
     assert (code, err) == (0, "")
-    assert header.split() == "run status val/exact_match val/f1 steps started size".split()
+    assert header.split()[:6] == "run status data weights val/exact_match val/f1".split()
     assert [line.split()[0][-1] for line in lines] == ["4", "3", "2", "1"]
     started = datetime.fromisoformat("2025-11-03T07:35:00+00:00").astimezone()
-    assert lines[1].split()[:6] == [
+    assert lines[1].split()[:8] == [
         f"pretrained/{NAME.format(3)}",
-        *("interrupted", "63.00", "70.25", "1003"),
+        *("interrupted", "builtin", "random", "63.00", "70.25", "1003"),
         started.strftime("%Y-%m-%d"),
     ]
-    assert lines[0].split()[1:5] == ["killed", "-", "-", "-"]
+    assert lines[0].split()[1:7] == ["killed", "builtin", "random", "-", "-", "-"]
     assert legend.startswith("killed: run.json says running") and count.startswith("4 runs, ")
 
 

@@ -52,10 +52,12 @@ def test_a_question_by_index(look, data):
 
 
 def test_a_question_by_id_and_the_same_as_json(look):
-    _, out, _ = look("--id", "q8")
+    _, out, _ = look("--question", "q8")
     assert "answers  none: the context does not answer it" in out
-    look("--id", "q8")
-    code, out, err = look("--id", "q3", "--json", "--max-tokens", "24", "--stride-tokens", "6")
+    look("--question", "q8")
+    code, out, err = look(
+        "--question", "q3", "--json", "--max-tokens", "24", "--stride-tokens", "6"
+    )
     found = json.loads(out)
     assert (code, err) == (0, "")
     assert (found["index"], found["total"], found["kind"]) == (3, 9, "which")
@@ -137,13 +139,13 @@ def test_the_built_in_questions_are_shown_by_default(verb, tmp_path):
         ([], "browsing needs a terminal; elsewhere name what to show: squad show INDEX"),
         (["browse"], "browsing needs a terminal"),
         (["--json"], "browsing needs a terminal"),
-        (["3", "--id", "q2"], "3 and --id q2 are two questions; name one of them"),
+        (["3", "--question", "q2"], "3 and --question q2 are two questions; name one of them"),
         (["9"], "there is no question 9: --data="),
         (
             ["nine"],
-            "'nine' is not an index; use a number from 0, random, --id nine, or squad search nine",
+            "'nine' is not an index; use a number from 0, random, --question nine, or squad search nine",
         ),
-        (["--id", "q88"], "has the id 'q88'; the closest: q8"),
+        (["--question", "q88"], "has the id 'q88'; the closest: q8"),
         (["search", ""], "an argument is empty after search"),
         (["search", "x", "--in", "title"], "--in must be question, context or answer"),
         (["3", "--seed", "1"], "--seed=1 belongs to random"),

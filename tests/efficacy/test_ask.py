@@ -238,7 +238,7 @@ def test_a_network_of_nan_is_refused_by_name(efficacy, runs):
             "there is no checkpoint 5; this run has best, last, 3, 6",
         ),
         (("tiny", "--data", "nothing.json"), "--data=nothing.json does not exist"),
-        (("tiny", "--out", "a.png"), "--out is now: efficacy plot --out FILE"),
+        (("tiny", "--out", "a.png"), "--out is now: efficacy plot --out DIR"),
         (("table",), "no questions have been asked yet"),
     ],
 )

@@ -8,9 +8,9 @@ from qa_research.efficacy.figure import (
     EfficacyCurve,
     efficacy_figure,
     efficacy_over_steps,
-    save_figure,
 )
 from qa_research.efficacy.standings import standings
+from qa_research.figures.saving import save_figure
 from tests.figures.drawn import collisions, texts
 from tests.ledger.asking import SOURCE, state_of, write_search
 

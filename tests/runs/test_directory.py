@@ -23,7 +23,7 @@ from qa_research.runs.directory import (
     set_aside,
     write_record,
 )
-from qa_research.runs.machine import git_state_of
+from qa_research.runs.versions import git_state_of
 from tests.conftest import full_disk
 
 CONFIG = {
@@ -46,6 +46,29 @@ def changed(section: str, **changes):
 def test_the_directory_follows_from_the_config():
     path = run_directory(CONFIG)
     assert str(path) == f"there/s/tiny-some_package-s3-{config_hash(CONFIG)}"
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ({"name": "builtin"}, "builtin"),
+        ({"name": "squad", "dataset": "rajpurkar/squad"}, "squad"),
+        ({"name": "squad", "dataset": "/data/my set"}, "my_set"),
+        ({"name": "squad_file", "train_path": "/data/notices-v2.json"}, "notices_v2"),
+        ({"name": "squad_file", "train_path": "/data/notices/train.json"}, "notices"),
+    ],
+)
+def test_a_name_carries_the_data(data, name):
+    config = CONFIG | {"data": data}
+    assert run_directory(config).name == f"tiny-some_package-{name}-s3-{config_hash(config)}"
+
+
+def test_a_run_of_an_earlier_version_keeps_its_name(tmp_path):
+    config = CONFIG | {"data": {"name": "builtin"}, "paths": {"runs": str(tmp_path)}}
+    earlier = tmp_path / "s" / f"tiny-some_package-s3-{config_hash(config)}"
+    assert run_directory(config) != earlier
+    earlier.mkdir(parents=True)
+    assert run_directory(config) == earlier
 
 
 def test_what_cannot_change_a_result_does_not_move_the_run():

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from qa_research.runs import machine
-from qa_research.runs.machine import changed_versions, cpu_name, git_state, installed_versions
+from qa_research.runs.machine import changed_versions, cpu_name
+from qa_research.runs.versions import git_state, installed_versions
 
 
 def record(**named):

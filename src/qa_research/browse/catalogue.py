@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from qa_research.browse.source import NamedSource
 from qa_research.caches import DamagedError, content_bytes, written_checked
 from qa_research.console import tracked
 from qa_research.files import parse_json
 from qa_research.tasks.answering.question import Gold, Question, find_bad_rows
+from qa_research.tasks.answering.source import NamedSource
 
 log = logging.getLogger(__name__)
 PLACES = ("question", "context", "answer")
@@ -304,6 +304,20 @@ class Catalogue:
             offer = f"; the closest: {', '.join(near)}" if near else ""
             raise ValueError(f"no question of {self.source.name} has the id {identity!r}{offer}")
         return [index for (index,) in rows]
+
+    def index_of(self, wanted: str) -> int:
+        """The index of the question with this id; otherwise of the first one in these words, in any case.
+
+        Raises:
+            ValueError: there is neither; the closest ids are offered.
+        """
+        try:
+            return self.indices_of(wanted)[0]
+        except ValueError:
+            for index in self.search(wanted, "question"):
+                if fold(self.question(index).question.strip()) == fold(wanted.strip()):
+                    return index
+            raise
 
     def search(self, text: str, place: str | None = None) -> list[int]:
         """The indices of all questions that contain `text`, ignoring case, in order.

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qa_research.browse.catalogue import Catalogue, Hit, hit_in
-from qa_research.browse.source import (
+from qa_research.console import tracked
+from qa_research.files import UTF_8
+from qa_research.runs.named import NamedModel
+from qa_research.tasks.answering.question import NOT_SAID, Question, find_bad_rows
+from qa_research.tasks.answering.source import (
     BUILTIN_ANSWER_TOKENS,
     SPLITS,
     USUAL_ANSWER_TOKENS,
     NamedSource,
     find_source,
 )
-from qa_research.console import tracked
-from qa_research.files import UTF_8
-from qa_research.runs.named import NamedModel
-from qa_research.tasks.answering.question import NOT_SAID, Question, find_bad_rows
 from qa_research.threads import use_threads
 
 if TYPE_CHECKING:

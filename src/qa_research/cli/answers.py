@@ -10,6 +10,7 @@ from qa_research.cli.options import (
     DEFAULT_CHECKPOINT,
     DEFAULT_ENCODING,
     DEFAULT_RUNS,
+    NO_DATA,
     AsJson,
     Checkpoint,
     Context,
@@ -26,6 +27,7 @@ from qa_research.cli.options import (
     a_number,
     check_options_of_file,
     given_text,
+    is_id,
     opened_model,
     split_or_file,
 )
@@ -300,7 +302,13 @@ def _notes(
 
 def ask(
     run: Model,
-    question: Annotated[str, typer.Option(metavar="TEXT", help="what to ask")],
+    question: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT|ID",
+            help="what to ask; without a text to ask, the id of one of the run's questions",
+        ),
+    ],
     context: Context = None,
     context_file: ContextFile = None,
     encoding: Encoding = DEFAULT_ENCODING,
@@ -333,11 +341,14 @@ def ask(
 
     The answer, its probability, where it is in the text, and the next best candidates.
     """
-    text = given_text(context, context_file, encoding)
+    by_id = is_id(question, context, context_file)
+    text = "" if by_id else given_text(context, context_file, encoding)
     if not look and (unit is not None or out is not None):
         name = "--out" if unit is None else "--unit"
         raise ValueError(f"{name} belongs to --look, which draws what it names")
-    opened = opened_model(run, checkpoint, runs, threads)
+    opened = opened_model(run, checkpoint, runs, threads, None if by_id else NO_DATA)
+    if by_id:
+        question, text = opened.question(question)
     seen = _look(opened, question, text, unit, out) if look else None
     answer = opened.ask(question, text) if seen is None else seen.answer
     if as_json:

@@ -8,8 +8,10 @@ import typer
 from qa_research.cli.options import (
     DEFAULT_CHECKPOINT,
     DEFAULT_ENCODING,
+    DEFAULT_FORMAT,
     DEFAULT_RUNS,
     DEFAULT_SEED,
+    NO_DATA,
     AsJson,
     Checkpoint,
     Context,
@@ -17,10 +19,13 @@ from qa_research.cli.options import (
     Encoding,
     Model,
     Out,
+    PictureFormat,
     Runs,
     Seed,
     Threads,
+    checked_format,
     given_text,
+    is_id,
     opened_model,
     opened_recording,
 )
@@ -34,8 +39,9 @@ if TYPE_CHECKING:
 Question = Annotated[
     str | None,
     typer.Option(
-        metavar="TEXT",
-        help="what to ask; with --watched the id of a watched question, or a part of it",
+        metavar="TEXT|ID",
+        help="what to ask; without a text to ask, the id of one of the run's questions; with --watched "
+        "the id or the text of a watched question, or a part of it",
     ),
 ]
 Watched = Annotated[
@@ -75,6 +81,7 @@ def attribute(
     top: Top = 5,
     keep_answer: KeepAnswer = False,
     out: Out = None,
+    picture_format: PictureFormat = DEFAULT_FORMAT,
     runs: Runs = DEFAULT_RUNS,
     threads: Threads = None,
     as_json: AsJson = False,
@@ -89,7 +96,8 @@ def attribute(
     methods = methods_of(method or [], USUAL_OVER_STEPS if watched else METHODS)
     if watched:
         _check_watched(context, context_file, checkpoint, keep_answer)
-    text = "" if watched else _checked_text(question, context, context_file, encoding)
+    checked_format(picture_format)
+    text = None if watched else _checked_text(question, context, context_file, encoding)
 
     from qa_research.console import start_logging
     from qa_research.runs.directory import find_run
@@ -99,34 +107,42 @@ def attribute(
         directory = find_run(run, runs)
         use_threads(threads)
     else:
-        opened = opened_model(run, checkpoint, runs, threads)
+        data = None if text is None else NO_DATA
+        opened = opened_model(run, checkpoint, runs, threads, data)
     from qa_research.explain.words.attribute import AttributionRequest
 
     request = AttributionRequest(methods, samples, seed, top, keep_answer)
     if watched:
-        _attribute_watched(directory, question, request, out, as_json)
+        _attribute_watched(directory, question, request, out, picture_format, as_json)
     else:
-        _attribute_one(opened, question or "", text, request, out, as_json)
+        asked = (question or "", text)
+        _attribute_one(opened, asked, request, out, picture_format, as_json)
 
 
 def _attribute_one(
     opened: "TrainedAnswerer",
-    question: str,
-    text: str,
+    asked: tuple[str, str | None],
     request: "AttributionRequest",
     out: Path | None,
+    picture_format: str,
     as_json: bool,
 ) -> None:
-    """Explain the answer to one question about a text, write the files and show the words."""
+    """Explain the answer to one question about a text, write the files and show the words.
+
+    `asked`: the question and the text; no text if the question is the id of one of the run's.
+    """
     from qa_research.explain.words.attribute import attribute as attributed
     from qa_research.explain.words.page import folder_name, write_attribution
     from qa_research.runs.directory import check_writable
 
+    question, text = asked
+    if text is None:
+        question, text = opened.question(question)
     name = folder_name(question, opened.label, [question, text, repr(request)])
     folder = (out or opened.results / "attributions" / name).expanduser()
     check_writable(folder, "--out DIR")
     result = attributed(opened, question, text, request)
-    files = write_attribution(result, folder)
+    files = write_attribution(result, folder, picture_format)
     if as_json:
         print_json(result.as_json() | {"files": files.as_json()})
         return
@@ -155,12 +171,14 @@ def _check_watched(
 
 def _checked_text(
     question: str | None, context: str | None, context_file: Path | None, encoding: str
-) -> str:
-    """The text that is asked about, once it and the question are known to be usable."""
+) -> str | None:
+    """The text that is asked about, once it and the question are known to be usable; None with an id."""
     if question is None:
         raise ValueError(
             "say what to ask with --question, or use --watched for the watched questions"
         )
+    if is_id(question, context, context_file):
+        return None
     text = given_text(context, context_file, encoding)
     for name, value in (("--question", question), ("the text", text)):
         if not value.strip():
@@ -173,6 +191,7 @@ def _attribute_watched(
     question: str | None,
     request: "AttributionRequest",
     out: Path | None,
+    picture_format: str,
     as_json: bool,
 ) -> None:
     from qa_research.runs.checkpoints import kept_steps
@@ -192,7 +211,7 @@ def _attribute_watched(
     for result in over_steps(directory, recording, chosen, request):
         parts = [result.question_id, repr(request)]
         name = folder_name(result.question_id, "watched", parts)
-        files = write_attribution(result, folder / name)
+        files = write_attribution(result, folder / name, picture_format)
         shown.append(result.as_json() | {"files": files.as_json()})
         if not as_json:
             show_steps(result, request.top)

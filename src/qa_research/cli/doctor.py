@@ -43,7 +43,8 @@ def examine() -> dict[str, Any]:
     """Facts about the machine as plain values. No host or user names, nothing about the network."""
     import torch
 
-    from qa_research.runs.machine import cpu_name, installed_versions
+    from qa_research.runs.machine import cpu_name
+    from qa_research.runs.versions import installed_versions
     from qa_research.threads import idle_cores
 
     return {

@@ -8,20 +8,25 @@ import typer
 from qa_research.cli.options import (
     DEFAULT_CHECKPOINT,
     DEFAULT_ENCODING,
+    DEFAULT_FORMAT,
     DEFAULT_RUNS,
     DEFAULT_SEED,
+    OUT_HELP,
+    PICTURE_FORMATS,
     AsJson,
     Checkpoint,
     Data,
     Encoding,
     Model,
     OnBadRows,
+    PictureFormat,
     Runs,
     Seed,
     ShortForm,
     Split,
     Threads,
     check_options_of_file,
+    checked_format,
     split_or_file,
     verb_group,
 )
@@ -41,7 +46,7 @@ class EfficacyVerbs(ShortForm):
     renamed: ClassVar[dict[str, str]] = {
         "--table": "efficacy table",
         "--plot": "efficacy plot",
-        "--out": "efficacy plot --out FILE",
+        "--out": "efficacy plot --out DIR",
     }
 
 
@@ -191,10 +196,9 @@ def plot(
     run: SomeRuns = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="FILE", help=".png, .svg or .pdf", show_default="RUNS/efficacy.png"
-        ),
+        typer.Option("--out", metavar="DIR", help=OUT_HELP, show_default="the folder of the runs"),
     ] = None,
+    picture_format: PictureFormat = DEFAULT_FORMAT,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -202,13 +206,18 @@ def plot(
 
     Of everything that was ever asked, with 95 % bands; nothing is asked.
     """
-    path = (out or runs / "efficacy.png").expanduser()
-    if path.suffix not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"--out must end in .png, .svg or .pdf, got {path}")
-    from qa_research.efficacy.figure import efficacy_figure, save_figure
+    folder = (out or runs).expanduser()
+    if folder.suffix.removeprefix(".") in PICTURE_FORMATS and not folder.is_dir():
+        raise ValueError(
+            f"--out is a directory, got {folder}: --out {folder.parent} "
+            f"--format {folder.suffix.removeprefix('.')} writes the plot there"
+        )
+    path = folder / f"efficacy.{checked_format(picture_format)}"
+    from qa_research.efficacy.figure import efficacy_figure
+    from qa_research.figures.saving import save_figure
     from qa_research.runs.directory import check_writable
 
-    check_writable(path.parent, "--out FILE")
+    check_writable(folder, "--out DIR")
     found = _standings(run, runs)
     save_figure(efficacy_figure(found), path)
     if as_json:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast, get_args
@@ -33,10 +34,14 @@ Checkpoint = Annotated[
     str, typer.Option("--checkpoint", metavar="NAME", help="best, last, a step number, or a path")
 ]
 DEFAULT_CHECKPOINT = "best"
+DATA_HELP = "a SQuAD file; or builtin, squad, squad_v2, or a directory in the layout of the hub"
 Data = Annotated[
     Path | None,
     typer.Option(
-        "--data", metavar="FILE", help="a SQuAD file", show_default="the questions of the run"
+        "--data",
+        metavar="SOURCE",
+        help=DATA_HELP,
+        show_default="the questions of the run",
     ),
 ]
 SPLITS = ("validation", "train")
@@ -62,10 +67,16 @@ ContextFile = Annotated[
     Path | None,
     typer.Option("--context-file", metavar="FILE", help="a file with that text; - is stdin"),
 ]
+OUT_HELP = "where the files go"
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="where the files go", show_default="in the run"),
+    typer.Option("--out", metavar="DIR", help=OUT_HELP, show_default="in the run"),
 ]
+PICTURE_FORMATS = ("png", "svg", "pdf")
+PictureFormat = Annotated[
+    str, typer.Option("--format", metavar="png|svg|pdf", help="the format of pictures")
+]
+DEFAULT_FORMAT = "png"
 OnBadRows = Annotated[
     str,
     typer.Option(
@@ -117,23 +128,44 @@ def verb_group(help_text: str, cls: type[TyperGroup] = TyperGroup) -> typer.Type
 
 
 def split_or_file(split: str | None, data: Path | None) -> str:
-    """The questions that --split and --data name: validation, train, or the path of a file.
+    """The questions that --split and --data name: a split of the run, of a source with splits, or a file.
 
-    >>> split_or_file(None, None), split_or_file(None, Path("train"))
-    ('validation', './train')
+    >>> split_or_file(None, None), split_or_file("train", Path("builtin")), split_or_file(None, Path("a"))
+    ('validation', 'builtin:train', './a')
     """
-    if split is not None and data is not None:
-        raise ValueError(
-            f"--split {split} is for the run's own questions, and --data names a file; use one of them"
-        )
     if split not in (None, *SPLITS):
         raise ValueError(f"--split must be validation or train, got {split!r}; --data names a file")
     if data is None:
         return split or "validation"
+    from qa_research.tasks.answering.source import has_splits, joined
+
+    if has_splits(str(data)):
+        return joined(str(data), split or "validation")
+    if split is not None:
+        raise ValueError(
+            f"--split {split} is for data with splits, and --data={data} is a file; use one of them"
+        )
     if str(data) in SPLITS and not data.exists():
         raise ValueError(f"--data {data} is now: --split {data}")
     # Not a bare name: a file may be called as a split is.
     return os.path.join(".", data)
+
+
+def checked_format(picture_format: str) -> str:
+    """The format of --format, which must be one that pictures are written in."""
+    if picture_format not in PICTURE_FORMATS:
+        raise ValueError(f"--format must be png, svg or pdf, got {picture_format!r}")
+    return picture_format
+
+
+def is_id(question: str | None, context: str | None, context_file: Path | None) -> bool:
+    """Whether --question is an id and not in words: it has no blank or ?, and no text comes with it.
+
+    >>> is_id("19818", None, None), is_id("Who?", "Ms Lund.", None), is_id("Who is it?", None, None)
+    (True, False, False)
+    """
+    no_text = context is None and context_file is None
+    return no_text and bool(question) and not re.search(r"[\s?]", question or "")
 
 
 def a_number(value: float | None) -> float | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qa_research.cli.options import DEFAULT_RUNS, AsJson, Runs
+from qa_research.cli.options import DEFAULT_RUNS, OUT_HELP, AsJson, Runs
 from qa_research.text import print_json, print_line
 
 
@@ -18,9 +18,7 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="where the page goes", show_default="the runs' study"
-        ),
+        typer.Option("--out", metavar="DIR", help=OUT_HELP, show_default="the runs' study"),
     ] = None,
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,

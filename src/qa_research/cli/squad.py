@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from qa_research.cli.options import (
+    DATA_HELP,
     DEFAULT_CHECKPOINT,
     DEFAULT_ENCODING,
     DEFAULT_RUNS,
@@ -42,6 +43,7 @@ class SquadVerbs(ShortForm):
         "--limit": "squad search TEXT --limit N",
         "--stats": "squad stats",
         "--repeats": "squad repeats",
+        "--id": "squad show --question ID",
     }
 
 
@@ -55,8 +57,8 @@ DataSet = Annotated[
     str | None,
     typer.Option(
         "--data",
-        metavar="FILE",
-        help="a SQuAD file; or builtin, squad, squad_v2, or a directory in the layout of the hub",
+        metavar="SOURCE",
+        help=DATA_HELP,
         show_default="builtin, or the questions of the run",
     ),
 ]
@@ -123,8 +125,9 @@ def show(
     which: Annotated[
         str | None, typer.Argument(metavar="INDEX|random", help="an index from 0, or random")
     ] = None,
-    identity: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="the question with this id")
+    question: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT|ID", help="the question with this id, or in these words"),
     ] = None,
     data: DataSet = None,
     split: Split = None,
@@ -142,7 +145,7 @@ def show(
 ) -> None:
     """Show a question by its index or id, or a random one.
 
-    With its context, answers and windows, and the answer of a run. Without INDEX and --id it browses.
+    With its context, answers and windows, and the answer of a run. Without INDEX and --question it browses.
     """
     browsing = _browsing(
         data,
@@ -158,17 +161,17 @@ def show(
         seed,
         threads,
     )
-    if which is None and identity is None:
+    if which is None and question is None:
         _browse(browsing, DEFAULT_LIMIT, is_possible=not as_json)
         return
-    if which is not None and identity is not None:
-        raise ValueError(f"{which} and --id {identity} are two questions; name one of them")
+    if which is not None and question is not None:
+        raise ValueError(f"{which} and --question {question} are two questions; name one of them")
     index = _index(which)
     if seed is not None and which != "random":
         raise ValueError(f"--seed={seed} belongs to random: qa-research squad random --seed {seed}")
     with browsing as browser:
-        if identity is not None:
-            index = browser.catalogue.indices_of(identity)[0]
+        if question is not None:
+            index = browser.catalogue.index_of(question)
         viewed = browser.view(browser.random_index() if index is None else index)
         _say_if_no_tokenizer(browser)
         if as_json:
@@ -366,7 +369,7 @@ def _browse(browsing: "AbstractContextManager[Browser]", limit: int, is_possible
     if not (is_possible and sys.stdin.isatty() and sys.stdout.isatty()):
         raise ValueError(
             "browsing needs a terminal; elsewhere name what to show: squad show INDEX, squad show random, "
-            "squad show --id ID, squad search TEXT, squad stats, or squad repeats"
+            "squad show --question ID, squad search TEXT, squad stats, or squad repeats"
         )
     with browsing as browser:
         from qa_research.browse.prompt import Prompt
@@ -381,7 +384,8 @@ def _index(which: str | None) -> int | None:
         return None
     if not which.isdecimal():
         raise ValueError(
-            f"{which!r} is not an index; use a number from 0, random, --id {which}, or squad search {which}"
+            f"{which!r} is not an index; use a number from 0, random, --question {which}, or squad "
+            f"search {which}"
         )
     return int(which)
 

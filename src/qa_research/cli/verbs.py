@@ -17,7 +17,7 @@ from qa_research.cli.runs import runs_app
 from qa_research.cli.squad import squad_app
 from qa_research.cli.watch import watch
 from qa_research.signals import Signals, exit_code_of, without_debug
-from qa_research.text import command_line, print_note
+from qa_research.text import command_line, print_line, print_note
 
 
 class Verbs(TyperGroup):
@@ -35,7 +35,6 @@ class Verbs(TyperGroup):
 app = typer.Typer(
     name="qa-research",
     cls=Verbs,
-    help="Watch BERT learn to answer questions, and trust what you see.",
     epilog="RUN is the directory of a run, or a part of its name that no other run has. "
     "With --debug an error shows its traceback instead of one sentence.",
     no_args_is_help=True,
@@ -43,6 +42,31 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from qa_research.runs.versions import version_line
+
+        print_line(version_line())
+        raise typer.Exit
+
+
+@app.callback()
+def of_all_verbs(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="show the versions of qa_research, Python and torch, and exit",
+        ),
+    ] = False,
+) -> None:
+    """Watch BERT learn to answer questions, and trust what you see."""
+
+
 # Hydra reads the words after such a verb, options and --help included.
 WORDS_FOR_HYDRA = {"ignore_unknown_options": True, "allow_extra_args": True}
 KEY_VALUE = "KEY=VALUE"

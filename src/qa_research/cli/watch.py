@@ -5,12 +5,15 @@ from typing import Annotated
 import typer
 
 from qa_research.cli.options import (
+    DEFAULT_FORMAT,
     DEFAULT_RUNS,
     AsJson,
     Out,
+    PictureFormat,
     Run,
     Runs,
     Threads,
+    checked_format,
     opened_recording,
 )
 from qa_research.text import command_line, print_json, print_line
@@ -22,14 +25,15 @@ def watch(
     question: Annotated[
         str | None,
         typer.Option(
-            metavar="ID",
-            help="a watched question: its id or a part of it",
+            metavar="TEXT|ID",
+            help="a watched question: its id or its text, or a part of it",
             show_default="of those that became right, the one that took longest",
         ),
     ] = None,
     out: Out = None,
+    picture_format: PictureFormat = DEFAULT_FORMAT,
     figures: Annotated[
-        bool, typer.Option("--figures", help="also draw every recorded quantity, as PNG")
+        bool, typer.Option("--figures", help="also draw every recorded quantity")
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="read the whole recording and report damage")
@@ -40,12 +44,13 @@ def watch(
 ) -> None:
     """Film one question over a training.
 
-    As one HTML file with a slider over the steps, and as a strip in a PNG; also during the training.
+    As one HTML file with a slider over the steps, and as a strip in a picture; also during the training.
     """
     from qa_research.console import start_logging
     from qa_research.runs.directory import check_writable, find_run
 
     start_logging()
+    checked_format(picture_format)
     directory = find_run(run, runs)
     from qa_research.runs.metrics import METRICS
     from qa_research.watch.story import hardest_learned, show_result, watch_question
@@ -64,7 +69,7 @@ def watch(
     check_writable(folder, "--out DIR")
     metrics = directory / METRICS if figures else None
     try:
-        result = watch_question(recording, index, directory.name, folder, metrics)
+        result = watch_question(recording, index, directory.name, folder, metrics, picture_format)
     except (ValueError, RuntimeError) as error:
         if check or not recording.damage():
             raise

@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,13 +12,11 @@ from numpy.typing import NDArray
 
 from qa_research.efficacy.standings import Standing
 from qa_research.figures.panels import COLOURS, GREY, PlainFigure, plain
-from qa_research.files import written_whole
 
 STARTS = {"pretrained": COLOURS[0], "random": COLOURS[1], "unknown": GREY}
 STYLES = ("-", "--", ":", "-.")
 # With more runs in a panel the legend names what they started from, not each run.
 LABELLED_RUNS = 6
-DPI = 150
 
 
 @dataclass(frozen=True)
@@ -55,12 +52,6 @@ def efficacy_figure(found: Sequence[Standing]) -> Figure:
     return efficacy_over_steps(
         {title: [_curve(states) for states in runs.values()] for title, runs in panels.items()}
     )
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure, in the format of the file's suffix."""
-    with written_whole(path, "wb") as file:
-        figure.savefig(file, dpi=DPI, format=path.suffix.removeprefix("."))
 
 
 def efficacy_over_steps(panels: Mapping[str, Sequence[EfficacyCurve]]) -> Figure:

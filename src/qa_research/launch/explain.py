@@ -10,13 +10,12 @@ from omegaconf import DictConfig
 
 from qa_research.console import start_logging
 from qa_research.explain.images.settings import ExplainSettings
-from qa_research.launch.compose import REFUSALS, checked, overrides_in, plain_sentence, run_hydra
+from qa_research.launch.compose import checked, run_hydra
+from qa_research.launch.overrides import OF_SWEEPS, overrides_in
+from qa_research.launch.refusals import REFUSALS, plain_sentence
 from qa_research.signals import Signals, exit_code_of
 from qa_research.text import command_line, print_json, print_line, print_note
 from qa_research.threads import use_threads
-
-# Groups that choose how the jobs of a sweep run.
-LAUNCHERS = ("launcher", "search", "hydra/launcher", "hydra/sweeper")
 
 
 def launch(words: Sequence[str], debug: bool) -> int:
@@ -27,7 +26,7 @@ def launch(words: Sequence[str], debug: bool) -> int:
 
     def work() -> int:
         for word in overrides_in(overrides):
-            if word.lstrip("+").partition("=")[0] in LAUNCHERS:
+            if word.lstrip("+").partition("=")[0] in OF_SWEEPS:
                 raise ValueError(
                     f"explanations of a sweep are made one after the other; remove {word}"
                 )

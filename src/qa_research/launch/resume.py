@@ -75,8 +75,8 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
         raise ValueError(f"{key} cannot be set for a run that already exists")
     raise ValueError(
         f"{key} changes the result, so it would be another run: start it with "
-        f"{command_line('qa-research', 'train', override)} ... (to go on from this run's weights: qa-research "
-        "export RUN DIR, then model=as_weights model.weights=DIR); a resumed run takes "
+        f"{command_line('qa-research', 'train', override)} ... (to go on from this run's weights: "
+        "qa-research export RUN DIR, then model=as_weights model.weights=DIR); a resumed run takes "
         f"{', '.join(CHANGEABLE)}"
     )
 

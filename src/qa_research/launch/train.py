@@ -18,7 +18,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from qa_research.console import start_logging
-from qa_research.launch.compose import REFUSALS, checked, plain_sentence, run_hydra
+from qa_research.launch.compose import checked, run_hydra
+from qa_research.launch.refusals import REFUSALS, plain_sentence
 from qa_research.launch.sweep import (
     Sweep,
     SweepStoppedError,

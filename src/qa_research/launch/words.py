@@ -8,8 +8,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.errors import HydraException
 
+from qa_research.launch.conf import spelled
 from qa_research.plain import MOST_LEVELS
-from qa_research.text import did_you_mean
+from qa_research.text import did_you_mean, nearest
 
 MULTIRUN = ("-m", "--multirun")
 # Hydra's flags, and those that are followed by a value.
@@ -18,10 +19,13 @@ VALUED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("--package", "-p", "--config-path", "-cp"), ()),
     **dict.fromkeys(("--config-name", "-cn", "--config-dir", "-cd"), ()),
 }
-FLAGS = (
-    *("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", *MULTIRUN),
-    *("--shell-completion", "-sc", "--info", "-i", *VALUED),
+# What may be asked for with a =, and need not be.
+INFO = dict.fromkeys(
+    ("--info", "-i"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 )
+# What is to be done; each excludes the others.
+MODES = ("--run", "-r", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
+FLAGS = ("--help", "-h", "--hydra-help", "--version", "--resolve", *MULTIRUN, *MODES, *VALUED)
 # Keys whose values are names of things outside: files, folders, hub ids, a class of a picture.
 NAMES = (
     *("data.train_path", "data.validation_path", "data.dataset", "model.weights"),
@@ -39,7 +43,7 @@ def readable_words(words: Sequence[str]) -> list[str]:
     Raises:
         ValueError: a flag that does not exist, or one without its value.
     """
-    flags, others = _separated(words)
+    flags, others = separated(words)
     for word in others:
         if deepest(word) > MOST_LEVELS:
             key = word.partition("=")[0]
@@ -61,7 +65,12 @@ def deepest(word: str) -> int:
     return most
 
 
-def _separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The flags, each followed by its value, and the other words.
+
+    Raises:
+        ValueError: a flag that does not exist, one without its value, or two that exclude each other.
+    """
     flags: list[str] = []
     others: list[str] = []
     left = iter(words)
@@ -71,7 +80,7 @@ def _separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
             others.append(word)
             continue
         if name not in FLAGS:
-            raise ValueError(f"there is no option {name}{did_you_mean(name, FLAGS)}")
+            raise ValueError(f"there is no option {name}{_meant(name, value)}")
         flags.append(word)
         if name in VALUED:
             if not equals:
@@ -80,7 +89,35 @@ def _separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
             if not value or (VALUED[name] and value not in VALUED[name]):
                 allowed = ", ".join(VALUED[name]) or "a value"
                 raise ValueError(f"{name} must be followed by {allowed}, got {value!r}")
+        elif equals and value not in INFO.get(name, ()):
+            known = ", ".join(INFO.get(name, ())) or "no value"
+            raise ValueError(f"{name} takes {known}, got {value!r}")
+    modes = [flag for flag in flags if flag in (*MULTIRUN, *MODES)]
+    if len({*modes}) > 1:
+        raise ValueError(f"{modes[0]} and {modes[1]} cannot be combined: use one of them")
+    if {"--shell-completion", "-sc"} & {*flags}:
+        _check_completion(others)
+    if "--resolve" in flags and not {*flags} & {"--cfg", "-c", "--help", "-h"}:
+        raise ValueError("--resolve belongs to --cfg job")
     return flags, others
+
+
+def _check_completion(others: Sequence[str]) -> None:
+    """Refuse other words than those of Hydra's tab completion."""
+    if len(others) != 1 or others[0].partition("=")[0] not in ("install", "uninstall", "query"):
+        raise ValueError(
+            "--shell-completion must be followed by install=SHELL, uninstall=SHELL or query=SHELL"
+        )
+
+
+def _meant(name: str, value: str) -> str:
+    """What an option that does not exist may have been meant as: a flag, or a key."""
+    bare = name.lstrip("-")
+    if near := nearest(name, FLAGS, cutoff=0.75):
+        return f"; did you mean {near}?"
+    if re.fullmatch(r"[\w./@]+", bare):
+        return f"; keys have no dashes: {spelled(bare, value or '...')}"
+    return did_you_mean(name, FLAGS)
 
 
 def _readable(word: str, is_sweep: bool) -> str:

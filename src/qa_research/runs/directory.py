@@ -20,7 +20,7 @@ from qa_research.files import read_json, write_bytes, write_text, written_folder
 from qa_research.model.folder import looks_like_a_model
 from qa_research.model.weights import short_name
 from qa_research.plain import read_yaml
-from qa_research.runs.places import with_one_spelling
+from qa_research.runs.places import data_name, with_one_spelling
 from qa_research.runs.schema import REPAIR, check_config, check_record
 from qa_research.tasks.earlier_configs import upgraded
 
@@ -80,7 +80,7 @@ def flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def run_directory(config: Mapping[str, Any]) -> Path:
-    """`<paths.runs>/<study>/<model>-<weights>-s<seed>-<hash8>`.
+    """`<paths.runs>/<study>/<model>-<weights>-<data>-s<seed>-<hash8>`, or that of an earlier version.
 
     Raises:
         ValueError: the study or the model's name is not a plain name, so it would be another place.
@@ -90,10 +90,14 @@ def run_directory(config: Mapping[str, Any]) -> Path:
     check_plain_name("model.name", model["name"])
     runs: str = config["paths"]["runs"]
     folder = Path(runs).expanduser() / str(study)
-    name = f"{model['name']}-{short_name(model['weights'])}-s{config['seed']}"
-    # Until version 0.2 the spelling of a path counted.
-    earlier = folder / f"{name}-{_hash(config)}"
-    return earlier if earlier.exists() else folder / f"{name}-{config_hash(config)}"
+    weights, seed = short_name(model["weights"]), f"s{config['seed']}"
+    digest = config_hash(config)
+    # Until version 0.2 a name had no data, and the spelling of a path counted.
+    for earlier in (digest, _hash(config)):
+        if (found := folder / f"{model['name']}-{weights}-{seed}-{earlier}").exists():
+            return found
+    parts = (model["name"], weights, data_name(config), seed, digest)
+    return folder / "-".join(part for part in parts if part)
 
 
 def check_plain_name(key: str, name: Any) -> None:

@@ -1,16 +1,15 @@
-"""What a run was made with: package versions, hardware, commit, time. No host or user names."""
+"""The hardware and the time a run was made with, and what of it has changed. No host or user names."""
 
 import platform
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-PACKAGES = ("qa-research", "torch", "lightning", "transformers", "tokenizers", "datasets", "numpy")
+from qa_research.runs.versions import git_state, installed_versions
 
 
 def now() -> str:
@@ -46,35 +45,6 @@ def cpu_name() -> str | None:
     return next(named, None)
 
 
-def git_state() -> dict[str, Any]:
-    """The commit of the checkout this code runs from, and whether it was modified; None outside one.
-
-    A repository that does not track this code, such as one that the package is installed in, is not it.
-    """
-    return git_state_of(Path(__file__).resolve())
-
-
-def git_state_of(file: Path) -> dict[str, Any]:
-    """The commit of the repository that tracks `file`, and whether the file's folder was modified."""
-    state: dict[str, Any] = {"commit": None, "modified": None}
-    git = ["git", "-C", str(file.parent)]
-    questions = (
-        ["ls-files", "--error-unmatch", file.name],
-        ["rev-parse", "HEAD"],
-        ["status", "--porcelain", "."],
-    )
-    try:
-        tracked, head, status = (
-            subprocess.run([*git, *words], capture_output=True, text=True, timeout=10)
-            for words in questions
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return state
-    if tracked.returncode == head.returncode == status.returncode == 0:
-        state = {"commit": head.stdout.strip(), "modified": bool(status.stdout.strip())}
-    return state
-
-
 def changed_versions(record: Mapping[str, Any]) -> str:
     """Which packages, hardware and commit differ from those of a run's record; empty if none do.
 
@@ -91,14 +61,3 @@ def changed_versions(record: Mapping[str, Any]) -> str:
     if before != commit:
         changed.append(f"commit {before} -> {commit}")
     return ", ".join(changed)
-
-
-def installed_versions() -> dict[str, str]:
-    """The versions of Python and of the packages that decide a result."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found

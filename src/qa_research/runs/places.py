@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from qa_research.model.weights import short_name
+
 # (section, key): always a path, or one if there is such a directory (else a hub id, `random`, ...).
 FILES = (
     *(("data", "train_path"), ("data", "validation_path"), ("capture", "questions")),
@@ -32,6 +34,28 @@ def with_one_spelling(config: Mapping[str, Any]) -> dict[str, Any]:
         return str(found.relative_to(project) if found.is_relative_to(project) else found)
 
     return _with_paths(config, spelled)
+
+
+def data_name(config: Mapping[str, Any]) -> str | None:
+    """What a run's data are called: `builtin`, the data set of the hub, or the training file.
+
+    A file that is just called train has the name of its folder, which says more: `squad/train.json` is squad.
+    """
+    data = config.get("data")
+    if not isinstance(data, Mapping):
+        return None
+    if isinstance(path := data.get("train_path"), str):
+        file = Path(absolute(path))
+        return short_name(file.parent.name if file.stem.lower() == "train" else file.stem)
+    name = data.get("dataset") or data.get("name")
+    return short_name(name) if isinstance(name, str) else None
+
+
+def weights_name(config: Mapping[str, Any]) -> str | None:
+    """What a run's initial weights are called: `random`, the package, or the last part of the path or id."""
+    model = config.get("model")
+    weights = model.get("weights") if isinstance(model, Mapping) else None
+    return short_name(weights) if isinstance(weights, str) else None
 
 
 def absolute(path: str) -> str:

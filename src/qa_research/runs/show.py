@@ -15,6 +15,7 @@ from rich.text import Text
 from qa_research.console import Screen, readable_size, styled
 from qa_research.ledger.runs import RunEntry
 from qa_research.runs.listing import DAMAGED, GONE, ListedRun
+from qa_research.runs.places import data_name, weights_name
 from qa_research.runs.store import KILLED, UNCLEAR, checkpoints_of, size_by_part
 from qa_research.text import aligned, command_line
 
@@ -42,11 +43,13 @@ _MEANINGS = {
 
 def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
     """One line per run with the named scores; on a narrow terminal its name is on a line above."""
-    header = ["run", "status", *scores, "steps", "started", "size"]
+    header = ["run", "status", "data", "weights", *scores, "steps", "started", "size"]
     rows = [
         [
             run.entry.name,
             run.status,
+            data_name(run.entry.config) or run.entry.data or "-",
+            weights_name(run.entry.config) or "-",
             *(number(run.entry.scores.get(name)) for name in scores),
             "-" if run.entry.steps is None else str(run.entry.steps),
             local_time(run.entry.started),
@@ -54,7 +57,7 @@ def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
         ]
         for run in runs
     ]
-    right = {*range(2, 3 + len(scores)), len(header) - 1}
+    right = {*range(4, 5 + len(scores)), len(header) - 1}
     console = Screen()
     if not rows:
         console.print("no runs yet")

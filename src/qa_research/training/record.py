@@ -10,7 +10,8 @@ from typing import Any
 
 from qa_research import STARTED
 from qa_research.runs.compare import PERCENT, best_intervals
-from qa_research.runs.machine import git_state, installed_versions, machine, now
+from qa_research.runs.machine import machine, now
+from qa_research.runs.versions import git_state, installed_versions
 from qa_research.signals import Stopped, one_sentence
 from qa_research.stats import dependence
 from qa_research.tasks.task import Task

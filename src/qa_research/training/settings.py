@@ -113,6 +113,17 @@ def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**62
 
 
+def study_of(config: Mapping[str, Any]) -> str:
+    """The study of a run that names none: what its training starts from.
+
+    >>> study_of({"model": {"weights": "random"}}), study_of({"model": {"weights": "bert-base-uncased"}})
+    ('nopretrain', 'pretrained')
+    """
+    model = config.get("model")
+    weights = model.get("weights", "random") if isinstance(model, Mapping) else "random"
+    return "nopretrain" if weights == "random" else "pretrained"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The keys of a composed config that every task has. A task adds sections of its own.

@@ -27,6 +27,7 @@ from qa_research.capture.sites import FINAL, Anatomy
 from qa_research.capture.watched import Watched, watched_windows
 from qa_research.figures.attention import attention_of_heads
 from qa_research.figures.logits import logits_at_three_steps, unit_by_token
+from qa_research.figures.saving import save_figure
 from qa_research.files import write_text, written_folder
 from qa_research.model.bert import head_of
 from qa_research.tasks.answering.decode import Answer
@@ -34,7 +35,7 @@ from qa_research.tasks.answering.question import Gold, asked_question
 from qa_research.tasks.answering.trained import TrainedAnswerer
 from qa_research.watch.film import ASKED, ATTENTION_BYTES
 from qa_research.watch.page import film_page
-from qa_research.watch.story import film_of, save_figure
+from qa_research.watch.story import film_of
 from qa_research.watch.strip import film_strip
 
 PAGE, STRIP = "look.html", "look.png"

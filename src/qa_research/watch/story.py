@@ -17,14 +17,14 @@ from qa_research.console import Screen
 from qa_research.figures.attention import answer_to_match, attention_over_steps
 from qa_research.figures.curves import fit_decay, question_losses, training_loss
 from qa_research.figures.logits import logits_at_three_steps, logits_over_steps, unit_by_token
+from qa_research.figures.saving import save_figure
 from qa_research.figures.weights import head_weight_change, head_weights_at_start
-from qa_research.files import file_name, write_text, written_folder, written_whole
+from qa_research.files import file_name, write_text, written_folder
 from qa_research.runs.metrics import number_in, read_metrics
 from qa_research.watch.film import Film, make_film
 from qa_research.watch.page import film_page
 from qa_research.watch.strip import film_strip
 
-DPI = 130
 # Of capture.sites, which this verb does not import because it needs torch.
 SITES = ("context", "attention_output", "mlp", "layer_output")
 
@@ -74,11 +74,17 @@ class WatchResult:
 
 
 def watch_question(
-    recording: Recording, index: int, run: str, folder: Path, metrics: Path | None
+    recording: Recording,
+    index: int,
+    run: str,
+    folder: Path,
+    metrics: Path | None,
+    picture_format: str = "png",
 ) -> WatchResult:
     """Write the film of the watched question at `index` to `folder`, named after its id; all or nothing.
 
     `metrics`: the run's metrics.csv, to draw every figure too; None draws none. `run`: for the page's title.
+    `picture_format`: of the strip and the figures: png, svg or pdf.
 
     Raises:
         ValueError: no logits were recorded, or the recording is damaged.
@@ -88,11 +94,11 @@ def watch_question(
     drawn = []
     with written_folder(folder, replace=True) as new:
         write_text(new / f"{name}.html", film_page(film, f"{film.question} - {run}"))
-        save_figure(film_strip(film), new / f"{name}.png")
+        save_figure(film_strip(film), new / f"{name}.{picture_format}")
         if metrics:
             for title, figure in figures_of(recording, index, metrics):
-                drawn.append(folder / name / f"{title}.png")
-                save_figure(figure, new / name / f"{title}.png")
+                drawn.append(folder / name / f"{title}.{picture_format}")
+                save_figure(figure, new / name / f"{title}.{picture_format}")
     return WatchResult(
         recording=recording.path,
         step=recording.step,
@@ -101,7 +107,7 @@ def watch_question(
         questions=[summarize(recording, i) for i in range(len(recording.questions))],
         shown=index,
         page=folder / f"{name}.html",
-        strip=folder / f"{name}.png",
+        strip=folder / f"{name}.{picture_format}",
         figures=drawn,
     )
 
@@ -267,9 +273,3 @@ def _training_losses(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]
     rows = [row for row in read_metrics(path) if row.get("train/loss")]
     steps = np.array([int(row["step"]) for row in rows], dtype=np.int64)
     return steps, np.array([number_in(row, "train/loss", path) for row in rows])
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
-    with written_whole(path, "wb") as file:
-        figure.savefig(file, dpi=DPI, format="png")

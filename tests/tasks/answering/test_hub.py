@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from qa_research.browse.source import find_source
 from qa_research.tasks.answering.data import HubData
 from qa_research.tasks.answering.hub import DataSet
+from qa_research.tasks.answering.source import find_source
 from qa_research.tasks.answering.squad import squad_json
 from tests.tasks.answering.test_data import SETTINGS
 from tests.tasks.answering.test_squad import columns, write_csv

@@ -89,18 +89,22 @@ class Recording:
                 array_of(opened, folder.name)
 
     def find_question(self, wanted: str) -> int:
-        """The index of a watched question by its id, or by a part that only its id has.
+        """The index of a watched question by its id or its text, or by a part that no other one has.
 
         Raises:
             ValueError: no watched question matches, or several do.
         """
         ids = [str(row["id"]) for row in self.questions]
+        texts = [str(row.get("question", "")).casefold() for row in self.questions]
         if not wanted.strip():
             raise ValueError(
-                "--question is empty; give the id of a watched question, or a part of it"
+                "--question is empty; give the id or the text of a watched question, or a part of it"
             )
         matching = [i for i, name in enumerate(ids) if name == wanted]
         matching = matching or [i for i, name in enumerate(ids) if wanted in name]
+        folded = wanted.casefold()
+        matching = matching or [i for i, text in enumerate(texts) if text == folded]
+        matching = matching or [i for i, text in enumerate(texts) if folded in text]
         if len(matching) == 1:
             return matching[0]
         shown = ", ".join(ids[i] for i in (matching or range(len(ids)))[:8])

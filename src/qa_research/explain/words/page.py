@@ -46,8 +46,9 @@ from qa_research.explain.words.result import (
 )
 from qa_research.explain.words.sheet import word_sheet
 from qa_research.figures.panels import PlainFigure, label_captures
+from qa_research.figures.saving import save_figure
 from qa_research.figures.tokens import TRUE
-from qa_research.files import write_text, written_folder, written_whole
+from qa_research.files import write_text, written_folder
 from qa_research.pages.html import one_file
 from qa_research.tasks.answering.windows import pieces
 
@@ -143,7 +144,6 @@ def _declarations(element: Element) -> dict[str, str]:
 # The sum first: it is what the page shows until another output is chosen.
 SHOWN_OUTPUTS = ("span", "start", "end")
 LEVELS = 8
-DPI = 130
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,10 @@ class Files:
     numbers: Path
 
     @classmethod
-    def of(cls, folder: Path) -> Self:
+    def of(cls, folder: Path, picture_format: str) -> Self:
         """The files in a folder."""
-        return cls(*(folder / f"attribution.{ending}" for ending in ("html", "png", "json")))
+        endings = ("html", picture_format, "json")
+        return cls(*(folder / f"attribution.{ending}" for ending in endings))
 
     def as_json(self) -> dict[str, str]:
         """By kind, as text."""
@@ -171,22 +172,23 @@ def folder_name(question: str, what: str, parts: Sequence[str]) -> str:
     return "-".join(word for word in (words, what, digest) if word)
 
 
-def write_attribution(result: Attribution | AttributionOverSteps, folder: Path) -> Files:
-    """Write attribution.json, .html and .png of one answer, or of one watched question over its steps.
+def write_attribution(
+    result: Attribution | AttributionOverSteps, folder: Path, picture_format: str = "png"
+) -> Files:
+    """Write attribution.json, .html and a picture of an answer, or of a watched question over its steps.
 
-    All three or none; other files in `folder` stay.
+    `picture_format`: png, svg or pdf. All three or none; other files in `folder` stay.
     """
     if isinstance(result, Attribution):
         page, figure = attribution_page(result), word_sheet(result)
     else:
         page, figure = steps_page(result), words_over_steps(result)
     with written_folder(folder, replace=True) as new:
-        files = Files.of(new)
+        files = Files.of(new, picture_format)
         result.save(files.numbers)
         write_text(files.page, page)
-        with written_whole(files.picture, "wb") as file:
-            figure.savefig(file, format="png", dpi=DPI)
-    return Files.of(folder)
+        save_figure(figure, files.picture)
+    return Files.of(folder, picture_format)
 
 
 def attribution_page(result: Attribution) -> str:

@@ -2,7 +2,7 @@
 
 from qa_research.runs.open import open_run
 
-run = open_run("runs/nopretrain/bert_mini-random-s1-1a2b3c4d")
+run = open_run("runs/nopretrain/bert_mini-random-builtin-s1-1a2b3c4d")
 answer = run.ask("Who teaches chess?", "Chess is taught by Ms Lund. Judo is on Monday.")
 print(answer.text, answer.probability)
 """
@@ -46,6 +46,7 @@ from qa_research.tasks.answering.question import (
     find_bad_rows,
     readable,
 )
+from qa_research.tasks.answering.source import find_source, taken_apart
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import make_windows, too_long
 from qa_research.tasks.task import StoredRun
@@ -78,6 +79,11 @@ class TrainedAnswerer(StoredRun):
             ValueError: the question or the context is empty, or the question is longer than a window.
         """
         return self.answer([asked_question(question, context)])[0]
+
+    def question(self, identity: str) -> tuple[str, str]:
+        """A question of the run's own, by its id, and the text that it is about."""
+        found = question_by_id(self.config, self.record, identity)
+        return found.question, found.context
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """One answer per question, in order. Shows progress if there are many."""
@@ -253,10 +259,30 @@ def run_questions(
     return RunQuestions(questions, frozenset())
 
 
+def question_by_id(config: Mapping[str, Any], record: Mapping[str, Any], identity: str) -> Question:
+    """The question of a run's own validation or training questions that has this id.
+
+    Raises:
+        ValueError: there is none, or the questions have changed since.
+    """
+    for split in SPLITS:
+        for row in run_questions(config, record, split).questions:
+            if row.id == identity:
+                return row
+    raise ValueError(
+        f"--question {identity} is the id of none of the run's questions; to ask a question in words, give "
+        "its text with --context or --context-file"
+    )
+
+
 def _questions_of_file(data: str, reading: FileReading, window: tuple[int, int]) -> list[Question]:
-    """The questions of a file; `window`: its most tokens, and how many two windows share."""
-    name = f"--data={Path(data)}"
-    questions = read_questions(data, "--data", reading.encoding, "--encoding")
+    """The questions of a source; `window`: its most tokens, and how many two windows share."""
+    name = f"--data={Path(taken_apart(data)[0])}"
+    source, split = taken_apart(data)
+    if split is None:
+        questions = read_questions(source, "--data", reading.encoding, "--encoding")
+    else:
+        questions = find_source(source, split, reading.encoding).read()
     if reading.on_bad_rows == "move":
         questions, moved = with_moved_answers(questions)
         if moved:
@@ -318,4 +344,5 @@ def name_of(config: Mapping[str, Any], data: str) -> tuple[str, str]:
         file = settings.get(f"{data}_path")
         name = Path(file).name if file else settings.get("dataset") or settings["name"]
         return str(name), data
-    return Path(data).name, "file"
+    source, split = taken_apart(data)
+    return Path(source).name, split or "file"

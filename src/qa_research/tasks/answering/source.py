@@ -55,6 +55,26 @@ class NamedSource:
         return f"{self.option}={self.data}" + (f" --split={self.split}" if self.split else "")
 
 
+def has_splits(data: str) -> bool:
+    """Whether what --data names is in splits, of which --split names one; a file is not."""
+    return data in ("builtin", *HUB_IDS) or Path(data).expanduser().is_dir()
+
+
+def joined(data: str, split: str) -> str:
+    """A source with splits and one of them as one text, which `taken_apart` reads back."""
+    return f"{data}:{split}"
+
+
+def taken_apart(asked: str) -> tuple[str, str | None]:
+    """A source and its split (None: a file).
+
+    >>> taken_apart("builtin:train"), taken_apart("./a:b.json")
+    (('builtin', 'train'), ('./a:b.json', None))
+    """
+    data, _, split = asked.rpartition(":")
+    return (data, split) if split in SPLITS and has_splits(data) else (asked, None)
+
+
 def find_source(data: str, split: str | None, encoding: str = UTF_8) -> NamedSource:
     """The split (None: train, or all of a file) of what --data names; text files are in `encoding`.
 

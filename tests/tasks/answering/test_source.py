@@ -4,10 +4,10 @@ import os
 import pytest
 import yaml
 
-from qa_research.browse import source as named_source
-from qa_research.browse.source import find_source
 from qa_research.launch.compose import conf_directory
+from qa_research.tasks.answering import source as named_source
 from qa_research.tasks.answering.corpus import generate
+from qa_research.tasks.answering.source import find_source
 from qa_research.tasks.answering.squad import squad_json
 from tests.tasks.answering.test_squad import columns
 
