@@ -22,7 +22,7 @@ function chart(svg, curves, choices) {
 const curveBoxes = byId("curves") ? byId("curves").querySelectorAll("svg") : [];
 let goTo = () => {};
 const followers = report.charts.map(({ curves, guessing }, i) => {
-  const level = guessing === null || guessing >= 99.5 ? null : { value: guessing, text: `guessing: ${guessing.toFixed(0)}` };
+  const level = guessing === null || guessing >= 99.5 ? null : { value: guessing, text: `guessing: ${guessing.toFixed(1)}` };
   return chart(curveBoxes[i], curves, { level, onStep: (step) => goTo(step) });
 });
 if (report.route) followers.push(chart(byId("route-chart"), report.route.map(asPercent), { onStep: (step) => goTo(step) }));
