@@ -126,6 +126,14 @@ class Reader:
         start, end = self.logits(ids)
         return torch.stack([start[:, self.target.first], end[:, self.target.last]], dim=1)
 
+    def said_of(
+        self, ids: Int[Tensor, "text token"]
+    ) -> tuple[Float[Tensor, " text"], Float[Tensor, " text"], Float[Tensor, " text"]]:
+        """The span's start and end logit and its probability, for any texts of this window's length."""
+        start, end = self.logits(ids)
+        first, last = start[:, self.target.first], end[:, self.target.last]
+        return first, last, (first + last - self._log_total(start, end)).double().exp()
+
     def predict(self, masks: Bool[ndarray, "mask unit"], what: str) -> SpanPredictions:
         """The predictions for each mask, in batches; `what` is the label of the progress bar.
 
@@ -165,9 +173,7 @@ class Reader:
         self, batches: Sequence[Bool[ndarray, "mask unit"]], what: str
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for masks in tracked(batches, what):
-            start, end = self.logits(self.masked_ids(masks))
-            first, last = start[:, self.target.first], end[:, self.target.last]
-            yield first, last, (first + last - self._log_total(start, end)).double().exp()
+            yield self.said_of(self.masked_ids(masks))
 
     def _log_total(
         self, start: Float[Tensor, "text token"], end: Float[Tensor, "text token"]
