@@ -182,9 +182,9 @@ def without(measured: dict[str, Any], says: Passages) -> None:
     )
     for head in ("3.2", "1.1", "2.9"):
         says(
-            "without {} alone at {} %",
-            head,
+            "{} % without {} alone",
             joined([percent(one["sets"][head]["match"]) for one in found]),
+            head,
         )
     lows = [
         min(draw["match"] for draw in one[f"random for {label}"])
