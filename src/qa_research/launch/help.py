@@ -15,7 +15,6 @@ import hydra
 import yaml
 from hydra.core.config_loader import ConfigLoader
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -78,13 +77,12 @@ def help_lines(config_name: str, overrides: Sequence[str], width: int) -> Iterat
     """The lines of the help, each at most `width` wide where its words allow it."""
     with hydra_initialized() as loader:
         config = hydra.compose(config_name, list(overrides), return_hydra_config=True)
-        defaults = loader.compute_defaults_list(config_name, list(overrides), RunMode.RUN).defaults
         choices = dict(config.hydra.runtime.choices)
         parts = {name: _part(name, str(choice), loader) for name, choice in choices.items()}
         yield from _wrapped(str(config.hydra.help.header), width)
         yield ""
         values: Any = OmegaConf.to_container(config, resolve=True)
-        comments = _comments(defaults)
+        comments = _comments(config_name, choices)
         yield from _sections(config_name, values, parts, comments, width)
         if config_name == "train":
             yield from _added(loader, width)
@@ -192,20 +190,42 @@ def _description(group: str, option: str) -> str:
     return next((comment for comment in comments if not comment.startswith("@package")), "")
 
 
-def _comments(defaults: Sequence[Any]) -> dict[str, str]:
-    """The comment of each key, from the files that were composed; where two have one, both."""
+def _comments(config_name: str, choices: Mapping[str, Any]) -> dict[str, str]:
+    """The comment of each key, from the files that were chosen; where two files have one, both.
+
+    Of a group these are its recorders, the option, and the files that this one starts from.
+    """
     found: dict[str, list[str]] = {}
-    for default in defaults:
-        path = conf_directory() / f"{default.config_path}.yaml"
-        if not path.is_file():
-            # One of Hydra's own, or of a folder of the user's.
-            continue
-        prefix = f"{default.package}." if default.package else ""
+    for path in [conf_directory() / f"{config_name}.yaml", *_files(choices)]:
+        folders = path.relative_to(conf_directory()).parts[:-1]
+        header = re.search(r"^# @package (\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        package = header[1] if header else "".join(folders[:1])
+        prefix = f"{package}." if package not in ("", "_global_") else ""
         for key, comment in comments_in(path).items():
             known = found.setdefault(f"{prefix}{key}", [])
             if comment not in known:
                 known.append(comment)
     return {key: "; ".join(comments) for key, comments in found.items()}
+
+
+def _files(choices: Mapping[str, Any]) -> Iterator[Path]:
+    for group, option in choices.items():
+        folder = conf_directory() / group
+        # Others are Hydra's own, or in a folder of the user's.
+        if isinstance(option, str) and (folder / f"{option}.yaml").is_file():
+            yield from sorted(folder.glob("recorders/*.yaml"))
+            yield from _with_bases(folder, option)
+
+
+def _with_bases(folder: Path, option: str) -> Iterator[Path]:
+    """The file of an option, after those of its folder that it starts from."""
+    path = folder / f"{option}.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for entry in content.get("defaults", ()):
+        name = entry.partition("@")[0] if isinstance(entry, str) else ""
+        if (folder / f"{name}.yaml").is_file():
+            yield from _with_bases(folder, name)
+    yield path
 
 
 def comments_in(path: Path) -> dict[str, str]:
