@@ -13,7 +13,6 @@ from typing import Any, cast
 import lightning.pytorch as pl
 import torch
 from hydra import compose, initialize_config_dir
-from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import OmegaConf
 from torch import Tensor
 
@@ -29,6 +28,7 @@ from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.directory import read_record
 from qa_research.tasks.answering.decode import AnswerSettings
 from qa_research.tasks.answering.module import QuestionAnswering
+from qa_research.trackers.tracker import Tracker
 from qa_research.training.story import train
 
 # What of the callback runs between the start and the end of training.
@@ -147,7 +147,7 @@ class EagerQuestionAnswering(EagerKernel):
 class NnsightCapture(Capture):
     """Captures when ours does, from the same questions and sites, through nnsight."""
 
-    def write_to(self, directory: Path, logger: TensorBoardLogger) -> None:
+    def write_to(self, directory: Path, tracker: Tracker) -> None:
         self.session = NnsightSession(self.recorders, self.subject, self.schedule, directory, None)
 
 

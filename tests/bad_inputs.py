@@ -377,9 +377,12 @@ TRAIN = (
     *("checkpoint.monitor=val/accuracy", "checkpoint.monitor=null", "checkpoint.mode=up"),
     *(
         "checkpoint.keep_every_n_steps=0",
+        "checkpoint.keep_weights_mb=0",
+        "checkpoint.keep_weights_mb=much",
         "checkpoint.every_n_minutes=0",
         "checkpoint.every_n_minutes=nan",
     ),
+    *("logger=nobody", "logger.graph=maybe", "logger=null", "+logger.project=x"),
     *("+checkpoint.directory=x", "train.resume=maybe", "train.resume=must", "train.threads=0"),
     *("train.threads=1000000000", "train.progress=loud", "train.stop_at=90"),
     *(

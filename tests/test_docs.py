@@ -141,6 +141,7 @@ def test_every_key_that_is_named_exists(composed):
             "capture=everything",
             "+capture/recorders@capture=unit_traces",
         ),
+        *(composed(f"logger={name}") for name in ("wandb", "mlflow")),
         compose("explain", ["classifier=torchvision"]),
     ]
     keys = set()

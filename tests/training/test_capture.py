@@ -205,8 +205,9 @@ def test_tensorboard_has_curves_distributions_pictures_and_vectors(tiny):
         assert tag in tags["scalars"]
     assert {f"watched_probability/{name}" for name in ids} <= set(tags["scalars"])
     assert {"head_weights/start", "weights/qa_outputs.weight"} <= set(tags["histograms"])
-    assert [image.step for image in events.Images(f"attention/{ids[0]}")] == [0, 1, 2, 4]
-    assert events.Images(f"attention/{ids[0]}")[0].width > 20
+    for layer in (0, 1):
+        pictures = events.Images(f"attention/{ids[0]}/layer {layer}")
+        assert [picture.step for picture in pictures] == [0, 1, 2, 4, 7]
     (labels,) = folder.glob("*/watched_tokens/metadata.tsv")
     vectors = labels.with_name("tensors.tsv").read_text().splitlines()
     rows = labels.read_text().splitlines()

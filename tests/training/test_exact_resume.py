@@ -12,7 +12,9 @@ import xarray as xr
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from qa_research.runs.directory import read_record
+from qa_research.runs.store import checkpoints_of
 from qa_research.signals import Stopped
+from qa_research.training.kept import kept_until
 from qa_research.training.resumable import random_state, set_random_state
 from tests.conftest import STOPPING_SEED
 from tests.tiny_run import train
@@ -146,8 +148,8 @@ def test_a_stopped_training_resumes_bit_for_bit(tiny, tmp_path, uninterrupted, p
     for key in ("steps", "best", "best_step", "train_samples", "fingerprints"):
         assert record[key] == expected[key], key
     assert_each_step_once(directory_of(config))
-    left = {path.name for path in (directory_of(config) / "checkpoints").iterdir()}
-    assert left == {"last.ckpt", "best.ckpt"}
+    kept = kept_until(record["steps"], record["steps"], 10)
+    assert checkpoints_of(directory_of(config)) == ["best", "last", *map(str, kept)]
 
 
 def test_a_signal_before_the_first_step_leaves_nothing_behind(tiny):

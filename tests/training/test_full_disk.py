@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from qa_research.console import close_log_file, log_to_file, start_logging
+from qa_research.trackers.tracker import CsvTracker, TrackedRun
 from qa_research.training.metrics import Curves
+from tests.toy.line import LineTask
 
 FULL = Path("/dev/full")
 pytestmark = pytest.mark.skipif(not FULL.exists(), reason="needs the device that is always full")
@@ -15,7 +17,9 @@ pytestmark = pytest.mark.skipif(not FULL.exists(), reason="needs the device that
 def test_curves_that_cannot_be_written_are_named(tmp_path):
     path = tmp_path / "metrics.csv"
     path.symlink_to(FULL)
-    curves = Curves(path, None, [], 0)
+    config = {"trainer": {"log_every_n_steps": 1}}
+    run = TrackedRun("id", "study/run", tmp_path, config, 0, [])
+    curves = Curves(run, CsvTracker(), LineTask("points", [], None, None))
     with pytest.raises(OSError, match=r"No space left on device: '.*metrics\.csv'"):
         curves._write({"epoch": 0, "step": 1})
 

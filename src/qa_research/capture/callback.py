@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import lightning.pytorch as pl
 from annotated_types import Ge, Gt, Le
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from qa_research.capture.budget import TimeBudget, planned_steps, within_budget
@@ -19,7 +18,7 @@ from qa_research.capture.recording.arrays import Coordinate
 from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.writer import RecordingWriter
 from qa_research.capture.sites import FINAL, Site, module_of
-from qa_research.capture.tensorboard import TensorBoardWriter
+from qa_research.capture.tracked import CaptureTracker
 from qa_research.capture.watched import (
     choose_questions,
     describe,
@@ -28,6 +27,7 @@ from qa_research.capture.watched import (
 )
 from qa_research.tasks.answering.task import AnsweringTask
 from qa_research.tasks.task import Task
+from qa_research.trackers.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Schedule:
 class CaptureSession:
     """The captures of one training: `start` or `resume`, then `capture` at each due step, then `finish`.
 
-    Knows nothing of Lightning. `sync` before a checkpoint is saved. `tensorboard`: None writes no events.
+    Knows nothing of Lightning. `sync` before a checkpoint is saved. `tracked`: None shows nothing of them.
     """
 
     def __init__(
@@ -54,18 +54,20 @@ class CaptureSession:
         subject: Subject,
         schedule: Schedule,
         directory: Path,
-        tensorboard: TensorBoardWriter | None,
+        tracked: CaptureTracker | None,
     ) -> None:
         self.recorders = recorders
         self.subject = subject
         self.schedule = schedule
         self.path = directory / RECORDING
-        self.tensorboard = tensorboard
+        self.tracked = tracked
         self.writer: RecordingWriter | None = None
         self.steps: frozenset[int] = frozenset()
         self.bytes_each = 0
         self.count = 0
         self.latest: int | None = None
+        # The latest capture, if it is to be drawn and is not yet.
+        self.undrawn: tuple[int, Captured] | None = None
 
     def start(self, step: int, total: int) -> None:
         """Start a recording of a training of `total` steps with its first capture.
@@ -84,14 +86,17 @@ class CaptureSession:
         if skipped:
             self.note(skipped)
         self._keep(forward, captured)
+        self.draw()
 
     def resume(self, step: int, total: int) -> None:
         """Cut the recording back to `step`, the resumed checkpoint's, and append to it from there."""
         before = self.state()
         captured = self._record(step)[1]
-        if self.tensorboard and self.latest == step:
-            self.tensorboard.write(step, self.count - 1, self.recorders, captured, again=True)
-        # This forward pass was for the coordinates and for TensorBoard; it is not a capture.
+        if self.tracked and self.latest == step:
+            self.tracked.write(step, self.recorders, captured, again=True)
+            if self.tracked.has_pictures(self.count - 1):
+                self.tracked.draw(step, self.recorders, captured)
+        # This forward pass was for the coordinates and for the tracker; it is not a capture.
         self.set_state(before)
         self._plan(total)
         try:
@@ -103,8 +108,15 @@ class CaptureSession:
             self.start(step, total)
 
     def capture(self, step: int) -> None:
-        """One capture."""
+        """One capture, without its pictures."""
         self._keep(*self._record(step))
+
+    def draw(self) -> None:
+        """The pictures of the latest capture, if it has any; apart, as they take longer than the capture."""
+        if self.tracked and self.undrawn:
+            step, captured = self.undrawn
+            self.tracked.draw(step, self.recorders, captured)
+        self.undrawn = None
 
     def finish(self, step: int) -> None:
         """The last capture, unless it has been made, and the vectors for TensorBoard's projector."""
@@ -112,10 +124,19 @@ class CaptureSession:
             for recorder in self.recorders.values():
                 recorder.forget_step()
             self.capture(step)
-        if self.tensorboard:
+        self.draw()
+        if self.tracked:
             network, watched = self.subject.network, self.subject.watched
-            self.tensorboard.write_projector(forward_watched(network, watched, step, [FINAL]))
+            if self.tracked.drawn != step:
+                self._draw_last(step, self.tracked)
+            self.tracked.write_projector(forward_watched(network, watched, step, [FINAL]))
         self.sync()
+
+    def _draw_last(self, step: int, tracked: CaptureTracker) -> None:
+        """Draw what was captured without pictures, from a forward pass that is not a capture."""
+        before = self.state()
+        tracked.draw(step, self.recorders, self._record(step)[1])
+        self.set_state(before)
 
     def note(self, sentence: str) -> None:
         """Say that something was skipped, in the log and in the recording."""
@@ -139,7 +160,7 @@ class CaptureSession:
             "bytes_each": self.bytes_each,
             "count": self.count,
             "latest": self.latest,
-            "curves": dict(self.tensorboard.curves) if self.tensorboard else {},
+            "curves": dict(self.tracked.curves) if self.tracked else {},
             "recorders": {name: recorder.state() for name, recorder in self.recorders.items()},
         }
 
@@ -148,8 +169,8 @@ class CaptureSession:
         self.bytes_each, self.count, self.latest = (
             state[name] for name in ("bytes_each", "count", "latest")
         )
-        if self.tensorboard:
-            self.tensorboard.curves = dict(state["curves"])
+        if self.tracked:
+            self.tracked.curves = dict(state["curves"])
         for name, recorder in self.recorders.items():
             recorder.set_state(state["recorders"][name])
 
@@ -175,8 +196,10 @@ class CaptureSession:
     def _keep(self, forward: Forward, captured: Captured) -> None:
         if self.writer:
             self.writer.append(forward.step, captured)
-        if self.tensorboard:
-            self.tensorboard.write(forward.step, self.count, self.recorders, captured)
+        if self.tracked:
+            self.tracked.write(forward.step, self.recorders, captured)
+            is_drawn = self.tracked.has_pictures(self.count)
+            self.undrawn = (forward.step, captured) if is_drawn else None
         self.count += 1
         self.latest = forward.step
 
@@ -261,11 +284,12 @@ class Capture(pl.Callback):
         for name, recorder in self.recorders.items():
             recorder.prepare(f"capture.{name}", self.subject)
 
-    def write_to(self, directory: Path, logger: TensorBoardLogger) -> None:
-        """Set where the recording goes, and TensorBoard's events."""
-        writer = TensorBoardWriter(logger, self.subject.watched) if self.tensorboard else None
+    def write_to(self, directory: Path, tracker: Tracker) -> None:
+        """Set where the recording goes, and what shows captures while they are made."""
+        is_shown = self.tensorboard and tracker.shows_captures
+        tracked = CaptureTracker(tracker, self.subject.watched) if is_shown else None
         self.session = CaptureSession(
-            self.recorders, self.subject, self.schedule, directory, writer
+            self.recorders, self.subject, self.schedule, directory, tracked
         )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -311,6 +335,9 @@ class Capture(pl.Callback):
                     if recorder.batch_sites:
                         recorder.after_batch(self.batch_values, batch)
                 self.session.capture(self.step)
+            # Not counted against the limit, or pictures would have captures skipped.
+            with self.budget.spending(counts=False):
+                self.session.draw()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.budget.pause()

@@ -85,10 +85,10 @@ def checked(config: DictConfig, settings: type = Settings) -> dict[str, Any]:
     return typing.cast(dict[str, Any], plain)
 
 
-def default_config(name: str = "train") -> dict[str, Any]:
-    """The config of `qa-research train`, or another launcher, without any override, as plain values."""
+def default_config(name: str = "train", overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The config of `qa-research train`, or another launcher, without other overrides, as plain values."""
     with hydra_initialized():
-        plain: Any = OmegaConf.to_container(hydra.compose(name), resolve=True)
+        plain: Any = OmegaConf.to_container(hydra.compose(name, [*overrides]), resolve=True)
     return typing.cast(dict[str, Any], plain)
 
 

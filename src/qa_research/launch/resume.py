@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qa_research.config import check_section, unknown_key
+from qa_research.config import check_section, conf_directory, unknown_key
 from qa_research.launch.compose import default_config
 from qa_research.plain import parse_yaml
 from qa_research.runs.directory import (
@@ -17,10 +17,11 @@ from qa_research.runs.directory import (
 from qa_research.runs.open import check_sections
 from qa_research.tasks.earlier_configs import new_spelling
 from qa_research.tasks.task import sections_of_task
-from qa_research.text import command_line
+from qa_research.text import command_line, did_you_mean
 
 # What a resumed training may change. The run stays in its directory.
-FIXED = ("paths", "train.resume", "task.examples", "task.metrics")
+FIXED = ("paths", "logger", "train.resume", "task.examples", "task.metrics")
+LOGGER = "logger"
 CHANGEABLE = (*(key for key in WITHOUT_EFFECT if key not in FIXED), "paths.cache")
 
 
@@ -39,6 +40,9 @@ def resume(run: str, overrides: Sequence[str], runs: Path) -> float:
     _add_missing(plain, directory)
     _check_whole(plain, directory / "config.yaml")
     for override in overrides:
+        if override.startswith(f"{LOGGER}="):
+            plain[LOGGER] = _logger(override.partition("=")[2])
+            continue
         key, value = _parsed(override, plain)
         section, _, name = key.partition(".")
         plain[section][name] = value
@@ -60,7 +64,9 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
         raise ValueError(f"{override!r} is not of the form KEY=VALUE")
     if key.startswith("paths.") and key in CHANGEABLE:
         return key, value
-    if key in CHANGEABLE:
+    name = key.removeprefix(f"{LOGGER}.")
+    is_of_logger = name != key and name != "_target_" and name in plain[LOGGER]
+    if key in CHANGEABLE or is_of_logger:
         try:
             return key, parse_yaml(value, key)
         except ValueError as error:
@@ -77,8 +83,17 @@ def _parsed(override: str, plain: dict[str, Any]) -> tuple[str, Any]:
         f"{key} changes the result, so it would be another run: start it with "
         f"{command_line('qa-research', 'train', override)} ... (to go on from this run's weights: "
         "qa-research export RUN DIR, then model=as_weights model.weights=DIR); a resumed run takes "
-        f"{', '.join(CHANGEABLE)}"
+        f"{', '.join((*CHANGEABLE, LOGGER))}"
     )
+
+
+def _logger(name: str) -> dict[str, Any]:
+    """The section of the logger called `name`, as conf/ has it."""
+    known = sorted(file.stem for file in (conf_directory() / LOGGER).glob("*.yaml"))
+    if name not in known:
+        raise ValueError(f"there is no {LOGGER}={name}{did_you_mean(name, known)}")
+    section: dict[str, Any] = default_config(overrides=[f"{LOGGER}={name}"])[LOGGER]
+    return section
 
 
 def _add_missing(plain: dict[str, Any], directory: Path) -> None:

@@ -33,7 +33,9 @@ WITHOUT_EFFECT = (
     "train.resume",
     "train.progress",
     "data.num_workers",
+    "logger",
     "checkpoint.keep_every_n_steps",
+    "checkpoint.keep_weights_mb",
     "checkpoint.every_n_minutes",
 )
 

@@ -28,6 +28,10 @@ RENAMED_KEYS = {
     "data.max_answer_tokens": "answer.max_answer_tokens={value}",
     "data.validate_every": "trainer.val_check_interval={value}",
 }
+_TENSORBOARD = {
+    "_target_": "qa_research.trackers.tensorboard.TensorBoardTracker",
+    "graph": False,
+}
 ANSWERING = {
     "_target_": "qa_research.tasks.answering.task.AnsweringTask",
     "examples": "questions",
@@ -57,6 +61,10 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     config = {key: _with_todays_class(value) for key, value in config.items()}
     # The first versions had no capture.
     config.setdefault("capture", None)
+    # Version 0.3: other trackers than TensorBoard; some steps are kept without being asked for.
+    config.setdefault("logger", dict(_TENSORBOARD))
+    if isinstance(config.get("checkpoint"), dict):
+        config["checkpoint"].setdefault("keep_weights_mb", None)
     # What is not a section stays as it is: it may be damaged, which its reader says.
     data, model = (config.get(name) for name in ("data", "model"))
     # Version 0.3: files of other encodings than UTF-8 are read.

@@ -177,6 +177,10 @@ class Task(ABC):
             ValueError: the weights do not fit its network.
         """
 
+    def example(self) -> "dict[str, Tensor] | None":
+        """After `prepare`: a small input of the network by argument, to trace it with; None: it is not."""
+        return None
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the network's tensors by name."""
         return {name: tuple(t.shape) for name, t in self.network.state_dict().items()}

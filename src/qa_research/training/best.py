@@ -1,4 +1,4 @@
-"""The weights that a training keeps: the best by a validation score, and those of every n-th step."""
+"""The weights that a training keeps: the best by a validation score, and those of some steps."""
 
 import json
 import logging
@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import lightning.pytorch as pl
 from annotated_types import Ge, Gt
+from torch import nn
 
 from qa_research.files import write_text
 from qa_research.runs.checkpoints import BEST, load_network_weights, read_checkpoint
@@ -16,6 +17,7 @@ from qa_research.runs.predictions import PREDICTIONS
 from qa_research.signals import Signals, Stopped
 from qa_research.tasks.learning import LearningModule, TaskData
 from qa_research.tasks.task import VALIDATED
+from qa_research.training.kept import how_many, kept_until
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +25,8 @@ log = logging.getLogger(__name__)
 class Checkpoints(pl.Callback):
     """Writes best.ckpt with its predictions, and step-000050.ckpt and so on.
 
-    `keep_every_n_steps`: null keeps no steps. `every_n_minutes`: how often the full state is saved, to
+    `keep_every_n_steps`: null leaves the choice to `keep_weights_mb`, the room for about ten evenly spaced
+    steps (see training.kept; null keeps none). `every_n_minutes`: how often the full state is saved, to
     resume from after a crash (null: only when a signal asks for it; see training.resumable).
     `predictions`: returns those of the latest validation.
     """
@@ -33,6 +36,7 @@ class Checkpoints(pl.Callback):
         monitor: str,
         mode: Literal["max", "min"],
         keep_every_n_steps: Annotated[int, Ge(1)] | None,
+        keep_weights_mb: Annotated[float, Gt(0)] | None,
         every_n_minutes: Annotated[float, Gt(0)] | None,
         directory: Path,
         predictions: Callable[[], list[dict[str, Any]]],
@@ -40,6 +44,9 @@ class Checkpoints(pl.Callback):
         self.monitor = monitor
         self.sign = 1.0 if mode == "max" else -1.0
         self.keep_every_n_steps = keep_every_n_steps
+        self.keep_weights_mb = keep_weights_mb
+        # Of how many steps the training is planned, and how many of them are kept if nobody chose.
+        self.total = self.count = 0
         self.every_n_minutes = every_n_minutes
         self.directory = directory
         self.predictions = predictions
@@ -54,6 +61,8 @@ class Checkpoints(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove weights of steps after the one resumed from, and files that a crash left unfinished."""
         step = trainer.global_step
+        self.total = int(trainer.estimated_stepping_batches)
+        self.count = how_many(weights_bytes(pl_module), self.keep_weights_mb)
         if not step or not trainer.is_global_zero:
             return
         for path in self.directory.glob("step-*.ckpt"):
@@ -64,10 +73,25 @@ class Checkpoints(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         every, step = self.keep_every_n_steps, trainer.global_step
+        if not step:
+            return
+        if every:
+            self._keep(trainer, step, step % every == 0)
+            return
+        before, now = (kept_until(s, self.total, self.count) for s in (step - 1, step))
+        self._keep(trainer, step, step in now)
+        if trainer.is_global_zero:
+            for dropped in {*before} - {*now}:
+                self._file(dropped).unlink(missing_ok=True)
+
+    def _keep(self, trainer: pl.Trainer, step: int, is_kept: bool) -> None:
         # All processes must agree whether to save, so none of them looks at the file system.
-        if every and step and step % every == 0 and step != self.kept_step:
+        if is_kept and step != self.kept_step:
             self.kept_step = step
-            trainer.save_checkpoint(self.directory / f"step-{step:06d}.ckpt", weights_only=True)
+            trainer.save_checkpoint(self._file(step), weights_only=True)
+
+    def _file(self, step: int) -> Path:
+        return self.directory / f"step-{step:06d}.ckpt"
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
@@ -140,6 +164,11 @@ class Checkpoints(pl.Callback):
         if not self.best:
             return True
         return self.sign * scores[self.monitor] > self.sign * self.best[self.monitor]
+
+
+def weights_bytes(module: nn.Module) -> int:
+    """How large a file of a network's weights is, but for its names."""
+    return sum(t.numel() * t.element_size() for t in module.state_dict().values())
 
 
 class _EndedBySignals(pl.Callback):

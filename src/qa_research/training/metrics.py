@@ -1,25 +1,24 @@
-"""Curves of a training, in metrics.csv and TensorBoard: one row per logged step or validation, none twice."""
+"""Curves of a training, in metrics.csv and its tracker: one row per logged step or validation, none twice."""
 
 import csv
 import os
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from qa_research.files import naming, written_whole
-from qa_research.runs.metrics import read_metrics
+from qa_research.runs.metrics import METRICS, read_metrics
+from qa_research.tasks.task import Task
+from qa_research.trackers.tracker import LOSS, TrackedRun, Tracker
 
-TRAINING = ("train/loss", "train/lr", "train/gradient_norm")
+TRAINING = (LOSS, "train/lr", "train/gradient_norm")
 
 
 class Curves(pl.Callback):
-    """Writes the training metrics of every step, and every validation, to metrics.csv; fewer to TensorBoard.
+    """Writes the training metrics of every step, and every validation, to metrics.csv; fewer to the tracker.
 
-    TensorBoard gets those of every `trainer.log_every_n_steps`-th step. `step` is the number of optimizer
+    The tracker gets those of every `trainer.log_every_n_steps`-th step. `step` is the number of optimizer
     steps done. `train/loss` is the mean over all examples of the step. Everything written is on the disk
     before a checkpoint is; resuming from a checkpoint drops what came later.
 
@@ -27,36 +26,31 @@ class Curves(pl.Callback):
     the training was killed at step 130. metrics.csv has rows until 130, some of step 100 from before the
     save (its training metrics) and some from after it (the validation, which will run again). Resuming
     keeps the rows before step 100 and appends the checkpoint's own rows of step 100 (`latest`).
-    TensorBoard does the same: with `purge_step=100` it hides its events of step 100 and later.
+    TensorBoard does the same: with `purge_step=100` it hides its events of step 100 and later. Other trackers
+    keep what they have, and each point is delivered to them once.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        tensorboard: TensorBoardLogger,
-        validation_names: Sequence[str],
-        first_step: int,
-    ) -> None:
-        self.path = path
-        self.tensorboard = tensorboard
-        self.columns = ("epoch", "step", *TRAINING, *validation_names)
-        self.step = first_step
+    def __init__(self, run: TrackedRun, tracker: Tracker, task: Task) -> None:
+        self.run = run
+        self.tracker = tracker
+        self.task = task
+        self.path = run.directory / METRICS
+        self.columns = ("epoch", "step", *TRAINING, *task.measured())
+        self.step = run.step
         # Of the latest training batch: after an epoch's end Lightning's own is already the next one.
         self.epoch = 0
         self.losses: list[Tensor] = []
-        self.log_every = 1
         # All rows of the latest step.
         self.latest: list[dict[str, float]] = []
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        untyped: Any = trainer  # Lightning's types do not know this setting of its own
-        self.log_every = untyped.log_every_n_steps
         if not trainer.is_global_zero:
             return
-        if self.step == 0 or not self.path.is_file():
-            self._replace_table([])
+        is_new = self.step == 0 or not self.path.is_file()
+        self._replace_table([] if is_new else self._rows_before(self.step))
+        self.tracker.start(self.run)
+        if is_new:
             return
-        self._replace_table(self._rows_before(self.step))
         latest, self.latest = self.latest, []
         for row in latest:
             if row["step"] == self.step:
@@ -65,6 +59,10 @@ class Curves(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Only the first process knew the step that a training resumes from.
         self.step = trainer.global_step
+        example = self.task.example() if trainer.is_global_zero else None
+        if example is not None:
+            there = {name: tensor.to(pl_module.device) for name, tensor in example.items()}
+            self.tracker.graph(self.task.network, there)
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Any
@@ -96,11 +94,9 @@ class Curves(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         if trainer.is_global_zero:
-            self.tensorboard.experiment.flush()
-            events = Path(self.tensorboard.log_dir).glob("events.*")
-            for path in (self.path, *events):
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+            self.tracker.sync()
+            with self.path.open("rb") as file:
+                os.fsync(file.fileno())
 
     def state_dict(self) -> dict[str, Any]:
         return {"latest": self.latest, "epoch": self.epoch}
@@ -118,11 +114,8 @@ class Curves(pl.Callback):
         self.latest.append(row)
         with naming(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self.columns).writerow(row)
-        if TRAINING[0] in row and step % self.log_every:
-            return
-        for name, value in row.items():
-            if name != "step":
-                self.tensorboard.experiment.add_scalar(name, value, step)
+        if self.run.shows(row, step):
+            self.tracker.curves({k: v for k, v in row.items() if k != "step"}, step)
 
     def _rows_before(self, step: int) -> list[dict[str, str]]:
         """The rows of steps before `step`, without a line that a crash left incomplete."""

@@ -104,13 +104,14 @@ def time_until_training() -> str:
     return f"First step starts {elapsed:.1f} s after the program did"
 
 
-def show_result(directory: Path, record: dict[str, Any], task: Task) -> None:
+def show_result(directory: Path, record: dict[str, Any], setup: Setup) -> None:
     """A short table of the best scores, and the commands to try next."""
+    task, curves = setup.task, setup.tracker.command(directory)
     best = f"best of {record['steps']} steps: step {record['best_step']}"
     commands = [
         ("Everything is in", str(directory)),
         *task.next_commands(directory, record),
-        ("See the curves", command_line("tensorboard", "--logdir", directory.parent.parent)),
+        *([("See the curves", command_line(*curves))] if curves else []),
     ]
     lines = [
         "",

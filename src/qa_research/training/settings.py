@@ -139,5 +139,6 @@ class Settings:
     trainer: dict[str, Any]
     checkpoint: dict[str, Any]
     capture: dict[str, Any] | None
+    logger: dict[str, Any]
     train: dict[str, Any]
     paths: dict[str, Any]

@@ -11,12 +11,15 @@ import torch
 from torch import nn
 
 from qa_research.capture.callback import Capture
-from qa_research.config import build_capture
+from qa_research.config import build, build_capture
 from qa_research.console import readable_size
 from qa_research.runs.directory import check_writable
 from qa_research.runs.places import with_absolute_paths
 from qa_research.tasks.task import Task
 from qa_research.text import did_you_mean
+from qa_research.trackers.tracker import Tracker
+from qa_research.training.best import weights_bytes
+from qa_research.training.kept import FEWEST, how_many
 from qa_research.training.trainer import check_trainer, processes_of
 
 log = logging.getLogger(__name__)
@@ -30,13 +33,14 @@ STATES, WEIGHTS = 3, 3
 class Setup:
     """A task with its data read and its network made, before anything is trained.
 
-    `report`: how the network was made. `capture`: what records the training's inside, or None. `config`:
-    with absolute paths, so that the run finds its data again from any directory.
+    `report`: how the network was made. `capture`: what records the training's inside, or None. `tracker`:
+    where its curves go. `config`: with absolute paths, so that the run finds its data again from anywhere.
     """
 
     task: Task
     report: list[str]
     capture: Capture | None
+    tracker: Tracker
     config: dict[str, Any]
 
     def prepare(self) -> None:
@@ -53,6 +57,8 @@ def set_up(config: dict[str, Any]) -> Setup:
         ValueError, OSError: they cannot be made as the config asks.
     """
     check_trainer(config["trainer"])
+    tracker: Tracker = build("logger", config["logger"])
+    tracker.check()
     if config["train"]["threads"] is not None:
         torch.set_num_threads(config["train"]["threads"])
     cache = _cache(config)
@@ -65,28 +71,38 @@ def set_up(config: dict[str, Any]) -> Setup:
         capture.watch(task, gradients_are_scaled=config["trainer"]["precision"] == "16-mixed")
     _check_measured(task, "checkpoint.monitor=", [config["checkpoint"]["monitor"]])
     _check_measured(task, "train.stop_at: ", config["train"]["stop_at"] or {})
-    return Setup(task, report, capture, with_absolute_paths(config))
+    return Setup(task, report, capture, tracker, with_absolute_paths(config))
 
 
 def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any]) -> None:
-    """Log how much room the checkpoints need at most.
+    """Log how much room the checkpoints need at most, and which steps are kept.
 
-    Example: 1 MB of weights needs 3 states of 3 MB and 3 files of weights, 12 MB.
+    Example: 1 MB of weights needs 3 states of 3 MB and 3 files of weights, 12 MB, and 10 MB for ten steps.
 
     Raises:
         OSError: less is free.
     """
-    weights = sum(t.numel() * t.element_size() for t in network.state_dict().values())
-    needed = weights * (STATES * TENSORS_PER_STATE + WEIGHTS)
+    weights = weights_bytes(network)
+    every, budget = checkpoint["keep_every_n_steps"], checkpoint["keep_weights_mb"]
+    count = 0 if every else how_many(weights, budget)
+    # While one is dropped for the next, there is one more.
+    needed = weights * (STATES * TENSORS_PER_STATE + WEIGHTS + (count + 1 if count else 0))
     place = directory
     while not place.exists():
         place = place.parent
-    # A resumed run replaces its last, previous and best.ckpt, but not step-000050.ckpt and so on.
-    present = sum(p.stat().st_size for p in (directory / "checkpoints").glob("[!s]*.ckpt"))
+    # A resumed run replaces its last, previous and best.ckpt, but not those of every n-th step.
+    replaced = "*.ckpt" if count else "[!s]*.ckpt"
+    present = sum(p.stat().st_size for p in (directory / "checkpoints").glob(replaced))
     needed = max(needed - present, 0)
     free = shutil.disk_usage(place).free
-    every = checkpoint["keep_every_n_steps"]
     more = f", and {readable_size(weights)} more every {every} steps" if every else ""
+    if count:
+        more = f", {readable_size(count * weights)} of it for the weights of {count} steps"
+    elif budget and not every:
+        more = (
+            f" (the weights of single steps are not kept: {FEWEST} of {readable_size(weights)} are more than "
+            f"checkpoint.keep_weights_mb={budget:g})"
+        )
     need, room = readable_size(needed), readable_size(free)
     log.info("Disk: the checkpoints need up to %s%s; %s are free", need, more, room)
     if needed > free:

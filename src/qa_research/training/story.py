@@ -82,7 +82,7 @@ def train_in(directory: Path, config: dict[str, Any]) -> float:
                 log.info("This run is finished; train.resume=never trains it again.")
                 monitor: str = config["checkpoint"]["monitor"]
                 check_has(directory / "run.json", existing.record["best"], [monitor])
-                show_result(directory, existing.record, task)
+                show_result(directory, existing.record, setup)
                 return float(existing.record["best"][monitor])
             if only_report:
                 raise ValueError(f"{directory} changed while it was being read; start again")
@@ -102,7 +102,7 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
         check_prepared(directory, existing.record, task)
     signals.check()
     record = existing.record if existing.record and point else new_record(setup)
-    start = Start(record["id"], signals, existing.step, task, setup.capture)
+    start = Start(record["id"], signals, existing.step, task, setup.capture, setup.tracker)
     bundle = make_trainer(config, directory, start)
     check_disk(directory, task.network, config["checkpoint"])
     # From here on signals only set a flag, which the training checks at the end of each step.
@@ -125,11 +125,13 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
                 _save_early_end(directory, record, config)
             if not isinstance(error, Stopped):
                 _end_other_processes(bundle)
+            _end_tracking(bundle)
             raise
         add_result(record, bundle, task)
         save_record(directory, record, config)
         (directory / "checkpoints" / PREVIOUS).unlink(missing_ok=True)
-    show_result(directory, record, task)
+        setup.tracker.finish(record["best"], record["steps"])
+    show_result(directory, record, setup)
     return score
 
 
@@ -170,6 +172,14 @@ def _save_early_end(directory: Path, record: dict[str, Any], config: dict[str, A
         )
 
 
+def _end_tracking(bundle: TrainerBundle) -> None:
+    """Close what shows the curves of a training that ended early; that end is what must be reported."""
+    try:
+        bundle.tracker.finish(None, bundle.trainer.global_step)
+    except OSError as error:
+        log.error("Could not write the latest curves: %s", without_number(str(error)))
+
+
 def _train_as_child(directory: Path, config: dict[str, Any], signals: Signals) -> float:
     """What the other processes of a distributed training do: train, and write nothing."""
     logging.getLogger("qa_research").setLevel(logging.WARNING)
@@ -184,7 +194,7 @@ def _train_as_child(directory: Path, config: dict[str, Any], signals: Signals) -
         with signals.deferred():
             setup = set_up(config)
             setup.prepare()
-            start = Start("", signals, 0, setup.task, setup.capture)
+            start = Start("", signals, 0, setup.task, setup.capture, setup.tracker)
             return _fit(setup, make_trainer(config, directory, start), resume_from)
     except Stopped:
         # The first process reports it. Lightning would kill it if a child ended with an exit code.

@@ -15,13 +15,13 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from qa_research.capture.callback import Capture
 from qa_research.config import build, check_value
-from qa_research.runs.metrics import METRICS
+from qa_research.runs.directory import run_name
 from qa_research.signals import Signals
 from qa_research.tasks.task import Task
+from qa_research.trackers.tracker import TrackedRun, Tracker
 from qa_research.training.best import Checkpoints
 from qa_research.training.metrics import Curves
 from qa_research.training.progress import TrainingProgress
@@ -91,17 +91,6 @@ class ValidationBetweenSteps(pl.Callback):
             trainer.val_check_batch = 1 if is_due else NO_BATCH
 
 
-class TensorBoard(TensorBoardLogger):
-    """Lightning's logger, in the run's own directory whatever that is called.
-
-    Lightning replaces `$NAME` in the path by the variable of the environment, and so writes elsewhere.
-    """
-
-    @property
-    def log_dir(self) -> str:
-        return os.path.join(self.root_dir, str(self.version))
-
-
 @dataclass(frozen=True)
 class TrainerBundle:
     """A Trainer with those of its callbacks whose state is needed after the training."""
@@ -111,6 +100,7 @@ class TrainerBundle:
     progress: TrainingProgress
     saving: ExactCheckpoints
     capture: Capture | None
+    tracker: Tracker
 
 
 @dataclass(frozen=True)
@@ -122,6 +112,7 @@ class Start:
     step: int
     task: Task
     capture: Capture | None
+    tracker: Tracker
 
 
 def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> TrainerBundle:
@@ -135,17 +126,22 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
         "checkpoint", config["checkpoint"], directory=folder, predictions=task.predictions
     )
     progress = TrainingProgress(config["train"]["progress"], task)
-    # TensorBoard then hides its events from this step on; Curves writes those of this step again.
-    purge: dict[str, Any] = {"purge_step": start.step} if start.step else {}
-    tensorboard = TensorBoard(directory, name="tensorboard", version="", **purge)
+    tracked = TrackedRun(
+        id=start.run_id,
+        name=run_name(directory),
+        directory=directory,
+        config=config,
+        step=start.step,
+        scores=[metric["name"] for metric in task.metrics],
+    )
     saving = ExactCheckpoints(start.signals, checkpoints.every_n_minutes, folder, start.run_id)
     callbacks: list[pl.Callback] = [
         ValidationBetweenSteps(),
         progress,
-        Curves(directory / METRICS, tensorboard, task.measured(), start.step),
+        Curves(tracked, start.tracker, task),
     ]
     if start.capture:
-        start.capture.write_to(directory, tensorboard)
+        start.capture.write_to(directory, start.tracker)
         callbacks.append(start.capture)
     callbacks += [checkpoints, *_early_stopping(task, config["train"]["stop_at"] or {}), saving]
     # Hints about hardware and products; warnings and errors still come through.
@@ -156,7 +152,7 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
             "trainer",
             with_units(config["trainer"]),
             callbacks=callbacks,
-            logger=tensorboard,
+            logger=False,
             plugins=[DurableCheckpointIO()],
             default_root_dir=directory,
             use_distributed_sampler=False,
@@ -166,7 +162,7 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
         )
     except MisconfigurationException as error:
         raise _unusable(error) from error
-    return TrainerBundle(trainer, checkpoints, progress, saving, start.capture)
+    return TrainerBundle(trainer, checkpoints, progress, saving, start.capture, start.tracker)
 
 
 def without_expected_warnings(work: Callable[..., Any], *arguments: Any, **options: Any) -> None:

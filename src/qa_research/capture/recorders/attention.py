@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qa_research.capture.attention_picture import Tokens, attention_picture
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import (
     AttentionLayersRecorder,
@@ -18,7 +19,6 @@ from qa_research.capture.recorders.recorder import (
     to_numpy,
 )
 from qa_research.capture.recording.arrays import Array, Coordinate
-from qa_research.capture.tensorboard import mosaic
 from qa_research.capture.watched import Watched
 from qa_research.model.bert import input_names
 
@@ -32,7 +32,11 @@ class AttentionRecorder(AttentionLayersRecorder):
 
     def prepare(self, key: str, subject: Subject) -> None:
         self.sites = self.choose_layers(key, subject.network)
-        self.question = subject.watched.questions[0].id
+        watched = subject.watched
+        self.question, text = watched.questions[0], watched.texts[0]
+        first, last = (int(token) for token in watched.spans[0])
+        context = text.parts.index("context") if "context" in text.parts else len(text)
+        self.tokens = Tokens(text.tokens, first, last, context)
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
         weight = torch.stack([forward.attention(layer) for layer in self.layers], dim=1)
@@ -41,9 +45,16 @@ class AttentionRecorder(AttentionLayersRecorder):
     def summaries(self, captured: Mapping[str, Array], with_pictures: bool) -> Summaries:
         if not with_pictures:
             return Summaries()
-        # Of the first watched question: a row for each layer, a column for each head.
-        picture = mosaic(captured["weight"].values[0].astype(np.float32))
-        return Summaries(pictures={f"attention/{self.question}": picture})
+        own = len(self.tokens.texts)
+        maps = captured["weight"].values[0, :, :, :own, :own].astype(np.float32)
+        return Summaries(
+            pictures={
+                f"attention/{self.question.id}/layer {layer}": attention_picture(
+                    of_layer, self.tokens, layer, self.question.question
+                )
+                for layer, of_layer in zip(self.layers, maps, strict=True)
+            }
+        )
 
 
 class ReturnedAttentionRecorder(Recorder):

@@ -12,15 +12,21 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from qa_research.files import write_text, written_folder
-from qa_research.model.bert import count_parameters, describe_modules, longest_window
+from qa_research.model.bert import (
+    count_parameters,
+    describe_modules,
+    input_names,
+    longest_window,
+)
 from qa_research.model.tokenizer import tokenizer_fingerprint
 from qa_research.model.weights import weights_fingerprint, write_sums
+from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.choosing import FEWEST_TO_DIVIDE, context_digest
 from qa_research.tasks.answering.decode import AnswerSettings
 from qa_research.tasks.answering.earlier_windows import made_otherwise
 from qa_research.tasks.answering.facts import facts_of
 from qa_research.tasks.answering.labels import Exactness, exactness
-from qa_research.tasks.answering.trained import TrainedAnswerer, reopen
+from qa_research.tasks.answering.trained import LABELS, TrainedAnswerer, reopen
 from qa_research.tasks.answering.windows import make_windows, windows_fingerprint
 from qa_research.tasks.task import Metric, StoredRun, Task
 from qa_research.text import command_line, plural
@@ -99,6 +105,13 @@ class AnsweringTask(Task):
             for name, (questions, windows) in splits.items()
         }
         self.windows = windows_fingerprint([data.train_windows, data.validation_windows])
+
+    def example(self) -> dict[str, Tensor]:
+        pad = int(self.module.tokenizer.pad_token_id)
+        batch = padded_batch(self.data.train_windows, [0], pad)
+        return {
+            name: batch[name] for name in sorted(input_names(self.network) & batch.keys() - LABELS)
+        }
 
     def fingerprints(self) -> dict[str, str]:
         found = self.data.fingerprints() | {
