@@ -2,6 +2,7 @@
 and point names that do not touch; and how every figure shows text.
 """
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -45,6 +46,12 @@ class PlainFigure(Figure):
     `$x$` is not read as a formula. A character that the font does not have, or that would control the
     reader of an SVG, becomes a square.
     """
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows of it, without pyplot."""
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=96)
+        return file.getvalue()
 
     def draw(self, renderer: RendererBase) -> None:
         for text in self.findobj(Text):

@@ -18,6 +18,10 @@ from qa_research.capture.recording.arrays import chunk_damage, chunk_file, decod
 from qa_research.capture.recording.files import METADATA, STEP, StrictStore, check_sum, read_root
 from qa_research.capture.recording.group import ARRAYS, COORDINATES, array_of
 from qa_research.files import parse_json
+from qa_research.text import aligned, disarmed
+
+# Of watched questions, so that a recording is told on one screen.
+MOST_SHOWN = 12
 
 
 class Recording:
@@ -50,6 +54,8 @@ class Recording:
     def read(self, group: str) -> xr.Dataset:
         """What one recorder recorded, with words instead of their indices; values are loaded when used.
 
+        Questions are selected by their number or their id: `sel(question=0)`, `sel(id="19818")`.
+
         A missing or damaged chunk is a ValueError when its values are loaded; see `damage`.
 
         Raises:
@@ -77,7 +83,33 @@ class Recording:
             raise ValueError(
                 f"{group} of {self.path} cannot be opened: {', '.join(lost)} is missing"
             )
-        return found.assign_coords(words).drop_attrs(deep=False)
+        found = found.assign_coords(words).drop_attrs(deep=False)
+        if "question" not in found.dims:
+            return found
+        ids = [str(row["id"]) for row in self.questions]
+        return found.assign_coords(id=("question", ids)).set_xindex("id")
+
+    def __repr__(self) -> str:
+        lines = [f"{self.path}, until step {self.step:,}"]
+        rows = [
+            (f"  {name}", f"{self._captures[name]:,} captures", ", ".join(self._arrays_of(name)))
+            for name in self.recorders
+        ]
+        asked = [
+            (f"  {row['id']}", str(row["split"]), str(row["kind"]), disarmed(str(row["question"])))
+            for row in self.questions[:MOST_SHOWN]
+        ]
+        more = len(self.questions) - len(asked)
+        lines += [*aligned(rows), "watched questions", *aligned(asked)]
+        return "\n".join([*lines, *([f"  and {more} more"] if more else [])])
+
+    def _arrays_of(self, group: str) -> list[str]:
+        """The arrays of a group with their axes but `step`, which all have."""
+        found = self.read(group)
+        return [
+            f"{name} [{' '.join(str(axis) for axis in array.dims if axis != STEP)}]"
+            for name, array in found.data_vars.items()
+        ]
 
     def _open_arrays(self, group: str) -> None:
         """Open one array after the other: xarray opens all at once, and of what is wrong with them zarr

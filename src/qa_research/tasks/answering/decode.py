@@ -3,6 +3,7 @@
 Also how close the true span is to being the answer (`span_rank`). Pure: no model, no files.
 """
 
+import html
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.windows import Windows
+from qa_research.text import disarmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class AnswerSettings:
 
 # The null odds of a context without any token: above every threshold, and JSON can hold it.
 NO_SPAN_ODDS = 1e6
+# How an empty answer is shown.
+NO_ANSWER = "(no answer)"
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Candidate:
     probability: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Answer:
     """A model's answer to one question, and the candidates it was chosen from (at least one).
 
@@ -113,6 +117,27 @@ class Answer:
         """Start logit + end logit of the chosen candidate."""
         chars = (self.char_start, self.char_end)
         return next(c.score for c in self.candidates if (c.char_start, c.char_end) == chars)
+
+    def __repr__(self) -> str:
+        lines = [f"{self.text or NO_ANSWER}  (probability {self.probability:.3f})"]
+        if self.text:
+            lines[0] += f", characters {self.char_start} to {self.char_end}"
+        lines += [
+            f"  {candidate.probability:.3f}  {candidate.text or NO_ANSWER}"
+            for candidate in self.candidates
+        ]
+        return disarmed("\n".join(lines))
+
+    def _repr_html_(self) -> str:
+        """The candidates with a bar for each one's probability."""
+        rows = "".join(
+            f"<tr><td>{candidate.probability:.3f}</td><td><div style='background:#0b6e99;height:0.7em;"
+            f"width:{8 * candidate.probability:.2f}em'></div></td>"
+            f"<td style='text-align:left'>{html.escape(candidate.text or NO_ANSWER)}</td></tr>"
+            for candidate in self.candidates
+        )
+        chosen = html.escape(self.text or NO_ANSWER)
+        return f"<b>{chosen}</b><table>{rows}</table>"
 
 
 def top_spans(

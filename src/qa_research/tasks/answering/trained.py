@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from qa_research.config import build, check_value
 from qa_research.console import tracked
 from qa_research.files import UTF_8, written_folder
-from qa_research.model.bert import input_names, longest_window, stored
+from qa_research.model.bert import count_parameters, input_names, longest_window, stored
 from qa_research.model.tokenizer import load_tokenizer
 from qa_research.model.weights import check_files, write_sums
 from qa_research.tasks.answering.asking import Asking, write_asking
@@ -60,7 +60,7 @@ SPLITS = ("validation", "train")
 BAD_ROWS_SHOWN = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainedAnswerer(StoredRun):
     """A network with its tokenizer and settings, in eval mode on one device, in float32.
 
@@ -71,6 +71,12 @@ class TrainedAnswerer(StoredRun):
     network: PreTrainedModel
     tokenizer: Any
     answering: AnswerSettings
+
+    def __repr__(self) -> str:
+        name = f"{self.directory.parent.name}/{self.directory.name}, {self.checkpoint.name}"
+        step = "" if self.step is None else f" of step {self.step:,}"
+        size = f"{count_parameters(self.network) / 1e6:.1f} million parameters"
+        return f"{name}{step}: {size}, on {self.network.device}"
 
     def ask(self, question: str, context: str) -> Answer:
         """The answer to one question about one text, with its n best candidates.
