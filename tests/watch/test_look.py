@@ -59,7 +59,7 @@ def test_the_share_of_a_unit_is_its_part_of_the_start_score(opened, tmp_path):
     found = [look_at(opened, QUESTION, CONTEXT, unit, tmp_path / str(unit)) for unit in range(16)]
     first = film_of(Recording(found[0].recording), 0).truth[0]
     logit = Recording(found[0].recording).read("logits")["logit"].to_numpy()[0, 0, 0, first]
-    bias = float(opened.network.qa_outputs.bias[0])
+    bias = float(opened.network.qa_outputs.bias.detach()[0])
     assert sum(look.share for look in found) + bias == pytest.approx(float(logit), abs=1e-5)
     most = look_at(opened, QUESTION, CONTEXT, None, tmp_path / "most")
     assert abs(most.share) == max(abs(look.share) for look in found)
