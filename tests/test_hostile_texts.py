@@ -15,12 +15,12 @@ from torchvision.models import get_model
 from qa_research.capture.recording.reader import Recording
 from qa_research.cli.verbs import run as run_verb
 from qa_research.console import Screen
-from qa_research.files import file_name
 from qa_research.tasks.answering.question import Gold, Question
 from qa_research.tasks.answering.squad import squad_json
 from qa_research.text import command_line, json_text
-from qa_research.watch.page import film_page
-from qa_research.watch.story import film_of
+from qa_research.watch.index import page_name
+from qa_research.watch.page import INDEX, FilmLink, film_page
+from qa_research.watch.story import with_attention
 from tests.hostile import HOSTILE, OBEYED
 from tests.html_pages import ParsedPage
 from tests.ledger.old_lab.databases import write_old_lab
@@ -282,8 +282,10 @@ def test_json_says_the_same_text(printed, trained):
 
 def test_every_film_is_a_safe_page(printed, trained):
     recording = Recording(trained / "recording.zarr")
-    for index, text in enumerate(HOSTILE.values()):
-        page = film_page(film_of(recording, index), text)
+    films = with_attention(recording, range(len(HOSTILE)))
+    for (_, film), text in zip(films, HOSTILE.values(), strict=True):
+        link = FilmLink("q7.html", text)
+        page = film_page(film, text, link, link)
         found = ParsedPage(page)
         assert [tag for tag, _ in found.tags].count("script") == 2
         assert not any(name.startswith("on") for _, names in found.tags for name in names)
@@ -291,14 +293,17 @@ def test_every_film_is_a_safe_page(printed, trained):
 
 
 def test_films_of_all_ids_are_different_files_in_their_folder(printed, trained, tmp_path):
-    names = {file_name(text) for text in HOSTILE.values()}
+    names = {page_name(text) for text in HOSTILE.values()}
     assert len({name.casefold() for name in names}) == len(HOSTILE)
     for name in ("path", "slash", "underscore", "dash", "long", "NUL"):
         printed(
             "watch", str(trained), "--question", HOSTILE[name], "--out", str(tmp_path / "films")
         )
-    films = [path.stem for path in (tmp_path / "films").iterdir() if path.suffix == ".html"]
-    assert len(films) == 6 and set(films) <= names
+    films = {path.name for path in (tmp_path / "films").iterdir() if path.suffix == ".html"}
+    assert len(films) == 7 and films - names == {INDEX}
+    found = ParsedPage((tmp_path / "films" / INDEX).read_text(encoding="utf-8"))
+    links = {names["href"] for tag, names in found.tags if tag == "a"}
+    assert links == films - {INDEX} and "script" not in [tag for tag, _ in found.tags]
     assert [path.name for path in tmp_path.iterdir()] == ["films"]
 
 

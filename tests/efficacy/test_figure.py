@@ -73,22 +73,44 @@ def test_pretrained_and_random_share_a_panel_with_bands():
     assert (bands[0].ymin, bands[0].ymax) == (2, 64) and (bands[1].ymin, bands[1].ymax) == (-3, 8)
     assert panel.get_ylim()[0] == 0 and len(panel.containers) == 1
     shown = [text for text, _ in texts(figure)]
-    assert {"minilm-a-s1", "old", "optimizer step", "questions answered right, %"} <= set(shown)
+    assert {
+        "minilm-a-s1",
+        "minilm-b-s1",
+        "old",
+        "optimizer step",
+        "questions answered right, %",
+    } <= set(shown)
     assert collisions(figure) == []
+
+
+def test_a_run_is_named_without_its_hash_and_looks_the_same_in_every_panel():
+    a, b = "minilm-random-s1-0c4d489e", "minilm-random-s2-12345678"
+    figure = efficacy_over_steps(
+        {
+            "one": [curve(a, "random", [1, 2, 3]), curve(b, "random", [2, 3, 4])],
+            "other": [curve(b, "random", [5, 6, 7])],
+        }
+    )
+    first, second = figure.axes
+    styles = {line.get_label(): line.get_linestyle() for line in first.lines}
+    assert second.lines[0].get_linestyle() == styles[b] != styles[a]
+    assert [text.get_text() for text in second.texts] == ["minilm-random, seed 2"]
+    twice = efficacy_over_steps(
+        {"one": [curve(a, "random", [1, 2, 3]), curve(a[:-1] + "f", "random", [2, 3, 4])]}
+    )
+    assert {text.get_text() for text in twice.axes[0].texts} == {a, a[:-1] + "f"}
 
 
 def test_many_runs_share_a_label_and_differ_in_style():
     curves = [curve(f"run{i}", "random" if i % 2 else "pretrained", [1, 2, 3]) for i in range(8)]
     figure = efficacy_over_steps({"a": curves, "b": curves[:2]})
     first, second = figure.axes
-    assert [t.get_text() for t in first.get_legend().get_texts()] == [
-        *("pretrained (4 runs)", "random (4 runs)")
-    ]
+    assert {t.get_text() for t in first.texts} == {"pretrained (4 runs)", "random (4 runs)"}
     assert (
         len({line.get_linestyle() for line in first.lines if line.get_color() == STARTS["random"]})
         == 4
     )
-    assert [t.get_text() for t in second.get_legend().get_texts()] == ["run0", "run1"]
+    assert {t.get_text() for t in second.texts} == {"run0", "run1"}
     assert collisions(figure) == []
 
 

@@ -26,7 +26,7 @@ def test_many_layers_are_a_heat_map_with_the_true_span_framed():
     np.testing.assert_array_equal(panel.images[0].get_array(), expected.astype(float))
     assert [label.get_text() for label in panel.get_yticklabels()] == list("2345678")
     (frame,) = panel.patches
-    assert frame.get_xy() == (window(30)[2][0] - 0.5, -0.5) and frame.get_height() == 7
+    assert frame.get_xy() == (window(30)[2][0] - 0.5, 0) and frame.get_height() == 1
 
 
 def test_the_site_the_unit_and_the_step_are_always_named():
@@ -35,7 +35,7 @@ def test_the_site_the_unit_and_the_step_are_always_named():
         shown = " ".join(
             text for text, _ in texts(unit_by_token(recording, place, 0, 3, tokens(30)))
         )
-        assert f"Unit 3 at '{place}', step 200" in shown
+        assert f"unit 3 of {place}, step 200" in shown
         assert recording[place].attrs.get("long_name", "") in shown
 
 

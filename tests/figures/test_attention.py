@@ -73,7 +73,18 @@ def test_no_text_touches_another(n_tokens, n_steps):
     recording = attention((n_tokens,), (11,), 1, np.arange(n_steps) * 200_000)
     figure = attention_over_steps(recording, 0, 11, 0, tokens(n_tokens))
     assert not collisions(figure)
-    assert "layer 11 head 0" in " ".join(text for text, _ in texts(figure))
+    assert "layer 11, head 0" in " ".join(text for text, _ in texts(figure))
+
+
+@pytest.mark.parametrize(("n_tokens", "named"), [(20, True), (64, True), (65, False)])
+def test_up_to_64_tokens_are_all_named_and_others_are_said_to_be_missing(n_tokens, named):
+    recording = attention((n_tokens,), (11,), 1, np.arange(6))
+    figure = attention_over_steps(recording, 0, 11, 0, tokens(n_tokens), asked="Who teaches?")
+    lower = maps(figure)[-1]
+    assert (len(lower.get_xticks()) == n_tokens) == named
+    shown = [text for text, _ in texts(figure)]
+    assert (f"to token (key), some of {n_tokens} named …" in shown) == (not named)
+    assert shown.count("Who teaches?") == 1 and not collisions(figure)
 
 
 def test_a_diverged_training_still_has_its_figure():

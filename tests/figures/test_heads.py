@@ -41,10 +41,35 @@ def test_lines_name_the_heads_that_grew_most_by_the_numbers_of_their_layers():
     recording["group_weight"].loc[answer | {"layer": 3}][:, 0, 7] = growth
     recording["group_weight"].loc[answer | {"layer": 11}][:, 0, 2] = growth * 0.9
     context = answer_to_match(recording).axes[-2]
-    assert [line.get_label() for line in context.lines[:2]] == ["layer 3 head 7", "layer 11 head 2"]
+    assert [line.get_label() for line in context.lines[:2]] == [
+        *("layer 3, head 7", "layer 11, head 2")
+    ]
     np.testing.assert_allclose(context.lines[0].get_ydata(), growth)
     np.testing.assert_array_equal(context.lines[0].get_xdata(), recording["step"])
     assert len(context.lines) <= 5
+
+
+def test_a_head_has_the_same_colour_and_style_in_every_panel_and_its_name_at_its_line():
+    recording = heads(n_questions=1, layers=(0, 3), n_heads=3)
+    growth = np.linspace(0, 1, 21)
+    for target, order in (("match_context", (1, 2, 0)), ("match_question", (0, 1, 2))):
+        answer = {"source": "answer", "target": target}
+        recording["group_weight"].loc[answer] = 0
+        for rank, head in enumerate(order):
+            own = answer | {"layer": 3, "head": head}
+            recording["group_weight"].loc[own] = (growth * (1 - 0.2 * rank))[:, None]
+    figure = answer_to_match(recording)
+    panels = figure.axes[-2:]
+    looks = [
+        {line.get_label(): (line.get_color(), line.get_linestyle()) for line in panel.lines}
+        for panel in panels
+    ]
+    assert looks[0] == looks[1] and len(set(looks[0].values())) == 3
+    for panel in panels:
+        assert panel.get_legend() is None
+        colours = {text.get_text(): text.get_color() for text in panel.texts}
+        assert colours == {name: colour for name, (colour, _) in looks[0].items()}
+    assert not collisions(figure)
 
 
 def test_heads_that_lost_attention_are_not_said_to_have_grown():

@@ -3,6 +3,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from qa_research.figures.logits import logits_at_three_steps, logits_over_steps
+from qa_research.figures.panels import borders_of
 from qa_research.figures.tokens import TRUE
 from tests.figures.drawn import collisions, texts
 from tests.figures.synthetic import logits, tokens, window
@@ -33,8 +34,8 @@ def test_the_true_span_is_framed_its_tokens_are_bold_and_a_triangle_points_at_th
     figure = logits_over_steps(logits(), 0, tokens(30))
     for panel, true in zip(figure.axes[:2], (first, last), strict=True):
         (frame,) = panel.patches
-        assert frame.get_xy() == (first - 0.5, -0.5)
-        assert (frame.get_width(), frame.get_height()) == (last - first + 1, 21)
+        assert frame.get_xy() == (first - 0.5, 0)
+        assert (frame.get_width(), frame.get_height()) == (last - first + 1, 1)
         (triangle,) = panel.lines
         assert triangle.get_xdata()[0] == true and triangle.get_marker() == "v"
     labels = figure.axes[1].get_xticklabels()
@@ -44,13 +45,27 @@ def test_the_true_span_is_framed_its_tokens_are_bold_and_a_triangle_points_at_th
     assert {to_hex(labels[i].get_color()) for i in bold} == {TRUE}
 
 
-def test_the_rows_are_the_captures_and_their_labels_the_steps():
+def test_the_rows_are_the_captures_at_their_steps_to_scale():
     recording = logits(steps=[0, 1, 2, 4, 8, 16, 400])
     panel = logits_over_steps(recording, 0, tokens(30)).axes[0]
-    assert [int(place) for place in panel.get_yticks()] == list(range(7))
     labels = [label.get_text() for label in panel.get_yticklabels()]
-    assert labels == ["0", "1", "2", "4", "8", "16", "400"]
-    assert panel.get_ylim() == (-0.5, 6.5)
+    assert (
+        labels
+        == [str(int(place)) for place in panel.get_yticks()]
+        == ["0", "100", "200", "300", "400"]
+    )
+    assert panel.get_ylim() == (-0.5, 592)
+    assert borders_of(np.array([0, 1, 2, 4, 400])).tolist() == [-0.5, 0.5, 1.5, 3, 202, 598]
+    assert borders_of(np.array([7])).tolist() == [6.5, 7.5]
+
+
+def test_the_title_is_the_question_as_it_was_asked():
+    figures = [
+        draw(logits(), 0, tokens(30), asked="By whom is group B taught?")
+        for draw in (logits_over_steps, logits_at_three_steps)
+    ]
+    for figure in figures:
+        assert [text for text, _ in texts(figure)].count("By whom is group B taught?") == 1
 
 
 def test_lines_are_the_first_middle_and_last_step_with_the_true_token_marked():
@@ -83,14 +98,14 @@ def test_no_text_touches_another(draw, steps, n_tokens):
     assert not collisions(figure)
     shown = [text for text, _ in texts(figure)]
     assert ("ms lund" if n_tokens > 60 else "lund") in shown
-    assert "Watched question 0: who is the teacher for group k ?" in shown
+    assert "who is the teacher for group k?" in shown
 
 
 def test_no_answer_is_marked_at_the_cls_token():
     recording = logits()
     recording["true_first"][:] = recording["true_last"][:] = 0
     figure = logits_over_steps(recording, 0, tokens(30))
-    assert figure.axes[0].patches[0].get_xy() == (-0.5, -0.5)
+    assert figure.axes[0].patches[0].get_xy() == (-0.5, 0)
     assert figure.axes[1].get_xticklabels()[0].get_fontweight() == "bold"
     assert not collisions(figure)
 

@@ -5,7 +5,7 @@ import pytest
 
 from qa_research.watch.film import make_film
 from qa_research.watch.page import film_data
-from qa_research.watch.story import hardest_learned
+from qa_research.watch.story import films_without_attention, hardest_learned
 from tests.watch.recordings import describe, make_attention, make_heads, make_logits, true_span
 
 STEPS = [0, 10, 20, 30, 40]
@@ -148,8 +148,8 @@ def test_the_question_shown_first_is_the_one_that_took_longest():
     true = [[0.0] * 4 + [1.0], [0.1, 0.9, 0.9, 0.4, 0.9], [0.1, 0.1, 0.9, 0.9, 0.9], [0.0] * 5]
     logits["exact_match"][:] = np.array(right).T
     logits["probability"][:] = np.array(true).T
-    assert hardest_learned(Recorded(rows, logits)) == 2
+    assert hardest_learned(films_without_attention(Recorded(rows, logits))) == 2
     logits["exact_match"][:] = 0
-    assert hardest_learned(Recorded(rows, logits)) == 1
+    assert hardest_learned(films_without_attention(Recorded(rows, logits))) == 1
     logits["exact_match"][:, 0] = [0, 1, 1, 1, 1]
-    assert hardest_learned(Recorded(rows, logits)) == 0
+    assert hardest_learned(films_without_attention(Recorded(rows, logits))) == 0

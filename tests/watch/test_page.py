@@ -46,8 +46,11 @@ def test_the_page_holds_the_films_numbers():
 def test_the_page_needs_no_other_file():
     text = film_page(film_of(describe()), "a run")
     assert not re.search(r"https?:|//\w+\.|@import|url\(", text)
-    loading = {"src", "href", "srcset", "action", "data"}
-    assert not [tag for tag in Page(text).tags if loading & set(tag[1])]
+    loading = {"src", "srcset", "action", "data"}
+    page = Page(text)
+    assert not [tag for tag in page.tags if loading & set(tag[1])]
+    links = [(tag, names["href"]) for tag, names in page.tags if "href" in names]
+    assert links == [("a", "index.html")]
 
 
 def test_hostile_text_stays_text():
@@ -81,12 +84,15 @@ def test_every_element_that_the_script_asks_for_exists(with_attention):
     assert len(ids) == len(set(ids))
     asked = set(re.findall(r'(?:byId|chartOf)\("([\w-]+)"', page.script))
     of_attention = {
-        "pieces",
         "map",
+        "map-names",
+        "map-readout",
+        "heads",
         "layer",
         "head",
+        "by-answer",
+        "by-attention",
         "attention-step",
-        "attention-readout",
         "head-charts",
     }
     assert asked - set(ids) == (set() if with_attention else of_attention)
@@ -107,7 +113,15 @@ def test_the_page_says_which_attention_is_missing(monkeypatch):
     monkeypatch.setattr("qa_research.watch.film.ATTENTION_BYTES", 1)
     none = Page(film_page(make_film(row, 0, logits, attention), "a run"))
     assert "Attention was recorded, but is omitted here" in none.text
-    assert "pieces" not in [attrs.get("id") for _, attrs in none.tags]
+    assert "map" not in [attrs.get("id") for _, attrs in none.tags]
+
+
+def test_no_text_of_the_page_is_there_twice():
+    film = film_of(describe())
+    page = Page(film_page(film, "a run"))
+    assert page.text.replace(film.question + " - a run", "").count(film.question) == 1
+    words = [attrs for tag, attrs in page.tags if "words" in attrs.get("class", "").split()]
+    assert [attrs["id"] for attrs in words] == ["context"]
 
 
 def test_the_page_says_where_the_true_answer_is():

@@ -30,6 +30,9 @@ def watch(
             show_default="of those that became right, the one that took longest",
         ),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="film every watched question, not only one")
+    ] = False,
     out: Out = None,
     picture_format: PictureFormat = DEFAULT_FORMAT,
     figures: Annotated[
@@ -45,15 +48,16 @@ def watch(
     """Film one question over a training.
 
     As one HTML file with a slider over the steps, and as a strip in a picture; also during the training.
+    Beside it index.html lists all watched questions, with links to the films made so far.
     """
     from qa_research.console import start_logging
-    from qa_research.runs.directory import check_writable, find_run
+    from qa_research.runs.directory import check_writable, find_run, readable_run
 
     start_logging()
     checked_format(picture_format)
     directory = find_run(run, runs)
     from qa_research.runs.metrics import METRICS
-    from qa_research.watch.story import hardest_learned, show_result, watch_question
+    from qa_research.watch.story import show_result, watch_question
 
     use_threads_of_recordings(threads)
     recording = opened_recording(directory)
@@ -64,12 +68,13 @@ def watch(
         else:
             print_line("\n".join(damage))
         raise typer.Exit(1)
-    index = hardest_learned(recording) if question is None else recording.find_question(question)
+    index = None if question is None else recording.find_question(question)
     folder = (out or directory / "films").expanduser()
     check_writable(folder, "--out DIR")
     metrics = directory / METRICS if figures else None
     try:
-        result = watch_question(recording, index, directory.name, folder, metrics, picture_format)
+        title = readable_run(directory)
+        result = watch_question(recording, index, title, folder, metrics, picture_format, every)
     except (ValueError, RuntimeError) as error:
         if check or not recording.damage():
             raise
@@ -83,6 +88,6 @@ def watch(
     show_result(result)
     if check:
         print_line("Every array was read, and all are intact.")
-    print_line(f"\nPage     {result.page}\nStrip    {result.strip}")
+    print_line(f"\nPage     {result.page}\nStrip    {result.strip}\nAll      {result.index}")
     if result.figures:
         print_line(f"Figures  {len(result.figures)} in {result.page.with_suffix('')}")

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from qa_research.efficacy.standings import Standing
-from qa_research.figures.panels import COLOURS, GREY, PlainFigure, plain
+from qa_research.figures.panels import COLOURS, GREY, LineName, PlainFigure, name_lines, plain
+from qa_research.runs.directory import short_run
 
 STARTS = {"pretrained": COLOURS[0], "random": COLOURS[1], "unknown": GREY}
 STYLES = ("-", "--", ":", "-.")
-# With more runs in a panel the legend names what they started from, not each run.
+# With more runs in a panel, what they started from is named, not each run.
 LABELLED_RUNS = 6
+HEIGHT = 3.8
+# Inches of a panel's height, without its title and the labels below it.
+INSIDE = 2.9
 
 
 @dataclass(frozen=True)
@@ -58,37 +62,59 @@ def efficacy_over_steps(panels: Mapping[str, Sequence[EfficacyCurve]]) -> Figure
     """A panel for each split, with a line and its band for each run.
 
     A run that was asked at a single step is a point with an error bar; what was imported is a triangle.
-    Colours show what a training started from, line styles distinguish runs.
+    Colours show what a training started from, line styles distinguish runs; a run has the same in all panels.
+    Names stand at the lines' ends.
     """
-    figure = PlainFigure(figsize=(max(6.0, 5.2 * len(panels)), 3.8), layout="constrained")
+    figure = PlainFigure(figsize=(max(7.0, 6.0 * len(panels)), HEIGHT), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    styles = _styles([curve for curves in panels.values() for curve in curves])
     for panel, (title, curves) in zip(axes, panels.items(), strict=True):
-        seen = Counter[str]()
-        for curve, label in zip(curves, _labels(curves), strict=True):
-            _draw(panel, curve, STYLES[seen[curve.started_from] % len(STYLES)], label)
-            seen[curve.started_from] += 1
+        for curve in curves:
+            _draw(panel, curve, styles[curve.name], curve.name)
         plain(panel)
         panel.set(title=title, xlabel="optimizer step")
-        panel.legend(frameon=False, fontsize=8, loc="best")
     # The panels share their y axis, so only when all are drawn: setting a limit ends autoscaling.
     axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("questions answered right, %")
+    for panel, curves in zip(axes, panels.values(), strict=True):
+        name_lines(panel, _names(curves), INSIDE)
     return figure
 
 
-def _labels(curves: Sequence[EfficacyCurve]) -> Iterable[str | None]:
-    """Each run's name; with many runs, their number at the first of each group."""
-    if len(curves) <= LABELLED_RUNS:
-        return [curve.name for curve in curves]
-    totals = Counter(curve.started_from for curve in curves)
-    labels: list[str | None] = []
+def _styles(curves: Sequence[EfficacyCurve]) -> dict[str, str]:
+    """Each run's line style, by its name."""
+    seen = Counter[str]()
+    styles: dict[str, str] = {}
     for curve in curves:
-        total = totals.pop(curve.started_from, None)
-        labels.append(f"{curve.started_from} ({total} runs)" if total else None)
-    return labels
+        if curve.name not in styles:
+            styles[curve.name] = STYLES[seen[curve.started_from] % len(STYLES)]
+            seen[curve.started_from] += 1
+    return styles
 
 
-def _draw(panel: Axes, curve: EfficacyCurve, style: str, label: str | None) -> None:
+def _names(curves: Sequence[EfficacyCurve]) -> list[LineName]:
+    """Each run's name; with many runs, their number beside the mean of each group's ends."""
+    if len(curves) <= LABELLED_RUNS:
+        short = [short_run(curve.name) for curve in curves]
+        # Two runs that only their hashes tell apart keep them.
+        return [
+            LineName(
+                float(curve.percent[-1]),
+                name if short.count(name) == 1 else curve.name,
+                STARTS[curve.started_from],
+            )
+            for curve, name in zip(curves, short, strict=True)
+        ]
+    groups: dict[str, list[float]] = {}
+    for curve in curves:
+        groups.setdefault(curve.started_from, []).append(float(curve.percent[-1]))
+    return [
+        LineName(float(np.mean(ends)), f"{start} ({len(ends)} runs)", STARTS[start])
+        for start, ends in groups.items()
+    ]
+
+
+def _draw(panel: Axes, curve: EfficacyCurve, style: str, label: str) -> None:
     colour = STARTS[curve.started_from]
     marker = "^" if curve.is_imported else "o"
     if len(curve.steps) == 1:

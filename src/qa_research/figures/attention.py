@@ -15,9 +15,12 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from qa_research.figures.panels import (
-    COLOURS,
+    LineName,
     PlainFigure,
     at,
+    head_name,
+    head_style,
+    name_lines,
     numbers,
     plain,
     recorded,
@@ -26,13 +29,23 @@ from qa_research.figures.panels import (
     steps_of,
     strongest,
 )
-from qa_research.figures.tokens import Window, head_line, label_tokens, window_of
+from qa_research.figures.tokens import (
+    FONT_SIZE,
+    ROOM,
+    Window,
+    head_line,
+    label_tokens,
+    window_of,
+)
 
 MOST_STEPS = 6
 COLUMNS = 3
-# Font size of tokens in these small maps, and the least and the largest width of a map.
-SIZE = 6
-MAP_INCHES = (2.6, 3.0)
+# Font size of tokens in these small maps; the least width of a map, and that of those with unnamed tokens.
+SIZE = 5.5
+LEAST, UNNAMED = 2.6, 3.2
+# Up to so many tokens are all named on both axes; with more than WIDE inches, fewer maps are in a row.
+NAMED = 64
+WIDE, MOST_WIDE_STEPS = 3.4, 4
 # In longer windows a cell stands for several tokens.
 MOST_CELLS = 128
 # The colour scale reaches at least this many times the weight of uniform attention, which so stays pale.
@@ -41,6 +54,8 @@ TIMES_UNIFORM = 10
 TICKS = np.array([0, 0.04, 0.16, 0.36, 0.64, 1])
 TARGETS = {"match_context": "word in the context", "match_question": "word in the question"}
 GREW_MOST = 5
+# The height of a panel of lines, as a guess from below.
+LINES_INCHES = 1.3
 
 
 def attention_over_steps(
@@ -50,20 +65,24 @@ def attention_over_steps(
     head: int,
     tokens: Sequence[str],
     chosen: str = "",
+    asked: str = "",
 ) -> Figure:
     """Maps query x key of one head at up to six steps, the first and last among them, on one colour scale.
+
+    Up to 64 tokens are all named; as that takes room, more than about 40 have only four maps.
 
     `dataset` is the group `attention`. Colour follows the square root of the weight, because [SEP] often
     takes nearly all. Thin lines separate question and context; the true span is bold and green on both axes.
     In a window of more than 128 tokens a cell stands for several and shows their largest weight, so that no
-    strong one is lost. `chosen`: why this head and no other, for the title.
+    strong one is lost. `chosen`: why this head and no other, and `asked`: the question, for the title.
 
     Raises:
         ValueError: something named is not recorded, or the tokens are others.
     """
     weight = recorded(dataset, "weight")
-    window = window_of(dataset, question, tokens)
-    shown = spread(steps_of(weight), MOST_STEPS)
+    window = window_of(dataset, question, tokens, asked)
+    is_wide = _map_inches(window) > WIDE
+    shown = spread(steps_of(weight), MOST_WIDE_STEPS if is_wide else MOST_STEPS)
     own = slice(len(window))
     weight = at(weight, question=question, layer=layer, head=head).isel(query=own, key=own)
     maps = [numbers(at(weight, step=step), "query", "key") for step in shown]
@@ -78,9 +97,10 @@ def attention_over_steps(
     bar = figure.colorbar(image, ax=list(panels), fraction=0.04, aspect=35, ticks=top * TICKS)
     bar.ax.set_yticklabels([f"{tick:.2g}" for tick in top * TICKS], fontsize=8)
     bar.set_label("attention (square-root scale)", fontsize=9)
-    figure.supylabel("from token (query)", fontsize=9)
-    figure.supxlabel("to token (key)", fontsize=9)
-    more = f"Attention of layer {layer} head {head}{f', {chosen}' if chosen else ''}"
+    some = f", some of {len(window)} named …" if len(window) > NAMED else ""
+    figure.supylabel(f"from token (query){some}", fontsize=9)
+    figure.supxlabel(f"to token (key){some}", fontsize=9)
+    more = f"attention of {head_name(layer, head)}{f', {chosen}' if chosen else ''}"
     if n_pooled > 1:
         more += f" (a cell is the largest weight of {n_pooled} × {n_pooled} tokens)"
     head_line(figure, window, more)
@@ -120,12 +140,19 @@ def attention_of_heads(dataset: xr.Dataset, question: int, tokens: Sequence[str]
     return figure
 
 
+def _map_inches(window: Window) -> float:
+    """The width of a map."""
+    if len(window) > NAMED:
+        return UNNAMED
+    return max(LEAST, ROOM * SIZE / FONT_SIZE * len(window))
+
+
 def _grid(n_maps: int, window: Window) -> tuple[Figure, NDArray[np.object_]]:
     """A figure with a panel for each map, and tokens along its lower and left edge."""
     # Four maps as two rows of two, others in rows of three.
     n_columns = 2 if n_maps == 4 else min(COLUMNS, n_maps)
     n_rows = math.ceil(n_maps / n_columns)
-    inches = min(max(0.1 * len(window), MAP_INCHES[0]), MAP_INCHES[1])
+    inches = _map_inches(window)
     size = max(n_columns * inches + 1.6, 5.2), n_rows * (0.95 * inches + 0.3) + 1.2
     figure = PlainFigure(figsize=size, layout="compressed")
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
@@ -274,6 +301,7 @@ def _lines(
     heads: Sequence[int],
 ) -> None:
     """For each target the heads that grew most over the steps; with one step, those that attend most."""
+    named: list[tuple[Axes, list[LineName]]] = []
     for panel, (target, name) in zip(panels, TARGETS.items(), strict=True):
         grown = (means[target][-1] - means[target][0]).ravel()
         ranked = grown if len(steps) > 1 else means[target][0].ravel()
@@ -282,19 +310,22 @@ def _lines(
         if not order:
             caption = "no head grew"
             panel.set_xlim(steps[0] - 0.5, steps[-1] + 0.5)
-        for index, colour in zip(order[:GREW_MOST], COLOURS, strict=False):
-            layer, head = divmod(index, len(heads))
+        names = []
+        for index in order[:GREW_MOST]:
+            layer, head = index // len(heads), index % len(heads)
+            values = means[target][:, layer, head]
+            own = layers[layer], heads[head]
+            colour, style = head_style(*own)
+            marker = "o" if len(steps) == 1 else ""
             panel.plot(
-                steps,
-                means[target][:, layer, head],
-                marker="o" if len(steps) == 1 else "",
-                color=colour,
-                label=f"layer {layers[layer]} head {heads[head]}",
+                steps, values, style, marker=marker, color=colour, lw=1.6, label=head_name(*own)
             )
+            names.append(LineName(float(values[-1]), head_name(*own), colour))
+        named.append((panel, names))
         panel.set_title(f"{name}: {caption}", loc="left", fontsize=9)
         panel.set_xlabel("optimizer step", fontsize=9)
         plain(panel, n_ticks=4)
-        if order:
-            panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     panels[0].set_ylabel("attention", fontsize=9)
     start_at_zero(panels[0])
+    for panel, names in named:
+        name_lines(panel, names, LINES_INCHES)

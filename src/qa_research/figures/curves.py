@@ -2,6 +2,7 @@
 match by kind. Reads and saves nothing.
 """
 
+import re
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import OptimizeWarning, curve_fit
@@ -18,9 +20,11 @@ from qa_research.figures.panels import (
     COLOURS,
     CORRECT,
     GREY,
+    LineName,
     PlainFigure,
     at,
     legend_above,
+    name_lines,
     numbers,
     plain,
     recorded,
@@ -35,6 +39,8 @@ LEAST_STEPS = 5
 SLOWEST = 0.02
 STARTS = 80
 LEFT_AT_SECOND_STEP = 0.05
+# The height of a panel of scores.
+SCORES_INCHES = 2.6
 # More captures than this are drawn as a line without a mark for each.
 MARKED = 60
 
@@ -217,7 +223,7 @@ def training_loss(steps: ArrayLike, losses: ArrayLike, fit: DecayFit | NoFit) ->
     plain(panel)
     if isinstance(fit, DecayFit):
         legend_above(panel, 2)
-        panel.set_xlabel(f"optimizer step\n\n{textwrap.fill(levels_off(fit), 72)}")
+        panel.set_xlabel(f"optimizer step\n\n{_filled(levels_off(fit), 72)}")
     return figure
 
 
@@ -235,6 +241,12 @@ def levels_off(fit: DecayFit) -> str:
     )
 
 
+def _filled(text: str, width: int) -> str:
+    """`text` in lines of at most `width` characters, never broken within an interval."""
+    whole = re.sub(r"\[[^\]]*\]", lambda found: found[0].replace(" ", "\u00a0"), text)
+    return textwrap.fill(whole, width).replace("\u00a0", " ")
+
+
 def formula(fit: DecayFit) -> str:
     """The fitted curve in one line, with R²."""
     since = f"(step − {fit.first_step:g})" if fit.first_step else "step"
@@ -243,10 +255,11 @@ def formula(fit: DecayFit) -> str:
     return f"{a} exp(−{since} / {time}) {sign} {c};  R² = {fit.r2:.2f}"
 
 
-def question_losses(dataset: xr.Dataset, question: int) -> Figure:
+def question_losses(dataset: xr.Dataset, question: int, asked: str = "") -> Figure:
     """Start and end loss of one watched question, and the probability of its true span.
 
-    `dataset` is the group `logits`. Dashed: the loss if every token had the same probability.
+    `dataset` is the group `logits`, `asked` the question, for the title. Dashed: the loss if every token had
+    the same probability.
 
     Raises:
         ValueError: the question is not watched, or nothing is recorded.
@@ -275,7 +288,8 @@ def question_losses(dataset: xr.Dataset, question: int) -> Figure:
     for panel in (above, below):
         plain(panel)
         legend_above(panel, 3)
-    figure.suptitle(f"Watched question {question}")
+    title = " ".join(asked.split()) or f"Watched question {question}"
+    figure.suptitle("\n".join(textwrap.wrap(title, 70, max_lines=2, placeholder=" …")), fontsize=11)
     return figure
 
 
@@ -297,37 +311,50 @@ def exact_match_by_kind(
     """A panel for each group of runs, a line for each run and kind, a mark for each validation.
 
     A kind has the same colour in all panels, the runs of a panel have a style each. Thin and dashed: what
-    guessing scores, in percent. The first panel has the legend.
+    guessing scores, in percent. Of several runs a band shows the 95 % interval of their mean (Student's t),
+    over the steps that all have.
     """
-    figure = PlainFigure(figsize=(4.6 * len(groups), 3.4), layout="constrained")
+    figure = PlainFigure(figsize=(5.2 * len(groups), SCORES_INCHES + 1.2), layout="constrained")
     panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     kinds = sorted({kind for runs in groups.values() for run in runs for kind in run.exact_match})
     colours = dict(zip(kinds, COLOURS, strict=False))
     for panel, (title, runs) in zip(panels, groups.items(), strict=True):
-        for number, run in enumerate(runs):
-            for kind, values in run.exact_match.items():
-                panel.plot(
-                    run.steps,
-                    values,
-                    color=colours[kind],
-                    linestyle=RUN_STYLES[number % len(RUN_STYLES)],
-                    linewidth=1.3,
-                    marker="o",
-                    markersize=2.5,
-                    alpha=0.85,
-                    label=kind if number == 0 else None,
-                )
+        names = []
+        for kind in [kind for kind in kinds if any(kind in run.exact_match for run in runs)]:
+            own = [run for run in runs if kind in run.exact_match]
+            names.append(LineName(_draw_kind(panel, own, kind, colours[kind]), kind, colours[kind]))
         for kind, value in guessing.items():
             if kind in colours and value < 100:
-                label = f"{kind}, guessing: {value:.0f} %"
-                panel.axhline(
-                    value, color=colours[kind], linestyle="--", linewidth=0.7, label=label
-                )
-        panel.margins(x=0.02)
+                panel.axhline(value, color=colours[kind], linestyle="--", linewidth=0.7)
+                names.append(LineName(value, f"{kind}, guessing: {value:.0f} %", colours[kind]))
         panel.set(title=title, xlabel="optimizer step", ylim=(0, 102))
+        plain(panel)
         panel.set_xlim(left=0)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(axis="y", color="#dddddd", linewidth=0.6)
+        name_lines(panel, names, SCORES_INCHES)
     panels[0].set_ylabel("exact match on validation, %")
-    panels[0].legend(title="kind of question", loc="center right", frameon=False, fontsize=9)
     return figure
+
+
+def _draw_kind(panel: Axes, runs: Sequence[ScoreCurves], kind: str, colour: str) -> float:
+    """The lines of one kind and the band of their mean; the value at the end of the longest."""
+    for number, run in enumerate(runs):
+        panel.plot(
+            run.steps,
+            run.exact_match[kind],
+            color=colour,
+            linestyle=RUN_STYLES[number % len(RUN_STYLES)],
+            linewidth=1.3,
+            marker="o",
+            markersize=2.5,
+            alpha=0.85,
+        )
+    shared = sorted(set.intersection(*(set(run.steps.tolist()) for run in runs)))
+    n = len(runs)
+    if n > 1 and shared:
+        values = np.array([run.exact_match[kind][np.isin(run.steps, shared)] for run in runs])
+        mean = values.mean(axis=0)
+        half = stdtrit(n - 1, (1 + CONFIDENCE) / 2) * values.std(axis=0, ddof=1) / np.sqrt(n)
+        low, high = (mean - half).clip(0), (mean + half).clip(max=100)
+        panel.fill_between(shared, low, high, color=colour, alpha=0.12, linewidth=0)
+    longest = max(runs, key=lambda run: int(run.steps[-1]))
+    return float(longest.exact_match[kind][-1])

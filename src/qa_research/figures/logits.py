@@ -14,13 +14,13 @@ from qa_research.figures.panels import (
     PlainFigure,
     at,
     frame_columns,
-    label_captures,
     legend_above,
     numbers,
     plain,
     recorded,
     signed_map,
     spread,
+    step_map,
     steps_of,
     strongest,
 )
@@ -29,6 +29,7 @@ from qa_research.figures.tokens import (
     Window,
     head_line,
     label_tokens,
+    token_axis,
     token_inches,
     window_of,
 )
@@ -38,17 +39,20 @@ ROWS = ("start", "end")
 SHADES = ("#b9c6cf", "#5b9bb8", "#0b3c5d")
 
 
-def logits_over_steps(dataset: xr.Dataset, question: int, tokens: Sequence[str]) -> Figure:
+def logits_over_steps(
+    dataset: xr.Dataset, question: int, tokens: Sequence[str], asked: str = ""
+) -> Figure:
     """Heat maps step x token of the start and the end logits; the true span is framed.
 
-    `dataset` is the group `logits`, `tokens` the texts of the window's tokens. A row is a capture, the
-    latest on top. A triangle points at the token where the true answer starts, or ends.
+    `dataset` is the group `logits`, `tokens` the texts of the window's tokens, `asked` the question as it was
+    asked, for the title. A row is a capture, at its step, the latest on top. A triangle points at the token
+    where the true answer starts, or ends.
 
     Raises:
         ValueError: the question is not watched, has other tokens, or nothing is recorded.
     """
     logit = recorded(dataset, "logit")
-    window = window_of(dataset, question, tokens)
+    window = window_of(dataset, question, tokens, asked)
     logit = at(logit, question=question).isel(token=slice(len(window))).compute()
     steps = steps_of(logit)
     values = {row: numbers(at(logit, row=row), "step", "token") for row in ROWS}
@@ -58,22 +62,23 @@ def logits_over_steps(dataset: xr.Dataset, question: int, tokens: Sequence[str])
     figure = PlainFigure(figsize=(inches + 1.6, 2 * height + 2.1), layout="constrained")
     panels = figure.subplots(len(ROWS), sharex=True)
     for panel, row, true in zip(panels, ROWS, (window.true_first, window.true_last), strict=True):
-        image = signed_map(panel, values[row], most)
-        frame_columns(panel, window.true_first, window.true_last, len(steps))
+        image = step_map(panel, values[row], steps, most)
+        frame_columns(panel, window.true_first, window.true_last)
         above = offset_copy(panel.get_xaxis_transform(), figure, y=6, units="points")
         panel.plot(true, 1, marker="v", ms=6, color=TRUE, transform=above, clip_on=False)
         panel.set_title(f"{row} logits", loc="left", fontsize=10, pad=13)
-        label_captures(panel.yaxis, steps)
     panels[0].tick_params(axis="x", bottom=False, labelbottom=False)
     label_tokens(panels[-1].xaxis, window, inches)
-    panels[-1].set_xlabel(f"token of the window (framed: {window.span})")
+    panels[-1].set_xlabel(token_axis(window, inches, "framed"))
     figure.supylabel("optimizer step", fontsize=10)
     figure.colorbar(image, ax=list(panels), label="logit", fraction=0.05, aspect=40)
     head_line(figure, window)
     return figure
 
 
-def logits_at_three_steps(dataset: xr.Dataset, question: int, tokens: Sequence[str]) -> Figure:
+def logits_at_three_steps(
+    dataset: xr.Dataset, question: int, tokens: Sequence[str], asked: str = ""
+) -> Figure:
     """Lines by token: the start and the end logits at the first, middle and last recorded step.
 
     `dataset` is the group `logits`. The true span is shaded, with a mark on its first (start) or last
@@ -83,7 +88,7 @@ def logits_at_three_steps(dataset: xr.Dataset, question: int, tokens: Sequence[s
         ValueError: the question is not watched, has other tokens, or nothing is recorded.
     """
     logit = recorded(dataset, "logit")
-    window = window_of(dataset, question, tokens)
+    window = window_of(dataset, question, tokens, asked)
     logit = at(logit, question=question).isel(token=slice(len(window))).compute()
     shown = spread(steps_of(logit), 3)
     inches = token_inches(len(window), 5, 8)
@@ -102,7 +107,7 @@ def logits_at_three_steps(dataset: xr.Dataset, question: int, tokens: Sequence[s
     legend_above(panels[0], len(shown))
     panels[0].tick_params(axis="x", bottom=False, labelbottom=False)
     label_tokens(panels[-1].xaxis, window, inches)
-    panels[-1].set_xlabel(f"token of the window (shaded: {window.span})")
+    panels[-1].set_xlabel(token_axis(window, inches, "shaded"))
     head_line(figure, window)
     return figure
 
@@ -117,6 +122,7 @@ def unit_by_token(
     question: int,
     unit: int,
     tokens: Sequence[str],
+    asked: str = "",
 ) -> Figure:
     """The value of `unit` at the site `place` by token, in every recorded layer, at the last step.
 
@@ -127,7 +133,7 @@ def unit_by_token(
         ValueError: the site, question or unit is not recorded, or the tokens are others.
     """
     values = recorded(dataset, place).isel(step=-1)
-    window = window_of(dataset, question, tokens)
+    window = window_of(dataset, question, tokens, asked)
     values = at(values, question=question, unit=unit).isel(token=slice(len(window)))
     # The embeddings are outside the layers.
     layers = values.get_index("layer").tolist() if "layer" in values.dims else [None]
@@ -145,9 +151,9 @@ def unit_by_token(
         _draw_map(panel, shown, layers, window)
         mark = "framed"
     label_tokens(panel.xaxis, window, inches)
-    panel.set_xlabel(f"token of the window ({mark}: {window.span})")
+    panel.set_xlabel(token_axis(window, inches, mark))
     name = str(dataset[place].attrs.get("long_name", "")).rstrip(".")
-    title = f"Unit {unit} at {place!r}, step {int(values['step'])}"
+    title = f"unit {unit} of {place}, step {int(values['step'])}"
     head_line(figure, window, f"{title}: {name}" if name else title)
     return figure
 
@@ -171,7 +177,7 @@ def _draw_map(
     panel: Axes, shown: NDArray[np.float64], layers: Sequence[int | None], window: Window
 ) -> None:
     image = signed_map(panel, shown, strongest(shown))
-    frame_columns(panel, window.true_first, window.true_last, len(layers))
+    frame_columns(panel, window.true_first, window.true_last)
     panel.set_yticks(range(len(layers)), [str(layer) for layer in layers])
     panel.set_ylabel("layer")
     panel.figure.colorbar(image, ax=panel, label="activation", fraction=0.05, aspect=30)

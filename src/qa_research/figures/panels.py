@@ -13,6 +13,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backend_bases import RendererBase
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
@@ -32,7 +34,14 @@ SUPPORTS, OPPOSES = COLOURS[0], "#c8660a"
 
 # Longer lists of what is recorded are abridged.
 LISTED = 12
-STEP_LABELS = 7
+# Of attention heads, by number: dark enough for lines and text on white.
+HEAD_COLOURS = (
+    *("#0b6e99", "#d1495b", "#b07a00", "#3c7a3b", "#6c4f8c", "#444444"),
+    *("#00897b", "#e0621b", "#8d5a3b", "#c2185b", "#5566d6", "#7a8b00"),
+)
+LAYER_STYLES = ("-", "--", ":", "-.")
+# Names beside the ends of lines: font size, and inches from one to the next.
+NAME_SIZE, LINE_INCHES = 8, 0.15
 MANY_COLUMNS = 100
 # Names of points: font size, inches per character of that size, inches between two names.
 SIZE, INCHES, GAP = 7.5, 0.062, 0.1
@@ -180,17 +189,80 @@ def start_at_zero(panel: Axes) -> None:
     panel.set_ylim(0, 1.05 * panel.get_ylim()[1])
 
 
-def label_captures(axis: Axis, steps: NDArray[np.int64]) -> None:
-    """Steps along an axis with one cell for each capture, whatever the distance in steps.
+def borders_of(steps: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The borders of the captures' cells on an axis of steps: halfway between two, as far beyond the ends.
 
-    Example: 21 captures have 20 gaps, which 6 labels divide evenly: the captures 0, 4, 8, 12, 16, 20.
+    Example: captures at 0, 10, 50 have the cells -5 to 5, 5 to 30 and 30 to 70.
     """
-    gaps = max(len(steps) - 1, 1)
-    # Equal distances between labels if that is possible, else nearly equal ones.
-    counts = [n for n in range(STEP_LABELS, 3, -1) if gaps % (n - 1) == 0]
-    n = counts[0] if counts else STEP_LABELS
-    index = evenly_spaced(len(steps), n).tolist()
-    axis.set_ticks(index, [str(steps[i]) for i in index])
+    at = steps.astype(np.float64)
+    if len(at) == 1:
+        return np.array([at[0] - 0.5, at[0] + 0.5])
+    middles = (at[1:] + at[:-1]) / 2
+    return np.concatenate(([2 * at[0] - middles[0]], middles, [2 * at[-1] - middles[-1]]))
+
+
+def step_ticks(axis: Axis, steps: NDArray[np.int64], n_ticks: int = 6) -> None:
+    """Round integers along an axis of optimizer steps, within the first and the last."""
+    locator = MaxNLocator(n_ticks, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+    first, last = int(steps[0]), int(steps[-1])
+    ticks = [int(tick) for tick in locator.tick_values(first, last) if first <= tick <= last]
+    axis.set_ticks(ticks or [last], [str(tick) for tick in ticks or [last]])
+
+
+@dataclass(frozen=True)
+class LineName:
+    """The name of a line, and the height of the line's end in data coordinates."""
+
+    y: float
+    text: str
+    colour: str
+
+
+def name_lines(panel: Axes, names: Sequence[LineName], inches: float) -> None:
+    """Write each line's name beside its end, right of a panel `inches` high, so that no two touch.
+
+    Call it last: where names go depends on the limits.
+    """
+    low, high = panel.get_ylim()
+    ordered = sorted((name for name in names if np.isfinite(name.y)), key=lambda name: name.y)
+    heights = [float(np.clip((name.y - low) / (high - low), 0, 1)) for name in ordered]
+    for name, height in zip(ordered, _apart(heights, LINE_INCHES / inches), strict=True):
+        panel.text(
+            1.015,
+            height,
+            name.text,
+            transform=panel.transAxes,
+            fontsize=NAME_SIZE,
+            color=name.colour,
+            va="center",
+            parse_math=False,
+        )
+
+
+def _apart(heights: Sequence[float], least: float) -> list[float]:
+    """The ascending heights moved so that two are `least` apart and, if there is room, within 0 and 1.
+
+    Example: 0, 0.02, 1 and 0.1 give 0, 0.1, 1; 0.98, 1 and 0.1 give 0.9, 1.
+    """
+    found = list(heights)
+    for i in range(1, len(found)):
+        found[i] = max(found[i], found[i - 1] + least)
+    for i in reversed(range(len(found))):
+        found[i] = min(found[i], found[i + 1] - least if i + 1 < len(found) else 1.0)
+    return found
+
+
+def head_style(layer: int, head: int) -> tuple[str, str]:
+    """An attention head's colour and line style: the same in every panel, figure and seed.
+
+    The colour shows the head, of twelve, and the style the layer, of four.
+    """
+    return HEAD_COLOURS[head % len(HEAD_COLOURS)], LAYER_STYLES[layer % len(LAYER_STYLES)]
+
+
+def head_name(layer: int, head: int) -> str:
+    """An attention head as it is named everywhere: `layer 3, head 5`."""
+    return f"layer {layer}, head {head}"
 
 
 def legend_above(panel: Axes, n_columns: int) -> None:
@@ -220,18 +292,42 @@ def signed_map(panel: Axes, values: NDArray[np.float64], most: float) -> AxesIma
     )
 
 
+def step_map(
+    panel: Axes,
+    values: NDArray[np.float64],
+    steps: NDArray[np.int64],
+    most: float,
+    colours: Colormap | str = "RdBu_r",
+    along: str = "y",
+) -> ScalarMappable:
+    """A heat map of [step column] with its captures at their steps, to scale, and columns at 0, 1, 2, ....
+
+    `along`: the axis of the steps, y (upwards) or x (then columns are rows, from top to bottom).
+    """
+    borders = borders_of(steps)
+    columns = np.arange(values.shape[1] + 1) - 0.5
+    own = (columns, borders, values) if along == "y" else (borders, columns, values.T)
+    image = panel.pcolorfast(*own, cmap=colours, vmin=-most, vmax=most)
+    if along == "x":
+        panel.invert_yaxis()
+    step_ticks(panel.yaxis if along == "y" else panel.xaxis, steps)
+    assert isinstance(image, ScalarMappable)
+    return image
+
+
 def strongest(*maps: NDArray[np.float64]) -> float:
     """The largest finite |value| of some maps, as the end of a colour scale; 1 if all are zero."""
     return max(float(np.abs(one[np.isfinite(one)]).max(initial=0)) for one in maps) or 1.0
 
 
-def frame_columns(panel: Axes, first: int, last: int, n_rows: int) -> Rectangle:
-    """A frame around the columns `first` to `last` of a heat map of `n_rows` rows."""
+def frame_columns(panel: Axes, first: int, last: int) -> Rectangle:
+    """A frame around the columns `first` to `last` of a heat map, over its whole height."""
     left, right = panel.get_xlim()
     frame = Rectangle(
-        (first - 0.5, -0.5),
+        (first - 0.5, 0),
         last - first + 1,
-        n_rows,
+        1,
+        transform=panel.get_xaxis_transform(),
         fill=False,
         edgecolor="black",
         # Among many columns a thick line would hide what it frames.

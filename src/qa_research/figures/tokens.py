@@ -1,5 +1,6 @@
 """A watched question's window as an axis of a figure: token texts if they fit, the true span marked."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Window:
 
     Not tasks.answering's TokenText, which figures must not import: they know recordings only, and need no
     characters. `parts` are "cls", "question", "sep" and "context". The true span is inclusive; 0, 0 is no
-    answer. `span`: what captions call it. `title`: what the figure's title begins with.
+    answer. `asked` is the question's text. `span`: what captions call it.
     """
 
     question: int
@@ -35,21 +36,17 @@ class Window:
     parts: tuple[str, ...]
     true_first: int
     true_last: int
+    asked: str
     span: str = "the true span"
-    title: str = "Watched question"
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    @property
-    def asked(self) -> str:
-        """The question, joined from its word pieces."""
-        parts = zip(self.tokens, self.parts, strict=True)
-        return joined([token for token, part in parts if part == "question"])
 
-
-def window_of(dataset: xr.Dataset, question: int, tokens: Sequence[str]) -> Window:
+def window_of(dataset: xr.Dataset, question: int, tokens: Sequence[str], asked: str = "") -> Window:
     """The window of `question`, whose token texts are `tokens`.
+
+    `asked`: the question as it was asked; without it, it is joined from its word pieces.
 
     Raises:
         ValueError: the question is not watched, or has a different number of tokens.
@@ -58,31 +55,35 @@ def window_of(dataset: xr.Dataset, question: int, tokens: Sequence[str]) -> Wind
     if len(tokens) != n:
         raise ValueError(f"question {question} has {n} tokens in the recording, got {len(tokens)}")
     parts = at(dataset["part"], question=question).values[:n]
+    pieces = [token for token, part in zip(tokens, parts, strict=True) if part == "question"]
     return Window(
         question=question,
         tokens=tuple(tokens),
         parts=tuple(str(part) for part in parts),
         true_first=int(at(dataset["true_first"], question=question)),
         true_last=int(at(dataset["true_last"], question=question)),
+        asked=" ".join(asked.split()) or joined(pieces),
         # A look at one asked question marks the answer that was given.
         span=dataset.attrs.get("span", Window.span),
-        title=dataset.attrs.get("title", f"{Window.title} {question}"),
     )
 
 
 def head_line(figure: Figure, window: Window, more: str = "") -> None:
-    """The figure's title: which watched question it is, in at most two lines, and a line `more`."""
+    """The figure's title: the watched question, in at most two lines, and below it `more`."""
     width = int(figure.get_figwidth() / HEAD_ROOM)
-    text = f"{window.title}: {window.asked}"
-    lines = textwrap.wrap(text, width, max_lines=2, placeholder=" …")
+    lines = textwrap.wrap(window.asked, width, max_lines=2, placeholder=" …")
     if more:
         lines += textwrap.wrap(more, width, max_lines=2, placeholder=" …")
     figure.suptitle("\n".join(lines), fontsize=HEAD_SIZE, parse_math=False)
 
 
 def joined(pieces: Sequence[str]) -> str:
-    """Word pieces as one line of text, with spaces between words and around punctuation."""
-    return drawable(" ".join(pieces).replace(" ##", ""))
+    """Word pieces as one line of text, with spaces between words and none before punctuation.
+
+    >>> joined(["who", "teach", "##es", "?"])
+    'who teaches?'
+    """
+    return drawable(re.sub(r" ([?!.,;:])", r"\1", " ".join(pieces).replace(" ##", "")))
 
 
 def shortened(text: str, longest: int) -> str:
@@ -101,8 +102,7 @@ def label_tokens(axis: Axis, window: Window, inches: float, size: float = FONT_S
     If the texts of all tokens do not fit, only these are shown, as far as they fit: the true span, [CLS]
     and the [SEP]s, and, in grey, token numbers.
     """
-    # In tokens: 384 tokens on 8 inches are 48 to an inch, so a text takes the room of 48 * 0.115 = 5.5.
-    room = ROOM * size / FONT_SIZE * len(window) / inches
+    room = _room(window, inches, size)
     marks = _all_marks(window) if room <= 1 else _some_marks(window, room)
     axis.set_ticks(
         [mark.position for mark in marks],
@@ -117,6 +117,22 @@ def label_tokens(axis: Axis, window: Window, inches: float, size: float = FONT_S
             label.set(color=TRUE, fontweight="bold")
         if mark.is_number:
             label.set(color=GREY)
+
+
+def token_axis(window: Window, inches: float, mark: str, size: float = FONT_SIZE) -> str:
+    """What an axis labelled by `label_tokens` shows; `mark`: how the true span is marked."""
+    if _room(window, inches, size) <= 1:
+        return f"token of the window ({mark}: {window.span})"
+    return f"token of the window, some of {len(window)} named … ({mark}: {window.span})"
+
+
+def _room(window: Window, inches: float, size: float) -> float:
+    """How many tokens a text of this size takes the room of.
+
+    384 tokens on 8 inches are 48 to an inch, so a text takes the room of 48 * 0.115 = 5.5.
+    """
+    # Rounding must not cost the labels of an axis that is as long as its texts need.
+    return round(ROOM * size / FONT_SIZE * len(window) / inches, 9)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,12 @@
-"""The head weights: [2, hidden], a row for the start and one for the end. Reads and saves nothing."""
+"""The weights of the QA output layer: [2, hidden], a row for the start and one for the end.
+
+Reads and saves nothing.
+"""
 
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from qa_research.figures.panels import (
     COLOURS,
@@ -29,7 +33,7 @@ WIDTH, PANEL = 8.0, 7.2
 
 
 def head_weights_at_start(dataset: xr.Dataset) -> Figure:
-    """Both rows of the head weights at step 0; the weight nearest to zero is marked and named.
+    """Both rows of the QA output layer's weights at step 0; the weight nearest to zero is marked and named.
 
     `dataset` is the group `head_weights`.
 
@@ -53,7 +57,7 @@ def head_weights_at_start(dataset: xr.Dataset) -> Figure:
             panel, [Point(float(units[nearest]), float(values[nearest]), text, "black")], PANEL
         )
     panels[-1].set_xlabel("unit of the last layer's output")
-    figure.suptitle("Head weights at step 0")
+    figure.suptitle("Weights of the QA output layer at step 0")
     return figure
 
 
@@ -84,13 +88,18 @@ def head_weight_change(dataset: xr.Dataset) -> Figure:
                     text = f"{unit}: {_signed(form.format(value))}"
                     points.append(Point(float(unit), value, text, colour))
         panel.set_ylabel(label)
+        if measure == "percent":
+            panel.yaxis.set_major_formatter(
+                FuncFormatter(lambda value, _: _signed(f"{value:,.0f}"))
+            )
         panel.set_title(f"{measure} change", loc="left", fontsize=10)
         plain(panel)
         point_out(panel, points, PANEL)
-    panels[0].set_title(f"percent change; {_correlation(latest)}", loc="left", fontsize=10)
+    # The numbers of its axis take more room than those of the others.
+    panels[0].set_title(f"percent change; {_correlation(latest)}", loc="left", fontsize=8.5)
     panels[-1].set_xlabel("unit of the last layer's output")
     legend_above(panels[1], 2)
-    title = f"Change of the head weights from step 0 to step {int(latest['step'])}"
+    title = f"Change of the QA output layer's weights from step 0 to step {int(latest['step'])}"
     if points:
         title += f"\n(named: the {NAMED} units of each row that changed most)"
     figure.suptitle(title, fontsize=11)

@@ -15,8 +15,9 @@ function niceTicks(most, wanted) {
 // Series: [{style, steps, values, name}], each with steps of its own; `style`: the line's class; `name`: written
 // beside the line's end, if given. `range`: first and last step of the x axis. `most`: the scale's upper end;
 // `label`: a tick's text. `right`: [step, is right] of each capture, drawn as a bar below the chart;
-// `turn`: {step, text} of a vertical line; `level`: {value, text} of a horizontal one. `onStep` receives a clicked step.
-function lineChart(svg, { range, most, label, right, turn, level, onStep }) {
+// `turn`: {step, text} of a vertical line; `letters`: of the longest name in a chart beside this one, so that both have
+// the same scale; `level`: {value, text} of a horizontal one. `onStep` receives a clicked step.
+function lineChart(svg, { range, most, label, right, turn, level, letters = 0, onStep }) {
   const [first, last] = range;
   let series = [];
   let shownStep = null;
@@ -33,8 +34,8 @@ function lineChart(svg, { range, most, label, right, turn, level, onStep }) {
     [width, height] = [svg.clientWidth, svg.clientHeight];
     if (!width || !series.length) return;
     // 7 pixels a letter, for the names beside the lines' ends.
-    const letters = Math.max(0, ...series.map(({ name }) => (name ? name.length : 0)));
-    edge = width - MARGIN.right - 7 * letters;
+    const longest = Math.max(letters, ...series.map(({ name }) => (name ? name.length : 0)));
+    edge = width - MARGIN.right - 7 * longest;
     const top = most(series);
     const bottom = height - MARGIN.bottom;
     x = (step) => MARGIN.left + ((step - first) / (last - first || 1)) * (edge - MARGIN.left);
@@ -66,20 +67,22 @@ function lineChart(svg, { range, most, label, right, turn, level, onStep }) {
     mark(shownStep);
   }
 
-  // Beside the lines' ends, apart from each other.
+  // Beside the lines' ends, 14 pixels apart: from the highest down, then up again from the axis.
   function drawNames() {
-    let lowest = -Infinity;
-    series
+    const names = series
       .filter(({ name, values }) => name && values.some((value) => value !== null))
       .map(({ name, style, values, steps }) => {
         const end = values.findLastIndex((value) => value !== null);
-        return { name, style, across: x(steps[end]), down: y(values[end]) };
+        return { name, style, across: x(steps[end]) + 6, down: y(Math.min(values[end], most(series))) + 4 };
       })
-      .sort((a, b) => a.down - b.down)
-      .forEach(({ name, style, across, down }) => {
-        lowest = Math.max(down + 4, lowest + 14);
-        make("text", { class: `name ${style}`, x: across + 6, y: lowest }, name);
-      });
+      .sort((a, b) => a.down - b.down);
+    let above = -Infinity;
+    for (const one of names) above = one.down = Math.max(one.down, above + 14);
+    let below = height - MARGIN.bottom + 18;
+    for (const one of names.reverse()) {
+      below = one.down = Math.min(one.down, below - 14);
+      make("text", { class: `name ${one.style}`, x: one.across, y: one.down }, one.name);
+    }
   }
 
   function drawBar(top) {

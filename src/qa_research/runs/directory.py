@@ -346,6 +346,32 @@ def run_name(directory: Path) -> str:
     return f"{directory.parent.name}/{directory.name}"
 
 
+def readable_run(directory: Path) -> str:
+    """What a run is, for titles: `minilm from random weights, seed 1 (study/minilm-random-s1-0c4d489e)`."""
+    config = read_config(directory)
+    model, seed = config["model"], config["seed"]
+    return f"{trained_model(model['name'], model['weights'], seed)} ({run_name(directory)})"
+
+
+def short_run(name: str) -> str:
+    """A run's name for figures, without its hash.
+
+    >>> short_run("minilm-random-s1-0c4d489e"), short_run("mine")
+    ('minilm-random, seed 1', 'mine')
+    """
+    return re.sub(r"-s(\d+)-[0-9a-f]{8}$", r", seed \1", name)
+
+
+def trained_model(name: str, weights: str, seed: int) -> str:
+    """A training in a few words, where its run's name is too long.
+
+    >>> trained_model("bert_tiny", "random", 1), trained_model("minilm", "package:all_minilm/model", 2)
+    ('bert_tiny from random weights, seed 1', 'minilm from all_minilm, seed 2')
+    """
+    start = "random weights" if weights == "random" else short_name(weights)
+    return f"{name} from {start}, seed {seed}"
+
+
 def first_names(directories: Sequence[Path]) -> str:
     """The names of up to eight runs, and how many more there are."""
     more = f" and {len(directories) - 8} more" if len(directories) > 8 else ""

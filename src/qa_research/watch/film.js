@@ -33,11 +33,37 @@ function renderContext(box) {
   return { tokens, pieces };
 }
 
-const context = renderContext(byId("context"));
-if (film.segments.length > 1 && byId("context").querySelector(".outside")) {
-  byId("context").append(element("span", "outside", " (pale: outside the watched window)"));
+const textBox = byId("context");
+textBox.classList.add("by-answer");
+const context = film.attention && film.attention.steps.length ? renderWindow(textBox) : renderContext(textBox);
+if (film.segments.length > 1 && textBox.querySelector(".outside")) {
+  textBox.append(element("span", "outside", " (pale: outside the watched window)"));
 }
 let contextToken = null;
+
+// All of the window in order: [CLS], the question, the context as written, [SEP]s. What is not of the context is shown
+// only where it is needed: with attention.
+function renderWindow(box) {
+  const firstContext = film.parts.indexOf("context");
+  let context = null;
+  const extra = [];
+  film.tokens.forEach((word, token) => {
+    const part = film.parts[token];
+    if (part === "context") {
+      if (token === firstContext) context = renderContext(box);
+      return;
+    }
+    const glued = part === "question" && word.startsWith("##");
+    const piece = element("span", part === "question" ? "token asked" : "token asked special", glued ? word.slice(2) : word);
+    piece.dataset.token = token;
+    if (token && !glued) box.append(element("span", "gap asked", " "));
+    box.append(piece);
+    if (token + 1 === firstContext) box.append(element("span", "gap asked", "\n"));
+    extra.push([token, piece]);
+  });
+  for (const [token, piece] of extra) context.tokens[token] = piece;
+  return context;
+}
 
 function showContextToken(capture) {
   const outside = (row) => film[row][capture].reduce((sum, p, i) => (film.parts[i] === "context" ? sum : sum + p), 0);
@@ -53,6 +79,7 @@ function showContextToken(capture) {
 function showContext(capture) {
   const { first, last, right } = film.answers[capture];
   context.tokens.forEach((piece, token) => {
+    if (film.parts[token] !== "context") return;
     piece.style.setProperty("--s", shade(film.start[capture][token]).toFixed(3));
     piece.style.setProperty("--e", shade(film.end[capture][token]).toFixed(3));
   });

@@ -15,8 +15,8 @@ const chartOf = (id, choices) => lineChart(byId(id), {
   ...choices,
 });
 const lossChart = chartOf("loss-chart", { most: largest, label: (value) => value });
-const truthChart = chartOf("truth-chart", { most: () => 1, label: (value) => `${Math.round(100 * value)} %` });
-const attention = byId("pieces") && attentionView(() => { showHead(); writeAddress(); });
+const truthChart = chartOf("truth-chart", { letters: "start".length, most: () => 1, label: (value) => `${Math.round(100 * value)} %` });
+const attention = byId("map") && attentionView(() => { showHead(); writeAddress(); });
 const headCharts = byId("head-charts") && Object.fromEntries(
   ["entropy", "distance"].map((name) => [
     name,
@@ -93,7 +93,8 @@ function writeAddress() {
   clearTimeout(writing);
   writing = setTimeout(() => {
     const { layer, head } = attention ? attention.chosen() : {};
-    const rest = attention ? `&layer=${layer}&head=${head}` : "";
+    const shading = attention && attention.text.isShown() ? "&shade=attention" : "";
+    const rest = attention ? `&layer=${layer}&head=${head}${shading}` : "";
     history.replaceState(null, "", `#step=${film.steps[shown]}${rest}`);
   }, 250);
 }
@@ -101,8 +102,10 @@ function writeAddress() {
 function readAddress() {
   const asked = new URLSearchParams(location.hash.slice(1));
   const number = (name) => (/^\d+$/.test(asked.get(name) ?? "") ? Number(asked.get(name)) : null);
-  if (attention) attention.choose(number("layer"), number("head"));
-  showHead();
+  if (attention) {
+    attention.text.shade(asked.get("shade") === "attention");
+    attention.choose(number("layer"), number("head"));
+  }
   show(number("step") === null ? shown : nearestIndex(film.steps, number("step")));
 }
 
@@ -120,15 +123,24 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 for (const name of ["pointerover", "click"]) {
-  byId("context").addEventListener(name, (event) => {
+  textBox.addEventListener(name, (event) => {
+    if (attention && attention.text.isShown()) return;
     contextToken = event.target.dataset.token === undefined ? null : Number(event.target.dataset.token);
     showContextToken(shown);
   });
 }
-byId("context").addEventListener("pointerleave", (event) => {
+textBox.addEventListener("pointerleave", (event) => {
+  if (attention && attention.text.isShown()) return;
   if (event.pointerType === "mouse") contextToken = null;
   showContextToken(shown);
 });
+for (const name of ["by-answer", "by-attention"]) {
+  if (!attention) break;
+  byId(name).addEventListener("click", () => {
+    attention.text.shade(name === "by-attention");
+    show(shown);
+  });
+}
 if (turn) {
   byId("moment").hidden = false;
   byId("moment").textContent = `Go to step ${film.steps[turn]}`;
@@ -136,6 +148,6 @@ if (turn) {
 }
 window.addEventListener("hashchange", readAddress);
 
-lossChart.set(["start", "end"].map((row) => ({ style: row, steps: film.steps, values: film.loss[row] })));
+lossChart.set(["start", "end"].map((row) => ({ style: row, steps: film.steps, values: film.loss[row], name: row })));
 truthChart.set([{ style: "true", steps: film.steps, values: film.true_probability }]);
 readAddress();

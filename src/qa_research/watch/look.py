@@ -202,4 +202,4 @@ def _figures(
 
 def _marked(data: xr.Dataset) -> xr.Dataset:
     """The same; figures call the span that they mark what it is."""
-    return data.assign_attrs(span="the answer", title="Asked")
+    return data.assign_attrs(span="the answer")

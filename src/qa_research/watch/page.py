@@ -1,6 +1,7 @@
 """A film as one self-contained HTML file: no network, no other file."""
 
 import base64
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,30 @@ from qa_research.watch.film import FULL, NOT_A_NUMBER, Film, FilmAttention, Film
 
 DECIMALS = 5
 KIT = ("kit.css", "page.js", "charts.js")
+INDEX = "index.html"
 SCRIPTS = ("film.js", "film_attention.js", "film_controls.js")
 
 
-def film_page(film: Film, title: str) -> str:
+@dataclass(frozen=True)
+class FilmLink:
+    """Another film beside this one: its file's name, and its question."""
+
+    href: str
+    question: str
+
+
+def film_page(
+    film: Film, run: str, before: FilmLink | None = None, after: FilmLink | None = None
+) -> str:
     """The page: a slider over the captures, and for each the answer, the losses and the attention.
 
+    `run`: the run's name, for people. `before` and `after`: the films of the nearest watched questions.
     All of the question's text is escaped, and the browser is told to run only this page's own script.
     It opens where the answer becomes right, at the head whose attention from the answer moved most; `#step=N`
-    and `#layer=L&head=H` after its address open it elsewhere.
+    and `#layer=L&head=H` after its address open it elsewhere, `&shade=attention` with the head's text.
     """
-    values = {"title": title, "film": film, "data": film_data(film)}
+    values = {"run": run, "film": film, "data": film_data(film), "index": INDEX}
+    values |= {"before": before, "after": after}
     return one_file("qa_research.watch", "film.html.jinja", "film.css", SCRIPTS, values, kit=KIT)
 
 

@@ -2,7 +2,7 @@
 that was recorded about it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from qa_research.capture.recording.reader import Recording
-from qa_research.console import Screen
+from qa_research.console import Screen, tracked
 from qa_research.figures.attention import answer_to_match, attention_over_steps
 from qa_research.figures.curves import fit_decay, question_losses, training_loss
 from qa_research.figures.logits import logits_at_three_steps, logits_over_steps, unit_by_token
 from qa_research.figures.saving import save_figure
 from qa_research.figures.weights import head_weight_change, head_weights_at_start
-from qa_research.files import file_name, write_text, written_folder
+from qa_research.files import write_text, written_folder
 from qa_research.runs.metrics import number_in, read_metrics
 from qa_research.watch.film import Film, make_film
-from qa_research.watch.page import film_page
+from qa_research.watch.index import IndexRow, index_page, links_of, neighbours, page_name
+from qa_research.watch.page import INDEX, film_page
 from qa_research.watch.strip import film_strip
 
 # Of capture.sites, which this verb does not import because it needs torch.
@@ -47,7 +48,10 @@ class WatchedQuestion:
 
 @dataclass(frozen=True)
 class WatchResult:
-    """What `watch` found and wrote; `shown`: the index of the question with the film."""
+    """What `watch` found and wrote; `shown`: the index of the question with the strip.
+
+    `pages`: the films that were made, `index` the page that lists all watched questions.
+    """
 
     recording: Path
     step: int
@@ -55,6 +59,8 @@ class WatchResult:
     skipped: list[str]
     questions: list[WatchedQuestion]
     shown: int
+    index: Path
+    pages: list[Path]
     page: Path
     strip: Path
     figures: list[Path]
@@ -67,6 +73,8 @@ class WatchResult:
             "recorders": self.recorders,
             "left_out": self.skipped,
             "questions": [asdict(question) for question in self.questions],
+            "index": str(self.index),
+            "pages": [str(path) for path in self.pages],
             "page": str(self.page),
             "strip": str(self.strip),
             "figures": [str(path) for path in self.figures],
@@ -75,28 +83,38 @@ class WatchResult:
 
 def watch_question(
     recording: Recording,
-    index: int,
+    shown: int | None,
     run: str,
     folder: Path,
     metrics: Path | None,
     picture_format: str = "png",
+    every: bool = False,
 ) -> WatchResult:
-    """Write the film of the watched question at `index` to `folder`, named after its id; all or nothing.
+    """Write the film of the watched question `shown`, and the list of all, to `folder`; all or nothing.
 
-    `metrics`: the run's metrics.csv, to draw every figure too; None draws none. `run`: for the page's title.
-    `picture_format`: of the strip and the figures: png, svg or pdf.
+    `shown`: its index; None chooses one. `run`: the run's name, for people. `metrics`: the run's metrics.csv,
+    to draw every figure too; None draws none. `picture_format`: of the strip and the figures: png, svg or
+    pdf. `every`: make the films of the other questions, too.
 
     Raises:
         ValueError: no logits were recorded, or the recording is damaged.
     """
-    film = film_of(recording, index)
-    name = file_name(film.question_id)
+    films = films_without_attention(recording)
+    shown = hardest_learned(films) if shown is None else shown
+    name = page_name(films[shown].question_id).removesuffix(".html")
+    made = list(range(len(films))) if every else [shown]
+    links = links_of(films, made, folder, run)
+    rows = [IndexRow(film, href) for film, href in zip(films, links, strict=True)]
     drawn = []
     with written_folder(folder, replace=True) as new:
-        write_text(new / f"{name}.html", film_page(film, f"{film.question} - {run}"))
-        save_figure(film_strip(film), new / f"{name}.{picture_format}")
+        for index, film in with_attention(recording, made):
+            page = film_page(film, run, *neighbours(rows, index))
+            write_text(new / page_name(film.question_id), page)
+            if index == shown:
+                save_figure(film_strip(film), new / f"{name}.{picture_format}")
+        write_text(new / INDEX, index_page(rows, run))
         if metrics:
-            for title, figure in figures_of(recording, index, metrics):
+            for title, figure in figures_of(recording, shown, metrics):
                 drawn.append(folder / name / f"{title}.{picture_format}")
                 save_figure(figure, new / name / f"{title}.{picture_format}")
     return WatchResult(
@@ -104,26 +122,44 @@ def watch_question(
         step=recording.step,
         recorders=recording.recorders,
         skipped=recording.skipped,
-        questions=[summarize(recording, i) for i in range(len(recording.questions))],
-        shown=index,
+        questions=[summarize(film) for film in films],
+        shown=shown,
+        index=folder / INDEX,
+        pages=[folder / page_name(films[index].question_id) for index in made],
         page=folder / f"{name}.html",
         strip=folder / f"{name}.{picture_format}",
         figures=drawn,
     )
 
 
-def film_of(recording: Recording, index: int) -> Film:
-    """The film of the watched question at `index`.
+def films_without_attention(recording: Recording) -> list[Film]:
+    """The film of every watched question, from its logits alone, which are read once.
 
     Raises:
         ValueError: the logits, which a film is made from, were not recorded.
     """
     logits = _logits_of(recording)
+    return [make_film(row, i, logits) for i, row in enumerate(recording.questions)]
+
+
+def film_of(recording: Recording, index: int) -> Film:
+    """The film of the watched question at `index`, with attention as far as it was recorded.
+
+    Raises:
+        ValueError: the logits, which a film is made from, were not recorded.
+    """
+    return next(film for _, film in with_attention(recording, [index]))
+
+
+def with_attention(recording: Recording, indices: Sequence[int]) -> Iterator[tuple[int, Film]]:
+    """(index, film) of some watched questions, with attention as far as it was recorded."""
+    logits = _logits_of(recording)
     attention, heads = (
         recording.read(name) if name in recording.recorders else None
         for name in ("attention", "heads")
     )
-    return make_film(recording.questions[index], index, logits, attention, heads)
+    for index in tracked(indices, "films"):
+        yield index, make_film(recording.questions[index], index, logits, attention, heads)
 
 
 def _logits_of(recording: Recording) -> xr.Dataset:
@@ -132,10 +168,10 @@ def _logits_of(recording: Recording) -> xr.Dataset:
             f"{recording.path} has no logits, which a film needs; it has "
             f"{', '.join(recording.recorders)}. Train with logits in capture/recorders"
         )
-    return recording.read("logits")
+    return recording.read("logits").load()
 
 
-def hardest_learned(recording: Recording) -> int:
+def hardest_learned(films: Sequence[Film]) -> int:
     """The index of the question to show unless one is named.
 
     Of those that became right and are at the end, one of validation if there is one, and of these the one
@@ -143,8 +179,6 @@ def hardest_learned(recording: Recording) -> int:
     step at which an answer became right for good would often be that of an answer that wavered once.)
     If none became right, the first of validation.
     """
-    logits = _logits_of(recording)
-    films = [make_film(row, i, logits) for i, row in enumerate(recording.questions)]
     order = [
         (
             bool(film.settled),
@@ -157,9 +191,8 @@ def hardest_learned(recording: Recording) -> int:
     return -max(order)[3]
 
 
-def summarize(recording: Recording, index: int) -> WatchedQuestion:
-    """The watched question at `index`, without its film."""
-    film = make_film(recording.questions[index], index, recording.read("logits"))
+def summarize(film: Film) -> WatchedQuestion:
+    """A watched question without its film."""
     since = film.settled
     return WatchedQuestion(
         id=film.question_id,
@@ -209,29 +242,30 @@ Figures = Iterator[tuple[str, Figure]]
 
 def figures_of(recording: Recording, index: int, metrics: Path) -> Figures:
     """(name, figure) of everything recorded about the run and one question; `metrics`: its metrics.csv."""
-    tokens = [str(token) for token in recording.questions[index]["tokens"]]
+    row = recording.questions[index]
+    tokens, asked = [str(token) for token in row["tokens"]], str(row["question"])
     if metrics.is_file():
         steps, losses = _training_losses(metrics)
         if len(steps):
             yield "training_loss", training_loss(steps, losses, fit_decay(steps, losses))
     for name, draw in _DRAW.items():
         if name in recording.recorders:
-            yield from draw(recording, index, tokens)
+            yield from draw(recording, index, tokens, asked)
     for name in recording.recorders:
         data = recording.read(name)
         # Of the first recorded unit.
         for site in SITES:
             if site in data.data_vars:
                 unit = int(data["unit"].values[0])
-                figure = unit_by_token(data, site, index, unit, tokens)
+                figure = unit_by_token(data, site, index, unit, tokens, asked)
                 yield f"{name}_{site}_unit_{unit}_by_token", figure
 
 
-def _draw_logits(recording: Recording, index: int, tokens: list[str]) -> Figures:
+def _draw_logits(recording: Recording, index: int, tokens: list[str], asked: str) -> Figures:
     data = recording.read("logits")
-    yield "logits_over_steps", logits_over_steps(data, index, tokens)
-    yield "logits_at_three_steps", logits_at_three_steps(data, index, tokens)
-    yield "question_losses", question_losses(data, index)
+    yield "logits_over_steps", logits_over_steps(data, index, tokens, asked)
+    yield "logits_at_three_steps", logits_at_three_steps(data, index, tokens, asked)
+    yield "question_losses", question_losses(data, index, asked)
 
 
 def _draw_head_weights(recording: Recording, *_: Any) -> Figures:
@@ -241,7 +275,7 @@ def _draw_head_weights(recording: Recording, *_: Any) -> Figures:
     yield "head_weight_change", head_weight_change(data)
 
 
-def _draw_attention(recording: Recording, index: int, tokens: list[str]) -> Figures:
+def _draw_attention(recording: Recording, index: int, tokens: list[str], asked: str) -> Figures:
     """The head whose attention changed most between the first and the last capture."""
     data = recording.read("attention")
     maps = data["weight"].isel(question=index, step=[0, -1]).astype(np.float32)
@@ -250,7 +284,7 @@ def _draw_attention(recording: Recording, index: int, tokens: list[str]) -> Figu
     number = int(data["layer"].values[layer])
     # The largest of many changes is large by chance, too.
     chosen = f"of {moved.shape[0] * moved.shape[1]} heads the one that changed most"
-    figure = attention_over_steps(data, index, number, int(head), tokens, chosen)
+    figure = attention_over_steps(data, index, number, int(head), tokens, chosen, asked)
     yield f"attention_layer_{number}_head_{head}", figure
 
 
@@ -261,7 +295,7 @@ def _draw_heads(recording: Recording, *_: Any) -> Figures:
         yield "answer_to_match", answer_to_match(data)
 
 
-_DRAW: Mapping[str, Callable[[Recording, int, list[str]], Figures]] = {
+_DRAW: Mapping[str, Callable[[Recording, int, list[str], str], Figures]] = {
     "logits": _draw_logits,
     "head_weights": _draw_head_weights,
     "attention": _draw_attention,

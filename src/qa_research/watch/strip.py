@@ -25,6 +25,8 @@ from qa_research.watch.film import Film
 
 MOST_CAPTURES = 6
 MOST_TOKENS = 64
+# In inches: what two colour scales and a note need side by side, and a character of the note.
+LEAST_WIDTH, NOTE_INCHES = 11.0, 0.062
 # The square root makes small probabilities, spread over many tokens, visible too.
 _NORM = PowerNorm(0.5, vmin=0, vmax=1)
 _COLOUR = {"start": SUPPORTS, "end": OPPOSES}
@@ -92,13 +94,12 @@ def film_strip(film: Film) -> Figure:
     captures = chosen_captures(film)
     tokens = shown_tokens(film, captures)
     height = 1.9 + 0.62 * len(captures)
-    figure = PlainFigure(
-        figsize=(max(8.0, 4.6 + 0.14 * len(tokens)), height + 1.0), layout="constrained"
-    )
+    width = max(LEAST_WIDTH, 4.6 + 0.14 * len(tokens))
+    figure = PlainFigure(figsize=(width, height + 1.0), layout="constrained")
     parts = figure.subplot_mosaic(
         [["strip"] * 3, ["start", "end", "note"]],
         height_ratios=[height, 0.09],
-        width_ratios=[1, 1, 2.6],
+        width_ratios=[1, 1, 3],
     )
     strip = parts["strip"]
     for row, capture in enumerate(captures):
@@ -112,7 +113,8 @@ def film_strip(film: Film) -> Figure:
         bar.outline.set_visible(False)
         parts[name].set_title(f"the answer {name}s here", fontsize=8, loc="left")
     parts["note"].axis("off")
-    note = _note(film, captures, tokens)
+    # What is right of the strip, the answers, leaves so much for the scales and the note.
+    note = _note(film, captures, tokens, int((width - 3.4) * 0.6 / NOTE_INCHES))
     parts["note"].text(0.02, 0.5, note, fontsize=8, va="center", color="#444444", parse_math=False)
     return figure
 
@@ -177,7 +179,8 @@ def _label(axes: Axes, film: Film, tokens: range, n_captures: int) -> None:
     axes.set_title(question, fontsize=12, weight="bold", loc="left", parse_math=False)
 
 
-def _note(film: Film, captures: Sequence[int], tokens: range) -> str:
+def _note(film: Film, captures: Sequence[int], tokens: range, width: int) -> str:
+    """What the marks mean, in lines of at most `width` characters."""
     if film.is_asked:
         lines = ["framed: the answer"]
     elif film.truth[0] in tokens or film.truth[1] in tokens:
@@ -195,7 +198,7 @@ def _note(film: Film, captures: Sequence[int], tokens: range) -> str:
         if outside:
             line += f"; {outside} of {len(captures)} answers are outside, at least in part"
         lines.append(line)
-    return "\n".join(lines)
+    return "\n".join(textwrap.fill(line, width) for line in lines)
 
 
 def _percent(probability: float) -> str:

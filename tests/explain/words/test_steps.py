@@ -17,7 +17,7 @@ def test_nothing_on_the_map_overlaps(n_words, steps):
     assert not collisions(figure)
     shown = [text for text, _ in texts(figure)]
     assert sum(text.startswith("word") for text in shown) == n_words
-    assert "Who? - the words of “word2”" in shown
+    assert "Who? – the words of “word2”" in shown
 
 
 def test_of_many_words_the_strongest_are_shown_and_the_title_says_so():
@@ -41,4 +41,4 @@ def test_words_that_stay_have_no_strength():
 def test_no_answer_is_named_in_the_title():
     text = text_of("Who?", words(4), "")
     shown = [text for text, _ in texts(words_over_steps(over_steps(text)))]
-    assert "Who? - the words of “no answer”" in shown
+    assert "Who? – the words of “no answer”" in shown

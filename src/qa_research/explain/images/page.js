@@ -132,6 +132,10 @@ slider.addEventListener("input", () => {
   show();
 });
 
+for (const chart of document.querySelectorAll(".chart")) {
+  chart.querySelector("img").addEventListener("click", () => chart.classList.toggle("large"));
+}
+
 Promise.all(["pixels", "off", "heat"].map((id) => byId(id).decode())).then(() => {
   byId("stage").hidden = false;
   show();

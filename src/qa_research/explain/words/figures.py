@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
@@ -29,7 +29,8 @@ from qa_research.figures.panels import (
     GREY,
     PlainFigure,
     drawable,
-    label_captures,
+    step_map,
+    step_ticks,
     strongest,
 )
 from qa_research.figures.tokens import TRUE, shortened
@@ -198,11 +199,10 @@ def _limits(found: Faithfulness) -> tuple[float, float]:
 
 
 def draw_probability(panel: Axes, result: AttributionOverSteps) -> None:
-    """The true span's probability, its steps in equal distances."""
-    panel.plot(
-        range(len(result.steps)), _numbers(result.probability), color=TRUE, marker=".", lw=1.5
-    )
+    """The true span's probability over the steps."""
+    panel.plot(result.steps, _numbers(result.probability), color=TRUE, marker=".", lw=1.5)
     panel.set_ylim(-0.04, 1.04)
+    step_ticks(panel.xaxis, np.array(result.steps))
     _plain(panel)
 
 
@@ -253,11 +253,10 @@ def words_over_steps(result: AttributionOverSteps) -> Figure:
     for (above, below), (name, found) in zip(panels.T, values.items(), strict=True):
         draw_probability(above, result)
         above.set_title(NAMES[name], fontsize=10, weight="bold")
-        _heat_map(below, found[:, shown])
-        label_captures(below.xaxis, np.array(result.steps))
+        _heat_map(below, found[:, shown], np.array(result.steps))
         _label_rows(below, [words[word] for word in shown] if below is panels[1, 0] else [])
     panels[0, 0].set_ylabel("probability\nof the span", fontsize=8)
-    title = f"{result.text.question} - the words of {result.text.quoted_span}"
+    title = f"{result.text.question} – the words of {result.text.quoted_span}"
     lines = textwrap.wrap(drawable(title), int(width / 0.085))
     if len(shown) < len(words):
         lines.append(f"(the {len(shown)} strongest of {len(words)} words)")
@@ -265,11 +264,10 @@ def words_over_steps(result: AttributionOverSteps) -> Figure:
     return figure
 
 
-def _heat_map(panel: Axes, values: Float[ndarray, "step word"]) -> None:
-    most = strongest(values)
-    image = panel.imshow(
-        values.T, aspect="auto", interpolation="nearest", cmap=SIGNED, vmin=-most, vmax=most
-    )
+def _heat_map(
+    panel: Axes, values: Float[ndarray, "step word"], steps: Int[ndarray, " step"]
+) -> None:
+    image = step_map(panel, values, steps, strongest(values), SIGNED, along="x")
     panel.set_xlabel("optimizer step", fontsize=9)
     bar = panel.figure.colorbar(image, ax=panel, fraction=0.05, aspect=40)
     bar.ax.tick_params(labelsize=7)

@@ -16,7 +16,6 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import matplotlib
-import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -45,7 +44,7 @@ from qa_research.explain.words.result import (
     signed,
 )
 from qa_research.explain.words.sheet import word_sheet
-from qa_research.figures.panels import PlainFigure, label_captures
+from qa_research.figures.panels import PlainFigure
 from qa_research.figures.saving import save_figure
 from qa_research.figures.tokens import TRUE
 from qa_research.files import write_text, written_folder
@@ -77,7 +76,6 @@ def probability_chart(result: AttributionOverSteps) -> Markup:
     figure = PlainFigure(figsize=SIZE, layout="constrained")
     panel = figure.subplots()
     draw_probability(panel, result)
-    label_captures(panel.xaxis, np.array(result.steps))
     panel.set_xlabel("optimizer step")
     return inline_svg(figure, "Probability of the true span over the training", PAGE_COLOURS)
 

@@ -1,0 +1,116 @@
+"""The films of a run together: their files' names, which of them exist, and the page that lists all watched
+questions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from markupsafe import escape
+from numpy.typing import NDArray
+
+from qa_research.files import file_name
+from qa_research.pages.html import one_file
+from qa_research.text import disarmed
+from qa_research.watch.film import Film
+from qa_research.watch.page import INDEX, FilmLink
+
+# In pixels: the small curve of a question, and the room at its edges for half of the line.
+WIDTH, HEIGHT, EDGE = 120, 28, 2
+# Of a page, in characters: its head names the run.
+HEAD = 4000
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """A watched question in the list: `href` is its film's file, None if there is none."""
+
+    film: Film
+    href: str | None
+
+    @property
+    def right_since(self) -> int | None:
+        """The step from which on every captured answer is right; None if the last one is wrong."""
+        return None if self.film.settled is None else int(self.film.steps[self.film.settled])
+
+    @property
+    def percent(self) -> str:
+        """The probability of the true span at the last step."""
+        probability = float(self.film.true_probability[-1])
+        return f"{100 * probability:.1f} %" if np.isfinite(probability) else "not a number"
+
+    @property
+    def curve(self) -> str:
+        """The probability of the true span over the steps, as the path of a line."""
+        return curve_path(self.film.steps, self.film.true_probability)
+
+
+def page_name(question_id: str) -> str:
+    """The name of a film's file; never that of the list.
+
+    >>> page_name("q7"), page_name("index")
+    ('q7.html', 'index.film.html')
+    """
+    name = f"{file_name(question_id)}.html"
+    # A dot is in no other film's name.
+    return "index.film.html" if name == INDEX else name
+
+
+def links_of(
+    films: Sequence[Film], made: Sequence[int], folder: Path, run: str
+) -> list[str | None]:
+    """Each film's file, if it is one of `made` or already in `folder` and of this run."""
+    names = [page_name(film.question_id) for film in films]
+    return [
+        name if i in made or is_film_of(folder / name, run) else None
+        for i, name in enumerate(names)
+    ]
+
+
+def is_film_of(path: Path, run: str) -> bool:
+    """Whether there is a film of this run; a folder may hold those of several."""
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return f'<meta name="run" content="{escape(disarmed(run))}">' in file.read(HEAD)
+
+
+def neighbours(rows: Sequence[IndexRow], index: int) -> tuple[FilmLink | None, FilmLink | None]:
+    """The nearest films before and after that of row `index`."""
+    before = [row for row in rows[:index] if row.href]
+    after = [row for row in rows[index + 1 :] if row.href]
+    return (_link(before[-1]) if before else None, _link(after[0]) if after else None)
+
+
+def _link(row: IndexRow) -> FilmLink:
+    return FilmLink(row.href or "", row.film.question)
+
+
+def index_page(rows: Sequence[IndexRow], run: str) -> str:
+    """The list of all watched questions of a run, with a link to each film that exists.
+
+    All text is escaped, and the page has no script.
+    """
+    steps = rows[0].film.steps
+    right = sum(1 for row in rows if row.right_since is not None)
+    values = {"rows": rows, "run": run, "n_right": right, "size": (WIDTH, HEIGHT)}
+    values |= {"first": int(steps[0]), "step": int(steps[-1])}
+    package = "qa_research.watch"
+    return one_file(package, "index.html.jinja", "index.css", (), values, kit=("kit.css",))
+
+
+def curve_path(steps: NDArray[np.int64], values: NDArray[np.float64]) -> str:
+    """A line over the steps, to scale, from 0 (below) to 1 (above); interrupted where a value is no number.
+
+    Two values 0 and 1 at steps 0 and 50: `M2.0 26.0L118.0 2.0`.
+    """
+    span = max(int(steps[-1] - steps[0]), 1)
+    across = EDGE + (steps - steps[0]) / span * (WIDTH - 2 * EDGE)
+    down = HEIGHT - EDGE - values * (HEIGHT - 2 * EDGE)
+    path, pen = "", "M"
+    for x, y in zip(across, down, strict=True):
+        if np.isfinite(y):
+            path += f"{pen}{x:.1f} {y:.1f}"
+        pen = "L" if np.isfinite(y) else "M"
+    return path
