@@ -254,7 +254,8 @@ def test_every_option_that_is_named_exists(page):
     known = {
         name for command in VERBS.values() for option in command.params for name in option.opts
     }
-    known |= {"--help", "--debug", "--version", *FLAGS}
+    # --append is wandb's.
+    known |= {"--help", "--debug", "--version", "--append", *FLAGS}
     for code in re.findall(r"`([^`\n]+)`", without_there(page)):
         # Commands of other programs have options of their own.
         if re.match(
