@@ -32,7 +32,7 @@ SKIPPED = {
     r"squad browse": "needs a terminal",
     r"ledger import": "reads a file that only users of the old lab have",
     r"^uv|^uvx|^pip install|pip install": "needs a package index, and changes the environment",
-    r"logger=(wandb|mlflow|trackio)": "needs a package that is not a dependency",
+    r"logger=(wandb|mlflow|trackio)|^(wandb|mlflow|trackio) ": "needs a package that is not a dependency",
 }
 # Added to what would take minutes, so that the same command takes seconds.
 SHORT_TRAINING = (

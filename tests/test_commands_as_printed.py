@@ -17,7 +17,20 @@ PAGES = [README, *MANUAL]
 COMMANDS = [command for page in PAGES for command in printed(page)]
 TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
 # Programs of others, whose options are theirs.
-OTHERS = ("source", "tensorboard", "ls", "pip", "uv", "uvx", "python", "git", "cd")
+OTHERS = (
+    "source",
+    "tensorboard",
+    "ls",
+    "pip",
+    "uv",
+    "uvx",
+    "python",
+    "git",
+    "cd",
+    "wandb",
+    "trackio",
+    "mlflow",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
