@@ -59,5 +59,6 @@ def test_a_run_that_only_looks_is_finished_at_step_0(looked, verb, tmp_path):
     ):
         code, _, err = verb(*words, "--runs", runs)
         assert code == 0, (words, err)
+    assert "(not trained; 0 s training" in err and "(captured once: " in err
     page = next((run / "films").glob("*.html")).read_text()
     assert 'aria-labelledby="curves-heading" hidden>' in page, "one capture is no curve"

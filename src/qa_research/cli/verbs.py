@@ -35,7 +35,8 @@ class Verbs(TyperGroup):
 app = typer.Typer(
     name="qa-research",
     cls=Verbs,
-    epilog="RUN is the directory of a run, or a part of its name that no other run has. "
+    epilog="RUN is the directory of a run, or a part of its name that no other run has; verbs that ask also "
+    "take a Hugging Face question-answering directory or a hub id. "
     "With --debug an error shows its traceback instead of one sentence.",
     no_args_is_help=True,
     add_completion=False,

@@ -53,9 +53,14 @@ def fetched_model(name: str) -> Path:
                 place = Path(snapshot_download(name, allow_patterns=[pattern]))
     except (OSError, HFValidationError) as error:
         raise FileNotFoundError(
-            f"{name} could not be fetched from the hub ({first_line(error)}). {_works_without()}"
+            f"{name} could not be fetched from the hub ({_reason(error)}). {_works_without()}"
         ) from error
     return place
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of a message of several, which goes on with advice for programmers."""
+    return first_line(error).split(". ")[0]
 
 
 def _works_without() -> str:

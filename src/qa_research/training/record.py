@@ -107,7 +107,8 @@ def time_until_training() -> str:
 def show_result(directory: Path, record: dict[str, Any], setup: Setup) -> None:
     """A short table of the best scores, and the commands to try next."""
     task, curves = setup.task, setup.tracker.command(directory)
-    best = f"best of {record['steps']} steps: step {record['best_step']}"
+    steps = record["steps"]
+    best = f"best of {steps} steps: step {record['best_step']}" if steps else "not trained"
     commands = [
         ("Everything is in", str(directory)),
         *task.next_commands(directory, record),
@@ -119,7 +120,7 @@ def show_result(directory: Path, record: dict[str, Any], setup: Setup) -> None:
         *_intervals(record, task),
         f"({best}; {record['train_s']:.0f} s training, {record['validation_s']:.0f} s validation)",
         *_scores_while_training(record, task),
-        *_cost_of_capture(record.get("capture")),
+        *_cost_of_capture(record.get("capture"), steps),
         "",
         *(f"{what:<19}{command}" for what, command in commands),
     ]
@@ -154,9 +155,12 @@ def _scores_while_training(record: dict[str, Any], task: Task) -> list[str]:
     return [f"({now} in float32, as `evaluate` computes; {then} in {precision}, which chose them)"]
 
 
-def _cost_of_capture(cost: dict[str, float] | None) -> list[str]:
+def _cost_of_capture(cost: dict[str, float] | None, steps: int) -> list[str]:
     if not cost:
         return []
+    if not steps:
+        # Of a training's time there is no share.
+        return [f"(captured once: {cost['seconds']:.1f} s; {cost['mb']:.0f} MB before compression)"]
     skipped = f", {cost['left_out']} skipped" if cost["left_out"] else ""
     return [
         f"(captured {cost['captures']} times{skipped}: {cost['seconds']:.1f} s, "

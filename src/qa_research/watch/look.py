@@ -81,11 +81,11 @@ def look_at(
     answer = opened.ask(question, context)
     watched = _watched(opened, question, context, answer)
     values = forward_watched(opened.network, watched, opened.step or 0, [FINAL]).values[FINAL][0]
-    shares = _shares(opened, values[watched.spans[0, 0]])
+    found = shares(opened, values[watched.spans[0, 0]])
     if unit is None:
-        unit = int(shares.abs().argmax())
-    elif not 0 <= unit < len(shares):
-        raise ValueError(f"--unit {unit}: the units of this network are 0 to {len(shares) - 1}")
+        unit = int(found.abs().argmax())
+    elif not 0 <= unit < len(found):
+        raise ValueError(f"--unit {unit}: the units of this network are 0 to {len(found) - 1}")
     recorders, notes = _recorders(opened, watched, unit)
     with written_folder(folder, replace=True) as new:
         recording = _recorded(opened, watched, recorders, new)
@@ -99,7 +99,7 @@ def look_at(
     return Look(
         answer=answer,
         unit=unit,
-        share=float(shares[unit]),
+        share=float(found[unit]),
         page=folder / PAGE,
         figures=tuple(folder / name for name in names),
         recording=folder / RECORDING,
@@ -117,7 +117,7 @@ def _watched(opened: TrainedAnswerer, question: str, context: str, answer: Answe
     )
 
 
-def _shares(opened: TrainedAnswerer, values: Float[Tensor, " unit"]) -> Float[Tensor, " unit"]:
+def shares(opened: TrainedAnswerer, values: Float[Tensor, " unit"]) -> Float[Tensor, " unit"]:
     """What each unit adds to the start score of one token, whose `values` go into the output layer.
 
     The score is linear in them: start(t) = sum over k of W[0, k] h(t, k), and the bias. Example: W[0] =
