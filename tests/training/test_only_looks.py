@@ -1,5 +1,8 @@
 """trainer.max_steps=0: a run that trains nothing and only looks."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -60,5 +63,6 @@ def test_a_run_that_only_looks_is_finished_at_step_0(looked, verb, tmp_path):
         code, _, err = verb(*words, "--runs", runs)
         assert code == 0, (words, err)
     assert "(not trained; 0 s training" in err and "(captured once: " in err
-    page = next((run / "films").glob("*.html")).read_text()
+    shown = json.loads(verb("watch", str(run), "--json")[1])["page"]
+    page = Path(shown).read_text()
     assert 'aria-labelledby="curves-heading" hidden>' in page, "one capture is no curve"
