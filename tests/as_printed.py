@@ -26,6 +26,9 @@ PREPARED = (
     + SHORT_TRAINING.replace("data.validation_questions=96 ", "").replace("steps=2", "steps=4"),
     f"python train.py {SHORT_TRAINING}",
     "qa-research efficacy ask printed/bert_tiny-random-builtin-s1 --questions 30",
+    # What run_qa leaves: a model, and below it one of each checkpoint.
+    "qa-research export printed/bert_tiny-random-builtin-s1 yours/run_qa",
+    "qa-research export printed/bert_tiny-random-builtin-s1 yours/run_qa/checkpoint-500",
 )
 
 

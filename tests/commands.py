@@ -19,11 +19,13 @@ PLACEHOLDERS = {
     r"(?<=question )Q\b": "'Who teaches group B?'",
     r"(?<=context )C\b": "'Group K meets in the barn. Ms Lund teaches group B.'",
     r"\bPATH/": "yours/",
+    r"\bOUTPUT_DIR\b": "yours/run_qa",
     r"\bDIR\b": "exported",
 }
 # What is not run as printed, and why.
 SKIPPED = {
     r"^make ": "sets up and trains at length: CI runs make demo and make test-all itself",
+    r"deepset/": "fetches a model from the hub",
     r"squad_pretrained": "fetches BERT-base and SQuAD from the hub",
     r"launcher=slurm": "needs a SLURM cluster",
     r"trainer=gpu|accelerator=gpu": "needs a GPU",
