@@ -267,7 +267,7 @@ WITHOUT_RUN: tuple[Words, ...] = (
 # Overrides of a tiny training, one wrong at a time.
 TRAIN = (
     *("seed=-1", "seed=x", "seed=1.5", "seed=null", "seed=1000000000000000000000", "seed=true"),
-    *("study=null", "study=[a]", "~study", "~seed", "~task", "~data", "~model", "~trainer"),
+    *("study=[a]", "~seed", "~task", "~data", "~model", "~trainer"),
     *(
         "~checkpoint",
         "~capture",
@@ -332,7 +332,7 @@ TRAIN = (
         "trainer.max_epochs=0",
         "trainer.max_epochs=-1",
         "trainer.max_epochs=null",
-        "trainer.max_steps=0",
+        "trainer.max_steps=-2",
     ),
     *("trainer.max_steps=-2", "trainer.precision=8-bit", "trainer.precision=16-mixed"),
     *("trainer.precision=null", "trainer.accelerator=tpu", "trainer.accelerator=gpu"),

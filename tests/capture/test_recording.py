@@ -51,7 +51,7 @@ def test_what_is_recorded_is_read_back_with_axes_types_and_words(path, writer):
     assert read.logit.dims == ("step", "question", "row", "token")
     assert read.logit.sel(step=5, row="end")[0].values.tolist() == [5.25, 5.375]
     assert read.part.values.tolist() == [["cls", "question"], ["cls", "padding"]]
-    assert set(read.coords) == {"step", "question", "tokens", "row", "part"}
+    assert set(read.coords) == {"step", "question", "id", "tokens", "row", "part"}
     assert read.logit.attrs == {"units": "logits", "long_name": "start and end logit"}
     assert recording.read("attention").layer.values.tolist() == [0, 11]
     with pytest.raises(ValueError, match=r"no group 'heads'; it has logits, attention"):

@@ -65,6 +65,7 @@ EXPERIMENTS = {
     "pretrained": (f"model.weights={PACKAGED}",),
     "overfit": ("data.train_questions=8", "data.batch_size=8", "trainer.max_epochs=1"),
     "smoke": (),
+    "demo": ("trainer.val_check_interval=2",),
     "moment": (f"model.weights={PACKAGED}", "capture.questions=4"),
     "unit_287": (f"model.weights={PACKAGED}",),
     "squad_nopretrain": ("model.tokenizer=null",),
@@ -79,7 +80,7 @@ def test_every_experiment_runs_two_batches(composed, squad_files, tmp_path, cach
     overrides = [f"+experiment={experiment}", *EXPERIMENTS[experiment]]
     if experiment.startswith("squad"):
         overrides += [*squad_files, "trainer=cpu"]
-    if experiment in ("nopretrain", "pretrained", "smoke", "moment", "unit_287"):
+    if experiment in ("demo", "nopretrain", "pretrained", "smoke", "moment", "unit_287"):
         overrides += ["data.train_questions=64", "data.validation_questions=16"]
     if "nopretrain" in experiment:
         overrides += ["model.hidden_size=16", "model.intermediate_size=32"]

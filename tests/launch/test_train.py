@@ -18,7 +18,10 @@ def launch(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str
         (["model.lrr=1"], "there is no config key model.lrr; did you mean model.lr?"),
         (["modle=minilm"], "there is no config key modle; did you mean model?"),
         (["model=minilmm"], "there is no model=minilmm; did you mean minilm?"),
-        (["+experiment=pretraind"], "there is no experiment=pretraind; did you mean pretrained?"),
+        (
+            ["+experiment=pretraind"],
+            "there is no experiment=pretraind; did you mean +experiment=pretrained?",
+        ),
         (["data=squad_file"], "data.train_path must be given"),
         (["seed=x"], "seed must be a valid integer, got 'x'"),
     ],

@@ -30,6 +30,8 @@ OTHERS = {
     *("efficacy plot", "squad search", "squad browse", "squad repeats", "ledger sql"),
     # These two work whatever the config says.
     *("ledger export", "ledger import", "watch", "runs remove"),
+    # It reads two runs as runs compare does.
+    "report",
 }
 CONFIGS = {
     "deep": "study: " + "[" * 10_000 + "]" * 10_000,

@@ -150,7 +150,9 @@ SHARED = [
     *(p for p in (ROOT / "src/qa_research/launch").glob("*.py") if p.name != "explain.py"),
 ]
 # The part of tasks/ that every task shares.
-SEAM = {"qa_research.tasks.task", "qa_research.tasks.learning", "qa_research.tasks.earlier_configs"}
+SEAM = {
+    f"qa_research.tasks.{name}" for name in ("task", "learning", "elsewhere", "earlier_configs")
+}
 
 
 @pytest.mark.parametrize("path", SHARED, ids=lambda path: f"{path.parent.name}/{path.name}")

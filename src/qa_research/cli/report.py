@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qa_research.cli.options import DEFAULT_RUNS, OUT_HELP, AsJson, Runs
+from qa_research.cli.options import DEFAULT_RUNS, OUT_HELP, AsJson, Runs, Threads
 from qa_research.text import print_json, print_line
 
 
@@ -21,6 +21,7 @@ def report(
         typer.Option("--out", metavar="DIR", help=OUT_HELP, show_default="the runs' study"),
     ] = None,
     runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Put runs side by side on one page.
@@ -30,8 +31,10 @@ def report(
     """
     from qa_research.console import start_logging
     from qa_research.report.story import write_report
+    from qa_research.threads import use_threads_of_recordings
 
     start_logging()
+    use_threads_of_recordings(threads)
     page = write_report(wanted, runs.expanduser(), out)
     if as_json:
         print_json({"page": str(page)})

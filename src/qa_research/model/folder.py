@@ -4,14 +4,13 @@ Also the output folder of a training by transformers' Trainer, whose checkpoint-
 Reads JSON and the names of tensors; needs neither torch nor transformers, whose imports take seconds.
 """
 
-import json
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from qa_research.files import read_json
+from qa_research.files import parse_json, read_json
 
 CONFIG = "config.json"
 TRAINER_STATE = "trainer_state.json"
@@ -196,8 +195,8 @@ def tensor_names(path: Path) -> set[str] | None:
         length = int.from_bytes(file.read(8), "little")
         header = file.read(length) if length <= path.stat().st_size else b""
     try:
-        return set(json.loads(header)) - {"__metadata__"}
-    except (ValueError, RecursionError) as error:
+        return set(parse_json(header, str(path))) - {"__metadata__"}
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged, or no safetensors file") from error
 
 

@@ -14,6 +14,7 @@ from qa_research.runs.checkpoints import (
 )
 from qa_research.runs.directory import edit_of, read_config, read_record
 from qa_research.runs.named import NamedModel, find_model
+from qa_research.tasks.elsewhere import open_elsewhere
 from qa_research.tasks.task import StoredRun, Task, sections_of_task
 
 log = logging.getLogger(__name__)
@@ -37,10 +38,8 @@ def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs
 def open_model(named: NamedModel, checkpoint: str = "best") -> Any:
     """`open_run` for what has been found already."""
     if not named.is_run:
-        from qa_research.tasks.answering.foreign import open_foreign
-
         weights = named.chosen_weights(checkpoint)
-        return open_foreign(weights, named.name, named.identity, named.results)
+        return open_elsewhere(weights, named.name, named.identity, named.results)
     directory = named.directory
     path = find_checkpoint(directory / "checkpoints", checkpoint)
     config = read_config(directory)

@@ -124,7 +124,9 @@ def start_or_resume(
 
 def _is_worth_keeping(directory: Path, existing: ExistingRun) -> bool:
     """Whether a directory holds more than a run that ended before its first checkpoint was written."""
-    if any((directory / "checkpoints").glob("[!.]*.ckpt")):
+    # Weights of kept steps alone are made again, bit for bit.
+    kept = (path.name for path in (directory / "checkpoints").glob("[!.]*.ckpt"))
+    if any(not name.startswith("step-") for name in kept):
         return True
     record = read_record(directory)
     if record is None:
