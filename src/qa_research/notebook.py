@@ -28,7 +28,7 @@ from qa_research.figures.curves import question_losses
 from qa_research.figures.logits import logits_over_steps
 from qa_research.figures.panels import COLOURS, PlainFigure, legend_above, plain
 from qa_research.runs.directory import find_run, read_config, read_record, run_name
-from qa_research.runs.metrics import METRICS, read_metrics
+from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.predictions import read_run_predictions
 from qa_research.runs.store import checkpoints_of, live_status, read_entry
 from qa_research.tasks.task import Metric
@@ -84,7 +84,8 @@ class Run:
         Raises:
             FileNotFoundError: the run has not begun to train.
         """
-        rows = read_metrics(self.directory / METRICS)
+        path = self.directory / METRICS
+        rows = read_metrics(path)
         steps = sorted({int(row["step"]) for row in rows})
         place = {step: index for index, step in enumerate(steps)}
         names = [name for name in (rows[0] if rows else ()) if name != "step"]
@@ -92,7 +93,7 @@ class Run:
         for row in rows:
             for name in names:
                 if row[name]:
-                    values[name][place[int(row["step"])]] = float(row[name])
+                    values[name][place[int(row["step"])]] = number_in(row, name, path)
         arrays = {name: ("step", array) for name, array in values.items()}
         return xr.Dataset(arrays, {"step": np.array(steps, dtype=np.int64)})
 
@@ -106,7 +107,7 @@ class Run:
             FileNotFoundError: the run has not validated yet.
         """
         rows = read_run_predictions(self.directory, ())
-        # A key that only some rows have is left out of none, and empty for the others.
+        # A key that only some rows have is None for the others.
         names = [name for name in dict.fromkeys(key for row in rows for key in row) if name != "id"]
         arrays = {name: ("id", _column([row.get(name) for row in rows])) for name in names}
         return xr.Dataset(arrays, {"id": [str(row["id"]) for row in rows]})
@@ -158,12 +159,15 @@ class Run:
 
     def draw_question(self, question: str | None = None) -> "Figure":
         """Loss, probability and correctness of one watched question (an id; None: the first) over steps."""
-        return question_losses(self.recording.read("logits"), self._place(question))
+        place = self._place(question)
+        return question_losses(self.recording.read("logits"), place, self._asked(place))
 
     def draw_logits(self, question: str | None = None) -> "Figure":
         """Start and end logits of one watched question by token and step."""
         place = self._place(question)
-        return logits_over_steps(self.recording.read("logits"), place, self._tokens(place))
+        return logits_over_steps(
+            self.recording.read("logits"), place, self._tokens(place), self._asked(place)
+        )
 
     def draw_attention(
         self, question: str | None = None, layer: int = 0, head: int = 0
@@ -174,7 +178,9 @@ class Run:
             ValueError: the question, the layer or the head is not recorded.
         """
         place, recorded = self._place(question), self.recording.read("attention")
-        return attention_over_steps(recorded, place, layer, head, self._tokens(place))
+        return attention_over_steps(
+            recorded, place, layer, head, self._tokens(place), asked=self._asked(place)
+        )
 
     def _place(self, question: str | None) -> int:
         first = str(self.recording.questions[0]["id"])
@@ -183,6 +189,9 @@ class Run:
     def _tokens(self, place: int) -> Sequence[str]:
         tokens: list[str] = self.recording.questions[place]["tokens"]
         return tokens
+
+    def _asked(self, place: int) -> str:
+        return str(self.recording.questions[place]["question"])
 
     def __repr__(self) -> str:
         facts = [(name, text) for name, text in self._facts() if text]

@@ -14,6 +14,8 @@ from qa_research.report.comparison import (
     read_scores,
     route_over_time,
 )
+from qa_research.runs.compare import differences
+from qa_research.runs.directory import flattened
 from qa_research.runs.store import read_entry
 from qa_research.stats import exact_ratio
 from qa_research.watch.film import make_film
@@ -39,6 +41,11 @@ def entries(tmp_path, *changes):
     ]
 
 
+def named(found):
+    """What runs are called beside each other."""
+    return names_of(found, differences([flattened(entry.config) for entry in found]))
+
+
 @pytest.mark.parametrize(
     ("changes", "names"),
     [
@@ -54,14 +61,14 @@ def entries(tmp_path, *changes):
     ],
 )
 def test_runs_are_called_by_what_differs(tmp_path, changes, names):
-    assert names_of(entries(tmp_path, *changes)) == names
+    assert named(entries(tmp_path, *changes)) == names
 
 
 def test_runs_that_differ_in_much_or_in_nothing_are_called_by_their_names(tmp_path):
     many = entries(tmp_path, {"lr": 0.1, "name": "a", "weights": "b"}, {})
-    assert names_of(many) == [entry.name for entry in many]
+    assert named(many) == [entry.name for entry in many]
     none = [many[0], many[0]]
-    assert names_of(none) == [many[0].name] * 2
+    assert named(none) == [many[0].name] * 2
 
 
 def test_scores_are_of_the_examples_that_chose_nothing(tmp_path):
@@ -79,10 +86,10 @@ def test_curves_are_read_by_kind(tmp_path):
         "epoch,step,train/loss,val/exact_match,val/exact_match_match,val/f1\n"
         "0,1,2.5,,,\n0,2,2.0,,,\n0,2,,40.0,30.5,50\n0,3,nan,,,\n"
     )
-    curves, loss = read_curves(tmp_path, EXACT)
+    curves = read_curves(tmp_path, EXACT)
     assert set(curves) == {"all", "match"}
     assert curves["match"].steps.tolist() == [2] and curves["match"].values.tolist() == [30.5]
-    assert loss.steps.tolist() == [1, 2, 3] and np.isnan(loss.values[2])
+    assert read_curves(tmp_path / "not trained yet", EXACT) == {}
 
 
 def test_the_route_is_the_mean_of_the_questions_that_have_the_words():
@@ -106,7 +113,7 @@ def test_the_route_is_the_mean_of_the_questions_that_have_the_words():
 
 def reported(entry, name, films, route=None):
     curve = Curve(np.array([10, 40]), np.array([20.0, 90.0]))
-    return ReportedRun(name, entry, "finished", {}, {"all": curve}, curve, films, route)
+    return ReportedRun(name, entry, "finished", {}, {"all": curve}, films, route)
 
 
 def films_of(right_at, rows):

@@ -88,8 +88,9 @@ def test_the_page_opens_at_the_head_whose_attention_from_the_answer_moved_most()
     weight[1, 0, 0] = np.nan
     steps, layers = np.array([0, 10]), (0, 5)
     film = FilmAttention(steps, layers, as_bytes(weight), "")
-    assert moved_most(film, slice(2, 4)) == (1, 2)
-    assert moved_most(film, slice(0, 1)) == (0, 1)
+    first, last = as_weights(film.weights)
+    assert moved_most(first[:, :, 2:4], last[:, :, 2:4]) == (1, 2)
+    assert moved_most(first[:, :, :1], last[:, :, :1]) == (0, 1)
 
 
 def test_the_page_decodes_the_weights_of_one_head_from_its_bytes(attention):

@@ -12,18 +12,17 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.reader import Recording
 from qa_research.ledger.runs import RunEntry
-from qa_research.runs.compare import PERCENT, side_by_side
-from qa_research.runs.directory import flattened, has_no_effect, read_record
+from qa_research.runs.compare import Differences, interval_of, side_by_side
+from qa_research.runs.directory import read_record
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
-from qa_research.runs.predictions import chose_of, read_run_predictions
-from qa_research.stats import mean_intervals
+from qa_research.runs.predictions import PARAGRAPH, chose_of, read_run_predictions
 from qa_research.tasks.task import Metric
 from qa_research.text import command_line
 from qa_research.watch.film import Film, make_film
 
-RECORDING = "recording.zarr"
 # A run whose configuration differs from the others' in more keys is called by its name.
 MOST_KEYS_IN_NAME = 2
 # The route of attention that the studies found to appear with the jump.
@@ -79,7 +78,6 @@ class ReportedRun:
     status: str
     scores: Mapping[str, Score]
     curves: Mapping[str, Curve]
-    loss: Curve
     films: Mapping[str, Film]
     route: RouteOverTime | None
 
@@ -125,18 +123,19 @@ def read_report(directories: Sequence[Path]) -> Report:
 
     Raises:
         ValueError: fewer than two runs, one twice, or a damaged one.
-        FileNotFoundError: a run that has no metrics yet.
     """
     found = side_by_side(directories)
     metric: Metric = found.entries[0].config["task"]["metrics"][0]
-    names = names_of(found.entries)
+    names = names_of(found.entries, found.config)
     runs, missing = [], []
     for name, entry, status in zip(names, found.entries, found.statuses, strict=True):
         films, route, lacks = _recorded(entry.directory)
         missing += [f"{name}: {sentence}" for sentence in lacks]
-        curves, loss = read_curves(entry.directory, metric)
+        curves = read_curves(entry.directory, metric)
+        if not curves:
+            missing.append(f"{name}: it has not been validated yet, so there are no curves of it")
         scores = read_scores(entry.directory, metric)
-        runs.append(ReportedRun(name, entry, status, scores, curves, loss, films, route))
+        runs.append(ReportedRun(name, entry, status, scores, curves, films, route))
     labels = {label: f"“{name}”" for label, name in zip(found.labels, names, strict=True)}
     record = read_record(found.entries[0].directory) or {}
     return Report(
@@ -151,23 +150,22 @@ def read_report(directories: Sequence[Path]) -> Report:
     )
 
 
-def names_of(entries: Sequence[RunEntry]) -> list[str]:
+def names_of(entries: Sequence[RunEntry], differing: Differences) -> list[str]:
     """What each run is called: by what differs, such as `random weights`; else by its own name.
 
-    Example: runs that differ in seed and learning rate are `seed 1, lr 0.001` and `seed 2, lr 0.0003`.
+    `differing`: the keys of their configs that differ, and can change a result. Example: runs that differ in
+    seed and learning rate are `seed 1, lr 0.001` and `seed 2, lr 0.0003`.
     """
-    flat = [flattened(entry.config) for entry in entries]
-    keys = [
-        key
-        for key in dict.fromkeys(key for one in flat for key in one)
-        if not has_no_effect(key) and len({repr(one.get(key)) for one in flat}) > 1
+    own = [entry.name for entry in entries]
+    if not differing or len(differing) > MOST_KEYS_IN_NAME:
+        return own
+    weights = {repr(value) for value in differing.get("model.weights", [])}
+    pretrained = "pretrained weights" if len(weights - {repr("random")}) == 1 else ""
+    names = [
+        ", ".join(_called(key, values[i], pretrained) for key, values in differing.items())
+        for i in range(len(entries))
     ]
-    if not keys or len(keys) > MOST_KEYS_IN_NAME:
-        return [entry.name for entry in entries]
-    weights = {repr(one.get("model.weights")) for one in flat}
-    named = "pretrained weights" if len(weights - {repr("random")}) == 1 else ""
-    names = [", ".join(_called(key, one.get(key), named) for key in keys) for one in flat]
-    return names if len(set(names)) == len(names) else [entry.name for entry in entries]
+    return names if len(set(names)) == len(names) else own
 
 
 def _called(key: str, value: Any, pretrained: str) -> str:
@@ -176,20 +174,22 @@ def _called(key: str, value: Any, pretrained: str) -> str:
     return f"{key.rpartition('.')[2]} {value}"
 
 
-def read_curves(directory: Path, metric: Metric) -> tuple[dict[str, Curve], Curve]:
-    """The metric over the training by kind (`all` is that of all examples), and the training loss.
+def read_curves(directory: Path, metric: Metric) -> dict[str, Curve]:
+    """The metric over the training by kind (`all`: of all examples); empty before the first validation.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_metrics`.
+        ValueError: as `read_metrics`.
     """
     path = directory / METRICS
-    rows = read_metrics(path)
+    rows = read_metrics(path) if path.is_file() else []
     curves = {}
     columns = rows[0].keys() if rows else ()
     for column in columns:
         if column == metric["name"] or column.startswith(f"{metric['name']}_"):
-            curves[column[len(metric["name"]) + 1 :] or "all"] = _curve(rows, column, path)
-    return curves, _curve(rows, "train/loss", path)
+            curve = _curve(rows, column, path)
+            if len(curve.steps):
+                curves[column[len(metric["name"]) + 1 :] or "all"] = curve
+    return curves
 
 
 def _curve(rows: Sequence[Mapping[str, str]], column: str, path: Path) -> Curve:
@@ -222,11 +222,9 @@ def read_scores(directory: Path, metric: Metric) -> dict[str, Score]:
 
 def _score(rows: Sequence[Mapping[str, Any]], metric: Metric) -> Score:
     values = np.array([row[metric["per_example"]] for row in rows], dtype=np.float64)
-    paragraphs = [row.get("paragraph") for row in rows]
+    paragraphs = [row.get(PARAGRAPH) for row in rows]
     groups = None if None in paragraphs else np.array(paragraphs, dtype=np.int64)
-    bounds = (0.0, 1.0) if metric["scale"] == PERCENT else None
-    (interval,) = mean_intervals(values[None], bounds, groups)
-    interval = interval.scaled(metric["scale"])
+    interval = interval_of(values, metric, groups)
     value = float(values.mean()) * metric["scale"]
     return Score(value, interval.low, interval.high, len(rows))
 

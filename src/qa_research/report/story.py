@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qa_research.files import write_text
-from qa_research.report.comparison import names_of, read_report
+from qa_research.report.comparison import Report, read_report
 from qa_research.report.page import report_page
 from qa_research.runs.directory import check_writable
-from qa_research.runs.store import find, read_entry, run_directories
+from qa_research.runs.store import find, run_directories
 
 PAGE = "report.html"
 MOST_RUNS = 6
@@ -35,7 +35,7 @@ def write_report(wanted: Sequence[str], runs: Path, out: Path | None) -> Path:
     check_writable(folder, "--out DIR")
     report = read_report(directories)
     page = folder / PAGE
-    write_text(page, report_page(report, title_of(directories)))
+    write_text(page, report_page(report, title_of(report)))
     return page
 
 
@@ -49,10 +49,9 @@ def chosen_runs(wanted: Sequence[str], runs: Path) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def title_of(directories: Sequence[Path]) -> str:
+def title_of(report: Report) -> str:
     """What the runs are called together: by what differs, and their study if they have one."""
-    entries = [read_entry(directory) for directory in directories]
-    names = names_of(entries)
-    studies = {entry.study for entry in entries}
+    names = [run.name for run in report.runs]
+    studies = {run.entry.study for run in report.runs}
     title = " and ".join(names) if len(names) == 2 else f"{len(names)} runs"
     return f"{studies.pop()}: {title}" if len(studies) == 1 else title

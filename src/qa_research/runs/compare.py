@@ -411,12 +411,18 @@ def best_intervals(directory: Path, metrics: Sequence[Metric]) -> dict[str, Inte
         shares = _some(shares, fresh)
     found = {}
     for metric in metrics:
-        bounds = (0.0, 1.0) if metric["scale"] == PERCENT else None
-        (interval,) = mean_intervals(
-            shares.values[metric["per_example"]][None], bounds, shares.groups
-        )
-        found[metric["name"]] = interval.scaled(metric["scale"])
+        values = shares.values[metric["per_example"]]
+        found[metric["name"]] = interval_of(values, metric, shares.groups)
     return found
+
+
+def interval_of(
+    values: NDArray[np.float64], metric: Metric, groups: NDArray[np.int64] | None
+) -> Interval:
+    """A metric's interval, in its unit, from what each example contributed; `groups`: see `Shares`."""
+    bounds = (0.0, 1.0) if metric["scale"] == PERCENT else None
+    (interval,) = mean_intervals(values[None], bounds, groups)
+    return interval.scaled(metric["scale"])
 
 
 def _making(entry: RunEntry) -> dict[str, Any]:

@@ -204,17 +204,21 @@ def film_attention(
     )
 
 
-def moved_most(attention: FilmAttention, rows: slice) -> tuple[int, int]:
-    """The indices of the layer and head whose attention from the tokens `rows` moved most from the first to
-    the last capture: by the sum of absolute changes, in [0, 2] for each token.
+def moved_most(before: Floats, after: Floats) -> tuple[int, int]:
+    """The indices of the layer and head whose attention moved most between two captures.
 
-    Example: a token that attended to token 3 alone and then to token 7 alone has moved by 2.
+    Both are weights [layer, head, query, key] of the queries that count. A query moves by the sum of absolute
+    changes, in [0, 2]; weights that are not numbers count as unmoved. Example: a token that attended to token
+    3 alone and then to token 7 alone has moved by 2.
     """
-    codes = attention.weights[[0, -1], :, :, rows].astype(np.float64)
-    weights = np.where(codes == NOT_A_NUMBER, np.nan, (codes / FULL) ** 2)
-    moved = np.nansum(np.abs(weights[1] - weights[0]), axis=(2, 3))
+    moved = np.nansum(np.abs(after - before), axis=(2, 3))
     layer, head = np.unravel_index(int(moved.argmax()), moved.shape)
     return int(layer), int(head)
+
+
+def as_weights(codes: NDArray[np.uint8]) -> Floats:
+    """The weights that `as_bytes` stored, NaN where there was none."""
+    return np.where(codes == NOT_A_NUMBER, np.nan, (codes.astype(np.float64) / FULL) ** 2)
 
 
 def film_heads(heads: xr.Dataset, index: int) -> FilmHeads:

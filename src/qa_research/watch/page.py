@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qa_research.pages.html import one_file
-from qa_research.watch.film import FULL, NOT_A_NUMBER, Film, FilmAttention, FilmHeads, moved_most
+from qa_research.watch.film import (
+    FULL,
+    NOT_A_NUMBER,
+    Film,
+    FilmAttention,
+    FilmHeads,
+    as_weights,
+    moved_most,
+)
 
 DECIMALS = 5
 KIT = ("kit.css", "page.js", "charts.js")
@@ -82,9 +90,12 @@ def film_data(film: Film) -> dict[str, Any]:
 
 def _attention(attention: FilmAttention, truth: tuple[int, int]) -> dict[str, Any]:
     """`opening`: the layer and the head, by index, whose attention from the true answer moved most."""
-    answer = slice(truth[0], truth[1] + 1)
+    opening = (0, 0)
+    if len(attention.steps):
+        ends = attention.weights[[0, -1], :, :, truth[0] : truth[1] + 1]
+        opening = moved_most(*as_weights(ends))
     return {
-        "opening": list(moved_most(attention, answer)) if len(attention.steps) else [0, 0],
+        "opening": list(opening),
         "steps": attention.steps.tolist(),
         "layers": list(attention.layers),
         "heads": attention.weights.shape[2],

@@ -21,7 +21,7 @@ from qa_research.figures.saving import save_figure
 from qa_research.figures.weights import head_weight_change, head_weights_at_start
 from qa_research.files import write_text, written_folder
 from qa_research.runs.metrics import number_in, read_metrics
-from qa_research.watch.film import Film, make_film
+from qa_research.watch.film import Film, make_film, moved_most
 from qa_research.watch.index import IndexRow, index_page, links_of, neighbours, page_name
 from qa_research.watch.page import INDEX, film_page
 from qa_research.watch.strip import film_strip
@@ -278,13 +278,12 @@ def _draw_head_weights(recording: Recording, *_: Any) -> Figures:
 def _draw_attention(recording: Recording, index: int, tokens: list[str], asked: str) -> Figures:
     """The head whose attention changed most between the first and the last capture."""
     data = recording.read("attention")
-    maps = data["weight"].isel(question=index, step=[0, -1]).astype(np.float32)
-    moved = np.abs(maps.values[1] - maps.values[0])
-    layer, head = np.unravel_index(int(np.nansum(moved, axis=(2, 3)).argmax()), moved.shape[:2])
+    maps = data["weight"].isel(question=index, step=[0, -1]).to_numpy().astype(np.float64)
+    layer, head = moved_most(*maps)
     number = int(data["layer"].values[layer])
     # The largest of many changes is large by chance, too.
-    chosen = f"of {moved.shape[0] * moved.shape[1]} heads the one that changed most"
-    figure = attention_over_steps(data, index, number, int(head), tokens, chosen, asked)
+    chosen = f"of {maps.shape[1] * maps.shape[2]} heads the one that changed most"
+    figure = attention_over_steps(data, index, number, head, tokens, chosen, asked)
     yield f"attention_layer_{number}_head_{head}", figure
 
 

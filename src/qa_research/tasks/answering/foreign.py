@@ -34,8 +34,7 @@ def open_foreign(
 ) -> TrainedAnswerer:
     """The network of one set of weights, on a GPU if there is one; logs how it will be asked.
 
-    `name` and `results`: see `StoredRun`. `identity`: what
-    no other model has.
+    `name` and `results`: see `StoredRun`. `identity`: what no other model has.
 
     Raises:
         FileNotFoundError: there is no model, or no tokenizer.
