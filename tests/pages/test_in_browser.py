@@ -15,13 +15,12 @@ import pytest
 
 from qa_research.explain.images.sheet import draw_explanation
 from qa_research.explain.words.page import attribution_page, steps_page
-from qa_research.report.page import report_page
 from qa_research.watch.film import make_film
 from qa_research.watch.index import IndexRow, index_page
 from qa_research.watch.page import FilmLink, film_page
 from tests.explain.images.explanations import make_explanation, write
 from tests.explain.words.attributions import an_attribution, over_steps
-from tests.report.test_comparison import make_report
+from tests.report.test_comparison import make_page
 from tests.watch.recordings import describe, make_attention, make_heads, make_logits
 
 CHROMIUM = next(
@@ -81,7 +80,7 @@ def pages(tmp_path_factory):
         "attribution": attribution_page(an_attribution()),
         "attribution over steps": steps_page(over_steps()),
         "explanation": explained.page.read_text(encoding="utf-8"),
-        "report": report_page(make_report(folder / "runs"), RUN),
+        "report": make_page(folder / "runs", title=RUN)[0],
     }
     for name, text in made.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")

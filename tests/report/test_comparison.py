@@ -14,6 +14,9 @@ from qa_research.report.comparison import (
     read_scores,
     route_over_time,
 )
+from qa_research.report.several import several_report
+from qa_research.report.sources import beside
+from qa_research.report.story import page_of
 from qa_research.runs.compare import differences
 from qa_research.runs.directory import flattened
 from qa_research.runs.store import read_entry
@@ -33,10 +36,14 @@ EXACT = {
 STEPS = [0, 10, 20, 30, 40]
 
 
-def entries(tmp_path, *changes):
+def entries(tmp_path, *changes, right=None):
     """Runs whose model has these changes."""
     return [
-        read_entry(write_run(tmp_path, n, config={"seed": 1, "model": CONFIG["model"] | change}))
+        read_entry(
+            write_run(
+                tmp_path, n, right=right, config={"seed": 1, "model": CONFIG["model"] | change}
+            )
+        )
         for n, change in enumerate(changes, 1)
     ]
 
@@ -135,14 +142,14 @@ def test_the_question_that_one_run_learned_and_another_did_not_comes_first(tmp_p
     second["q9"] = second["q0"]  # watched by one only
     (entry,) = entries(tmp_path, {})
     runs = [reported(entry, "a", first), reported(entry, "b", second)]
-    report = Report(EXACT, runs, [], {"lookup": 100.0, "match": 30.0}, [])
+    report = Report(EXACT, runs, {"lookup": 100.0, "match": 30.0}, [])
     # q1 is harder to guess than q2; q3 is of training; q0 both learned.
     assert report.shared_questions == ["q1", "q2", "q3", "q0"]
 
 
 def make_report(tmp_path, question=None, name="b"):
     row = question or describe()
-    made = entries(tmp_path, {"weights": "random"}, {"weights": "package:a/b"})
+    made = entries(tmp_path, {"weights": "random"}, {"weights": "package:a/b"}, right=[1.0, 0.0])
     weight = np.zeros((2, 2, 3))
     risen = weight.copy()
     risen[1, 1, 2] = 0.75
@@ -154,4 +161,16 @@ def make_report(tmp_path, question=None, name="b"):
             made[1], name, films_of([20], [row]), RouteOverTime(np.array([0, 40]), (2, 4), risen)
         ),
     ]
-    return Report(EXACT, runs, ["b is better."], {"all": 30.0}, ["a: nothing was recorded"])
+    return Report(EXACT, runs, {"all": 30.0}, ["a: nothing was recorded"])
+
+
+def make_page(tmp_path, question=None, name="b", title="two runs"):
+    """The page of the report, and the report."""
+    report = make_report(tmp_path, question, name)
+    sources = beside(
+        [run.entry.directory for run in report.runs], [run.name for run in report.runs]
+    )
+    for source, run in zip(sources, report.runs, strict=True):
+        source.route = run.route
+        source.record = {"status": "finished", "guessing": {"all": 30.0}, "steps": 5, "train_s": 1}
+    return page_of(several_report(report, sources, title), sources), report

@@ -24,13 +24,6 @@ def test_the_runs_of_a_study_come_onto_one_page(two, verb):
     assert "seed 1" in page and "seed 2" in page and '"questions":[{' in page
 
 
-def test_one_run_is_refused_and_nothing_is_written(tmp_path, verb):
-    write_run(tmp_path, 1, right=[1.0] * 4, validations=1)
-    code, _, err = verb("report", "bert_tiny", "--runs", str(tmp_path))
-    assert code == 2 and "names only one; name another one, or a study" in err
-    assert not list(tmp_path.rglob("*.html"))
-
-
 def test_too_many_runs_are_refused(tmp_path, verb):
     for number in range(1, 8):
         write_run(tmp_path, number, right=[1.0] * 4, validations=1)

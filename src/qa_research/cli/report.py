@@ -1,4 +1,4 @@
-"""The verb that puts what runs have recorded onto one page: report."""
+"""The verb that writes what runs have recorded as one page and one PDF: report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,30 +13,56 @@ def report(
     wanted: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN RUN...", help="directories, unique parts of names, or the name of a study"
+            metavar="RUN...", help="directories, unique parts of names, or the name of a study"
         ),
     ],
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="check a report's values against the runs' files again"),
+    ] = False,
+    font: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="a font for characters that the PDF lacks; may be repeated"
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help=OUT_HELP, show_default="the runs' study"),
+        typer.Option(
+            "--out", metavar="DIR", help=OUT_HELP, show_default="the run, or the runs' study"
+        ),
     ] = None,
     runs: Runs = DEFAULT_RUNS,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put runs side by side on one page.
+    """Report a run, or put several side by side: one HTML file and one PDF.
 
-    Scores, curves, the same watched question in each with one slider, and the attention head that turned: one
-    HTML file that needs no network.
+    What the run asked and how it went, scores, curves, watched questions, the network's architecture and
+    weights, efficacy, cost. The page needs no network; each picture also goes to figures/.
     """
     from qa_research.console import start_logging
-    from qa_research.report.story import write_report
+    from qa_research.launch.compose import default_config
+    from qa_research.report.story import check_report, write_report
     from qa_research.threads import use_threads_of_recordings
 
     start_logging()
     use_threads_of_recordings(threads)
-    page = write_report(wanted, runs.expanduser(), out)
+    place, default, fonts = runs.expanduser(), default_config(), font or []
+    if verify:
+        checked = check_report(wanted, place, out, default, fonts)
+        if as_json:
+            print_json(checked.as_json())
+        else:
+            print_line("\n".join(checked.lines()))
+        raise typer.Exit(1 if checked.faults else 0)
+    written = write_report(wanted, place, out, default, fonts)
     if as_json:
-        print_json({"page": str(page)})
-    else:
-        print_line(f"Page     {page}")
+        print_json(written.as_json())
+        return
+    print_line(f"Page     {written.page}")
+    print_line(f"PDF      {written.paper}")
+    if written.pictures:
+        print_line(f"Figures  {written.pictures}")
+    if written.absent:
+        print_line(f"The PDF has no font for {', '.join(written.absent)}; --font FILE adds one.")

@@ -112,11 +112,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """`lead`: what the first screen says before the first section."""
+    """`lead`: what the first screen says before the first section.
+
+    `moment`: the date of what is told, in seconds since 1970; not of the telling, which may be repeated.
+    """
 
     title: str
     lead: tuple[Block, ...]
     sections: tuple[Section, ...]
+    moment: int = 0
     language: str = "en"
 
     def blocks(self) -> Iterator[Block]:

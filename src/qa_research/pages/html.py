@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from qa_research.text import disarmed
@@ -24,7 +24,8 @@ def one_file(
 ) -> str:
     """The page of a template, a style sheet and scripts, all of them files of `package`.
 
-    `kit`: style sheets and scripts of this package that the page builds on; they come first.
+    The template may be one of this package. `kit`: style sheets and scripts of this package that the page
+    builds on; they come first.
     All text in `values` is escaped, and what would be obeyed without being HTML, such as an override of the
     direction of writing, is spelled out. The template also receives `style`, `script` and their hashes, with
     which it tells the browser to run no other script.
@@ -37,7 +38,7 @@ def one_file(
     sheet = "\n".join(path.read_text(encoding="utf-8") for path in sheets)
     script = "\n".join(['"use strict";', *(path.read_text(encoding="utf-8") for path in parts)])
     environment = Environment(
-        loader=PackageLoader(package, ""),
+        loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("qa_research.pages", "")]),
         autoescape=True,
         finalize=_disarmed,
         undefined=StrictUndefined,

@@ -4,7 +4,7 @@ Draws nothing; see `page`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from qa_research.runs.directory import read_record
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.predictions import PARAGRAPH, chose_of, read_run_predictions
 from qa_research.tasks.task import Metric
-from qa_research.text import command_line
 from qa_research.watch.film import Film, make_film
 
 # A run whose configuration differs from the others' in more keys is called by its name.
@@ -81,22 +80,16 @@ class ReportedRun:
     films: Mapping[str, Film]
     route: RouteOverTime | None
 
-    @property
-    def command(self) -> str:
-        """What made the run, for a shell."""
-        return command_line(*self.entry.command)
-
 
 @dataclass(frozen=True)
 class Report:
     """`guessing`: what a guess among the right candidates scores, in percent by kind, where it is known.
 
-    `verdicts`: each run against the first. `missing`: what the runs have not recorded, and how to get it.
+    `missing`: what the runs have not recorded, and how to get it.
     """
 
     metric: Metric
     runs: list[ReportedRun]
-    verdicts: list[str]
     guessing: Mapping[str, float]
     missing: list[str]
 
@@ -136,15 +129,10 @@ def read_report(directories: Sequence[Path]) -> Report:
             missing.append(f"{name}: it has not been validated yet, so there are no curves of it")
         scores = read_scores(entry.directory, metric)
         runs.append(ReportedRun(name, entry, status, scores, curves, films, route))
-    labels = {label: f"“{name}”" for label, name in zip(found.labels, names, strict=True)}
     record = read_record(found.entries[0].directory) or {}
     return Report(
         metric=metric,
         runs=runs,
-        verdicts=[
-            replace(pair, first=labels[pair.first], second=labels[pair.second]).verdict
-            for pair in found.pairs
-        ],
         guessing=record.get("guessing") or {},
         missing=missing,
     )
@@ -217,10 +205,11 @@ def read_scores(directory: Path, metric: Metric) -> dict[str, Score]:
     groups |= {
         kind: [row for row in fresh if row.get("kind") == kind] for kind in kinds if len(kinds) > 1
     }
-    return {kind: _score(some, metric) for kind, some in groups.items()}
+    return {kind: score_of(some, metric) for kind, some in groups.items()}
 
 
-def _score(rows: Sequence[Mapping[str, Any]], metric: Metric) -> Score:
+def score_of(rows: Sequence[Mapping[str, Any]], metric: Metric) -> Score:
+    """The metric's mean over rows of predictions, with its interval."""
     values = np.array([row[metric["per_example"]] for row in rows], dtype=np.float64)
     paragraphs = [row.get(PARAGRAPH) for row in rows]
     groups = None if None in paragraphs else np.array(paragraphs, dtype=np.int64)

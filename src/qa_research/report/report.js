@@ -1,8 +1,9 @@
 // The report's charts, and one watched question in all runs: one slider moves them together.
 
-const report = JSON.parse(byId("report").textContent);
+const live = JSON.parse(byId("live").textContent);
+const names = [live.question, live.curves, live.route].find((part) => part)?.names || [];
 const present = (list) => list.filter((one) => one !== null);
-const lineOf = (curve, run) => curve && { style: `run-${run % 6}`, name: report.names[run], ...curve };
+const lineOf = (curve, run) => curve && { style: `run-${run % 6}`, name: names[run], ...curve };
 const allSteps = (curves) => present(curves).flatMap(({ steps }) => steps);
 const asPercent = (curve) => curve && { steps: curve.steps, values: curve.values.map((value) => (value === null ? null : 100 * value)) };
 
@@ -19,18 +20,18 @@ function chart(svg, curves, choices) {
   return drawn;
 }
 
-const curveBoxes = byId("curves") ? byId("curves").querySelectorAll("svg") : [];
+const curveBoxes = byId("curve-charts") ? byId("curve-charts").querySelectorAll("svg") : [];
 let goTo = () => {};
-const followers = report.charts.map(({ curves, guessing }, i) => {
+const followers = (live.curves ? live.curves.charts : []).map(({ curves, guessing }, i) => {
   const level = guessing === null || guessing >= 99.5 ? null : { value: guessing, text: `guessing: ${guessing.toFixed(1)}` };
   return chart(curveBoxes[i], curves, { level, onStep: (step) => goTo(step) });
 });
-if (report.route) followers.push(chart(byId("route-chart"), report.route.map(asPercent), { onStep: (step) => goTo(step) }));
+if (live.route) followers.push(chart(byId("route-chart"), live.route.curves.map(asPercent), { onStep: (step) => goTo(step) }));
 
 // One run's text: its words by token, to be shaded at each step.
 function runBox(run, film) {
   const box = element("div", `run-${run % 6}`);
-  box.append(element("h3", "", report.names[run]));
+  box.append(element("h3", "", names[run]));
   const mark = element("span", "mark");
   const answer = element("q");
   answer.dir = "auto";
@@ -87,7 +88,7 @@ function questionView() {
   goTo = (step) => show(nearestIndex(steps, step));
 
   function choose(number) {
-    const { question, true_texts, runs } = report.questions[number];
+    const { question, true_texts, runs } = live.question.questions[number];
     byId("asked").textContent = question;
     byId("truth").textContent = true_texts.join(" / ") || "there is none in this text";
     steps = [...new Set(runs.flatMap((film) => film.steps))].sort((a, b) => a - b);
@@ -101,11 +102,11 @@ function questionView() {
     show(nearestIndex(steps, turned.opening));
   }
 
-  report.questions.forEach(({ question, about }, i) => byId("question").append(new Option(`${question} (${about})`, i)));
-  byId("question").addEventListener("change", () => choose(Number(byId("question").value)));
+  live.question.questions.forEach(({ question, about }, i) => byId("which").append(new Option(`${question} (${about})`, i)));
+  byId("which").addEventListener("change", () => choose(Number(byId("which").value)));
   slider.addEventListener("input", () => show(Number(slider.value)));
   byId("back").addEventListener("click", () => show(Number(slider.value) - 1));
   byId("on").addEventListener("click", () => show(Number(slider.value) + 1));
   choose(0);
 }
-if (report.questions.length) questionView();
+if (live.question) questionView();

@@ -1,4 +1,4 @@
-"""The report of several runs as one self-contained HTML file: no network, no other file."""
+"""What the moving parts of a report read: curves, watched questions, one attention head; as JSON's values."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,50 +6,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qa_research.pages.html import one_file
-from qa_research.report.comparison import Curve, Report, ReportedRun, RouteOverTime
+from qa_research.report.comparison import Curve, ReportedRun, RouteOverTime
 from qa_research.watch.film import Film
 
 DECIMALS = 3
-KIT = ("kit.css", "page.js", "charts.js")
-SCRIPTS = ("report.js",)
 
 
-def report_page(report: Report, title: str) -> str:
-    """The page: a table at a glance, curves of all runs, and the same question in each with one slider."""
-    values = {
-        "title": title,
-        "report": report,
-        "kinds": list(dict.fromkeys(kind for run in report.runs for kind in run.scores)),
-        "data": report_data(report),
-        "route": _riser(report.runs),
-    }
-    return one_file(
-        "qa_research.report", "report.html.jinja", "report.css", SCRIPTS, values, kit=KIT
-    )
-
-
-def report_data(report: Report) -> dict[str, Any]:
-    """What the page's script reads, as JSON's values: numbers to three decimals, null if not finite."""
-    names = [run.name for run in report.runs]
-    kinds = list(dict.fromkeys(kind for run in report.runs for kind in run.curves))
+def curves_data(
+    runs: Sequence[Mapping[str, Curve]],
+    names: Sequence[str],
+    guessing: Mapping[str, float],
+    label: str,
+) -> dict[str, Any]:
+    """The curves of each run by kind; `label`: of the metric."""
+    kinds = list(dict.fromkeys(kind for curves in runs for kind in curves))
     if len(kinds) > 1:
         kinds.remove("all")
     return {
-        "names": names,
+        "names": list(names),
+        "label": label,
         "charts": [
             {
                 "kind": kind,
-                "guessing": report.guessing.get(kind),
-                "curves": [_curve(run.curves.get(kind)) for run in report.runs],
+                "guessing": guessing.get(kind),
+                "curves": [_curve(curves.get(kind)) for curves in runs],
             }
             for kind in kinds
         ],
-        "questions": [
-            _question([run.films[name] for run in report.runs]) for name in report.shared_questions
-        ],
-        "route": _route(report.runs),
     }
+
+
+def questions_data(questions: Sequence[Sequence[Film]], names: Sequence[str]) -> dict[str, Any]:
+    """Watched questions, each with its film in every run."""
+    return {"names": list(names), "questions": [_question(films) for films in questions]}
+
+
+def route_data(runs: Sequence[ReportedRun]) -> dict[str, Any] | None:
+    """The attention head that rose most in any run, and its curve in every run; None: none was recorded."""
+    riser = risen_most(runs)
+    if riser is None:
+        return None
+    curves = [_head_curve(run.route, riser["layer"], riser["head"]) for run in runs]
+    return {"names": [run.name for run in runs], "curves": curves}
 
 
 def _question(films: Sequence[Film]) -> dict[str, Any]:
@@ -89,31 +87,23 @@ def _film(film: Film) -> dict[str, Any]:
     }
 
 
-def _riser(runs: Sequence[ReportedRun]) -> Mapping[str, Any] | None:
+def risen_most(runs: Sequence[ReportedRun]) -> Mapping[str, Any] | None:
     """The attention head that rose most in any run, by its numbers, and in which run."""
     risen = []
-    for run in runs:
+    for place, run in enumerate(runs):
         if run.route is not None:
             layer, head = run.route.rose_most()
             rise = run.route.weight[-1, layer, head] - run.route.weight[0, layer, head]
-            risen.append((float(rise), run.route.layers[layer], head, run.name, run.route))
+            risen.append((float(rise), run.route.layers[layer], head, place, run.route))
     if not risen:
         return None
-    _, layer, head, name, route = max(risen, key=lambda one: one[0])
+    _, layer, head, place, route = max(risen, key=lambda one: one[0])
     return {
         "layer": layer,
         "head": head,
-        "name": name,
+        "run": place,
         "heads": int(np.prod(route.weight.shape[1:])),
     }
-
-
-def _route(runs: Sequence[ReportedRun]) -> list[dict[str, Any] | None] | None:
-    """The curve of the head of `_riser` in every run; None for a run that did not record it."""
-    riser = _riser(runs)
-    if riser is None:
-        return None
-    return [_head_curve(run.route, riser["layer"], riser["head"]) for run in runs]
 
 
 def _head_curve(route: RouteOverTime | None, layer: int, head: int) -> dict[str, Any] | None:

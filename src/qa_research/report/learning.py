@@ -1,0 +1,156 @@
+"""A report's curves: scores by kind over the steps, and the loss with its fit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from qa_research.figures.curves import (
+    NoFit,
+    ScoreCurves,
+    exact_match_by_kind,
+    training_loss,
+)
+from qa_research.pages.document import (
+    Block,
+    Column,
+    Live,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
+from qa_research.report.comparison import Curve, read_curves
+from qa_research.report.live import curves_data
+from qa_research.report.pictures import picture
+from qa_research.report.sources import Source
+
+
+def scores_section(source: Source) -> Section:
+    """The scores at the best checkpoint by kind, and how they came about."""
+    if not source.scores:
+        lack = Paragraph(("The run has not been validated yet, so it has no scores.",), "lack")
+        return Section("scores", "Scores", (lack,))
+    blocks: list[Block] = [_table(source)]
+    metric = source.metrics[0]
+    curves = read_curves(source.directory, metric)
+    if curves:
+        guessing = source.record.get("guessing") or {}
+        still = (curves_picture(curves, guessing, metric["label"]),)
+        blocks.append(Live("curves", curves_data([curves], [""], guessing, metric["label"]), still))
+    return Section("scores", "Scores", tuple(blocks))
+
+
+def _table(source: Source) -> Table:
+    kinds = ["all", *(kind for kind in source.kinds if kind != "all")]
+    guessing = source.record.get("guessing") or {}
+    columns = [Column("kind"), Column(source.entry.config["task"]["examples"], True)]
+    columns += [Column(f"{metric['label']} [95 %]", True) for metric in source.metrics]
+    columns += [Column("guessing", True)] if guessing else []
+    rows = []
+    for kind in kinds:
+        first = source.metrics[0]["name"]
+        row: list[Text] = [
+            (kind,),
+            (source.value("score", "whole", metric=first, kind=kind, end="total"),),
+        ]
+        for metric in source.metrics:
+            row.append(_with_interval(source, metric["name"], kind))
+        if guessing:
+            row.append(
+                (source.value("record", "one", key=f"guessing.{kind}"),)
+                if kind in guessing
+                else ("–",)
+            )
+        rows.append(tuple(row))
+    caption: Text = (
+        "At step ",
+        source.value("record", "whole", key="best_step"),
+        ", the best of ",
+        source.value("validations", "whole"),
+        " validations, of the examples that did not choose it.",
+    )
+    return Table(tuple(columns), tuple(rows), caption)
+
+
+def _with_interval(source: Source, metric: str, kind: str) -> Text:
+    ends = [
+        source.value("score", "one", metric=metric, kind=kind, end=end)
+        for end in ("value", "low", "high")
+    ]
+    return (ends[0], " [", ends[1], ", ", ends[2], "]")
+
+
+def curves_picture(
+    curves: Mapping[str, Curve], guessing: Mapping[str, float], label: str
+) -> Picture:
+    """A run's curves on paper."""
+    kinds = [kind for kind in curves if kind != "all"] or ["all"]
+    steps = curves[kinds[0]].steps
+    # Kinds are measured at the same validations.
+    shown = {kind: curves[kind].values for kind in kinds if len(curves[kind].steps) == len(steps)}
+    figure = exact_match_by_kind({"": [ScoreCurves(steps, shown)]}, guessing)
+    return picture(
+        "scores_over_steps",
+        figure,
+        f"Lines of {label} over the optimizer steps, one for each kind of question: {', '.join(shown)}.",
+        (f"{label.capitalize()} at each validation, in percent, by kind of question.",),
+        {"step": steps.tolist()} | {kind: values.tolist() for kind, values in shown.items()},
+    )
+
+
+def learning_section(source: Source) -> Section:
+    """The loss of the batches, and where it goes."""
+    steps, losses = source.losses
+    finite = np.isfinite(losses)
+    if not finite.any():
+        lack = Paragraph(("No step has a loss yet.",), "lack")
+        return Section("learning", "Loss", (lack,))
+    figure = training_loss(steps[finite], losses[finite], source.fit)
+    drawn = picture(
+        "training_loss",
+        figure,
+        "The loss of each training batch over the optimizer steps, with a fitted decay if there is one.",
+        _fit_words(source),
+        {"step": steps.tolist(), "loss": losses.tolist()},
+    )
+    words: list[Any] = [
+        "The loss of the first batch was ",
+        source.value("metric", "two", column="train/loss", at="first"),
+        " nats, that of the last ",
+        source.value("metric", "two", column="train/loss"),
+        ".",
+    ]
+    return Section("learning", "Loss", (drawn, Paragraph(tuple(words))))
+
+
+def _fit_words(source: Source) -> Text:
+    if isinstance(source.fit, NoFit):
+        return ("No decay is drawn: ", source.value("no_fit"), ".")
+    low, high = (
+        source.value("decay", "digits", of="low"),
+        source.value("decay", "digits", of="high"),
+    )
+    words: Text = (
+        "The fitted decay explains ",
+        source.value("decay", "percent", of="r2"),
+        " of the variance",
+    )
+    if source.fit.level[0] < 0:
+        return (
+            *words,
+            "; where it levels off these steps do not say (the interval, ",
+            low,
+            " to ",
+            high,
+            " nats, reaches below zero).",
+        )
+    return (
+        *words,
+        " and levels off between ",
+        low,
+        " and ",
+        high,
+        " nats (95 %, for independent noise).",
+    )

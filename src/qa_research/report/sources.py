@@ -1,0 +1,342 @@
+"""Where a report's values come from: each is taken from a run's files by name, so it can be taken again.
+
+A taker reads one file and returns one value; a form prints it. A printed value keeps the names of both with
+their arguments, and `verify` calls them again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from qa_research.capture.recording.files import RECORDING
+from qa_research.capture.recording.reader import Recording
+from qa_research.figures.curves import DecayFit, NoFit, fit_decay
+from qa_research.ledger.runs import RunEntry
+from qa_research.pages.document import Value
+from qa_research.report.comparison import RouteOverTime, Score, route_over_time, score_of
+from qa_research.runs.directory import flattened, read_record, run_name
+from qa_research.runs.metrics import METRICS, number_in, read_metrics
+from qa_research.runs.predictions import PREDICTIONS, chose_of, read_run_predictions
+from qa_research.runs.store import live_status, read_entry
+from qa_research.tasks.task import Metric
+from qa_research.text import command_line, shown_value
+
+Taker = Callable[..., Any]
+# Name -> the file that a taker reads, and the taker.
+TAKERS: dict[str, tuple[str, Taker]] = {}
+
+
+def taken_from(file: str) -> Callable[[Taker], Taker]:
+    """Register a function (source, **arguments) -> value under its own name; `file`: what it reads."""
+
+    def register(take: Taker) -> Taker:
+        TAKERS[take.__name__] = (file, take)
+        return take
+
+    return register
+
+
+class Source:
+    """The files of one run, each read once.
+
+    `number`: its place among the `siblings`, the runs of a report; `name`: what it is called among them.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.number = 0
+        self.name = run_name(directory)
+        self.siblings: Sequence[Source] = [self]
+
+    def value(self, take: str, form: str = "text", **arguments: Any) -> Value:
+        """What a taker takes, as a form prints it, with its origin.
+
+        Raises:
+            ValueError, OSError: a file is missing or damaged.
+        """
+        origin = {"run": self.number, "file": TAKERS[take][0], "take": take, "form": form}
+        if arguments:
+            origin["of"] = arguments
+        return Value(self.again(origin), origin)
+
+    def again(self, origin: Mapping[str, Any]) -> str:
+        """What is printed of an origin now.
+
+        Raises:
+            ValueError: a taker or form is not known, or a file is damaged.
+            OSError: a file is missing.
+        """
+        known = TAKERS.get(origin.get("take", "")), FORMS.get(origin.get("form", ""))
+        if None in known:
+            raise ValueError(f"this version cannot take {dict(origin)}")
+        (_, take), form = TAKERS[origin["take"]], FORMS[origin["form"]]
+        return form(take(self, **origin.get("of", {})))
+
+    @cached_property
+    def entry(self) -> RunEntry:
+        """The run, from run.json and config.yaml."""
+        return read_entry(self.directory)
+
+    @cached_property
+    def record(self) -> Mapping[str, Any]:
+        """run.json."""
+        return read_record(self.directory) or {}
+
+    @cached_property
+    def rows(self) -> list[dict[str, str]]:
+        """metrics.csv; empty before the first step."""
+        path = self.directory / METRICS
+        return read_metrics(path) if path.is_file() else []
+
+    @cached_property
+    def metrics(self) -> list[Metric]:
+        """What the run's task measures, the most telling first."""
+        found: list[Metric] = self.entry.config["task"]["metrics"]
+        return found
+
+    @cached_property
+    def predictions(self) -> list[dict[str, Any]]:
+        """predictions/validation.json; empty before the first validation."""
+        try:
+            return read_run_predictions(
+                self.directory, [metric["per_example"] for metric in self.metrics]
+            )
+        except FileNotFoundError:
+            return []
+
+    @cached_property
+    def recording(self) -> Recording | None:
+        """recording.zarr, if there is one."""
+        path = self.directory / RECORDING
+        return Recording(path) if path.is_dir() else None
+
+    @cached_property
+    def groups(self) -> dict[str, xr.Dataset]:
+        """The recorders of the recording, as far as they are readable, by name."""
+        recording = self.recording
+        return (
+            {}
+            if recording is None
+            else {name: recording.read(name) for name in recording.recorders}
+        )
+
+    @cached_property
+    def losses(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The steps with a loss, and the losses of their batches in nats."""
+        rows = [row for row in self.rows if row.get("train/loss")]
+        steps = np.array([int(row["step"]) for row in rows], dtype=np.int64)
+        path = self.directory / METRICS
+        return steps, np.array([number_in(row, "train/loss", path) for row in rows])
+
+    @cached_property
+    def fit(self) -> DecayFit | NoFit:
+        """The decay of `losses`."""
+        return fit_decay(*self.losses)
+
+    @cached_property
+    def scores(self) -> dict[tuple[str, str], Score]:
+        """By metric and kind, of the examples that did not choose the checkpoint (all, if all did).
+
+        The kind `all` is every example; the others are there if there are several.
+        """
+        chose = chose_of(self.predictions).ids
+        fresh = [row for row in self.predictions if row["id"] not in chose] or self.predictions
+        kinds = list(dict.fromkeys(row["kind"] for row in fresh if row.get("kind")))
+        groups = {"all": fresh} if fresh else {}
+        if len(kinds) > 1:
+            groups |= {kind: [row for row in fresh if row.get("kind") == kind] for kind in kinds}
+        return {
+            (metric["name"], kind): score_of(rows, metric)
+            for metric in self.metrics
+            for kind, rows in groups.items()
+        }
+
+    @cached_property
+    def route(self) -> RouteOverTime | None:
+        """The attention from an answer to the words that its question has, if it was recorded."""
+        return route_over_time(self.groups["heads"]) if "heads" in self.groups else None
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that scores are told of: `all` where there is but one."""
+        kinds = list(dict.fromkeys(kind for _, kind in self.scores))
+        return [kind for kind in kinds if kind != "all"] or kinds
+
+
+@taken_from("run.json")
+def record(source: Source, key: str) -> Any:
+    """A value of run.json; `key`: dotted, such as `machine.cpu`."""
+    return _at(source.record, key)
+
+
+@taken_from("run.json")
+def version(source: Source, package: str) -> str | None:
+    """The version of a package that the run was made with."""
+    found: str | None = source.record["versions"].get(package)
+    return found
+
+
+@taken_from("run.json")
+def status(source: Source) -> str:
+    """What the run is doing now, which its lock decides, too."""
+    return live_status(source.entry)
+
+
+@taken_from("run.json")
+def command(source: Source) -> str:
+    """What made the run, for a shell."""
+    return command_line(*source.entry.command)
+
+
+@taken_from("run.json")
+def error(source: Source) -> str | None:
+    """What ended the run, if it failed."""
+    return source.entry.error
+
+
+@taken_from("config.yaml")
+def called(source: Source) -> str:
+    """What the run is called beside the others of its report: by what differs."""
+    return source.name
+
+
+@taken_from(METRICS)
+def no_fit(source: Source) -> str:
+    """Why the losses have no fitted decay."""
+    return source.fit.reason if isinstance(source.fit, NoFit) else "they have one"
+
+
+@taken_from("config.yaml")
+def config(source: Source, key: str) -> Any:
+    """A value of the run's config; `key`: dotted, such as `model.lr`."""
+    return flattened(source.entry.config).get(key)
+
+
+@taken_from("run.json")
+def questions_to_score(source: Source) -> int:
+    """How many validation questions did not choose the checkpoint."""
+    counts = source.entry.questions
+    return counts["validation"] - counts.get("choosing", 0)
+
+
+@taken_from("run.json")
+def examples_per_second(source: Source) -> float | None:
+    """Trained examples in a second of training."""
+    samples, seconds = source.record.get("train_samples"), source.record.get("train_s")
+    return samples / seconds if samples and seconds else None
+
+
+@taken_from(str(PREDICTIONS))
+def score(source: Source, metric: str, kind: str, end: str = "value") -> float:
+    """A score at the best checkpoint; `end`: value, low, high or total."""
+    found: float = getattr(source.scores[metric, kind], end)
+    return found
+
+
+@taken_from(METRICS)
+def metric(source: Source, column: str, at: str | int = "last") -> float:
+    """A column of metrics.csv at a step, or at the first, last or best (highest) one that has it."""
+    path = source.directory / METRICS
+    found = {
+        int(row["step"]): number_in(row, column, path) for row in source.rows if row.get(column)
+    }
+    if not found:
+        raise ValueError(f"{path} has no {column}")
+    if at == "best":
+        return max(found.values())
+    return found[min(found) if at == "first" else max(found) if at == "last" else int(at)]
+
+
+@taken_from(METRICS)
+def validations(source: Source) -> int:
+    """How many times the run was validated."""
+    column = source.metrics[0]["name"]
+    return sum(bool(row.get(column)) for row in source.rows)
+
+
+@taken_from(METRICS)
+def steps_with_losses(source: Source) -> int:
+    """How many steps have a loss."""
+    return len(source.losses[0])
+
+
+@taken_from(METRICS)
+def decay(source: Source, of: str) -> float:
+    """The fitted decay of the loss: low or high end of the level it goes to, or r2."""
+    fit = source.fit
+    if isinstance(fit, NoFit):
+        raise ValueError(f"the losses have no fit: {fit.reason}")
+    return fit.r2 if of == "r2" else fit.level[of == "high"]
+
+
+@taken_from("recording.zarr")
+def recorded_steps(source: Source, group: str, of: str = "count") -> int:
+    """Of a recorder: how many captures, or the first or last step."""
+    steps = source.groups[group]["step"].values
+    return int({"count": len(steps), "first": steps[0], "last": steps[-1]}[of])
+
+
+@taken_from("recording.zarr")
+def recorded(source: Source, group: str, array: str, where: Mapping[str, Any]) -> float:
+    """One number of a recording; `where`: a coordinate of each of its axes, or a place where it has none."""
+    found = source.groups[group][array]
+    labels = {axis: at for axis, at in where.items() if axis in found.indexes}
+    places = {axis: at for axis, at in where.items() if axis not in found.indexes}
+    return float(found.sel(labels).isel(places).item())
+
+
+def _at(value: Any, key: str) -> Any:
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them: `48 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _number(form: str) -> Callable[[Any], str]:
+    return lambda value: "unknown" if value is None else form.format(value).replace("-", "−")
+
+
+# How a value is printed.
+FORMS: Mapping[str, Callable[[Any], str]] = {
+    "text": lambda value: (
+        "unknown" if value is None else value if isinstance(value, str) else shown_value(value)
+    ),
+    "whole": _number("{:,.0f}"),
+    "one": _number("{:.1f}"),
+    "two": _number("{:.2f}"),
+    "signed": _number("{:+.2f}"),
+    "signed_whole": _number("{:+,.0f}"),
+    "digits": _number("{:.3g}"),
+    "signed_digits": _number("{:+.3g}"),
+    "probability": _number("{:.3f}"),
+    "percent": lambda share: f"{100 * share:.1f} %",
+    "seconds": duration,
+    "mb": _number("{:,.1f} MB"),
+    "digest": lambda text: (text or "unknown")[:12],
+    "day": lambda moment: (moment or "unknown")[:16].replace("T", " ") + (" UTC" if moment else ""),
+}
+
+
+def beside(directories: Sequence[Path], names: Sequence[str]) -> list[Source]:
+    """The files of several runs, called by these names."""
+    sources = [Source(directory) for directory in directories]
+    for number, (source, name) in enumerate(zip(sources, names, strict=True)):
+        source.number, source.name, source.siblings = number, name, sources
+    return sources

@@ -1,0 +1,47 @@
+"""The report of one training as a document: each section is made of files alone."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qa_research.pages.document import Document, Section
+from qa_research.report.cost import cost_section, efficacy_section
+from qa_research.report.glance import configuration_section, lead
+from qa_research.report.learning import learning_section, scores_section
+from qa_research.report.sources import Source
+from qa_research.report.watched import watched_section
+from qa_research.report.weights import weights_section
+from qa_research.runs.directory import readable_run
+from qa_research.runs.places import data_name, weights_name
+
+SECTIONS: tuple[Callable[[Source], Section], ...] = (
+    scores_section,
+    learning_section,
+    watched_section,
+    weights_section,
+    efficacy_section,
+    cost_section,
+)
+
+
+def training_report(source: Source, default: Mapping[str, Any]) -> Document:
+    """The document of a run; `default`: the config that `train` has without any words.
+
+    Raises:
+        ValueError: a file of the run is damaged.
+    """
+    sections = [make(source) for make in SECTIONS]
+    return Document(
+        title=title_of(source),
+        lead=lead(source),
+        sections=(*sections, configuration_section(source, default)),
+    )
+
+
+def title_of(source: Source) -> str:
+    """What the run asks, as a question."""
+    config = source.entry.config
+    weights = weights_name(config)
+    begin = "random weights" if weights == "random" else f"the weights of {weights}"
+    name = config["model"]["name"]
+    data = data_name(config) or readable_run(source.directory)
+    return f"How well does {name} learn to answer {data} from {begin}?"

@@ -1,0 +1,249 @@
+"""A report's watched questions: a film of each on a screen, one of them in pictures on paper."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from qa_research.figures.attention import attention_over_steps
+from qa_research.figures.curves import question_losses
+from qa_research.figures.logits import logits_at_three_steps, logits_over_steps, unit_by_token
+from qa_research.figures.shares import logit_shares
+from qa_research.pages.document import (
+    Block,
+    Column,
+    Live,
+    Paragraph,
+    Picture,
+    Quoted,
+    Section,
+    Table,
+    Text,
+)
+from qa_research.report.live import questions_data
+from qa_research.report.pictures import picture
+from qa_research.report.sources import Source, taken_from
+from qa_research.watch.film import Film, make_film, moved_most
+from qa_research.watch.story import SITES, hardest_learned
+
+RANKED = 5
+
+
+@taken_from("recording.zarr")
+def captured_step(source: Source, question: int, of: str) -> int:
+    """Of a watched question's captures: the step that turned its answer, or the first or last one."""
+    film = film_of(source, question)
+    place = {"first": 0, "last": -1, "turn": film.settled or film.first_right or 0}[of]
+    return int(film.steps[place])
+
+
+@taken_from("recording.zarr")
+def true_probability(source: Source, question: int, of: str) -> float:
+    """The probability of the true answer at the same captures as `captured_step`."""
+    film = film_of(source, question)
+    place = {"first": 0, "last": -1, "turn": film.settled or film.first_right or 0}[of]
+    return float(film.true_probability[place])
+
+
+@taken_from("recording.zarr")
+def unit_share(source: Source, question: int, row: str, rank: int, of: str) -> float:
+    """The unit that adds most to the true span's logit at the last capture (`rank` 0), and what it adds."""
+    shares = source.groups["attribution"]["unit_share"].isel(question=question, step=-1)
+    values = shares.sel(row=row).to_numpy()
+    unit = int(np.argsort(-np.abs(values), kind="stable")[rank])
+    return float(shares["unit"].values[unit]) if of == "unit" else float(values[unit])
+
+
+@taken_from("recording.zarr")
+def logit(source: Source, question: int, row: str) -> float:
+    """The true span's start or end logit at the last capture."""
+    found = source.groups["attribution"]["logit"].isel(question=question, step=-1).sel(row=row)
+    return float(found.item())
+
+
+def film_of(source: Source, question: int) -> Film:
+    """What the run answered to a watched question at each capture."""
+    assert source.recording is not None
+    return make_film(source.recording.questions[question], question, source.groups["logits"])
+
+
+def watched_section(source: Source) -> Section:
+    """The questions that were watched while the network learned."""
+    heading = "Watched questions"
+    if "logits" not in source.groups or not source.groups["logits"].sizes["step"]:
+        words = ("No answers were recorded; train with capture=default to watch questions.",)
+        return Section("watched", heading, (Paragraph(words, "lack"),))
+    assert source.recording is not None
+    questions = source.recording.questions
+    films = [film_of(source, i) for i in range(len(questions))]
+    chosen = hardest_learned(films)
+    order = [chosen, *(i for i in range(len(films)) if i != chosen)]
+    table, pictures = _table(source, films), tuple(pictures_of(source, chosen))
+    live = Live("question", questions_data([[films[i]] for i in order], [""]), ())
+    return Section("watched", heading, (live, table, *pictures))
+
+
+def _table(source: Source, films: list[Film]) -> Table:
+    """When each question was learned."""
+    names = ("question", "split", "true answer", "right from step")
+    columns = (
+        *(Column(name) for name in names[:3]),
+        Column(names[3], True),
+        Column("probability at first", True),
+        Column("at last", True),
+    )
+    rows = []
+    for i, film in enumerate(films):
+        turned: Any = "never"
+        if film.settled is not None:
+            turned = source.value(
+                "captured_step", "whole", question=i, of="turn" if film.settled else "first"
+            )
+        elif film.first_right is not None:
+            turned = "not at last"
+        rows.append(
+            (
+                (Quoted(film.question),),
+                (film.split,),
+                (Quoted(" / ".join(dict.fromkeys(film.true_texts)) or "none in this text"),),
+                (turned,),
+                (source.value("true_probability", "probability", question=i, of="first"),),
+                (source.value("true_probability", "probability", question=i, of="last"),),
+            )
+        )
+    return Table(
+        columns, tuple(rows), ("The watched questions, and the probability of the true answer.",)
+    )
+
+
+def pictures_of(source: Source, question: int) -> Iterator[Block]:
+    """What was recorded of one watched question, as pictures."""
+    groups = source.groups
+    assert source.recording is not None
+    row = source.recording.questions[question]
+    tokens, asked = [str(token) for token in row["tokens"]], str(row["question"])
+    yield Paragraph(("Looked at more closely: ", Quoted(asked)))
+    yield from _logits(source, question, tokens, asked)
+    if "attention" in groups and groups["attention"].sizes["step"]:
+        yield _attention(groups["attention"], question, tokens, asked)
+    for name, data in groups.items():
+        for site in SITES:
+            if site in data.data_vars and data.sizes["step"]:
+                yield _unit(data, name, site, question, tokens, asked)
+    if "attribution" in groups and groups["attribution"].sizes["step"]:
+        yield from _shares(source, question, asked)
+
+
+def _logits(source: Source, question: int, tokens: list[str], asked: str) -> Iterator[Picture]:
+    data = source.groups["logits"]
+    own = data["logit"].isel(question=question, token=slice(len(tokens)))
+    three = own.isel(step=sorted({0, own.sizes["step"] // 2, own.sizes["step"] - 1}))
+    yield picture(
+        "logits_at_three_steps",
+        logits_at_three_steps(data, question, tokens, asked),
+        "Start and end logits by token at the first, the middle and the last captured step.",
+        (
+            "The logits of every token at the first, middle and last capture; shaded: the true answer.",
+        ),
+        columns_of(three, "logit"),
+    )
+    yield picture(
+        "logits_over_steps",
+        logits_over_steps(data, question, tokens, asked),
+        "Heat maps of the start and the end logits, a row for each captured step, a column for each token.",
+        ("The same over all captures; framed: the true answer.",),
+        columns_of(own, "logit"),
+    )
+    yield picture(
+        "question_losses",
+        question_losses(data, question, asked),
+        "The start and end loss of this question, and the probability of its true answer, over the steps.",
+        (
+            "Its losses, and the probability of the true answer: from ",
+            source.value("true_probability", "probability", question=question, of="first"),
+            " at step ",
+            source.value("captured_step", "whole", question=question, of="first"),
+            " to ",
+            source.value("true_probability", "probability", question=question, of="last"),
+            " at step ",
+            source.value("captured_step", "whole", question=question, of="last"),
+            ".",
+        ),
+        columns_of(data["loss"].isel(question=question), "loss"),
+    )
+
+
+def _attention(data: xr.Dataset, question: int, tokens: list[str], asked: str) -> Picture:
+    weight = data["weight"].isel(question=question)
+    maps = weight.isel(step=[0, -1]).to_numpy().astype(np.float64)
+    layer, head = moved_most(*maps)
+    number = int(data["layer"].values[layer])
+    chosen = f"of {maps.shape[1] * maps.shape[2]} heads the one that changed most"
+    figure = attention_over_steps(data, question, number, head, tokens, chosen, asked)
+    n = len(tokens)
+    last = weight.isel(step=-1, layer=layer, head=head, query=slice(n), key=slice(n))
+    return picture(
+        "attention_of_one_head",
+        figure,
+        "Maps of the attention of one head between the tokens of this question at several steps.",
+        (
+            "The attention head that changed most; the largest of many changes is large by chance, too.",
+        ),
+        columns_of(last, "weight"),
+    )
+
+
+def _unit(
+    data: xr.Dataset, name: str, site: str, question: int, tokens: list[str], asked: str
+) -> Picture:
+    unit = int(data["unit"].values[0])
+    own = data[site].isel(question=question, step=-1).sel(unit=unit)
+    return picture(
+        f"{name}_{site}",
+        unit_by_token(data, site, question, unit, tokens, asked),
+        f"The value of one unit at {site.replace('_', ' ')} by token at the last captured step.",
+        (
+            "The tracked unit by token; its number means something else at every place in the network.",
+        ),
+        columns_of(own, site),
+    )
+
+
+def _shares(source: Source, question: int, asked: str) -> Iterator[Block]:
+    data = source.groups["attribution"]
+    yield picture(
+        "logit_shares",
+        logit_shares(data, question, asked),
+        "What each layer's attention and feed-forward network adds to the true answer's logits.",
+        ("What each part adds to the logits of the true answer; a column sums to the logit.",),
+        columns_of(data["layer_share"].isel(question=question), "share"),
+    )
+    rows = []
+    for rank in range(min(RANKED, data.sizes["unit"])):
+        cells: list[Text] = [(f"{rank + 1}.",)]
+        for row in ("start", "end"):
+            at = {"question": question, "row": row, "rank": rank}
+            cells.append(
+                (
+                    source.value("unit_share", "whole", of="unit", **at),
+                    ": ",
+                    source.value("unit_share", "signed", of="share", **at),
+                )
+            )
+        rows.append(tuple(cells))
+    columns = (Column("rank"), Column("start logit", True), Column("end logit", True))
+    caption: Text = (
+        "The units of the last layer that add most to the true answer's logits at the last capture, of ",
+        source.value("logit", "signed", question=question, row="start"),
+        " (start) and ",
+        source.value("logit", "signed", question=question, row="end"),
+        " (end).",
+    )
+    yield Table(columns, tuple(rows), caption)
+
+
+def columns_of(array: xr.DataArray, name: str) -> dict[str, list[Any]]:
+    """An array as columns: one for each of its axes, and the values as `name`."""
+    frame = array.rename(name).reset_coords(drop=True).to_dataframe().reset_index()
+    return {str(column): frame[column].tolist() for column in frame}
