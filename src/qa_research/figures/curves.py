@@ -41,6 +41,8 @@ STARTS = 80
 LEFT_AT_SECOND_STEP = 0.05
 # The height of a panel of scores.
 SCORES_INCHES = 2.6
+# More points than this cannot be told apart in a figure.
+MOST_POINTS = 1500
 # More captures than this are drawn as a line without a mark for each.
 MARKED = 60
 
@@ -207,7 +209,9 @@ def training_loss(steps: ArrayLike, losses: ArrayLike, fit: DecayFit | NoFit) ->
     figure = PlainFigure(figsize=(6.4, 3.8), layout="constrained")
     panel = figure.subplots()
     mark = "." if len(x) <= MARKED else ""
-    panel.plot(x, y, marker=mark, color=COLOURS[0], lw=0.8, alpha=0.7, label="training batches")
+    panel.plot(
+        *outline(x, y), marker=mark, color=COLOURS[0], lw=0.8, alpha=0.7, label="training batches"
+    )
     if isinstance(fit, DecayFit):
         along = np.linspace(x.min(), x.max(), 400)
         low, high = fit.band(along)
@@ -225,6 +229,22 @@ def training_loss(steps: ArrayLike, losses: ArrayLike, fit: DecayFit | NoFit) ->
         legend_above(panel, 2)
         panel.set_xlabel(f"optimizer step\n\n{_filled(levels_off(fit), 72)}")
     return figure
+
+
+def outline(
+    x: NDArray[np.float64], y: NDArray[np.float64], most: int = MOST_POINTS
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A line that looks like that of `x` and `y`: of each stretch the lowest and the highest point, in order.
+
+    Example with `most` 4: x 0 to 5, y 1 5 2 9 0 3 has the stretches 1 5 2 and 9 0 3, so it is 1 5 9 0 at 0,
+    1, 3, 4. At most `most` points are left, and all of them if they are no more.
+    """
+    if len(x) <= most:
+        return x, y
+    kept = []
+    for stretch in np.array_split(np.arange(len(x)), most // 2):
+        kept += sorted({int(stretch[y[stretch].argmin()]), int(stretch[y[stretch].argmax()])})
+    return x[kept], y[kept]
 
 
 def levels_off(fit: DecayFit) -> str:

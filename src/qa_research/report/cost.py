@@ -7,7 +7,7 @@ from qa_research.ledger.runs import Ledger
 from qa_research.pages.document import Block, Column, Paragraph, Section, Table, Text
 from qa_research.report.glance import looking
 from qa_research.report.sources import Source, taken_from
-from qa_research.runs.directory import readable_run
+from qa_research.runs.directory import run_name
 from qa_research.runs.store import ledger_path
 from qa_research.text import command_line
 
@@ -50,7 +50,7 @@ def efficacy_section(source: Source) -> Section:
     heading = "Asked until right"
     found = states(source)
     if not found:
-        line = command_line("qa-research", "efficacy", "ask", readable_run(source.directory))
+        line = command_line("qa-research", "efficacy", "ask", run_name(source.directory))
         lack = Paragraph((f"No questions have been asked of this run; {line} does it.",), "lack")
         return Section("efficacy", heading, (lack,))
     names = (
@@ -91,7 +91,7 @@ def cost_section(source: Source) -> Section:
             ("speed", (value("examples_per_second", "one"), f" {examples} a second of training"))
         )
     if record.get("peak_memory_mb") is not None:
-        rows.append(("memory", (value("record", "mb", key="peak_memory_mb"), " at most")))
+        rows.append(("memory", (value("record", "mb", key="peak_memory_mb"), " at the peak")))
     if record.get("capture"):
         rows.append(("looking inside", looking(source)))
         rows.append(("recording", (value("record", "mb", key="capture.mb"), " before compression")))

@@ -14,7 +14,8 @@ from qa_research.pages.document import (
     Text,
     Value,
 )
-from qa_research.report.sources import Source
+from qa_research.report.sources import FORMS, Source
+from qa_research.runs.compare import PERCENT
 from qa_research.runs.directory import flattened, has_no_effect
 from qa_research.text import command_line
 
@@ -69,20 +70,20 @@ def _scores_sentence(source: Source) -> Text:
     for place, kind in enumerate(source.kinds):
         if place:
             words.append(" and " if place == len(source.kinds) - 1 else ", ")
-        words += score_words(source, metric["name"], kind)
+        words += score_words(source, metric["name"], kind, metric["scale"] == PERCENT)
         if kind != "all":
             words += [" on ", Code(kind)]
         words += _against_guessing(source, kind)
     return (*words, ".")
 
 
-def score_words(source: Source, metric: str, kind: str) -> Text:
-    """A score with its 95 % interval."""
+def score_words(source: Source, metric: str, kind: str, unit: bool = False) -> Text:
+    """A score with its 95 % interval; `unit`: in words, with the unit of a percentage."""
     value, low, high = (
         source.value("score", "one", metric=metric, kind=kind, end=end)
         for end in ("value", "low", "high")
     )
-    return (value, " [", low, ", ", high, "]")
+    return (value, " % [", low, ", ", high, "]") if unit else (value, " [", low, ", ", high, "]")
 
 
 def _against_guessing(source: Source, kind: str) -> Text:
@@ -97,7 +98,7 @@ def _against_guessing(source: Source, kind: str) -> Text:
         if score.high < guessed
         else "no different from"
     )
-    return (f" ({judged} guessing, ", source.value("record", "one", key=f"guessing.{kind}"), ")")
+    return (f" ({judged} guessing, ", source.value("record", "one", key=f"guessing.{kind}"), " %)")
 
 
 def glance(source: Source) -> Table:
@@ -224,10 +225,14 @@ def _differences(source: Source, default: Mapping[str, Any]) -> Block:
             and not key.endswith("_target_")
         ):
             here: tuple[Value | str, ...] = (
-                (source.value("config", key=key),) if key in own else ("absent",)
+                (source.value("config", "setting", key=key),) if key in own else ("absent",)
             )
             rows.append(
-                ((Code(key),), here, (Code(str(usual[key])) if key in usual else "absent",))
+                (
+                    (Code(key),),
+                    here,
+                    (Code(FORMS["setting"](usual[key])) if key in usual else "absent",),
+                )
             )
     if not rows:
         return Paragraph(("The configuration is the default one.",))

@@ -10,6 +10,8 @@ from qa_research.report.comparison import Curve, ReportedRun, RouteOverTime
 from qa_research.watch.film import Film
 
 DECIMALS = 3
+# Of a long recording so many captures are shown at most, beside those around the turn.
+MOST_CAPTURES = 60
 
 
 def curves_data(
@@ -63,11 +65,12 @@ def _question(films: Sequence[Film]) -> dict[str, Any]:
 
 def _film(film: Film) -> dict[str, Any]:
     """A training's answers to one question; tokens may be cut otherwise than in another training."""
-    captures = range(len(film.steps))
+    captures = shown_captures(film)
     return {
         "truth": list(film.truth),
         "segments": [list(piece) for piece in film.text.context_pieces()],
-        "steps": film.steps.tolist(),
+        "steps": film.steps[captures].tolist(),
+        "captured": len(film.steps),
         "opening": int(film.steps[film.opening]),
         "turned": bool(film.settled),
         "outcome": film.outcome,
@@ -80,11 +83,18 @@ def _film(film: Film) -> dict[str, Any]:
             }
             for i in captures
         ],
-        "answer_probability": _numbers(film.answer_probability),
-        "true_probability": _numbers(film.true_probability),
-        "start": _numbers(film.start),
-        "end": _numbers(film.end),
+        "answer_probability": _numbers(film.answer_probability[captures]),
+        "true_probability": _numbers(film.true_probability[captures]),
+        "start": _numbers(film.start[captures]),
+        "end": _numbers(film.end[captures]),
     }
+
+
+def shown_captures(film: Film) -> list[int]:
+    """The captures that a page has, as indices of `steps`: all, or evenly some, and those around the turn."""
+    n = len(film.steps)
+    evenly = {int(i) for i in np.linspace(0, n - 1, min(n, MOST_CAPTURES)).round()}
+    return sorted(evenly | {max(film.opening - 1, 0), film.opening})
 
 
 def risen_most(runs: Sequence[ReportedRun]) -> Mapping[str, Any] | None:

@@ -49,7 +49,7 @@ function runBox(run, film) {
     (frame || words).append(piece);
     if (token === film.truth[1]) frame = null;
   }
-  box.append(line, chances, words, element("p", "outcome", `Over this training ${film.outcome}.`));
+  box.append(line, chances, words, element("p", "outcome", `Over this training ${film.outcome}.${film.captured > film.steps.length ? ` Shown are ${film.steps.length} of ${film.captured} captures.` : ""}`));
   return {
     box,
     show(step) {

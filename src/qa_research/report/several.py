@@ -154,7 +154,7 @@ def _differences(_: Report, sources: Sequence[Source]) -> Section | None:
     if not differing:
         return None
     rows: list[tuple[Text, ...]] = [
-        ((Code(key),), *((source.value("config", key=key),) for source in sources))
+        ((Code(key),), *((source.value("config", "setting", key=key),) for source in sources))
         for key in differing
     ]
     columns = (Column("key"), *(Column(source.name) for source in sources))

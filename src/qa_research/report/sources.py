@@ -318,6 +318,9 @@ FORMS: Mapping[str, Callable[[Any], str]] = {
     "text": lambda value: (
         "unknown" if value is None else value if isinstance(value, str) else shown_value(value)
     ),
+    "setting": lambda value: (
+        "null" if value is None else value if isinstance(value, str) else shown_value(value)
+    ),
     "whole": _number("{:,.0f}"),
     "one": _number("{:.1f}"),
     "two": _number("{:.2f}"),

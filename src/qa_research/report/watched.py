@@ -26,6 +26,7 @@ from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, taken_from
 from qa_research.watch.film import Film, make_film, moved_most
 from qa_research.watch.story import SITES, hardest_learned
+from qa_research.watch.strip import film_strip
 
 RANKED = 5
 
@@ -80,8 +81,28 @@ def watched_section(source: Source) -> Section:
     chosen = hardest_learned(films)
     order = [chosen, *(i for i in range(len(films)) if i != chosen)]
     table, pictures = _table(source, films), tuple(pictures_of(source, chosen))
-    live = Live("question", questions_data([[films[i]] for i in order], [""]), ())
+    live = Live(
+        "question", questions_data([[films[i]] for i in order], [""]), _strip(films[chosen])
+    )
     return Section("watched", heading, (live, table, *pictures))
+
+
+def _strip(film: Film) -> tuple[Block, ...]:
+    """The film on paper: some captures, the first, the last and those of the turn among them."""
+    if not film.text.context_tokens:
+        return ()
+    data = {
+        "step": film.steps.tolist(),
+        "answer": [film.answer_text(i) for i in range(len(film.steps))],
+        "right": film.right.tolist(),
+        "probability of the true answer": film.true_probability.tolist(),
+    }
+    caption = (
+        "The text at some captures, from the first to the last: upper strip, where the answer starts; lower "
+        "strip, where it ends; framed, the true answer; underlined, the answer given.",
+    )
+    alt = "The tokens of the text, shaded by the probability that the answer starts or ends there."
+    return (picture("film_strip", film_strip(film), alt, caption, data),)
 
 
 def _table(source: Source, films: list[Film]) -> Table:

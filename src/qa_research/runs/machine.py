@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +44,17 @@ def cpu_name() -> str | None:
         return None
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, None)
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory that this process has had so far, in MB; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    return float(round(most / (1e6 if platform.system() == "Darwin" else 1e6 / 1024), 1))
 
 
 def changed_versions(record: Mapping[str, Any]) -> str:

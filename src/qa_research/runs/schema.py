@@ -82,6 +82,7 @@ class Record(TypedDict):
     best_step: NotRequired[int | None]
     train_s: NotRequired[float | None]
     validation_s: NotRequired[float | None]
+    peak_memory_mb: NotRequired[float | None]
     best_while_training: NotRequired[dict[str, float] | None]
     precision_while_training: NotRequired[str]
     capture: NotRequired[CaptureCost | None]

@@ -10,7 +10,7 @@ from typing import Any
 
 from qa_research import STARTED
 from qa_research.runs.compare import PERCENT, best_intervals
-from qa_research.runs.machine import machine, now
+from qa_research.runs.machine import machine, now, peak_memory_mb
 from qa_research.runs.versions import git_state, installed_versions
 from qa_research.signals import Stopped, one_sentence
 from qa_research.stats import dependence
@@ -53,6 +53,7 @@ def add_result(record: dict[str, Any], bundle: TrainerBundle, task: Task) -> Non
         "train_samples": progress.train_samples,
         "train_s": round(progress.train_s, 1),
         "validation_s": round(progress.validation_s, 1),
+        "peak_memory_mb": peak_memory_mb(),
         "best": checkpoints.best,
         "best_step": checkpoints.best_step,
         "error": None,
