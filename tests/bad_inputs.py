@@ -11,6 +11,7 @@ VERBS_OF_A_RUN: dict[str, Words] = {
     "evaluate": (),
     "ask": ASKING,
     "export": ("exported",),
+    "bundle": ("--out", "bundled.zip"),
     "attribute": ASKING,
     "watch": (),
     "report": ("{run}",),
@@ -67,7 +68,7 @@ EVERY_VERB = (
         "squad stats",
     ),
     *("squad repeats", "squad browse", "runs list", "runs show", "runs compare", "runs scan"),
-    *("runs remove", "ledger sql", "ledger export", "ledger import"),
+    *("runs remove", "ledger sql", "ledger export", "ledger import", "bundle", "runs import"),
 )
 NEEDING_WORDS = (
     *(
@@ -82,6 +83,7 @@ NEEDING_WORDS = (
         "efficacy ask",
     ),
     *("squad search", "runs show", "runs compare", "runs remove", "ledger export", "ledger import"),
+    *("bundle", "runs import"),
 )
 OF_RUN: tuple[Words, ...] = (
     ("ask", "{run}"),
@@ -102,6 +104,16 @@ OF_RUN: tuple[Words, ...] = (
     ("evaluate", "{run}", "{run}"),
     ("export", "{run}", "{files}"),
     ("export", "{run}", "/dev/null/x"),
+    ("bundle", "{run}", "--out", "{files}"),
+    ("bundle", "{run}", "--out", "{good}"),
+    ("bundle", "{run}", "--out", "/dev/null/x"),
+    ("bundle", "{run}", "--out", "/dev/null"),
+    ("runs", "import", "missing.zip"),
+    ("runs", "import", "{good}"),
+    ("runs", "import", "{files}"),
+    ("runs", "import", "/dev/null"),
+    ("runs", "import", "{good}", "--study", "../x"),
+    ("runs", "import", "{good}", "--runs", "/dev/null/x"),
     ("attribute", "{run}"),
     ("attribute", "{run}", "--question", " ", "--context", "Ms Lund."),
     ("attribute", "{run}", "--question", "Who?", "--context", " "),

@@ -15,6 +15,8 @@ from torchvision.models import get_model
 from qa_research.capture.recording.reader import Recording
 from qa_research.cli.verbs import run as run_verb
 from qa_research.console import Screen
+from qa_research.ledger.runs import LEDGER
+from qa_research.runs.bundle import write_bundle
 from qa_research.tasks.answering.question import Gold, Question
 from qa_research.tasks.answering.squad import squad_json
 from qa_research.text import command_line, json_text
@@ -165,6 +167,8 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     "explain": [("IMAGE", *EXPLAINED)],
     "score": [("predictions.json", "data.json"), ("predictions.json", f"{FOLDER}.json")],
     "export": [("RUN", "NEW", *RUNS)],
+    "bundle": [("RUN", *RUNS, "--out", "NEW"), ("RUN", *RUNS, "--out", "NEW", "--with-recording")],
+    "runs import": [("BUNDLE", "--runs", "NEW"), ("BUNDLE", *RUNS)],
     "ledger sql": [
         ("SELECT * FROM asked_questions", *RUNS),
         RUNS,
@@ -197,6 +201,10 @@ def filled(line: tuple[str, ...], place: Path) -> Iterator[str]:
             yield from training(place)[1:]
         elif word == "NEW":
             yield f"new {len(list(place.iterdir()))}"
+        elif word == "BUNDLE":
+            out = place / f"bundle of {FOLDER}.zip"
+            write_bundle(run_of(place, 1), out, place / FOLDER / LEDGER)
+            yield str(out)
         elif word in ("RUN", "SECOND"):
             yield str(run_of(place, 1 if word == "RUN" else 2))
         else:
@@ -230,6 +238,8 @@ REFUSED: list[tuple[str, ...]] = [
     ("ledger", "sql", "TEXT", *RUNS),
     ("ledger", "export", "a.csv", "--table", "TEXT", *RUNS),
     ("ledger", "import", "./no TEXT", *RUNS),
+    ("bundle", "TEXT", *RUNS),
+    ("runs", "import", "./no TEXT", *RUNS),
     ("train", "study=../TEXT"),
     ("train", "TEXT=1"),
     ("train", "model=TEXT"),

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from qa_research.ledger.runs import LEDGER
+from qa_research.runs.bundle import write_bundle
+from tests.runs.bundles import a_run, ask
+
 
 @pytest.fixture(scope="package")
 def finished(tmp_path_factory):
@@ -27,3 +31,16 @@ def run(finished, tmp_path) -> Path:
     copy = tmp_path / "runs" / "theirs" / finished.name
     shutil.copytree(finished, copy)
     return copy
+
+
+@pytest.fixture
+def original(tmp_path) -> Path:
+    return a_run(tmp_path / "lab" / "runs")
+
+
+@pytest.fixture
+def bundle(original, tmp_path) -> Path:
+    ask(original, original.parents[1] / LEDGER)
+    out = tmp_path / "given.zip"
+    write_bundle(original, out, original.parents[1] / LEDGER)
+    return out

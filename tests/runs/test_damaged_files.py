@@ -24,12 +24,13 @@ OF_A_RUN = {
     "squad show": ("0", "--run", "RUN"),
     "squad stats": ("--run", "RUN", "--threads", "1"),
     "export": ("RUN", "OUT"),
+    "bundle": ("RUN", "--out", "OUT"),
 }
 OTHERS = {
     *("train", "explain", "score", "doctor", "runs list", "runs scan", "efficacy table"),
     *("efficacy plot", "squad search", "squad browse", "squad repeats", "ledger sql"),
     # These two work whatever the config says.
-    *("ledger export", "ledger import", "watch", "runs remove"),
+    *("ledger export", "ledger import", "watch", "runs remove", "runs import"),
     # It reads two runs as runs compare does.
     "report",
 }

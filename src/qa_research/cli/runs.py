@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from qa_research.stats import Interval
     from qa_research.tasks.task import Metric
 
+from qa_research.cli.bundle import import_run
 from qa_research.cli.options import DEFAULT_RUNS, AsJson, Run, Runs, verb_group
 from qa_research.text import command_line, print_json, print_line, print_note
 
-runs_app = verb_group("List, show, compare and remove runs.")
+runs_app = verb_group("List, show, compare, import and remove runs.")
 
 
 @runs_app.command("list")
@@ -70,6 +71,7 @@ def show(run: Run, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
 
     Scores, config, sizes, checkpoints, and what to type next.
     """
+    from qa_research.runs.directory import no_weights
     from qa_research.runs.show import show_run
     from qa_research.runs.store import checkpoints_of, find, live_status, read_entry, size_by_part
 
@@ -78,6 +80,8 @@ def show(run: Run, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     _note_edit(directory)
     status = live_status(entry)
     verb = {"finished": "evaluate", "running": None}.get(status, "resume")
+    if no_weights(directory):
+        verb = "report"
     go_on = command_line("qa-research", verb, directory) if verb else ""
     intervals = _intervals(directory, entry.config["task"]["metrics"])
     if not as_json:
@@ -133,6 +137,9 @@ def compare(
         from qa_research.runs.show import show_pairs
 
         show_pairs(found)
+
+
+runs_app.command("import")(import_run)
 
 
 @runs_app.command()

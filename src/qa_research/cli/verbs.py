@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from qa_research.cli.answers import ask, evaluate, export, predict, score
 from qa_research.cli.attribute import attribute
+from qa_research.cli.bundle import bundle
 from qa_research.cli.doctor import doctor
 from qa_research.cli.efficacy import efficacy_app
 from qa_research.cli.ledger import ledger_app
@@ -25,7 +26,7 @@ class Verbs(TyperGroup):
 
     order = (
         "train resume runs evaluate predict ask efficacy squad watch report attribute explain score export "
-        "ledger doctor"
+        "bundle ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -182,6 +183,7 @@ app.command()(score)
 app.command()(ask)
 app.add_typer(squad_app, name="squad")
 app.command()(export)
+app.command()(bundle)
 app.add_typer(runs_app, name="runs")
 app.add_typer(ledger_app, name="ledger")
 app.command()(doctor)

@@ -106,8 +106,8 @@ def start_search(
     # place 40 if it needs up to 60 questions. If it needs 80, it starts at place 0 of the next order.
     assert source.questions is not None
     with ledger.writing() as connection:
-        state_id = _state(connection, state)
-        source_id = _source(connection, source)
+        state_id = state_row(connection, state)
+        source_id = source_row(connection, source)
         orders = connection.execute(_ORDERS, (state_id, source_id, seed)).fetchall()
         draw, first = len(orders), 0
         for order in orders:
@@ -183,7 +183,8 @@ def _as_json(golds: tuple[str, ...] | None) -> str | None:
     return None if golds is None else json.dumps(golds, ensure_ascii=False)
 
 
-def _state(connection: Any, state: State) -> int:
+def state_row(connection: Any, state: State) -> int:
+    """The id of a state, which is inserted if it is not there."""
     key = {"run_id": state.run_id, "step": state.step, "weights": state.weights}
     state_id = _find_or_insert(
         connection, "states", key, run=state.run, pretrained=state.pretrained
@@ -193,7 +194,8 @@ def _state(connection: Any, state: State) -> int:
     return state_id
 
 
-def _source(connection: Any, source: Source) -> int:
+def source_row(connection: Any, source: Source) -> int:
+    """The id of a source, which is inserted if it is not there."""
     key = {"name": source.name, "split": source.split, "fingerprint": source.fingerprint}
     return _find_or_insert(connection, "sources", key, questions=source.questions)
 

@@ -19,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 from typing_extensions import TypedDict
 
+from qa_research.runs.directory import no_weights
 from qa_research.runs.store import checkpoints_of
 
 _CHUNK = 1 << 20
@@ -257,6 +258,8 @@ def find_checkpoint(directory: Path, which: str) -> Path:
         path = Path(which).expanduser()
     if path.is_file():
         return path
+    if sentence := no_weights(directory.parent):
+        raise FileNotFoundError(sentence)
     found = sorted(p.stem for p in directory.glob("[!.]*.ckpt"))
     names = ", ".join(str(int(n[5:])) if n.startswith("step-") else n for n in found)
     raise FileNotFoundError(f"there is no checkpoint {which}; this run has {names or 'none'}")
@@ -351,6 +354,8 @@ def kept_steps(directory: Path) -> list[str]:
     names = checkpoints_of(directory)
     steps = [name for name in names if name.isdecimal()]
     if not steps:
+        if sentence := no_weights(directory):
+            raise ValueError(sentence)
         raise ValueError(
             f"{directory.name} kept no steps; train it with checkpoint.keep_every_n_steps=50 to keep them"
         )

@@ -39,6 +39,8 @@ WITHOUT_EFFECT = (
     "checkpoint.every_n_minutes",
 )
 
+# In a run that was imported from a bundle: what the bundle said of itself.
+MANIFEST = "bundle.json"
 # Kept while a run is trained: on a full disk it makes room for how the run ended.
 RESERVE, RESERVED_BYTES = ".reserve", 65_536
 
@@ -296,6 +298,16 @@ def is_finished(directory: Path) -> bool:
     """Whether there is a run that was trained to its end."""
     record = read_record(directory)
     return record is not None and record["status"] == "finished"
+
+
+def no_weights(directory: Path) -> str | None:
+    """Why a run has no checkpoints although it was trained, if it was imported; else None."""
+    if not (directory / MANIFEST).is_file():
+        return None
+    return (
+        f"{run_name(directory)} was imported from a bundle, which holds no weights; a run that is copied "
+        "whole, with its checkpoints, has them"
+    )
 
 
 def find_run(run: str, runs: Path, is_part_enough: bool = True) -> Path:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from qa_research.console import Screen, readable_size, styled
 from qa_research.ledger.runs import RunEntry
+from qa_research.runs.directory import no_weights
 from qa_research.runs.listing import DAMAGED, GONE, ListedRun
 from qa_research.runs.places import data_name, weights_name
 from qa_research.runs.store import KILLED, UNCLEAR, checkpoints_of, size_by_part
@@ -116,7 +117,7 @@ def _facts(
         "next": next_command,
         "where": str(directory),
         "size": f"{readable_size(sum(parts.values()))}: {sizes}",
-        "checkpoints": ", ".join(checkpoints_of(directory)) or "none yet",
+        "checkpoints": ", ".join(checkpoints_of(directory)) or no_weights(directory) or "none yet",
         "started": local_time(entry.started),
         "finished": local_time(entry.finished) if entry.finished else None,
         "steps": None if entry.steps is None else f"{entry.steps}, best at {entry.best_step}",

@@ -13,6 +13,7 @@ from qa_research.runs.checkpoints import LAST, PREVIOUS, ResumePoint, find_resum
 from qa_research.runs.directory import (
     check_unedited,
     create,
+    no_weights,
     read_config,
     read_record,
     set_aside,
@@ -68,6 +69,8 @@ def find_existing(directory: Path, mode: ResumeMode, task: Task) -> ExistingRun:
         check_has(path, record, ("best", "best_step", "steps", "train_s", "validation_s"))
         check_has(path, record["best"], [metric["name"] for metric in task.metrics])
         return ExistingRun(record, None)
+    if sentence := no_weights(directory):
+        raise ValueError(f"{sentence}. {TRAIN_AGAIN}")
     found = find_resume_point(directory / "checkpoints", record["id"], task.shapes())
     for sentence in found.damaged:
         log.warning("%s", sentence)
