@@ -60,3 +60,17 @@ def test_a_sweep_runs_one_after_the_other_and_leaves_no_hydra_directories(tmp_pa
     for path in (tmp_path / "runs/smoke").iterdir():
         (line,) = [x for x in (path / "train.log").read_text().splitlines() if " Run: " in x]
         assert line.endswith(path.name)
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_told_again_without_importing_torch(tmp_path):
+    words = ("+experiment=smoke", "capture=none", "train.progress=none")
+    first = launch(*words, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    command = [sys.executable, "-X", "importtime", str(ROOT / "train.py"), *words]
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    imported = {line.rpartition("|")[2].strip() for line in again.stderr.splitlines()}
+    assert "hydra" in imported and not imported & {"torch", "lightning", "transformers"}
+    assert (
+        "This run is finished; train.resume=never trains it again." in again.stdout + again.stderr
+    )

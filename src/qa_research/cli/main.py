@@ -2,10 +2,13 @@
 
 import sys
 
+from qa_research.garbage import start_quickly
+
 
 def main() -> None:
     """Run the verb of the command line and exit with its code."""
     words = sys.argv[1:]
+    start_quickly()
     try:
         # Importing takes some 0.1 s, in which Ctrl-C is a KeyboardInterrupt; later it is a `Stopped`.
         if words[:1] in (["train"], ["explain"]) and {"--help", "-h"} & {*words}:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast, get_args
 import typer
 from typer.core import TyperGroup
 
+from qa_research.garbage import has_started
 from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
@@ -240,6 +241,7 @@ def opened_model(
     from qa_research.runs.open import open_model
 
     opened: TrainedAnswerer = open_model(named, checkpoint)
+    has_started()
     return opened
 
 

@@ -38,6 +38,7 @@ from qa_research.launch.overrides import (
 from qa_research.launch.refusals import plain_sentence
 from qa_research.launch.words import readable_words
 from qa_research.plain import check_extent, has_too_many_digits, read_yaml
+from qa_research.runs.told import Told, recall
 from qa_research.runs.versions import version_line
 from qa_research.signals import one_sentence
 from qa_research.tasks.task import sections_of_task
@@ -57,10 +58,7 @@ def checked(config: DictConfig, settings: type = Settings) -> dict[str, Any]:
         ValueError: a key that nobody knows (the nearest known one is offered), a missing value, or
             one of the wrong type or out of range.
     """
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise ValueError(f"{missing[0]} must be given: {missing[0]}=...")
-    plain: Any = OmegaConf.to_container(config, resolve=True)
+    plain = _plain(config)
     allow_classes(plain)
     top = typing.get_type_hints(settings, include_extras=True)
     if "task" in plain and "task" in top:
@@ -82,6 +80,37 @@ def checked(config: DictConfig, settings: type = Settings) -> dict[str, Any]:
         check_section(str(key), value)
     if "trainer" in top:
         plain["trainer"] = with_units(plain["trainer"])
+    return plain
+
+
+def told_of(config: DictConfig) -> Told | None:
+    """What was last said of this config's finished run, if that still holds and no new one is asked for.
+
+    Nothing slow is imported, and nothing checked: if the same config is remembered, it was checked then.
+    """
+    plain = _plain(config)
+    train, trainer = plain.get("train"), plain.get("trainer")
+    if (
+        not isinstance(train, dict)
+        or not isinstance(trainer, dict)
+        or train.get("resume") == "never"
+    ):
+        return None
+    if plain.get("study") is None:
+        plain["study"] = study_of(plain)
+    return recall(plain | {"trainer": with_units(trainer)})
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    """A composed config as plain values, resolved.
+
+    Raises:
+        ValueError: a value that must be given is missing.
+    """
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise ValueError(f"{missing[0]} must be given: {missing[0]}=...")
+    plain: Any = OmegaConf.to_container(config, resolve=True)
     return typing.cast(dict[str, Any], plain)
 
 

@@ -5,6 +5,7 @@ Run as a script, this file is also what Lightning starts for each further proces
 """
 
 import functools
+import logging
 import os
 import signal
 import sys
@@ -18,7 +19,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from qa_research.console import start_logging
-from qa_research.launch.compose import checked, run_hydra
+from qa_research.garbage import start_quickly
+from qa_research.launch.compose import checked, run_hydra, told_of
 from qa_research.launch.refusals import REFUSALS, plain_sentence
 from qa_research.launch.sweep import (
     Sweep,
@@ -42,11 +44,13 @@ from qa_research.signals import (
 )
 from qa_research.text import command_line, print_note
 
+log = logging.getLogger(__name__)
 THIS_SCRIPT = str(Path(__file__))
 
 
 def main() -> int:
     """Train what the words after a script's name ask for; the exit code."""
+    start_quickly()
     words, debug = without_debug(sys.argv[1:])
     return launch(words, debug, script=sys.argv[0])
 
@@ -125,11 +129,8 @@ class _Jobs:
         """One training, single or of a sweep; its score."""
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return _run_job_of_sweep(config, self.started_in)
-        # Torch and Lightning are slow to import, and --help needs neither.
-        from qa_research.training.story import train
-
         try:
-            return train(checked(config))
+            return _trained(config)
         except REFUSALS as error:
             # If it were raised here, Hydra would print more than the one sentence.
             is_plain = isinstance(error, (ValueError, OSError))
@@ -137,13 +138,24 @@ class _Jobs:
             return None
 
 
+def _trained(config: DictConfig) -> float:
+    """Train as composed, or tell what is known of the finished run; its score."""
+    told = told_of(config)
+    if told is not None:
+        for line in told.lines:
+            log.info("%s", line)
+        return told.score
+    # Torch and Lightning are slow to import, and neither --help nor a finished run needs them.
+    from qa_research.training.story import train
+
+    return train(checked(config))
+
+
 def _run_job_of_sweep(config: DictConfig, sweep: int) -> float:
     """A training whose outcome is written to a file, and whose failure is shown when it happens.
 
     `sweep`: the process that started the sweep. A worker of joblib's stops, as by SIGTERM, when it is gone.
     """
-    from qa_research.training.story import train
-
     is_worker = os.getppid() == sweep
     # Each job of a sweep has a train.log of its own.
     start_logging()
@@ -159,7 +171,7 @@ def _run_job_of_sweep(config: DictConfig, sweep: int) -> float:
         with receiving_signals(), stops_unmasked():
             if is_worker:
                 _stop_with(sweep)
-            score = train(checked(config))
+            score = _trained(config)
     except Stopped as stopped:
         if is_worker and os.getppid() != sweep:
             write_outcome("interrupted", None, str(stopped), config)

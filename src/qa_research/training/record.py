@@ -105,8 +105,8 @@ def time_until_training() -> str:
     return f"First step starts {elapsed:.1f} s after the program did"
 
 
-def show_result(directory: Path, record: dict[str, Any], setup: Setup) -> None:
-    """A short table of the best scores, and the commands to try next."""
+def told_result(directory: Path, record: dict[str, Any], setup: Setup) -> list[str]:
+    """Lines with a short table of the best scores, and the commands to try next."""
     task, curves = setup.task, setup.tracker.command(directory)
     steps = record["steps"]
     best = f"best of {steps} steps: step {record['best_step']}" if steps else "not trained"
@@ -115,7 +115,7 @@ def show_result(directory: Path, record: dict[str, Any], setup: Setup) -> None:
         *task.next_commands(directory, record),
         *([("See the curves", command_line(*curves))] if curves else []),
     ]
-    lines = [
+    return [
         "",
         *task.result(record),
         *_intervals(record, task),
@@ -125,8 +125,6 @@ def show_result(directory: Path, record: dict[str, Any], setup: Setup) -> None:
         "",
         *(f"{what:<19}{command}" for what, command in commands),
     ]
-    for line in lines:
-        log.info("%s", line)
 
 
 def _intervals(record: dict[str, Any], task: Task) -> list[str]:

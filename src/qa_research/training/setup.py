@@ -15,6 +15,7 @@ from qa_research.config import build, build_capture
 from qa_research.console import readable_size
 from qa_research.runs.directory import check_writable
 from qa_research.runs.places import with_absolute_paths
+from qa_research.runs.told import inputs_of
 from qa_research.tasks.task import Task
 from qa_research.text import did_you_mean
 from qa_research.trackers.tracker import Tracker
@@ -34,7 +35,8 @@ class Setup:
     """A task with its data read and its network made, before anything is trained.
 
     `report`: how the network was made. `capture`: what records the training's inside, or None. `tracker`:
-    where its curves go. `config`: with absolute paths, so that the run finds its data again from anywhere.
+    where its curves go. `config`: with absolute paths, so that the run finds its data again from anywhere;
+    `composed`: as it was typed. `inputs`: the sha256 of what was read, as `runs.told.inputs_of` has it.
     """
 
     task: Task
@@ -42,6 +44,8 @@ class Setup:
     capture: Capture | None
     tracker: Tracker
     config: dict[str, Any]
+    composed: dict[str, Any]
+    inputs: dict[str, str] | None
 
     def prepare(self) -> None:
         """Turn the data into batches of tensors, or read them from the cache."""
@@ -64,6 +68,8 @@ def set_up(config: dict[str, Any]) -> Setup:
     cache = _cache(config)
     check_writable(cache, "paths.cache=DIR")
     task = Task.from_config(config)
+    # Before they are read, so that a change while they are read is noticed the next time.
+    inputs = inputs_of(config)
     report = task.load(cache, config["seed"])
     capture: Capture | None = None
     if config["capture"]:
@@ -71,7 +77,8 @@ def set_up(config: dict[str, Any]) -> Setup:
         capture.watch(task, gradients_are_scaled=config["trainer"]["precision"] == "16-mixed")
     _check_measured(task, "checkpoint.monitor=", [config["checkpoint"]["monitor"]])
     _check_measured(task, "train.stop_at: ", config["train"]["stop_at"] or {})
-    return Setup(task, report, capture, tracker, with_absolute_paths(config))
+    absolute = with_absolute_paths(config)
+    return Setup(task, report, capture, tracker, absolute, config, inputs)
 
 
 def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ import torch
 
 from qa_research.console import log_to_file
 from qa_research.files import naming
+from qa_research.garbage import has_started
 from qa_research.runs.checkpoints import LAST, PREVIOUS
 from qa_research.runs.directory import (
     check_free,
@@ -24,6 +25,7 @@ from qa_research.runs.directory import (
 )
 from qa_research.runs.schema import check_has
 from qa_research.runs.store import save_record
+from qa_research.runs.told import Told, remember
 from qa_research.signals import Signals, Stopped, without_number
 from qa_research.streams import stream_seed
 from qa_research.training.claim import (
@@ -36,8 +38,8 @@ from qa_research.training.record import (
     add_early_end,
     add_result,
     new_record,
-    show_result,
     time_until_training,
+    told_result,
 )
 from qa_research.training.setup import Setup, check_disk, check_mode, set_up
 from qa_research.training.trainer import (
@@ -50,6 +52,7 @@ from qa_research.training.trainer import (
 log = logging.getLogger(__name__)
 # How the first process of a distributed training tells the others what to resume from.
 RESUME_FROM = "QA_RESEARCH_RESUME_FROM"
+IS_FINISHED = "This run is finished; train.resume=never trains it again."
 
 
 def train(config: dict[str, Any]) -> float:
@@ -79,11 +82,10 @@ def train_in(directory: Path, config: dict[str, Any]) -> float:
         with nullcontext() if only_report else lock(directory):
             existing = find_existing(directory, mode, task)
             if existing.record and existing.is_finished:
-                log.info("This run is finished; train.resume=never trains it again.")
                 monitor: str = config["checkpoint"]["monitor"]
                 check_has(directory / "run.json", existing.record["best"], [monitor])
-                show_result(directory, existing.record, setup)
-                return float(existing.record["best"][monitor])
+                log.info("%s", IS_FINISHED)
+                return _tell(directory, existing.record, setup)
             if only_report:
                 raise ValueError(f"{directory} changed while it was being read; start again")
             score = _train_locked(directory, setup, existing, signals)
@@ -118,7 +120,7 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
         try:
             # Some libraries write on threads of their own, and do not say what.
             with naming(directory):
-                score = _fit(setup, bundle, str(point.path) if point else None)
+                _fit(setup, bundle, str(point.path) if point else None)
         except BaseException as error:
             add_early_end(record, error, bundle, existing.step)
             if record["steps"]:
@@ -131,7 +133,16 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
         save_record(directory, record, config)
         (directory / "checkpoints" / PREVIOUS).unlink(missing_ok=True)
         setup.tracker.finish(record["best"], record["steps"])
-    show_result(directory, record, setup)
+    return _tell(directory, record, setup)
+
+
+def _tell(directory: Path, record: dict[str, Any], setup: Setup) -> float:
+    """Show what became of a finished run, and keep that for the next time; its best score."""
+    score = float(record["best"][setup.config["checkpoint"]["monitor"]])
+    lines = told_result(directory, record, setup)
+    for line in lines:
+        log.info("%s", line)
+    remember(setup.composed, directory, setup.inputs, Told([IS_FINISHED, *lines], score))
     return score
 
 
@@ -143,6 +154,7 @@ def _fit(setup: Setup, bundle: TrainerBundle, resume_from: str | None) -> float:
     # The global generators are used by dropout only; everything else has a stream of its own.
     torch.manual_seed(seed if rank == 0 else stream_seed(seed, "dropout", rank))
     os.environ[RESUME_FROM] = resume_from or ""
+    has_started()
     log.info("%s", time_until_training())
     without_expected_warnings(trainer.fit, module, datamodule=data, ckpt_path=resume_from)
     steps = trainer.global_step
