@@ -250,6 +250,8 @@ def first_fault(error: ValidationError) -> str:
         return f"has {row}no {key}"
     what = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
     what = f"{what[:1].lower()}{what[1:]}"
+    if fault["type"] == "dataclass_type":
+        what = "should be an object"
     if not where and fault["type"] == "dict_type":
         return "does not hold keys with values"
     if not key:

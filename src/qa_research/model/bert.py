@@ -241,18 +241,6 @@ def count_parameters(network: torch.nn.Module) -> int:
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
-def describe_modules(network: torch.nn.Module) -> list[dict[str, Any]]:
-    """Every module in order: its name, its class, and the shapes of its own parameters."""
-    return [
-        {
-            "name": name,
-            "class": type(module).__name__,
-            "parameters": {k: list(p.shape) for k, p in module.named_parameters(recurse=False)},
-        }
-        for name, module in network.named_modules()
-    ]
-
-
 def check_sizes(architecture: Architecture, vocab_size: int) -> None:
     """Refuse sizes that random weights cannot have, or whose network does not fit in this machine's memory.
 

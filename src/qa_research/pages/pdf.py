@@ -27,13 +27,16 @@ from qa_research.pages.document import (
     Text,
     Value,
 )
+from qa_research.pages.markup import plain_text
 from qa_research.text import disarmed
 
 STANDARDS: Any = ["ua-1", "a-2a"]
 # The fonts of text, the first that has a character; the second is that of the pictures and has more scripts.
 TEXT, WIDE = "Libertinus Serif", "DejaVu Sans"
-# Points: the width and the greatest height of a picture on a page of A4.
-WIDTH, HEIGHT = 482, 380
+# Points: the width and the greatest height of a picture on a page of A4, and that of one that is upright.
+WIDTH, HEIGHT, UPRIGHT = 482, 380, 640
+# Characters: longer cells of a table may be broken into lines; longer ones than this have no more room.
+SHORT, LONG = 24, 60
 ABSENT = "□"
 STYLE = """
 #set page(paper: "a4", margin: (x: 2cm, y: 2.2cm), footer: context align(center, text(8pt, luma(90),
@@ -178,8 +181,7 @@ class _Paper:
 
     def table(self, table: Table) -> str:
         has_head = any(column.name for column in table.columns)
-        widest = self._widest(table)
-        widths = ", ".join("1fr" if i == widest else "auto" for i in range(len(table.columns)))
+        widths = ", ".join(_widths(table))
         sides = ", ".join("right" if column.is_number else "left" for column in table.columns)
         head = ", ".join(f"strong({self.string(column.name)})" for column in table.columns)
         cells = [f"table.header({head})"] if has_head else []
@@ -190,20 +192,29 @@ class _Paper:
         caption = f"#hint[{self.words(table.caption)}]\n" if table.caption else ""
         return f"{caption}#table(columns: ({widths},), align: ({sides},),\n  {body},\n)"
 
-    def _widest(self, table: Table) -> int:
-        """The column whose cells may be broken into lines: that with the longest text."""
-        longest = [
-            max((len(self.words(row[i])) for row in table.rows), default=0)
-            for i in range(len(table.columns))
-        ]
-        return longest.index(max(longest))
-
     def picture(self, picture: Picture) -> str:
         width, height = size_of(picture.svg)
-        scale = min(1.0, WIDTH / width, HEIGHT / height)
+        scale = min(1.0, WIDTH / width, (HEIGHT if height <= width else UPRIGHT) / height)
         name = self.string(f"{picture.name}.svg")
         image = f"image({name}, width: {width * scale:.1f}pt, alt: {self.string(picture.alt)})"
         return f"#figure({image}, caption: [{self.words(picture.caption)}], numbering: none)"
+
+
+def _widths(table: Table) -> list[str]:
+    """The widths of a table's columns: what is left is divided among those that may be broken into lines.
+
+    These are the columns with long texts, or that with the longest; a column with a long word gets more.
+    """
+    cells = [[plain_text(row[i]) for row in table.rows] for i in range(len(table.columns))]
+    longest = [max(map(len, texts), default=0) for texts in cells]
+    words = [max((len(w) for text in texts for w in text.split()), default=0) for texts in cells]
+    broken = {i for i, length in enumerate(longest) if length > SHORT} or {
+        longest.index(max(longest))
+    }
+    shares = [
+        max(min(length, LONG), 2.4 * word) for length, word in zip(longest, words, strict=True)
+    ]
+    return [f"{share:.0f}fr" if i in broken else "auto" for i, share in enumerate(shares)]
 
 
 def size_of(svg: str) -> tuple[float, float]:

@@ -17,8 +17,10 @@ from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.reader import Recording
 from qa_research.figures.curves import DecayFit, NoFit, fit_decay
 from qa_research.ledger.runs import RunEntry
+from qa_research.model.architecture import Blueprint, read_architecture
 from qa_research.pages.document import Value
 from qa_research.report.comparison import RouteOverTime, Score, route_over_time, score_of
+from qa_research.report.legend import Entry, legend_of
 from qa_research.runs.directory import flattened, read_record, run_name
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.predictions import PREDICTIONS, chose_of, read_run_predictions
@@ -26,7 +28,6 @@ from qa_research.runs.store import live_status, read_entry
 from qa_research.tasks.task import Metric
 from qa_research.text import command_line, shown_value
 
-MOST_TOLD = 3
 Taker = Callable[..., Any]
 # Name -> the file that a taker reads, and the taker.
 TAKERS: dict[str, tuple[str, Taker]] = {}
@@ -162,16 +163,21 @@ class Source:
         """The attention from an answer to the words that its question has, if it was recorded."""
         return route_over_time(self.groups["heads"]) if "heads" in self.groups else None
 
+    @cached_property
+    def architecture(self) -> Blueprint:
+        """The modules and the graph of the network."""
+        return read_architecture(self.directory)
+
+    @cached_property
+    def legend(self) -> list[Entry]:
+        """What the boxes of the network are."""
+        return legend_of(self.architecture)
+
     @property
     def kinds(self) -> list[str]:
         """The kinds that scores are told of: `all` where there is but one."""
         kinds = list(dict.fromkeys(kind for _, kind in self.scores))
         return [kind for kind in kinds if kind != "all"] or kinds
-
-    @property
-    def told_kinds(self) -> list[str]:
-        """The kinds that a sentence has room for: `kinds`, or `all` where there are many."""
-        return self.kinds if len(self.kinds) <= MOST_TOLD else ["all"]
 
 
 @taken_from("run.json")

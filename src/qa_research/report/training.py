@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qa_research.pages.document import Document, Section
+from qa_research.report.architecture import architecture_section
 from qa_research.report.cost import cost_section, efficacy_section
 from qa_research.report.glance import configuration_section, lead
 from qa_research.report.learning import learning_section, scores_section
@@ -16,6 +17,7 @@ from qa_research.runs.places import data_name, weights_name
 SECTIONS: tuple[Callable[[Source], Section], ...] = (
     scores_section,
     learning_section,
+    architecture_section,
     watched_section,
     weights_section,
     efficacy_section,

@@ -1,6 +1,5 @@
 """Extractive question answering as a task: what its runs read, measure, write and show."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,10 +10,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qa_research.files import write_text, written_folder
+from qa_research.files import written_folder
+from qa_research.model.architecture import write_architecture
 from qa_research.model.bert import (
     count_parameters,
-    describe_modules,
     input_names,
     longest_window,
 )
@@ -278,8 +277,7 @@ class AnsweringTask(Task):
             self.network.config.save_pretrained(new)
             self.module.tokenizer.save_pretrained(new)
             write_sums(new)
-        text = json.dumps(describe_modules(self.network), indent=1)
-        write_text(directory / "architecture.json", text)
+        write_architecture(directory, self.network)
 
     @classmethod
     def reopen(cls, run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
