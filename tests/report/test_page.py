@@ -29,7 +29,10 @@ def test_the_page_holds_the_reports_numbers(tmp_path):
     assert [run["turned"] for run in question["runs"]] == [False, True]
     assert question["runs"][1]["opening"] == 20
     assert page.data["curves"]["charts"][0]["guessing"] == 30.0
-    assert "“a” and “b” score equally on these 2 questions." in page.text and "a: nothing was recorded" in page.text
+    assert (
+        "“a” and “b” score equally on these 2 questions." in page.text
+        and "a: nothing was recorded" in page.text
+    )
 
 
 def test_the_head_that_rose_most_in_any_run_is_shown_in_all(tmp_path):

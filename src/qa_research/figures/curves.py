@@ -2,6 +2,7 @@
 match by kind. Reads and saves nothing.
 """
 
+import itertools
 import re
 import textwrap
 import warnings
@@ -337,7 +338,7 @@ def exact_match_by_kind(
     figure = PlainFigure(figsize=(5.2 * len(groups), SCORES_INCHES + 1.2), layout="constrained")
     panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     kinds = sorted({kind for runs in groups.values() for run in runs for kind in run.exact_match})
-    colours = dict(zip(kinds, COLOURS, strict=False))
+    colours = dict(zip(kinds, itertools.cycle(COLOURS), strict=False))
     for panel, (title, runs) in zip(panels, groups.items(), strict=True):
         names = []
         for kind in [kind for kind in kinds if any(kind in run.exact_match for run in runs)]:

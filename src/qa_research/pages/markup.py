@@ -60,7 +60,7 @@ def table_of(picture: Picture) -> str:
     rows: list[list[Any]] = [
         [column[i] if i < len(column) else None for column in columns] for i in range(n_rows)
     ]
-    return "".join(f"{csv_line(row)}\n" for row in [list(picture.data), *rows])
+    return "".join(csv_line(row) for row in [list(picture.data), *rows])
 
 
 def plain_text(text: Text) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from qa_research.efficacy.standings import Standing, standings
 from qa_research.ledger.runs import Ledger
-from qa_research.pages.document import Block, Column, Paragraph, Section, Table, Text
+from qa_research.pages.document import Block, Column, Command, Paragraph, Section, Table, Text
 from qa_research.report.glance import looking
 from qa_research.report.sources import Source, taken_from
 from qa_research.runs.directory import run_name
@@ -51,8 +51,8 @@ def efficacy_section(source: Source) -> Section:
     found = states(source)
     if not found:
         line = command_line("qa-research", "efficacy", "ask", run_name(source.directory))
-        lack = Paragraph((f"No questions have been asked of this run; {line} does it.",), "lack")
-        return Section("efficacy", heading, (lack,))
+        lack = Paragraph(("No questions have been asked of this run yet.",), "lack")
+        return Section("efficacy", heading, (lack, Command(line, "This asks some:")))
     names = (
         "state",
         "split",

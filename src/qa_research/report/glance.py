@@ -67,9 +67,9 @@ def _scores_sentence(source: Source) -> Text:
     """`exact match 29.0 % [24, 35] on match, where guessing gives 30.5, and ...`."""
     metric = source.metrics[0]
     words: list[Any] = [f"{metric['label']} "]
-    for place, kind in enumerate(source.kinds):
+    for place, kind in enumerate(source.told_kinds):
         if place:
-            words.append(" and " if place == len(source.kinds) - 1 else ", ")
+            words.append(" and " if place == len(source.told_kinds) - 1 else ", ")
         words += score_words(source, metric["name"], kind, metric["scale"] == PERCENT)
         if kind != "all":
             words += [" on ", Code(kind)]
@@ -163,10 +163,13 @@ _SPLITS = {"train": "training"}
 def _score_rows(source: Source) -> list[tuple[str, Text]]:
     rows = []
     for metric in source.metrics:
-        if (metric["name"], source.kinds[0] if source.kinds else "all") not in source.scores:
+        if (
+            metric["name"],
+            source.told_kinds[0] if source.told_kinds else "all",
+        ) not in source.scores:
             continue
         words: list[Any] = []
-        for kind in source.kinds:
+        for kind in source.told_kinds:
             words += [*([", "] if words else []), *score_words(source, metric["name"], kind)]
             words += [] if kind == "all" else [" on ", Code(kind)]
         total = source.value("score", "whole", metric=metric["name"], kind="all", end="total")

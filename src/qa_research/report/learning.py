@@ -26,6 +26,9 @@ from qa_research.report.live import curves_data
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source
 
+# More kinds than this cannot be told apart in one panel; the table has them all.
+MOST_DRAWN = 6
+
 
 def scores_section(source: Source) -> Section:
     """The scores at the best checkpoint by kind, and how they came about."""
@@ -86,7 +89,9 @@ def curves_picture(
     curves: Mapping[str, Curve], guessing: Mapping[str, float], label: str
 ) -> Picture:
     """A run's curves on paper."""
-    kinds = [kind for kind in curves if kind != "all"] or ["all"]
+    kinds = [kind for kind in curves if kind != "all"]
+    if not kinds or len(kinds) > MOST_DRAWN:
+        kinds = ["all"]
     steps = curves[kinds[0]].steps
     # Kinds are measured at the same validations.
     shown = {kind: curves[kind].values for kind in kinds if len(curves[kind].steps) == len(steps)}

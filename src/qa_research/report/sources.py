@@ -28,6 +28,7 @@ from qa_research.runs.store import live_status, read_entry
 from qa_research.tasks.task import Metric
 from qa_research.text import command_line, shown_value
 
+MOST_TOLD = 3
 Taker = Callable[..., Any]
 # Name -> the file that a taker reads, and the taker.
 TAKERS: dict[str, tuple[str, Taker]] = {}
@@ -178,6 +179,11 @@ class Source:
         """The kinds that scores are told of: `all` where there is but one."""
         kinds = list(dict.fromkeys(kind for _, kind in self.scores))
         return [kind for kind in kinds if kind != "all"] or kinds
+
+    @property
+    def told_kinds(self) -> list[str]:
+        """The kinds that a sentence has room for: `kinds`, or `all` where there are many."""
+        return self.kinds if len(self.kinds) <= MOST_TOLD else ["all"]
 
 
 @taken_from("run.json")

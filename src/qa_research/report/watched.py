@@ -12,6 +12,7 @@ from qa_research.figures.logits import logits_at_three_steps, logits_over_steps,
 from qa_research.figures.shares import logit_shares
 from qa_research.pages.document import (
     Block,
+    Code,
     Column,
     Live,
     Paragraph,
@@ -73,7 +74,7 @@ def watched_section(source: Source) -> Section:
     """The questions that were watched while the network learned."""
     heading = "Watched questions"
     if "logits" not in source.groups or not source.groups["logits"].sizes["step"]:
-        words = ("No answers were recorded; train with capture=default to watch questions.",)
+        words = ("No answers were recorded; a training with ", Code("capture=default"), " does it.")
         return Section("watched", heading, (Paragraph(words, "lack"),))
     assert source.recording is not None
     questions = source.recording.questions

@@ -9,7 +9,7 @@ from qa_research.figures.weights import (
     head_weight_change,
     head_weights_at_start,
 )
-from qa_research.pages.document import Block, Column, Paragraph, Piece, Section, Table, Text
+from qa_research.pages.document import Block, Code, Column, Paragraph, Piece, Section, Table, Text
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, taken_from
 
@@ -46,9 +46,10 @@ def weights_section(source: Source) -> Section:
     """The weights of the QA output layer."""
     heading = "Weights of the QA output layer"
     if GROUP not in source.groups or not source.groups[GROUP].sizes["step"]:
-        words = (
-            "The weights of the QA output layer were not recorded; train with capture/recorders including "
-            "head_weights, as capture=default does.",
+        words: Text = (
+            "The weights of the QA output layer were not recorded; a training with ",
+            Code("capture=default"),
+            " does it.",
         )
         return Section("weights", heading, (Paragraph(words, "lack"),))
     data = source.groups[GROUP]
