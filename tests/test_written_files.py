@@ -16,6 +16,7 @@ from qa_research.files import (
     file_name,
     naming,
     readable_name,
+    replacing,
     write_text,
     written_folder,
     written_whole,
@@ -62,6 +63,24 @@ def test_a_folder_appears_once_it_is_complete(tmp_path):
         assert not target.exists()
     assert contents(target) == {"a": "1", "deep/b": "2"}
     assert os.listdir(target.parent) == ["folder"]
+
+
+def test_a_folder_takes_the_place_of_another_whole(tmp_path):
+    target = tmp_path / "made" / "folder"
+    for texts in ({"a": "1", "b": "2"}, {"a": "3", "deep/c": "4"}):
+        with replacing(target) as new:
+            for name, text in texts.items():
+                write_text(new / name, text)
+        assert contents(target) == texts and os.listdir(target.parent) == ["folder"]
+    with full_disk(ROOM), pytest.raises(OSError, match=r"folder/deep/b'$"):
+        replace_two(target)
+    assert contents(target) == texts and os.listdir(target.parent) == ["folder"]
+
+
+def replace_two(target):
+    with replacing(target) as new:
+        write_text(new / "a", "5")
+        write_text(new / "deep" / "b", "x" * 2 * ROOM)
 
 
 def write_two(target, replace):

@@ -93,6 +93,32 @@ def written_folder(path: Path, replace: bool = False) -> Iterator[Path]:
             raise
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A place to make a folder at, which takes the place of the folder `path` once it is complete.
+
+    Readers find the earlier one, or the new one, or for a moment none; never files of both.
+
+    Raises:
+        OSError: something cannot be written; the error names the file where it would be in `path`.
+    """
+    temporary, earlier = (
+        path.with_name(f".{path.name}.{os.getpid()}.{ending}") for ending in ("tmp", "old")
+    )
+    with _in_folder(path.parent), naming(path, temporary):
+        try:
+            yield temporary
+            if path.exists():
+                os.rename(path, earlier)
+            os.rename(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if earlier.exists() and not path.exists():
+                os.rename(earlier, path)
+            raise
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
 def check_new(directory: Path) -> None:
     """Raise FileExistsError unless `directory` does not exist or is empty, before any slow work."""
     if directory.is_symlink() and not directory.exists():

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from qa_research.capture.answers import read_kept
 from qa_research.ledger import database as opening
 from qa_research.runs.open import open_run
 from qa_research.tasks.answering.decode import Answer
@@ -246,6 +247,28 @@ def test_bad_requests_are_answered_by_one_sentence(efficacy, words, sentence):
     code, out, err = efficacy(*words)
     assert code == 2 and out == "" and sentence in err
     assert err.strip().splitlines()[-1].startswith("qa-research: ")
+
+
+def test_what_was_asked_is_kept_for_the_answer_page(efficacy, runs, verb):
+    assert efficacy("tiny", "--questions", "12")[0] == 0
+    directory = next(runs.glob("tiny/*"))
+    (before,) = (kept for kept in read_kept(directory) if kept.state.asking == "efficacy")
+    found = rows(runs)
+    right = [row for row in found if row["exact_match"]]
+    wrong = [row for row in found if not row["exact_match"]]
+    wanted = {"most confidently wrong": max(wrong, key=lambda row: row["probability"])}
+    wanted |= {"last right": right[-1]} if right else {}
+    assert (before.state.asked, before.state.right) == (12, len(right))
+    ids = [row["id"] for row in before.recording.questions]
+    assert dict(zip([one.role for one in before.answers], ids, strict=True)) == {
+        role: row["id"] for role, row in wanted.items()
+    }
+    # Of a file it is kept nowhere: the scores of the report are those of the run's own questions.
+    assert verb("evaluate", "tiny", "--split", "train", "--runs", str(runs))[0] == 0
+    assert verb("evaluate", "tiny", "--checkpoint", "3", "--runs", str(runs))[0] == 0
+    after = {kept.state.asking: kept.state for kept in read_kept(directory)}
+    assert after["efficacy"] == before.state and after["validation"].step == 3
+    assert after["validation"].asked == 16 and after["validation"].checkpoint == "step-000003"
 
 
 def test_a_run_without_checkpoint_and_one_without_steps_say_so(efficacy, runs):

@@ -16,6 +16,8 @@ def a_run(runs: Path, number: int = 1, **record: Any) -> Path:
     directory = write_run(runs, number, RIGHT, record=record_of(number, **record), validations=3)
     (directory / "train.log").write_text("2025-11-01 07:35:00 step 1\n")
     (directory / "architecture.json").write_text("[]")
+    (directory / "answers.zarr" / "validation").mkdir(parents=True)
+    (directory / "answers.zarr" / "validation" / "zarr.json").write_text("{}")
     (directory / "model").mkdir()
     (directory / "model" / "config.json").write_text('{"hidden_size": 16}')
     return directory

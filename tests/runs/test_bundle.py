@@ -30,7 +30,8 @@ def test_an_imported_run_is_the_run(original, bundle, tmp_path):
     theirs, ours = read_entry(found.directory), read_entry(original)
     for name in ("id", "scores", "steps", "fingerprints", "versions", "started", "command"):
         assert getattr(theirs, name) == getattr(ours, name), name
-    for name in ("metrics.csv", "predictions/validation.json", "train.log"):
+    kept = "answers.zarr/validation/zarr.json"
+    for name in ("metrics.csv", "predictions/validation.json", "train.log", kept):
         assert (found.directory / name).read_bytes() == (original / name).read_bytes()
     here, there = (side_by_side([one, other]) for one in (original, found.directory))
     assert (here.pairs, here.config, here.scores) == (there.pairs, there.config, there.scores)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from qa_research.capture.answers import read_kept
 from qa_research.runs.checkpoints import load_network_weights
 from qa_research.runs.directory import lock, read_record
 from qa_research.signals import Stopped
@@ -30,6 +31,8 @@ def test_a_run_leaves_behind_what_the_design_promises(tiny):
         *("model/config.json", "model/tokenizer.json", "predictions/validation.json"),
         *("checkpoints/last.ckpt", "checkpoints/best.ckpt", "checkpoints/step-000004.ckpt"),
     }
+    (kept,) = read_kept(run)
+    assert kept.state.checkpoint == "best" and kept.state.asked == 16
     assert any((run / "tensorboard").glob("events.*"))
     assert not any(path.endswith(".tmp") for path in found)
     record = read_record(run)

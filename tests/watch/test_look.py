@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from qa_research.capture.looking import shares
 from qa_research.capture.recording.reader import Recording
 from qa_research.runs.open import open_run
-from qa_research.watch.look import look_at, shares
+from qa_research.tasks.answering.question import asked_question
+from qa_research.watch.look import look_at
 from qa_research.watch.story import film_of
 from tests.conftest import CONTEXT
 from tests.model_folders import network_of, write_model
@@ -88,16 +90,17 @@ def test_a_network_whose_layers_are_not_known_shows_what_it_returns(kind, tokeni
 
 def test_returned_attention_is_the_recomputed_one(opened, tmp_path):
     from qa_research.capture.forward import forward_watched
+    from qa_research.capture.looking import subject_of, windows_of_answers
     from qa_research.capture.recorders.attention import (
         AttentionRecorder,
         ReturnedAttentionRecorder,
     )
-    from qa_research.watch.look import _subject, _watched
 
-    watched = _watched(opened, QUESTION, CONTEXT, opened.ask(QUESTION, CONTEXT))
+    row = asked_question(QUESTION, CONTEXT)
+    watched = windows_of_answers(opened, [("asked", row)], opened.answer([row]))
     recorders = [AttentionRecorder(None, "float16"), ReturnedAttentionRecorder()]
     for recorder in recorders:
-        recorder.prepare("attention", _subject(opened, watched))
+        recorder.prepare("attention", subject_of(opened, watched))
     forward = forward_watched(opened.network, watched, 0, recorders[0].sites)
     found = [recorder.record(forward)["weight"].values for recorder in recorders]
     np.testing.assert_allclose(*found, atol=1e-3)

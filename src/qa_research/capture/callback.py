@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qa_research.capture.budget import TimeBudget, planned_steps, within_budget
 from qa_research.capture.forward import Forward, HookPoint, forward_watched, tap
-from qa_research.capture.recorders.recorder import Captured, Recorder, Subject
+from qa_research.capture.recorders.recorder import Captured, Recorder, Subject, coordinates_of
 from qa_research.capture.recording.arrays import Coordinate
 from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.writer import RecordingWriter
@@ -22,7 +22,6 @@ from qa_research.capture.tracked import CaptureTracker
 from qa_research.capture.watched import (
     choose_questions,
     describe,
-    shared_coordinates,
     watched_windows,
 )
 from qa_research.tasks.answering.task import AnsweringTask
@@ -204,12 +203,7 @@ class CaptureSession:
         self.latest = forward.step
 
     def _coordinates(self, captured: Captured) -> dict[str, dict[str, Coordinate]]:
-        found = {}
-        for name, arrays in captured.items():
-            axes = {axis for array in arrays.values() for axis in array.axes}
-            shared = shared_coordinates(self.subject.watched, axes)
-            found[name] = {**shared, **self.recorders[name].coordinates()}
-        return found
+        return coordinates_of(self.recorders, self.subject.watched, captured)
 
 
 class Capture(pl.Callback):

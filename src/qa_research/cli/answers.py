@@ -92,11 +92,26 @@ def evaluate(
     if as_json:
         print_json(result.as_json() | {"files": str(folder)})
         write_evaluation(folder, answers, result)
+        _keep(opened, asked, found, answers)
         return
     show_evaluation(result)
     write_evaluation(folder, answers, result)
     print_line(f"\n{opened.label} of {opened.name}, rules of SQuAD {result.rules}")
     print_line(f"predictions.json, n_best.json, null_odds.json and scores.json are in {folder}")
+    _keep(opened, asked, found, answers)
+
+
+def _keep(
+    opened: "TrainedAnswerer", asked: str, found: "RunQuestions", answers: "Sequence[Answer]"
+) -> None:
+    """Keep the telling answers to the run's own validation questions, for its report."""
+    if asked != "validation":
+        return
+    from qa_research.capture.answers import candidates_of, keep_answers
+    from qa_research.tasks.answering.trained import name_of
+
+    candidates = candidates_of(found.questions, answers, found.choosing)
+    keep_answers(opened, "validation", name_of(opened.config, asked)[0], candidates)
 
 
 def predict(

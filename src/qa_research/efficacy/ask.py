@@ -94,6 +94,7 @@ def ask_run(
     deadline = time.monotonic() + 60 * request.max_minutes
     results: list[AskResult] = []
     questions: RunQuestions | None = None
+    latest: tuple[TrainedAnswerer, Subject, list[SearchResult]] | None = None
     # Before anything slow: a ledger that cannot be written would lose all that is asked.
     with Ledger(named.ledger) as ledger:
         for checkpoint in checkpoints:
@@ -113,11 +114,30 @@ def ask_run(
             if not found:
                 screen.nothing_to_ask(standing)
             results.append(AskResult(standing, tuple(found)))
+            latest = (opened, subject, found)
             if should_stop() or time.monotonic() >= deadline:
                 break
+    if latest is not None and not should_stop():
+        _keep(*latest)
     if left := checkpoints[len(results) :]:
         log.warning("Stopped or out of time before asking %s", ", ".join(left))
     return results
+
+
+def _keep(opened: TrainedAnswerer, subject: Subject, found: Sequence[SearchResult]) -> None:
+    """Keep the telling answers of the searches made now, for the run's report."""
+    # Slow to import, and not needed to ask.
+    from qa_research.capture.answers import Candidate, keep_answers
+
+    questions = dict(zip(subject.numbers, subject.questions, strict=True))
+    asked = [
+        Candidate(questions[row.number], bool(row.exact_match), row.probability or 0.0)
+        for one in found
+        for row in one.rows
+        if row.counted and row.number is not None
+    ]
+    source = subject.source
+    keep_answers(opened, "efficacy", source.name, asked, source.split)
 
 
 def subject_of(opened: TrainedAnswerer, found: RunQuestions, data: str) -> Subject:

@@ -11,6 +11,7 @@ from matplotlib.transforms import offset_copy
 from numpy.typing import NDArray
 
 from qa_research.figures.panels import (
+    GREY,
     PlainFigure,
     at,
     frame_columns,
@@ -155,6 +156,46 @@ def unit_by_token(
     name = str(dataset[place].attrs.get("long_name", "")).rstrip(".")
     title = f"unit {unit} of {place}, step {int(values['step'])}"
     head_line(figure, window, f"{title}: {name}" if name else title)
+    return figure
+
+
+def unit_at_places(
+    dataset: xr.Dataset, question: int, unit: int, tokens: Sequence[str], asked: str = ""
+) -> Figure:
+    """The value of `unit` by token at three places: what the heads of the first and of the last layer put out
+    next to each other, and the last layer's output. At the last step.
+
+    `dataset` is a group of activations with `context` and `layer_output`. Each place has an axis of its own,
+    because a unit's number means something else at each.
+
+    Raises:
+        ValueError: the question or unit is not recorded, or the tokens are others.
+    """
+    window = window_of(dataset, question, tokens, asked)
+    layers = dataset["layer"].values.tolist()
+    places = [("context", layers[0]), ("context", layers[-1]), ("layer_output", layers[-1])]
+    places = list(dict.fromkeys(places))
+    inches = token_inches(len(window), 5, 8)
+    figure = PlainFigure(figsize=(inches + 0.9, 1.5 * len(places) + 1.6), layout="constrained")
+    panels = figure.subplots(len(places), sharex=True)
+    for panel, (place, layer) in zip(panels, places, strict=True):
+        values = recorded(dataset, place).isel(step=-1)
+        values = at(values, question=question, unit=unit, layer=layer)
+        panel.axvspan(window.true_first - 0.5, window.true_last + 0.5, color=TRUE, alpha=0.15, lw=0)
+        panel.axhline(0, color=GREY, lw=0.6)
+        panel.plot(
+            numbers(values.isel(token=slice(len(window))), "token"), color=SHADES[-1], lw=1.2
+        )
+        what = "all heads' outputs" if place == "context" else "what the layer passes on"
+        panel.set_title(f"{place} of layer {layer}: {what}", loc="left", fontsize=10)
+        panel.set_ylabel("value")
+        plain(panel)
+        panel.set_xlim(-0.5, len(window) - 0.5)
+    for panel in panels[:-1]:
+        panel.tick_params(axis="x", bottom=False, labelbottom=False)
+    label_tokens(panels[-1].xaxis, window, inches)
+    panels[-1].set_xlabel(token_axis(window, inches, "shaded"))
+    head_line(figure, window, f"unit {unit}, step {int(dataset['step'][-1])}")
     return figure
 
 

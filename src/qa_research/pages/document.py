@@ -25,6 +25,21 @@ class Quoted:
 
 
 @dataclass(frozen=True)
+class Passage:
+    """Text of somebody's data, such as a context, in pieces of which some are marked.
+
+    `pieces`: (text, mark). `given` is the answer that was given, `true` the true one, `both` is both.
+    """
+
+    pieces: tuple[tuple[str, Literal["", "given", "true", "both"]], ...]
+
+    @property
+    def text(self) -> str:
+        """The whole, unmarked."""
+        return "".join(text for text, _ in self.pieces)
+
+
+@dataclass(frozen=True)
 class Code:
     """A name of the program's own, such as a key or a class."""
 
@@ -32,7 +47,7 @@ class Code:
 
 
 # A plain string is the page's own words.
-Piece = str | Value | Quoted | Code
+Piece = str | Value | Quoted | Passage | Code
 Text = tuple[Piece, ...]
 
 

@@ -21,6 +21,7 @@ from qa_research.pages.document import (
     Document,
     Live,
     Paragraph,
+    Passage,
     Picture,
     Piece,
     Table,
@@ -38,6 +39,8 @@ WIDTH, HEIGHT, UPRIGHT = 482, 380, 640
 # Characters: longer cells of a table may be broken into lines; longer ones than this have no more room.
 SHORT, LONG = 24, 60
 ABSENT = "□"
+# Of a passage; `true` is a word of typst's own.
+MARKS = {"": "text", "given": "given", "true": "expected", "both": "both"}
 STYLE = """
 #set page(paper: "a4", margin: (x: 2cm, y: 2.2cm), footer: context align(center, text(8pt, luma(90),
   counter(page).display("1 / 1", both: true))))
@@ -54,6 +57,9 @@ STYLE = """
 #let lack(body) = block(
   stroke: (left: 2pt + rgb("#a85400")), inset: (left: 7pt, y: 3pt), text(luma(60), body))
 #let hint(body) = text(9pt, luma(60), body)
+#let given(body) = highlight(fill: rgb("#fbd9a8"), strong(body))
+#let expected(body) = underline(stroke: 1.2pt + rgb("#2c7a3f"), offset: 2pt, body)
+#let both(body) = given(underline(stroke: 1.2pt + rgb("#2c7a3f"), offset: 2pt, body))
 #let verdict(body) = text(12pt, body)
 """
 
@@ -173,6 +179,8 @@ class _Paper:
     def piece(self, piece: Piece) -> str:
         if isinstance(piece, Code):
             return f"#raw({self.string(piece.text)})"
+        if isinstance(piece, Passage):
+            return "".join(f"#{MARKS[mark]}({self.string(text)})" for text, mark in piece.pieces)
         if isinstance(piece, Value):
             # A value is not broken between lines unless it is a sentence.
             text = self.string(piece.text)

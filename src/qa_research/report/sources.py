@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from qa_research.capture.answers import KeptAnswers, read_kept
 from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.reader import Recording
 from qa_research.figures.curves import DecayFit, NoFit, fit_decay
@@ -127,6 +128,11 @@ class Source:
             if recording is None
             else {name: recording.read(name) for name in recording.recorders}
         )
+
+    @cached_property
+    def kept(self) -> dict[str, KeptAnswers]:
+        """The telling answers in answers.zarr, by kind of asking; empty if there are none."""
+        return {found.state.asking: found for found in read_kept(self.directory)}
 
     @cached_property
     def losses(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qa_research.pages.document import Document, Section
+from qa_research.report.answers import answer_section
 from qa_research.report.architecture import architecture_section
 from qa_research.report.cost import cost_section, efficacy_section
 from qa_research.report.glance import configuration_section, lead
@@ -20,6 +21,7 @@ SECTIONS: tuple[Callable[[Source], Section], ...] = (
     architecture_section,
     watched_section,
     weights_section,
+    answer_section,
     efficacy_section,
     cost_section,
 )

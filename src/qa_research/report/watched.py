@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from qa_research.capture.recording.files import RECORDING
 from qa_research.figures.attention import attention_over_steps
 from qa_research.figures.curves import question_losses
 from qa_research.figures.logits import logits_at_three_steps, logits_over_steps, unit_by_token
@@ -66,7 +67,8 @@ def logit(source: Source, question: int, row: str) -> float:
 
 def film_of(source: Source, question: int) -> Film:
     """What the run answered to a watched question at each capture."""
-    assert source.recording is not None
+    if source.recording is None:
+        raise FileNotFoundError(f"{source.directory / RECORDING} is missing")
     return make_film(source.recording.questions[question], question, source.groups["logits"])
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from qa_research.files import parse_json, write_text, written_folder
+from qa_research.files import parse_json, write_text, written_folder, written_whole
 from qa_research.ledger.carrying import CarriedSearch, add_carried, read_carried
 from qa_research.ledger.runs import Ledger, entry_of
 from qa_research.plain import parse_yaml
@@ -319,8 +319,7 @@ def _put_in_place(
             if file.path == LEDGER_ROWS:
                 # It is read already, and goes where it came from.
                 continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as opened:
+            with written_whole(target, "wb") as opened:
                 _copied(archive, file, opened, name)
         if found.record != parse_json(found.record_json, name):
             write_record(folder, found.record)

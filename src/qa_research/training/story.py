@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from qa_research.capture.answers import keep_at_end
 from qa_research.console import log_to_file
 from qa_research.files import naming
 from qa_research.garbage import has_started
@@ -133,6 +134,7 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
         save_record(directory, record, config)
         (directory / "checkpoints" / PREVIOUS).unlink(missing_ok=True)
         setup.tracker.finish(record["best"], record["steps"])
+        keep_at_end(directory, task)
     return _tell(directory, record, setup)
 
 

@@ -5,7 +5,7 @@ of every head. The span that pages and figures mark is the network's own answer.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,22 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from qa_research.capture.callback import CaptureSession, Schedule
 from qa_research.capture.forward import forward_watched
+from qa_research.capture.looking import record_look, shares, windows_of_answers
 from qa_research.capture.recorders.activations import ActivationsRecorder
 from qa_research.capture.recorders.attention import AttentionRecorder, ReturnedAttentionRecorder
 from qa_research.capture.recorders.logits import LogitsRecorder
-from qa_research.capture.recorders.recorder import Recorder, Subject
+from qa_research.capture.recorders.recorder import Recorder
 from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.reader import Recording
 from qa_research.capture.sites import FINAL, Anatomy
-from qa_research.capture.watched import Watched, watched_windows
+from qa_research.capture.watched import Watched
 from qa_research.figures.attention import attention_of_heads
 from qa_research.figures.logits import logits_at_three_steps, unit_by_token
 from qa_research.figures.saving import save_figure
 from qa_research.files import write_text, written_folder
-from qa_research.model.bert import head_of
 from qa_research.tasks.answering.decode import Answer
-from qa_research.tasks.answering.question import Gold, asked_question
+from qa_research.tasks.answering.question import asked_question
 from qa_research.tasks.answering.trained import TrainedAnswerer
 from qa_research.watch.film import ASKED, ATTENTION_BYTES
 from qa_research.watch.page import film_page
@@ -79,7 +78,8 @@ def look_at(
         ValueError: the question or the context is empty, or the network has no such unit.
     """
     answer = opened.ask(question, context)
-    watched = _watched(opened, question, context, answer)
+    row = asked_question(question, context)
+    watched = windows_of_answers(opened, [(ASKED, row)], [answer])
     values = forward_watched(opened.network, watched, opened.step or 0, [FINAL]).values[FINAL][0]
     found = shares(opened, values[watched.spans[0, 0]])
     if unit is None:
@@ -88,7 +88,7 @@ def look_at(
         raise ValueError(f"--unit {unit}: the units of this network are 0 to {len(found) - 1}")
     recorders, notes = _recorders(opened, watched, unit)
     with written_folder(folder, replace=True) as new:
-        recording = _recorded(opened, watched, recorders, new)
+        recording = record_look(opened, watched, recorders, new / RECORDING)
         film = film_of(recording, 0)
         write_text(new / PAGE, film_page(film, f"{opened.name}, {opened.label}"))
         save_figure(film_strip(film), new / STRIP)
@@ -105,26 +105,6 @@ def look_at(
         recording=folder / RECORDING,
         notes=notes,
     )
-
-
-def _watched(opened: TrainedAnswerer, question: str, context: str, answer: Answer) -> Watched:
-    """The window that holds the answer, with the answer as the span to mark."""
-    golds = (Gold(answer.text, answer.char_start),) if answer.text else ()
-    row = replace(asked_question(question, context), answers=golds, is_labelled=True)
-    data = opened.config["data"]
-    return watched_windows(
-        [(ASKED, row)], opened.tokenizer, data["max_tokens"], data["stride_tokens"]
-    )
-
-
-def shares(opened: TrainedAnswerer, values: Float[Tensor, " unit"]) -> Float[Tensor, " unit"]:
-    """What each unit adds to the start score of one token, whose `values` go into the output layer.
-
-    The score is linear in them: start(t) = sum over k of W[0, k] h(t, k), and the bias. Example: W[0] =
-    [2, -1] and h = [3, 4] add 6 and -4; the score is 2 and the bias.
-    """
-    weight: Tensor = head_of(opened.network).weight.detach().cpu().float()
-    return weight[0] * values
 
 
 def _recorders(
@@ -151,32 +131,6 @@ def _recorders(
     if unit < anatomy.hidden_size:
         recorders["activations"] = ActivationsRecorder(SITES, [0, -1], [unit], "float32")
     return recorders, tuple(notes)
-
-
-def _recorded(
-    opened: TrainedAnswerer, watched: Watched, recorders: dict[str, Recorder], folder: Path
-) -> Recording:
-    """A recording of this one look, in `folder`."""
-    subject = _subject(opened, watched)
-    for name, recorder in recorders.items():
-        recorder.prepare(name, subject)
-    session = CaptureSession(recorders, subject, Schedule(1, None, None, None), folder, None)
-    step = opened.step or 0
-    session.start(step, step)
-    session.sync()
-    return Recording(folder / RECORDING)
-
-
-def _subject(opened: TrainedAnswerer, watched: Watched) -> Subject:
-    return Subject(
-        network=opened.network,
-        watched=watched,
-        answering=opened.answering,
-        max_tokens=opened.config["data"]["max_tokens"],
-        batch_size=1,
-        is_compiled=False,
-        is_scaled=False,
-    )
 
 
 def _figures(

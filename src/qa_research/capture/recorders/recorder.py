@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from qa_research.capture.forward import Forward
 from qa_research.capture.recording.arrays import Array, Coordinate
 from qa_research.capture.sites import Anatomy, Site, chosen_layers
-from qa_research.capture.watched import Watched
+from qa_research.capture.watched import Watched, shared_coordinates
 from qa_research.tasks.answering.decode import AnswerSettings
 
 # The arrays of one capture by recorder and name.
@@ -117,6 +117,17 @@ class AttentionLayersRecorder(Recorder):
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         return {"layer": layer_axis(self.layers)}
+
+
+def coordinates_of(
+    recorders: Mapping[str, Recorder], watched: Watched, captured: Captured
+) -> dict[str, dict[str, Coordinate]]:
+    """By recorder, the coordinates of the axes of what it captured: those that all share, and its own."""
+    found = {}
+    for name, arrays in captured.items():
+        axes = {axis for array in arrays.values() for axis in array.axes}
+        found[name] = {**shared_coordinates(watched, axes), **recorders[name].coordinates()}
+    return found
 
 
 def layer_axis(layers: list[int]) -> Coordinate:
