@@ -14,6 +14,7 @@ from typing import Any
 import typst
 from matplotlib.font_manager import findfont, get_font
 
+from qa_research.files import write_text
 from qa_research.pages.document import (
     Block,
     Code,
@@ -75,9 +76,9 @@ def document_pdf(document: Document, fonts: Sequence[Path] = ()) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for picture in document.pictures():
-            (root / f"{picture.name}.svg").write_text(paper.known(picture.svg), encoding="utf-8")
+            write_text(root / f"{picture.name}.svg", paper.known(picture.svg))
         source = root / "document.typ"
-        source.write_text(paper.document(document), encoding="utf-8")
+        write_text(source, paper.document(document))
         made = typst.compile(
             source,
             root=root,
@@ -95,10 +96,10 @@ def picture_png(picture: Picture, dpi: int = 130) -> bytes:
     width, height = size_of(picture.svg)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "picture.svg").write_text(picture.svg, encoding="utf-8")
+        write_text(root / "picture.svg", picture.svg)
         source = root / "page.typ"
         page = f"#set page(width: {width}pt, height: {height}pt, margin: 0pt, fill: white)"
-        source.write_text(f'{page}\n#image("picture.svg", width: 100%)', encoding="utf-8")
+        write_text(source, f'{page}\n#image("picture.svg", width: 100%)')
         made = typst.compile(
             source,
             root=root,
