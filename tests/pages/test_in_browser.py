@@ -6,10 +6,12 @@ document what it measures there, which `--dump-dom` prints.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
 from html import unescape
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,14 @@ window.addEventListener("load", () => setTimeout(() => {
   document.getElementById("found").textContent = JSON.stringify(found);
 }, 1500));
 </script></body>"""
+
+ASK_AXE = """<pre id="found"></pre><script>
+window.addEventListener("load", () => setTimeout(async () => {
+  const { violations, passes } = await axe.run(document, { resultTypes: ["violations"] });
+  const faults = violations.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.slice(0, 3).map((node) => node.html.slice(0, 120)) }));
+  document.getElementById("found").textContent = JSON.stringify({ ran: passes.length, faults });
+}, 500));
+</script>"""
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
 
@@ -101,6 +111,26 @@ def test_every_page_fits_its_width_and_runs_without_an_error(pages, tmp_path, sc
         assert one["letters"] > 200, one
         assert one["scroll"] <= one["width"], one
         assert one["stacked"] == [] and one["cut"] == [], one
+
+
+@pytest.mark.skipif("AXE" not in os.environ, reason="AXE names the file axe.min.js of axe-core")
+def test_axe_finds_no_serious_fault(pages, tmp_path):
+    axe = Path(os.environ["AXE"]).read_text(encoding="utf-8")
+    serious = {}
+    for page in sorted(pages.glob("*.html")):
+        if page.stem == "wrapper":
+            continue
+        # The page's own policy would not let it run.
+        text = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
+        asked = f"<script>{axe}</script>{ASK_AXE}"
+        copy = tmp_path / page.name
+        copy.write_text(text.replace("</body>", f"{asked}</body>"), encoding="utf-8")
+        found, _ = in_browser(copy, tmp_path / "profile", "light")
+        assert "ran" in found, page.stem
+        faults = [fault for fault in found["faults"] if fault["impact"] in ("serious", "critical")]
+        if faults:
+            serious[page.stem] = faults
+    assert serious == {}, json.dumps(serious, indent=1)
 
 
 def in_browser(page, profile, scheme):

@@ -31,7 +31,7 @@ if (live.route) followers.push(chart(byId("route-chart"), live.route.curves.map(
 // One run's text: its words by token, to be shaded at each step.
 function runBox(run, film) {
   const box = element("div", `run-${run % 6}`);
-  box.append(element("h3", "", names[run]));
+  if (names[run]) box.append(element("h3", "", names[run]));
   const mark = element("span", "mark");
   const answer = element("q");
   answer.dir = "auto";
