@@ -81,6 +81,7 @@ def record_look(
     captured = {name: recorder.record(forward) for name, recorder in recorders.items()}
     coordinates = coordinates_of(recorders, watched, captured)
     writer = RecordingWriter(path, {**describe(watched), **(about or {})}, coordinates)
+    # Whole, but not synced: it can be made again.
     writer.append(forward.step, captured)
-    writer.sync()
+    writer.flush()
     return Recording(path)

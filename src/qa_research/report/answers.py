@@ -30,7 +30,7 @@ from qa_research.report.watched import columns_of
 from qa_research.tasks.answering.decode import NO_ANSWER
 from qa_research.text import command_line
 
-NAME, HEADING = "answers", "Two answers, from the inside"
+NAME, HEADING = "answers", "Answers from the inside"
 # Characters of a context that are shown; of a longer one those around the answers.
 LONGEST = 3000
 _ASKED = {"validation": "validation questions", "efficacy": "questions at random (efficacy)"}

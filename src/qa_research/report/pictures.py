@@ -26,6 +26,9 @@ DARK = {
     "#d1495b": "#ff7b8a",
     "#3c7a3b": "#62c17a",
     "#6c4f8c": "#b79bf0",
+    # Early to late, which on a dark page is dim to bright.
+    "#b9c6cf": "#4f6878",
+    "#0b3c5d": "#a9dcf7",
     "#ffffff": "#1c2024",
     "white": "#1c2024",
 }
