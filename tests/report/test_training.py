@@ -19,7 +19,7 @@ from tests.fake_runs import running, write_run
 from tests.html_pages import ParsedPage
 
 # Digits that are words of the report's own, not values of the run.
-WORDS = re.compile(r"F1|95 %|1 / \|w₀\||sha256|w₀")
+WORDS = re.compile(r"F1|95 %|100 %|step 0|1 / \|w₀\||sha256|w₀")
 
 
 def written(verb, run, *words):
@@ -261,3 +261,24 @@ def test_documents_of_one_and_of_two_runs(tmp_path):
     two, sources = read_document(runs, default_config())
     assert one.title.startswith("How well does bert_tiny learn")
     assert [source.number for source in sources] == [0, 1] and len(two.values()) > 8
+
+
+@pytest.mark.slow
+def test_what_is_readable_of_a_damaged_recording_is_shown(run, verb):
+    part = run / "recording.zarr" / "attribution" / "layer_share" / "c.0.0.0.0"
+    part.write_bytes(part.read_bytes()[:-9])
+    written(verb, run)
+    text = (run / "report.html").read_text()
+    assert "The recording is damaged" in text and "layer_share" in text
+    assert 'id="weights"' in text and "head_weight_change" in (run / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_runs_that_differ_in_the_seed_are_one_arm(runs, verb):
+    code, out, err = verb("report", "pair", "--runs", str(runs))
+    assert code == 0, err
+    text = (runs / "pair" / "report.html").read_text()
+    assert "Over seeds" in text and (runs / "pair" / "report.pdf").is_file()
+    assert (runs / "pair" / "figures" / "scores_over_steps.csv").is_file()
+    code, out, err = verb("report", "pair", "--runs", str(runs), "--verify", "--json")
+    assert code == 0 and json.loads(out)["pictures"] >= 2

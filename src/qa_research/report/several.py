@@ -1,9 +1,10 @@
 """The report of several runs as a document: beside each other, on the same questions, with one slider."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from qa_research.figures.lines import Line, lines_of_runs
 from qa_research.pages.document import (
     Block,
     Code,
@@ -12,15 +13,21 @@ from qa_research.pages.document import (
     Document,
     Live,
     Paragraph,
+    Picture,
+    Quoted,
     Section,
     Table,
     Text,
 )
+from qa_research.report.arms import arms_section, asked_section
 from qa_research.report.comparison import Report, ReportedRun
-from qa_research.report.glance import score_words
+from qa_research.report.glance import CERTAIN, score_words
+from qa_research.report.learning import MOST_DRAWN
 from qa_research.report.live import curves_data, questions_data, risen_most, route_data
+from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, taken_from
 from qa_research.runs.compare import Differences, side_by_side
+from qa_research.watch.film import Film
 
 
 @taken_from("predictions/validation.json")
@@ -45,7 +52,7 @@ def attention_of_head(source: Source, layer: int, head: int, at: str) -> float:
 
 def several_report(report: Report, sources: Sequence[Source], title: str) -> Document:
     """The document of these runs; `sources` in the order of the report's."""
-    makers = (_curves, _question, _head, _differences)
+    makers = (_curves, arms_section, _question, _head, asked_section, _differences)
     sections = [section for make in makers for section in [make(report, sources)] if section]
     lacks = tuple(Paragraph((sentence,), "lack") for sentence in report.missing)
     if lacks:
@@ -106,8 +113,108 @@ def _curves(report: Report, _: Sequence[Source]) -> Section | None:
         return None
     names = [run.name for run in report.runs]
     label = report.metric["label"]
-    live = Live("curves", curves_data(curves, names, report.guessing, label))
-    return Section("curves", f"{label} over the training, %", (live,))
+    live = Live(
+        "curves", curves_data(curves, names, report.guessing, label), (_curves_picture(report),)
+    )
+    return Section("curves", f"{label.capitalize()} over the training", (live,))
+
+
+def _curves_picture(report: Report) -> Picture:
+    kinds = list(dict.fromkeys(kind for run in report.runs for kind in run.curves))
+    if len(kinds) > 1:
+        kinds.remove("all")
+    kinds = kinds if len(kinds) <= MOST_DRAWN else kinds[:MOST_DRAWN]
+    lines = {
+        kind: {
+            run.name: (run.curves[kind].steps, run.curves[kind].values)
+            for run in report.runs
+            if kind in run.curves
+        }
+        for kind in kinds
+    }
+    levels = {kind: value for kind, value in report.guessing.items() if value < CERTAIN}
+    label = report.metric["label"]
+    return picture(
+        "scores_over_steps",
+        lines_of_runs(lines, f"{label} on validation, %", levels),
+        f"Lines of {label} over the optimizer steps, one for each run, by kind of question.",
+        (f"{label.capitalize()} at each validation, in percent, by kind of question.",),
+        _columns(lines),
+    )
+
+
+def _question_on_paper(report: Report, question: str) -> Iterator[Block]:
+    """The first of the shared questions, in each run at the end of its training."""
+    first = report.runs[0].films[question]
+    yield Paragraph(
+        (Quoted(first.question), " ", Quoted(first.text.context), " True answer: ", _truth(first))
+    )
+    lines = {
+        "": {
+            run.name: (run.films[question].steps, 100 * run.films[question].true_probability)
+            for run in report.runs
+        }
+    }
+    yield picture(
+        "true_answer_over_steps",
+        lines_of_runs(lines, "probability of the true answer, %"),
+        "The probability of the true answer over the optimizer steps, one line for each run.",
+        ("The probability that each training gave the true answer of this question.",),
+        _columns(lines),
+    )
+    rows = []
+    for run in report.runs:
+        film = run.films[question]
+        rows.append(
+            (
+                (run.name,),
+                (Quoted(film.answer_text(len(film.steps) - 1) or "no answer"),),
+                ("right" if film.right[-1] else "wrong",),
+            )
+        )
+    columns = (Column("run"), Column("answer at the last capture"), Column(""))
+    yield Table(columns, tuple(rows))
+
+
+def _truth(film: Film) -> Quoted:
+    return Quoted(" / ".join(dict.fromkeys(film.true_texts)) or "none in this text")
+
+
+def _head_picture(report: Report, riser: Mapping[str, Any]) -> Picture:
+    lines = {
+        "": {
+            run.name: (
+                run.route.steps,
+                100 * run.route.weight[:, run.route.layers.index(riser["layer"]), riser["head"]],
+            )
+            for run in report.runs
+            if run.route is not None
+            and riser["layer"] in run.route.layers
+            and riser["head"] < run.route.weight.shape[2]
+        }
+    }
+    return picture(
+        "head_over_steps",
+        lines_of_runs(lines, "attention, %"),
+        "The attention of one head over the optimizer steps, one line for each run.",
+        (
+            "The attention of this head from the answer to the words of the text that the question has.",
+        ),
+        _columns(lines),
+    )
+
+
+def _columns(panels: Mapping[str, Mapping[str, Line]]) -> dict[str, list[Any]]:
+    """The lines of a figure as columns: panel, run, step and value."""
+    columns: dict[str, list[Any]] = {"panel": [], "run": [], "step": [], "value": []}
+    for title, lines in panels.items():
+        for name, (steps, values) in lines.items():
+            n = len(steps)
+            columns["panel"] += [title] * n
+            columns["run"] += [name] * n
+            columns["step"] += steps.tolist()
+            columns["value"] += values.tolist()
+    return columns
 
 
 def _question(report: Report, _: Sequence[Source]) -> Section | None:
@@ -116,7 +223,8 @@ def _question(report: Report, _: Sequence[Source]) -> Section | None:
         lack = Paragraph(("No question was watched in all of these runs.",), "lack")
         return Section("question", "The same question in each training", (lack,))
     films = [[run.films[question] for run in report.runs] for question in shared]
-    live = Live("question", questions_data(films, [run.name for run in report.runs]))
+    data = questions_data(films, [run.name for run in report.runs])
+    live = Live("question", data, tuple(_question_on_paper(report, shared[0])))
     return Section("question", "The same question in each training", (live,))
 
 
@@ -144,7 +252,7 @@ def _head(report: Report, sources: Sequence[Source]) -> Section | None:
     hint = (
         "The largest of many changes is large by chance, too: the other lines show the same head there.",
     )
-    live = Live("route", route_data(report.runs))
+    live = Live("route", route_data(report.runs), (_head_picture(report, riser),))
     blocks: tuple[Block, ...] = (live, Paragraph(words), Paragraph(hint, "hint"))
     return Section("head", "The attention head that turned", blocks)
 

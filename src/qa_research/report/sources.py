@@ -19,7 +19,7 @@ from qa_research.capture.recording.reader import Recording
 from qa_research.figures.curves import DecayFit, NoFit, fit_decay
 from qa_research.ledger.runs import RunEntry
 from qa_research.model.architecture import Blueprint, read_architecture
-from qa_research.pages.document import Value
+from qa_research.pages.document import Paragraph, Quoted, Value
 from qa_research.report.comparison import RouteOverTime, Score, route_over_time, score_of
 from qa_research.report.legend import Entry, legend_of
 from qa_research.runs.directory import flattened, read_record, run_name
@@ -56,6 +56,7 @@ class Source:
         self.number = 0
         self.name = run_name(directory)
         self.siblings: Sequence[Source] = [self]
+        self.unreadable = ""
 
     def value(self, take: str, form: str = "text", **arguments: Any) -> Value:
         """What a taker takes, as a form prints it, with its origin.
@@ -115,19 +116,29 @@ class Source:
 
     @cached_property
     def recording(self) -> Recording | None:
-        """recording.zarr, if there is one."""
+        """recording.zarr, if there is one that can be opened; else `unreadable` says why not."""
         path = self.directory / RECORDING
-        return Recording(path) if path.is_dir() else None
+        if not path.is_dir():
+            return None
+        try:
+            return Recording(path)
+        except ValueError as error:
+            self.unreadable = str(error)
+            return None
 
     @cached_property
     def groups(self) -> dict[str, xr.Dataset]:
         """The recorders of the recording, as far as they are readable, by name."""
         recording = self.recording
-        return (
-            {}
-            if recording is None
-            else {name: recording.read(name) for name in recording.recorders}
-        )
+        if recording is None:
+            return {}
+        found = {}
+        for name in recording.recorders:
+            try:
+                found[name] = recording.read(name)
+            except ValueError as error:
+                self.unreadable = str(error)
+        return found
 
     @cached_property
     def kept(self) -> dict[str, KeptAnswers]:
@@ -367,3 +378,8 @@ def beside(directories: Sequence[Path], names: Sequence[str]) -> list[Source]:
     for number, (source, name) in enumerate(zip(sources, names, strict=True)):
         source.number, source.name, source.siblings = number, name, sources
     return sources
+
+
+def unreadable(source: Source) -> list[Paragraph]:
+    """Why a recording that exists cannot be opened; nothing where it can, or where there is none."""
+    return [Paragraph((Quoted(source.unreadable),), "lack")] if source.unreadable else []

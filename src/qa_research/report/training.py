@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from qa_research.pages.document import Document, Section
+from qa_research.pages.document import Document, Paragraph, Quoted, Section
 from qa_research.report.answers import answer_section
 from qa_research.report.architecture import architecture_section
 from qa_research.report.cost import cost_section, efficacy_section
@@ -33,12 +33,28 @@ def training_report(source: Source, default: Mapping[str, Any]) -> Document:
     Raises:
         ValueError: a file of the run is damaged.
     """
-    sections = [make(source) for make in SECTIONS]
+    sections = [_made(make, source) for make in SECTIONS]
     return Document(
         title=title_of(source),
         lead=lead(source),
         sections=(*sections, configuration_section(source, default)),
     )
+
+
+def _made(make: Callable[[Source], Section], source: Source) -> Section:
+    """A section; where the recording is damaged in what it needs, how, instead of it."""
+    try:
+        return make(source)
+    except ValueError as error:
+        # Other files have no damage that leaves something to tell.
+        if source.recording is None or not (damage := source.recording.damage()):
+            raise
+        name = make.__name__.removesuffix("_section")
+        words = (
+            "The recording is damaged, so this section is missing: ",
+            Quoted("; ".join(damage) or str(error)),
+        )
+        return Section(name, name.capitalize(), (Paragraph(words, "lack"),))
 
 
 def title_of(source: Source) -> str:

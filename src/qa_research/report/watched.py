@@ -25,7 +25,7 @@ from qa_research.pages.document import (
 )
 from qa_research.report.live import questions_data
 from qa_research.report.pictures import picture
-from qa_research.report.sources import Source, taken_from
+from qa_research.report.sources import Source, taken_from, unreadable
 from qa_research.watch.film import Film, make_film, moved_most
 from qa_research.watch.story import SITES, hardest_learned
 from qa_research.watch.strip import film_strip
@@ -77,7 +77,7 @@ def watched_section(source: Source) -> Section:
     heading = "Watched questions"
     if "logits" not in source.groups or not source.groups["logits"].sizes["step"]:
         words = ("No answers were recorded; a training with ", Code("capture=default"), " does it.")
-        return Section("watched", heading, (Paragraph(words, "lack"),))
+        return Section("watched", heading, (Paragraph(words, "lack"), *unreadable(source)))
     assert source.recording is not None
     questions = source.recording.questions
     films = [film_of(source, i) for i in range(len(questions))]

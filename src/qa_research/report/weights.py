@@ -11,7 +11,7 @@ from qa_research.figures.weights import (
 )
 from qa_research.pages.document import Block, Code, Column, Paragraph, Piece, Section, Table, Text
 from qa_research.report.pictures import picture
-from qa_research.report.sources import Source, taken_from
+from qa_research.report.sources import Source, taken_from, unreadable
 
 GROUP = "head_weights"
 RANKED = 5
@@ -51,7 +51,7 @@ def weights_section(source: Source) -> Section:
             Code("capture=default"),
             " does it.",
         )
-        return Section("weights", heading, (Paragraph(words, "lack"),))
+        return Section("weights", heading, (Paragraph(words, "lack"), *unreadable(source)))
     data = source.groups[GROUP]
     blocks: list[Block] = []
     if int(data["step"].values[0]) == 0:
