@@ -270,6 +270,7 @@ class AnsweringTask(Task):
         ]
         if "capture" in record:
             commands.append(("Watch it learn", command_line("qa-research", "watch", directory)))
+        commands.append(("Report it", command_line("qa-research", "report", directory)))
         return commands
 
     def write_model(self, directory: Path) -> None:
