@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fake_runs import write_run
+from tests.fake_runs import record_of, write_run
 from tests.tiny_run import train
 
 
@@ -35,3 +35,15 @@ def test_a_run_that_does_not_exist_is_named(tmp_path, verb):
     write_run(tmp_path, 1, right=[1.0] * 4, validations=1)
     code, _, err = verb("report", "bert_tiny", "elsewhere", "--runs", str(tmp_path))
     assert code == 2 and "elsewhere" in err
+
+
+def test_runs_on_other_questions_are_not_compared_but_shown(tmp_path, verb):
+    for number in (1, 2):
+        record = record_of(number)
+        record["fingerprints"] = record["fingerprints"] | {"validation": f"{number}b" * 32}
+        write_run(tmp_path, number, right=[1.0, 0.0] * 4, record=record, validations=3)
+    code, _, err = verb("report", "nopretrain", "--runs", str(tmp_path))
+    assert code == 0, err
+    page = (tmp_path / "nopretrain" / "report.html").read_text()
+    assert "different questions" in page and "Over seeds" not in page
+    assert (tmp_path / "nopretrain" / "report.pdf").read_bytes().startswith(b"%PDF")

@@ -11,7 +11,7 @@ from qa_research.text import csv_line
 
 # Of the block `origins`.
 FORMAT = 1
-KIT = ("kit.css", "document.css", "page.js", "charts.js")
+KIT = ("kit.css", "charts.css", "document.css", "page.js", "charts.js")
 
 
 def document_page(

@@ -34,7 +34,7 @@ def mean_over_runs(source: Source, runs: Sequence[int], metric: str, kind: str, 
 
 
 def arms_of(sources: Sequence[Source]) -> list[list[int]]:
-    """The places of the runs that have the same config but for the seed; arms by their first run."""
+    """The places of the runs that have the same config but for the seed, and questions; arms by first run."""
     arms: dict[str, list[int]] = {}
     for place, source in enumerate(sources):
         config = {
@@ -42,7 +42,9 @@ def arms_of(sources: Sequence[Source]) -> list[list[int]]:
             for key, value in flattened(source.entry.config).items()
             if key not in ("seed", "study") and not has_no_effect(key)
         }
-        arms.setdefault(json.dumps(config, sort_keys=True, default=str), []).append(place)
+        asked = source.entry.fingerprints.get("validation")
+        key = json.dumps([config, asked], sort_keys=True, default=str)
+        arms.setdefault(key, []).append(place)
     return list(arms.values())
 
 

@@ -26,7 +26,7 @@ from qa_research.report.learning import MOST_DRAWN
 from qa_research.report.live import curves_data, questions_data, risen_most, route_data
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, taken_from
-from qa_research.runs.compare import Differences, side_by_side
+from qa_research.runs.compare import Differences
 from qa_research.watch.film import Film
 
 
@@ -34,7 +34,7 @@ from qa_research.watch.film import Film
 def verdict(source: Source, second: int) -> str:
     """Which of two runs is better and how sure that is, by a paired comparison over the same examples."""
     other = source.siblings[second]
-    pair = side_by_side([source.directory, other.directory]).pairs[0]
+    pair = source.beside.pairs[second - 1]
     return replace(pair, first=f"“{source.name}”", second=f"“{other.name}”").verdict
 
 
@@ -258,7 +258,7 @@ def _head(report: Report, sources: Sequence[Source]) -> Section | None:
 
 
 def _differences(_: Report, sources: Sequence[Source]) -> Section | None:
-    differing: Differences = side_by_side([source.directory for source in sources]).config
+    differing: Differences = sources[0].beside.config
     if not differing:
         return None
     rows: list[tuple[Text, ...]] = [

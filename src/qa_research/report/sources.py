@@ -22,6 +22,7 @@ from qa_research.model.architecture import Blueprint, read_architecture
 from qa_research.pages.document import Paragraph, Quoted, Value
 from qa_research.report.comparison import RouteOverTime, Score, route_over_time, score_of
 from qa_research.report.legend import Entry, legend_of
+from qa_research.runs.compare import SideBySide, side_by_side
 from qa_research.runs.directory import flattened, read_record, run_name
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.predictions import PREDICTIONS, chose_of, read_run_predictions
@@ -175,6 +176,11 @@ class Source:
             for metric in self.metrics
             for kind, rows in groups.items()
         }
+
+    @cached_property
+    def beside(self) -> SideBySide:
+        """All runs of the report compared with the first one."""
+        return side_by_side([sibling.directory for sibling in self.siblings])
 
     @cached_property
     def route(self) -> RouteOverTime | None:

@@ -19,7 +19,7 @@ from qa_research.watch.film import (
 )
 
 DECIMALS = 5
-KIT = ("kit.css", "page.js", "charts.js")
+KIT = ("kit.css", "charts.css", "page.js", "charts.js")
 INDEX = "index.html"
 SCRIPTS = ("film.js", "film_attention.js", "film_controls.js")
 

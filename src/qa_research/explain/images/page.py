@@ -70,7 +70,13 @@ def explanation_page(explanation: Explanation, figures: Mapping[str, bytes]) -> 
     }
     filters: dict[str, Callable[..., str]] = {"percent": percent, "signed": signed}
     return one_file(
-        "qa_research.explain.images", "page.html.jinja", "page.css", _SCRIPTS, values, filters
+        "qa_research.explain.images",
+        "page.html.jinja",
+        "page.css",
+        _SCRIPTS,
+        values,
+        filters,
+        kit=("kit.css",),
     )
 
 

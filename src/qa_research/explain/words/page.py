@@ -231,7 +231,9 @@ def _render(template: str, result: Attribution | AttributionOverSteps, **more: A
         "data": data,
         **more,
     }
-    return one_file("qa_research.explain.words", template, "page.css", ("page.js",), values)
+    return one_file(
+        "qa_research.explain.words", template, "page.css", ("page.js",), values, kit=("kit.css",)
+    )
 
 
 def _by_output(values: WordValues | StepValues) -> dict[str, Any]:
