@@ -67,7 +67,7 @@ def test_twelve_equal_modules_share_a_row(tmp_path):
         f"{each:,}",
         f"{100 * 12 * each / total:.1f} %",
     ]
-    assert rows[-1] == ["all", "the network", "", f"{total:,}", "100 %"]
+    assert rows[-1] == ["all", "the network", "", f"{total:,}", "100.0 %"]
 
 
 CONFIGS = {

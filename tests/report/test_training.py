@@ -60,7 +60,16 @@ class Visible(ParsedPage):
 def test_a_report_has_every_section_and_every_number_has_an_origin(run, verb):
     text = (run / "report.html").read_text()
     page = Visible(text)
-    for name in ("scores", "learning", "watched", "weights", "efficacy", "cost", "configuration"):
+    for name in (
+        "scores",
+        "learning",
+        "architecture",
+        "watched",
+        "weights",
+        "efficacy",
+        "cost",
+        "configuration",
+    ):
         assert f'id="{name}"' in text, name
     ranks = re.compile(r"\b[1-5]\.\s")
     assert not re.search(r"\d", ranks.sub(" ", WORDS.sub(" ", page.own))), page.own
@@ -138,7 +147,25 @@ def in_recording(array, add):
     return change
 
 
+def more_parameters(run):
+    """Let one module have more parameters."""
+    path = run / "architecture.json"
+    content = json.loads(path.read_text())
+    content["modules"][-1]["parameters"]["bias"] = [7]
+    path.write_text(json.dumps(content))
+
+
+def another_edge(run):
+    """Let a box of the architecture give to another one."""
+    path = run / "architecture.json"
+    content = json.loads(path.read_text())
+    content["graph"]["edges"][0] = [1, 9]
+    path.write_text(json.dumps(content))
+
+
 CHANGES = {
+    "parameters": more_parameters,
+    "edge": another_edge,
     "steps": in_record("steps"),
     "best step": in_record("best_step"),
     "train_s": in_record("train_s"),

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from qa_research.model.bert import input_names, longest_window, skeleton
-from qa_research.signals import one_sentence
+from qa_research.model.weights import first_line
 
 if TYPE_CHECKING:
     from torchview import ComputationGraph
@@ -118,9 +118,9 @@ def traced(network: PreTrainedModel) -> Graph:
             return _joined(_recorded(drawn, bare, names, axes), axes.hidden)
         except (RuntimeError, KeyError, AssertionError) as error:
             # The first has what the network raised as its cause; the others are torchview's own book-keeping.
-            reason = (
-                one_sentence(error.__cause__) if error.__cause__ else "it loses track of a tensor"
-            )
+            cause = error.__cause__
+            lost = "it loses track of a tensor"
+            reason = first_line(cause) if isinstance(cause, Exception) else lost
     raise UntraceableError(f"torchview cannot follow {type(bare).__name__} ({reason})")
 
 

@@ -1,6 +1,6 @@
 """A report's view of the network: its graph in numbered boxes, and the legend that says what each is."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from qa_research.model.architecture import ARCHITECTURE, Blueprint
@@ -30,9 +30,14 @@ COLUMNS = (
 
 
 @taken_from(ARCHITECTURE)
-def network(source: Source, of: str) -> int | None:
-    """Of the whole network: its `parameters`, its `modules`, or the length of the axis `hidden`."""
+def network(source: Source, of: str) -> float | None:
+    """Of the whole network: its `parameters`, its `modules`, the length of the axis `hidden`.
+
+    `share`: that of the parameters which the legend's rows have together, which is 1.
+    """
     blueprint = source.architecture
+    if of == "share":
+        return sum(entry.together for entry in source.legend) / sum(blueprint.sizes.values())
     if of == "hidden":
         return blueprint.graph.hidden if blueprint.graph else None
     return len(blueprint.modules) if of == "modules" else sum(blueprint.sizes.values())
@@ -43,7 +48,7 @@ def legend(source: Source, row: int, of: str) -> Any:
     """A cell of the legend: numbers, where, takes, gives, each or share."""
     entry = source.legend[row]
     if of == "numbers":
-        return ", ".join(map(str, entry.numbers))
+        return _listed(entry.numbers)
     if of in ("takes", "gives"):
         return shapes_text(getattr(entry, of))
     if of == "share":
@@ -99,13 +104,18 @@ def _placed(source: Source, blueprint: Blueprint) -> tuple[Diagram, Text]:
 
 def _whole(source: Source, blueprint: Blueprint) -> Text:
     value = source.value
+    most = max(range(len(source.legend)), key=lambda row: source.legend[row].together)
     words: Text = (
         Code(blueprint.modules[0].class_name),
         " has ",
         value("network", "whole", of="parameters"),
         " parameters in ",
         value("network", "whole", of="modules"),
-        " modules. Each box is a module, a function or an input; look its number up below.",
+        " modules; the largest share of them, ",
+        value("legend", "percent", row=most, of="share"),
+        ", is in ",
+        Code(source.legend[most].name),
+        ". Each box is a module, a function or an input; look its number up below.",
     )
     if blueprint.graph and blueprint.graph.hidden:
         words = (
@@ -119,8 +129,8 @@ def _whole(source: Source, blueprint: Blueprint) -> Text:
 
 def _picture(source: Source, diagram: Diagram, blueprint: Blueprint) -> Picture:
     row_of = {n: row for row, entry in enumerate(source.legend, start=1) for n in entry.numbers}
-    nodes = blueprint.nodes
-    sizes = blueprint.sizes
+    nodes, sizes = blueprint.nodes, blueprint.sizes
+    edges = blueprint.graph.edges if blueprint.graph else ()
     data: dict[str, Sequence[Any]] = {
         "number": [node.number for node in nodes],
         "kind": [node.kind for node in nodes],
@@ -128,6 +138,9 @@ def _picture(source: Source, diagram: Diagram, blueprint: Blueprint) -> Picture:
         "module": [node.place for node in nodes],
         "takes": [shapes_text(node.inputs) for node in nodes],
         "gives": [shapes_text(node.outputs) for node in nodes],
+        "gives_to": [
+            _listed(end for start, end in edges if start == node.number) for node in nodes
+        ],
         "parameters": [
             sum(sizes[name] for name in set(blueprint.parameters_of(node.place)))
             if node.kind == "module"
@@ -150,10 +163,15 @@ def _picture(source: Source, diagram: Diagram, blueprint: Blueprint) -> Picture:
     return Picture("architecture", drawn(diagram), alt, caption, data)
 
 
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
 def _table(source: Source) -> Table:
     rows = [_row(source, row, entry) for row, entry in enumerate(source.legend)]
     total = source.value("network", "whole", of="parameters")
-    rows.append((("all",), ("the network",), ("",), (total,), ("100 %",)))
+    share = source.value("network", "percent", of="share")
+    rows.append((("all",), ("the network",), ("",), (total,), (share,)))
     caption = (
         "Equal boxes share a row. Parameters are those of one box; the share is what all boxes of the row "
         "have of the network's."

@@ -105,8 +105,10 @@ def laid_out(nodes: Sequence[Node], edges: Sequence[Edge], layers: Sequence[str]
 
 
 def stacked(nodes: Sequence[Node], layers: Sequence[str]) -> Diagram:
-    """The boxes in order, row by row; rows of equal boxes once."""
-    rows = list(_rows_once(rows_of(nodes, layers)))
+    """The boxes in order, row by row; rows of equal boxes once, outputs last."""
+    outputs = [node for node in nodes if node.kind == "tensor" and node.inputs]
+    others = [node for node in nodes if node not in outputs]
+    rows = list(_rows_once([*rows_of(others, layers), *rows_of(outputs, layers)]))
     width = box_width(nodes)
     inner = [len(row.nodes) * (width + GAP) - GAP for row in rows]
     total = max(inner)

@@ -9,7 +9,7 @@ from qa_research.report.diagram import HEIGHT, Box, Diagram, Point, Row, lines_o
 from qa_research.report.pictures import FONT
 
 # Of the names of layers, right of their rows: the width of a character. Around a row: the room.
-CHARACTER, FRAME = 6.5, 5
+CHARACTER, FRAME = 7, 5
 ARROW = 6.0
 # Kind -> fill and stroke on paper and on light screens, on dark ones.
 COLOURS = {
@@ -28,9 +28,8 @@ _DARK = (
 
 def drawn(diagram: Diagram) -> str:
     """The SVG of a diagram: frames of layers, arrows, boxes with their numbers and names."""
-    width = diagram.width + CHARACTER * max(
-        (len(row.name or "") for row in diagram.rows), default=0
-    )
+    names = max((len(row.name or "") for row in diagram.rows), default=0)
+    width = diagram.width + CHARACTER * names + 2 * FRAME
     parts = [
         *(part for row in diagram.rows if row.name is not None for part in _frame(diagram, row)),
         *(part for line in diagram.lines for part in _arrow(line)),
