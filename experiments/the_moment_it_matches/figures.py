@@ -15,53 +15,48 @@ from experiments.the_moment_it_matches.phases import (
     ROUTES,
     Head,
     Seen,
-    name,
+)
+from qa_research.figures.panels import (
+    GREY,
+    PlainFigure,
+    head_name,
+    head_style,
+    plain,
+    signed_map,
+    strongest,
 )
 
-COLOURS = (
-    "#0b6e99",
-    "#d1495b",
-    "#edae49",
-    "#3c7a3b",
-    "#7b4fa3",
-    "#8c564b",
-    "#111827",
-    "#e377c2",
-    "#17becf",
-    "#7f7f7f",
-)
-# Of the routes, in their order.
-STYLES = ("-", "-.", "--", ":")
 NAMES = [
     " → ".join(end.replace("match_", "letter in ") for end in (source, target))
     for source, target in ROUTES
 ]
-BAND = "#f3e3b3"
+INK, BAND = "#333333", "#f3e3b3"
 PHASE_NAMES = dict(zip(PHASES, ("before the jump", "at the jump", "after the jump"), strict=True))
 
 
 def draw_jump(found: list[Seen], control: list[Seen], guessing: float) -> Figure:
     """Exact match, and the attention of the named heads on their routes, over steps; a column a run."""
     runs = [*found, *control]
-    figure = Figure(figsize=(13, 6.8), layout="constrained")
+    figure = PlainFigure(figsize=(13, 6.8), layout="constrained")
     panels = figure.subplots(2, len(runs), sharex="col", sharey="row", squeeze=False)
     heads = routes_of_named(found)
     for column, seen in enumerate(runs):
         top, bottom = panels[:, column]
-        top.plot(seen.steps, seen.exact_match, color="#333333")
-        top.axhline(guessing, color="#333333", linestyle="--", linewidth=0.8)
+        top.plot(seen.steps, seen.exact_match, color=INK)
+        top.axhline(guessing, color=GREY, linestyle="--", linewidth=0.8)
         weights = "pretrained" if column < len(found) else "random weights"
-        top.set(title=f"{weights}, seed {seen.seed}", ylim=(0, 102), xlim=(0, seen.steps[-1]))
         if seen.borders is not None:
             begin, end = (seen.steps[seen.borders[i]] for i in (1, 2))
             for panel in (top, bottom):
                 panel.axvspan(begin, end, color=BAND, linewidth=0, zorder=0)
-        for ((layer, head), route), colour in zip(heads.items(), COLOURS, strict=False):
+        for (layer, head), route in heads.items():
+            colour, style = head_style(layer, head)
             values = seen.weight[:, route, layer, head]
-            bottom.plot(seen.steps, values, color=colour, linestyle=STYLES[route])
-        bottom.set(ylim=(0, 1), xlabel="optimizer step")
+            bottom.plot(seen.steps, values, color=colour, linestyle=style)
         for panel in (top, bottom):
-            panel.spines[["top", "right"]].set_visible(False)
+            plain(panel)
+        top.set(title=f"{weights}, seed {seen.seed}", ylim=(0, 102), xlim=(0, seen.steps[-1]))
+        bottom.set(ylim=(0, 1), xlabel="optimizer step")
     panels[0, 0].set_ylabel("exact match, %")
     panels[1, 0].set_ylabel("attention")
     entries = legend_of(heads, guessing)
@@ -82,17 +77,18 @@ def routes_of_named(found: list[Seen]) -> dict[Head, int]:
 
 def legend_of(heads: dict[Head, int], guessing: float) -> list[Any]:
     """What the lines and the band are."""
-    lines = [
-        Line2D([], [], color=colour, linestyle=STYLES[route], label=f"{name(head)}: {NAMES[route]}")
-        for (head, route), colour in zip(heads.items(), COLOURS, strict=False)
-    ]
+    lines = []
+    for head, route in heads.items():
+        colour, style = head_style(*head)
+        label = f"{head_name(*head)}: {NAMES[route]}"
+        lines.append(Line2D([], [], color=colour, linestyle=style, label=label))
     return [
         *lines,
-        Line2D([], [], color="#333333", label="exact match, watched match questions"),
+        Line2D([], [], color=INK, label="exact match, watched match questions"),
         Line2D(
             [],
             [],
-            color="#333333",
+            color=GREY,
             linestyle="--",
             linewidth=0.8,
             label=f"guessing among the candidates: {guessing:.0f} %",
@@ -107,21 +103,14 @@ def draw_phases(found: list[Seen]) -> Figure:
     """Layer x head: change of attention by route (rows, each with its own scale) and phase (columns)."""
     jumped = [seen for seen in found if seen.borders is not None]
     mean = np.mean([seen.changes() for seen in jumped], axis=0)
-    figure = Figure(figsize=(11, 9), layout="constrained")
+    figure = PlainFigure(figsize=(11, 9), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.08)
     panels = figure.subplots(len(ROUTES), len(PHASES), sharex=True, sharey=True)
     for row, route in enumerate(NAMES):
-        most = np.abs(mean[:, row]).max()
+        most = strongest(mean[:, row])
         for column, phase in enumerate(PHASE_NAMES.values()):
             panel = panels[row, column]
-            image = panel.imshow(
-                mean[column, row],
-                cmap="RdBu_r",
-                vmin=-most,
-                vmax=most,
-                origin="lower",
-                aspect="auto",
-            )
+            image = signed_map(panel, mean[column, row], most)
             panel.set_title(f"{route}\n{phase}", fontsize=8)
             panel.set_xticks(range(mean.shape[3]))
             panel.set_yticks(range(mean.shape[2]))

@@ -14,6 +14,8 @@ _usual: list[tuple[int, int, int]] = []
 
 def start_quickly() -> None:
     """Of a program that was just started: search only after very many new objects, and not at its end."""
+    if _usual:
+        return
     _usual.append(gc.get_threshold())
     gc.set_threshold(STARTING, *_usual[0][1:])
     atexit.register(gc.freeze)

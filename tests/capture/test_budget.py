@@ -56,6 +56,8 @@ def test_captures_are_skipped_while_they_have_taken_more_than_their_share(monkey
             budget.pause()
             now[0] += 1000
             budget.resume()
+    # The first capture alone took half of the time.
+    assert budget.has_room is (fraction is None)
     budget.pause()
     # The first capture was made before the training's clock started.
     assert budget.training_s == pytest.approx(100 + 0.1 * len(made))

@@ -117,7 +117,38 @@ def test_an_export_is_asked_as_its_run_is(verb, run, tmp_path, runs):  # noqa: F
         (("evaluate", "{m}"), "{m} is a model without questions of its own; name some with --data"),
         (("predict", "{m}", "--split", "train"), "is a model without questions of its own"),
         (("efficacy", "{m}"), "is a model without questions of its own"),
-        (("watch", "{m}"), "{m} is a Hugging Face model, not a run; python train.py model=as_w"),
+        (
+            ("watch", "{m}"),
+            "trained; for the film of one look add --question TEXT with --context-file FILE, or",
+        ),
+        (
+            ("watch", "{m}", "--question", "Who?"),
+            "{m} is a Hugging Face model, and nothing was recorded",
+        ),
+        (
+            ("watch", "{m}", "--context", "a"),
+            "what to look at is missing: --question TEXT with --cont",
+        ),
+        (
+            ("watch", "{m}", "--data", "x"),
+            "what to look at is missing: --question TEXT with --cont",
+        ),
+        (
+            ("watch", "{m}", *ASKING, "--data", "x"),
+            "--data has the text of its question; remove --data,",
+        ),
+        (
+            ("watch", "{m}", *ASKING, "--all"),
+            "--all is for the recording of a run, and --context for one",
+        ),
+        (
+            ("watch", "{m}", "--question", "q", "--split", "train"),
+            "--split=train belongs to --data SOURCE",
+        ),
+        (
+            ("watch", "{m}", "--question", "q", "--checkpoint", "5"),
+            "give the text with either --context",
+        ),
         (("resume", "{m}"), "{m} is a Hugging Face model, not a run"),
         (("runs", "show", "{m}"), "{m} is a Hugging Face model, not a run"),
         (("attribute", "{m}", "--watched"), "{m} is a Hugging Face model, not a run"),
@@ -134,3 +165,33 @@ def test_what_a_model_has_not_is_said_in_one_sentence(
     code, out, err = verb(*(word.format(**places) for word in words), "--runs", runs)
     assert (code, out) == (2, "") and said.format(**places) in err and err.count("\n") == 1
     assert not Path(runs).exists()
+
+
+def test_watch_of_a_model_is_the_film_of_one_look(verb, out, data, runs, tmp_path):
+    code, said, err = verb("watch", str(out), *ASKING, "--runs", runs, "--format", "svg")
+    assert code == 0, err
+    (page,) = Path(runs, "models").glob("*/looks/*/look.html")
+    assert f"Page     {page}" in said and page.with_name("attention.svg").is_file()
+    assert not list(page.parent.glob("*.png"))
+    # The same as `ask --look`, also of a question that a file has.
+    words = ("--question", "q0", "--data", data, "--runs", runs, "--out", str(tmp_path / "look"))
+    code, said, err = verb("watch", str(out), *words, "--checkpoint", "5", "--json")
+    assert code == 0, err
+    found = json.loads(said)
+    asked = verb("ask", str(out), *ASKING, "--runs", runs, "--checkpoint", "5", "--json")
+    assert found.pop("look")["page"] == str(tmp_path / "look" / "look.html")
+    assert found == json.loads(asked[1])
+    code, _, err = verb("watch", str(out), "--question", "nobody", *words[2:])
+    assert code == 2 and "--question nobody is neither the id nor the text of one of the 8" in err
+
+
+def test_watch_of_a_run_looks_at_what_was_recorded(verb, run, runs):  # noqa: F811
+    code, _, err = verb("watch", str(run), *ASKING)
+    assert code == 2 and f"qa-research ask {run} --look looks at any question" in err
+
+
+def test_a_format_belongs_to_a_look(verb, out, runs):
+    code, _, err = verb("ask", str(out), *ASKING, "--runs", runs, "--format", "pdf")
+    assert code == 2 and "--format belongs to --look, which draws what it names" in err
+    code, _, err = verb("ask", str(out), *ASKING, "--runs", runs, "--look", "--format", "gif")
+    assert code == 2 and "--format must be png, svg or pdf, got 'gif'" in err

@@ -25,15 +25,25 @@ def test_every_run_and_kind_is_a_line_and_guessing_a_dashed_one():
     assert not collisions(figure)
 
 
-def test_several_runs_have_the_interval_of_their_mean_over_the_steps_they_share():
-    runs = [
-        ScoreCurves(np.array([1, 2, 3][:n]), {"match": np.array(values[:n], dtype=float)})
-        for n, values in ((3, [19, 58, 60]), (2, [20, 60]), (3, [21, 62, 90]))
-    ]
+def curves(values):
+    return [ScoreCurves(np.arange(1, len(v) + 1), {"match": np.array(v, float)}) for v in values]
+
+
+def test_five_runs_have_the_interval_of_their_mean_over_the_steps_they_share():
+    runs = curves([[18, 58, 60], [19, 58], [20, 60, 70], [21, 62, 90], [22, 62, 90]])
     (panel,) = exact_match_by_kind({"a": runs}, {}).axes
     (band,) = panel.collections
     box = band.get_paths()[0].get_extents()
-    # By hand: t(2, 0.975) = 4.3027 and sqrt(3) = 1.7321. At step 1 the mean is 20 and the standard deviation
-    # 1, so 20 - 2.48; at step 2 they are 60 and 2, so 60 + 4.97.
+    # By hand: t(4, 0.975) = 2.7764 and sqrt(5) = 2.2361. At step 1 the mean is 20 and the standard deviation
+    # sqrt(2.5) = 1.5811, so 20 - 1.9632; at step 2 they are 60 and 2, so 60 + 2.4833.
     assert (box.xmin, box.xmax) == (1, 2)
-    assert (box.ymin, box.ymax) == pytest.approx((17.516, 64.968), abs=0.001)
+    assert (box.ymin, box.ymax) == pytest.approx((18.037, 62.483), abs=0.001)
+
+
+@pytest.mark.parametrize("n", [1, 3, 4])
+def test_few_runs_are_drawn_as_lines_alone(n):
+    # At a jump one run is up and the others are not: the interval would span all that there is.
+    runs = curves([[30, 30, 95], [30, 95, 95], [30, 40, 95], [30, 31, 95]][:n])
+    (panel,) = exact_match_by_kind({"a": runs}, {}).axes
+    assert len(panel.lines) == n and not panel.collections
+    assert len({str(line.get_linestyle()) + str(line._dash_pattern) for line in panel.lines}) == n

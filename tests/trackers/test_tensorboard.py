@@ -11,7 +11,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
-from qa_research.capture.attention_picture import SCALE, Tokens, _labels, attention_picture
+from qa_research.capture.attention_picture import SCALE, AttentionPicture, Tokens, _labels
 from qa_research.runs.directory import read_record
 from qa_research.signals import Stopped
 from qa_research.trackers.tensorboard import TensorBoardTracker
@@ -131,6 +131,15 @@ def test_attention_of_each_layer_is_drawn_and_always_at_the_last_step(tiny):
     assert picture.size == (pictures[-1].width, pictures[-1].height) and picture.width > 400
 
 
+def test_pictures_wait_while_captures_have_taken_their_share(tiny):
+    # Nothing has taken so little, so there are only the pictures that are always drawn.
+    config = tiny("capture=default", "capture.every_n_steps=1", "capture.max_step_fraction=1e-9")
+    train(config)
+    events = events_of(directory_of(config))
+    (tag,) = [tag for tag in events.Tags()["images"] if tag.endswith("layer 0")]
+    assert [picture.step for picture in events.Images(tag)] == [0, 7]
+
+
 def window(n: int) -> Tokens:
     texts = ["[CLS]", *(f"w{i}" for i in range(n - 2)), "[SEP]"]
     return Tokens(texts, 5, 6, 3)
@@ -140,11 +149,15 @@ def test_a_picture_has_a_map_for_each_head_and_a_label_for_each_token():
     n = 12
     maps = np.zeros((3, n, n), dtype=np.float32)
     maps[1, 4, 7] = 1.0
-    picture = attention_picture(maps, window(n), 5, "Who sings?")
+    drawn = AttentionPicture(3, window(n), 5, "Who sings?")
+    picture = drawn.of(maps)
     dark = np.argwhere((picture == SCALE[-1].astype(np.uint8)).all(axis=2))
     assert len(dark) == 100  # one cell of 10 x 10 pixels
     (top, left), (bottom, right) = dark.min(axis=0), dark.max(axis=0)
     assert (bottom - top, right - left) == (9, 9)
+    # What it draws next knows nothing of that.
+    assert not (drawn.of(np.zeros_like(maps)) == SCALE[-1].astype(np.uint8)).all(axis=2).any()
+    assert (drawn.of(maps) == picture).all()
     # Query 4 is three rows above key 7's column: the map's corner is as far left as up.
     assert [text for _, text in _labels(window(n), 10)] == list(window(n).texts)
 

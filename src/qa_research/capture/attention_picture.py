@@ -44,39 +44,49 @@ class Tokens:
         return 0 < self.true_first <= index <= self.true_last
 
 
-def attention_picture(
-    maps: Float[np.ndarray, "head query key"], tokens: Tokens, layer: int, title: str
-) -> UInt8[np.ndarray, "y x channel"]:
+class AttentionPicture:
     """One layer's heads as a grid of named maps; tokens stand at the left and lower edge of the grid.
 
-    Colour follows the square root of the weight, which makes small ones visible: 0.04 has the colour at 0.2
-    of the scale. A true answer's tokens are green, a line divides question and context. Where not all texts
-    fit, those of the answer, the special tokens and every n-th one stand there. `title`: above all maps.
+    All but the maps is drawn once, when it is made, as the window stays the same over a training. Colour
+    follows the square root of the weight, which makes small ones visible: 0.04 has the colour at 0.2 of the
+    scale. A true answer's tokens are green, a line divides question and context. Where not all texts fit,
+    those of the answer, the special tokens and every n-th one stand there. `title`: above all maps.
     """
-    heads, n = maps.shape[0], len(tokens.texts)
-    cell = LINE if n <= ALL_LABELLED else -(-NARROWEST // n)
-    columns = min(COLUMNS, heads)
-    rows = -(-heads // columns)
-    side = n * cell
-    margin = max(_width(_shortened(text)) for text in tokens.texts) + 8
-    head = 2 * LINE + 8
-    width = margin + columns * (side + GAP)
-    height = head + rows * (side + LINE + GAP) + margin + LINE
-    picture = Image.new("RGB", (max(width, _width(KEY) + 12), height), "white")
-    draw = ImageDraw.Draw(picture)
-    _write(draw, (6, 4), _fitted(title, picture.width - 12))
-    for index in range(heads):
-        row, column = divmod(index, columns)
-        left = margin + column * (side + GAP)
-        top = head + row * (side + LINE + GAP) + LINE
-        _write(draw, (left, top - LINE - 1), f"layer {layer} head {index}")
-        _paste(picture, draw, maps[index], (left, top), cell, tokens)
-        if column == 0:
-            _label_rows(draw, tokens, (left, top), cell)
-        if index + columns >= heads:
-            _label_columns(picture, tokens, (left, top + side), cell)
-    _write(draw, (6, height - LINE - 2), KEY)
-    return np.asarray(picture)
+
+    def __init__(self, heads: int, tokens: Tokens, layer: int, title: str) -> None:
+        n = len(tokens.texts)
+        self.tokens = tokens
+        self.cell = LINE if n <= ALL_LABELLED else -(-NARROWEST // n)
+        self.corners: list[tuple[int, int]] = []
+        columns = min(COLUMNS, heads)
+        rows = -(-heads // columns)
+        side = n * self.cell
+        margin = max(_width(_shortened(text)) for text in tokens.texts) + 8
+        head = 2 * LINE + 8
+        width = margin + columns * (side + GAP)
+        height = head + rows * (side + LINE + GAP) + margin + LINE
+        self.empty = Image.new("RGB", (max(width, _width(KEY) + 12), height), "white")
+        draw = ImageDraw.Draw(self.empty)
+        _write(draw, (6, 4), _fitted(title, self.empty.width - 12))
+        for index in range(heads):
+            row, column = divmod(index, columns)
+            left = margin + column * (side + GAP)
+            top = head + row * (side + LINE + GAP) + LINE
+            self.corners.append((left, top))
+            _write(draw, (left, top - LINE - 1), f"layer {layer} head {index}")
+            if column == 0:
+                _label_rows(draw, tokens, (left, top), self.cell)
+            if index + columns >= heads:
+                _label_columns(self.empty, tokens, (left, top + side), self.cell)
+        _write(draw, (6, height - LINE - 2), KEY)
+
+    def of(self, maps: Float[np.ndarray, "head query key"]) -> UInt8[np.ndarray, "y x channel"]:
+        """The picture with these maps."""
+        picture = self.empty.copy()
+        draw = ImageDraw.Draw(picture)
+        for weights, corner in zip(maps, self.corners, strict=True):
+            _paste(picture, draw, weights, corner, self.cell, self.tokens)
+        return np.asarray(picture)
 
 
 def _paste(
@@ -89,8 +99,8 @@ def _paste(
 ) -> None:
     """One map, its frame, and the lines between question and context."""
     (left, top), side = corner, len(weights) * cell
-    pixels = np.kron(_coloured(weights), np.ones((cell, cell, 1), dtype=np.uint8))
-    picture.paste(Image.fromarray(pixels), corner)
+    pixels = Image.fromarray(_coloured(weights))
+    picture.paste(pixels.resize((side, side), Image.Resampling.NEAREST), corner)
     draw.rectangle((left - 1, top - 1, left + side, top + side), outline=FRAME)
     at = tokens.context_first * cell
     draw.line((left + at, top, left + at, top + side), fill=FRAME)

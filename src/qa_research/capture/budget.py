@@ -81,7 +81,8 @@ class TimeBudget:
     A due capture is skipped while captures have taken more than `fraction` (None: no limit) of the time so
     far. Example with 2 %, steps of 1 s and captures of 0.1 s, all of them due: after the first capture,
     training must last 0.1 / 0.02 = 5 s before the next one, so about one step in five is captured. The
-    first and the last capture are always made, and only count for `share`.
+    first and the last capture are always made, and pictures are not to cost a capture: both only count for
+    `share`. Pictures are put off while everything together has taken more than `fraction`.
     """
 
     def __init__(self, fraction: float | None) -> None:
@@ -105,6 +106,12 @@ class TimeBudget:
         """Whether the next capture is to be skipped."""
         self._add_running()
         return self.fraction is not None and self.counted_s > self.fraction * self.training_s
+
+    @property
+    def has_room(self) -> bool:
+        """Whether all that was done for captures has taken at most the `fraction` so far."""
+        self._add_running()
+        return self.fraction is None or self.captures_s <= self.fraction * self.training_s
 
     @contextmanager
     def spending(self, counts: bool) -> Iterator[None]:

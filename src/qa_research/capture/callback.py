@@ -93,8 +93,8 @@ class CaptureSession:
         captured = self._record(step)[1]
         if self.tracked and self.latest == step:
             self.tracked.write(step, self.recorders, captured, again=True)
-            if self.tracked.has_pictures(self.count - 1):
-                self.tracked.draw(step, self.recorders, captured)
+            if self.tracked.drawn_step == step:
+                self.tracked.draw(step, self.recorders, captured, self.count - 1)
         # This forward pass was for the coordinates and for the tracker; it is not a capture.
         self.set_state(before)
         self._plan(total)
@@ -114,7 +114,7 @@ class CaptureSession:
         """The pictures of the latest capture, if it has any; apart, as they take longer than the capture."""
         if self.tracked and self.undrawn:
             step, captured = self.undrawn
-            self.tracked.draw(step, self.recorders, captured)
+            self.tracked.draw(step, self.recorders, captured, self.count - 1)
         self.undrawn = None
 
     def finish(self, step: int) -> None:
@@ -126,7 +126,7 @@ class CaptureSession:
         self.draw()
         if self.tracked:
             network, watched = self.subject.network, self.subject.watched
-            if self.tracked.drawn != step:
+            if self.tracked.drawn_step != step:
                 self._draw_last(step, self.tracked)
             self.tracked.write_projector(forward_watched(network, watched, step, [FINAL]))
         self.sync()
@@ -134,7 +134,7 @@ class CaptureSession:
     def _draw_last(self, step: int, tracked: CaptureTracker) -> None:
         """Draw what was captured without pictures, from a forward pass that is not a capture."""
         before = self.state()
-        tracked.draw(step, self.recorders, self._record(step)[1])
+        tracked.draw(step, self.recorders, self._record(step)[1], self.count - 1)
         self.set_state(before)
 
     def note(self, sentence: str) -> None:
@@ -160,6 +160,7 @@ class CaptureSession:
             "count": self.count,
             "latest": self.latest,
             "curves": dict(self.tracked.curves) if self.tracked else {},
+            "drawn": self.tracked.drawn if self.tracked else None,
             "recorders": {name: recorder.state() for name, recorder in self.recorders.items()},
         }
 
@@ -170,6 +171,8 @@ class CaptureSession:
         )
         if self.tracked:
             self.tracked.curves = dict(state["curves"])
+            # Checkpoints of version 0.2 and before do not say when the latest pictures were drawn.
+            self.tracked.drawn = state.get("drawn") or {"count": self.count}
         for name, recorder in self.recorders.items():
             recorder.set_state(state["recorders"][name])
 
@@ -197,7 +200,8 @@ class CaptureSession:
             self.writer.append(forward.step, captured)
         if self.tracked:
             self.tracked.write(forward.step, self.recorders, captured)
-            is_drawn = self.tracked.has_pictures(self.count)
+            is_last = forward.step == max(self.steps)
+            is_drawn = is_last or self.tracked.has_pictures(self.count)
             self.undrawn = (forward.step, captured) if is_drawn else None
         self.count += 1
         self.latest = forward.step
@@ -216,7 +220,8 @@ class Capture(pl.Callback):
     ids, or a file. `every_n_steps`, or instead of it `at_steps` or `log_spaced` (how many). Step 0 and the
     last one are always captured. `max_mb`: of the whole recording, before compression; if that is too
     little, one step in 2, 4, 8 ... is captured. `max_step_fraction`: of the training's time; a due capture
-    is skipped while captures have taken more. Null: no limit.
+    is skipped while captures have taken more, and pictures wait while everything together has. Null: no
+    limit.
     """
 
     def __init__(
@@ -329,9 +334,9 @@ class Capture(pl.Callback):
                     if recorder.batch_sites:
                         recorder.after_batch(self.batch_values, batch)
                 self.session.capture(self.step)
-            # Not counted against the limit, or pictures would have captures skipped.
-            with self.budget.spending(counts=False):
-                self.session.draw()
+            if self.budget.has_room:
+                with self.budget.spending(counts=False):
+                    self.session.draw()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.budget.pause()

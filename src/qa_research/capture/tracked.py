@@ -21,7 +21,8 @@ class CaptureTracker:
     """Gives a tracker curves and histograms of every capture, pictures of a few, vectors of the last one.
 
     Pictures are large and TensorBoard keeps few, so they come with the captures 1, 2, 3, 5, 9, 17, ... and
-    the last one.
+    the last one; those that wait (see `TimeBudget`) with a later one, and the next when there are twice as
+    many captures.
     """
 
     def __init__(self, tracker: Tracker, watched: Watched) -> None:
@@ -29,14 +30,17 @@ class CaptureTracker:
         self.watched = watched
         # Of the latest capture.
         self.curves: dict[str, float] = {}
-        # The latest step with pictures.
-        self.drawn: int | None = None
+        # The latest capture with pictures: its step, and how many captures there were before it.
+        self.drawn: dict[str, int] | None = None
 
-    @staticmethod
-    def has_pictures(count: int) -> bool:
-        """Whether the capture after `count` others comes with pictures."""
-        # Counted from 0: 0, 1, and the powers of two.
-        return count < 2 or (count & (count - 1)) == 0
+    @property
+    def drawn_step(self) -> int | None:
+        """The step of the latest pictures, if it is known."""
+        return self.drawn.get("step") if self.drawn else None
+
+    def has_pictures(self, count: int) -> bool:
+        """Whether the capture after `count` others comes with pictures: none, 1, 2, 4, 8 ..."""
+        return self.drawn is None or count >= max(2 * self.drawn["count"], 1)
 
     def write(
         self,
@@ -61,12 +65,14 @@ class CaptureTracker:
             self.curves = curves
         self.tracker.curves(self.curves, step)
 
-    def draw(self, step: int, recorders: Mapping[str, Recorder], captured: Captured) -> None:
-        """The pictures of one capture."""
+    def draw(
+        self, step: int, recorders: Mapping[str, Recorder], captured: Captured, count: int
+    ) -> None:
+        """The pictures of one capture, which `count` others came before."""
         for name, arrays in captured.items():
             for tag, picture in recorders[name].summaries(arrays, True).pictures.items():
                 self.tracker.picture(tag, picture, step)
-        self.drawn = step
+        self.drawn = {"step": step, "count": count}
 
     def write_projector(self, forward: Forward) -> None:
         """What the head reads at every watched token, and at each question's [CLS].

@@ -9,6 +9,7 @@ import typer
 from qa_research.cli.options import (
     DEFAULT_CHECKPOINT,
     DEFAULT_ENCODING,
+    DEFAULT_FORMAT,
     DEFAULT_RUNS,
     NO_DATA,
     AsJson,
@@ -20,14 +21,17 @@ from qa_research.cli.options import (
     Model,
     OnBadRows,
     Out,
+    PictureFormat,
     Run,
     Runs,
     Split,
     Threads,
     a_number,
     check_options_of_file,
+    checked_format,
     given_text,
     is_id,
+    look_into,
     opened_model,
     split_or_file,
 )
@@ -39,7 +43,6 @@ if TYPE_CHECKING:
     from qa_research.tasks.answering.question import Question
     from qa_research.tasks.answering.score import Rules
     from qa_research.tasks.answering.trained import RunQuestions, TrainedAnswerer
-    from qa_research.watch.look import Look
 
 
 def evaluate(
@@ -347,6 +350,7 @@ def ask(
             show_default="the unit that counts most for the answer's start",
         ),
     ] = None,
+    picture_format: PictureFormat = DEFAULT_FORMAT,
     out: Out = None,
     runs: Runs = DEFAULT_RUNS,
     threads: Threads = None,
@@ -358,13 +362,15 @@ def ask(
     """
     by_id = is_id(question, context, context_file)
     text = "" if by_id else given_text(context, context_file, encoding)
-    if not look and (unit is not None or out is not None):
-        name = "--out" if unit is None else "--unit"
-        raise ValueError(f"{name} belongs to --look, which draws what it names")
+    given = {"--unit": unit, "--out": out, "--format": checked_format(picture_format)}
+    given["--format"] = None if picture_format == DEFAULT_FORMAT else picture_format
+    for name, value in given.items():
+        if value is not None and not look:
+            raise ValueError(f"{name} belongs to --look, which draws what it names")
     opened = opened_model(run, checkpoint, runs, threads, None if by_id else NO_DATA)
     if by_id:
         question, text = opened.question(question)
-    seen = _look(opened, question, text, unit, out) if look else None
+    seen = look_into(opened, (question, text), unit, out, picture_format) if look else None
     answer = opened.ask(question, text) if seen is None else seen.answer
     if as_json:
         from dataclasses import asdict
@@ -377,29 +383,9 @@ def ask(
 
     show_answer(answer, text, n_best)
     if seen:
-        for note in seen.notes:
-            print_note(note)
-        print_line(
-            f"\nUnit {seen.unit} adds {seen.share:+.2f} to the start score of the answer's first token."
-        )
-        print_line(f"Page     {seen.page}\nFigures  {len(seen.figures)} in {seen.page.parent}")
+        from qa_research.watch.look import show_look
 
-
-def _look(
-    opened: "TrainedAnswerer", question: str, text: str, unit: int | None, out: Path | None
-) -> "Look":
-    """Look at how it answers; by default each question about each text has a folder of its own."""
-    import hashlib
-
-    from qa_research.files import readable_name
-    from qa_research.runs.directory import check_writable
-    from qa_research.watch.look import look_at
-
-    digest = hashlib.sha256(f"{question}\0{text}".encode(errors="surrogatepass")).hexdigest()[:8]
-    name = f"{readable_name(question, 40)}-{opened.label}-{digest}"
-    folder = (out or opened.results / "looks" / name).expanduser()
-    check_writable(folder, "--out DIR")
-    return look_at(opened, question, text, unit, folder)
+        show_look(seen)
 
 
 def export(

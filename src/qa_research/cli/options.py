@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qa_research.capture.recording.reader import Recording
     from qa_research.tasks.answering.question import OnBadRows as Bad
     from qa_research.tasks.answering.trained import TrainedAnswerer
+    from qa_research.watch.look import Look
 
 
 Run = Annotated[
@@ -243,6 +244,22 @@ def opened_model(
     opened: TrainedAnswerer = open_model(named, checkpoint)
     has_started()
     return opened
+
+
+def look_into(
+    opened: "TrainedAnswerer",
+    asked: tuple[str, str],
+    unit: int | None,
+    out: Path | None,
+    picture_format: str,
+) -> "Look":
+    """One look at how a network answers a question about a text, in --out or in a folder of its own."""
+    from qa_research.runs.directory import check_writable
+    from qa_research.watch.look import look_at, looks_folder
+
+    folder = (out or looks_folder(opened, *asked)).expanduser()
+    check_writable(folder, "--out DIR")
+    return look_at(opened, *asked, unit, folder, picture_format)
 
 
 def opened_recording(directory: Path) -> "Recording":

@@ -1,9 +1,11 @@
 """One look into a network while it answers a question: a recording with a single step, as page and pictures.
 
-What `ask --look` writes: start and end scores of each token, the trace of one hidden unit by token, attention
-of every head. The span that pages and figures mark is the network's own answer.
+What `ask --look`, and `watch` of a model that is no run, write: start and end scores of each token, the trace
+of one hidden unit by token, attention of every head. The span that pages and figures mark is the network's
+own answer.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,16 +30,17 @@ from qa_research.capture.watched import Watched
 from qa_research.figures.attention import attention_of_heads
 from qa_research.figures.logits import logits_at_three_steps, unit_by_token
 from qa_research.figures.saving import save_figure
-from qa_research.files import write_text, written_folder
+from qa_research.files import readable_name, write_text, written_folder
 from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.question import asked_question
 from qa_research.tasks.answering.trained import TrainedAnswerer
+from qa_research.text import print_line, print_note
 from qa_research.watch.film import ASKED, ATTENTION_BYTES
 from qa_research.watch.page import film_page
 from qa_research.watch.story import film_of
 from qa_research.watch.strip import film_strip
 
-PAGE, STRIP = "look.html", "look.png"
+PAGE, STRIP = "look.html", "look"
 # In a layer, the outputs of all heads, and what the layer passes on.
 SITES = ["context", "layer_output"]
 
@@ -66,13 +69,35 @@ class Look:
         }
 
 
+def looks_folder(opened: TrainedAnswerer, question: str, context: str) -> Path:
+    """Where a look goes unless told otherwise: each question about each text has a folder of its own."""
+    asked = f"{question}\0{context}".encode(errors="surrogatepass")
+    digest = hashlib.sha256(asked).hexdigest()[:8]
+    return opened.results / "looks" / f"{readable_name(question, 40)}-{opened.label}-{digest}"
+
+
+def show_look(seen: Look) -> None:
+    """Where what was seen is."""
+    for note in seen.notes:
+        print_note(note)
+    print_line(
+        f"\nUnit {seen.unit} adds {seen.share:+.2f} to the start score of the answer's first token."
+    )
+    print_line(f"Page     {seen.page}\nFigures  {len(seen.figures)} in {seen.page.parent}")
+
+
 def look_at(
-    opened: TrainedAnswerer, question: str, context: str, unit: int | None, folder: Path
+    opened: TrainedAnswerer,
+    question: str,
+    context: str,
+    unit: int | None,
+    folder: Path,
+    picture_format: str = "png",
 ) -> Look:
     """Ask, look, and write the page, the pictures and the recording into `folder`; all or nothing.
 
     `unit`: whose trace is drawn; None: the one that adds most to, or takes most from, the start score of the
-    answer's first token.
+    answer's first token. `picture_format`: png, svg or pdf.
 
     Raises:
         ValueError: the question or the context is empty, or the network has no such unit.
@@ -91,10 +116,9 @@ def look_at(
         recording = record_look(opened, watched, recorders, new / RECORDING)
         film = film_of(recording, 0)
         write_text(new / PAGE, film_page(film, f"{opened.name}, {opened.label}"))
-        save_figure(film_strip(film), new / STRIP)
-        names = [STRIP]
-        for name, figure in _figures(recording, unit, values):
-            names.append(f"{name}.png")
+        names = []
+        for name, figure in [(STRIP, film_strip(film)), *_figures(recording, unit, values)]:
+            names.append(f"{name}.{picture_format}")
             save_figure(figure, new / names[-1])
     return Look(
         answer=answer,

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qa_research.capture.attention_picture import Tokens, attention_picture
+from qa_research.capture.attention_picture import AttentionPicture, Tokens
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import (
     AttentionLayersRecorder,
@@ -37,6 +37,7 @@ class AttentionRecorder(AttentionLayersRecorder):
         first, last = (int(token) for token in watched.spans[0])
         context = text.parts.index("context") if "context" in text.parts else len(text)
         self.tokens = Tokens(text.tokens, first, last, context)
+        self.pictures: dict[int, AttentionPicture] = {}
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
         weight = torch.stack([forward.attention(layer) for layer in self.layers], dim=1)
@@ -47,11 +48,14 @@ class AttentionRecorder(AttentionLayersRecorder):
             return Summaries()
         own = len(self.tokens.texts)
         maps = captured["weight"].values[0, :, :, :own, :own].astype(np.float32)
+        if not self.pictures:
+            title, heads = self.question.question, maps.shape[1]
+            self.pictures = {
+                layer: AttentionPicture(heads, self.tokens, layer, title) for layer in self.layers
+            }
         return Summaries(
             pictures={
-                f"attention/{self.question.id}/layer {layer}": attention_picture(
-                    of_layer, self.tokens, layer, self.question.question
-                )
+                f"attention/{self.question.id}/layer {layer}": self.pictures[layer].of(of_layer)
                 for layer, of_layer in zip(self.layers, maps, strict=True)
             }
         )
