@@ -60,10 +60,12 @@ def _prepare(name: str, squad: Path, questions: int, folder: Path) -> Any:
     data = FileData(
         train_path=str(squad),
         validation_path=str(squad),
+        validation_share=None,
         encoding="utf-8",
         name="benchmark",
         train_questions=questions,
         validation_questions=1,
+        choosing_share=1.0,
         seed=SEED,
         validate_on_train=False,
         on_bad_rows="error",

@@ -141,7 +141,10 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     "runs scan": [RUNS],
     "runs compare": [("RUN", "s2-", *RUNS)],
     "report": [("RUN", "s2-", *RUNS, "--out", "NEW")],
-    "evaluate": [("RUN", *RUNS), ("RUN", "--data", f"{FOLDER}.json", *RUNS)],
+    "evaluate": [
+        ("RUN", *RUNS, "--wrong", "50"),
+        ("RUN", "--data", f"{FOLDER}.json", *RUNS, "--wrong", "50"),
+    ],
     "predict": [("RUN", *RUNS), ("RUN", "--data", f"{FOLDER}.json", "--out", "predicted", *RUNS)],
     "ask": [("RUN", *ASKED, *RUNS)],
     "efficacy ask": [

@@ -297,6 +297,13 @@ def test_an_interval_of_differences_excludes_zero_where_mcnemar_rejects(worse, b
     assert sign_flips(row[0]) == mcnemar(worse, better)
 
 
+def test_an_interval_does_not_depend_on_what_else_is_measured():
+    values = np.array([[1.0, 0.0, 0.0, 1.0, 0.0, 0.0], [1.0, 0.5, 0.0, 1.0, 0.2, 0.4]])
+    groups = np.array([0, 0, 1, 1, 2, 3])
+    together = mean_intervals(values, (0.0, 1.0), groups)
+    assert together == [mean_intervals(row[None], (0.0, 1.0), groups)[0] for row in values]
+
+
 def test_groups_of_one_change_nothing_and_equal_groups_count_once():
     rows = np.array([[0.0, 0.4, 1.0, 1.0, 0.7, 0.0]])
     alone = mean_intervals(rows, (0.0, 1.0), None)[0]

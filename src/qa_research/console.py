@@ -94,6 +94,8 @@ def _cell(cell: str | Text) -> Text:
 
 screen = Screen(stderr=True)
 SECONDS_BEFORE_A_LINE = 2.0
+# Between the columns of a line that is laid out, as `See the curves     tensorboard --logdir ...`.
+COLUMNS = "  "
 SECONDS_BETWEEN_LINES = 10.0
 _LOGGER = logging.getLogger("qa_research")
 Item = TypeVar("Item")
@@ -108,6 +110,17 @@ class _ToStderr(logging.StreamHandler[TextIO]):
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         return sys.stderr
+
+
+class _OnTerminal(RichHandler):
+    """Folds sentences at blanks; a line laid out in columns stays whole: it may hold a command to paste."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if COLUMNS in text.strip():
+            self.console.print(self.render_message(record, text), soft_wrap=True)
+        else:
+            super().emit(record)
 
 
 class _DisarmedLines(logging.Formatter):
@@ -145,7 +158,7 @@ def start_logging() -> None:
         old.close()
     handler: logging.Handler
     if screen.is_terminal:
-        handler = RichHandler(console=screen, show_time=False, show_level=False, show_path=False)
+        handler = _OnTerminal(console=screen, show_time=False, show_level=False, show_path=False)
     else:
         handler = _ToStderr()
     handler.setFormatter(_DisarmedLines("%(message)s"))

@@ -328,24 +328,32 @@ def _weighted(
         Bootstrap. For groups, a ratio of sums is resampled as in Field & Welsh 2007, Bootstrapping
         Clustered Data.
     """
+    # Each with draws of its own, so that an interval does not depend on what else is measured.
+    return [_weighted_one(row, counts, bounds) for row in sums]
+
+
+def _weighted_one(
+    sums: Float[ndarray, " group"],
+    counts: Float[ndarray, " group"],
+    bounds: tuple[float, float] | None,
+) -> tuple[float, float]:
     rng = stream(0, "intervals")
     size = counts.mean()
     least, most = bounds or (0.0, 0.0)
     # Equal groups share a weight, the sum of as many exponential ones: 700 wrong and 300 right answers have
     # two weights, not 1,000. So the order of the groups does not matter, either.
-    distinct, repeats = np.unique(np.vstack([sums, counts]), axis=1, return_counts=True)
-    sums, counts = distinct[:-1], distinct[-1]
+    (sums, counts), repeats = np.unique(np.vstack([sums, counts]), axis=1, return_counts=True)
     lows, highs = [], []
     for draws in _batch_sizes(len(counts)):
         weights = rng.standard_gamma(repeats, (draws, len(counts)))
-        extra = size * rng.standard_exponential((draws, 1)) if bounds else np.zeros((draws, 1))
-        total, weight = weights @ sums.T, (weights @ counts)[:, None] + extra
+        extra = size * rng.standard_exponential(draws) if bounds else np.zeros(draws)
+        total, weight = weights @ sums, weights @ counts + extra
         lows.append((total + least * extra) / weight)
         highs.append((total + most * extra) / weight)
     tail = 100 * (1 - CONFIDENCE) / 2
-    low = np.percentile(np.concatenate(lows), tail, axis=0)
-    high = np.percentile(np.concatenate(highs), 100 - tail, axis=0)
-    return list(zip(low.tolist(), high.tolist(), strict=True))
+    low = np.percentile(np.concatenate(lows), tail)
+    high = np.percentile(np.concatenate(highs), 100 - tail)
+    return float(low), float(high)
 
 
 def dependence(wider: Mapping[str, float | None], examples: str) -> str:

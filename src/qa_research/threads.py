@@ -10,8 +10,10 @@ STAT = Path("/proc/stat")
 SECONDS_WATCHED = 0.2
 
 
-def use_threads(count: int | None) -> int:
-    """Let torch and tokenizers compute with `count` threads; None: with one per idle core, which is said.
+def use_threads(count: int | None, is_quick: bool = False) -> int:
+    """Let torch and tokenizers compute with `count` threads; None: with one per idle core.
+
+    That is said if it is fewer than usual, unless the work `is_quick`, as one answer is.
 
     Two threads on two busy cores wait for each other, and can be 13 times slower than one. A result may
     differ in its last digits between numbers of threads, so a training does not choose its own:
@@ -19,7 +21,7 @@ def use_threads(count: int | None) -> int:
     """
     import torch
 
-    count = _chosen(count, torch.get_num_threads(), "torch computes")
+    count = _chosen(count, torch.get_num_threads(), None if is_quick else "torch computes")
     torch.set_num_threads(count)
     use_threads_of_tokenizers(count)
     return count
@@ -33,20 +35,20 @@ def use_threads_of_tokenizers(count: int | None) -> int:
 
 
 def use_threads_of_recordings(count: int | None) -> int:
-    """The same for a verb that only reads recordings, which needs no torch either."""
+    """The same for a verb that only reads recordings, which needs no torch either, and says nothing."""
     import zarr
 
-    count = _chosen(count, _cores(), "the recording is read")
+    count = _chosen(count, _cores(), None)
     zarr.config.set({"threading.max_workers": count, "async.concurrency": count})
     return count
 
 
-def _chosen(count: int | None, usual: int, what: str) -> int:
-    """`count`, or where it is None one thread per idle core; fewer than usual are said."""
+def _chosen(count: int | None, usual: int, what: str | None) -> int:
+    """`count`, or where it is None one thread per idle core; fewer than usual are said of `what`."""
     if count is not None:
         return count
     count = free_threads(usual)
-    if count < usual:
+    if what and count < usual:
         idle = "1 core is" if count == 1 else f"{count} cores are"
         print_note(
             f"only {idle} idle, so {what} with {count} of {usual} threads; --threads N (explain: "

@@ -1,5 +1,6 @@
 """evaluate, predict, score and ask on files as people have them."""
 
+import csv
 import io
 import json
 import sys
@@ -73,6 +74,24 @@ def test_questions_with_and_without_answers_are_answered_and_the_ones_with_are_s
     assert len(json.loads((out / "predictions.json").read_text())) == 8
 
 
+def test_wrong_answers_are_listed_the_most_confident_first(on_run, tmp_path):
+    code, said, _ = on_run("evaluate", "--json", "--wrong", "3", "--out", str(tmp_path / "out"))
+    found = json.loads(said)
+    with (tmp_path / "out" / "mistakes.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert code == 0 and len(rows) == found["mistakes"] > 0
+    wrong = found["total"] - round(found["exact_match"] * found["total"] / 100)
+    assert len(rows) == wrong and len(found["wrong"]) == min(3, wrong)
+    odds = [float(row["probability"]) for row in rows]
+    assert odds == sorted(odds, reverse=True)
+    predictions = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert all(predictions[row["id"]] == row["given"] != row["expected"] for row in rows)
+    code, said, _ = on_run("evaluate", "--wrong", "1")
+    assert code == 0 and f"\n1. {odds[0]:.3f}" in said and "\n2. " not in said
+    assert f"question    {rows[0]['question']}"[:60] in said
+    assert f"mistakes.csv ({wrong} wrong answer" in said
+
+
 def test_predict_asks_labelled_questions_too(on_run, run):  # noqa: F811
     code, said, _ = on_run("predict", "--split", "train")
     assert code == 0 and said.startswith("8 questions answered")
@@ -138,7 +157,9 @@ def test_a_bad_row_of_a_file_is_refused_or_dropped(on_run, changed, change, said
     code, _, err = on_run(*words, "drop")
     assert code == 0 and f"skipped 1 of 8 questions ({said}" in err
     code, _, err = on_run("evaluate", "--data", str(path), "--on-bad-rows", "ignore")
-    assert code == 2 and "--on-bad-rows must be error, drop or move, got 'ignore'" in err
+    assert (
+        code == 2 and "--on-bad-rows must be error, drop, move or move_or_drop, got 'ignore'" in err
+    )
 
 
 def test_score_says_what_it_counts_and_refuses_what_it_cannot_count(verb, changed, tmp_path):

@@ -96,6 +96,25 @@ def test_the_default_run_is_the_experiment_nopretrain(composed):
 
 
 @pytest.mark.parametrize(
+    ("words", "interval"),
+    [
+        ((), 0.05),
+        (("data=squad_file", *NEEDED), 0.5),
+        (("data=squad",), 0.5),
+        (("data=squad_v2",), 0.5),
+        (("data=squad", "trainer.val_check_interval=0.25"), 0.25),
+        (("trainer.val_check_interval=0.1",), 0.1),
+    ],
+)
+@pytest.mark.parametrize("experiment", ["pretrained", "moment"])
+def test_the_data_say_how_often_pretrained_weights_are_validated(
+    composed, experiment, words, interval
+):
+    config = checked(composed(f"+experiment={experiment}", *words))
+    assert config["trainer"]["val_check_interval"] == interval
+
+
+@pytest.mark.parametrize(
     ("words", "study"),
     [
         ((), "nopretrain"),
@@ -122,20 +141,34 @@ def test_a_study_without_a_name_is_called_as_the_weights_are(composed, words, st
         ("data.batch_size=many", "data.batch_size must be a valid integer, got 'many'"),
         (
             "data.on_bad_rows=ignore",
-            "data.on_bad_rows must be 'error', 'drop' or 'move', got 'ignore'",
+            "data.on_bad_rows must be 'error', 'drop', 'move' or 'move_or_drop', got 'ignore'",
         ),
         ("model.dropout=1.5", "model.dropout must be less than 1, got 1.5"),
         ("model.lr=fast", "model.lr must be a valid number, got 'fast'"),
         ("seed=-1", "seed must be at least 0, got -1"),
         ("train.threads=0", "train.threads must be at least 1, got 0"),
         ("trainer.precision=8-bit", "trainer.precision must be"),
-        ("data=squad_file", "data.train_path must be given"),
+        (
+            "data=squad_file",
+            "data.train_path and data.validation_path must be given; with one file",
+        ),
     ],
 )
 def test_a_wrong_key_or_value_is_refused_in_one_sentence(composed, change, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)) as refusal:
         checked(composed(change))
     assert "\n" not in str(refusal.value)
+
+
+def test_one_file_and_a_share_of_it_are_enough(composed):
+    words = ("data=squad_file", "data.train_path=a.json", "data.validation_share=0.2")
+    data = checked(composed(*words))["data"]
+    assert (data["validation_path"], data["validation_share"]) == (None, 0.2)
+    with pytest.raises(ValueError, match="exclude each other"):
+        checked(composed(*words, "data.validation_path=b.json"))
+    for share in ("0", "1", "1.5", "-0.2", "much"):
+        with pytest.raises(ValueError, match=r"data\.validation_share must be"):
+            checked(composed(*words[:2], f"data.validation_share={share}"))
 
 
 def test_a_key_mistyped_in_an_experiment_file_is_refused(composed):

@@ -22,7 +22,10 @@ def launch(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str
             ["+experiment=pretraind"],
             "there is no experiment=pretraind; did you mean +experiment=pretrained?",
         ),
-        (["data=squad_file"], "data.train_path must be given"),
+        (
+            ["data=squad_file"],
+            "data.train_path and data.validation_path must be given; with one file",
+        ),
         (["seed=x"], "seed must be a valid integer, got 'x'"),
     ],
 )

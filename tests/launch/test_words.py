@@ -1,6 +1,8 @@
 """What is typed is what is meant: paths with any characters, flags anywhere, equal values of a sweep."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,6 +14,7 @@ from qa_research.launch.words import NAMES, readable_words
 from qa_research.runs.directory import config_hash, read_config, run_directory
 from qa_research.runs.places import with_absolute_paths
 from qa_research.tasks.answering.squad import squad_json
+from qa_research.tasks.run_qa import OF_RUN_QA, OF_VERBS
 from tests.tiny_run import train
 
 ODD = (
@@ -101,7 +104,21 @@ def test_a_sweep_is_not_divided_at_the_commas_of_one_path(tmp_path):
     [
         (["--bogus"], "there is no option --bogus"),
         (["--mutirun"], "there is no option --mutirun; did you mean --multirun?"),
-        (["--seed", "3"], "there is no option --seed; keys have no dashes: seed=..."),
+        (["--seed", "3"], "there is no option --seed; keys have no dashes: seed=3"),
+        (["--seed"], "there is no option --seed; keys have no dashes: seed=..."),
+        (
+            ["--train_file", "my data.json", "--validation-file=b.json", "--num_train_epochs", "3"],
+            "there is no option --train_file; keys have no dashes: data=squad_file "
+            "'data.train_path=my data.json' data.validation_path=b.json trainer.max_epochs=3$",
+        ),
+        (
+            ["--bf16", "--max_steps", "9"],
+            "dashes: trainer.precision=bf16-mixed trainer.max_steps=9$",
+        ),
+        (
+            ["--do_eval"],
+            "there is no option --do_eval; .* qa-research evaluate RUN scores it again",
+        ),
         (["--seed=3"], "there is no option --seed; keys have no dashes: seed=3"),
         (["--experiment=overfit"], r"keys have no dashes: \+experiment=overfit"),
         (["-m", "--cfg", "job"], "-m and --cfg cannot be combined: use one of them"),
@@ -116,6 +133,24 @@ def test_a_sweep_is_not_divided_at_the_commas_of_one_path(tmp_path):
 def test_a_flag_that_does_not_exist_is_one_sentence(words, sentence):
     with pytest.raises(ValueError, match=sentence):
         readable_words(words)
+
+
+def test_the_manual_and_the_answers_know_the_same_options_of_run_qa(composed):
+    """Each row of the table has them, and the keys exist."""
+    page = (Path(__file__).parents[2] / "docs/coming-from.md").read_text(encoding="utf-8")
+    told = {}
+    for row in page.partition("## From Weights")[0].splitlines():
+        if row.startswith("| `--"):
+            left, right = row.strip("|").split("|")
+            for name in re.findall(r"--(\w+)", left):
+                told[name] = re.findall(r"`[^`]*`", right)
+    assert told.keys() == OF_RUN_QA.keys() | OF_VERBS.keys()
+    known = composed("data=squad_file", "model=as_weights")
+    for name, here in OF_RUN_QA.items():
+        for key in (word.partition("=")[0] for word in here.split("\n")):
+            section, _, last = key.rpartition(".")
+            assert last in set((known[section] if section else known).keys())
+            assert any(f"{key}=" in entry for entry in told[name]), (name, key)
 
 
 def test_a_sweep_flag_in_the_middle_sweeps(tmp_path, monkeypatch):

@@ -48,6 +48,11 @@ def test_the_directory_follows_from_the_config():
     assert str(path) == f"there/s/tiny-some_package-s3-{config_hash(CONFIG)}"
 
 
+def test_no_share_of_a_file_is_the_run_of_an_earlier_version():
+    assert config_hash(changed("data", validation_share=None)) == config_hash(CONFIG)
+    assert config_hash(changed("data", validation_share=0.2)) != config_hash(CONFIG)
+
+
 @pytest.mark.parametrize(
     ("data", "name"),
     [

@@ -38,7 +38,7 @@ def test_a_run_asked_again_gives_the_scores_it_was_recorded_with(run):
     written = json.loads((run / "out/predictions.json").read_text())
     assert written == {a.question_id: a.text for a in answers}
     assert {p.name for p in (run / "out").iterdir()} == {
-        *("predictions.json", "n_best.json", "null_odds.json", "scores.json")
+        *("predictions.json", "n_best.json", "null_odds.json", "scores.json", "mistakes.csv")
     }
 
 

@@ -151,7 +151,8 @@ SHARED = [
 ]
 # The part of tasks/ that every task shares.
 SEAM = {
-    f"qa_research.tasks.{name}" for name in ("task", "learning", "elsewhere", "earlier_configs")
+    f"qa_research.tasks.{name}"
+    for name in ("task", "learning", "elsewhere", "earlier_configs", "run_qa")
 }
 
 

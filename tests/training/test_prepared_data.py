@@ -9,6 +9,7 @@ from qa_research.runs.directory import read_record
 from qa_research.runs.open import open_run
 from qa_research.signals import Stopped
 from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.score import exact_match
 from qa_research.tasks.answering.squad import squad_json
 from qa_research.tasks.answering.trained import questions_of
 from tests.tiny_run import train
@@ -102,3 +103,28 @@ def test_modernbert_trains_is_watched_and_answers(tiny):
     assert run.network.config.model_type == "modernbert"
     assert run.record["capture"]["captures"] >= 2
     assert run.ask("Who leads it?", TEXT).text in TEXT
+
+
+def test_a_run_of_one_file_says_so_and_asks_training_questions_again(
+    tiny, questions, tmp_path, caplog
+):
+    caplog.set_level("INFO", logger="qa_research")
+    path = tmp_path / "all.json"
+    path.write_text(json.dumps(squad_json(questions, "1.1")))
+    config = tiny(
+        *("data=squad_file", f"data.train_path={path}", "data.validation_share=0.5"),
+        *("data.train_questions=null", "data.validation_questions=null", "data.batch_size=2"),
+        *("data.max_tokens=64", "data.stride_tokens=8", "trainer.val_check_interval=1.0"),
+    )
+    train(config)
+    run = directory_of(config)
+    record = read_record(run)
+    assert record["questions"] == {"train": 4, "validation": 4, "choosing": 4}
+    assert record["config"]["data"]["validation_share"] == 0.5
+    assert "in whole contexts, drawn by data.seed=0" in (run / "train.log").read_text()
+    opened = open_run(run)
+    asked = opened.answer(questions_of(opened.config, opened.record, "train"))
+    golds = {row.id: row.answers[0].text for row in questions}
+    right = sum(exact_match(a.text, golds[a.question_id]) for a in asked)
+    found = record["on_training"]
+    assert (found["questions"], found["exact_match"]) == (4, 25.0 * right)

@@ -419,7 +419,7 @@ def _opened(named: NamedModel, checkpoint: str, threads: int | None) -> "Trained
 
     if not named.is_run:
         named.chosen_weights(checkpoint)
-    use_threads(threads)
+    use_threads(threads, is_quick=True)
     opened: TrainedAnswerer = open_model(named, checkpoint)
     return opened
 

@@ -35,10 +35,11 @@ from qa_research.cli.options import (
     opened_model,
     split_or_file,
 )
-from qa_research.text import print_json, print_line, print_note
+from qa_research.text import plural, print_json, print_line, print_note
 
 if TYPE_CHECKING:
     from qa_research.tasks.answering.decode import Answer
+    from qa_research.tasks.answering.evaluation import Evaluation
     from qa_research.tasks.answering.question import OnBadRows as Bad
     from qa_research.tasks.answering.question import Question
     from qa_research.tasks.answering.score import Rules
@@ -52,6 +53,12 @@ def evaluate(
     encoding: Encoding = DEFAULT_ENCODING,
     on_bad_rows: OnBadRows = "error",
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
+    wrong: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="also show the N wrong answers that are most confident"
+        ),
+    ] = None,
     out: Out = None,
     runs: Runs = DEFAULT_RUNS,
     threads: Threads = None,
@@ -59,8 +66,8 @@ def evaluate(
 ) -> None:
     """Score a run: exact match and F1.
 
-    With 95 % intervals, overall and by kind of question; writes predictions.json and the n best. Questions
-    without an 'answers' are answered, not scored.
+    With 95 % intervals, overall and by kind of question; writes predictions.json, the n best, and what was
+    answered wrongly (mistakes.csv). Questions without an 'answers' are answered, not scored.
     """
     asked = split_or_file(split, data)
     choice = check_options_of_file(data, encoding, on_bad_rows)
@@ -81,7 +88,6 @@ def evaluate(
         return
     from qa_research.efficacy.chosen import note_on_luck
     from qa_research.tasks.answering.evaluation import evaluate as score_answers
-    from qa_research.tasks.answering.evaluation import show_evaluation, write_evaluation
     from qa_research.tasks.answering.score import note_on_unspaced
 
     pairs = [pair for pair in zip(questions, answers, strict=True) if pair[0].is_labelled]
@@ -91,17 +97,35 @@ def evaluate(
         print_note(luck)
     if note := note_on_unspaced(labelled):
         print_note(note)
-    # Shown before it is written: if the disk turns out to be full, the score is not lost.
-    if as_json:
-        print_json(result.as_json() | {"files": str(folder)})
-        write_evaluation(folder, answers, result)
-        _keep(opened, asked, found, answers)
-        return
-    show_evaluation(result)
-    write_evaluation(folder, answers, result)
-    print_line(f"\n{opened.label} of {opened.name}, rules of SQuAD {result.rules}")
-    print_line(f"predictions.json, n_best.json, null_odds.json and scores.json are in {folder}")
+    _show_and_write(result, answers, wrong, folder, as_json)
+    if not as_json:
+        print_line(f"\n{opened.label} of {opened.name}, rules of SQuAD {result.rules}")
+        print_line(
+            "predictions.json, n_best.json, null_odds.json, scores.json and mistakes.csv "
+            f"({plural(len(result.mistakes), 'wrong answer')}) are in {folder}"
+        )
     _keep(opened, asked, found, answers)
+
+
+def _show_and_write(
+    result: "Evaluation",
+    answers: "Sequence[Answer]",
+    wrong: int | None,
+    folder: Path,
+    as_json: bool,
+) -> None:
+    """Show scores, and so many wrong answers, before they are written: the disk may be full."""
+    from qa_research.tasks.answering.evaluation import show_evaluation, write_evaluation
+    from qa_research.tasks.answering.mistakes import show_mistakes
+
+    if as_json:
+        shown = {"wrong": [m.as_json() for m in result.mistakes[:wrong]]} if wrong else {}
+        print_json(result.as_json() | shown | {"files": str(folder)})
+    else:
+        show_evaluation(result)
+        if wrong:
+            show_mistakes(result.mistakes, wrong)
+    write_evaluation(folder, answers, result)
 
 
 def _keep(
@@ -367,7 +391,9 @@ def ask(
     for name, value in given.items():
         if value is not None and not look:
             raise ValueError(f"{name} belongs to --look, which draws what it names")
-    opened = opened_model(run, checkpoint, runs, threads, None if by_id else NO_DATA)
+    opened = opened_model(
+        run, checkpoint, runs, threads, None if by_id else NO_DATA, is_quick=not look
+    )
     if by_id:
         question, text = opened.question(question)
     seen = look_into(opened, (question, text), unit, out, picture_format) if look else None

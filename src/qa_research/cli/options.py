@@ -84,7 +84,7 @@ OnBadRows = Annotated[
     typer.Option(
         "--on-bad-rows",
         metavar="NAME",
-        help="of --data: error, drop, or move (answers to where they stand)",
+        help="of --data: error, drop, move (answers to where they stand), or move_or_drop",
     ),
 ]
 Threads = Annotated[
@@ -205,12 +205,13 @@ def check_options_of_file(data: Path | None, encoding: str, on_bad_rows: str) ->
     """`on_bad_rows`, which like `encoding` is that of the file that --data names.
 
     Raises:
-        ValueError: it is not one of the three, or there is no file.
+        ValueError: it is none that there is, or there is no file.
     """
     from qa_research.tasks.answering.question import OnBadRows as Bad
 
     if on_bad_rows not in get_args(Bad):
-        raise ValueError(f"--on-bad-rows must be error, drop or move, got {on_bad_rows!r}")
+        *most, last = get_args(Bad)
+        raise ValueError(f"--on-bad-rows must be {', '.join(most)} or {last}, got {on_bad_rows!r}")
     check_encoding_has_a_file(encoding, data is not None, "--data FILE")
     if data is None and on_bad_rows != "error":
         raise ValueError(f"--on-bad-rows={on_bad_rows} belongs to --data FILE")
@@ -221,9 +222,14 @@ NO_DATA = Path()
 
 
 def opened_model(
-    run: str, checkpoint: str, runs: Path, threads: int | None, data: Path | None = NO_DATA
+    run: str,
+    checkpoint: str,
+    runs: Path,
+    threads: int | None,
+    data: Path | None = NO_DATA,
+    is_quick: bool = False,
 ) -> "TrainedAnswerer":
-    """The run or model that RUN names, opened to compute with so many threads.
+    """The run or model that RUN names, opened to compute with so many threads; `is_quick`: one answer.
 
     `data`: what --data names, where a verb asks the questions of the run unless others are named.
 
@@ -238,7 +244,7 @@ def opened_model(
     named.check_has_questions(are_named=data is not None)
     if not named.is_run:
         named.chosen_weights(checkpoint)
-    use_threads(threads)
+    use_threads(threads, is_quick)
     from qa_research.runs.open import open_model
 
     opened: TrainedAnswerer = open_model(named, checkpoint)

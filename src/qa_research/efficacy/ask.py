@@ -15,7 +15,7 @@ from qa_research.ledger.runs import Ledger
 from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.named import NamedModel
 from qa_research.runs.open import open_model
-from qa_research.tasks.answering.question import OnBadRows
+from qa_research.tasks.answering.question import DROPPING, OnBadRows
 from qa_research.tasks.answering.trained import (
     FileReading,
     RunQuestions,
@@ -100,7 +100,7 @@ def ask_run(
         for checkpoint in checkpoints:
             opened: TrainedAnswerer = open_model(named, checkpoint)
             # Without `drop`, a question that is too long counts as failed when it is asked.
-            tokenizer = opened.tokenizer if request.on_bad_rows == "drop" else None
+            tokenizer = opened.tokenizer if request.on_bad_rows in DROPPING else None
             reading = FileReading(request.encoding, request.on_bad_rows, tokenizer=tokenizer)
             if questions is None:
                 questions = run_questions(opened.config, opened.record, request.data, reading)

@@ -45,6 +45,13 @@ from qa_research.tasks.task import sections_of_task
 from qa_research.text import print_line
 from qa_research.training.settings import Settings, study_of, with_units
 
+# A key that must be given unless another one is, and what that does.
+INSTEAD = {
+    "data.validation_path": (
+        "data.validation_share",
+        "with one file, data.validation_share=0.2 keeps a fifth of data.train_path for validation",
+    )
+}
 # Arguments of constructors that no config can say.
 GIVEN_IN_CODE = {"capture": ("recorders",), "checkpoint": ("directory", "predictions")}
 
@@ -107,9 +114,18 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     Raises:
         ValueError: a value that must be given is missing.
     """
-    missing = sorted(OmegaConf.missing_keys(config))
+    missing = OmegaConf.missing_keys(config)
+    for key, (other, _) in INSTEAD.items():
+        if OmegaConf.select(config, other, default=None) is None:
+            continue
+        if key not in missing and OmegaConf.select(config, key) is not None:
+            raise ValueError(f"{key} and {other} exclude each other: leave out one of them")
+        OmegaConf.update(config, key, None)
+        missing.discard(key)
     if missing:
-        raise ValueError(f"{missing[0]} must be given: {missing[0]}=...")
+        names = " and ".join(sorted(missing))
+        ways = "".join(f"; {INSTEAD[key][1]}" for key in INSTEAD if key in missing)
+        raise ValueError(f"{names} must be given{ways}")
     plain: Any = OmegaConf.to_container(config, resolve=True)
     return typing.cast(dict[str, Any], plain)
 

@@ -210,7 +210,8 @@ def _comments(config_name: str, choices: Mapping[str, Any]) -> dict[str, str]:
 
 def _files(choices: Mapping[str, Any]) -> Iterator[Path]:
     for group, option in choices.items():
-        folder = conf_directory() / group
+        # Such as data/parts/interval@_global_.
+        folder = conf_directory() / group.partition("@")[0]
         # Others are Hydra's own, or in a folder of the user's.
         if isinstance(option, str) and (folder / f"{option}.yaml").is_file():
             yield from sorted(folder.glob("recorders/*.yaml"))

@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 
 from qa_research.launch.conf import spelled
 from qa_research.plain import MOST_LEVELS
+from qa_research.tasks.run_qa import options_in, typed_here
 from qa_research.text import did_you_mean, nearest
 
 MULTIRUN = ("-m", "--multirun")
@@ -80,7 +81,7 @@ def separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
             others.append(word)
             continue
         if name not in FLAGS:
-            raise ValueError(f"there is no option {name}{_meant(name, value)}")
+            raise ValueError(f"there is no option {name}{_meant(name, words)}")
         flags.append(word)
         if name in VALUED:
             if not equals:
@@ -110,9 +111,12 @@ def _check_completion(others: Sequence[str]) -> None:
         )
 
 
-def _meant(name: str, value: str) -> str:
+def _meant(name: str, words: Sequence[str]) -> str:
     """What an option that does not exist may have been meant as: a flag, or a key."""
     bare = name.lstrip("-")
+    if sentence := typed_here(name, words):
+        return f"; {sentence}"
+    value = dict(options_in(words)).get(bare, "")
     if near := nearest(name, FLAGS, cutoff=0.75):
         return f"; did you mean {near}?"
     if re.fullmatch(r"[\w./@]+", bare):

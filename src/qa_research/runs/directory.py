@@ -39,6 +39,9 @@ WITHOUT_EFFECT = (
     "checkpoint.every_n_minutes",
 )
 
+# Keys that count as if they did not exist where they are null, since runs of earlier versions have none.
+WITHOUT_EFFECT_IF_NULL = ("data.validation_share",)
+
 # In a run that was imported from a bundle: what the bundle said of itself.
 MANIFEST = "bundle.json"
 # Kept while a run is trained: on a full disk it makes room for how the run ended.
@@ -62,6 +65,8 @@ def _hash(config: Mapping[str, Any]) -> str:
         keys = value.items() if isinstance(value, Mapping) else [("", value)]
         for key, content in keys:
             name = f"{section}.{key}" if key else section
+            if name in WITHOUT_EFFECT_IF_NULL and content is None:
+                continue
             if name not in WITHOUT_EFFECT:
                 hashed[name] = str(content).rpartition(".")[2] if key == "_target_" else content
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]

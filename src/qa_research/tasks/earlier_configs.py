@@ -70,6 +70,8 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     # Version 0.3: files of other encodings than UTF-8 are read.
     if isinstance(data, dict) and "train_path" in data:
         data.setdefault("encoding", "utf-8")
+        # Version 0.3: one file may be divided.
+        data.setdefault("validation_share", None)
     # Version 0.3: some validation questions choose the best weights. Until then all did.
     if isinstance(data, dict) and "validation_questions" in data:
         data.setdefault("choosing_share", 1.0)

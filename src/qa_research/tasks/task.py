@@ -4,7 +4,7 @@ A task is a folder with its data, its LightningModule and a subclass of `Task`, 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -155,6 +155,13 @@ class Task(ABC):
     @abstractmethod
     def predictions(self) -> list[dict[str, Any]]:
         """After a validation: one JSON object per example, with its `id` and its scores."""
+
+    def afterwards(self, is_stopped: Callable[[], bool]) -> dict[str, Any]:
+        """After a training, with the best weights in `network`: what run.json says besides the scores.
+
+        It must be quick, and end as soon as somebody wants the program to stop.
+        """
+        return {}
 
     @abstractmethod
     def result(self, record: Mapping[str, Any]) -> list[str]:

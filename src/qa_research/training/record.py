@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_research import STARTED
+from qa_research.runs.checkpoints import BEST, load_network_weights
 from qa_research.runs.compare import PERCENT, best_intervals
 from qa_research.runs.machine import machine, now, peak_memory_mb
 from qa_research.runs.versions import git_state, installed_versions
@@ -59,6 +60,8 @@ def add_result(record: dict[str, Any], bundle: TrainerBundle, task: Task) -> Non
         "error": None,
     }
     _add_intervals(record, checkpoints.directory.parent, task)
+    if record["steps"]:
+        _add_afterwards(record, bundle, task)
     if checkpoints.while_training is not None:
         record["best_while_training"] = checkpoints.while_training
         record["precision_while_training"] = str(bundle.trainer.precision)
@@ -74,6 +77,18 @@ def _add_intervals(record: dict[str, Any], directory: Path, task: Task) -> None:
         log.warning("The scores have no intervals: %s", error)
         return
     record["best_95"] = {name: asdict(interval) for name, interval in found.items()}
+
+
+def _add_afterwards(record: dict[str, Any], bundle: TrainerBundle, task: Task) -> None:
+    """What the task measures with the best weights; only a warning if somebody removed or changed them."""
+    signals = bundle.saving.signals
+    try:
+        weights = load_network_weights(bundle.checkpoints.directory / BEST)
+    except (FileNotFoundError, ValueError) as error:
+        log.warning("The best weights cannot be read: %s", error)
+        return
+    task.network.float().load_state_dict(weights)
+    record |= task.afterwards(lambda: signals.stop is not None)
 
 
 def add_early_end(

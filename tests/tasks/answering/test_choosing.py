@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from qa_research.tasks.answering.choosing import (
     choosing_ids,
     context_digest,
+    divided,
     note_on_choosing,
     those_left,
 )
@@ -40,6 +41,21 @@ def test_whole_contexts_choose_and_something_is_left(sizes, share, seed):
     assert 0 < len(chosen) < len(rows)
     # Neither the order of the questions nor that of the contexts matters.
     assert choosing_ids(rows[::-1], share, seed) == chosen
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=2, max_size=40),
+    st.floats(0.01, 0.99),
+    st.integers(0, 3),
+)
+def test_no_context_is_on_both_sides_of_a_file_and_no_side_is_empty(sizes, share, seed):
+    rows = about(*sizes)
+    train, validation = divided(rows, share, seed)
+    assert len(train) + len(validation) == len(rows) and train and validation
+    assert not {row.context for row in train} & {row.context for row in validation}
+    # Neither the order of the questions nor case and blanks matter.
+    others = [replace(row, context=f" {row.context.upper()}") for row in rows[::-1]]
+    assert [row.id for row in divided(others, share, seed)[1]][::-1] == [r.id for r in validation]
 
 
 def test_the_share_is_met_where_contexts_are_small():
@@ -79,6 +95,7 @@ def test_data_of_a_file_are_divided_by_its_own_seed(tmp_path):
     path = tmp_path / "questions.json"
     path.write_text(json.dumps(squad_json(about(*[2] * 60), "1.1")))
     paths = {"train_path": str(path), "validation_path": str(path), "encoding": "utf-8"}
+    paths["validation_share"] = None
 
     def divided(**changes):
         data = FileData(**paths, **SETTINGS | changes)

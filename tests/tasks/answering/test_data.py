@@ -29,7 +29,8 @@ def files(questions, tmp_path):
     paths = {"train_path": tmp_path / "train.json", "validation_path": tmp_path / "validation.json"}
     for path in paths.values():
         path.write_text(json.dumps(squad_json(questions, "1.1")))
-    return {key: str(path) for key, path in paths.items()} | {"encoding": "utf-8"}
+    others = {"encoding": "utf-8", "validation_share": None}
+    return {key: str(path) for key, path in paths.items()} | others
 
 
 def spoil(path):
@@ -167,7 +168,52 @@ def test_files_that_cannot_be_trained_on_are_named(files):
     said = str(refusal.value)
     assert said.startswith(f"data.validation_path={files['validation_path']}: 1 of 8 validation")
     assert "it stands at 34, not 35 (1 to the left)" in said
-    assert "data.on_bad_rows=drop skips them, data.on_bad_rows=move" in said
+    assert said.endswith("data.on_bad_rows=move puts all answers where they stand, drop skips them")
+
+
+def without_offsets(path, *answers):
+    """Let the first questions of a file have these answers, which say no place."""
+    value = json.loads(Path(path).read_text())
+    rows = value["data"][0]["paragraphs"][0]["qas"]
+    for row, answer in zip(rows, answers, strict=False):
+        row["answers"] = [{"text": answer}]
+    Path(path).write_text(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("choice", "advice"),
+    [
+        (
+            "error",
+            "move_or_drop puts answers where they clearly stand and skips the other questions",
+        ),
+        ("move", "move_or_drop skips them, and moves the others"),
+    ],
+)
+def test_what_cannot_be_moved_says_why_and_how_to_go_on_with_the_others(files, choice, advice):
+    without_offsets(files["train_path"], "Monday", "e")
+    without_offsets(files["validation_path"], "Zanzibar")
+    with pytest.raises(ValueError) as refusal:
+        FileData(**files, **SETTINGS | {"on_bad_rows": choice}).load()
+    said = str(refusal.value)
+    assert "q1: answer 'e' has no answer_start: it stands " in said
+    assert "times in the context" in said and advice in said
+    data = FileData(**files, **SETTINGS | {"on_bad_rows": "move_or_drop"})
+    data.load()
+    assert [row.id for row in data.moved_rows] == ["q0"] and len(data.train) == 7
+    assert [row.id for row in data.bad_rows] == ["q1", "q0"] and len(data.validation) == 7
+
+
+def test_a_sentence_names_no_more_than_three_unusable_rows(files, caplog):
+    without_offsets(files["train_path"], *["Zanzibar"] * 8)
+    count = len(
+        json.loads(Path(files["train_path"]).read_text())["data"][0]["paragraphs"][0]["qas"]
+    )
+    with pytest.raises(ValueError) as refusal:
+        FileData(**files, **SETTINGS).load()
+    said = str(refusal.value)
+    assert said.count("does not stand in the context") == min(3, count)
+    assert said.endswith("data.on_bad_rows=drop skips them")
 
 
 def test_an_answer_away_from_its_offset_can_be_moved_and_is_named(files, questions, caplog):
@@ -180,6 +226,41 @@ def test_an_answer_away_from_its_offset_can_be_moved_and_is_named(files, questio
     assert (
         "moved answers of 1 of 8 train questions: q1: answer 'Monday' stands at 34" in caplog.text
     )
+
+
+def of_one_file(tmp_path, rows, **settings):
+    path = tmp_path / "all.json"
+    path.write_text(json.dumps(squad_json(rows, "1.1")))
+    files = {"train_path": str(path), "validation_path": None, "encoding": "utf-8"}
+    return FileData(**files | {"validation_share": 0.5}, **SETTINGS | settings)
+
+
+def test_one_file_is_divided_by_context_and_always_alike(questions, tmp_path):
+    data = of_one_file(tmp_path, questions)
+    data.load()
+    assert len(data.train) == len(data.validation) == 4
+    assert {row.context for row in data.train} & {row.context for row in data.validation} == set()
+    assert data.shared().contexts == 0 and "data.validation_share=0.5" in data.origin
+    again = of_one_file(tmp_path, questions[::-1], train_questions=2)
+    again.load()
+    assert {row.id for row in again.validation} == {row.id for row in data.validation}
+    assert len(again.train) == 2 and again.fingerprints()["train"] != data.fingerprints()["train"]
+
+
+def test_a_file_that_cannot_be_divided_is_refused(questions, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"data\.train_path=.*all\.json: data\.validation_share=0\.5: all"
+    ):
+        of_one_file(tmp_path, questions[:4]).load()
+    with pytest.raises(ValueError, match="use one of them"):
+        of_one_file(tmp_path, questions, validate_on_train=True).load()
+
+
+@pytest.mark.parametrize("validation", [("a.json", 0.2), (None, None)])
+def test_either_a_second_file_or_a_share_is_given(validation):
+    names = dict(zip(("validation_path", "validation_share"), validation, strict=True))
+    with pytest.raises(ValueError, match="give one of them"):
+        FileData(train_path="b.json", encoding="utf-8", **names, **SETTINGS)
 
 
 def changed(path, change):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qa_research.tasks.answering.moving import explained, find_move, with_moved_answers
-from qa_research.tasks.answering.question import Gold, Question, find_bad_rows
+from qa_research.tasks.answering.question import NOT_SAID, Gold, Question, find_bad_rows
 
 FERRY = "🎏🎏 Blå dør, gate 7.\r\nThe boat sails at noon.\r\nIt is Zoë's café."
 
@@ -134,4 +134,9 @@ def test_questions_are_moved_and_reported_and_the_others_left_alone():
     assert "'Tove' stands at 31, not 30 (1 to the right)" in moves[0].reason
     assert "'tove' stands at 31 in another spelling" in moves[0].reason
     bad, movable = explained(questions, find_bad_rows(questions))
-    assert movable == 1 and "stands at 31" in bad[0].reason and "stands at" not in bad[1].reason
+    assert movable == 1 and "stands at 31" in bad[0].reason
+    assert bad[1].reason.endswith("(found ' cod'): it does not stand in the context")
+    several = [row("several", Gold("e", NOT_SAID))]
+    bad, movable = explained(several, find_bad_rows(several))
+    assert not movable
+    assert bad[0].reason == "answer 'e' has no answer_start: it stands 4 times in the context"

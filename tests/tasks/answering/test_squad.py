@@ -101,6 +101,11 @@ def test_unanswerable_questions_have_no_answers(questions, tmp_path):
         ('{"id": 1}\nnonsense', "not valid JSON: Expecting value at line 2"),
         ("a,b\n1,2\n", "found the columns 'a', 'b'"),
         ("just some text", "found the columns 'just some text'"),
+        (
+            "id,passage,question,answers\n1,a,b,c\n",
+            "has no column 'context': found the columns 'id', 'passage', 'question', 'answers'; a table "
+            "needs the columns context and question",
+        ),
         ('{"id":["1"],"context":["c"],"question":[],"answers":[[]]}', "different lengths"),
         ('[{"id":"1","context":"c","question":"q","answers":3}]', "answers is the number 3"),
         ('[{"id":"1","question":"q","answers":[]}]', "row 0 has no text 'context'"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -20,11 +20,14 @@ from qa_research.tasks.answering.batches import (
     WindowDataset,
     batch_order,
 )
-from qa_research.tasks.answering.choosing import choosing_ids, those_left
+from qa_research.tasks.answering.choosing import choosing_ids, divided, those_left
 from qa_research.tasks.answering.corpus import generate, guessing
 from qa_research.tasks.answering.hub import DataSet
 from qa_research.tasks.answering.moving import explained, with_moved_answers
 from qa_research.tasks.answering.question import (
+    BAD_ROWS_SHOWN,
+    DROPPING,
+    MOVING,
     BadRow,
     OnBadRows,
     Question,
@@ -39,12 +42,13 @@ from qa_research.tasks.learning import TaskData
 from qa_research.tasks.loader import Loader
 
 log = logging.getLogger(__name__)
-BAD_ROWS_SHOWN = 20
+# Of so many unusable rows it is found out whether their answers could be moved, for the advice in a refusal.
+BAD_ROWS_TRIED = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Both splits as read.
+    """Both splits as read; with a `share`, the latter is to be taken from the former.
 
     `names`: what the user calls each, such as `data.train_path=FILE`. `chances`: that guessing is right, by
     the question's id (only BuiltinData).
@@ -54,6 +58,7 @@ class Splits:
     validation: list[Question]
     names: tuple[str, str]
     chances: dict[str, float]
+    share: float | None = None
 
 
 class QuestionData(TaskData):
@@ -118,12 +123,15 @@ class QuestionData(TaskData):
             ValueError: there are unusable rows that on_bad_rows does not allow, or there are too few rows.
         """
         splits = self.read()
-        usable = self._usable(splits.train, "train", splits.names[0])
-        self.train = self._chosen(usable, "train", self.train_questions)
+        train = self._usable(splits.train, "train", splits.names[0])
+        validation = splits.validation
+        if splits.share is not None:
+            train, validation = self._divided(train, splits)
+        self.train = self._chosen(train, "train", self.train_questions)
         if self.validate_on_train:
             self.validation = self.train
         else:
-            usable = self._usable(splits.validation, "validation", splits.names[1])
+            usable = self._usable(validation, "validation", splits.names[1])
             self.validation = self._chosen(usable, "validation", self.validation_questions)
         self.choosing = choosing_ids(self.validation, self.choosing_share, self.seed)
         self.chances = splits.chances
@@ -178,6 +186,11 @@ class QuestionData(TaskData):
         return guessing(self.fresh, self.chances)
 
     @property
+    def origin(self) -> str:
+        """A sentence on where the validation questions are from, if that is not plain; empty if it is."""
+        return ""
+
+    @property
     def has_unanswerable(self) -> bool:
         """Whether a training question has no answer (SQuAD v2.0)."""
         return any(not row.answers for row in self.train)
@@ -185,6 +198,11 @@ class QuestionData(TaskData):
     def shared(self) -> Shared | None:
         """What validation shares with training; None if that is wanted."""
         return None if self.validate_on_train else shared_with(self.train, self.validation)
+
+    def sample_of_training(self, count: int) -> list[Question]:
+        """So many training questions, or all if there are fewer, drawn by `data.seed`."""
+        order = stream(self.seed, "training sample").permutation(len(self.train))[:count]
+        return [self.train[i] for i in order]
 
     def fingerprints(self) -> dict[str, str]:
         """A sha256 of each split's questions, with those that no window has room for.
@@ -233,8 +251,8 @@ class QuestionData(TaskData):
         bad = too_long(questions, tokenizer, self.max_tokens, self.stride_tokens)
         if not bad:
             return questions
-        shown = describe_bad_rows(bad, BAD_ROWS_SHOWN)
-        if self.on_bad_rows != "drop":
+        shown = describe_bad_rows(bad)
+        if self.on_bad_rows not in DROPPING:
             raise ValueError(
                 f"{len(bad)} of {len(questions)} {split} questions are too long for a window ({shown}); "
                 "raise data.max_tokens, lower data.stride_tokens, or skip them with data.on_bad_rows=drop"
@@ -249,25 +267,20 @@ class QuestionData(TaskData):
     def _usable(self, questions: Sequence[Question], split: str, name: str) -> list[Question]:
         """The questions that can be trained on; those that cannot are treated as on_bad_rows says."""
         all_of = f"{len(questions)} {split} questions"
-        if self.on_bad_rows == "move":
+        if self.on_bad_rows in MOVING:
             questions, moved = with_moved_answers(questions)
             if moved:
-                shown = describe_bad_rows(moved, BAD_ROWS_SHOWN)
+                shown = describe_bad_rows(moved)
                 log.warning("%s: moved answers of %d of %s: %s", name, len(moved), all_of, shown)
                 self.moved_rows += moved
         bad = find_bad_rows(questions)
-        if bad and self.on_bad_rows != "drop":
-            first, movable = explained(questions, bad[:BAD_ROWS_SHOWN])
-            shown = describe_bad_rows([*first, *bad[BAD_ROWS_SHOWN:]], BAD_ROWS_SHOWN)
-            move = (
-                ", data.on_bad_rows=move puts answers where they clearly stand" if movable else ""
-            )
+        if bad and self.on_bad_rows not in DROPPING:
             raise ValueError(
-                f"{name}: {len(bad)} of {all_of} are unusable ({shown}); data.on_bad_rows=drop skips "
-                f"them{move}"
+                f"{name}: {len(bad)} of {all_of} are unusable {self._advice(questions, bad)}"
             )
         if bad:
-            shown = describe_bad_rows(bad, BAD_ROWS_SHOWN)
+            first, _ = explained(questions, bad[:BAD_ROWS_SHOWN])
+            shown = describe_bad_rows([*first, *bad[BAD_ROWS_SHOWN:]])
             log.warning("Skipped %d of %s: %s", len(bad), all_of, shown)
             self.bad_rows += bad
         positions = {row.position for row in bad}
@@ -275,6 +288,39 @@ class QuestionData(TaskData):
         if not usable:
             raise ValueError(f"{name}: there are no usable {split} questions")
         return usable
+
+    def _divided(
+        self, questions: Sequence[Question], splits: Splits
+    ) -> tuple[list[Question], list[Question]]:
+        share = splits.share or 0.0
+        if self.validate_on_train:
+            raise ValueError(
+                f"data.validation_share={share:g} keeps questions from training, and "
+                "data.validate_on_train=true asks those of the training; use one of them"
+            )
+        try:
+            return divided(questions, share, self.seed)
+        except ValueError as error:
+            raise ValueError(
+                f"{splits.names[0]}: data.validation_share={share:g}: {error}"
+            ) from error
+
+    def _advice(self, questions: Sequence[Question], bad: Sequence[BadRow]) -> str:
+        """The first bad rows in brackets, and what can be done about all of them."""
+        tried, movable = explained(questions, bad[:BAD_ROWS_TRIED])
+        shown = f"({describe_bad_rows([*tried, *bad[BAD_ROWS_TRIED:]])})"
+        if self.on_bad_rows == "move":
+            return f"{shown}; data.on_bad_rows=move_or_drop skips them, and moves the others"
+        if movable == len(bad):
+            return (
+                f"{shown}; data.on_bad_rows=move puts all answers where they stand, drop skips them"
+            )
+        if movable:
+            return (
+                f"{shown}; data.on_bad_rows=move_or_drop puts answers where they clearly stand and skips the "
+                "other questions, drop skips all of these"
+            )
+        return f"{shown}; data.on_bad_rows=drop skips them"
 
     def _chosen(
         self, questions: Sequence[Question], split: str, count: int | None
@@ -311,31 +357,54 @@ class BuiltinData(QuestionData):
 
 
 class FileData(QuestionData):
-    """Two files of text in `encoding`, each in any format that `squad.read_questions` reads.
+    """Two files of text in `encoding`, each in any format that `squad.read_questions` reads; or one.
+
+    `validation_share`: of the questions of `train_path`, in whole contexts, where there is no other file.
 
     Raises:
-        ValueError: there is no such encoding.
+        ValueError: there is no such encoding; not one of `validation_path` and `validation_share` is given.
     """
 
     def __init__(
-        self, train_path: str, validation_path: str, encoding: str, **settings: Any
+        self,
+        train_path: str,
+        validation_path: str | None,
+        validation_share: Annotated[float, Gt(0), Lt(1)] | None,
+        encoding: str,
+        **settings: Any,
     ) -> None:
         super().__init__(**settings)
         check_encoding(encoding, "data.encoding")
+        if (validation_path is None) == (validation_share is None):
+            raise ValueError(
+                f"data.validation_path={validation_path or 'null'} and data.validation_share="
+                f"{'null' if validation_share is None else validation_share}: give one of them"
+            )
         self.encoding = encoding
         self.train_path = train_path
         self.validation_path = validation_path
+        self.validation_share = validation_share
 
     def read(self) -> Splits:
-        paths = {"data.train_path": self.train_path, "data.validation_path": self.validation_path}
-        train, validation = (
-            read_questions(path, key, self.encoding, "data.encoding") for key, path in paths.items()
+        names = [f"data.train_path={self.train_path}"]
+        train = self._questions_of("data.train_path", self.train_path)
+        if self.validation_path is None:
+            return Splits(train, [], (names[0], names[0]), {}, self.validation_share)
+        names.append(f"data.validation_path={self.validation_path}")
+        validation = self._questions_of("data.validation_path", self.validation_path)
+        return Splits(train, validation, (names[0], names[1]), {})
+
+    def _questions_of(self, key: str, path: str) -> list[Question]:
+        return read_questions(path, key, self.encoding, "data.encoding")
+
+    @property
+    def origin(self) -> str:
+        if self.validation_share is None:
+            return ""
+        return (
+            f"Validation questions are of data.train_path, too: data.validation_share="
+            f"{self.validation_share:g}, in whole contexts, drawn by data.seed={self.seed}"
         )
-        names = (
-            f"data.train_path={self.train_path}",
-            f"data.validation_path={self.validation_path}",
-        )
-        return Splits(train, validation, names, {})
 
 
 class HubData(QuestionData):

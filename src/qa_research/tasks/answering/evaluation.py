@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qa_research.files import written_folder
+from qa_research.files import write_text, written_folder
 from qa_research.stats import dependence
 from qa_research.tasks.answering.decode import Answer
+from qa_research.tasks.answering.mistakes import MISTAKES, Mistake, find_mistakes, mistakes_csv
 from qa_research.tasks.answering.predictions import write_answers, write_json
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.score import (
@@ -35,7 +36,8 @@ Official = dict[str, float | int]
 class Evaluation:
     """Scores of answers to questions: overall, by kind, and as the official evaluation reports them.
 
-    `choosing`: the scores of those that chose the checkpoint, which are in none of the others.
+    `choosing`: the scores of those that chose the checkpoint, which are in none of the others. `mistakes`: of
+    all of them.
     """
 
     rules: Rules
@@ -43,6 +45,7 @@ class Evaluation:
     by_kind: dict[str, Summary]
     official: Official
     choosing: Summary | None
+    mistakes: tuple[Mistake, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; 95 % intervals in percent, over paragraphs where some hold several questions."""
@@ -51,6 +54,7 @@ class Evaluation:
             **intervals_as_json(self.overall),
             "by_kind": {kind: asdict(summary) for kind, summary in self.by_kind.items()},
             "choosing": asdict(self.choosing) if self.choosing else None,
+            "mistakes": len(self.mistakes),
         }
 
 
@@ -82,6 +86,8 @@ def evaluate(
     if len(chose) == len(questions):
         chose = []
     apart = {row.id for row in chose}
+    all_scores = {score.id: score for score in score_questions(questions, predictions, rules)}
+    mistakes = find_mistakes(questions, answers, all_scores, frozenset(choosing))
     questions = [row for row in questions if row.id not in apart]
     answers = [answer for answer in answers if answer.question_id not in apart]
     scores = score_questions(questions, predictions, rules)
@@ -95,7 +101,9 @@ def evaluate(
         best = evaluate_v2(questions, spans, odds, 0.0)
         official |= {key: value for key, value in best.items() if key.startswith("best_")}
     chosen = summarize(score_questions(chose, predictions, rules)) if chose else None
-    return Evaluation(rules, summarize(scores), summarize_by_kind(scores), official, chosen)
+    return Evaluation(
+        rules, summarize(scores), summarize_by_kind(scores), official, chosen, tuple(mistakes)
+    )
 
 
 def evaluate_v1(questions: Sequence[Question], predictions: Mapping[str, str]) -> Official:
@@ -217,10 +225,11 @@ def _scores(
 
 
 def write_evaluation(directory: Path, answers: Sequence[Answer], evaluation: Evaluation) -> None:
-    """What `write_answers` writes, and scores.json; all of it or nothing."""
+    """What `write_answers` writes, scores.json and mistakes.csv; all of it or nothing."""
     with written_folder(directory, replace=True) as new:
         write_answers(new, answers)
         write_json(new / "scores.json", evaluation.as_json())
+        write_text(new / MISTAKES, "".join(mistakes_csv(evaluation.mistakes)))
 
 
 def show_evaluation(result: Evaluation) -> None:

@@ -13,6 +13,7 @@ class Facts(TypedDict):
     """`unanswerable`: whether some have no answer. `too_long`: ids of those that no window has room for.
 
     `guessing`: percent of each kind that a guess among the right candidates gets right. Older runs lack some.
+    `on_training`: scores of training questions that were asked again with the best weights.
     `questions`: how many each split has, and, as `choosing`, how many of validation chose the best weights.
     """
 
@@ -21,6 +22,7 @@ class Facts(TypedDict):
     too_long: NotRequired[list[str]]
     guessing: NotRequired[dict[str, float]]
     questions: NotRequired[dict[str, int]]
+    on_training: NotRequired[dict[str, float | int]]
 
 
 _FACTS = TypeAdapter(Facts)

@@ -17,6 +17,7 @@ from qa_research.tasks.answering.question import (
     is_at_offset,
     readable,
 )
+from qa_research.text import plural
 
 # An answer that stands several times in its context is moved only if one of them is this near, in characters.
 NEAR = 8
@@ -73,16 +74,17 @@ def with_moved_answers(questions: Sequence[Question]) -> tuple[list[Question], l
 
 
 def explained(questions: Sequence[Question], bad: Iterable[BadRow]) -> tuple[list[BadRow], int]:
-    """The bad rows, each with where its answer stands if that is clear; and how many moving would mend."""
+    """The bad rows, each with where its answer stands or why that is not clear; and how many moving mends."""
     result, movable = [], 0
     for row in bad:
         question = questions[row.position]
         wrong = [g for g in question.answers if not is_at_offset(question.context, g)]
         move = find_move(question.context, wrong[0]) if wrong else None
-        if move and row.reason.startswith("answer "):
+        if wrong and row.reason.startswith("answer "):
             (mended,), _ = with_moved_answers([question])
             movable += not find_bad_rows([mended])
-            row = replace(row, reason=f"{row.reason}: it {_journey(wrong[0], move)}")
+            where = _journey(wrong[0], move) if move else _why_unclear(question.context, wrong[0])
+            row = replace(row, reason=f"{row.reason}: it {where}")
         result.append(row)
     return result, movable
 
@@ -94,6 +96,17 @@ def _journey(gold: Gold, move: Move) -> str:
     if place == gold.start:
         return f"stands at {place} in another spelling ({move.why})"
     return f"stands at {place}, not {gold.start} ({move.why})"
+
+
+def _why_unclear(context: str, gold: Gold) -> str:
+    """A few words on an answer that cannot be moved."""
+    count = len(_find_all(context, gold.text))
+    if not count:
+        count = len(_find_alike(context, gold.text, tuple(_SAME)))
+    if count:
+        near = "" if gold.start == NOT_SAID else f", none of which is clearly meant by {gold.start}"
+        return f"stands {plural(count, 'time')} in the context{near}"
+    return "does not stand in the context"
 
 
 def _find_all(text: str, wanted: str) -> list[int]:

@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-# What is done about rows that cannot be used: refuse, leave them out, or put answers where they stand.
-OnBadRows = Literal["error", "drop", "move"]
+# What is done about rows that cannot be used: refuse, leave them out, put answers where they stand, or put
+# those where they stand that can be, and leave the others out.
+OnBadRows = Literal["error", "drop", "move", "move_or_drop"]
+MOVING = ("move", "move_or_drop")
+DROPPING = ("drop", "move_or_drop")
+# How many of them a sentence names.
+BAD_ROWS_SHOWN = 3
 # The start of an answer whose data do not say where it stands; asking and scoring need none.
 NOT_SAID = -2
 QUESTION_WORDS = ("what", "who", "whom", "whose", "when", "where", "which", "why", "how")
@@ -138,7 +143,7 @@ def shared_with(train: Sequence[Question], validation: Sequence[Question]) -> Sh
     An id that is a plain number counts only with the same question: it may be a row's number in two files.
     """
     # Many questions have one context.
-    plain = cache(_plain)
+    plain = cache(plain_text)
     by_id = {row.id: plain(row.question) for row in train}
     asked = {(plain(row.context), plain(row.question)) for row in train}
     contexts = {context for context, _ in asked}
@@ -156,7 +161,8 @@ def shared_with(train: Sequence[Question], validation: Sequence[Question]) -> Sh
     )
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
+    """The text as it is compared, without regard to case and blanks."""
     return " ".join(text.casefold().split())
 
 
@@ -213,7 +219,7 @@ def _fault_of_label(row: Question) -> str | None:
     return None
 
 
-def describe_bad_rows(bad: Sequence[BadRow], limit: int) -> str:
+def describe_bad_rows(bad: Sequence[BadRow], limit: int = BAD_ROWS_SHOWN) -> str:
     """The first `limit` bad rows as text, and how many more there are."""
     text = "; ".join(f"{row.id}: {row.reason}" for row in bad[:limit])
     return text + (f"; and {len(bad) - limit} more" if len(bad) > limit else "")

@@ -21,6 +21,10 @@ EXPECTED = (
     "expected SQuAD JSON (an object with 'data'), an object of parallel lists, JSON lines, CSV or "
     "Parquet with the columns id, context, question, answers"
 )
+ACCEPTED = (
+    "a table needs the columns context and question, and for training answers, or answer_text and "
+    "answer_start; id, title and is_impossible are read where they are"
+)
 _OF_LABEL_STUDIO = {"annotations", "completions", "predictions"}
 _COMPRESSED = {
     b"BZh": ("bzip2", "bunzip2 FILE"),
@@ -106,12 +110,17 @@ def _csv_rows(text: str, name: str) -> list[Row]:
 
 
 def _need_columns(found: Sequence[str], name: str) -> None:
-    known = foreign_format(dict.fromkeys(found))
-    if known and not set(NEEDED) <= set(found):
+    missing = [column for column in NEEDED if column not in found]
+    if not missing:
+        return
+    if known := foreign_format(dict.fromkeys(found)):
         raise ValueError(f"{name} is {known}")
-    if not set(NEEDED) <= set(found):
-        shown = ", ".join(repr(column[:40]) for column in found[:6])
-        raise ValueError(f"{name} holds no SQuAD questions: found the columns {shown}; {EXPECTED}")
+    shown = ", ".join(repr(column[:40]) for column in found[:6])
+    if len(missing) < len(NEEDED):
+        raise ValueError(
+            f"{name} has no column {missing[0]!r}: found the columns {shown}; {ACCEPTED}"
+        )
+    raise ValueError(f"{name} holds no SQuAD questions: found the columns {shown}; {EXPECTED}")
 
 
 def _json_rows(text: str, name: str) -> list[Row]:

@@ -1,7 +1,7 @@
 """Extractive question answering as a task: what its runs read, measure, write and show."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,11 +21,13 @@ from qa_research.model.tokenizer import tokenizer_fingerprint
 from qa_research.model.weights import weights_fingerprint, write_sums
 from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.choosing import FEWEST_TO_DIVIDE, context_digest
-from qa_research.tasks.answering.decode import AnswerSettings
+from qa_research.tasks.answering.decode import Answer, AnswerSettings
 from qa_research.tasks.answering.earlier_windows import made_otherwise
 from qa_research.tasks.answering.facts import facts_of
+from qa_research.tasks.answering.generalisation import generalisation, on_training
 from qa_research.tasks.answering.labels import Exactness, exactness
-from qa_research.tasks.answering.trained import LABELS, TrainedAnswerer, reopen
+from qa_research.tasks.answering.score import rules_for, score_questions
+from qa_research.tasks.answering.trained import LABELS, TrainedAnswerer, answers_of, reopen
 from qa_research.tasks.answering.windows import make_windows, windows_fingerprint
 from qa_research.tasks.task import Metric, StoredRun, Task
 from qa_research.text import command_line, plural
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from qa_research.tasks.answering.module import QuestionAnswering
 
 MOST_KINDS_SHOWN = 4
+# How many training questions are asked again after a training: seconds of work, and enough for +-7 points.
+MOST_ASKED_AGAIN, ASKED_AT_ONCE = 200, 20
 # In percent: from here on `lookup` counts as learned.
 LOOKUP_LEARNED = 90.0
 # In points: so close to guessing, `match` counts as guessed.
@@ -162,6 +166,7 @@ class AnsweringTask(Task):
             f"{data.train_windows.lengths.mean():.0f} tokens on average",
             f"Model: {self.module.name}, {count_parameters(self.network) / 1e6:.1f} million "
             f"parameters, {plural(torch.get_num_threads(), 'thread')}",
+            *([data.origin] if data.origin else []),
             self._who_chooses(),
         ]
         shared = data.shared()
@@ -232,6 +237,24 @@ class AnsweringTask(Task):
             for row, answer, score in rows
         ]
 
+    def afterwards(self, is_stopped: Callable[[], bool]) -> dict[str, Any]:
+        data = self.data
+        if data.validate_on_train:
+            return {}
+        network = self.network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        window = (data.max_tokens, data.stride_tokens)
+        count = min(len(data.choosing), MOST_ASKED_AGAIN)
+        sample = data.sample_of_training(count)
+        answers: list[Answer] = []
+        for start in range(0, len(sample), ASKED_AT_ONCE):
+            if is_stopped():
+                return {}
+            some = sample[start : start + ASKED_AT_ONCE]
+            answers += answers_of(network, self.module.tokenizer, self.answering, window, some)
+        predictions = {answer.question_id: answer.text for answer in answers}
+        rules = rules_for(data.train)
+        return {"on_training": on_training(score_questions(sample, predictions, rules))}
+
     def result(self, record: Mapping[str, Any]) -> list[str]:
         best: dict[str, float] = record["best"]
         guessing = facts_of(record).get("guessing", {})
@@ -255,6 +278,8 @@ class AnsweringTask(Task):
                 f"{total - count:,} questions; the {count:,} that chose these weights score exact match "
                 f"{best['choosing/exact_match']:.1f}, F1 {best['choosing/f1']:.1f}"
             )
+        if sentence := generalisation(record):
+            lines.append(sentence)
         if guessing and _is_on_the_plateau(best, guessing):
             lines.append(
                 f"`lookup` is learned, and `match` within {CLOSE_TO_GUESSING:.0f} points of guessing among "
@@ -265,7 +290,7 @@ class AnsweringTask(Task):
 
     def next_commands(self, directory: Path, record: Mapping[str, Any]) -> list[tuple[str, str]]:
         commands = [
-            ("Score it again", command_line("qa-research", "evaluate", directory)),
+            ("See its mistakes", command_line("qa-research", "evaluate", directory, "--wrong", 5)),
             ("Ask it", command_line("qa-research", "ask", directory) + ASKING),
         ]
         if "capture" in record:

@@ -37,6 +37,8 @@ from qa_research.tasks.answering.decode import (
 from qa_research.tasks.answering.facts import facts_of
 from qa_research.tasks.answering.moving import with_moved_answers
 from qa_research.tasks.answering.question import (
+    DROPPING,
+    MOVING,
     BadRow,
     OnBadRows,
     Question,
@@ -57,7 +59,6 @@ log = logging.getLogger(__name__)
 MOST_TOKENS = {"cpu": 2048, "cuda": 16_384}
 LABELS = {"start_positions", "end_positions"}
 SPLITS = ("validation", "train")
-BAD_ROWS_SHOWN = 20
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,30 +95,8 @@ class TrainedAnswerer(StoredRun):
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """One answer per question, in order. Shows progress if there are many."""
         data = self.config["data"]
-        windows = make_windows(questions, self.tokenizer, data["max_tokens"], data["stride_tokens"])
-        batches = batches_of_tokens(windows.lengths, MOST_TOKENS[self.network.device.type])
-        spans = []
-        with torch.inference_mode():
-            for indices in tracked(batches, "Answering"):
-                batch = padded_batch(windows, indices, self.tokenizer.pad_token_id)
-                names = input_names(self.network) & batch.keys() - LABELS
-                output = self.network(**{n: batch[n].to(self.network.device) for n in names})
-                spans += spans_of_batch(
-                    output.start_logits.cpu(),
-                    output.end_logits.cpu(),
-                    windows,
-                    indices,
-                    self.answering.max_answer_tokens,
-                    self.answering.n_best,
-                )
-        return join_windows(
-            questions,
-            windows,
-            spans,
-            self.answering.max_answer_tokens,
-            self.answering.n_best,
-            self.answering.threshold,
-        )
+        window = (data["max_tokens"], data["stride_tokens"])
+        return answers_of(self.network, self.tokenizer, self.answering, window, questions)
 
     def suited_to(self, questions: Sequence[Question]) -> "TrainedAnswerer":
         """The same; if it was open whether it may abstain, it may if one of these questions has no answer."""
@@ -191,6 +170,40 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
         network=network.to(device),
         tokenizer=tokenizer,
         answering=settings.resolved(bool(facts_of(run.record).get("unanswerable"))),
+    )
+
+
+def answers_of(
+    network: PreTrainedModel,
+    tokenizer: Any,
+    settings: AnswerSettings,
+    window: tuple[int, int],
+    questions: Sequence[Question],
+) -> list[Answer]:
+    """What a network in eval mode answers; `window`: its tokens, and those that two of them share."""
+    windows = make_windows(questions, tokenizer, *window)
+    batches = batches_of_tokens(windows.lengths, MOST_TOKENS[network.device.type])
+    spans = []
+    with torch.inference_mode():
+        for indices in tracked(batches, "Answering"):
+            batch = padded_batch(windows, indices, tokenizer.pad_token_id)
+            names = input_names(network) & batch.keys() - LABELS
+            output = network(**{n: batch[n].to(network.device) for n in names})
+            spans += spans_of_batch(
+                output.start_logits.cpu(),
+                output.end_logits.cpu(),
+                windows,
+                indices,
+                settings.max_answer_tokens,
+                settings.n_best,
+            )
+    return join_windows(
+        questions,
+        windows,
+        spans,
+        settings.max_answer_tokens,
+        settings.n_best,
+        settings.threshold,
     )
 
 
@@ -289,22 +302,17 @@ def _questions_of_file(data: str, reading: FileReading, window: tuple[int, int])
         questions = read_questions(source, "--data", reading.encoding, "--encoding")
     else:
         questions = find_source(source, split, reading.encoding).read()
-    if reading.on_bad_rows == "move":
+    if reading.on_bad_rows in MOVING:
         questions, moved = with_moved_answers(questions)
         if moved:
-            log.warning(
-                "%s: moved %d answers: %s",
-                name,
-                len(moved),
-                describe_bad_rows(moved, BAD_ROWS_SHOWN),
-            )
+            log.warning("%s: moved %d answers: %s", name, len(moved), describe_bad_rows(moved))
     elif misplaced := count_misplaced(questions):
         log.info(
             "%s: %d of %d questions have an answer that is not at its offset; neither asking nor scoring "
             "needs offsets", name, misplaced, len(questions),
         )  # fmt: skip
     usable = _without(find_bad_rows(questions, for_training=False), questions, name, reading)
-    if reading.needs_labels and reading.on_bad_rows == "drop":
+    if reading.needs_labels and reading.on_bad_rows in DROPPING:
         usable = _without(_unlabelled(usable), usable, name, reading)
     if reading.tokenizer is not None:
         usable = _without(too_long(usable, reading.tokenizer, *window), usable, name, reading)
@@ -332,8 +340,8 @@ def _without(
     bad: Sequence[BadRow], questions: Sequence[Question], name: str, reading: FileReading
 ) -> list[Question]:
     """The questions without the bad ones, if these may be left out."""
-    shown = describe_bad_rows(bad, BAD_ROWS_SHOWN)
-    if bad and reading.on_bad_rows != "drop":
+    shown = describe_bad_rows(bad)
+    if bad and reading.on_bad_rows not in DROPPING:
         raise ValueError(
             f"{name} has {plural(len(bad), 'unusable question')}: {shown}; --on-bad-rows drop leaves them out"
         )
@@ -347,7 +355,8 @@ def name_of(config: Mapping[str, Any], data: str) -> tuple[str, str]:
     """The name of `data` (a file's own, a data set's on the hub, or `builtin`), and the split."""
     if data in SPLITS:
         settings = config["data"]
-        file = settings.get(f"{data}_path")
+        # Validation questions may be a share of the training file's.
+        file = settings.get(f"{data}_path") or settings.get("train_path")
         name = Path(file).name if file else settings.get("dataset") or settings["name"]
         return str(name), data
     source, split = taken_apart(data)
