@@ -89,7 +89,7 @@ class Picture:
     """A drawing and what to see in it.
 
     `name`: of its files, without an ending. `svg`: the file's content. `alt`: what somebody who does not see
-    it needs to know. `data`: its columns, by name. `wide`: needs the page's whole width.
+    it needs to know. `data`: its columns, by name.
     """
 
     name: str
@@ -97,7 +97,6 @@ class Picture:
     alt: str
     caption: Text
     data: Mapping[str, Sequence[Any]]
-    wide: bool = True
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,12 @@ def document_pdf(document: Document, fonts: Sequence[Path] = ()) -> bytes:
     return made
 
 
+def check_fonts(fonts: Sequence[Path]) -> None:
+    """Raise ValueError if a file is not a font, before any slow work."""
+    for font in fonts:
+        _signs(font)
+
+
 def picture_png(picture: Picture, dpi: int = 130) -> bytes:
     """A picture as PNG on white paper; `dpi`: dots per inch."""
     width, height = size_of(picture.svg)

@@ -259,13 +259,6 @@ def config(source: Source, key: str) -> Any:
 
 
 @taken_from("run.json")
-def questions_to_score(source: Source) -> int:
-    """How many validation questions did not choose the checkpoint."""
-    counts = source.entry.questions
-    return counts["validation"] - counts.get("choosing", 0)
-
-
-@taken_from("run.json")
 def examples_per_second(source: Source) -> float | None:
     """Trained examples in a second of training."""
     samples, seconds = source.record.get("train_samples"), source.record.get("train_s")
@@ -301,12 +294,6 @@ def validations(source: Source) -> int:
 
 
 @taken_from(METRICS)
-def steps_with_losses(source: Source) -> int:
-    """How many steps have a loss."""
-    return len(source.losses[0])
-
-
-@taken_from(METRICS)
 def decay(source: Source, of: str) -> float:
     """The fitted decay of the loss: low or high end of the level it goes to, or r2."""
     fit = source.fit
@@ -320,15 +307,6 @@ def recorded_steps(source: Source, group: str, of: str = "count") -> int:
     """Of a recorder: how many captures, or the first or last step."""
     steps = source.groups[group]["step"].values
     return int({"count": len(steps), "first": steps[0], "last": steps[-1]}[of])
-
-
-@taken_from("recording.zarr")
-def recorded(source: Source, group: str, array: str, where: Mapping[str, Any]) -> float:
-    """One number of a recording; `where`: a coordinate of each of its axes, or a place where it has none."""
-    found = source.groups[group][array]
-    labels = {axis: at for axis, at in where.items() if axis in found.indexes}
-    places = {axis: at for axis, at in where.items() if axis not in found.indexes}
-    return float(found.sel(labels).isel(places).item())
 
 
 def _at(value: Any, key: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from qa_research.files import write_bytes, write_text, written_folder
 from qa_research.pages.document import Document, Picture
 from qa_research.pages.markup import document_page, table_of
-from qa_research.pages.pdf import absent_characters, document_pdf, picture_png
+from qa_research.pages.pdf import absent_characters, check_fonts, document_pdf, picture_png
 from qa_research.report.comparison import Report, read_report
 from qa_research.report.several import several_report
 from qa_research.report.sources import Source, beside
@@ -62,6 +62,7 @@ def write_report(
     directories = chosen_runs(wanted, runs)
     folder = folder_of(directories, out)
     check_writable(folder, "--out DIR")
+    check_fonts(fonts)
     document, sources = read_document(directories, default)
     pdf = document_pdf(document, fonts)
     page, paper = folder / PAGE, folder / PAPER
@@ -90,8 +91,10 @@ def check_report(
     directories = chosen_runs(wanted, runs)
     folder = folder_of(directories, out)
     if not (folder / PAGE).is_file():
-        line = command_line("qa-research", "report", *wanted)
+        place = [] if out is None else ["--out", out]
+        line = command_line("qa-research", "report", *wanted, *place)
         raise FileNotFoundError(f"{folder / PAGE} is missing; {line} writes it")
+    check_fonts(fonts)
     document, sources = read_document(directories, default)
     now = document_pdf(document, fonts)
     return verify(folder / PAGE, folder / PAPER, document, now, sources)
