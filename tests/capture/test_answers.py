@@ -9,14 +9,13 @@ import torch
 import xarray as xr
 
 from qa_research.capture.answers import (
-    ANSWERS,
     Candidate,
     candidates_of,
     keep_answers,
-    read_kept,
     telling,
 )
 from qa_research.capture.forward import forward_watched
+from qa_research.capture.kept import ANSWERS, read_kept
 from qa_research.capture.looking import record_look, windows_of_answers
 from qa_research.capture.recorders.head_weights import HeadWeightsRecorder
 from qa_research.capture.recording.files import RECORDING
@@ -167,7 +166,7 @@ def test_a_root_that_was_edited_is_one_sentence(opened, questions, old, new, sai
 
 
 def test_a_root_of_other_values_is_one_sentence(opened, questions, monkeypatch):
-    from qa_research.capture import answers
+    from qa_research.capture import kept as answers
 
     keep_answers(opened, "validation", "builtin", asked(questions))
     real = answers.read_root(opened.directory / ANSWERS / "validation")

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from qa_research.capture.answers import read_kept
+from qa_research.capture.kept import read_kept
 from qa_research.ledger import database as opening
 from qa_research.runs.open import open_run
 from qa_research.tasks.answering.decode import Answer

@@ -6,7 +6,8 @@ import io
 import pytest
 from pypdf import PdfReader
 
-from qa_research.capture.answers import keep_answers, read_kept
+from qa_research.capture.answers import keep_answers
+from qa_research.capture.kept import read_kept
 from qa_research.pages.document import (
     Command,
     Document,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from qa_research.capture.answers import read_kept
+from qa_research.capture.kept import read_kept
 from qa_research.runs.checkpoints import load_network_weights
 from qa_research.runs.directory import lock, read_record
 from qa_research.signals import Stopped

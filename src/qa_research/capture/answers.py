@@ -9,24 +9,29 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from transformers import PreTrainedModel
 
 from qa_research.capture.forward import forward_watched
+from qa_research.capture.kept import (
+    ANSWERS,
+    AskedState,
+    Asking,
+    KeptAnswer,
+    Role,
+    TrackedUnit,
+)
 from qa_research.capture.looking import record_look, shares, windows_of_answers
 from qa_research.capture.recorders.activations import ActivationsRecorder
 from qa_research.capture.recorders.head_weights import MEASURES, changes
 from qa_research.capture.recorders.logits import LogitsRecorder
 from qa_research.capture.recorders.recorder import Recorder, to_numpy
 from qa_research.capture.recording.arrays import ROWS
-from qa_research.capture.recording.files import METADATA, RECORDING, read_root
+from qa_research.capture.recording.files import METADATA, RECORDING
 from qa_research.capture.recording.reader import Recording
 from qa_research.capture.sites import FINAL, KNOWN
 from qa_research.capture.watched import Watched
-from qa_research.config import first_fault
 from qa_research.files import replacing, write_text
 from qa_research.model.bert import head_of
 from qa_research.runs.open import open_run
@@ -39,14 +44,8 @@ from qa_research.tasks.answering.trained import TrainedAnswerer
 from qa_research.tasks.task import Task
 
 log = logging.getLogger(__name__)
-# In a run's directory.
-ANSWERS = "answers.zarr"
-Asking = Literal["validation", "efficacy"]
-ASKINGS: tuple[Asking, ...] = ("validation", "efficacy")
-Role = Literal["last right", "most confidently wrong"]
 # Where the tracked unit is shown: what a layer's heads put out, and what the QA output layer reads.
 PLACES = ["context:0", "context:-1", "layer_output:-1"]
-_STRICT = ConfigDict(strict=True, extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -56,69 +55,6 @@ class Candidate:
     question: Question
     is_right: bool
     probability: float
-
-
-@with_config(_STRICT)
-@dataclass(frozen=True)
-class KeptAnswer:
-    """What was answered to one question, and why it is kept.
-
-    `golds`: all correct answers, each with the character where it starts (NOT_SAID: unknown). `char_start`,
-    `char_end`: of the answer in the context. `windows`: how many the question has; recorded is the one that
-    holds the answer.
-    """
-
-    role: Role
-    is_right: bool
-    golds: list[tuple[str, int]]
-    answer: str
-    char_start: int
-    char_end: int
-    probability: float
-    score: float
-    windows: int
-
-
-@with_config(_STRICT)
-@dataclass(frozen=True)
-class TrackedUnit:
-    """The unit whose values are recorded. `measure`: by which it is the largest.
-
-    `absolute`: of all head weights that of this unit in `row` changed most since step 0, by `amount`.
-    `share`: it adds most to the start logit of the first recorded answer, which is `amount`, or takes most
-    from it; used where step 0 was not recorded.
-    """
-
-    unit: int
-    row: str
-    measure: Literal["absolute", "share"]
-    amount: float
-
-
-@with_config(_STRICT)
-@dataclass(frozen=True)
-class AskedState:
-    """Which weights were asked how many questions, and how many answers were right."""
-
-    asking: Asking
-    data: str
-    checkpoint: str
-    step: int | None
-    asked: int
-    right: int
-    tracked: TrackedUnit
-
-
-@dataclass(frozen=True)
-class KeptAnswers:
-    """What one kind of asking has kept: questions of `recording` in the order of `answers`."""
-
-    state: AskedState
-    answers: list[KeptAnswer]
-    recording: Recording
-
-
-_STATE, _KEPT = TypeAdapter(AskedState), TypeAdapter(list[KeptAnswer])
 
 
 def telling(asked: Sequence[Candidate]) -> dict[Role, Candidate]:
@@ -190,33 +126,6 @@ def keep_at_end(directory: Path, task: Task) -> None:
         if row["id"] in questions
     ]
     keep_answers(opened, "validation", str(task.facts()["data"]), asked)
-
-
-def read_kept(directory: Path) -> list[KeptAnswers]:
-    """What a run has kept, by kind of asking.
-
-    Raises:
-        ValueError: it is damaged.
-    """
-    return [
-        _read(directory / ANSWERS / asking)
-        for asking in ASKINGS
-        if (directory / ANSWERS / asking).is_dir()
-    ]
-
-
-def _read(path: Path) -> KeptAnswers:
-    recording, root = Recording(path), read_root(path) or {}
-    try:
-        state = _STATE.validate_json(json.dumps(root.get("asked")))
-        answers = _KEPT.validate_json(json.dumps(root.get("kept")))
-    except ValidationError as error:
-        raise ValueError(f"{path} is damaged: its {METADATA} {first_fault(error)}") from error
-    if len(answers) != len(recording.questions):
-        raise ValueError(
-            f"{path} is damaged: it has {len(answers)} answers to {len(recording.questions)} questions"
-        )
-    return KeptAnswers(state, answers, recording)
 
 
 def _record(

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import xarray as xr
 
-from qa_research.capture.answers import ANSWERS, ASKINGS, KeptAnswer, KeptAnswers
+from qa_research.capture.kept import ANSWERS, ASKINGS, KeptAnswer, KeptAnswers
 from qa_research.figures.logits import logits_at_three_steps, unit_at_places
 from qa_research.pages.document import (
     Block,
@@ -27,7 +27,6 @@ from qa_research.pages.document import (
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, taken_from
 from qa_research.report.watched import columns_of
-from qa_research.tasks.answering.decode import NO_ANSWER
 from qa_research.text import command_line
 
 NAME, HEADING = "answers", "Answers from the inside"
@@ -42,6 +41,8 @@ _MEASURED = {
     "absolute": "the head weight that changed most since step 0 (absolute, ",
     "share": "the unit that adds most to the start logit of the first answer (",
 }
+# As decode.py has it, which would import torch.
+NO_ANSWER = "(no answer)"
 Mark = Literal["", "given", "true", "both"]
 
 

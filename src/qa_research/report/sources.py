@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from qa_research.capture.answers import KeptAnswers, read_kept
+from qa_research.capture.kept import KeptAnswers, read_kept
 from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.reader import Recording
 from qa_research.figures.curves import DecayFit, NoFit, fit_decay

@@ -45,7 +45,10 @@ _LOGIN = re.compile(r"[\w.-]+@[\w.-]+(?=:[/~])")
 _HOMES = re.compile(r"(?<![\w.])(?:/home|/Users|[A-Za-z]:\\+Users)[/\\]+([^/\\\s'\"<>&]+)")
 _SECRET_NAMES = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL", re.IGNORECASE)
 # Users whose names are words of this lab, or tell nothing.
-_NOBODY = {"root", "user", "home", "data", "runs", "model", "models", "cache", "train", "bert"}
+_NOBODY = {
+    *("root", "user", "home", "data", "runs", "model", "models", "cache", "bert"),
+    *("train", "val", "validation", "choosing", "test"),
+}
 _LIBRARIES = re.compile(r".*[/\\]((?:site|dist)-packages[/\\].*)")
 
 
