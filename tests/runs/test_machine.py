@@ -7,7 +7,7 @@ import pytest
 
 from qa_research.runs import machine
 from qa_research.runs.machine import changed_versions, cpu_name
-from qa_research.runs.versions import git_state, installed_versions
+from qa_research.runs.versions import git_state, installed_versions, unreleased
 
 
 def record(**named):
@@ -37,3 +37,12 @@ def test_a_system_that_does_not_name_its_processor(monkeypatch):
     monkeypatch.setattr(platform, "system", lambda: "Plan 9")
     monkeypatch.setattr(machine, "Path", lambda _: Path("/there/is/no/cpuinfo"))
     assert cpu_name() is None
+
+
+def test_a_checkout_says_which_version_its_changes_are_on_the_way_to(tmp_path):
+    changelog = tmp_path / "CHANGELOG.md"
+    assert unreleased(changelog) is None
+    changelog.write_text("# Changelog\n\n## 1.4.0 (unreleased)\n\n- New.\n\n## 1.3.0\n")
+    assert unreleased(changelog) == "1.4.0"
+    changelog.write_text("# Changelog\n\n## 1.4.0\n\n## 1.3.0\n")
+    assert unreleased(changelog) is None

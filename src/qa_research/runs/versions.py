@@ -1,6 +1,7 @@
 """Which versions are installed, and which commit the code is of. Imports nothing heavy."""
 
 import platform
+import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,13 +13,27 @@ PACKAGES = ("qa-research", "torch", "lightning", "transformers", "tokenizers", "
 def version_line() -> str:
     """What `qa-research --version` prints.
 
-    Example: `qa_research 0.3.0 (commit 1a2b3c4d5e, modified), Python 3.11.2, torch 2.14.1`.
+    Example: `qa_research 0.3.0 (commit 1a2b3c4d5e, modified), Python 3.11.2, torch 2.14.1`; of a checkout
+    on the way to 0.4.0 `qa_research 0.3.0 (0.4.0 unreleased, commit 1a2b3c4d5e), ...`.
     """
     found, git = installed_versions(), git_state()
     commit = ""
     if git["commit"]:
-        commit = f" (commit {git['commit'][:10]}{', modified' if git['modified'] else ''})"
+        coming = unreleased(Path(__file__).resolve().parents[3] / "CHANGELOG.md")
+        words = [f"{coming} unreleased"] if coming else []
+        words += [f"commit {git['commit'][:10]}", *(["modified"] if git["modified"] else [])]
+        commit = f" ({', '.join(words)})"
     return f"qa_research {found['qa-research']}{commit}, Python {found['python']}, torch {found['torch']}"
+
+
+def unreleased(changelog: Path) -> str | None:
+    """The version whose changes a checkout's changelog lists as `## 0.4.0 (unreleased)`, if it has one."""
+    if not changelog.is_file():
+        return None
+    found = re.search(
+        r"^## (\S+) \(unreleased\)$", changelog.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return found[1] if found else None
 
 
 def git_state() -> dict[str, Any]:
