@@ -98,6 +98,8 @@ OF_RUN: tuple[Words, ...] = (
     ("ask", "{run}", *ASKING, "--n-best", "many"),
     ("ask", "{run}", "--question", "Who? " * 2000, "--context", "Ms Lund."),
     ("evaluate", "{run}", "--split", "test"),
+    *(("evaluate", "{run}", "--wrong", count) for count in ("0", "-1", "many")),
+    ("evaluate", "{run}", "--data", "{good}", "--on-bad-rows", "move_and_drop"),
     ("evaluate", "{run}", "--split", "train", "--data", "{good}"),
     ("evaluate", "{run}", "--data", "train"),
     ("evaluate", "{run}", "--out", "/dev/null/x"),
@@ -263,6 +265,15 @@ WITHOUT_RUN: tuple[Words, ...] = (
     ),
     ("train", "data=squad_file", "data.train_path={files}", "data.validation_path={good}"),
     ("train", "data=squad_file"),
+    *(
+        ("train", "data=squad_file", "data.train_path={good}", *more)
+        for more in (
+            (),
+            ("data.validation_share=1.5",),
+            ("data.validation_share=0.5", "data.validation_path={good}"),
+            ("data.validation_share=0.5", "data.validate_on_train=true"),
+        )
+    ),
     ("train", "data=squad", "data.dataset=./nowhere"),
     ("train", "model=as_weights"),
     ("train", "model=as_weights", "model.weights={files}"),
@@ -339,6 +350,7 @@ TRAIN = (
     ),
     *("data.eval_batch_size=0", "data.num_workers=-1", "data.num_workers=1000000"),
     *("data.on_bad_rows=ignore", "data.validate_on_train=perhaps", "+data.nonsense=1"),
+    *("data.validation_share=0.2", "--train_file=a.json", "--do_eval"),
     *("answer.n_best=0", "answer.max_answer_tokens=0", "answer.null_threshold=nan"),
     *("answer.null_threshold=inf", "answer.abstain=maybe"),
     *(
