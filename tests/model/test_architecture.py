@@ -13,9 +13,10 @@ from transformers import (
     XLNetConfig,
 )
 
-from qa_research.model.architecture import read_architecture, write_architecture
+from qa_research.model.architecture import read_architecture
 from qa_research.model.bert import skeleton
 from qa_research.model.graph import drawn_depth, layers
+from qa_research.model.tracing import write_architecture
 from tests.model_folders import CONFIGS, network_of
 
 SMALL = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 60}

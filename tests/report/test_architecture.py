@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 import pytest
 from transformers import BertConfig, ModernBertConfig, XLNetConfig
 
-from qa_research.model.architecture import write_architecture
 from qa_research.model.bert import skeleton
+from qa_research.model.tracing import write_architecture
 from qa_research.pages.document import Paragraph, Picture, Table, Value
 from qa_research.pages.markup import plain_text
 from qa_research.pages.pdf import picture_png

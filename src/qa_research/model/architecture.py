@@ -1,23 +1,20 @@
-"""architecture.json: the modules of a network, and the graph of what calls what (model/graph.py draws it).
+"""architecture.json: the modules of a network, and the graph of what calls what (model/tracing.py writes it).
 
-Written when a run starts, so that its report needs no network; read here and nowhere else.
+Read here and nowhere else, without torch, which a report does not need.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
-from torch import nn
-from transformers import PreTrainedModel
 
 from qa_research.config import first_fault
-from qa_research.files import json_kind, read_json, write_text
-from qa_research.model.graph import Graph, Node, UntraceableError, drawn_places, layers, traced
+from qa_research.files import json_kind, read_json
+from qa_research.model.graph import Graph, Node, drawn_places, layers
 from qa_research.plain import check_plain
 
 ARCHITECTURE = "architecture.json"
@@ -95,31 +92,6 @@ class Blueprint:
         ]
 
 
-def describe(network: PreTrainedModel) -> Blueprint:
-    """The architecture of a network, whose graph is traced on a device without memory.
-
-    Takes a tenth of a second for a BERT of base size, and changes nothing: neither the network nor the
-    state of any random generator.
-    """
-    modules = _modules(network)
-    try:
-        return Blueprint(modules, traced(network), None)
-    except UntraceableError as error:
-        return Blueprint(modules, None, str(error))
-
-
-def write_architecture(directory: Path, network: PreTrainedModel) -> None:
-    """Write `describe(network)` into a run's directory."""
-    found = describe(network)
-    content = {
-        "version": VERSION,
-        "modules": [_as_json(module) for module in found.modules],
-        "graph": found.graph and asdict(found.graph),
-        "no_graph": found.no_graph,
-    }
-    write_text(directory / ARCHITECTURE, _text(content))
-
-
 def read_architecture(directory: Path) -> Blueprint:
     """What a run's architecture.json says; that of version 0.2 is a list of modules without a graph.
 
@@ -151,40 +123,6 @@ def read_architecture(directory: Path) -> Blueprint:
     if fault := _contradiction(found):
         raise ValueError(f"{path} {fault}; {_REPAIR}")
     return found
-
-
-def _modules(network: nn.Module) -> list[Module]:
-    """Every module in order; a parameter that several have is counted where it is first."""
-    first: dict[int, str] = {}
-    found = []
-    for place, module in network.named_modules():
-        shapes, shared = {}, {}
-        for name, parameter in module.named_parameters(recurse=False):
-            here = f"{place}.{name}".lstrip(".")
-            shapes[name] = list(parameter.shape)
-            if first.setdefault(id(parameter), here) != here:
-                shared[name] = first[id(parameter)]
-        found.append(Module(place, type(module).__name__, shapes, shared))
-    return found
-
-
-def _as_json(module: Module) -> dict[str, Any]:
-    shown = {"name": module.name, "class": module.class_name, "parameters": module.parameters}
-    return shown | ({"shared": module.shared} if module.shared else {})
-
-
-def _text(content: Mapping[str, Any]) -> str:
-    """JSON with a module or a node a line, to be read by people, too."""
-    lines = []
-    for key, value in content.items():
-        if key in ("modules", "nodes"):
-            rows = ",\n  ".join(json.dumps(row) for row in value)
-            lines.append(f"{json.dumps(key)}: [\n  {rows}\n ]")
-        elif isinstance(value, dict):
-            lines.append(f"{json.dumps(key)}: {_text(value)}".rstrip("\n"))
-        else:
-            lines.append(f"{json.dumps(key)}: {json.dumps(value)}")
-    return "{\n " + ",\n ".join(lines) + "\n}\n"
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from qa_research.files import written_folder
-from qa_research.model.architecture import write_architecture
 from qa_research.model.bert import (
     count_parameters,
     input_names,
     longest_window,
 )
 from qa_research.model.tokenizer import tokenizer_fingerprint
+from qa_research.model.tracing import write_architecture
 from qa_research.model.weights import weights_fingerprint, write_sums
 from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.choosing import FEWEST_TO_DIVIDE, context_digest
