@@ -13,6 +13,7 @@ from pypdf import PdfReader
 from pypdf.errors import PyPdfError
 
 from qa_research.files import parse_json, read_text
+from qa_research.ledger.runs import LEDGER
 from qa_research.pages.document import Document, Live, Value
 from qa_research.pages.markup import FORMAT, digest
 from qa_research.report.sources import Source
@@ -132,20 +133,25 @@ def _origins(shown: _Page, page: Path, sources: Sequence[Source]) -> Mapping[str
 
 def _values(shown: _Page, origins: Mapping[str, Any], sources: Sequence[Source]) -> Iterator[Fault]:
     """Every value, as the page shows it and as its origin is now."""
-    printed = 0
+    lost: dict[str, int] = {}
     for number, value in enumerate(origins["values"]):
         origin = value["origin"]
         place = _place(origin)
+        file = sources[origin["run"]].directory / origin["file"]
+        if origin["file"] != LEDGER and not file.exists():
+            lost[str(file)] = lost.get(str(file), 0) + 1
+            continue
         try:
             now = disarmed(sources[origin["run"]].again(origin))
         except (ValueError, OSError, LookupError, AttributeError, TypeError) as error:
             now = f"not to be had ({error})"
         if number in shown.values:
-            printed += 1
             if shown.values[number] != now:
                 yield Fault(place, shown.values[number], now)
         elif value["text"] != now:
             yield Fault(place, value["text"], now)
+    for name, count in lost.items():
+        yield Fault(name, f"{plural(count, 'value')} of it", "missing")
     if stray := sorted(set(shown.values) - set(range(len(origins["values"])))):
         yield Fault("the page", f"values without an origin: {stray}", "")
 
