@@ -116,7 +116,7 @@ def _curves(report: Report, _: Sequence[Source]) -> Section | None:
     live = Live(
         "curves", curves_data(curves, names, report.guessing, label), (_curves_picture(report),)
     )
-    return Section("curves", f"{label.capitalize()} over the training", (live,))
+    return Section("curves", f"{label.capitalize()} over the training, %", (live,))
 
 
 def _curves_picture(report: Report) -> Picture:
