@@ -366,7 +366,8 @@ def dependence(wider: Mapping[str, float | None], examples: str) -> str:
             f"The predictions do not say which {examples} belong together, as those about one paragraph do, "
             "so each counts as independent, and the intervals may be too narrow"
         )
-    if all(times == 1 for times in wider.values()):
+    # What rounds to as wide is not worth a sentence.
+    if all(f"{times:.1f}" == "1.0" for times in wider.values()):
         return ""
     times = " and ".join(f"{times:.1f} ({label})" for label, times in wider.items())
     return (

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qa_research.figures.curves import DecayFit, NoFit, fit_decay
+from qa_research.figures.curves import DecayFit, NoFit, fit_decay, outline
 
 
 @pytest.mark.parametrize("last_step", [30, 1_000, 15_000, 1_000_000])
@@ -108,3 +108,21 @@ def test_a_noisy_straight_fall_is_no_decay_in_nearly_all_seeds():
 def test_lists_that_do_not_match_are_refused(steps, losses):
     with pytest.raises(ValueError, match="lists of the same length"):
         fit_decay(steps, losses)
+
+
+def test_a_decay_that_the_last_losses_leave_is_not_shown():
+    steps = np.arange(1.0, 201.0)
+    noise = np.random.default_rng(3).normal(0, 0.1, 200)
+    losses = 4 * np.exp(-steps / 40) + 1 + noise
+    assert isinstance(fit_decay(steps, losses), DecayFit)
+    # As where a network understands at last: it falls again at the end.
+    late = np.where(steps > 180, losses - 0.9, losses)
+    fit = fit_decay(steps, late)
+    assert isinstance(fit, NoFit) and "lie off" in fit.reason
+
+
+def test_an_outline_has_the_lowest_and_the_highest_of_each_stretch():
+    x, y = np.arange(6.0), np.array([1.0, 5, 2, 9, 0, 3])
+    kept = outline(x, y, 4)
+    assert [values.tolist() for values in kept] == [[0, 1, 3, 4], [1, 5, 9, 0]]
+    assert all(a is b for a, b in zip(outline(x, y, 6), (x, y), strict=True))

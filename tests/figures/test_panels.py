@@ -44,3 +44,13 @@ def test_spread_steps_are_recorded_ones_with_the_first_and_the_last(n):
 def test_an_empty_dataset_is_refused():
     with pytest.raises(ValueError, match="no array 'loss' is recorded; recorded: nothing"):
         recorded(xr.Dataset(), "loss")
+
+
+def test_captures_around_a_turn_are_among_those_that_are_drawn():
+    steps = np.array([0, 10, 20, 50, 100])
+    assert spread(steps, 3) == [0, 20, 100]
+    assert spread(steps, 3, turn=50) == [0, 50, 100]
+    assert spread(steps, 4, turn=50) == [0, 20, 50, 100]
+    assert spread(steps, 4, turn=45) == [0, 20, 50, 100]
+    assert spread(steps, 9, turn=50) == steps.tolist()
+    assert spread(steps, 3, turn=0) == spread(steps, 3, turn=101) == [0, 20, 100]

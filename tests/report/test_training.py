@@ -206,12 +206,15 @@ def test_one_changed_number_is_found(run, verb, change):
 def test_a_changed_report_is_found(run, verb, name):
     path = run / name
     if name == "report.html":
-        text = path.read_text()
+        text = path.read_text().replace("</h1>", "</h1><p>Better than ever.</p>", 1)
         path.write_text(re.sub(r'(<data value="3">)[^<]*', r"\g<1>99.9", text, count=1))
     else:
         shutil.copy(run / "figures" / "training_loss.png", path)
     code, found = checked(verb, run)
-    assert code == 1 and found["faults"]
+    told = [fault["printed"] for fault in found["faults"]]
+    assert code == 1 and told
+    if name == "report.html":
+        assert "Better than ever." in told and "99.9" in told
 
 
 def test_a_run_that_has_nothing_yet_is_told_as_such(tmp_path):

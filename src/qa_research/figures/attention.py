@@ -66,9 +66,11 @@ def attention_over_steps(
     tokens: Sequence[str],
     chosen: str = "",
     asked: str = "",
+    turn: int | None = None,
 ) -> Figure:
     """Maps query x key of one head at up to six steps, the first and last among them, on one colour scale.
 
+    `turn`: the step at which the answer became right; the captures before and after it are among them, too.
     Up to 64 tokens are all named; as that takes room, more than about 40 have only four maps.
 
     `dataset` is the group `attention`. Colour follows the square root of the weight, because [SEP] often
@@ -82,7 +84,7 @@ def attention_over_steps(
     weight = recorded(dataset, "weight")
     window = window_of(dataset, question, tokens, asked)
     is_wide = _map_inches(window) > WIDE
-    shown = spread(steps_of(weight), MOST_WIDE_STEPS if is_wide else MOST_STEPS)
+    shown = spread(steps_of(weight), MOST_WIDE_STEPS if is_wide else MOST_STEPS, turn)
     own = slice(len(window))
     weight = at(weight, question=question, layer=layer, head=head).isel(query=own, key=own)
     maps = [numbers(at(weight, step=step), "query", "key") for step in shown]

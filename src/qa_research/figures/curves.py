@@ -42,6 +42,9 @@ STARTS = 80
 LEFT_AT_SECOND_STEP = 0.05
 # The height of a panel of scores.
 SCORES_INCHES = 2.6
+# The share of the steps at whose end a fit must not be off by more standard errors than this, and by more of
+# the whole fall.
+LAST, MOST_ERRORS, VISIBLE = 0.1, 4.0, 0.05
 # More points than this cannot be told apart in a figure.
 MOST_POINTS = 1500
 # More captures than this are drawn as a line without a mark for each.
@@ -108,8 +111,9 @@ def fit_decay(steps: ArrayLike, losses: ArrayLike) -> DecayFit | NoFit:
     Steps are scaled to [0, 1] and losses to unit variance before fitting; the start values are the best of a
     series of decay rates, each with its own best a and c. A decay is shown only if it has a lower Bayesian
     information criterion than a straight line and than the mean: n log(RSS / n) + k log(n), with RSS the
-    residual sum of squares and k = 3, 2 and 1 parameters. Example with n = 100: a decay with RSS 10 has
-    100 log(0.1) + 3 log(100) = -216, a line with RSS 12 has -203, the mean with RSS 100 has 5: a decay.
+    residual sum of squares and k = 3, 2 and 1 parameters; and only if the last losses do not lie off it.
+    Example with n = 100: a decay with RSS 10 has 100 log(0.1) + 3 log(100) = -216, a line with RSS 12 has
+    -203, the mean with RSS 100 has 5: a decay.
 
     Raises:
         ValueError: `steps` and `losses` are not two lists of the same length.
@@ -160,6 +164,10 @@ def _fit_scaled(
         return NoFit("all of the fall is before the second step, so its rate is unknown")
     if not np.all(np.isfinite(covariance)):
         return NoFit("the losses do not determine the decay (infinite covariance)")
+    if _ends_off(u, z - _decay(u, *found), float(found[0])):
+        return NoFit(
+            "the losses of the last steps lie off the best decay, so it says nothing of their end"
+        )
     units = np.array([spread, 1 / span, spread])
     a, b, c = (float(value) for value in found * units)
     return DecayFit(
@@ -171,6 +179,20 @@ def _fit_scaled(
         r2=1 - residual / total,
         n=n,
     )
+
+
+def _ends_off(u: NDArray[np.float64], residuals: NDArray[np.float64], fall: float) -> bool:
+    """Whether the last tenth of the steps lies on one side of the curve: by more than noise, and visibly.
+
+    Example: ten last residuals of 0.5 on average with a scatter of 0.3 are 0.5 / (0.3 / sqrt(10)) = 5.3
+    standard errors off, which is more than 4; and 0.5 is more than a twentieth of a fall of 4.
+    """
+    last = residuals[u >= 1 - LAST]
+    if len(last) < LEAST_STEPS:
+        return False
+    off = abs(float(last.mean()))
+    noise = float(last.std(ddof=1)) / float(np.sqrt(len(last)))
+    return off > MOST_ERRORS * noise and off > VISIBLE * abs(fall)
 
 
 def _decay(x: NDArray[np.float64], a: float, b: float, c: float) -> NDArray[np.float64]:

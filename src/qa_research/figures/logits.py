@@ -78,10 +78,15 @@ def logits_over_steps(
 
 
 def logits_at_three_steps(
-    dataset: xr.Dataset, question: int, tokens: Sequence[str], asked: str = ""
+    dataset: xr.Dataset,
+    question: int,
+    tokens: Sequence[str],
+    asked: str = "",
+    turn: int | None = None,
 ) -> Figure:
     """Lines by token: the start and the end logits at the first, middle and last recorded step.
 
+    `turn`: the step at which the answer became right, in place of the middle one.
     `dataset` is the group `logits`. The true span is shaded, with a mark on its first (start) or last
     token (end) of each line.
 
@@ -91,7 +96,7 @@ def logits_at_three_steps(
     logit = recorded(dataset, "logit")
     window = window_of(dataset, question, tokens, asked)
     logit = at(logit, question=question).isel(token=slice(len(window))).compute()
-    shown = spread(steps_of(logit), 3)
+    shown = spread(steps_of(logit), 3, turn)
     inches = token_inches(len(window), 5, 8)
     figure = PlainFigure(figsize=(inches + 0.9, 5.4), layout="constrained")
     panels = figure.subplots(len(ROWS), sharex=True)

@@ -134,12 +134,22 @@ def steps_of(array: xr.DataArray) -> NDArray[np.int64]:
     return np.asarray(array.get_index("step"), dtype=np.int64)
 
 
-def spread(steps: NDArray[np.int64], n: int) -> list[int]:
+def spread(steps: NDArray[np.int64], n: int, turn: int | None = None) -> list[int]:
     """At most `n` of the recorded `steps`, with the first and the last, evenly over the captures.
 
-    Example: 3 of 0, 10, 20, 50, 100 are 0, 20, 100: the middle capture and not the middle step.
+    `turn`: a step that matters; the first capture from it on is among them, and with four or more also the
+    one before it. Example: 3 of 0, 10, 20, 50, 100 are 0, 20, 100: the middle capture and not the middle
+    step; with the turn 50 they are 0, 50, 100, and 4 of them 0, 20, 50, 100.
     """
-    return [int(step) for step in steps[evenly_spaced(len(steps), n)]]
+    evenly = [int(place) for place in evenly_spaced(len(steps), n)]
+    if turn is None or len(steps) <= n or not steps[0] < turn <= steps[-1]:
+        return [int(steps[place]) for place in evenly]
+    place = int(np.searchsorted(steps, turn))
+    chosen = {0, len(steps) - 1, place, *([place - 1] if n > 3 else [])}
+    # Those of the even ones that are furthest from the turn, which has its captures.
+    others = sorted(set(evenly) - chosen, key=lambda other: -abs(other - place))
+    chosen |= set(others[: max(n - len(chosen), 0)])
+    return [int(steps[place]) for place in sorted(chosen)]
 
 
 def evenly_spaced(n: int, at_most: int) -> NDArray[np.int64]:

@@ -62,6 +62,8 @@ function lineChart(svg, { range, most, label, right, turn, level, letters = 0, o
         pen = value === null ? "M" : "L";
       });
       make("path", { class: `line ${style}`, d: path });
+      // A line of one point would not be seen.
+      if (values.length === 1 && values[0] !== null) make("circle", { class: style, cx: x(steps[0]), cy: y(values[0]), r: 3.5 });
     }
     drawNames();
     mark(shownStep);

@@ -108,7 +108,9 @@ def asked_section(_: Report, sources: Sequence[Source]) -> Section:
         lack = Paragraph(("No questions have been asked of these runs yet.",), "lack")
         names = [run_name(source.directory) for source in sources]
         line = command_line("qa-research", "efficacy", "ask", names[0])
-        return Section("efficacy", heading, (lack, Command(line, "This asks the first one some:")))
+        return Section(
+            "efficacy", heading, (lack, Command(line, "This asks the first run some questions:"))
+        )
     data: dict[str, list[Any]] = {
         "run": [state.state.run for state in told],
         "step": [state.state.step for state in told],

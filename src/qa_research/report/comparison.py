@@ -139,12 +139,12 @@ def read_report(directories: Sequence[Path]) -> Report:
 
 
 def names_of(entries: Sequence[RunEntry], differing: Differences) -> list[str]:
-    """What each run is called: by what differs, such as `random weights`; else by its own name.
+    """What each run is called: by what differs, such as `random weights`; else by a letter, as a chart needs.
 
     `differing`: the keys of their configs that differ, and can change a result. Example: runs that differ in
     seed and learning rate are `seed 1, lr 0.001` and `seed 2, lr 0.0003`.
     """
-    own = [entry.name for entry in entries]
+    own = [f"run {chr(ord('A') + place)}" for place in range(len(entries))]
     if not differing or len(differing) > MOST_KEYS_IN_NAME:
         return own
     weights = {repr(value) for value in differing.get("model.weights", [])}

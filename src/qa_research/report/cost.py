@@ -52,7 +52,7 @@ def efficacy_section(source: Source) -> Section:
     if not found:
         line = command_line("qa-research", "efficacy", "ask", run_name(source.directory))
         lack = Paragraph(("No questions have been asked of this run yet.",), "lack")
-        return Section("efficacy", heading, (lack, Command(line, "This asks some:")))
+        return Section("efficacy", heading, (lack, Command(line, "This asks some questions:")))
     names = (
         "state",
         "split",

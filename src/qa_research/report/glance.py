@@ -16,7 +16,7 @@ from qa_research.pages.document import (
 )
 from qa_research.report.sources import FORMS, Source
 from qa_research.runs.compare import PERCENT
-from qa_research.runs.directory import flattened, has_no_effect
+from qa_research.runs.directory import flattened, has_no_effect, run_name
 from qa_research.text import command_line
 
 CERTAIN = 99.5
@@ -196,7 +196,8 @@ def _hardware(source: Source) -> Text:
     if machine.get("gpu"):
         words += [", ", source.value("record", key="machine.gpu")]
     if machine.get("threads"):
-        words += [", ", source.value("record", "whole", key="machine.threads"), " threads"]
+        noun = "thread" if machine["threads"] == 1 else "threads"
+        words += [", ", source.value("record", "whole", key="machine.threads"), f" {noun}"]
     return tuple(words)
 
 
@@ -215,7 +216,9 @@ def configuration_section(source: Source, default: Mapping[str, Any]) -> Section
         # A package's name may have a dot in it.
         rows = [((name,), (source.value("version", package=name),)) for name in versions]
         blocks.append(Table((Column("package"), Column("version")), tuple(rows)))
-    return Section("configuration", "Configuration", tuple(blocks))
+    line = command_line("qa-research", "report", run_name(source.directory), "--verify")
+    about = "Every number above carries its origin; this takes each from the run's files again:"
+    return Section("configuration", "Configuration", (*blocks, Command(line, about)))
 
 
 def _differences(source: Source, default: Mapping[str, Any]) -> Block:

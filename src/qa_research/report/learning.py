@@ -70,9 +70,9 @@ def _table(source: Source) -> Table:
     caption: Text = (
         "At step ",
         source.value("record", "whole", key="best_step"),
-        ", the best of ",
+        ", the best validation of ",
         source.value("validations", "whole"),
-        " validations, of the examples that did not choose it.",
+        "; of the examples that did not choose it.",
     )
     return Table(tuple(columns), tuple(rows), caption)
 

@@ -26,6 +26,12 @@ DARK = {
     "#d1495b": "#ff7b8a",
     "#3c7a3b": "#62c17a",
     "#6c4f8c": "#b79bf0",
+    # Of runs.
+    "#c25a00": "#f0a04a",
+    "#6c3fa8": "#b79bf0",
+    "#2c7a3f": "#62c17a",
+    "#a3195b": "#ff8fc0",
+    "#59626b": "#a2abb3",
     # Early to late, which on a dark page is dim to bright.
     "#b9c6cf": "#4f6878",
     "#0b3c5d": "#a9dcf7",

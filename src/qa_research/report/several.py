@@ -14,12 +14,13 @@ from qa_research.pages.document import (
     Live,
     Paragraph,
     Picture,
+    Piece,
     Quoted,
     Section,
     Table,
     Text,
 )
-from qa_research.report.arms import arms_section, asked_section
+from qa_research.report.arms import arms_of, arms_section, asked_section
 from qa_research.report.comparison import Report, ReportedRun
 from qa_research.report.glance import CERTAIN, score_words
 from qa_research.report.learning import MOST_DRAWN
@@ -27,6 +28,8 @@ from qa_research.report.live import curves_data, questions_data, risen_most, rou
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, taken_from
 from qa_research.runs.compare import Differences
+from qa_research.runs.directory import flattened, run_name
+from qa_research.text import command_line
 from qa_research.watch.film import Film
 
 
@@ -35,7 +38,9 @@ def verdict(source: Source, second: int) -> str:
     """Which of two runs is better and how sure that is, by a paired comparison over the same examples."""
     other = source.siblings[second]
     pair = source.beside.pairs[second - 1]
-    return replace(pair, first=f"“{source.name}”", second=f"“{other.name}”").verdict
+    return replace(pair, first=f"“{source.name}”", second=f"“{other.name}”").verdict.replace(
+        "`", ""
+    )
 
 
 @taken_from("recording.zarr")
@@ -57,9 +62,8 @@ def several_report(report: Report, sources: Sequence[Source], title: str) -> Doc
     lacks = tuple(Paragraph((sentence,), "lack") for sentence in report.missing)
     if lacks:
         sections.append(Section("missing", "What is missing", lacks))
-    return Document(
-        title, (*_verdicts(sources), _glance(report, sources)), (*sections, _commands(sources))
-    )
+    lead = (*_verdicts(sources), _about(sources), _glance(report, sources))
+    return Document(title, lead, (*sections, _commands(sources)))
 
 
 def _verdicts(sources: Sequence[Source]) -> list[Block]:
@@ -69,11 +73,26 @@ def _verdicts(sources: Sequence[Source]) -> list[Block]:
     ]
 
 
+def _about(sources: Sequence[Source]) -> Paragraph:
+    """What the runs have in common, and how far a verdict on them goes."""
+    first = sources[0]
+    words: list[Piece] = []
+    for name, key in (("Data: ", "data.name"), ("; network: ", "model.name")):
+        values = {str(flattened(source.entry.config).get(key)) for source in sources}
+        if len(values) == 1 and values != {"None"}:
+            words += [name, first.value("config", key=key)]
+    said = "These are single trainings: another seed may differ by more than the intervals say."
+    if max(map(len, arms_of(sources))) > 1:
+        said = "Runs that differ in the seed alone are told together below."
+    return Paragraph((*words, ". " if words else "", said), "hint")
+
+
 def _glance(report: Report, sources: Sequence[Source]) -> Table:
     kinds = list(dict.fromkeys(kind for run in report.runs for kind in run.scores))
     label, metric = report.metric["label"], report.metric["name"]
     columns = [Column("run"), *(Column(f"{label}, {kind} [95 %]", True) for kind in kinds)]
-    columns += [Column("steps", True), Column("training", True), Column("status")]
+    columns += [Column("steps", True), Column("best step", True)]
+    columns += [Column("training", True), Column("status")]
     rows = [
         _run_row(source, run, metric, kinds)
         for source, run in zip(sources, report.runs, strict=True)
@@ -85,7 +104,7 @@ def _glance(report: Report, sources: Sequence[Source]) -> Table:
             else ("–",)
             for kind in kinds
         ]
-        rows.append((("guessing among the right candidates",), *guessed, ("",), ("",), ("",)))
+        rows.append((("guessing among the right candidates",), *guessed, *([("",)] * 4)))
     caption: Text = (
         "At each run's best checkpoint, of the validation questions that did not choose it.",
     )
@@ -101,10 +120,16 @@ def _run_row(
     steps: Text = (
         ("–",) if run.entry.steps is None else (source.value("record", "whole", key="steps"),)
     )
+    best: Text = ("–",)
+    if run.entry.best_step is not None:
+        best = (source.value("record", "whole", key="best_step"),)
     time: Text = ("–",)
     if run.entry.train_s is not None:
         time = (source.value("record", "seconds", key="train_s"),)
-    return ((source.value("called"),), *scores, steps, time, (source.value("status"),))
+    who: Text = (source.value("called"),)
+    if run.name.startswith("run "):
+        who = (*who, ": ", source.value("name"))
+    return (who, *scores, steps, best, time, (source.value("status"),))
 
 
 def _curves(report: Report, _: Sequence[Source]) -> Section | None:
@@ -198,7 +223,7 @@ def _head_picture(report: Report, riser: Mapping[str, Any]) -> Picture:
         lines_of_runs(lines, "attention, %"),
         "The attention of one head over the optimizer steps, one line for each run.",
         (
-            "The attention of this head from the answer to the words of the text that the question has.",
+            "The attention of this head from the answer to context words that also occur in the question.",
         ),
         _columns(lines),
     )
@@ -235,7 +260,7 @@ def _head(report: Report, sources: Sequence[Source]) -> Section | None:
     where = {"layer": riser["layer"], "head": riser["head"]}
     source = sources[riser["run"]]
     words: Text = (
-        "Attention, in percent, from the answer to the words of the text that the question has, too: layer ",
+        "Attention, in percent, from the answer to the context words that also occur in the question: layer ",
         Code(str(riser["layer"])),
         ", head ",
         Code(str(riser["head"])),
@@ -250,7 +275,8 @@ def _head(report: Report, sources: Sequence[Source]) -> Section | None:
         "; mean over the watched questions.",
     )
     hint = (
-        "The largest of many changes is large by chance, too: the other lines show the same head there.",
+        "The head was picked because it changed most, and the largest of many changes is large by chance, "
+        "too; the same head in the other runs is the comparison.",
     )
     live = Live("route", route_data(report.runs), (_head_picture(report, riser),))
     blocks: tuple[Block, ...] = (live, Paragraph(words), Paragraph(hint, "hint"))
@@ -273,6 +299,11 @@ def _differences(_: Report, sources: Sequence[Source]) -> Section | None:
 
 def _commands(sources: Sequence[Source]) -> Section:
     lines: dict[str, Any] = dict.fromkeys(source.value("command").text for source in sources)
+    names = [run_name(source.directory) for source in sources]
+    check = Command(
+        command_line("qa-research", "report", *names, "--verify"),
+        "Every number above carries its origin; this takes each from the runs' files again:",
+    )
     return Section(
-        "commands", "The commands that make these runs again", tuple(map(Command, lines))
+        "commands", "The commands that make these runs again", (*map(Command, lines), check)
     )

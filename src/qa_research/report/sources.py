@@ -240,6 +240,12 @@ def error(source: Source) -> str | None:
     return source.entry.error
 
 
+@taken_from("run.json")
+def name(source: Source) -> str:
+    """The run's own name."""
+    return run_name(source.directory)
+
+
 @taken_from("config.yaml")
 def called(source: Source) -> str:
     """What the run is called beside the others of its report: by what differs."""

@@ -13,7 +13,7 @@ from qa_research.report.comparison import Report, read_report
 from qa_research.report.several import several_report
 from qa_research.report.sources import Source, beside
 from qa_research.report.training import training_report
-from qa_research.report.verify import Checked, verify
+from qa_research.report.verify import Checked, Now, verify
 from qa_research.runs.directory import check_writable
 from qa_research.runs.store import find, run_directories
 from qa_research.text import command_line
@@ -96,7 +96,7 @@ def check_report(
         raise FileNotFoundError(f"{folder / PAGE} is missing; {line} writes it")
     check_fonts(fonts)
     document, sources = read_document(directories, default)
-    now = document_pdf(document, fonts)
+    now = Now(page_of(document, sources), document_pdf(document, fonts))
     return verify(folder / PAGE, folder / PAPER, document, now, sources)
 
 

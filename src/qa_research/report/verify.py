@@ -32,7 +32,7 @@ class Fault:
     found: str
 
     def __str__(self) -> str:
-        printed, found = self.printed or "nothing", self.found or "nothing"
+        printed, found = apart(self.printed, self.found)
         return f"{self.place}: the report says {printed}, and now it is {found}"
 
 
@@ -60,12 +60,21 @@ class Checked:
             yield f"{traced} checked against the files of the run: no difference"
 
 
+@dataclass(frozen=True)
+class Now:
+    """The report as it would be written now."""
+
+    page: str
+    paper: bytes
+
+
 def verify(
-    page: Path, paper: Path, document: Document, now: bytes, sources: Sequence[Source]
+    page: Path, paper: Path, document: Document, now: Now, sources: Sequence[Source]
 ) -> Checked:
     """Compare a report with its runs.
 
-    `page` and `paper`: the HTML and PDF files. `document`: what the report would say now; `now`: as PDF.
+    `page` and `paper`: the HTML and PDF files. `document`: what the report would say now; `now`: that as
+    a page and as a PDF.
 
     Raises:
         FileNotFoundError: there is no page.
@@ -74,21 +83,24 @@ def verify(
     shown = _Page(read_text(page, str(page)))
     origins = _origins(shown, page, sources)
     faults = [*_values(shown, origins, sources), *_drawn(shown, origins, document)]
+    faults += _prose(shown, _Page(now.page), page.name)
     notes: list[str] = []
     if paper.is_file():
-        faults += _on_paper(paper, now, notes)
+        faults += _on_paper(paper, now.paper, notes)
     else:
         notes.append(f"{paper} is missing, so only the page was checked")
     return Checked(len(origins["values"]), len(origins["pictures"]), tuple(faults), tuple(notes))
 
 
 class _Page(HTMLParser):
-    """The values that a page shows, by place, and its blocks of JSON, by id."""
+    """The values that a page shows, by place, its blocks of JSON, by id, and all other words."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
         self.values: dict[int, str] = {}
         self.blocks: dict[str, str] = {}
+        self.words: list[str] = []
+        self._silent = False
         self._value: int | None = None
         self._block: str | None = None
         self.feed(text)
@@ -98,7 +110,8 @@ class _Page(HTMLParser):
         if tag == "data" and (value := named.get("value") or "").isdecimal():
             self._value = int(value)
             self.values[self._value] = ""
-        elif tag == "script" and named.get("type") == "application/json":
+        self._silent = tag in ("script", "style")
+        if tag == "script" and named.get("type") == "application/json":
             self._block = named.get("id") or ""
             self.blocks[self._block] = ""
 
@@ -107,12 +120,15 @@ class _Page(HTMLParser):
             self._value = None
         elif tag == "script":
             self._block = None
+        self._silent = False
 
     def handle_data(self, data: str) -> None:
         if self._value is not None:
             self.values[self._value] += data
         elif self._block is not None:
             self.blocks[self._block] += data
+        elif not self._silent:
+            self.words += data.split()
 
 
 def _origins(shown: _Page, page: Path, sources: Sequence[Source]) -> Mapping[str, Any]:
@@ -161,6 +177,19 @@ def _place(origin: Mapping[str, Any]) -> str:
     return f"{origin['file']}, {origin['take']}{f' ({arguments})' if arguments else ''}"
 
 
+def _prose(shown: _Page, now: _Page, name: str) -> Iterator[Fault]:
+    """Words of the page that are no values: changed, added or left out; and values that are gone."""
+    gone = sorted(set(now.values) - set(shown.values))
+    if gone:
+        yield Fault(
+            name, f"{plural(len(gone), 'value')} less", ", ".join(now.values[i] for i in gone)
+        )
+    matcher = difflib.SequenceMatcher(None, shown.words, now.words, autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind != "equal":
+            yield Fault(name, " ".join(shown.words[a:b]), " ".join(now.words[c:d]))
+
+
 def _drawn(shown: _Page, origins: Mapping[str, Any], document: Document) -> Iterator[Fault]:
     """What is drawn: the data of each picture, and of each part that moves."""
     for picture in document.pictures():
@@ -183,6 +212,27 @@ def _drawn(shown: _Page, origins: Mapping[str, Any], document: Document) -> Iter
 def _key(value: Value | Mapping[str, Any]) -> str:
     origin = value.origin if isinstance(value, Value) else value["origin"]
     return json_text(origin)
+
+
+def apart(one: str, other: str, around: int = 40) -> tuple[str, str]:
+    """Two texts where they differ, with some of what is around; nothing is said as such.
+
+    >>> apart("a" * 60 + "1" + "b" * 60, "a" * 60 + "2" + "b" * 60, 3)
+    ('… aaa1bbb …', '… aaa2bbb …')
+    """
+    if max(len(one), len(other)) <= 2 * around + 20:
+        return one or "nothing", other or "nothing"
+    start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+    tail = next(
+        (i for i, (a, b) in enumerate(zip(one[::-1], other[::-1], strict=False)) if a != b), 0
+    )
+    shown = []
+    for text in (one, other):
+        end = max(len(text) - tail, start)
+        piece = text[max(start - around, 0) : end + around]
+        head = "… " if start > around else ""
+        shown.append(f"{head}{piece}{' …' if end + around < len(text) else ''}" or "nothing")
+    return shown[0], shown[1]
 
 
 def first_difference(one: Any, other: Any, place: str = "") -> tuple[str, str, str] | None:

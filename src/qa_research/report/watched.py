@@ -10,6 +10,7 @@ from qa_research.capture.recording.files import RECORDING
 from qa_research.figures.attention import attention_over_steps
 from qa_research.figures.curves import question_losses
 from qa_research.figures.logits import logits_at_three_steps, logits_over_steps, unit_by_token
+from qa_research.figures.panels import spread
 from qa_research.figures.shares import logit_shares
 from qa_research.pages.document import (
     Block,
@@ -150,7 +151,9 @@ def pictures_of(source: Source, question: int) -> Iterator[Block]:
     yield Paragraph(("Looked at more closely: ", Quoted(asked)))
     yield from _logits(source, question, tokens, asked)
     if "attention" in groups and groups["attention"].sizes["step"]:
-        yield _attention(groups["attention"], question, tokens, asked)
+        yield _attention(
+            groups["attention"], question, tokens, asked, film_of(source, question).turn
+        )
     for name, data in groups.items():
         for site in SITES:
             if site in data.data_vars and data.sizes["step"]:
@@ -162,13 +165,15 @@ def pictures_of(source: Source, question: int) -> Iterator[Block]:
 def _logits(source: Source, question: int, tokens: list[str], asked: str) -> Iterator[Picture]:
     data = source.groups["logits"]
     own = data["logit"].isel(question=question, token=slice(len(tokens)))
-    three = own.isel(step=sorted({0, own.sizes["step"] // 2, own.sizes["step"] - 1}))
+    turn = film_of(source, question).turn
+    three = own.sel(step=spread(own["step"].to_numpy(), 3, turn))
     yield picture(
         "logits_at_three_steps",
-        logits_at_three_steps(data, question, tokens, asked),
-        "Start and end logits by token at the first, the middle and the last captured step.",
+        logits_at_three_steps(data, question, tokens, asked, turn),
+        "Start and end logits by token at the first, the last and a captured step between.",
         (
-            "The logits of every token at the first, middle and last capture; shaded: the true answer.",
+            "The logits of every token at the first and the last capture and, between them, where the answer "
+            "became right (or at the middle); shaded: the true answer.",
         ),
         columns_of(three, "logit"),
     )
@@ -198,13 +203,15 @@ def _logits(source: Source, question: int, tokens: list[str], asked: str) -> Ite
     )
 
 
-def _attention(data: xr.Dataset, question: int, tokens: list[str], asked: str) -> Picture:
+def _attention(
+    data: xr.Dataset, question: int, tokens: list[str], asked: str, turn: int | None
+) -> Picture:
     weight = data["weight"].isel(question=question)
     maps = weight.isel(step=[0, -1]).to_numpy().astype(np.float64)
     layer, head = moved_most(*maps)
     number = int(data["layer"].values[layer])
     chosen = f"of {maps.shape[1] * maps.shape[2]} heads the one that changed most"
-    figure = attention_over_steps(data, question, number, head, tokens, chosen, asked)
+    figure = attention_over_steps(data, question, number, head, tokens, chosen, asked, turn)
     n = len(tokens)
     last = weight.isel(step=-1, layer=layer, head=head, query=slice(n), key=slice(n))
     return picture(

@@ -113,6 +113,12 @@ class Film:
         return int(wrong[-1]) + 1 if len(wrong) else 0
 
     @property
+    def turn(self) -> int | None:
+        """The step from which on every answer is right, else the first right one; None: never or always."""
+        place = self.settled or self.first_right
+        return int(self.steps[place]) if place else None
+
+    @property
     def opening(self) -> int:
         """The capture worth looking at first, as an index of `steps`: where the answer becomes right.
 

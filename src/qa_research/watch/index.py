@@ -97,7 +97,9 @@ def index_page(rows: Sequence[IndexRow], run: str) -> str:
     values = {"rows": rows, "run": run, "n_right": right, "size": (WIDTH, HEIGHT)}
     values |= {"first": int(steps[0]), "step": int(steps[-1])}
     package = "qa_research.watch"
-    return one_file(package, "index.html.jinja", "index.css", (), values, kit=("kit.css",))
+    return one_file(
+        package, "index.html.jinja", "index.css", (), values, kit=("kit.css", "charts.css")
+    )
 
 
 def curve_path(steps: NDArray[np.int64], values: NDArray[np.float64]) -> str:

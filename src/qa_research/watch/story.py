@@ -264,7 +264,8 @@ def figures_of(recording: Recording, index: int, metrics: Path) -> Figures:
 def _draw_logits(recording: Recording, index: int, tokens: list[str], asked: str) -> Figures:
     data = recording.read("logits")
     yield "logits_over_steps", logits_over_steps(data, index, tokens, asked)
-    yield "logits_at_three_steps", logits_at_three_steps(data, index, tokens, asked)
+    three = logits_at_three_steps(data, index, tokens, asked, film_of(recording, index).turn)
+    yield "logits_at_three_steps", three
     yield "question_losses", question_losses(data, index, asked)
 
 
@@ -278,12 +279,13 @@ def _draw_head_weights(recording: Recording, *_: Any) -> Figures:
 def _draw_attention(recording: Recording, index: int, tokens: list[str], asked: str) -> Figures:
     """The head whose attention changed most between the first and the last capture."""
     data = recording.read("attention")
+    turn = film_of(recording, index).turn if "logits" in recording.recorders else None
     maps = data["weight"].isel(question=index, step=[0, -1]).to_numpy().astype(np.float64)
     layer, head = moved_most(*maps)
     number = int(data["layer"].values[layer])
     # The largest of many changes is large by chance, too.
     chosen = f"of {maps.shape[1] * maps.shape[2]} heads the one that changed most"
-    figure = attention_over_steps(data, index, number, head, tokens, chosen, asked)
+    figure = attention_over_steps(data, index, number, head, tokens, chosen, asked, turn)
     yield f"attention_layer_{number}_head_{head}", figure
 
 
