@@ -92,6 +92,16 @@ def test_a_number_of_questions_counts_them_all(ledger):
     assert [len(asked.rows) for asked in rounds] == [8, 8, 8, 6]
 
 
+def test_a_number_of_questions_ends_with_its_order(ledger):
+    subject = subject_of(knows(), total=467)
+    searches = [run(ledger, subject, plan_of("questions", 300, 256)) for _ in range(3)]
+    assert [len(found.rows) for found in searches] == [300, 167, 300]
+    assert [found.ending for found in searches] == ["done", "exhausted", "done"]
+    assert [(s.search.draw, s.search.first) for s in searches] == [(0, 0), (0, 300), (1, 0)]
+    asked = [row.number for found in searches[:2] for row in found.rows]
+    assert sorted(asked) == list(range(467))
+
+
 def test_each_round_is_in_the_ledger_before_the_next_starts(ledger):
     seen = []
 
@@ -226,9 +236,8 @@ def test_a_crash_between_rounds_leaves_complete_rounds_and_an_order_to_continue(
 
     with pytest.raises(SystemExit):
         run(ledger, subject_of(knows()), plan_of(), on_round=dies)
-    started = start_search(
-        ledger, subject_of(knows()).state, subject_of(knows()).source, 1, "right", 1
-    )
+    subject = subject_of(knows())
+    started = start_search(ledger, subject.state, subject.source, 1, "right")
     assert (started.draw, started.first) == (0, 16)
     with ledger.reading() as connection:
         counts = connection.execute("SELECT * FROM search_counts").fetchone()

@@ -68,7 +68,7 @@ def test_rounds_that_a_limit_cut_short_or_with_failures_have_no_unbiased_ratio(l
     assert standings(ledger)[0].unbiased is None
     other = state_of(run="r2")
     for number in (0, 4):
-        search = start_search(ledger, other, SOURCE, 1, "right", 1)
+        search = start_search(ledger, other, SOURCE, 1, "right")
         rows = [row_of(0, False, number=number), failed_row(1), row_of(2, True, number=number + 2)]
         write_round(ledger, search, rows, "right")
     assert standings(ledger, "r2")[0].unbiased is None
@@ -98,7 +98,7 @@ def test_states_and_sources_are_separate_and_in_order_of_steps(ledger):
 
 
 def test_failed_questions_are_neither_right_nor_wrong(ledger):
-    search = start_search(ledger, state_of(), SOURCE, 1, "questions", 1)
+    search = start_search(ledger, state_of(), SOURCE, 1, "questions")
     write_round(
         ledger, search, [row_of(0, True), failed_row(1), row_of(2, False), failed_row(3)], None
     )
@@ -108,7 +108,7 @@ def test_failed_questions_are_neither_right_nor_wrong(ledger):
 
 
 def test_a_state_that_only_failed_has_no_ratio(ledger):
-    search = start_search(ledger, state_of(), SOURCE, 1, "right", 1)
+    search = start_search(ledger, state_of(), SOURCE, 1, "right")
     write_round(ledger, search, [failed_row(0)], None)
     (standing,) = standings(ledger)
     assert standing.ratio is None and standing.first_gold is None and standing.unbiased is None
@@ -116,7 +116,7 @@ def test_a_state_that_only_failed_has_no_ratio(ledger):
 
 
 def test_kinds_and_the_first_gold_rule_have_their_own_ratios(ledger):
-    search = start_search(ledger, state_of(), SOURCE, 1, "questions", 1)
+    search = start_search(ledger, state_of(), SOURCE, 1, "questions")
     rows = [row_of(i, True, first_gold=i == 0) for i in range(4)] + [row_of(4, False)]
     write_round(ledger, search, rows, None)
     (standing,) = standings(ledger)
@@ -140,7 +140,7 @@ def test_a_question_counts_once_and_a_whole_split_is_exact(ledger):
 
 
 def test_answerable_and_unanswerable_questions_are_kinds_if_there_are_both(ledger):
-    search = start_search(ledger, state_of(), SOURCE, 1, "questions", 1)
+    search = start_search(ledger, state_of(), SOURCE, 1, "questions")
     rows = [row_of(0, True), row_of(1, True, golds=()), row_of(2, False, golds=())]
     write_round(ledger, search, rows, "done")
     (standing,) = standings(ledger)

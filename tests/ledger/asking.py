@@ -50,7 +50,7 @@ def write_search(
 ) -> Search:
     """A finished search; of one for a right answer what follows it does not count."""
     goal, seed = changes.get("goal", "right"), changes.get("seed", 1)
-    search = start_search(ledger, state, source, seed, goal, 1)
+    search = start_search(ledger, state, source, seed, goal)
     first = right.index(True) if True in right and goal == "right" else len(right)
     first_number = changes.get("first_number", search.first)
     size = changes.get("round_size", 8)
@@ -76,7 +76,7 @@ def ask_many(path: Path, worker: int, searches: int, start: Any, errors: Any) ->
     try:
         for number in range(searches):
             with Ledger(path) as ledger:
-                search = start_search(ledger, state_of(worker % 2), SOURCE, 1, "right", 1)
+                search = start_search(ledger, state_of(worker % 2), SOURCE, 1, "right")
                 for i in range(3):
                     rows = [row_of(8 * i + j, i + j == 9) for j in range(8)]
                     ending = ("right" if number % 2 else "bound") if i == 2 else None

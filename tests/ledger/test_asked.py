@@ -34,7 +34,7 @@ def test_a_state_and_a_source_are_one_row_however_often_they_are_asked(path):
         first = write_search(ledger, [False, True], state_of())
         again = write_search(ledger, [True], state_of())
         other_step = write_search(ledger, [True], state_of(100))
-        other_seed = start_search(ledger, state_of(), SOURCE, 2, "right", 1)
+        other_seed = start_search(ledger, state_of(), SOURCE, 2, "right")
     begun = [(search.draw, search.first) for search in (first, again, other_step, other_seed)]
     assert begun == [(0, 0), (0, 2), (0, 0), (0, 0)]
     assert query(path, "SELECT count(*) FROM states") == [(2,)]
@@ -46,15 +46,15 @@ def test_an_order_is_continued_until_it_is_used_up(path):
     ten = Source("ten", "file", "f10", 10)
     with Ledger(path) as ledger:
 
-        def begin(wanted, asked, ending="done"):
-            search = start_search(ledger, state_of(), ten, 1, "questions", wanted)
+        def begin(asked, ending="done"):
+            search = start_search(ledger, state_of(), ten, 1, "questions")
             write_round(ledger, search, [row_of(i, False) for i in range(asked)], ending)
             return search.draw, search.first
 
-        assert [begin(1, 4), begin(5, 5)] == [(0, 0), (0, 4)]
-        assert [begin(3, 8), begin(3, 1, None)] == [(1, 0), (2, 0)], "too few are left"
-        assert begin(1, 1) == (0, 9), "what is left of an order is asked first"
-        assert begin(3, 1) == (3, 0), "another process is at the order before"
+        assert [begin(4), begin(5)] == [(0, 0), (0, 4)]
+        assert begin(1) == (0, 9), "one is left, and is asked first"
+        assert begin(3, None) == (1, 0), "the order is used up"
+        assert begin(1) == (2, 0), "another process is at the order before"
 
 
 @pytest.mark.parametrize("asked_before", [0, 3])
@@ -63,7 +63,7 @@ def test_a_search_that_ended_before_its_first_round_blocks_nothing(path, asked_b
         if asked_before:
             write_search(ledger, [False] * asked_before, state_of())
         for _ in range(2):
-            empty = start_search(ledger, state_of(), SOURCE, 1, "right", 1)
+            empty = start_search(ledger, state_of(), SOURCE, 1, "right")
             end_search(ledger, empty, "stopped")
         after = write_search(ledger, [True], state_of())
     assert (after.draw, after.first) == (0, asked_before)
@@ -83,7 +83,7 @@ def test_a_renamed_run_is_known_by_its_id(path):
 def test_counts_are_views_over_the_rows(path):
     with Ledger(path) as ledger:
         write_search(ledger, [False, False, True, True], state_of())
-        search = start_search(ledger, state_of(), SOURCE, 1, "questions", 1)
+        search = start_search(ledger, state_of(), SOURCE, 1, "questions")
         write_round(ledger, search, [row_of(0, True), failed_row(1), row_of(2, False)], None)
     counts = query(path, "SELECT asked, counted, correct, failed, ending FROM search_counts")
     assert counts == [(4, 3, 1, 0, "right"), (3, 2, 1, 1, None)]
@@ -105,7 +105,7 @@ def test_counts_are_views_over_the_rows(path):
 )
 def test_rows_that_contradict_themselves_are_refused_with_their_whole_round(path, row):
     with Ledger(path) as ledger:
-        search = start_search(ledger, state_of(), SOURCE, 1, "right", 1)
+        search = start_search(ledger, state_of(), SOURCE, 1, "right")
         with pytest.raises(sqlite3.IntegrityError):
             write_round(ledger, search, [row_of(1, False), row], "right")
     assert query(path, "SELECT count(*) FROM asked") == [(0,)]
@@ -114,7 +114,7 @@ def test_rows_that_contradict_themselves_are_refused_with_their_whole_round(path
 
 def test_a_round_without_a_search_is_refused(path):
     with Ledger(path) as ledger:
-        search = start_search(ledger, state_of(), SOURCE, 1, "right", 1)
+        search = start_search(ledger, state_of(), SOURCE, 1, "right")
         with ledger.writing() as connection:
             connection.execute("DELETE FROM searches")
         with pytest.raises(sqlite3.IntegrityError):

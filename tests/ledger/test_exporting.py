@@ -59,7 +59,7 @@ def fill(path: Path, questions: int = 2) -> None:
     )
     with Ledger(path) as ledger:
         ledger.write_run(path.parent / "nopretrain" / "run1", record_of(1), CONFIG)
-        search = start_search(ledger, STATE, SOURCE, 1, "right", 1)
+        search = start_search(ledger, STATE, SOURCE, 1, "right")
         write_round(ledger, search, [*rows, failed], "right")
 
 

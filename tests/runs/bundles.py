@@ -36,7 +36,7 @@ def ask(directory: Path, ledger: Path, reason: str | None = None) -> None:
         AskedQuestion(place=1, number=8, id="b", **asked, **failed),
     ]
     with Ledger(ledger) as opened:
-        write_round(opened, start_search(opened, state, source, 1, "right", 3), rows, "right")
+        write_round(opened, start_search(opened, state, source, 1, "right"), rows, "right")
 
 
 def asked_rows(ledger: Path) -> list[tuple[Any, ...]]:

@@ -138,6 +138,8 @@ def ask(
     _check_goals(
         {"--rounds": rounds, "--questions": questions, "--until-width": until_width}, until_width
     )
+    if questions is not None and max_questions is not None and questions > max_questions:
+        raise ValueError(f"--questions {questions} is more than --max-questions {max_questions}")
     asked = split_or_file(split, data)
     choice = check_options_of_file(data, encoding, on_bad_rows)
     if all_checkpoints and checkpoint != DEFAULT_CHECKPOINT:
@@ -156,10 +158,6 @@ def ask(
             named.chosen_weights(name)
     from qa_research.efficacy.ask import AskRequest
 
-    if named.directory.resolve().parent.parent != runs.expanduser().resolve():
-        print_note(
-            f"The answers are recorded in {named.ledger} (--runs {named.ledger.parent} shows it)",
-        )
     request = AskRequest(
         data=asked,
         seed=seed,
@@ -173,7 +171,8 @@ def ask(
         on_bad_rows=choice,
     )
     use_threads(threads)
-    _ask(named, checkpoints, all_checkpoints, request, as_json)
+    has_own_ledger = named.directory.resolve().parent.parent != runs.expanduser().resolve()
+    _ask(named, checkpoints, all_checkpoints, request, as_json, has_own_ledger)
 
 
 @efficacy_app.command()
@@ -243,8 +242,12 @@ def _ask(
     is_curve: bool,
     request: "AskRequest",
     as_json: bool,
+    says_where: bool,
 ) -> None:
-    """Ask the checkpoints and show what came of it: a table if they are a curve over training."""
+    """Ask the checkpoints and show what came of it: a table if they are a curve over training.
+
+    `says_where`: say in which ledger the answers are, once there are some.
+    """
     from qa_research.efficacy.ask import ask_run
     from qa_research.efficacy.show import AskingScreen, show_standing, show_table
     from qa_research.signals import Signals
@@ -253,10 +256,16 @@ def _ask(
     with Signals() as signals:
         with signals.deferred():
             results = ask_run(named, checkpoints, request, screen, lambda: signals.stop is not None)
+        place = named.ledger.parent
+        if says_where:
+            print_note(f"The answers are recorded in {named.ledger} (--runs {place} shows it)")
         if as_json:
             print_json([result.as_json() for result in results])
         elif is_curve:
             show_table([result.standing for result in results])
+            elsewhere = () if place == DEFAULT_RUNS.absolute() else ("--runs", place)
+            plot = command_line("qa-research", "efficacy", "plot", named.typed, *elsewhere)
+            print_line(f"{plot} draws them over training steps")
         else:
             show_standing(results[0].standing)
         signals.check()

@@ -107,6 +107,8 @@ def ask_run(
                 if luck := note_on_luck(opened, questions, request.data):
                     log.info("%s%s", luck[0].upper(), luck[1:])
             subject = subject_of(opened.suited_to(questions.questions), questions, request.data)
+            if not results:
+                _say_if_fewer(request, len(subject.questions))
             plan = _plan(request, len(subject.questions), deadline)
             found = _ask(ledger, subject, plan, request, screen, should_stop)
             standing = _standing(ledger, subject)
@@ -163,18 +165,12 @@ def subject_of(opened: TrainedAnswerer, found: RunQuestions, data: str) -> Subje
 
 def _plan(request: AskRequest, total: int, deadline: float) -> Plan:
     goal = request.goal
-    if request.questions is not None and request.questions > total:
-        raise ValueError(
-            f"--questions {request.questions}, but there are only {total} to ask in {request.data}"
-        )
     most = request.max_questions
     if most is None:
         most = MAX_QUESTIONS if goal == "right" else total
     most = min(total, most)
     if request.questions is not None:
-        if request.questions > most:
-            raise ValueError(f"--questions {request.questions} is more than --max-questions {most}")
-        most = request.questions
+        most = min(total, request.questions)
     return Plan(
         goal=goal,
         max_questions=most,
@@ -182,6 +178,14 @@ def _plan(request: AskRequest, total: int, deadline: float) -> Plan:
         deadline=deadline,
         width=1.0 if request.width is None else request.width / 100,
     )
+
+
+def _say_if_fewer(request: AskRequest, total: int) -> None:
+    if request.questions is not None and request.questions > total:
+        log.info(
+            "%s has %s questions, fewer than --questions %s: each is asked once",
+            *(request.data, f"{total:,}", f"{request.questions:,}"),
+        )
 
 
 def _ask(
@@ -192,8 +196,14 @@ def _ask(
     screen: Screen,
     should_stop: Callable[[], bool],
 ) -> list[SearchResult]:
-    """Search as often as requested; not at all where the interval is narrow enough already."""
+    """Search as often as requested; not at all where nothing is left to find out.
+
+    That is where the interval is narrow enough already; or, for a number of questions too, where the whole
+    split has been asked: a network in one state gives the same answers again.
+    """
     before = _standing(ledger, subject)
+    if request.questions is not None and before and before.is_whole:
+        return []
     if request.width is not None and before and before.ratio:
         plan = replace(plan, known=counted_answers(ledger, subject.state, subject.source))
         if before.is_whole or is_narrow(plan, []):

@@ -107,8 +107,9 @@ def search(
 ) -> SearchResult:
     """Ask questions in random order, without replacement, until the plan's goal or a limit is reached.
 
-    It continues the order of `seed` where the state's last search left it (see `start_search`). The order
-    does not depend on the state, so states with the same history are asked the same questions. Each round
+    It continues the order of `seed` where the state's last search left it (see `start_search`), and ends with
+    that order at the latest, so that no search asks a question twice. The order does not depend on the
+    state, so states with the same history are asked the same questions. Each round
     is written to the ledger, in one transaction, before `on_round` sees it.
 
     Raises:
@@ -119,8 +120,7 @@ def search(
     if not questions:
         raise ValueError(f"the split {subject.source.split} of {subject.source.name} is empty")
     rules = rules_for(questions)
-    wanted = plan.max_questions if plan.goal == "questions" else 1
-    started = start_search(ledger, subject.state, subject.source, seed, plan.goal, wanted)
+    started = start_search(ledger, subject.state, subject.source, seed, plan.goal)
     order = (
         stream(seed, "asked", started.draw).permutation(len(questions))[started.first :].tolist()
     )
@@ -165,7 +165,7 @@ def _ending(
         if all(row.status == "failed" for row in rows):
             return "failed"
         if plan.goal == "questions":
-            return "done"
+            return "done" if len(rows) >= plan.max_questions else "exhausted"
         is_bound = len(rows) >= plan.max_questions < total
         return "bound" if is_bound else "exhausted"
     if should_stop():

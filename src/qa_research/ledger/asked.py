@@ -93,17 +93,15 @@ FROM searches WHERE state_id = ? AND source_id = ? AND seed = ? GROUP BY draw OR
 """
 
 
-def start_search(
-    ledger: Ledger, state: State, source: Source, seed: int, goal: Goal, wanted: int
-) -> Search:
+def start_search(ledger: Ledger, state: State, source: Source, seed: int, goal: Goal) -> Search:
     """Start a search where the last one of this state and `seed` stopped, or at the start of a new order.
 
-    A new order is needed if none of the earlier ones has `wanted` questions left, or each has a search that
-    has not ended: another process is working on it, or was killed. So a question is asked twice only with
-    another seed, by several processes at once, or after a new order was needed.
+    A new order is needed if none of the earlier ones has a question left, or each that has one also has a
+    search that has not ended: another process is working on it, or was killed. So a question is asked twice
+    only with another seed, by several processes at once, after a kill, or after an order was used up.
     """
     # A split of 100, an order whose last search began at place 16 and asked 24: the next one starts at
-    # place 40 if it needs up to 60 questions. If it needs 80, it starts at place 0 of the next order.
+    # place 40, however many it wants. Only when place 99 was asked does one start the next order.
     assert source.questions is not None
     with ledger.writing() as connection:
         state_id = state_row(connection, state)
@@ -112,7 +110,7 @@ def start_search(
         draw, first = len(orders), 0
         for order in orders:
             begin = order["first"] + order["asked"]
-            if order["ending"] is not None and source.questions - begin >= wanted:
+            if order["ending"] is not None and begin < source.questions:
                 draw, first = order["draw"], begin
                 break
         started = datetime.now(UTC).isoformat(timespec="seconds")
