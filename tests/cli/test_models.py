@@ -68,6 +68,12 @@ def test_all_checkpoints_of_a_run_qa_folder_are_a_curve(verb, out, data, runs):
     # A checkpoint by its own path is the same state, and has been asked all there is.
     checkpoint = str(out / "checkpoint-5")
     code, said, err = verb("efficacy", checkpoint, *words, "--json")
+    assert code == 0 and json.loads(said)[0]["found"] == [] and "Nothing to ask" in err
+    # As it is printed it is accepted, too.
+    code, said, err = verb("ask", name, *ASKING, "--runs", runs)
+    assert code == 0 and "checkpoint-10, the best" in err
+    code, said, err = verb("efficacy", "table", checkpoint, "--runs", runs, "--json")
+    assert code == 0 and len(json.loads(said)["states"]) == 3
     code, said, _ = verb("efficacy", "table", "--runs", runs, "--json")
     assert len(json.loads(said)["states"]) == 3
     code, said, _ = verb("efficacy", "plot", "--runs", runs)

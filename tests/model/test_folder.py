@@ -70,6 +70,13 @@ def test_a_checkpoint_takes_the_tokenizer_of_its_folder(tmp_path):
     place = folder(tmp_path / "out" / "checkpoint-5", MODEL)
     with pytest.raises(FileNotFoundError, match=r"M has no tokenizer .*from_pretrained\('BASE'\)"):
         check_tokenizer(place, "M")
+    other = folder(place.parent / "checkpoint-7", {"vocab.txt": ""})
+    with pytest.raises(FileNotFoundError, match="put that of out/checkpoint-7 there"):
+        check_tokenizer(place, "out/checkpoint-5")
+    folder(place.parent, MODEL)
+    with pytest.raises(FileNotFoundError, match=r"from_pretrained\('out/checkpoint-7'\)"):
+        check_tokenizer(place.parent, "out")
+    (other / "vocab.txt").unlink()
     folder(place.parent, {"tokenizer.json": {}})
     assert check_tokenizer(place, "M") == place.parent
     folder(place, {"vocab.txt": ""})
@@ -106,6 +113,29 @@ def test_a_training_that_was_stopped_has_its_latest_checkpoint(trained):
     (trained / "model.safetensors").unlink()
     out = ModelFolder(trained, "out")
     assert out.chosen("last").step == 20 and out.all_chosen() == ["10", "20"]
+    assert out.chosen("last").note == "checkpoint-20, the latest; out has no weights of its own"
+
+
+@pytest.mark.parametrize(
+    "weights",
+    ["model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "tf_model.h5"],
+)
+def test_own_weights_without_a_config_are_refused_and_no_checkpoint_is_taken_for_them(
+    trained, weights
+):
+    (trained / "config.json").unlink()
+    (trained / "model.safetensors").rename(trained / weights)
+    out = ModelFolder(trained, "out")
+    chosen = out.chosen("last")
+    assert chosen.directory == trained
+    said = rf"out has weights \({weights}\) but no config.json.*copy that of out/checkpoint-20$"
+    with pytest.raises(FileNotFoundError, match=said):
+        check_model(chosen.directory, chosen.typed)
+    (trained / "checkpoint-20" / "config.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"out/checkpoint-20 has .*of out/checkpoint-10$"):
+        check_model(out.chosen("20").directory, out.chosen("20").typed)
+    # Named by its trainer_state.json, and said, it is not in place of anything.
+    assert out.chosen("best").step == 10
 
 
 def test_own_weights_that_are_a_checkpoint_are_asked_once(trained):

@@ -3,12 +3,13 @@
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from qa_research.runs.named import find_model
+from qa_research.runs.named import find_model, remember
 from qa_research.runs.open import open_run
 from tests.conftest import CONTEXT
 from tests.model_folders import (
@@ -126,9 +127,53 @@ def test_a_model_of_the_hub_is_found_in_the_cache(tokenizer, tmp_path, monkeypat
         open_run("org/other", runs=runs)
     # What may be the name of a run is never looked for on the hub.
     (runs / "nopretrain").mkdir(parents=True)
-    for name in ("nopretrain/tiny", "tiny", "../tiny", "a/b/c"):
+    for name in ("nopretrain/tiny", "tiny", "a/b/c"):
         with pytest.raises(FileNotFoundError, match=f"no run '{name}'"):
             find_model(name, runs)
+
+
+def test_a_typing_error_in_a_path_is_said_with_the_nearest_name_and_never_asks_the_hub(
+    model, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("qa_research.model.hub.fetched_model", lambda name: pytest.fail(name))
+    (tmp_path / "mine" / "notes").mkdir()
+    runs = Path("runs")
+    for typed, said in {
+        "mine/bert-sqad": "there is no directory mine/bert-sqad; did you mean mine/bert-squad?",
+        "min/bert-squad": "there is no directory min/bert-squad; did you mean mine/bert-squad?",
+        "mine/note": "there is no directory mine/note; did you mean mine/notes?",
+        "mine/other": "there is no directory mine/other",
+        "../other": "there is no directory ../other",
+        f"{tmp_path}/mine/bert-squat": f"did you mean {tmp_path}/mine/bert-squad?",
+        "mine/bert-squad/model.safetensors": "is a file; name its folder, mine/bert-squad",
+    }.items():
+        with pytest.raises(FileNotFoundError) as refused:
+            find_model(typed, runs)
+        assert str(refused.value).endswith(said) and typed in str(refused.value)
+    with pytest.raises(pytest.fail.Exception, match="deepset/roberta-base-squad2"):
+        find_model("deepset/roberta-base-squad2", runs)
+
+
+def test_a_model_is_found_by_the_name_that_its_results_have(model, tmp_path, monkeypatch):
+    runs = tmp_path / "runs"
+    remember(str(model / "checkpoint-5"), runs)
+    assert not runs.exists(), "there is no such directory"
+    named = find_model(str(model), runs)
+    remember(str(model), runs)
+    found = find_model("mine/bert-squad", runs)
+    assert found == replace(named, typed=str(model))
+    other = shutil.copytree(model, tmp_path / "b" / "mine" / "bert-squad")
+    remember(str(other), runs)
+    with pytest.raises(
+        ValueError, match="'mine/bert-squad' may be .* or .*; give the one you mean"
+    ):
+        find_model("mine/bert-squad", runs)
+    shutil.rmtree(other)
+    assert find_model("mine/bert-squad", runs) == found
+    shutil.rmtree(model)
+    with pytest.raises(FileNotFoundError, match="mine/bert-squad was .*, which is no longer there"):
+        find_model("mine/bert-squad", runs)
 
 
 def without(place: Path, *names: str) -> None:

@@ -85,6 +85,7 @@ def evaluate(
         )
     if unlabelled == len(questions):
         _write_predictions(folder, answers, as_json)
+        _remember(run, runs, out)
         return
     from qa_research.efficacy.chosen import note_on_luck
     from qa_research.tasks.answering.evaluation import evaluate as score_answers
@@ -105,6 +106,15 @@ def evaluate(
             f"({plural(len(result.mistakes), 'wrong answer')}) are in {folder}"
         )
     _keep(opened, asked, found, answers)
+    _remember(run, runs, out)
+
+
+def _remember(run: str, runs: Path, out: Path | None) -> None:
+    """Let a model be named as it was printed; nothing is written among the runs if --out names a place."""
+    from qa_research.runs.named import remember
+
+    if out is None:
+        remember(run, runs)
 
 
 def _show_and_write(
@@ -164,6 +174,7 @@ def predict(
     opened = opened.suited_to(questions)
     folder = _folder(opened, asked, data, out, questions)
     _write_predictions(folder, opened.answer(questions), as_json)
+    _remember(run, runs, out)
 
 
 def _questions(

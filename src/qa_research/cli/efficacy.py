@@ -171,8 +171,7 @@ def ask(
         on_bad_rows=choice,
     )
     use_threads(threads)
-    has_own_ledger = named.directory.resolve().parent.parent != runs.expanduser().resolve()
-    _ask(named, checkpoints, all_checkpoints, request, as_json, has_own_ledger)
+    _ask(named, checkpoints, all_checkpoints, request, as_json, runs)
 
 
 @efficacy_app.command()
@@ -242,14 +241,12 @@ def _ask(
     is_curve: bool,
     request: "AskRequest",
     as_json: bool,
-    says_where: bool,
+    runs: Path,
 ) -> None:
-    """Ask the checkpoints and show what came of it: a table if they are a curve over training.
-
-    `says_where`: say in which ledger the answers are, once there are some.
-    """
+    """Ask the checkpoints and show what came of it: a table if they are a curve over training."""
     from qa_research.efficacy.ask import ask_run
     from qa_research.efficacy.show import AskingScreen, show_standing, show_table
+    from qa_research.runs.named import remember
     from qa_research.signals import Signals
 
     screen = AskingScreen(questions=request.searches == 1 and not is_curve, quiet=as_json)
@@ -257,7 +254,8 @@ def _ask(
         with signals.deferred():
             results = ask_run(named, checkpoints, request, screen, lambda: signals.stop is not None)
         place = named.ledger.parent
-        if says_where:
+        remember(named.typed, runs)
+        if named.directory.resolve().parent.parent != runs.expanduser().resolve():
             print_note(f"The answers are recorded in {named.ledger} (--runs {place} shows it)")
         if as_json:
             print_json([result.as_json() for result in results])
@@ -286,7 +284,9 @@ def _standings(run: str | None, runs: Path) -> "list[Standing]":
         return found
     part = run.rstrip("/")
     if Path(part).is_dir():
-        part = "/".join(Path(part).resolve().parts[-2:])
+        from qa_research.runs.named import model_place
+
+        part = "/".join(model_place(Path(part)).parts[-2:])
     # A full name comes before parts of names: "tiny" means the run tiny, even if there is also a tiny-2.
     named = [s for s in found if part in (s.state.run, s.state.run.rsplit("/", 1)[-1])]
     named = named or [s for s in found if part in s.state.run]

@@ -25,6 +25,8 @@ OTHER_WEIGHTS = {
     "model.onnx": "ONNX",
     "rust_model.ot": "Rust",
 }
+ADAPTER = "adapter_config.json"
+_ANY_WEIGHTS = (*WEIGHTS, *OTHER_WEIGHTS, ADAPTER)
 TOKENIZER = (
     *("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "spm.model"),
     *("sentencepiece.bpe.model", "tokenizer.model"),
@@ -65,8 +67,11 @@ class ModelFolder:
 
     @cached_property
     def has_own_weights(self) -> bool:
-        """Whether the directory itself holds a model, and not only its checkpoints."""
-        return (self.directory / CONFIG).is_file() and weights_file(self.directory) is not None
+        """Whether the directory itself holds weights, and not only its checkpoints.
+
+        Also such as cannot be asked: then it is said why, and no others are taken in their place.
+        """
+        return any((self.directory / name).is_file() for name in _ANY_WEIGHTS)
 
     @cached_property
     def state(self) -> dict[str, Any]:
@@ -150,7 +155,9 @@ class ModelFolder:
             is_said = step is None or self.directory.name == f"checkpoint-{step}"
             note = self.typed if is_said else f"{self.typed}, step {step}"
             return ChosenWeights(self.directory, self.typed, step, note)
-        return self._checkpoint(list(self.checkpoints)[-1])
+        latest = list(self.checkpoints)[-1]
+        note = f"checkpoint-{latest}, the latest; {self.typed} has no weights of its own"
+        return self._checkpoint(latest, note)
 
 
 def looks_like_a_model(directory: Path) -> bool:
@@ -207,7 +214,7 @@ def check_model(directory: Path, typed: str) -> dict[str, Any]:
         FileNotFoundError: it holds none; the message says what it holds instead.
         ValueError: it cannot be asked: an adapter, code from elsewhere, an architecture for something else.
     """
-    if (directory / "adapter_config.json").is_file():
+    if (directory / ADAPTER).is_file():
         raise ValueError(f"{typed} is an adapter{_base_of_adapter(directory)}, not a whole model; "
                          "merge it (merge_and_unload in peft) and save that")  # fmt: skip
     if not (directory / CONFIG).is_file():
@@ -253,9 +260,26 @@ def check_tokenizer(directory: Path, typed: str) -> Path:
         if any((place / name).is_file() for name in TOKENIZER):
             return place
     base = read_json(directory / CONFIG).get("_name_or_path") or "BASE"
+    source = "the model it was trained from"
+    steps = _steps_of(directory)
+    if having := [n for n, path in steps.items() if any((path / f).is_file() for f in TOKENIZER)]:
+        base = source = f"{_beside(directory, typed)}/checkpoint-{having[-1]}"
     raise FileNotFoundError(
-        f"{typed} has no tokenizer (tokenizer.json or vocab.txt); put that of the model it was trained from "
+        f"{typed} has no tokenizer (tokenizer.json or vocab.txt); put that of {source} "
         f"there: AutoTokenizer.from_pretrained({str(base)!r}).save_pretrained({typed!r})"
+    )
+
+
+def _steps_of(directory: Path) -> dict[int, Path]:
+    """The checkpoints in a directory; of a checkpoint, those beside it and itself."""
+    is_one = directory.name.startswith("checkpoint-")
+    return ModelFolder(directory.parent if is_one else directory, "").checkpoints
+
+
+def _beside(directory: Path, typed: str) -> str:
+    """Where `_steps_of` looks, as the user would name it."""
+    return (
+        str(Path(typed).parent) if directory.name.startswith("checkpoint-") else typed.rstrip("/")
     )
 
 
@@ -270,10 +294,12 @@ def what_it_is(directory: Path, typed: str) -> str:
         return f"{typed} is a run"
     if any(directory.glob("*/run.json")) or any(directory.glob("*/*/run.json")):
         return f"{typed} is a folder of runs, not one of them; qa-research runs list names them"
-    if found := weights_file(directory):
+    if found := next((name for name in _ANY_WEIGHTS if (directory / name).is_file()), None):
+        complete = [n for n, p in _steps_of(directory).items() if (p / CONFIG).is_file()]
+        source = f"{_beside(directory, typed)}/checkpoint-{complete[-1]}" if complete else ""
         return (
-            f"{typed} has weights ({found.name}) but no {CONFIG}, which says of what network; copy that of "
-            "the model it was trained from"
+            f"{typed} has weights ({found}) but no {CONFIG}, which says of what network; copy that of "
+            f"{source or 'the model it was trained from'}"
         )
     shown = ", ".join(inside[:5]) + (", ..." if len(inside) > 5 else "")
     return f"{typed} is neither a run nor a Hugging Face model: it has no {CONFIG}, only {shown}"
@@ -292,7 +318,7 @@ def _without_weights(directory: Path, typed: str) -> str:
 
 
 def _base_of_adapter(directory: Path) -> str:
-    found = read_json(directory / "adapter_config.json")
+    found = read_json(directory / ADAPTER)
     base = found.get("base_model_name_or_path") if isinstance(found, dict) else None
     return f" of {base}" if base else ""
 

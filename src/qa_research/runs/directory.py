@@ -20,6 +20,7 @@ from qa_research.files import read_json, write_bytes, write_text, written_folder
 from qa_research.model.folder import looks_like_a_model
 from qa_research.model.weights import short_name
 from qa_research.plain import read_yaml
+from qa_research.runs.missing import missing_path
 from qa_research.runs.places import data_name, with_one_spelling
 from qa_research.runs.schema import REPAIR, check_config, check_record
 from qa_research.tasks.earlier_configs import upgraded
@@ -352,6 +353,8 @@ def find_run(run: str, runs: Path, is_part_enough: bool = True) -> Path:
         raise ValueError(
             f"{run!r} matches {len(matches)} runs: {first_names(matches)}; give more of the name"
         )
+    if sentence := missing_path(run, runs):
+        raise FileNotFoundError(sentence)
     names = ", ".join(map(run_name, known[-8:])) or "none"
     raise FileNotFoundError(
         f"no run {run!r} under {runs} (the runs there: {names}); --runs DIR names another folder"

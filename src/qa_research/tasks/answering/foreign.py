@@ -7,7 +7,7 @@ that its tokenizer was last used with, which run_qa leaves in tokenizer.json; th
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ def open_foreign(
     found = _how_to_ask(place, tokenizer_place, min(limit for limit in limits if limit))
     asking = found.asking
     step = asking.step if weights.step is None else weights.step
+    if tokenizer_place != place:
+        weights = replace(weights, note=f"{weights.note}; tokenizer of the folder above it")
     log.info("%s", _description(type(network).__name__, weights, found))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     windows = {"max_tokens": asking.max_tokens, "stride_tokens": asking.stride_tokens}
