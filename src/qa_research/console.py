@@ -58,10 +58,12 @@ class Screen(Console):
         rows: Sequence[Sequence[str | Text]],
         right: Collection[int] = (),
         dim: Collection[int] = (),
+        whole: Collection[int] = (),
     ) -> None:
         """Print columns: on a terminal long cells are folded, in a pipe a row is a line of any length.
 
-        `right`: the columns that are aligned right; `dim`: the rows that matter less.
+        `right`: the columns that are aligned right; `dim`: the rows that matter less; `whole`: narrow
+        columns, which are not folded as long as others can be.
         """
         cells = [[_cell(cell) for cell in row] for row in rows]
         names = [_cell(name) for name in header]
@@ -76,7 +78,12 @@ class Screen(Console):
         table.show_header = any(names)
         for place, name in enumerate(names):
             justify = "right" if place in right else "left"
-            table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+            table.add_column(
+                name,
+                justify=justify,  # type: ignore[arg-type]
+                overflow="fold",
+                no_wrap=place in whole,
+            )
         for number, row in enumerate(cells):
             table.add_row(*row, style="dim" if number in dim else None)
         self.print(table)

@@ -53,10 +53,17 @@ def test_a_sweep_explains_each_and_ends_in_a_table(explain, tmp_path):
     code, out, err = explain("-m", *QUICK, "lime.baseline=grey,black")
     assert code == 0, err
     assert len([p for p in (tmp_path / "explanations").iterdir() if p.name != "sweeps"]) == 2
-    shared, table = out.rsplit("\n\n", 1)[-1].split("overrides")
-    assert "segmenter=grid" in shared and "segmenter=grid" not in table
-    assert "lime.baseline=grey" in table and "lime.baseline=black" in table
-    assert table.count("espresso") == 2
+    shared, table = out.rsplit("\n\n", 1)[-1].split("\n", 1)
+    assert "segmenter=grid" in shared and shared.count("espresso") == 1
+    header, first, second, *_ = table.splitlines()
+    assert header.split()[:2] == ["baseline", "verdict"] and header.split()[-2:] == [
+        "shared",
+        "chance",
+    ]
+    assert first.split()[0] == "grey" and first.split()[-1] == "first"
+    # The same four segments, of which each baseline names two.
+    assert second.split()[0] == "black" and second.split()[-2] in ("0.00", "0.33", "1.00")
+    assert "Not tried" not in out
 
 
 def test_in_a_sweep_a_picture_that_cannot_be_read_stops_no_other(explain, tmp_path):

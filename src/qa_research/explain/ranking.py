@@ -49,6 +49,24 @@ class StableTop:
         return [(first, last) for first, last in [*inside, below] if last > first]
 
 
+def tie_of(rank: int, tied: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """The first and last rank of the run that a rank is tied in; None if its place is known.
+
+    >>> tie_of(4, [(1, 2), (3, 5)])
+    (3, 5)
+    """
+    return next(((first, last) for first, last in tied if first <= rank <= last), None)
+
+
+def tie_mark(tie: tuple[int, int] | None) -> str:
+    """What stands beside a tied item, the same in every table; nothing beside others.
+
+    >>> tie_mark((3, 5))
+    'tied 3-5'
+    """
+    return "" if tie is None else f"tied {tie[0]}-{tie[1]}"
+
+
 def intervals(
     draws: Float[ndarray, "resample item"], confidence: float
 ) -> tuple[Float[ndarray, " item"], Float[ndarray, " item"]]:

@@ -56,7 +56,9 @@ class _Jobs:
                 from qa_research.explain.images.show import readable
 
                 print_line(f"\n{readable(overrides)}")
-            found = explain_checked(checked(config, ExplainSettings), overrides, self.as_json)
+            found = explain_checked(
+                checked(config, ExplainSettings), overrides, self.as_json, of_sweep=self.is_sweep
+            )
             self.done.append((overrides, found))
         except REFUSALS as error:
             if self.debug:
@@ -78,7 +80,9 @@ class _Jobs:
         return 2 if self.refused else 0
 
 
-def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -> Any:
+def explain_checked(
+    config: dict[str, Any], overrides: list[str], quiet: bool, *, of_sweep: bool = False
+) -> Any:
     """Explain one picture, write its folder, draw it and show it; the `Explanation`."""
     # Torch, torchvision and scikit-image are slow to import, and --help needs none of them.
     from qa_research.config import build
@@ -119,7 +123,7 @@ def explain_checked(config: dict[str, Any], overrides: list[str], quiet: bool) -
     if not quiet:
         from qa_research.explain.images.show import show_explanation
 
-        show_explanation(explanation)
+        show_explanation(explanation, of_sweep=of_sweep)
         print_line(
             f"\nSheet    {drawn.sheet}\nPage     {drawn.page}\nNumbers  {folder}/explanation.json"
         )

@@ -4,11 +4,14 @@ The document is written out by hand: it shows the format that earlier versions w
 """
 
 import json
+from dataclasses import replace
 from itertools import combinations, islice
 
 import numpy as np
 
 from qa_research.explain.images.result import Explanation
+from qa_research.explain.images.trust import Verdict
+from qa_research.explain.ranking import StableTop, ranks_sentence
 
 LABELS = ("espresso", "cup", "coffee mug", "teapot")
 
@@ -156,6 +159,14 @@ def make_explanation(
 def loaded(folder, **choices):
     """One that was written and read back."""
     return Explanation.load(write(folder, *make_explanation(**choices)))
+
+
+def with_ties(folder, top=4, word="stable", **choices):
+    """Nine segments as this version judges them: the top 6 is stable, ranks 1-2, 3-6 and 7-9 are tied."""
+    found = loaded(folder, n=9, side=18, top=top, word=word, curves=False, **choices)
+    stable = StableTop(6, (2, 6), found.order[6:], 3, 0.0004, 9)
+    ranks = ranks_sentence(stable, "seeds", "segments")
+    return replace(found, verdict=Verdict(word, (), ranks), stable_top=stable)
 
 
 def write(folder, document, arrays):

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from qa_research.explain.images.blanking import Curve
 from qa_research.explain.images.charts import (
+    HATCHES,
     MOST_COLUMNS,
     MOST_NUMBERS,
     class_bars,
@@ -32,12 +33,12 @@ def bars_of(n, top=2, tied=(), low=None, high=None, width=6.5):
     values = np.linspace(0.4, -0.2, n)
     low, high = values - 0.05 if low is None else low, values + 0.05 if high is None else high
     rows = [RankedSegment(i, i + 1, values[i], low[i], high[i]) for i in range(n)]
-    coefficients_by_rank(axes, rows, top, tied, 3, "95 % interval")
+    coefficients_by_rank(axes, rows, top, tied, "95 % interval")
     return figure, axes
 
 
 def test_bars_show_coefficients_top_sign_and_ties():
-    figure, axes = bars_of(4, top=2, tied=(1, 2))
+    figure, axes = bars_of(4, top=2, tied=[(2, 3)])
     bars = axes.patches
     np.testing.assert_allclose([bar.get_height() for bar in bars], np.linspace(0.4, -0.2, 4))
     assert [bar.get_alpha() is None for bar in bars] == [True, True, False, False]
@@ -49,9 +50,21 @@ def test_bars_show_coefficients_top_sign_and_ties():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
         "supports (full colour: the top 2)",
         "opposes",
-        "tied with rank 3",
+        "tied: ranks 2-3",
     ]
     assert "95 % interval" in axes.get_xlabel()
+    assert collisions(figure) == []
+
+
+def test_every_run_of_ties_is_hatched_and_runs_beside_each_other_differently():
+    figure, axes = bars_of(8, top=4, tied=[(1, 2), (3, 4), (6, 8)])
+    one, other = HATCHES
+    hatches = [bar.get_hatch() for bar in axes.patches]
+    assert hatches == [one, one, other, other, None, one, one, one]
+    assert axes.get_legend().get_texts()[-1].get_text() == "tied: ranks 1-2, 3-4, 6-8"
+    many = [(2 * i + 1, 2 * i + 2) for i in range(8)]
+    figure, axes = bars_of(16, top=16, tied=many)
+    assert axes.get_legend().get_texts()[-1].get_text().endswith("9-10, …")
     assert collisions(figure) == []
 
 

@@ -19,7 +19,13 @@ from qa_research.explain.images.page import (
 )
 from qa_research.explain.images.result import Explanation
 from qa_research.explain.images.sheet import draw_explanation
-from tests.explain.images.explanations import grid_segments, loaded, make_explanation, write
+from tests.explain.images.explanations import (
+    grid_segments,
+    loaded,
+    make_explanation,
+    with_ties,
+    write,
+)
 from tests.html_pages import ParsedPage
 
 HOSTILE = '</script><b>bold</b><!-- <script> "quoted" & \u2028'
@@ -163,7 +169,25 @@ def test_a_row_of_the_table_has_rank_number_coefficient_and_interval(tmp_path):
     text = " ".join(page_of(explanation).text.split())
     first, second = explanation.order[:2]
     assert f"1 {first} +0.400 25 % +0.370 to +0.430" in text
-    assert f"2 {second} tied +0.200 25 % +0.170 to +0.230" in text
+    assert f"2 {second} tied 2-3 +0.200 25 % +0.170 to +0.230" in text
+
+
+def test_the_page_marks_every_tie_and_shows_the_stable_top(tmp_path):
+    explanation = with_ties(tmp_path)
+    page = page_of(explanation)
+    text = " ".join(page.text.split())
+    for rank, mark in enumerate((*["tied 1-2"] * 2, *["tied 3-6"] * 4, *["tied 7-9"] * 3), start=1):
+        assert f"{rank} {explanation.order[rank - 1]} {mark} " in text
+    assert len([1 for tag, attrs in page.tags if tag == "tr" and attrs.get("class") == "top"]) == 6
+    data = explanation_data(explanation)
+    assert (data["top"], data["top_name"]) == (6, "The stable top 6")
+    assert [row["tied"] for row in data["segments"]][5:7] == [(3, 6), (7, 9)]
+    assert "not checked: deletion, insertion" in text
+    assert (
+        "Not tried: another segmenter than grid or another baseline than grey, with which other parts of the "
+        "picture may come first: qa-research explain -m 'image=<a \"b\">.png' segmenter=grid,quickshift "
+        "lime.baseline=grey,blur" in text
+    )
 
 
 def test_numbers_are_signed_and_zero_is_not():

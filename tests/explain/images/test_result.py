@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from qa_research.explain.images.result import Explanation, RankedSegment, by_number
-from tests.explain.images.explanations import loaded, make_explanation, write
+from tests.explain.images.explanations import loaded, make_explanation, with_ties, write
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,16 @@ def test_segments_are_looked_up_by_rank_and_by_number(tmp_path):
     assert explanation.centres[best.number].tolist() == list(best.centre)
     assert (explanation.n_segments, explanation.top) == (5, 2)
     assert explanation.interval == "95 % interval"
+
+
+def test_every_tie_is_in_the_document(tmp_path):
+    found = with_ties(tmp_path / "a")
+    ties = [row["tied_ranks"] for row in found.as_json()["segments"]]
+    assert ties == [[1, 2]] * 2 + [[3, 6]] * 4 + [[7, 9]] * 3
+    known = replace(found, stable_top=replace(found.stable_top, sizes=(1, 2, 6)))
+    assert [row["tied_ranks"] for row in known.as_json()["segments"]][:3] == [None, None, [3, 6]]
+    # An earlier version marked one run of ties, and wrote no more than that.
+    assert loaded(tmp_path / "b", word="doubtful").tied_ranks == [(2, 3)]
 
 
 def test_the_top_is_the_configs_if_no_seeds_were_compared(tmp_path):

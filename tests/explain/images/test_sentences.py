@@ -1,20 +1,24 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from qa_research.explain.images.blanking import Control, Flip
+from qa_research.explain.images.result import Curves
 from qa_research.explain.images.sentences import (
     badge,
     blanking_summary,
     caption,
+    command_of_more,
     facts,
     headline,
     meaning,
     percent,
+    shown_top,
 )
 from qa_research.explain.images.trust import Verdict
 from qa_research.explain.ranking import StableTop
-from tests.explain.images.explanations import loaded
+from tests.explain.images.explanations import loaded, with_ties
 
 
 def test_facts_name_what_was_made_and_how_it_was_controlled(tmp_path):
@@ -86,6 +90,10 @@ def test_a_verdict_does_not_speak_of_seeds_that_were_not_compared(tmp_path):
 RANKS = "The top 2 are stable: all 3 seeds name them; ranks 3 to 4 are tied."
 
 
+# The curves of these files are compared with five orders: none of which p <= 0.05 could come.
+TOO_FEW = " (not checked: deletion, insertion)"
+
+
 def with_ranks(folder, word="stable", doubts=(), **choices):
     """As this version writes it: the verdict names the stable top."""
     found = loaded(folder, word=word, doubts=doubts, **choices)
@@ -95,17 +103,62 @@ def with_ranks(folder, word="stable", doubts=(), **choices):
 
 def test_a_verdict_names_the_stable_top_and_what_is_tied(tmp_path):
     stable = with_ranks(tmp_path / "a")
-    assert meaning(stable) == f"{RANKS} No check contradicts the explanation."
+    assert meaning(stable) == f"{RANKS} No check contradicts the explanation{TOO_FEW}."
     assert badge(stable) == "top 2 stable" and badge(loaded(tmp_path / "b")) == "stable"
-    assert stable.tied_with == 3
+    assert stable.tied_ranks == [(3, 4)]
     row = dict(facts(stable))["largest top on which all 3 seeds agree"]
     assert row == "2 of 4 (any top by chance: < 0.001)"
     doubtful = with_ranks(tmp_path / "c", "doubtful", ["But."])
-    assert meaning(doubtful) == f"{RANKS} But a check contradicts it."
+    assert meaning(doubtful) == f"{RANKS} But a check contradicts it{TOO_FEW}."
     assert badge(doubtful) == "doubtful"
     assert meaning(with_ranks(tmp_path / "d", "unstable")).startswith(
         "Do not rely on these segments. The top"
     )
+
+
+def test_what_was_not_checked_is_not_said_to_agree(tmp_path):
+    without = with_ranks(tmp_path / "a", curves=False)
+    assert meaning(without).endswith("(not checked: deletion, insertion).")
+    found = with_ranks(tmp_path / "b")
+    enough = {
+        name: replace(curve, random_areas=np.full(19, 0.45))
+        for name, curve in vars(found.curves).items()
+    }
+    assert meaning(replace(found, curves=Curves(**enough))).endswith("contradicts the explanation.")
+    one = Curves(enough["deletion"], found.curves.insertion)
+    assert meaning(replace(found, curves=one)).endswith("(not checked: insertion).")
+    assert "(not checked: deletion, insertion)" in meaning(loaded(tmp_path / "c", exact=True))
+
+
+@pytest.mark.parametrize(
+    ("typed", "proposed"),
+    [
+        ("", "segmenter=grid,quickshift lime.baseline=grey,blur"),
+        (
+            "image=a.png segmenter=grid segmenter.rows=3 ++lime.baseline=grey trust.top=2",
+            "image=a.png trust.top=2 segmenter=grid,quickshift lime.baseline=grey,blur",
+        ),
+        (
+            r"""'image=it'"'"'s a segmenter=.png' $'label=\033\' x'""",
+            r"""'image=it'"'"'s a segmenter=.png' $'label=\033\' x' """
+            "segmenter=grid,quickshift lime.baseline=grey,blur",
+        ),
+    ],
+)
+def test_the_command_that_tries_more_keeps_the_rest_as_it_was_typed(tmp_path, typed, proposed):
+    found = replace(loaded(tmp_path), command=f"qa-research explain {typed}".strip())
+    assert command_of_more(found) == f"qa-research explain -m {proposed}"
+
+
+def test_figures_say_which_top_they_show(tmp_path):
+    stable = with_ties(tmp_path / "a")
+    assert (stable.top, stable.highlighted, shown_top(stable)) == (4, 6, "the stable top 6")
+    assert caption("top", stable).startswith("Left, the picture with only the stable top 6 on;")
+    none = replace(stable, stable_top=replace(stable.stable_top, k=0, sizes=()))
+    assert shown_top(none) == "the top 4 (no top is stable)"
+    assert shown_top(loaded(tmp_path / "b", exact=True)) == "the top 2"
+    exact = replace(stable, stable_top=replace(stable.stable_top, repeats=1))
+    assert (exact.highlighted, shown_top(exact)) == (4, "the top 4")
 
 
 def test_the_second_explanation_has_a_verdict_of_its_own(tmp_path):
@@ -114,6 +167,10 @@ def test_the_second_explanation_has_a_verdict_of_its_own(tmp_path):
     again = replace(found.explained_again, verdict=judged)
     assert blanking_summary(replace(found, explained_again=again))[-1] == (
         "Explained again, cup: doubtful, R² 0.50. The top 1 is stable: all 3 seeds name it. A reason."
+    )
+    again = replace(again, verdict=replace(judged, word="stable", doubts=()))
+    assert blanking_summary(replace(found, explained_again=again))[-1].startswith(
+        "Explained again, cup: stable (not checked: deletion, insertion), R² 0.50. The top 1"
     )
 
 

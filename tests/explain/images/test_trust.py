@@ -93,7 +93,7 @@ def test_two_seeds_agree_too_easily():
             "40% because bfloat16 rounds; in float32 (classifier.precision) it explains 70%",
         ),
         ({"r2_by_chance": None}, "With only 3 segments every classifier looks linear"),
-        ({"r2_by_chance": 0.3}, "Outputs without any structure reach an R2 of 0.90, too (p 0.30)."),
+        ({"r2_by_chance": 0.3}, "Outputs without any structure reach an R² of 0.90, too (p 0.30)."),
         ({"probability": 0.03}, "gives the class only 3.0%"),
         ({"coefficients": np.array([-0.2, -0.1])}, "No segment supports the class."),
         (

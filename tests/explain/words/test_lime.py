@@ -46,7 +46,7 @@ def test_lime_says_when_it_is_not_reliable(tokenizer):
     network = Summing(table_of(tokenizer, {}), pair=ids, bonus=6.0)
     found = word_lime(reader_of(network, tokenizer), 12, 1, 5)
     assert found.unseen_r2 < 0.5 and found.overlap < 0.9
-    assert "LIME is not reliable here" in found.doubt and "R2" in found.doubt
+    assert "LIME is not reliable here" in found.doubt and "R²" in found.doubt
 
 
 def test_lime_names_the_top_that_all_repeats_agree_on_besides_the_answers_words(tokenizer):

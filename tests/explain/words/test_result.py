@@ -78,7 +78,7 @@ def test_captions_say_how_well_a_method_worked():
     captions = {name: values.caption for name, values in an_attribution().methods.items()}
     assert captions["gradients"] == "Integrated gradients (20 steps, inf % of the sum missing)"
     assert captions["erasure"] == "Word erasure (one word at a time)"
-    assert captions["lime"] == "LIME (R2 on unseen masks 0.70, overlap of repeats 0.60)"
+    assert captions["lime"] == "LIME (R² on unseen masks 0.70, overlap of repeats 0.60)"
 
 
 def test_a_word_is_spaced_where_something_precedes_it():

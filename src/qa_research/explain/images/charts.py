@@ -1,6 +1,6 @@
 """The charts of an explanation, each from its numbers into given axes. Reads and saves nothing."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import comb
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy import ndarray
 from qa_research.explain.images.blanking import Curve
 from qa_research.explain.images.result import RankedSegment
 from qa_research.explain.images.sentences import percent
+from qa_research.explain.ranking import tie_of
 from qa_research.figures.panels import OPPOSES, SUPPORTS, drawable, plain
 from qa_research.figures.tokens import shortened
 
@@ -32,20 +33,22 @@ MOST_NUMBERS = 48
 # More points than that are drawn fainter, so that a cloud shows its density.
 MANY_POINTS = 150
 MOST_COLUMNS = 32
+# Of runs of ties beside each other, in turn; the legend names so many.
+HATCHES = ("////", "\\\\\\\\")
+MOST_RUNS = 5
 
 
 def coefficients_by_rank(
     axes: Axes,
     segments: Sequence[RankedSegment],
     top: int,
-    tied: Collection[int],
-    tied_with: int,
+    tied: Sequence[tuple[int, int]],
     interval: str,
 ) -> None:
-    """A bar for each segment, best first; bars below the `top` are pale, those of `tied` segments hatched.
+    """A bar for each segment, best first; bars below the `top` are pale, those of tied segments hatched.
 
-    `tied_with`: the rank that these cannot be distinguished from. `interval`: what it is called; intervals
-    without width are not drawn.
+    `tied`: first and last rank of each run of ties; runs beside each other are hatched in two directions.
+    `interval`: what it is called; intervals without width are not drawn.
     """
     order = [one.number for one in segments]
     places = np.arange(len(order))
@@ -54,12 +57,12 @@ def coefficients_by_rank(
     low, high = np.minimum(low, heights), np.maximum(high, heights)
     drawn = bool((high > low).any())
     bars = axes.bar(places, heights, width=0.8, linewidth=0)
-    for place, (bar, number) in enumerate(zip(bars, order, strict=True)):
+    for place, bar in enumerate(bars):
         bar.set_facecolor(SUPPORTS if heights[place] >= 0 else OPPOSES)
         if place >= top:
             bar.set_alpha(PALE)
-        if number in tied:
-            bar.set(hatch="////", edgecolor="#ffffff")
+        if (tie := tie_of(place + 1, tied)) is not None:
+            bar.set(hatch=HATCHES[tied.index(tie) % 2], edgecolor="#ffffff")
     if drawn:
         axes.vlines(
             places, low, high, color=INK, linewidth=1.1 if len(order) <= MOST_NUMBERS else 0.6
@@ -74,7 +77,7 @@ def coefficients_by_rank(
     axes.tick_params(axis="x", length=0)
     axes.tick_params(axis="y", labelsize=9)
     axes.set_ylabel("coefficient", fontsize=9)
-    axes.legend(handles=_legend(heights, top, tied, tied_with), **LEGEND, loc="upper right")
+    axes.legend(handles=_legend(heights, top, tied), **LEGEND, loc="upper right")
 
 
 def _label(axes: Axes, x: str | None = None, y: str | None = None) -> None:
@@ -101,7 +104,7 @@ def _name_bars(axes: Axes, order: Sequence[int], top: int, note: str) -> None:
 
 
 def _legend(
-    heights: Float[ndarray, " rank"], top: int, tied: Collection[int], tied_with: int
+    heights: Float[ndarray, " rank"], top: int, tied: Sequence[tuple[int, int]]
 ) -> list[Patch]:
     """Only for what is drawn."""
     shown = [
@@ -110,12 +113,14 @@ def _legend(
     if (heights < 0).any():
         shown.append(Patch(color=OPPOSES, label="opposes"))
     if tied:
+        runs = [f"{first}-{last}" for first, last in tied[:MOST_RUNS]]
+        named = ", ".join([*runs, "…"] if len(tied) > MOST_RUNS else runs)
         shown.append(
             Patch(
                 facecolor=SUPPORTS,
                 edgecolor="#ffffff",
-                hatch="////",
-                label=f"tied with rank {tied_with}",
+                hatch=HATCHES[0],
+                label=f"tied: ranks {named}",
             )
         )
     return shown

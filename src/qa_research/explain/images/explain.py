@@ -48,6 +48,7 @@ from qa_research.explain.images.segments import (
 )
 from qa_research.explain.images.settings import CounterfactualSettings, LimeSettings, TrustSettings
 from qa_research.explain.images.trust import Evidence, Verdict, verdict
+from qa_research.explain.ranking import tie_of
 from qa_research.explain.surrogate import (
     Predict,
     chance_of_r2,
@@ -357,13 +358,13 @@ def _ranked(sampled: Sampled) -> list[RankedSegment]:
 
 def _segments(sampled: Sampled, segments: Segments) -> tuple[Segment, ...]:
     areas, points, stable = areas_of(segments), innermost_points(segments), sampled.stable_top
-    tied = () if stable is None else stable.tied
+    tied = [] if stable is None else stable.tied_ranks
     return tuple(
         Segment(
             **vars(one),
             area=float(areas[one.number] / areas.sum()),
             centre=(int(points[one.number, 0]), int(points[one.number, 1])),
-            tied=one.number in tied,
+            tied=tie_of(one.rank, tied) is not None,
         )
         for one in _ranked(sampled)
     )

@@ -22,7 +22,7 @@ function describeSegment(number) {
   const shownValue = Number(coefficient.toFixed(explanation.digits));
   const effect = shownValue > 0 ? "supports the class" : shownValue < 0 ? "opposes it" : "has no effect";
   const unsure = low < 0 && high > 0 ? "; its interval includes 0" : "";
-  const ties = tied ? `; tied with rank ${explanation.tied_with}` : "";
+  const ties = tied ? `; ranks ${tied[0]} to ${tied[1]} are tied` : "";
   return `Segment ${number}: rank ${rank} of ${segments.length}, coefficient ${fixed(coefficient)} (${interval}), ` +
     `${percent(area)} of the area; ${effect}${unsure}${ties}.`;
 }
@@ -43,7 +43,7 @@ function show() {
   const sentences = [];
   if (ofTop) sentences.push(describeTop());
   if (shown.chosen !== null) sentences.push(describeSegment(shown.chosen));
-  if (!sentences.length) sentences.push(`The top ${explanation.top}: ${segments.slice(0, explanation.top).map(({ number }) => number).join(", ")}.`);
+  if (!sentences.length) sentences.push(`${explanation.top_name}: ${segments.slice(0, explanation.top).map(({ number }) => number).join(", ")}.`);
   byId("readout").textContent = sentences.join(" ");
   for (const row of table.rows) row.classList.toggle("chosen", Number(row.dataset.number) === shown.chosen);
 }

@@ -23,12 +23,17 @@ from qa_research.explain.images.sentences import (
     badge,
     blanking_summary,
     caption,
+    command_of_more,
     facts,
     headline,
     meaning,
     no_seeds,
     percent,
+    sentence_case,
+    shown_top,
+    untried,
 )
+from qa_research.explain.ranking import tie_mark, tie_of
 from qa_research.pages.html import one_file
 
 _SCRIPTS = ("picture.js", "page.js")
@@ -51,6 +56,13 @@ def explanation_page(explanation: Explanation, figures: Mapping[str, bytes]) -> 
         "badge": badge(explanation),
         "facts": facts(explanation),
         "meaning": meaning(explanation),
+        "untried": untried(explanation),
+        "more_command": command_of_more(explanation),
+        "shown_top": shown_top(explanation),
+        "ties": {
+            one.rank: tie_mark(tie_of(one.rank, explanation.tied_ranks))
+            for one in explanation.segments
+        },
         "no_seeds": no_seeds(explanation.sampling),
         "pictures": {
             "pixels": picture_address(arrays.pixels),
@@ -83,9 +95,10 @@ def explanation_page(explanation: Explanation, figures: Mapping[str, bytes]) -> 
 def explanation_data(explanation: Explanation) -> dict[str, Any]:
     """What the page's script needs.
 
-    `runs`: the map of segments, see `runs`. `room`: how many pixels wide and high a segment is at its
-    innermost pixel. `top_only` and `top_off`: for k from 0 to all, the probability with only the top k on, or
-    without them, from the surrogate and from the classifier (None where it was not asked).
+    `runs`: the map of segments, see `runs`. `tied`: first and last rank of a segment's run of ties. `room`:
+    how many pixels wide and high it is at its innermost pixel. `top_only` and `top_off`: for k from 0 to all,
+    the probability with only the top k on, or without them, from the surrogate and from the classifier (None
+    where it was not asked).
     """
     segments, curves = explanation.arrays.segments, explanation.curves
     height, width = segments.shape
@@ -94,11 +107,15 @@ def explanation_data(explanation: Explanation) -> dict[str, Any]:
         "height": height,
         "runs": runs(segments),
         "segments": [
-            {**asdict(one), "room": list(room(segments, *one.centre))}
+            {
+                **asdict(one),
+                "tied": tie_of(one.rank, explanation.tied_ranks),
+                "room": list(room(segments, *one.centre)),
+            }
             for one in explanation.segments
         ],
-        "top": explanation.top,
-        "tied_with": explanation.tied_with,
+        "top": explanation.highlighted,
+        "top_name": sentence_case(shown_top(explanation)),
         "digits": decimals(explanation),
         "exact": explanation.sampling.exact,
         "confidence": explanation.interval,

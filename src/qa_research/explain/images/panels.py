@@ -31,9 +31,10 @@ from qa_research.explain.images.result import (
     Explanation,
     SecondExplanation,
     by_number,
+    highlighted,
 )
 from qa_research.explain.images.segments import Pixels
-from qa_research.explain.images.sentences import masks_of, percent
+from qa_research.explain.images.sentences import masks_of, percent, shown_top
 from qa_research.explain.images.sentences import number as decimals
 from qa_research.explain.images.trust import Stability
 from qa_research.figures.panels import OPPOSES, SUPPORTS, PlainFigure, drawable
@@ -134,10 +135,10 @@ def heat_panel(axes: Axes, explanation: Explanation) -> None:
 
 def top_panel(axes: Axes, explanation: Explanation, *, without: bool = False) -> None:
     """The picture with only its top segments on, or without them."""
-    top = explanation.top
+    top = explanation.highlighted
     shown = explanation.order[top:] if without else explanation.order[:top]
     picture(axes, _only(explanation, shown))
-    axes.set_title(f"{'without' if without else 'only'} the top {top}", **TITLE)
+    axes.set_title(f"{'without' if without else 'only'} {shown_top(explanation)}", **TITLE)
 
 
 def coefficients_panel(axes: Axes, explanation: Explanation) -> None:
@@ -145,9 +146,8 @@ def coefficients_panel(axes: Axes, explanation: Explanation) -> None:
     coefficients_by_rank(
         axes,
         explanation.segments,
-        explanation.top,
-        explanation.tied,
-        explanation.tied_with,
+        explanation.highlighted,
+        explanation.tied_ranks,
         explanation.interval,
     )
     name = _name(explanation.explained.label)
@@ -254,17 +254,9 @@ def second_coefficients_panel(
     axes: Axes, explanation: Explanation, found: Counterfactual, again: SecondExplanation
 ) -> None:
     """Its coefficients."""
-    rows, stable = again.segments, again.stable_top
-    top = min(explanation.top, len(rows))
-    tied = again.separation.tied if stable is None else stable.tied
-    coefficients_by_rank(
-        axes,
-        rows,
-        top,
-        tied if len(tied) > 1 else (),
-        top if stable is None else stable.k + 1,
-        explanation.interval,
-    )
+    rows = again.segments
+    top = highlighted(again.stable_top, min(explanation.top, len(rows)))
+    coefficients_by_rank(axes, rows, top, again.tied_ranks, explanation.interval)
     name = _name(found.second.label, 26)
     axes.set_title(f"explained again: {name}, R² {decimals(again.r2)}", **TITLE)
 

@@ -18,7 +18,7 @@ from numpy import ndarray
 from qa_research.explain.images.blanking import Control, Curve, Flip
 from qa_research.explain.images.picture import Picture
 from qa_research.explain.images.trust import Separation, Stability, Verdict
-from qa_research.explain.ranking import StableTop
+from qa_research.explain.ranking import StableTop, tie_of
 from qa_research.explain.saved import read_document, restored, write_document
 from qa_research.files import readable_name, written_whole
 
@@ -103,7 +103,11 @@ class RankedSegment:
 
 @dataclass(frozen=True)
 class Segment(RankedSegment):
-    """`area`: share of the picture; `centre`: row, column of the innermost pixel; `tied`: see `tied_with`."""
+    """`area`: share of the picture; `centre`: row, column of the innermost pixel; `tied`: with any other.
+
+    In files of earlier versions only the first run of ties below the stable top is `tied`; see
+    `Explanation.tied_ranks`.
+    """
 
     area: float
     centre: tuple[int, int]
@@ -159,6 +163,13 @@ class SecondExplanation:
     segments: tuple[RankedSegment, ...]
     verdict: Verdict | None = None
     stable_top: StableTop | None = None
+
+    @property
+    def tied_ranks(self) -> list[tuple[int, int]]:
+        """First and last rank of each run whose order is not known."""
+        if self.stable_top is not None:
+            return self.stable_top.tied_ranks
+        return _one_run([one.rank for one in self.segments if one.number in self.separation.tied])
 
 
 @dataclass(frozen=True)
@@ -251,14 +262,16 @@ class Explanation:
         return min(int(self.config["trust"]["top"]), self.n_segments)
 
     @property
-    def tied(self) -> frozenset[int]:
-        """Segments that are tied with rank `tied_with`, itself included; empty if that rank is separate."""
-        return frozenset(segment.number for segment in self.segments if segment.tied)
+    def highlighted(self) -> int:
+        """How many segments figures show: the stable top if the seeds agree on one, else `top`."""
+        return highlighted(self.stable_top, self.top)
 
     @property
-    def tied_with(self) -> int:
-        """The first rank below the stable top; in files of earlier versions, `top`."""
-        return self.top if self.stable_top is None else self.stable_top.k + 1
+    def tied_ranks(self) -> list[tuple[int, int]]:
+        """First and last rank of each run whose order is not known."""
+        if self.stable_top is not None:
+            return self.stable_top.tied_ranks
+        return _one_run([one.rank for one in self.segments if one.tied])
 
     def by_number(self, field: str) -> Float[ndarray, " segment"]:
         """`coefficient`, `low`, `high` or `area`, by the segments' numbers."""
@@ -286,9 +299,15 @@ class Explanation:
         return settings.pop("_target_").rsplit(".", 1)[-1].lower(), settings
 
     def as_json(self) -> dict[str, Any]:
-        """All but the arrays, floats with six digits. It holds no times, and only paths that were typed."""
+        """All but the arrays, floats with six digits. It holds no times, and only paths that were typed.
+
+        Each segment has the `tied_ranks` of its run of ties, first and last, or null, if they are known.
+        """
         plain: dict[str, Any] = {"format": FORMAT} | _plain(self)
         del plain["arrays"]
+        if self.stable_top is not None:
+            for row in plain["segments"]:
+                row["tied_ranks"] = _plain(tie_of(row["rank"], self.tied_ranks))
         return plain
 
     def save(self, folder: Path) -> None:
@@ -339,6 +358,16 @@ class Explanation:
             raise ValueError(
                 f"{folder}: {EXPLANATION} has {n} segments, but in {ARRAYS} {', '.join(wrong)}"
             )
+
+
+def highlighted(stable: StableTop | None, top: int) -> int:
+    """The size of the stable top if there is one that seeds were compared for, else `top`."""
+    return stable.k if stable is not None and stable.repeats > 1 and stable.k else top
+
+
+def _one_run(ranks: Sequence[int]) -> list[tuple[int, int]]:
+    """Ranks that an earlier version called tied, as a run; a rank is not tied with itself."""
+    return [(min(ranks), max(ranks))] if len(ranks) > 1 else []
 
 
 def by_number(

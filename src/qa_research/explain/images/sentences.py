@@ -1,6 +1,7 @@
 """What the sheet and the page of an explanation say in words. Pure."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from qa_research.explain.images.blanking import Flip
@@ -14,6 +15,9 @@ from qa_research.explain.images.result import (
 from qa_research.explain.ranking import StableTop
 from qa_research.text import plural
 
+# A word of a command as it is typed: 'in quotes', $'with escapes', or plain; also parts of these in a row.
+_SHELL_WORD = re.compile(r"""(?:\$'(?:\\.|[^'\\])*'|'[^']*'|"[^"]*"|[^\s'"])+""")
+CURVES = ("deletion", "insertion")
 VERDICT_COLOURS = {"stable": "#2c7a3f", "doubtful": "#a85400", "unstable": "#b3243a"}
 
 
@@ -25,8 +29,8 @@ def meaning(explanation: Explanation) -> str:
     if verdict.word == "unstable":
         return f"Do not rely on these segments. {verdict.ranks}"
     if verdict.word == "stable":
-        return f"{verdict.ranks} No check contradicts the explanation."
-    return f"{verdict.ranks} But a check contradicts it."
+        return f"{verdict.ranks} No check contradicts the explanation{_not_checked(explanation)}."
+    return f"{verdict.ranks} But a check contradicts it{_not_checked(explanation)}."
 
 
 def _meaning_without_ranks(explanation: Explanation) -> str:
@@ -44,8 +48,64 @@ def _meaning_without_ranks(explanation: Explanation) -> str:
     else:
         basis = "Masks were drawn with only one seed, so it is not known whether others agree"
     if word == "stable":
-        return f"{basis}; no check contradicts the top segments."
-    return f"{basis}; a check contradicts the explanation."
+        return f"{basis}; no check contradicts the top segments{_not_checked(explanation)}."
+    return f"{basis}; a check contradicts the explanation{_not_checked(explanation)}."
+
+
+def _not_checked(explanation: Explanation) -> str:
+    """The curves that could not have contradicted: not requested, or compared with too few other orders."""
+    curves, level = explanation.curves, 1 - explanation.config["trust"]["confidence"]
+    names = [
+        name for name in CURVES if curves is None or getattr(curves, name).least_p_value > level
+    ]
+    return _unchecked(names)
+
+
+def _unchecked(names: Sequence[str]) -> str:
+    """What was not checked, in brackets after what the other checks say."""
+    return f" (not checked: {', '.join(names)})" if names else ""
+
+
+def untried(explanation: Explanation) -> str:
+    """What no check of one explanation can show; `command_of_more` does."""
+    segmenter, _ = explanation.segmenter
+    return (
+        f"Not tried: another segmenter than {segmenter} or another baseline than {explanation.baseline}, "
+        "with which other parts of the picture may come first"
+    )
+
+
+def command_of_more(explanation: Explanation) -> str:
+    """The command that explains the picture with two segmenters and two baselines."""
+    # Words stay quoted as they are: what is taken out and put in needs no quotes. Another segmenter does not
+    # have the keys of this one.
+    _, _, *words = _SHELL_WORD.findall(explanation.command)
+    keys = [word.strip("'\"").lstrip("+~").partition("=")[0] for word in words]
+    kept = [
+        word
+        for word, key in zip(words, keys, strict=True)
+        if key != "lime.baseline" and key.partition(".")[0] != "segmenter"
+    ]
+    segmenter, _ = explanation.segmenter
+    pairs = (
+        ("segmenter", segmenter, ("quickshift", "slic")),
+        ("lime.baseline", explanation.baseline, ("grey", "blur")),
+    )
+    more = [
+        f"{key}={own},{next(other for other in others if other != own)}"
+        for key, own, others in pairs
+    ]
+    return " ".join(["qa-research explain -m", *kept, *more])
+
+
+def shown_top(explanation: Explanation) -> str:
+    """What the segments are called that figures show."""
+    stable = explanation.stable_top
+    if stable is None or stable.repeats == 1:
+        return f"the top {explanation.highlighted}"
+    if stable.k:
+        return f"the stable top {stable.k}"
+    return f"the top {explanation.highlighted} (no top is stable)"
 
 
 def badge(explanation: Explanation) -> str:
@@ -143,6 +203,11 @@ def no_seeds(sampling: Sampling) -> str:
     return "Masks were drawn with only one seed:\nhow far seeds agree is not known."
 
 
+def sentence_case(text: str) -> str:
+    """With a capital first letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def percent(probability: float) -> str:
     """At most three digits, and a zero only for zero.
 
@@ -212,7 +277,10 @@ def second_sentences(label: str, again: SecondExplanation) -> list[str]:
     """The verdict on the explanation after blanking, which has its own controls."""
     if again.verdict is None:
         return []
-    said = f"Explained again, {label}: {again.verdict.word}, R² {number(again.r2)}."
+    # No curves are made of a second explanation.
+    is_stable = again.verdict.word == "stable"
+    word = f"stable{_unchecked(CURVES)}" if is_stable else again.verdict.word
+    said = f"Explained again, {label}: {word}, R² {number(again.r2)}."
     return [" ".join([said, *filter(None, [again.verdict.ranks, *again.verdict.doubts])])]
 
 
@@ -234,6 +302,8 @@ def caption(name: str, explanation: Explanation) -> str:
     """What a figure shows, in a sentence or two."""
     if name == "masks" and explanation.sampling.exact:
         return "How many segments were on in each mask: every possible mask once."
+    if name == "top":
+        return CAPTIONS[name].format(top=shown_top(explanation))
     return CAPTIONS[name]
 
 
@@ -242,7 +312,7 @@ CAPTIONS = {
     "Pale lines mark their borders.",
     "heat": "Blue segments support the class, orange ones oppose it; the stronger the colour, the "
     "larger the coefficient.",
-    "top": "Left, the picture with only its top segments on; right, without them. "
+    "top": "Left, the picture with only {top} on; right, without it. "
     "Elsewhere you see what replaced the other segments.",
     "coefficients": "A bar for each segment: how much the class's probability rises while it is on, "
     "all else being equal. A segment whose line crosses zero may have no effect.",

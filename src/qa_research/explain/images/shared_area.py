@@ -36,16 +36,8 @@ def shared_area(one: Explanation, other: Explanation, k: int) -> SharedArea:
         ValueError: the pictures or the sizes that the classifiers see differ, or one does not have more than
             `k` segments.
     """
-    if one.picture.sha256 != other.picture.sha256 or one.picture.seen != other.picture.seen:
-        raise ValueError(
-            f"{one.picture.name} and {other.picture.name} are not the same picture at the same size: no area "
-            "can be shared"
-        )
-    fewest = min(one.n_segments, other.n_segments)
-    if not 1 <= k < fewest:
-        raise ValueError(
-            f"a top of {k} cannot be compared: one explanation has {fewest} segments; name 1 to {fewest - 1}"
-        )
+    if reason := why_not_shared(one, other, k):
+        raise ValueError(reason)
     both = _common_pixels(one.arrays.segments, other.arrays.segments)
     ours, theirs = one.order[:k], other.order[:k]
     return SharedArea(
@@ -53,6 +45,22 @@ def shared_area(one: Explanation, other: Explanation, k: int) -> SharedArea:
         chance=_by_chance(both, k),
         ceiling=max(_most(both, ours), _most(both.T, theirs)),
     )
+
+
+def why_not_shared(one: Explanation, other: Explanation, k: int) -> str | None:
+    """Why tops of `k` segments cannot be compared; None if they can."""
+    if one.picture.sha256 != other.picture.sha256 or one.picture.seen != other.picture.seen:
+        return (
+            f"{one.picture.name} and {other.picture.name} are not the same picture at the same size: no area "
+            "can be shared"
+        )
+    fewest = min(one.n_segments, other.n_segments)
+    if not 1 <= k < fewest:
+        return (
+            f"a top of {k} cannot be compared: one explanation has {fewest} segments; name 1 to "
+            f"{fewest - 1}"
+        )
+    return None
 
 
 def _common_pixels(

@@ -9,20 +9,35 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from qa_research.console import SECONDS_BEFORE_A_LINE, SECONDS_BETWEEN_LINES, Screen, screen, styled
-from qa_research.explain.images.result import ClassScore, Counterfactual, Explanation
+from qa_research.explain.images.result import (
+    ClassScore,
+    Counterfactual,
+    Explanation,
+    highlighted,
+)
 from qa_research.explain.images.sentences import (
+    command_of_more,
     control_sentence,
     flip_sentence,
+    listed,
+    meaning,
+    percent,
     second_sentences,
+    untried,
 )
+from qa_research.explain.images.shared_area import shared_area, why_not_shared
+from qa_research.explain.ranking import tie_mark, tie_of
 from qa_research.text import plural
 
 COLOURS = {"stable": "green", "doubtful": "yellow", "unstable": "red"}
 log = logging.getLogger(__name__)
 
 
-def show_explanation(found: Explanation) -> None:
-    """The classes, the verdict, the top segments, the controls, and what blanking did."""
+def show_explanation(found: Explanation, *, of_sweep: bool = False) -> None:
+    """The classes, the verdict, the top segments, the controls, and what blanking did.
+
+    `of_sweep`: others of the picture are shown with it, so that none need be proposed.
+    """
     console = Screen()
     picture, explained = found.picture, found.explained
     console.print(
@@ -38,11 +53,14 @@ def show_explanation(found: Explanation) -> None:
             f"\nWhy {explained.label}: the explanation is ", (word, f"bold {COLOURS[word]}"), place
         )
     )
-    for line in [*filter(None, [found.verdict.ranks]), *found.verdict.doubts, *_controls(found)]:
+    for line in [meaning(found), *found.verdict.doubts, *_controls(found)]:
         console.print(f"  {line}")
+    if not of_sweep:
+        console.print(f"  {untried(found)}:")
+        console.print(f"  {command_of_more(found)}", soft_wrap=True)
     _show_top(console, found)
     if found.counterfactual:
-        _show_counterfactual(console, found.counterfactual)
+        _show_counterfactual(console, found.counterfactual, found.top)
 
 
 def _controls(found: Explanation) -> list[str]:
@@ -57,12 +75,12 @@ def _controls(found: Explanation) -> list[str]:
         lines.append(
             f"Seeds: Jaccard index of the top {len(stable.tops[0])} {stable.jaccard:.2f} (by chance "
             f"{stable.chance_jaccard:.2f}), rank correlation {_number(stable.rank_correlation)}, "
-            f"sign agreement {stable.sign_agreement:.0%}; R2 {_number(found.surrogate.r2)}"
+            f"sign agreement {stable.sign_agreement:.0%}; R² {_number(found.surrogate.r2)}"
         )
     if (precise := found.surrogate.r2_in_float32) is not None:
         rounded = found.surrogate.r2_repeated or 0.0
         lines.append(
-            f"Rounding: on {found.surrogate.repeated} masks R2 is {_number(rounded)}, and "
+            f"Rounding: on {found.surrogate.repeated} masks R² is {_number(rounded)}, and "
             f"{_number(precise)} in float32"
         )
     if curves := found.curves:
@@ -76,7 +94,7 @@ def _controls(found: Explanation) -> list[str]:
 
 
 def _show_top(console: Screen, found: Explanation) -> None:
-    """The top segments, and those tied with the last of them."""
+    """The stable top and the one that was asked for; a mark names the ranks that each is tied with."""
     rows = [
         [
             str(segment.rank),
@@ -84,21 +102,19 @@ def _show_top(console: Screen, found: Explanation) -> None:
             f"{segment.coefficient:+.3f}",
             f"{segment.low:+.3f} to {segment.high:+.3f}",
             f"{segment.area:.1%}",
-            "tied" if segment.tied else "",
+            tie_mark(tie_of(segment.rank, found.tied_ranks)),
         ]
-        for segment in found.segments
-        if segment.rank <= found.top or segment.tied
+        for segment in found.segments[: max(found.top, found.highlighted)]
     ]
     header = ["rank", "segment", "coefficient", found.interval, "area", ""]
     console.table(header, rows, right=range(5))
 
 
-def _show_counterfactual(console: Screen, found: Counterfactual) -> None:
+def _show_counterfactual(console: Screen, found: Counterfactual, top: int) -> None:
     console.print()
     if found.flip is not None:
         console.print(flip_sentence(found.flip))
-    numbers = " ".join(str(i) for i in found.segments)
-    console.print(f"Without segments {numbers} ({found.area:.0%} of the picture)")
+    console.print(f"Without {listed(found.segments)} ({percent(found.area)} of the picture)")
     pairs = zip(found.classes_before, found.classes_after, strict=True)
     rows = [
         [str(place), _class(before), _class(after)]
@@ -120,37 +136,73 @@ def _show_counterfactual(console: Screen, found: Counterfactual) -> None:
     console.print(f"{lost}.")
     console.print(control_sentence(found))
     if again := found.explained_again:
-        tops = ", ".join(f"{one.number} ({one.coefficient:+.3f})" for one in again.segments[:4])
-        console.print(
-            f"Explained again, why {second.label}: segments {tops}; R2 {_number(again.r2)}"
-        )
         for sentence in second_sentences(second.label, again):
             console.print(sentence)
+        best = again.segments[: highlighted(again.stable_top, top)]
+        named = ", ".join(f"{one.number} ({one.coefficient:+.3f})" for one in best)
+        console.print(
+            f"Its top {len(best)}: {'segment' if len(best) == 1 else 'segments'} {named}."
+        )
 
 
 def show_sweep(done: Sequence[tuple[Sequence[str], Explanation]]) -> None:
-    """A line for each explanation of a sweep, named by the overrides that differ."""
-    shared = set.intersection(*(set(overrides) for overrides, _ in done))
-    names = [readable(word for word in words if word not in shared) for words, _ in done]
+    """A line for each explanation of a sweep, with what was varied, and the area shared with the first."""
+    found = [one for _, one in done]
+    varied = _varied([words for words, _ in done])
+    classes = [_class(one.explained) for one in found]
+    same_class = len(set(classes)) == 1
+    top = min(one.top for one in found)
     rows: list[list[str | Text]] = [
         [
-            name or "all the same",
-            _class(found.explained),
-            styled((found.verdict.word, COLOURS[found.verdict.word])),
-            str(found.stable_top.k) if found.stable_top else "-",
-            str(found.sampling.masks),
-            _number(found.surrogate.r2),
-            f"{found.stability.jaccard:.2f}" if found.stability else "-",
-            " ".join(str(i) for i in found.order[: found.top]),
+            *(column[row] for column in varied.values()),
+            *([] if same_class else [classes[row]]),
+            styled((one.verdict.word, COLOURS[one.verdict.word])),
+            str(one.stable_top.k) if one.stable_top else "-",
+            str(one.sampling.masks),
+            _number(one.surrogate.r2),
+            f"{one.stability.jaccard:.2f}" if one.stability else "-",
+            *(_shared(found[0], one, top) if row else ("first", "")),
         ]
-        for name, (_, found) in zip(names, done, strict=True)
+        for row, one in enumerate(found)
     ]
+    shared_words = set.intersection(*(set(words) for words, _ in done))
+    words = readable(word for word in done[0][0] if word in shared_words)
     console = Screen()
     console.print()
-    if words := readable(word for word in done[0][0] if word in shared):
-        console.print(words)
-    header = ["overrides", "class", "verdict", "stable top", "masks", "R2", "Jaccard", "segments"]
-    console.table(header, rows, right=range(3, 8))
+    if said := ": ".join(filter(None, [words, classes[0] if same_class else ""])):
+        console.print(said)
+    names = [*varied, *([] if same_class else ["class"])]
+    header = [*names, "verdict", "stable", "masks", "R²", "Jaccard", "shared", "chance"]
+    numbers = range(len(names) + 1, len(header))
+    console.table(header, rows, right=numbers, whole=range(len(names), len(header)))
+    console.print(
+        "stable: the largest top on which all seeds agree; Jaccard: of the seeds' tops; shared: the area in "
+        f"this top {top} and in that of the first row, as a share of the area in either; chance: of random "
+        "segments."
+    )
+
+
+def _varied(jobs: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """What each job has of every key that is not the same in all, by a short name of the key."""
+    settings = [
+        dict(readable([word]).split("=", 1) for word in words if "=" in word) for words in jobs
+    ]
+    keys = dict.fromkeys(key for one in settings for key in one)
+    columns = {key: [one.get(key, "-") for one in settings] for key in keys}
+    differing = {key: values for key, values in columns.items() if len(set(values)) > 1}
+    short = [key.rsplit(".", 1)[-1] for key in differing]
+    return {
+        name if short.count(name) == 1 else key: values
+        for name, (key, values) in zip(short, differing.items(), strict=True)
+    }
+
+
+def _shared(first: Explanation, other: Explanation, top: int) -> tuple[str, str]:
+    """The area that both tops share and its chance level; of different pictures there is none."""
+    if why_not_shared(first, other, top):
+        return "-", "-"
+    area = shared_area(first, other, top)
+    return f"{area.jaccard:.2f}", f"{area.chance:.2f}"
 
 
 def readable(overrides: Iterable[str]) -> str:

@@ -221,7 +221,7 @@ def _doubts_of_r2(found: Evidence) -> list[str]:
         ]
     if chance is None:
         few = len(found.coefficients)
-        return [f"With only {few} segments every classifier looks linear, so R2 shows nothing."]
+        return [f"With only {few} segments every classifier looks linear, so R² shows nothing."]
     if chance > found.level:
-        return [f"Outputs without any structure reach an R2 of {r2:.2f}, too (p {chance:.2f})."]
+        return [f"Outputs without any structure reach an R² of {r2:.2f}, too (p {chance:.2f})."]
     return []

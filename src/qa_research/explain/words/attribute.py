@@ -361,7 +361,7 @@ def _doubts_over_steps(found: Sequence[_AtStep]) -> list[str]:
     if unsure:
         sentences.append(
             f"LIME is not reliable at {_named(unsure)}: on masks it was not fitted to, its linear "
-            f"model's R2 is below {LOWEST_R2}."
+            f"model's R² is below {LOWEST_R2}."
         )
     return sentences
 

@@ -111,7 +111,7 @@ def _doubt(unseen_r2: float, stable: StableTop) -> str | None:
     if not unseen_r2 >= LOWEST_R2:
         reasons.append(
             f"on masks it was not fitted to, its linear model explains {100 * max(0, unseen_r2):.0f} % "
-            f"of the span's logits (R2 {unseen_r2:.2f}, should be at least {LOWEST_R2})"
+            f"of the span's logits (R² {unseen_r2:.2f}, should be at least {LOWEST_R2})"
         )
     if not stable.k:
         reasons.append(f"its {REPEATS} repeats do not agree on the top words besides the answer's")

@@ -202,7 +202,7 @@ class LimeValues(WordValues):
         overlap = f"overlap of repeats {self.overlap:.2f}"
         if self.chance_overlap is not None:
             overlap += f", by chance {self.chance_overlap:.2f}"
-        return f"{NAMES['lime']} (R2 on unseen masks {r2}, {overlap})"
+        return f"{NAMES['lime']} (R² on unseen masks {r2}, {overlap})"
 
     @property
     def ranks(self) -> str | None:
