@@ -143,7 +143,7 @@ OF_RUN: tuple[Words, ...] = (
     ("report", "{run}", "{run}", "--out", "/dev/null/x"),
     ("efficacy", "ask", "{run}", "--rounds", "0"),
     ("efficacy", "ask", "{run}", "--questions", "0"),
-    ("efficacy", "ask", "{run}", "--questions", "99999999999999999999"),
+    ("efficacy", "ask", "{run}", "--questions", "6", "--max-questions", "5"),
     ("efficacy", "ask", "{run}", "--until-width", "0"),
     ("efficacy", "ask", "{run}", "--until-width", "nan"),
     ("efficacy", "ask", "{run}", "--until-width", "inf"),
