@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qa_research.cli.options import DEFAULT_RUNS, AsJson, Run, Runs
+from qa_research.cli.options import DEFAULT_RUNS, OUT_HELP, AsJson, Run, Runs
 from qa_research.text import command_line, print_json, print_line
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def bundle(
     run: Run,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="the file", show_default="NAME-OF-RUN.zip"),
+        typer.Option("--out", metavar="DIR", help=OUT_HELP, show_default="the current folder"),
     ] = None,
     with_recording: Annotated[
         bool, typer.Option("--with-recording", help="include recording.zarr, which may be large")
@@ -32,10 +32,13 @@ def bundle(
     machine. runs import reads it back.
     """
     from qa_research.runs.bundle import write_bundle
+    from qa_research.runs.directory import check_writable
     from qa_research.runs.store import find, ledger_for
 
     directory = find(run, runs)
-    path = Path(f"{Path(directory).resolve().name}.zip") if out is None else out.expanduser()
+    folder = Path() if out is None else out.expanduser()
+    check_writable(folder, "--out DIR")
+    path = folder / f"{Path(directory).resolve().name}.zip"
     found = write_bundle(directory, path, ledger_for(directory, runs), with_recording)
     if as_json:
         print_json(_as_json(found))

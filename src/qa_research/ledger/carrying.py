@@ -1,6 +1,5 @@
 """What a run was asked, taken out of one ledger and put into another."""
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -143,7 +142,14 @@ def _asked(row: sqlite3.Row) -> AskedQuestion:
     values: dict[str, Any] = {field.name: row[field.name] for field in fields(AskedQuestion)}
     values |= {name: None if row[name] is None else bool(row[name]) for name in _TRUTHS}
     golds = row["golds"]
-    return AskedQuestion(**values | {"golds": None if golds is None else tuple(json.loads(golds))})
+    return AskedQuestion(
+        **values
+        | {
+            "golds": None
+            if golds is None
+            else tuple(parse_json(golds, "the ledger's gold answers"))
+        }
+    )
 
 
 def _values(state: State) -> dict[str, Any]:

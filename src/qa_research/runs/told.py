@@ -16,6 +16,7 @@ from typing import Any
 import qa_research
 from qa_research.caches import DamagedError, content_bytes, warn_damaged, written_checked
 from qa_research.config import has_only_shipped_classes
+from qa_research.files import parse_json
 from qa_research.model.weights import PACKAGED, package_path
 from qa_research.runs.directory import run_directory
 from qa_research.runs.places import FILES, MAYBE_DIRECTORIES
@@ -85,7 +86,7 @@ def recall(config: Mapping[str, Any]) -> Told | None:
     if path is None or not path.is_file():
         return None
     try:
-        kept = json.loads(path.read_bytes()[: content_bytes(path)])
+        kept = parse_json(path.read_bytes()[: content_bytes(path)], str(path))
         inputs = inputs_of(config)
         if inputs is None or kept["rests_on"] != _own_state(run_directory(config)) | inputs:
             return None
