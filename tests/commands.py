@@ -21,6 +21,7 @@ PLACEHOLDERS = {
     r"\bPATH/": "yours/",
     r"\bOUTPUT_DIR\b": "yours/run_qa",
     r"\bDIR\b": "exported",
+    r"\bFILE\.zip\b": "*.zip",
 }
 # What is not run as printed, and why.
 SKIPPED = {
