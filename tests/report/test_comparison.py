@@ -11,11 +11,10 @@ from qa_research.report.comparison import (
     RouteOverTime,
     names_of,
     read_curves,
-    read_scores,
     route_over_time,
 )
 from qa_research.report.several import several_report
-from qa_research.report.sources import beside
+from qa_research.report.sources import Source, beside
 from qa_research.report.story import page_of
 from qa_research.runs.compare import differences
 from qa_research.runs.directory import flattened
@@ -79,11 +78,13 @@ def test_runs_that_differ_in_much_or_in_nothing_are_called_by_letters(tmp_path):
 def test_scores_are_of_the_examples_that_chose_nothing(tmp_path):
     right = [1.0] * 30 + [0.0] * 10
     directory = write_run(tmp_path, 1, right=right, chose=range(35, 40))
-    (score,) = read_scores(directory, EXACT).values()
+    source = Source(directory)
+    score = source.scores[EXACT["name"], "all"]
+    assert source.kinds == ["all"]
     exact = exact_ratio(30, 35)
     assert score.total == 35 and score.value == pytest.approx(100 * 30 / 35)
     assert (score.low, score.high) == pytest.approx((100 * exact.low, 100 * exact.high), abs=0.01)
-    assert read_scores(write_run(tmp_path, 2), EXACT) == {}
+    assert Source(write_run(tmp_path, 2)).scores == {}
 
 
 def test_curves_are_read_by_kind(tmp_path):
@@ -118,7 +119,7 @@ def test_the_route_is_the_mean_of_the_questions_that_have_the_words():
 
 def reported(entry, name, films, route=None):
     curve = Curve(np.array([10, 40]), np.array([20.0, 90.0]))
-    return ReportedRun(name, entry, "finished", {}, {"all": curve}, films, route)
+    return ReportedRun(name, entry, {"all": curve}, films, route)
 
 
 def films_of(right_at, rows):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from qa_research.ledger.asked import Source, State
+from qa_research.ledger.asked import Source, State, state_of
 from qa_research.ledger.runs import Ledger
 from qa_research.stats import (
     Needed,
@@ -235,7 +235,7 @@ def _read(connection: Any, path: Path) -> dict[_Key, _Rows]:
 
 def _standing(rows: _Rows) -> Standing:
     counts = rows.counts
-    pretrained, total = counts["pretrained"], counts["questions"]
+    total = counts["questions"]
     is_imported = counts["run_id"] is None
     # Once every question of the split was answered, also those count that came after a right one.
     is_whole = total is not None and counts["all_counted"] == total
@@ -254,13 +254,7 @@ def _standing(rows: _Rows) -> Standing:
     # The old lab drew each question from all of them; an order of ours has each once.
     draws = [1] * counts["asked"] if is_imported else _draws(searches)
     return Standing(
-        state=State(
-            run_id=counts["run_id"],
-            run=counts["run"],
-            step=counts["step"],
-            weights=counts["weights"],
-            pretrained=None if pretrained is None else bool(pretrained),
-        ),
+        state=state_of(counts),
         source=Source(counts["name"], counts["split"], counts["fingerprint"], total),
         searches=searches,
         asked=counts["asked"],

@@ -1,7 +1,8 @@
 """Asked questions in the ledger: a search is started, written round by round, and ended."""
 
 import json
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -25,6 +26,18 @@ class State:
     step: int | None
     weights: str | None
     pretrained: bool | None
+
+
+def state_of(row: Mapping[str, Any] | sqlite3.Row) -> State:
+    """The state of a row that has its columns."""
+    pretrained = row["pretrained"]
+    return State(
+        run_id=row["run_id"],
+        run=row["run"],
+        step=row["step"],
+        weights=row["weights"],
+        pretrained=None if pretrained is None else bool(pretrained),
+    )
 
 
 @dataclass(frozen=True, slots=True)

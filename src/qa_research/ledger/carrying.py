@@ -17,6 +17,7 @@ from qa_research.ledger.asked import (
     State,
     insert_asked,
     source_row,
+    state_of,
     state_row,
 )
 from qa_research.ledger.runs import Ledger
@@ -125,17 +126,9 @@ def _added(connection: sqlite3.Connection, search: CarriedSearch, run: str) -> b
 
 
 def _search(row: sqlite3.Row, asked: Sequence[sqlite3.Row]) -> CarriedSearch:
-    pretrained = row["pretrained"]
-    state = State(
-        run_id=row["run_id"],
-        run=row["run"],
-        step=row["step"],
-        weights=row["weights"],
-        pretrained=None if pretrained is None else bool(pretrained),
-    )
     source = Source(row["name"], row["split"], row["fingerprint"], row["questions"])
     own = {name: row[name] for name in ("seed", "draw", "first", "goal", "started", "ending")}
-    return CarriedSearch(state, source, **own, asked=tuple(map(_asked, asked)))
+    return CarriedSearch(state_of(row), source, **own, asked=tuple(map(_asked, asked)))
 
 
 def _asked(row: sqlite3.Row) -> AskedQuestion:

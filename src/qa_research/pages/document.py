@@ -135,7 +135,6 @@ class Document:
     lead: tuple[Block, ...]
     sections: tuple[Section, ...]
     moment: int = 0
-    language: str = "en"
 
     def blocks(self) -> Iterator[Block]:
         """All blocks in order, those on paper after the one that moves."""

@@ -154,8 +154,7 @@ class _Paper:
         families = [TEXT, WIDE, *(get_font(str(font)).family_name for font in self.fonts)]
         lines = [
             f"#set document(title: {self.string(document.title)})",
-            f"#set text(font: ({', '.join(map(self.string, families))}), size: 10.5pt, lang: "
-            f"{self.string(document.language)})",
+            f'#set text(font: ({", ".join(map(self.string, families))}), size: 10.5pt, lang: "en")',
             STYLE,
             f"#heading(level: 1, {self.string(document.title)})",
             *map(self.block, document.lead),

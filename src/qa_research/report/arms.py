@@ -12,7 +12,7 @@ from qa_research.pages.document import Block, Column, Command, Paragraph, Sectio
 from qa_research.report.comparison import Report
 from qa_research.report.cost import states
 from qa_research.report.pictures import picture
-from qa_research.report.sources import Source, taken_from
+from qa_research.report.sources import Source, kinds_of, taken_from
 from qa_research.runs.directory import flattened, has_no_effect, run_name
 from qa_research.stats import CONFIDENCE
 from qa_research.text import command_line
@@ -52,7 +52,7 @@ def arms_section(report: Report, sources: Sequence[Source]) -> Section | None:
     """The scores of each arm over its seeds; None where every run is an arm of its own."""
     arms = [arm for arm in arms_of(sources) if len(arm) > 1]
     metric = report.metric["name"]
-    kinds = list(dict.fromkeys(kind for run in report.runs for kind in run.scores))
+    kinds = kinds_of(sources)
     scored = [
         arm
         for arm in arms

@@ -18,7 +18,7 @@ from qa_research.ledger.runs import RunEntry
 from qa_research.runs.compare import Differences, interval_of, side_by_side
 from qa_research.runs.directory import read_record
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
-from qa_research.runs.predictions import PARAGRAPH, chose_of, read_run_predictions
+from qa_research.runs.predictions import PARAGRAPH
 from qa_research.tasks.task import Metric
 from qa_research.watch.film import Film, make_film
 
@@ -68,14 +68,12 @@ class RouteOverTime:
 class ReportedRun:
     """A run as one column of the report.
 
-    `name` says how it differs from the others. `scores` by kind, `curves` by kind: of the task's first
-    metric. `films` by question id; `route` is None where no head was recorded.
+    `name` says how it differs from the others. `curves` by kind: of the task's first metric. `films` by
+    question id; `route` is None where no head was recorded.
     """
 
     name: str
     entry: RunEntry
-    status: str
-    scores: Mapping[str, Score]
     curves: Mapping[str, Curve]
     films: Mapping[str, Film]
     route: RouteOverTime | None
@@ -121,14 +119,13 @@ def read_report(directories: Sequence[Path]) -> Report:
     metric: Metric = found.entries[0].config["task"]["metrics"][0]
     names = names_of(found.entries, found.config)
     runs, missing = [], []
-    for name, entry, status in zip(names, found.entries, found.statuses, strict=True):
+    for name, entry in zip(names, found.entries, strict=True):
         films, route, lacks = _recorded(entry.directory)
         missing += [f"{name}: {sentence}" for sentence in lacks]
         curves = read_curves(entry.directory, metric)
         if not curves:
             missing.append(f"{name}: it has not been validated yet, so there are no curves of it")
-        scores = read_scores(entry.directory, metric)
-        runs.append(ReportedRun(name, entry, status, scores, curves, films, route))
+        runs.append(ReportedRun(name, entry, curves, films, route))
     record = read_record(found.entries[0].directory) or {}
     return Report(
         metric=metric,
@@ -186,26 +183,6 @@ def _curve(rows: Sequence[Mapping[str, str]], column: str, path: Path) -> Curve:
         np.array([int(row["step"]) for row in measured], dtype=np.int64),
         np.array([number_in(row, column, path) for row in measured], dtype=np.float64),
     )
-
-
-def read_scores(directory: Path, metric: Metric) -> dict[str, Score]:
-    """The metric at the best checkpoint by kind, of the examples that chose nothing; empty before one exists.
-
-    Raises:
-        ValueError: the run's predictions are damaged.
-    """
-    try:
-        rows = read_run_predictions(directory, [metric["per_example"]])
-    except FileNotFoundError:
-        return {}
-    chose = chose_of(rows).ids
-    fresh = [row for row in rows if row["id"] not in chose] or rows
-    kinds = dict.fromkeys(row.get("kind") or "all" for row in fresh)
-    groups = {"all": fresh} if len(kinds) == 1 else {}
-    groups |= {
-        kind: [row for row in fresh if row.get("kind") == kind] for kind in kinds if len(kinds) > 1
-    }
-    return {kind: score_of(some, metric) for kind, some in groups.items()}
 
 
 def score_of(rows: Sequence[Mapping[str, Any]], metric: Metric) -> Score:

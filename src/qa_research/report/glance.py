@@ -96,7 +96,7 @@ def _against_guessing(source: Source, kind: str) -> Text:
         if score.low > guessed
         else "less than"
         if score.high < guessed
-        else "no different from"
+        else "cannot be told from"
     )
     return (f" ({judged} guessing, ", source.value("record", "one", key=f"guessing.{kind}"), " %)")
 

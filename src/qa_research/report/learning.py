@@ -22,6 +22,7 @@ from qa_research.pages.document import (
     Text,
 )
 from qa_research.report.comparison import Curve, read_curves
+from qa_research.report.glance import score_words
 from qa_research.report.live import curves_data
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source
@@ -59,7 +60,7 @@ def _table(source: Source) -> Table:
             (source.value("score", "whole", metric=first, kind=kind, end="total"),),
         ]
         for metric in source.metrics:
-            row.append(_with_interval(source, metric["name"], kind))
+            row.append(score_words(source, metric["name"], kind))
         if guessing:
             row.append(
                 (source.value("record", "one", key=f"guessing.{kind}"),)
@@ -75,14 +76,6 @@ def _table(source: Source) -> Table:
         "; of the examples that did not choose it.",
     )
     return Table(tuple(columns), tuple(rows), caption)
-
-
-def _with_interval(source: Source, metric: str, kind: str) -> Text:
-    ends = [
-        source.value("score", "one", metric=metric, kind=kind, end=end)
-        for end in ("value", "low", "high")
-    ]
-    return (ends[0], " [", ends[1], ", ", ends[2], "]")
 
 
 def curves_picture(

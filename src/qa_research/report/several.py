@@ -26,7 +26,7 @@ from qa_research.report.glance import CERTAIN, score_words
 from qa_research.report.learning import MOST_DRAWN
 from qa_research.report.live import curves_data, questions_data, risen_most, route_data
 from qa_research.report.pictures import picture
-from qa_research.report.sources import Source, taken_from
+from qa_research.report.sources import Source, kinds_of, moment_of, taken_from
 from qa_research.runs.compare import Differences
 from qa_research.runs.directory import flattened, run_name
 from qa_research.text import command_line
@@ -63,7 +63,7 @@ def several_report(report: Report, sources: Sequence[Source], title: str) -> Doc
     if lacks:
         sections.append(Section("missing", "What is missing", lacks))
     lead = (*_verdicts(sources), _about(sources), _glance(report, sources))
-    return Document(title, lead, (*sections, _commands(sources)))
+    return Document(title, lead, (*sections, _commands(sources)), moment_of(sources))
 
 
 def _verdicts(sources: Sequence[Source]) -> list[Block]:
@@ -88,7 +88,7 @@ def _about(sources: Sequence[Source]) -> Paragraph:
 
 
 def _glance(report: Report, sources: Sequence[Source]) -> Table:
-    kinds = list(dict.fromkeys(kind for run in report.runs for kind in run.scores))
+    kinds = kinds_of(sources)
     label, metric = report.metric["label"], report.metric["name"]
     columns = [Column("run"), *(Column(f"{label}, {kind} [95 %]", True) for kind in kinds)]
     columns += [Column("steps", True), Column("best step", True)]
@@ -115,7 +115,8 @@ def _run_row(
     source: Source, run: ReportedRun, metric: str, kinds: Sequence[str]
 ) -> tuple[Text, ...]:
     scores: list[Text] = [
-        score_words(source, metric, kind) if kind in run.scores else ("–",) for kind in kinds
+        score_words(source, metric, kind) if (metric, kind) in source.scores else ("–",)
+        for kind in kinds
     ]
     steps: Text = (
         ("–",) if run.entry.steps is None else (source.value("record", "whole", key="steps"),)
@@ -298,7 +299,7 @@ def _differences(_: Report, sources: Sequence[Source]) -> Section | None:
 
 
 def _commands(sources: Sequence[Source]) -> Section:
-    lines: dict[str, Any] = dict.fromkeys(source.value("command").text for source in sources)
+    lines = dict.fromkeys(command_line(*source.entry.command) for source in sources)
     names = [run_name(source.directory) for source in sources]
     check = Command(
         command_line("qa-research", "report", *names, "--verify"),

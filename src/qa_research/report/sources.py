@@ -5,6 +5,7 @@ their arguments, and `verify` calls them again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.predictions import PREDICTIONS, chose_of, read_run_predictions
 from qa_research.runs.store import live_status, read_entry
 from qa_research.tasks.task import Metric
-from qa_research.text import command_line, shown_value
+from qa_research.text import shown_value
 
 MOST_TOLD = 3
 Taker = Callable[..., Any]
@@ -229,12 +230,6 @@ def status(source: Source) -> str:
 
 
 @taken_from("run.json")
-def command(source: Source) -> str:
-    """What made the run, for a shell."""
-    return command_line(*source.entry.command)
-
-
-@taken_from("run.json")
 def error(source: Source) -> str | None:
     """What ended the run, if it failed."""
     return source.entry.error
@@ -279,17 +274,15 @@ def score(source: Source, metric: str, kind: str, end: str = "value") -> float:
 
 
 @taken_from(METRICS)
-def metric(source: Source, column: str, at: str | int = "last") -> float:
-    """A column of metrics.csv at a step, or at the first, last or best (highest) one that has it."""
+def metric(source: Source, column: str, at: str = "last") -> float:
+    """A column of metrics.csv at the first or last step that has it."""
     path = source.directory / METRICS
     found = {
         int(row["step"]): number_in(row, column, path) for row in source.rows if row.get(column)
     }
     if not found:
         raise ValueError(f"{path} has no {column}")
-    if at == "best":
-        return max(found.values())
-    return found[min(found) if at == "first" else max(found) if at == "last" else int(at)]
+    return found[min(found) if at == "first" else max(found)]
 
 
 @taken_from(METRICS)
@@ -309,10 +302,9 @@ def decay(source: Source, of: str) -> float:
 
 
 @taken_from("recording.zarr")
-def recorded_steps(source: Source, group: str, of: str = "count") -> int:
-    """Of a recorder: how many captures, or the first or last step."""
-    steps = source.groups[group]["step"].values
-    return int({"count": len(steps), "first": steps[0], "last": steps[-1]}[of])
+def last_capture(source: Source, group: str) -> int:
+    """The step of a recorder's last capture."""
+    return int(source.groups[group]["step"].values[-1])
 
 
 def _at(value: Any, key: str) -> Any:
@@ -360,6 +352,17 @@ FORMS: Mapping[str, Callable[[Any], str]] = {
     "digest": lambda text: (text or "unknown")[:12],
     "day": lambda moment: (moment or "unknown")[:16].replace("T", " ") + (" UTC" if moment else ""),
 }
+
+
+def kinds_of(sources: Sequence[Source]) -> list[str]:
+    """The kinds that any of the runs' scores are told of."""
+    return list(dict.fromkeys(kind for source in sources for kind in source.kinds))
+
+
+def moment_of(sources: Sequence[Source]) -> int:
+    """When the last of these runs ended, or else began, in seconds since 1970; 0: none says it."""
+    said = [source.entry.finished or source.entry.started for source in sources]
+    return max((int(datetime.fromisoformat(text).timestamp()) for text in said if text), default=0)
 
 
 def beside(directories: Sequence[Path], names: Sequence[str]) -> list[Source]:

@@ -9,7 +9,7 @@ from qa_research.report.architecture import architecture_section
 from qa_research.report.cost import cost_section, efficacy_section
 from qa_research.report.glance import configuration_section, lead
 from qa_research.report.learning import learning_section, scores_section
-from qa_research.report.sources import Source
+from qa_research.report.sources import Source, moment_of
 from qa_research.report.watched import watched_section
 from qa_research.report.weights import weights_section
 from qa_research.runs.directory import readable_run
@@ -38,6 +38,7 @@ def training_report(source: Source, default: Mapping[str, Any]) -> Document:
         title=title_of(source),
         lead=lead(source),
         sections=(*sections, configuration_section(source, default)),
+        moment=moment_of([source]),
     )
 
 
@@ -64,4 +65,5 @@ def title_of(source: Source) -> str:
     begin = "random weights" if weights == "random" else f"the weights of {weights}"
     name = config["model"]["name"]
     data = data_name(config) or readable_run(source.directory)
-    return f"How well does {name} learn to answer {data} from {begin}?"
+    asked = "the built-in questions" if data == "builtin" else f"the questions of {data}"
+    return f"How well does {name} learn to answer {asked} from {begin}?"

@@ -88,7 +88,7 @@ def _change(source: Source, data: xr.Dataset) -> Block:
         "The change of each weight in percent, absolute and in standard deviations of the first weights.",
         (
             "The same change by three measures, up to step ",
-            source.value("recorded_steps", "whole", group=GROUP, of="last"),
+            source.value("last_capture", "whole", group=GROUP),
             ". Where they name different units, the percentage says which weight began near zero, not which "
             "one learned.",
         ),
