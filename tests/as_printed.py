@@ -126,6 +126,14 @@ def run_page(page: Path, folder: Path) -> list[str]:
     return failed
 
 
+def copy_or_link(source: str, target: str) -> None:
+    """Copy a file; weights, which are replaced and never written into, share their place on disk."""
+    if source.endswith((".ckpt", ".safetensors")):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
 def say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -141,13 +149,18 @@ def main(names: list[str]) -> int:
             if code:
                 say(f"{command}\n{output}")
                 return code
-        # A copy for each page: its commands may count on the runs of no other page.
-        copies = {page: Path(temporary) / page.stem for page in pages}
-        for copy in copies.values():
-            shutil.copytree(folder, copy, symlinks=True)
+
+        def run_in_copy(page: Path) -> list[str]:
+            """What failed of a page, in a copy of its own: its commands may count on the runs of no other."""
+            copy = Path(temporary) / page.stem
+            shutil.copytree(folder, copy, symlinks=True, copy_function=copy_or_link)
+            try:
+                return run_page(page, copy)
+            finally:
+                shutil.rmtree(copy)
+
         with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
-            found = pool.map(run_page, copies.keys(), copies.values())
-            failed = [text for texts in found for text in texts]
+            failed = [text for texts in pool.map(run_in_copy, pages) for text in texts]
     for text in failed:
         say(f"\n{text}")
     say(f"{len(failed)} failed; {time.monotonic() - started:.0f} s")
