@@ -10,7 +10,7 @@ from qa_research.figures.panels import GREY, LineName, PlainFigure, name_lines, 
 
 Line = tuple[NDArray[np.int64], NDArray[np.float64]]
 # Of runs, in order: as a report's page has them (report.css).
-COLOURS = ("#c25a00", "#0b6e99", "#6c3fa8", "#2c7a3f", "#a3195b", "#59626b")
+COLOURS = ("#b85400", "#0b6e99", "#6c3fa8", "#2c7a3f", "#a3195b", "#59626b")
 PANEL_INCHES = 2.3
 MARKED = 60
 

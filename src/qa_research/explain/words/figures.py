@@ -143,7 +143,7 @@ def _draw_word(
 # A method's colour, line and marker, the same in every figure and on the page.
 STYLES = {
     "gradients": (COLOURS[0], "-", "o"),
-    "erasure": ("#c25a00", "--", "s"),
+    "erasure": ("#b85400", "--", "s"),
     "lime": ("#6c3fa8", "-.", "^"),
 }
 TITLES = {
