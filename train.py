@@ -24,6 +24,9 @@ def main() -> int:
         sys.stderr.write(how_to_install(what) + "\n")
         return 2
     try:
+        from qa_research.sampled import answer_if_asked
+
+        answer_if_asked()
         # Importing takes some 0.4 s, in which Ctrl-C is a KeyboardInterrupt; later it is a `Stopped`.
         from qa_research.launch.train import main as train
 

@@ -251,7 +251,7 @@ def test_a_failure_leaves_what_was_there(runs, tmp_path, monkeypatch):
             "--format parquet contradicts the suffix of",
         ),
         (["a.csv", "--table", "ask"], ValueError, "did you mean asked?"),
-        (["a.csv", "--table", "zzz"], ValueError, "known: asked, asked_questions, imports"),
+        (["a.csv", "--table", "zzz"], ValueError, "known: asked, asked_questions, call_sequence"),
         (["a.csv", "--table", "sqlite_master"], ValueError, "has no such table"),
         (["none/a.csv"], FileNotFoundError, "there is no directory"),
         (["runs/ledger.sqlite", "--format", "csv", "--force"], ValueError, "is the ledger itself"),

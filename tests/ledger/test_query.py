@@ -182,7 +182,7 @@ def test_what_reads_is_answered(query, runs):
         ("selct 1", "the query starts with 'selct'"),
         ("SELECT * FROM rums", "no such table: rums; did you mean runs?"),
         ("SELECT * FROM main.asked_question", "did you mean asked_questions?"),
-        ("SELECT * FROM zzzz", "known: asked, asked_questions, imports"),
+        ("SELECT * FROM zzzz", "known: asked, asked_questions, call_sequence"),
         ("SELECT sed FROM runs", "no such column: sed; did you mean seed?"),
         ("SELECT r.besst_step FROM runs AS r", "did you mean best_step?"),
         ("SELECT nme FROM runs JOIN scores", "did you mean name?"),

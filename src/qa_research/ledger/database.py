@@ -14,8 +14,9 @@ from filelock import FileLock, Timeout
 from qa_research.text import command_line
 
 log = logging.getLogger(__name__)
-VERSION = 3
-# Version 1 had only runs, version 2 no rows of an imported database. Both can be read as they are.
+VERSION = 4
+# Version 1 had only runs, version 2 no rows of an imported database, version 3 no stacks. All can be read as
+# they are.
 OLDEST_READABLE = 1
 _SINCE_VERSION_2 = "".join(
     f"ALTER TABLE {table} ADD COLUMN told_row INTEGER;" for table in ("states", "searches")

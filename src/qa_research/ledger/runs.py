@@ -199,6 +199,12 @@ class Ledger:
         """A transaction that sees the ledger as it is at one moment."""
         return transaction(self._connection, self.path, "BEGIN")
 
+    def has_table(self, name: str) -> bool:
+        """Whether there is a table or view of this name; a ledger of an earlier version has fewer."""
+        with self.reading() as connection:
+            found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,))
+            return found.fetchone() is not None
+
     def write_run(
         self, directory: Path, record: Mapping[str, Any], config: Mapping[str, Any]
     ) -> None:

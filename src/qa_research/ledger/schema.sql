@@ -1,7 +1,8 @@
 -- The ledger. `runs` and `scores` are an index of every run.json, which `qa-research runs scan` rebuilds;
--- everything else is what was asked, which is stored nowhere else.
+-- everything else is what was asked and sampled, which is stored nowhere else.
 -- user_version is the version of this schema; a program refuses one that is newer than its own.
--- A ledger of version 1 has only the first two tables, one of version 2 no told_row: what is missing is added.
+-- A ledger of version 1 has only the first two tables, one of version 2 no told_row, one of version 3 no stacks:
+-- what is missing is added.
 
 -- Every run, as described by its run.json.
 CREATE TABLE IF NOT EXISTS runs (
@@ -216,4 +217,82 @@ FROM asked JOIN searches ON searches.id = asked.search_id
 WHERE number IS NOT NULL
 GROUP BY state_id, searches.source_id, number HAVING count(*) > 1;
 
-PRAGMA user_version = 3;
+-- Python stacks of a process that trained (or of another program), sampled at random times: one rank of one
+-- run. Sampled times are seconds since the process was started, at exponentially distributed distances.
+CREATE TABLE IF NOT EXISTS stack_recordings (
+    id         INTEGER PRIMARY KEY,
+    run_id     TEXT,                             -- of run.json; NULL: imported, or no run of qa_research
+    run        TEXT NOT NULL,                    -- the run's name, or else the command
+    rank       INTEGER NOT NULL,                 -- of several processes that train together, from 0
+    started    TEXT,                             -- ISO 8601, UTC
+    command    TEXT NOT NULL,                    -- JSON: list of words
+    mean_s     REAL,                             -- mean distance of two samples; NULL: imported
+    seed       INTEGER,
+    from_s     REAL,                             -- sampled from then on
+    to_s       REAL,                             -- and until then
+    ending     TEXT,                             -- finished, died, or stopped: the sampling was
+    facts      TEXT NOT NULL,                    -- JSON: processors, threads, precision, dtypes and the like
+    import_id  INTEGER REFERENCES imports (id) ON DELETE CASCADE
+);
+
+-- Every line of code that was seen in any stack.
+CREATE TABLE IF NOT EXISTS stack_frames (
+    id       INTEGER PRIMARY KEY,
+    file     TEXT NOT NULL,                      -- without the folder of installed packages
+    line     INTEGER NOT NULL,                   -- 0: unknown
+    function TEXT NOT NULL,
+    text     TEXT NOT NULL,                      -- the line itself; '': unknown
+    UNIQUE (file, line, function, text)
+);
+
+-- Every stack that was seen, once.
+CREATE TABLE IF NOT EXISTS stacks (
+    id     INTEGER PRIMARY KEY,
+    frames TEXT NOT NULL UNIQUE                  -- JSON: ids of stack_frames, the outermost first; []: none yet
+);
+
+-- Every sample, with the stack of the main thread.
+CREATE TABLE IF NOT EXISTS stack_samples (
+    recording_id      INTEGER NOT NULL REFERENCES stack_recordings (id) ON DELETE CASCADE,
+    place             INTEGER NOT NULL,          -- from 0
+    at_s              REAL,                      -- NULL: imported
+    step              INTEGER,                   -- optimizer steps done by then; NULL: unknown, or not training
+    phase             TEXT NOT NULL,             -- what the process was doing
+    stack_id          INTEGER NOT NULL REFERENCES stacks (id),
+    is_cut            INTEGER NOT NULL CHECK (is_cut IN (0, 1)), -- 1: its outermost frames are not known
+    memory_mb         REAL,                      -- resident
+    cpu_s             REAL,                      -- processor time spent until then
+    training_function TEXT,                      -- imported: of the trainer, as the old lab grouped them
+    PRIMARY KEY (recording_id, place)
+) WITHOUT ROWID;
+
+-- What other threads of Python did at the time of a sample.
+CREATE TABLE IF NOT EXISTS stack_threads (
+    recording_id INTEGER NOT NULL,
+    place        INTEGER NOT NULL,
+    thread       INTEGER NOT NULL,               -- from 0
+    stack_id     INTEGER NOT NULL REFERENCES stacks (id),
+    PRIMARY KEY (recording_id, place, thread),
+    FOREIGN KEY (recording_id, place) REFERENCES stack_samples (recording_id, place) ON DELETE CASCADE
+) WITHOUT ROWID;
+
+-- Which stacks were seen how often: the old lab's table of this name, over all recordings.
+CREATE VIEW IF NOT EXISTS call_sequence AS
+SELECT recording_id, run, coalesce(training_function, phase) AS training_function, stack_id,
+       frames AS seq_ids, count(*) AS tally
+FROM stack_samples
+JOIN stack_recordings ON stack_recordings.id = recording_id
+JOIN stacks ON stacks.id = stack_id
+GROUP BY recording_id, coalesce(training_function, phase), stack_id;
+
+-- Which lines were seen how often: the old lab's tables, one for each training function. A line that is twice
+-- in a stack, as of a recursion, counts once.
+CREATE VIEW IF NOT EXISTS function_tally AS
+SELECT recording_id, run, training_function, stack_frames.id, file, line, function, sum(tally) AS tally
+FROM call_sequence
+JOIN (SELECT DISTINCT stacks.id AS stack_id, value AS frame_id FROM stacks, json_each(stacks.frames))
+     USING (stack_id)
+JOIN stack_frames ON stack_frames.id = frame_id
+GROUP BY recording_id, training_function, stack_frames.id;
+
+PRAGMA user_version = 4;

@@ -9,6 +9,7 @@ from qa_research.cli.ledger import ledger_app
 from qa_research.cli.squad import squad_app
 from qa_research.efficacy.show import show_standing, show_table
 from qa_research.efficacy.standings import Repeat, repeated, standings
+from qa_research.ledger.database import VERSION
 from qa_research.ledger.old_lab.importing import import_old_lab
 from qa_research.ledger.runs import Ledger
 from qa_research.stats import exact_ratio
@@ -189,7 +190,7 @@ def test_an_import_of_version_0_2_is_replaced_and_its_ledger_read_until_then(pla
         assert [s.ratio for s in standings(ledger)] == [exact_ratio(5, 30)]
     for table in ("imports", "sources"):
         assert rows(ledger_path, f"SELECT count(*) FROM {table}") == [(1,)]
-    assert rows(ledger_path, "PRAGMA user_version") == [(3,)]
+    assert rows(ledger_path, "PRAGMA user_version") == [(VERSION,)]
 
 
 def test_nothing_is_said_of_imported_ratios_that_their_rounds_do_not_allow(
