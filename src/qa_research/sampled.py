@@ -5,6 +5,7 @@ interpreter's lock, is seen as well. A file says where they are written and whic
 sends the signals and reads.
 """
 
+import atexit
 import faulthandler
 import json
 import logging
@@ -16,6 +17,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,8 @@ SIGNAL: int | None = (
 )
 # Names the folder in which a process that is started is to say that it can be sampled.
 FOLDER = "QA_RESEARCH_STACKS"
+# Of the announcement in a run's directory; that of a further process is `stacks-1`.
+NAME = "stacks"
 # Of each optimizer step: when it ended, by the monotonic clock, and its number.
 STEP = struct.Struct("<dq")
 
@@ -38,27 +42,36 @@ class Announcement:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        number = _free_signal()
+        self._signal = _free_signal()
         self.path = folder / f"{name}.json"
         self._dumps: IO[bytes] = self.path.with_suffix(".dumps").open("ab", buffering=0)
         self._dumps.truncate(0)
         self._steps: IO[bytes] | None = self.path.with_suffix(".steps").open("wb", buffering=0)
-        # What unregistering restores, also when Python ends: a signal on its way must not end the process.
-        signal.signal(number, signal.SIG_IGN)
-        faulthandler.register(number, file=self._dumps, all_threads=True, chain=False)
-        self._signal = number
+        # Lightning ends by installing the handlers that Python knows of, which faulthandler's is not.
+        signal.signal(self._signal, self._answer_again)
+        faulthandler.register(self._signal, file=self._dumps, all_threads=True, chain=False)
         self._said: dict[str, Any] = {
             "pid": os.getpid(),
             "start_ticks": start_ticks(os.getpid()),
             "registered_s": time.monotonic(),
+            "left_s": None,
             "main_thread": threading.main_thread().ident,
             "rank": int(os.environ.get("LOCAL_RANK", "0")),
-            "signal": number,
+            "signal": self._signal,
             "command": sys.argv,
             "processors": processors(),
             "runs": [],
         }
         self._say()
+        atexit.register(self.withdraw)
+
+    def _answer_again(self, number: int, frame: FrameType | None) -> None:
+        """In place of faulthandler's handler, which a library has replaced: answer, and put that one back."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+        faulthandler.unregister(number)
+        faulthandler.register(number, file=self._dumps, all_threads=True, chain=False)
+        faulthandler.dump_traceback(self._dumps, all_threads=True)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
 
     def run_started(self, **known: Any) -> None:
         """From now on this run is trained; `known`: its id, directory, and what else explains its speed."""
@@ -86,16 +99,25 @@ class Announcement:
             self._steps.close()
             self._steps = None
 
-    def withdraw(self) -> None:
-        """Answer no more, and remove the files; whoever samples has them open."""
-        with suppress(OSError):
-            self.path.unlink()
+    def withdraw(self, remove: bool = False) -> None:
+        """Answer no more; a signal on its way is ignored. `remove` the files: whoever reads has them open."""
+        if self._dumps.closed:
+            return
+        atexit.unregister(self.withdraw)
+        signal.signal(self._signal, signal.SIG_IGN)
         faulthandler.unregister(self._signal)
+        signal.signal(self._signal, signal.SIG_IGN)
+        self._said["left_s"] = time.monotonic()
+        self._say()
         for file in (self._dumps, self._steps):
             if file is not None:
                 file.close()
-                with suppress(OSError):
-                    Path(file.name).unlink()
+                if remove:
+                    with suppress(OSError):
+                        Path(file.name).unlink()
+        if remove:
+            with suppress(OSError):
+                self.path.unlink()
 
     def _say(self) -> None:
         """Write the announcement whole; a disk that is full must not end a training."""
@@ -114,14 +136,30 @@ _asked_for: list[Announcement] = []
 
 
 def answer_if_asked() -> None:
-    """At the start of a program: let it be sampled if whoever started it wants that."""
+    """At the start of a program: let it be sampled if whoever started it wants that, or say why it cannot."""
     folder = os.environ.get(FOLDER)
     if not folder or _asked_for:
         return
     try:
-        _asked_for.append(Announcement(Path(folder), f"{os.getpid()}"))
+        answer(Path(folder))
     except (ValueError, OSError) as error:
-        (Path(folder) / f"{os.getpid()}.refused").write_text(str(error), encoding="utf-8")
+        with suppress(OSError):
+            (Path(folder) / f"{os.getpid()}.refused").write_text(str(error), encoding="utf-8")
+
+
+def answer(folder: Path) -> None:
+    """Let this process be sampled by whoever reads this folder.
+
+    Raises:
+        ValueError, OSError: as `Announcement`.
+    """
+    _asked_for.append(Announcement(folder, str(os.getpid())))
+
+
+def answer_no_more() -> None:
+    """Withdraw the announcement that `answer` made."""
+    if _asked_for:
+        _asked_for.pop().withdraw()
 
 
 def asked_for() -> Announcement | None:

@@ -3,10 +3,12 @@
 import sys
 
 from qa_research.garbage import start_quickly
+from qa_research.sampled import answer_if_asked
 
 
 def main() -> None:
     """Run the verb of the command line and exit with its code."""
+    answer_if_asked()
     words = sys.argv[1:]
     start_quickly()
     try:

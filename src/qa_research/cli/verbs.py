@@ -16,6 +16,7 @@ from qa_research.cli.options import DEFAULT_RUNS, Run, Runs
 from qa_research.cli.report import report
 from qa_research.cli.runs import runs_app
 from qa_research.cli.squad import squad_app
+from qa_research.cli.stacks import stacks_app
 from qa_research.cli.watch import watch
 from qa_research.signals import Signals, exit_code_of, without_debug
 from qa_research.text import command_line, print_line, print_note
@@ -25,8 +26,8 @@ class Verbs(TyperGroup):
     """Lists the verbs in the order in which they are needed; Typer would put groups of verbs last."""
 
     order = (
-        "train resume runs evaluate predict ask efficacy squad watch report attribute explain score export "
-        "bundle ledger doctor"
+        "train resume runs evaluate predict ask efficacy squad watch report attribute explain stacks score "
+        "export bundle ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -185,5 +186,6 @@ app.add_typer(squad_app, name="squad")
 app.command()(export)
 app.command()(bundle)
 app.add_typer(runs_app, name="runs")
+app.add_typer(stacks_app, name="stacks")
 app.add_typer(ledger_app, name="ledger")
 app.command()(doctor)

@@ -16,7 +16,7 @@ from typing import Any
 import hydra
 import yaml
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from qa_research.config import (
@@ -88,6 +88,15 @@ def checked(config: DictConfig, settings: type = Settings) -> dict[str, Any]:
     if "trainer" in top:
         plain["trainer"] = with_units(plain["trainer"])
     return plain
+
+
+def taken_out(config: DictConfig, section: str) -> dict[str, Any] | None:
+    """A section that is not part of the run's config, as plain values; None if there is none."""
+    if section not in config:
+        return None
+    with open_dict(config):
+        found: Any = OmegaConf.to_container(config.pop(section), resolve=True)
+    return typing.cast(dict[str, Any], found)
 
 
 def told_of(config: DictConfig) -> Told | None:

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from qa_research.config import conf_directory
 
 # Groups that no config has from the start: a command adds them with a +.
-ADDED = ("experiment", "launcher", "search")
+ADDED = ("experiment", "launcher", "search", "stacks")
 # What each verb is called, by the config that it composes.
 VERBS = {"train": "qa-research train", "explain": "qa-research explain"}
 

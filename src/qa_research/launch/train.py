@@ -11,16 +11,18 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from qa_research.config import build
 from qa_research.console import start_logging
 from qa_research.garbage import start_quickly
-from qa_research.launch.compose import checked, run_hydra, told_of
+from qa_research.launch.compose import checked, run_hydra, taken_out, told_of
 from qa_research.launch.refusals import REFUSALS, plain_sentence
 from qa_research.launch.sweep import (
     Sweep,
@@ -140,15 +142,26 @@ class _Jobs:
 
 def _trained(config: DictConfig) -> float:
     """Train as composed, or tell what is known of the finished run; its score."""
+    sampling = taken_out(config, "stacks")
     told = told_of(config)
     if told is not None:
         for line in told.lines:
             log.info("%s", line)
         return told.score
-    # Torch and Lightning are slow to import, and neither --help nor a finished run needs them.
-    from qa_research.training.story import train
+    with _sampled(sampling, config):
+        # Torch and Lightning are slow to import, and neither --help nor a finished run needs them.
+        from qa_research.training.story import train
 
-    return train(checked(config))
+        return train(checked(config))
+
+
+def _sampled(section: dict[str, Any] | None, config: DictConfig) -> AbstractContextManager[None]:
+    """Inside, this process is sampled if the command has +stacks=default, which no run's config has."""
+    if section is None:
+        return nullcontext()
+    from qa_research.stacks.beside import sampled
+
+    return sampled(build("stacks", section), config.seed, Path(config.paths.runs).expanduser())
 
 
 def _run_job_of_sweep(config: DictConfig, sweep: int) -> float:

@@ -230,7 +230,7 @@ CREATE TABLE IF NOT EXISTS stack_recordings (
     seed       INTEGER,
     from_s     REAL,                             -- sampled from then on
     to_s       REAL,                             -- and until then
-    ending     TEXT,                             -- finished, died, or stopped: the sampling was
+    ending     TEXT,                             -- of the training: ended or died; stopped: only the sampling
     facts      TEXT NOT NULL,                    -- JSON: processors, threads, precision, dtypes and the like
     import_id  INTEGER REFERENCES imports (id) ON DELETE CASCADE
 );

@@ -15,7 +15,7 @@ from typing import Any
 from qa_research.ledger.runs import LEDGER, Ledger
 from qa_research.ledger.stacks import Frame, Recording, Sample, Stack, write_recording
 from qa_research.stacks.dumps import Dump, RawFrame
-from qa_research.stacks.phases import phase_of
+from qa_research.stacks.phases import ENDING, STARTING, UNKNOWN, phase_of
 from qa_research.stacks.sampler import Asked, Sampler, Target
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def _recordings(
             seed=sampler.seed,
             from_s=first,
             to_s=to,
-            ending=target.ending if last else "finished",
+            ending=target.ending if last else "ended",
             samples=tuple(s for s in samples if first <= s.at_s < to or (last and s.at_s >= to)),
             facts=_facts(target, run),
         )
@@ -98,10 +98,8 @@ def _samples(target: Target) -> list[Sample]:
     ends = [moment for moment, _ in target.steps]
     found = []
     for asked in target.asked:
-        dump = next(answers, None) if asked.was_sent else ()
-        # The last of a process that was killed may be missing.
-        if dump is None:
-            break
+        # The last of a process that ended, or was killed, are missing.
+        dump = next(answers, ()) if asked.was_sent else ()
         done = bisect_right(ends, asked.at_s)
         step = target.steps[done - 1][1] if done else None
         found.append(_sample(target, asked, dump, step))
@@ -112,10 +110,15 @@ def _sample(target: Target, asked: Asked, dump: Dump, step: int | None) -> Sampl
     main = [thread for thread in dump if thread.thread == target.said["main_thread"]]
     others = [thread for thread in dump if thread.thread != target.said["main_thread"]]
     stack = named(main[0].frames) if main else ()
-    is_early = asked.at_s < target.said["registered_s"]
+    left_s = target.said["left_s"]
+    phase = phase_of(stack) if stack else UNKNOWN
+    if not stack and asked.at_s < target.said["registered_s"]:
+        phase = STARTING
+    elif not stack and left_s is not None and asked.at_s > left_s:
+        phase = ENDING
     return Sample(
         at_s=asked.at_s - target.begun_s,
-        phase=phase_of(stack) if stack or is_early else "unknown",
+        phase=phase,
         stack=stack,
         step=step,
         is_cut=bool(main) and main[0].is_cut,

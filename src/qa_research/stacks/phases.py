@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from qa_research.ledger.stacks import Frame, Stack
 
-STARTING, UNKNOWN = "starting Python", "unknown"
+STARTING, ENDING, UNKNOWN = "starting Python", "ending Python", "unknown"
 # In the order in which a training goes through them.
 PHASES = (
     STARTING,
@@ -29,6 +29,7 @@ PHASES = (
     "checkpoint",
     "logging",
     "between",
+    ENDING,
     UNKNOWN,
 )
 # Those of the optimizer steps themselves; the others come before them, after them, or every so often.
@@ -106,8 +107,6 @@ def phase_of(stack: Stack) -> str:
     >>> phase_of((fit, step, Frame("torch/nn/modules/linear.py", 134, "forward")))
     'forward'
     """
-    if not stack:
-        return STARTING
     phase = _innermost(stack, of_loop=True) or _innermost(stack, of_loop=False)
     # What is set up within `fit` belongs to it.
     if phase == "configuration" and any(f.file == _TRAINER for f in stack):

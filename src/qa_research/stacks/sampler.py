@@ -63,6 +63,11 @@ class Target:
     ended_s: float | None = None
     ending: str = "died"
 
+    @property
+    def has_left(self) -> bool:
+        """Whether it was seen to answer no more."""
+        return self.ended_s is not None
+
     def read(self) -> None:
         """Take over what it has answered and said since."""
         self.answers.extend(self.reader.dumps())
@@ -73,10 +78,13 @@ class Target:
     def end(self) -> None:
         """Take over all that is left once it answers no more."""
         self.read()
-        if is_alive(self.said):
+        if self.said["runs"] and all(run["to_s"] is not None for run in self.said["runs"]):
+            self.ending = "ended"
+        elif not self.path.exists():
+            # It was withdrawn.
+            self.ending = "ended"
+        elif is_alive(self.said):
             self.ending = "stopped"
-        elif all(run["to_s"] is not None for run in self.said["runs"]):
-            self.ending = "finished"
         self.answers.extend(self.reader.last())
         self.reader.close()
         self.steps_file.close()
@@ -105,12 +113,13 @@ class Sampler:
         self._known: set[Path] = set()
         self._next_look = 0.0
 
-    def run_until(self, has_ended: Callable[[], bool]) -> None:
-        """Sample until told to end."""
+    def run_until(self, has_ended: Callable[[], bool], looks: bool = True) -> None:
+        """Sample until told to end. `looks`: for processes that announce themselves later, too."""
         while not has_ended():
             now = time.monotonic()
             if now >= self._next_look:
-                self.look()
+                if looks:
+                    self.look()
                 self._next_look = now + SECONDS_BETWEEN_LOOKS
             due = min((t.next_s for t in self.targets if t.ended_s is None), default=now + 1)
             pause = min(due, self._next_look) - time.monotonic()
@@ -153,7 +162,6 @@ class Sampler:
 
     def end(self) -> None:
         """Take over what is left, once the processes have ended or shall be left alone."""
-        self.look()
         deadline = time.monotonic() + PATIENCE_S
         for target in self.targets:
             if target.ended_s is None:

@@ -29,6 +29,7 @@ from qa_research.runs.store import save_record
 from qa_research.runs.told import Told, remember
 from qa_research.signals import Signals, Stopped, without_number
 from qa_research.streams import stream_seed
+from qa_research.training.announcing import ToldSteps, announced
 from qa_research.training.claim import (
     ExistingRun,
     check_prepared,
@@ -121,7 +122,7 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
         try:
             # Some libraries write on threads of their own, and do not say what.
             with naming(directory):
-                _fit(setup, bundle, str(point.path) if point else None)
+                _fit(setup, bundle, directory, str(point.path) if point else None)
         except BaseException as error:
             add_early_end(record, error, bundle, existing.step)
             if record["steps"]:
@@ -148,9 +149,9 @@ def _tell(directory: Path, record: dict[str, Any], setup: Setup) -> float:
     return score
 
 
-def _fit(setup: Setup, bundle: TrainerBundle, resume_from: str | None) -> float:
+def _fit(setup: Setup, bundle: TrainerBundle, directory: Path, resume_from: str | None) -> float:
     """Train to the end, write the final weights, and score the best as `evaluate` does; that score."""
-    trainer, checkpoints, seed = bundle.trainer, bundle.checkpoints, setup.config["seed"]
+    trainer, seed = bundle.trainer, setup.config["seed"]
     module, data = setup.task.module, setup.task.data
     rank = trainer.global_rank
     # The global generators are used by dropout only; everything else has a stream of its own.
@@ -158,7 +159,18 @@ def _fit(setup: Setup, bundle: TrainerBundle, resume_from: str | None) -> float:
     os.environ[RESUME_FROM] = resume_from or ""
     has_started()
     log.info("%s", time_until_training())
-    without_expected_warnings(trainer.fit, module, datamodule=data, ckpt_path=resume_from)
+    with announced(directory) as announcement:
+        if announcement:
+            callbacks: list[Any] = vars(trainer)["callbacks"]
+            callbacks.insert(0, ToldSteps(announcement))
+        without_expected_warnings(trainer.fit, module, datamodule=data, ckpt_path=resume_from)
+        return _finish_fit(setup, bundle)
+
+
+def _finish_fit(setup: Setup, bundle: TrainerBundle) -> float:
+    """Write the final weights of a training, and score the best; that score."""
+    trainer, checkpoints = bundle.trainer, bundle.checkpoints
+    module, data = setup.task.module, setup.task.data
     steps = trainer.global_step
     if steps == 0:
         # trainer.max_steps=0: a run that only looks.
@@ -209,7 +221,7 @@ def _train_as_child(directory: Path, config: dict[str, Any], signals: Signals) -
             setup = set_up(config)
             setup.prepare()
             start = Start("", signals, 0, setup.task, setup.capture, setup.tracker)
-            return _fit(setup, make_trainer(config, directory, start), resume_from)
+            return _fit(setup, make_trainer(config, directory, start), directory, resume_from)
     except Stopped:
         # The first process reports it. Lightning would kill it if a child ended with an exit code.
         return float("nan")

@@ -1,0 +1,94 @@
+"""What was sampled, as lines of text: the verdict first, then the phases, then how far to trust them."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from scipy.stats import kstest
+
+from qa_research.ledger.stacks import Recording
+from qa_research.signals import one_sentence
+from qa_research.stacks.collecting import keep
+from qa_research.stacks.shares import shares
+from qa_research.text import aligned, command_line
+
+log = logging.getLogger(__name__)
+# A p-value below it is worth a word.
+ODD = 0.01
+HEADER = ("phase", "samples", "share, %", "95 % interval", "seconds")
+
+
+def tell(found: Sequence[tuple[Recording, Path]]) -> None:
+    """Keep recordings in their ledgers and log what they show; a full disk is said, and they are shown."""
+    if not any(recording.samples for recording, _ in found):
+        log.info("No stacks were sampled")
+        return
+    for recording, ledger in found:
+        if not recording.samples:
+            continue
+        try:
+            keep([(recording, ledger)])
+        except (ValueError, OSError) as error:
+            log.warning("These samples could not be kept: %s", one_sentence(error))
+        for line in lines_of(recording):
+            log.info("%s", line)
+    names = dict.fromkeys(r.run for r, _ in found if r.samples and r.run_id)
+    for name in names:
+        log.info("See more  %s", command_line("qa-research", "stacks", "flame", name))
+
+
+def lines_of(recording: Recording) -> list[str]:
+    """The verdict, the phases and what the samples are worth, a line each."""
+    rows = [HEADER, *_rows(recording)]
+    return ["", *_verdict(recording), "", *aligned(rows, range(1, 5)), *notes(recording)]
+
+
+def uniformity(recording: Recording) -> float | None:
+    """The p-value of the times being spread evenly over the recording; None with too few samples.
+
+    Whatever a process does, it must not decide when it is seen. Source: Kolmogorov-Smirnov test.
+    """
+    length = recording.to_s - recording.from_s
+    times = [sample.at_s for sample in recording.samples]
+    if len(times) < 2 or length <= 0:
+        return None
+    return float(kstest([(time - recording.from_s) / length for time in times], "uniform").pvalue)
+
+
+def notes(recording: Recording) -> list[str]:
+    """How many samples there are, when they were taken, and what is not known."""
+    count, length = len(recording.samples), recording.to_s - recording.from_s
+    found = [
+        f"{count:,} samples in {length:.1f} s, on average every {1000 * recording.mean_s:.0f} ms, of rank "
+        f"{recording.rank}"
+    ]
+    p_value = uniformity(recording)
+    if p_value is not None:
+        verdict = "evenly spread" if p_value >= ODD else "NOT evenly spread, so shares may be wrong"
+        found.append(f"sampling times: {verdict} (Kolmogorov-Smirnov p {p_value:.2f})")
+    if recording.from_s > 0.5:
+        found.append(f"not sampled: the first {recording.from_s:.1f} s of the process")
+    cut = sum(sample.is_cut for sample in recording.samples)
+    if cut:
+        found.append(f"{cut} stacks have more than 100 frames, so their outermost ones are missing")
+    if recording.ending == "died":
+        found.append("the process died while it was sampled")
+    return found
+
+
+def _verdict(recording: Recording) -> list[str]:
+    return [recording.run]
+
+
+def _rows(recording: Recording) -> list[tuple[str, ...]]:
+    length = recording.to_s - recording.from_s
+    return [
+        (
+            share.phase,
+            f"{share.count:,}",
+            f"{100 * share.value:.1f}",
+            f"[{100 * share.low:.1f}, {100 * share.high:.1f}]",
+            f"{share.value * length:.1f}",
+        )
+        for share in shares(recording.samples)
+    ]
