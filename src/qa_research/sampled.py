@@ -109,15 +109,13 @@ class Announcement:
         signal.signal(self._signal, signal.SIG_IGN)
         self._said["left_s"] = time.monotonic()
         self._say()
-        for file in (self._dumps, self._steps):
-            if file is not None:
-                file.close()
-                if remove:
-                    with suppress(OSError):
-                        Path(file.name).unlink()
+        self._dumps.close()
+        if self._steps is not None:
+            self._steps.close()
         if remove:
-            with suppress(OSError):
-                self.path.unlink()
+            for ending in (".json", ".dumps", ".steps"):
+                with suppress(OSError):
+                    self.path.with_suffix(ending).unlink()
 
     def _say(self) -> None:
         """Write the announcement whole; a disk that is full must not end a training."""

@@ -1,0 +1,279 @@
+"""Sampling: shares are what they are, runs are what they would be, and programs end as they would alone."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from scipy.stats import binomtest
+
+from qa_research.ledger.runs import Ledger
+from qa_research.ledger.stacks import list_recordings, read_recording
+from qa_research.sampled import Announcement
+from qa_research.stacks.collecting import collect
+from qa_research.stacks.launching import own_folder, sample_command
+from qa_research.stacks.telling import uniformity
+from tests.tiny_run import TINY
+
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+TRAIN = [sys.executable, str(ROOT / "train.py")]
+# `qa-research stacks`, wherever the script is installed.
+STACKS = [sys.executable, "-c", "from qa_research.cli.main import main; main()", "stacks"]
+
+
+def test_a_recording_comes_back_as_it_was_written(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from qa_research.sampled import answer_if_asked\nanswer_if_asked()\nimport time\n"
+        "def nap():\n    time.sleep(0.5)\nnap()\n"
+    )
+    with own_folder() as folder:
+        sampler, code = sample_command([sys.executable, str(program)], 0.01, 3, folder)
+        ((recording, ledger),) = collect(sampler, tmp_path)
+    assert code == 0 and ledger == tmp_path / "ledger.sqlite"
+    naps = [
+        sample for sample in recording.samples if any(f.function == "nap" for f in sample.stack)
+    ]
+    assert naps and naps[0].stack[-1].text == "time.sleep(0.5)"
+    assert naps[0].stack[-1].file == f"{tmp_path.name}/program.py"
+    assert recording.samples[0].phase == "starting Python" and recording.from_s == 0
+    assert all(sample.memory_mb is None or sample.memory_mb > 1 for sample in recording.samples)
+    from qa_research.stacks.collecting import keep
+
+    keep([(recording, ledger)] * 2)
+    with Ledger(ledger, read_only=True) as opened:
+        entries = list_recordings(opened)
+        assert [read_recording(opened, entry.number) for entry in entries] == [recording] * 2
+    connection = sqlite3.connect(ledger)
+    counted = connection.execute(
+        "SELECT tally FROM function_tally WHERE function = 'nap' AND recording_id = 1"
+    ).fetchall()
+    assert counted == [(len(naps),)]
+    (tally,) = connection.execute("SELECT sum(tally) FROM call_sequence").fetchone()
+    assert tally == 2 * len(recording.samples)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("beside", [[], ["two workers"]], ids=["alone", "with two workers"])
+def test_shares_are_those_of_a_program_that_knows_them(tmp_path, beside):
+    told = tmp_path / "told.json"
+    words = [sys.executable, str(HERE / "known_shares.py"), str(told), "12", *beside]
+    with own_folder() as folder:
+        sampler, code = sample_command(words, 0.005, 7, folder)
+        ((recording, _),) = collect(sampler, tmp_path)
+    assert code == 0
+    spent = json.loads(told.read_text())
+    working = [
+        {frame.function for frame in sample.stack} & spent.keys()
+        for sample in recording.samples
+        if any(frame.function == "work" for frame in sample.stack)
+    ]
+    assert len(working) > 1000
+    total = sum(spent.values())
+    for way, seconds in spent.items():
+        seen = sum(way in functions for functions in working)
+        interval = binomtest(seen, len(working)).proportion_ci(0.999, method="exact")
+        assert interval.low <= seconds / total <= interval.high, (way, seen, len(working))
+    p_value = uniformity(recording)
+    assert p_value is not None and p_value > 1e-3
+
+
+def trained(runs, *words):
+    """Train a tiny run in a process of its own, after these words; its output."""
+    command = [*words, *TRAIN, *TINY, f"paths.runs={runs}", f"paths.cache={runs}/cache"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def results(runs):
+    """What a run came to: its curves without the times, its weights' digest."""
+    import torch
+
+    (directory,) = runs.glob("*/*-*")
+    weights = torch.load(directory / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    lines = (directory / "metrics.csv").read_text().splitlines()
+    return lines, {name: value.numpy().tobytes() for name, value in weights.items()}
+
+
+@pytest.mark.slow
+def test_a_sampled_run_is_bit_for_bit_the_same(tmp_path):
+    trained(tmp_path / "alone")
+    output = trained(tmp_path / "sampled", *STACKS, "--every", "0.01", "--")
+    assert "samples in" in output
+    assert results(tmp_path / "alone") == results(tmp_path / "sampled")
+    with Ledger(tmp_path / "sampled" / "ledger.sqlite", read_only=True) as ledger:
+        (entry,) = list_recordings(ledger)
+        recording = read_recording(ledger, entry.number)
+    assert recording.facts["parameters"].keys() == {"float32"} and recording.ending == "ended"
+    phases = {sample.phase for sample in recording.samples}
+    assert {"starting Python", "imports", "forward", "backward"} <= phases
+    assert sum(sample.phase == "unknown" for sample in recording.samples) <= 0.05 * entry.samples
+    assert max(sample.step or 0 for sample in recording.samples) > 0
+    # Nothing of it stays in the run.
+    (directory,) = (tmp_path / "sampled").glob("*/*-*")
+    assert not list(directory.glob("stacks*"))
+
+
+@pytest.mark.slow
+def test_each_process_of_a_distributed_training_is_told_apart(tmp_path):
+    words = ["trainer=ddp", "trainer.devices=2", "+stacks=default", "stacks.mean_interval_s=0.02"]
+    command = [*TRAIN, *TINY, *words, f"paths.runs={tmp_path}", f"paths.cache={tmp_path}/cache"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    with Ledger(tmp_path / "ledger.sqlite", read_only=True) as ledger:
+        entries = list_recordings(ledger)
+    assert sorted(entry.rank for entry in entries) == [0, 1]
+    assert len({entry.run_id for entry in entries}) == 1 and entries[0].run_id is not None
+    assert all(entry.samples > 20 for entry in entries)
+
+
+@pytest.mark.slow
+def test_hundreds_of_samples_in_a_job_of_submitit_requeue_and_save_nothing(tmp_path):
+    words = [
+        "-m",
+        "+launcher=submitit_local",
+        "+stacks=default",
+        "stacks.mean_interval_s=0.01",
+        "seed=1",
+    ]
+    command = [*TRAIN, *words, *TINY, f"paths.runs={tmp_path}", f"paths.cache={tmp_path}/cache"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    with Ledger(tmp_path / "ledger.sqlite", read_only=True) as ledger:
+        (entry,) = list_recordings(ledger)
+        (run,) = ledger.runs()
+    assert entry.samples >= 300 and run.status == "finished" and entry.run_id == run.id
+    logs = "".join(path.read_text() for path in tmp_path.rglob("*.err"))
+    logs += "".join(path.read_text() for path in tmp_path.rglob("*.out"))
+    assert not re.search("requeue|Bypassing|Caught signal|Saved", logs, re.IGNORECASE)
+
+
+@pytest.mark.slow
+def test_sampling_ends_when_the_training_is_killed(tmp_path):
+    command = [*TRAIN, *TINY, "+stacks=default", "trainer.max_epochs=500", f"paths.runs={tmp_path}"]
+    command.append(f"paths.cache={tmp_path}/cache")
+    with (tmp_path / "stderr").open("w") as stderr:
+        process = subprocess.Popen(command, cwd=ROOT, stderr=stderr)
+    steps = tmp_path / "metrics.csv"
+    deadline = time.monotonic() + 90
+    while not any(tmp_path.glob("*/*/metrics.csv")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    while "died" not in (said := (tmp_path / "stderr").read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert "the process died while it was sampled" in said, (said, steps)
+
+
+def test_a_running_training_is_sampled_by_its_number_and_goes_on(tmp_path):
+    program = tmp_path / "announced.py"
+    directory = tmp_path / "study" / "run"
+    directory.mkdir(parents=True)
+    program.write_text(
+        "import time, sys; from pathlib import Path\n"
+        "from qa_research.sampled import Announcement\n"
+        f"a = Announcement(Path({str(directory)!r}), 'stacks')\n"
+        f"a.run_started(id='1', name='study/run', directory={str(directory)!r})\n"
+        "print('ready', flush=True); time.sleep(4); a.run_ended(); a.withdraw(remove=True)\n"
+    )
+    words = [sys.executable, str(program)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        words = [*STACKS, "--pid", str(process.pid), "--runs", str(tmp_path), "--seconds", "1"]
+        done = subprocess.run([*words, "--every", "0.01"], capture_output=True, text=True)
+    assert done.returncode == 0 and "study/run" in done.stderr, done.stderr
+    assert process.returncode == 0
+    assert not list(directory.iterdir())
+    with Ledger(tmp_path / "ledger.sqlite", read_only=True) as ledger:
+        (entry,) = list_recordings(ledger)
+        assert read_recording(ledger, entry.number).ending == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "stacks samples one thing"),
+        (["--pid", "4", "--", "true"], "stacks samples one thing"),
+        (["--", "no-such-command"], "there is no command 'no-such-command'"),
+        (["--", "true"], "true did not say that it can be sampled"),
+        (["--every", "0", "--", "true"], "--every must be a number of seconds above 0, got 0"),
+        (["--every", "nan", "--", "true"], "--every must be a number of seconds above 0, got nan"),
+        (["--pid", "4194305"], "there is no process 4194305"),
+        (["--pid", str(os.getppid())], "trains no run in"),
+    ],
+)
+def test_what_cannot_be_sampled_is_one_sentence(tmp_path, words, sentence):
+    done = subprocess.run(
+        [*STACKS, "--runs", str(tmp_path), *words], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 2 and sentence in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_exit_code_is_that_of_the_command(tmp_path):
+    done = subprocess.run([*STACKS, "--", "sh", "-c", "exit 7"], capture_output=True, text=True)
+    assert done.returncode == 7 and "sampled" not in done.stderr.replace(
+        "No stacks were sampled", ""
+    )
+
+
+PROGRAM_OF_ITS_OWN_HANDLER = """
+import signal, sys
+from pathlib import Path
+from qa_research.sampled import SIGNAL, answer_if_asked
+signal.signal(SIGNAL, lambda *_: None)
+answer_if_asked()
+"""
+
+
+def test_a_program_that_handles_the_signal_itself_is_left_alone(tmp_path):
+    program = tmp_path / "own.py"
+    program.write_text(PROGRAM_OF_ITS_OWN_HANDLER)
+    words = [*STACKS, "--runs", str(tmp_path), "--", sys.executable, str(program)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2 and "this program handles signal" in done.stderr
+
+
+def test_a_handler_that_a_library_installs_again_does_not_end_the_answers(tmp_path):
+    """Lightning restores every handler that Python knows of, and so removes faulthandler's."""
+    announcement = Announcement(tmp_path, "one")
+    dumps = tmp_path / "one.dumps"
+    number = announcement._said["signal"]
+    try:
+        os.kill(os.getpid(), number)
+        before = dumps.read_bytes()
+        signal.signal(number, signal.getsignal(number))
+        for _ in range(3):
+            os.kill(os.getpid(), number)
+        after = dumps.read_bytes()
+    finally:
+        announcement.withdraw(remove=True)
+    assert before.count(b"(most recent call first)") * 4 == after.count(b"(most recent call first)")
+    assert after.count(b"_answer_again") == 1
+    os.kill(os.getpid(), number)
+
+
+def test_a_full_disk_ends_no_training(tmp_path, caplog):
+    import resource
+
+    announcement = Announcement(tmp_path, "one")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        announcement.run_started(id="1", name="study/run", directory=str(tmp_path))
+        announcement.step_ended(1)
+        announcement.step_ended(2)
+        os.kill(os.getpid(), announcement._said["signal"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        announcement.withdraw(remove=True)
+    assert caplog.text.count("Steps are no longer written") == 1
+    assert caplog.text.count("cannot be found by `stacks --pid`") == 1
+    assert not list(tmp_path.iterdir())
