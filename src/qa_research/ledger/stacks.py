@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -157,13 +158,18 @@ class StackRows:
 
 @dataclass(frozen=True, slots=True)
 class RecordingEntry:
-    """A recording without its samples. `number`: its id in the ledger; `is_imported`: the old lab's."""
+    """A recording without its samples. `number`: its id in the ledger; `is_imported`: the old lab's.
+
+    `from_s` to `to_s`: when it was sampled, in seconds since the process was started.
+    """
 
     number: int
     run_id: str | None
     run: str
     rank: int
     started: str | None
+    from_s: float
+    to_s: float
     samples: int
     is_imported: bool
 
@@ -185,6 +191,8 @@ def list_recordings(ledger: Ledger, run_id: str | None = None) -> list[Recording
             run=row["run"],
             rank=row["rank"],
             started=row["started"],
+            from_s=row["from_s"] or 0.0,
+            to_s=row["to_s"] or 0.0,
             samples=row["samples"],
             is_imported=row["import_id"] is not None,
         )
@@ -268,7 +276,9 @@ def _others(
 
 def tallies(samples: Sequence[Sample]) -> Iterator[tuple[Stack, int]]:
     """Each stack of the main thread with how often it was seen, the most frequent first."""
+    # Equal stacks of a recording that was read are one object; to compare them by their frames takes longer.
+    objects = {id(sample.stack): sample.stack for sample in samples}
     counts: dict[Stack, int] = {}
-    for sample in samples:
-        counts[sample.stack] = counts.get(sample.stack, 0) + 1
+    for place, count in Counter(id(sample.stack) for sample in samples).items():
+        counts[objects[place]] = counts.get(objects[place], 0) + count
     yield from sorted(counts.items(), key=lambda item: -item[1])
