@@ -83,7 +83,7 @@ def measured(run: Path) -> dict[str, float]:
     document, sources = read_document([run], default)
     page = page_of(document, sources)
     middle = time.perf_counter()
-    paper = document_pdf(document)
+    paper = document_pdf(document).content
     end = time.perf_counter()
     return {
         "page, s": middle - start,

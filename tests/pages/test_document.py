@@ -3,8 +3,11 @@
 import io
 import json
 import re
+from html import escape
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from qa_research.pages.document import (
@@ -21,7 +24,9 @@ from qa_research.pages.document import (
     Value,
 )
 from qa_research.pages.markup import digest, document_page, table_of
-from qa_research.pages.pdf import absent_characters, document_pdf, picture_png, size_of
+from qa_research.pages.paper import own_font, signs_of, size_of
+from qa_research.pages.pdf import document_pdf, picture_png
+from qa_research.text import disarmed
 from tests.hostile import HOSTILE
 from tests.html_pages import ParsedPage
 
@@ -71,7 +76,7 @@ def test_every_value_is_on_the_page_with_its_origin():
 
 
 def test_the_pdf_has_the_same_words_and_says_what_it_is():
-    pdf = document_pdf(document())
+    pdf = document_pdf(document()).content
     text = text_of(pdf)
     for words in (
         "A title",
@@ -97,7 +102,7 @@ def test_the_same_document_is_the_same_bytes():
 def test_no_text_is_obeyed(text):
     page, plain = ParsedPage(page_of(document(text, text))), ParsedPage(page_of(document()))
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
-    assert "29.0" in text_of(document_pdf(document(text, text)))
+    assert "29.0" in text_of(document_pdf(document(text, text)).content)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +117,7 @@ def test_no_text_is_obeyed(text):
     ],
 )
 def test_typst_reads_no_text_as_its_language(text):
-    assert text in text_of(document_pdf(document(text))).replace("\n", " ")
+    assert text in text_of(document_pdf(document(text)).content).replace("\n", " ")
 
 
 def test_what_moves_is_drawn_on_the_screen_and_stands_still_on_paper():
@@ -120,15 +125,58 @@ def test_what_moves_is_drawn_on_the_screen_and_stands_still_on_paper():
     made = document("words", "A title", Live("curves", values, (Paragraph(("only on paper",)),)))
     page = page_of(made)
     assert 'id="curve-charts"' in page and "only on paper" not in page
-    assert "only on paper" in text_of(document_pdf(made))
+    assert "only on paper" in text_of(document_pdf(made).content)
 
 
 def test_characters_without_a_font_are_named_and_squares_stand_for_them():
-    made = document("東京 is a city; ὁ λόγος, Привет, שלום, مرحبا are words")
-    assert absent_characters(made) == ["CJK"]
-    text = text_of(document_pdf(made))
-    assert "□□ is a city" in text and "Привет" in text and "λόγος" in text
-    assert absent_characters(document()) == []
+    made = document("東京 is a 🎓 city; ὁ λόγος, Привет, שלום, مرحبا are words")
+    pdf = document_pdf(made)
+    assert pdf.absent == ("CJK", "emoji")
+    text = text_of(pdf.content)
+    assert "□□ is a □ city" in text and "Привет" in text and "λόγος" in text
+    assert document_pdf(document()).absent == ()
+
+
+def test_a_long_word_is_broken_in_print_and_keeps_its_letters():
+    word = "Donaudampfschifffahrtsgesellschaftskapitän" * 4
+    cells = Table((Column("a"), Column("b")), (((word,), (Quoted(word),)), (("x",), ("y",))))
+    text = text_of(document_pdf(document(word, word, cells)).content)
+    assert text.replace("\n", "").count(word) >= 5
+    assert max(map(len, text.splitlines())) < 110
+
+
+def test_a_text_of_another_direction_does_not_turn_what_is_around_it():
+    def printed(quoted):
+        made = document("words", "A title", Paragraph((Quoted(quoted), ": 3, ", Quoted("x"))))
+        return text_of(document_pdf(made).content)
+
+    # Without its own direction a number after it would be printed on its other side.
+    assert "abc: 3, x" in printed("abc") and "שלום: 3, x" in printed("שלום")
+
+
+# What our font has: letters that are joined, marks, what shows nothing; and some signs that it has not.
+SIGNS = st.one_of(
+    st.sampled_from([chr(number) for number in sorted(signs_of(own_font())) if number > 31]),
+    st.sampled_from("aeiou \u05dc\u0644\u0627\u0301\u200d\ufe0f\ufeff\xad\u200b\u25a1"),
+    st.characters(exclude_categories=("Cs", "Cc")),
+)
+
+
+@given(st.text(SIGNS, min_size=1, max_size=40))
+@settings(max_examples=60)
+def test_any_text_makes_a_pdf(text):
+    drawing = SVG.replace("drawn words", escape(disarmed(text)))
+    shown = Picture("drawing", drawing, "a drawing of words", (), {})
+    made = Document("A title", (Paragraph((text, Quoted(text))),), (Section("a", "A", (shown,)),))
+    assert document_pdf(made).content.startswith(b"%PDF")
+
+
+def test_letters_with_marks_stay_whole_in_pictures():
+    words = "nai\u0308f, \u05dc\u05b8\u05dd, a\u0305b, \ufeffend"
+    shown = Picture("drawing", SVG.replace("drawn words", words), "words", (), {})
+    pdf = document_pdf(Document("A title", (), (Section("a", "A", (shown,)),)))
+    text = text_of(pdf.content)
+    assert "naïf" in text and "ab" in text and "end" in text and pdf.absent == ()
 
 
 def test_a_font_that_is_none_is_refused(tmp_path):

@@ -20,7 +20,8 @@ from qa_research.pages.document import (
 from qa_research.pages.markup import document_page, plain_text
 from qa_research.pages.pdf import document_pdf
 from qa_research.report import answers as page
-from qa_research.report.answers import answer_section, shown_part
+from qa_research.report.answers import answer_section
+from qa_research.report.passage import shown_part
 from qa_research.report.sources import Source
 from qa_research.runs.open import open_run
 from tests.capture.test_answers import asked
@@ -99,7 +100,7 @@ def test_a_passage_is_text_with_marks_and_nothing_of_it_is_obeyed():
     html = document_page(document, "qa_research.report", "report.css", ("report.js",), {})
     assert '<bdi class="quoted">&lt;b&gt; $x$ <mark class="given">' in html
     assert '<mark class="true">*a*</mark><mark class="both">_</mark></bdi>' in html
-    text = PdfReader(io.BytesIO(document_pdf(document))).pages[0].extract_text()
+    text = PdfReader(io.BytesIO(document_pdf(document).content)).pages[0].extract_text()
     assert "<b> $x$" in text and '"#[x]" &' in text and "*a*" in text
 
 

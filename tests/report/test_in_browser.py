@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from qa_research.launch.compose import default_config
-from qa_research.report.story import PAGE, write_report
+from qa_research.report.story import write_report
 from tests.browser import (
     WRAPPER,
     assert_pages_fit,
@@ -20,6 +20,7 @@ from tests.browser import (
 from tests.html_pages import ParsedPage
 
 pytestmark = [needs_chromium, pytest.mark.slow]
+NAMES = ["one", "two", "one of any text", "two of any text"]
 # Does with the page what a reader does, and notes after each act what the page shows.
 READER = """<!doctype html><iframe src="%s" width="1200" height="1900"></iframe>
 <pre id="found"></pre><script>
@@ -73,17 +74,17 @@ window.addEventListener("load", () => setTimeout(() => {
 
 
 @pytest.fixture(scope="module")
-def pages(trained, tmp_path_factory):
-    """A folder with `one.html`, the report of a run, and `two.html`, that of two."""
+def pages(trained, any_text, tmp_path_factory):
+    """A folder with reports of one run and of two, on the built-in questions and on texts of all kinds."""
     folder = tmp_path_factory.mktemp("pages")
-    runs = shutil.copytree(trained, folder / "runs")
-    for name, wanted in (
-        ("one", [str(next((runs / "pair").glob("*-s1-*")))]),
-        ("two", ["pair"]),
-    ):
-        written = write_report(wanted, runs, folder / name, default_config())
-        shutil.copy(written.page, folder / f"{name}.html")
-        assert written.page.name == PAGE
+    for found, of in ((trained, ""), (any_text, " of any text")):
+        runs = shutil.copytree(found, folder / f"runs{of}")
+        for name, wanted in (
+            ("one", [str(next((runs / "pair").glob("*-s1-*")))]),
+            ("two", ["pair"]),
+        ):
+            written = write_report(wanted, runs, folder / f"{name}{of}", default_config())
+            shutil.copy(written.page, folder / f"{name}{of}.html")
     return folder
 
 
@@ -143,7 +144,7 @@ def assert_shows(look, question, step):
         )
 
 
-@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_slider_a_choice_and_a_chart_move_everything_together(pages, tmp_path, name):
     assert_page_works(pages / f"{name}.html", tmp_path / "browser")
 
@@ -152,8 +153,8 @@ def test_a_slider_a_choice_and_a_chart_move_everything_together(pages, tmp_path,
 BROKEN = {
     "the slider is deaf": ('slider.addEventListener("input"', 'slider.addEventListener("never"'),
     "one run moves alone": (
-        "boxes.forEach((one) => one.show",
-        "[boxes[0]].forEach((one) => one.show",
+        "boxes.forEach((one) => one.show(",
+        "[boxes[0]].forEach((one) => one.show(",
     ),
     "a choice is ignored": ('choose(Number(byId("which").value))', "choose(0)"),
     "the charts stay": ("present([truth, ...followers]).forEach", "[].forEach"),
@@ -199,12 +200,12 @@ def test_the_policy_of_a_page_lets_nothing_else_run(pages, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_reports_fit_a_phone_and_a_desk(pages, tmp_path, scheme):
-    write_wrapper(pages, ["one", "two"])
-    assert_pages_fit(open_page(pages / WRAPPER, tmp_path / "browser", scheme), 2)
+    write_wrapper(pages, NAMES)
+    assert_pages_fit(open_page(pages / WRAPPER, tmp_path / "browser", scheme), len(NAMES))
 
 
 @needs_axe
-@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize("name", NAMES)
 def test_axe_finds_no_serious_fault(pages, tmp_path, name):
     faults = serious_faults(pages / f"{name}.html", tmp_path)
     assert faults == [], json.dumps(faults, indent=1)

@@ -8,6 +8,9 @@ import typer
 from qa_research.cli.options import DEFAULT_RUNS, OUT_HELP, AsJson, Runs, Threads
 from qa_research.text import print_json, print_line
 
+# Scripts and characters without a font that a sentence has room for.
+MOST_NAMED = 8
+
 
 def report(
     wanted: Annotated[
@@ -65,4 +68,6 @@ def report(
     if written.pictures:
         print_line(f"Figures  {written.pictures}")
     if written.absent:
-        print_line(f"The PDF has no font for {', '.join(written.absent)}; --font FILE adds one.")
+        more = f" and {len(written.absent) - MOST_NAMED} more" * (len(written.absent) > MOST_NAMED)
+        named = ", ".join(written.absent[:MOST_NAMED]) + more
+        print_line(f"The PDF has squares for {named}, which its fonts lack; --font FILE adds one.")

@@ -5,8 +5,7 @@ marked, and the answer in numbers.
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import xarray as xr
 
@@ -24,14 +23,13 @@ from qa_research.pages.document import (
     Table,
     Text,
 )
+from qa_research.report.passage import passage_of
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, taken_from
 from qa_research.report.watched import columns_of
 from qa_research.text import command_line
 
 NAME, HEADING = "answers", "Answers from the inside"
-# Characters of a context that are shown; of a longer one those around the answers.
-LONGEST = 3000
 _ASKED = {"validation": "validation questions", "efficacy": "questions at random (efficacy)"}
 _TOLD = {
     "last right": "The last right answer",
@@ -43,7 +41,6 @@ _MEASURED = {
 }
 # As decode.py has it, which would import torch.
 NO_ANSWER = "(no answer)"
-Mark = Literal["", "given", "true", "both"]
 
 
 @taken_from(ANSWERS)
@@ -168,40 +165,10 @@ def _unit_columns(
 
 
 def _context(context: str, answer: KeptAnswer) -> Passage:
-    """The text, with the answer that was given and the first true one marked; a long one around them."""
+    """The text, with the answer that was given and the first true one marked."""
     given = (answer.char_start, answer.char_end) if answer.answer else (0, 0)
     true = next(((at, at + len(text)) for text, at in answer.golds if at >= 0), (0, 0))
-    first, last = shown_part(len(context), [given, true])
-    pieces: list[tuple[str, Mark]] = [("\u2026 ", "")] if first else []
-    ends = sorted({first, last, *(min(max(end, first), last) for end in (*given, *true))})
-    for begin, end in pairwise(ends):
-        is_given = given[0] <= begin < given[1]
-        is_true = true[0] <= begin < true[1]
-        mark: Mark = (
-            "both" if is_given and is_true else "given" if is_given else "true" if is_true else ""
-        )
-        pieces.append((context[begin:end], mark))
-    if last < len(context):
-        pieces.append((" \u2026", ""))
-    return Passage(tuple(pieces))
-
-
-def shown_part(length: int, spans: list[tuple[int, int]]) -> tuple[int, int]:
-    """The first and last character of a text of that length that are shown: around the spans, if it is long.
-
-    If the spans are further apart than that, around the first.
-
-    >>> shown_part(100, [(5, 9)]), shown_part(9000, [(5000, 5010), (0, 0)])
-    ((0, 100), (3505, 6505))
-    """
-    if length <= LONGEST:
-        return 0, length
-    real = [span for span in spans if span[0] < span[1]] or [(0, 0)]
-    low, high = min(a for a, _ in real), max(b for _, b in real)
-    if high - low > LONGEST:
-        low, high = real[0]
-    first = min(max((low + high) // 2 - LONGEST // 2, 0), length - LONGEST)
-    return first, first + LONGEST
+    return passage_of(context, true, given)
 
 
 def _numbers(source: Source, kept: KeptAnswers, answer: KeptAnswer, asked: str) -> Table:

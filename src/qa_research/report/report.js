@@ -42,16 +42,24 @@ function runBox(run, film) {
   words.dir = "auto";
   const tokens = [];
   let frame = null;
+  let truth = null;
   for (const [text, token] of film.segments) {
     const piece = element("span", token === null ? "" : "token", text);
     if (token !== null) tokens[token] = piece;
-    if (film.truth[1] > 0 && token === film.truth[0]) frame = words.appendChild(element("span", "truth"));
+    if (film.truth[1] > 0 && token === film.truth[0]) truth = frame = words.appendChild(element("span", "truth"));
     (frame || words).append(piece);
     if (token === film.truth[1]) frame = null;
   }
+  // A long text is scrolled, also by the keyboard.
+  words.tabIndex = 0;
+  words.setAttribute("role", "region");
+  words.setAttribute("aria-label", names[run] ? `The text, ${names[run]}` : "The text");
   box.append(line, chances, words, element("p", "outcome", `Over this training ${film.outcome}.${film.captured > film.steps.length ? ` Shown are ${film.steps.length} of ${film.captured} captures.` : ""}`));
   return {
     box,
+    showTruth() {
+      if (truth) words.scrollTop = truth.offsetTop - words.clientHeight / 2;
+    },
     show(step) {
       const i = nearestIndex(film.steps, Math.min(step, film.steps[film.steps.length - 1]));
       const { text, right } = film.answers[i];
@@ -95,6 +103,7 @@ function questionView() {
     slider.max = steps.length - 1;
     boxes = runs.map((film, run) => runBox(run, film));
     byId("runs").replaceChildren(...boxes.map(({ box }) => box));
+    boxes.forEach((one) => one.showTruth());
     const curves = runs.map((film) => asPercent({ steps: film.steps, values: film.true_probability }));
     if (truth === null) truth = chart(svg, curves, { range: [steps[0], steps[steps.length - 1]], onStep: goTo });
     else truth.set(present(curves.map(lineOf)));

@@ -25,6 +25,7 @@ from qa_research.report.comparison import Report, ReportedRun
 from qa_research.report.glance import CERTAIN, score_words
 from qa_research.report.learning import MOST_DRAWN
 from qa_research.report.live import curves_data, questions_data, risen_most, route_data
+from qa_research.report.passage import passage_of
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, kinds_of, moment_of, taken_from
 from qa_research.runs.compare import Differences
@@ -172,9 +173,10 @@ def _curves_picture(report: Report) -> Picture:
 def _question_on_paper(report: Report, question: str) -> Iterator[Block]:
     """The first of the shared questions, in each run at the end of its training."""
     first = report.runs[0].films[question]
-    yield Paragraph(
-        (Quoted(first.question), " ", Quoted(first.text.context), " True answer: ", _truth(first))
-    )
+    begin, end = first.truth
+    true = (first.text.chars[begin][0], first.text.chars[end][1])
+    yield Paragraph((Quoted(first.question), " True answer: ", _truth(first), "."))
+    yield Paragraph((passage_of(first.text.context, true),))
     lines = {
         "": {
             run.name: (run.films[question].steps, 100 * run.films[question].true_probability)

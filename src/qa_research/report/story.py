@@ -8,7 +8,7 @@ from typing import Any
 from qa_research.files import write_bytes, write_text, written_folder
 from qa_research.pages.document import Document, Picture
 from qa_research.pages.markup import document_page, table_of
-from qa_research.pages.pdf import absent_characters, check_fonts, document_pdf, picture_png
+from qa_research.pages.pdf import check_fonts, document_pdf, picture_png
 from qa_research.report.comparison import Report, read_report
 from qa_research.report.several import several_report
 from qa_research.report.sources import Source, beside
@@ -67,12 +67,11 @@ def write_report(
     pdf = document_pdf(document, fonts)
     page, paper = folder / PAGE, folder / PAPER
     write_text(page, page_of(document, sources))
-    write_bytes(paper, pdf)
+    write_bytes(paper, pdf.content)
     pictures = document.pictures()
     if pictures:
         _write_pictures(pictures, folder / PICTURES)
-    absent = tuple(absent_characters(document, fonts))
-    return Written(page, paper, folder / PICTURES if pictures else None, absent)
+    return Written(page, paper, folder / PICTURES if pictures else None, pdf.absent)
 
 
 def check_report(
@@ -96,7 +95,7 @@ def check_report(
         raise FileNotFoundError(f"{folder / PAGE} is missing; {line} writes it")
     check_fonts(fonts)
     document, sources = read_document(directories, default)
-    now = Now(page_of(document, sources), document_pdf(document, fonts))
+    now = Now(page_of(document, sources), document_pdf(document, fonts).content)
     return verify(folder / PAGE, folder / PAPER, document, now, sources)
 
 

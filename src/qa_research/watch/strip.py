@@ -20,7 +20,7 @@ from qa_research.figures.panels import (
     PlainFigure,
     evenly_spaced,
 )
-from qa_research.figures.tokens import shortened
+from qa_research.figures.tokens import LONGEST_TEXT, shortened
 from qa_research.watch.film import Film
 
 MOST_CAPTURES = 6
@@ -157,7 +157,7 @@ def _label(axes: Axes, film: Film, tokens: range, n_captures: int) -> None:
     axes.set_ylim(_ROW * n_captures - 0.4, -0.15)
     axes.set_xticks(list(tokens))
     labels = axes.set_xticklabels(
-        [film.text.text(token, token) for token in tokens],
+        [_short(film.text.text(token, token), LONGEST_TEXT) for token in tokens],
         rotation=90,
         fontsize=8,
         parse_math=False,
