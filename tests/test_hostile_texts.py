@@ -25,7 +25,7 @@ from qa_research.watch.page import INDEX, FilmLink, film_page
 from qa_research.watch.story import with_attention
 from tests.hostile import HOSTILE, OBEYED
 from tests.html_pages import ParsedPage
-from tests.ledger.old_lab.databases import write_old_lab
+from tests.ledger.old_lab.databases import write_old_lab, write_stacks
 from tests.tiny_run import TINY
 from tests.verbs import VERBS
 
@@ -54,6 +54,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "predictions.json").write_text(json.dumps(predicted))
     states = [(f"{text}-7-{text}", 1, 3, text) for text in HOSTILE.values()]
     write_old_lab(root / "old.db", states, [(1, 3, "1,2,3"), (2, HOSTILE["title"], "x")])
+    # SQLite has no table whose name has a NUL.
+    lines = [(text, number, text) for number, text in enumerate(HOSTILE.values())]
+    functions = [text for text in HOSTILE.values() if "\0" not in text]
+    write_stacks(root / "old.db", [(text, lines, 1) for text in functions])
     write_classifier(root)
     with pytest.MonkeyPatch.context() as environment:
         # The study's name has a $x_, as a text of data may have.

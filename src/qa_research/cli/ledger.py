@@ -119,7 +119,8 @@ def import_(
 ) -> None:
     """Import the old lab's records.
 
-    Its file is only read. What it stored, what is kept of it and why is shown state by state.
+    Its file is only read. What it stored, what is kept of it and why is shown state by state; then
+    how many samples of stacks it has in which functions of the trainer, and what they could not see.
     """
     from qa_research.ledger.old_lab.importing import import_old_lab
     from qa_research.ledger.runs import LEDGER
@@ -149,6 +150,23 @@ def _show_tables(tables: "list[Table]", as_json: bool) -> None:
 
 
 def _show_import(imported: "Imported") -> None:
+    if imported.states:
+        _show_imported_states(imported)
+    if stacks := imported.stacks.sequences:
+        blank = "\n" if imported.states else ""
+        print_line(
+            f"{blank}{imported.file}: {imported.stacks.samples:,} samples of {len(stacks):,} stacks"
+        )
+        for function, samples in imported.stacks.by_function.items():
+            print_line(f"  {samples:>7,}  {function}")
+        print_line(f"  {imported.caveat}")
+    if imported.general:
+        print_line("\nof the file")
+    for sentence in imported.general:
+        print_line(f"  {sentence}")
+
+
+def _show_imported_states(imported: "Imported") -> None:
     searches = sum(len(state.searches) for state in imported.states)
     known = sum(
         len(s.indices.known) for state in imported.states for s in state.searches if s.indices
@@ -172,7 +190,3 @@ def _show_import(imported: "Imported") -> None:
         "\nright: the right answers of all asked, with the exact 95 % interval; consistent, but too high on "
         "average after few searches"
     )
-    if imported.general:
-        print_line("\nof the file")
-    for sentence in imported.general:
-        print_line(f"  {sentence}")

@@ -222,7 +222,7 @@ GROUP BY state_id, searches.source_id, number HAVING count(*) > 1;
 CREATE TABLE IF NOT EXISTS stack_recordings (
     id         INTEGER PRIMARY KEY,
     run_id     TEXT,                             -- of run.json; NULL: imported, or no run of qa_research
-    run        TEXT NOT NULL,                    -- the run's name, or else the command
+    run        TEXT NOT NULL,                    -- the run's name, or the command; imported: the file
     rank       INTEGER NOT NULL,                 -- of several processes that train together, from 0
     started    TEXT,                             -- ISO 8601, UTC
     command    TEXT NOT NULL,                    -- JSON: list of words
@@ -231,7 +231,7 @@ CREATE TABLE IF NOT EXISTS stack_recordings (
     from_s     REAL,                             -- sampled from then on
     to_s       REAL,                             -- and until then
     ending     TEXT,                             -- of the training: ended or died; stopped: only the sampling
-    facts      TEXT NOT NULL,                    -- JSON: processors, threads, precision, dtypes and the like
+    facts      TEXT NOT NULL,                    -- JSON: processors and the like; imported: samples of backward
     import_id  INTEGER REFERENCES imports (id) ON DELETE CASCADE
 );
 
@@ -276,7 +276,8 @@ CREATE TABLE IF NOT EXISTS stack_threads (
     FOREIGN KEY (recording_id, place) REFERENCES stack_samples (recording_id, place) ON DELETE CASCADE
 ) WITHOUT ROWID;
 
--- Which stacks were seen how often: the old lab's table of this name, over all recordings.
+-- Which stacks were seen how often: the old lab's table of this name, over all recordings. What it sampled itself
+-- could hardly see backward; the notes in imports say how often it did.
 CREATE VIEW IF NOT EXISTS call_sequence AS
 SELECT recording_id, run, coalesce(training_function, phase) AS training_function, stack_id,
        frames AS seq_ids, count(*) AS tally
@@ -285,13 +286,14 @@ JOIN stack_recordings ON stack_recordings.id = recording_id
 JOIN stacks ON stacks.id = stack_id
 GROUP BY recording_id, coalesce(training_function, phase), stack_id;
 
--- Which lines were seen how often: the old lab's tables, one for each training function. A line that is twice
--- in a stack, as of a recursion, counts once.
+-- Which lines were seen how often: the old lab's tables, one for each training function. Its tally counts a
+-- line as often as it is in a stack, twice in a recursion of two; samples counts it once a sample.
 CREATE VIEW IF NOT EXISTS function_tally AS
-SELECT recording_id, run, training_function, stack_frames.id, file, line, function, sum(tally) AS tally
+SELECT recording_id, run, training_function, stack_frames.id, file, line, function,
+       sum(times * tally) AS tally, sum(tally) AS samples
 FROM call_sequence
-JOIN (SELECT DISTINCT stacks.id AS stack_id, value AS frame_id FROM stacks, json_each(stacks.frames))
-     USING (stack_id)
+JOIN (SELECT stacks.id AS stack_id, value AS frame_id, count(*) AS times
+      FROM stacks, json_each(stacks.frames) GROUP BY stacks.id, value) USING (stack_id)
 JOIN stack_frames ON stack_frames.id = frame_id
 GROUP BY recording_id, training_function, stack_frames.id;
 

@@ -10,6 +10,10 @@ from typing import Any
 from qa_research.files import parse_json
 from qa_research.ledger.runs import Ledger
 
+# Of the old lab's samples, among the facts of their recording: how many were taken in a training step, and
+# how many of these in its backward.
+STEP_SAMPLES, BACKWARD_SAMPLES = "step_samples", "backward_samples"
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -70,6 +74,25 @@ class Recording:
     ending: str
     samples: tuple[Sample, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def caveat(self) -> str | None:
+        """What must be known of these samples wherever they are shown; None: nothing, as of all of ours."""
+        return caveat_of(self.facts)
+
+
+def caveat_of(facts: Mapping[str, Any]) -> str | None:
+    """What must be known of samples with these facts: of the old lab's, that they could hardly see backward.
+
+    >>> caveat_of({"processors": 2})
+    """
+    seen, steps = facts.get(BACKWARD_SAMPLES), facts.get(STEP_SAMPLES)
+    if not isinstance(seen, int) or not isinstance(steps, int):
+        return None
+    return (
+        "each sample interrupted a training, and an interrupt waits until C++ returns, so they could hardly "
+        f"see backward: it is in {seen:,} of {steps:,} samples of a training step"
+    )
 
 
 def write_recording(ledger: Ledger, recording: Recording) -> int:
@@ -161,6 +184,7 @@ class RecordingEntry:
     """A recording without its samples. `number`: its id in the ledger; `is_imported`: the old lab's.
 
     `from_s` to `to_s`: when it was sampled, in seconds since the process was started.
+    `caveat`: what must be known of its samples wherever they are shown.
     """
 
     number: int
@@ -172,6 +196,7 @@ class RecordingEntry:
     to_s: float
     samples: int
     is_imported: bool
+    caveat: str | None
 
 
 def list_recordings(ledger: Ledger, run_id: str | None = None) -> list[RecordingEntry]:
@@ -195,6 +220,7 @@ def list_recordings(ledger: Ledger, run_id: str | None = None) -> list[Recording
             to_s=row["to_s"] or 0.0,
             samples=row["samples"],
             is_imported=row["import_id"] is not None,
+            caveat=caveat_of(parse_json(row["facts"], "facts of a recording of stacks")),
         )
         for row in rows
     ]

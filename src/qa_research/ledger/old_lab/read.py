@@ -1,30 +1,37 @@
-"""The old lab's database, stack_trace.db, read and never changed: its states, with notes of what was odd.
+"""The old lab's database, stack_trace.db, read and never changed, with notes of what was odd.
 
-Its columns have no types, so a number may be text, and a list of numbers anything.
+What it asked, in states and searches, is read here, and the stacks that it sampled in stacks.py.
 """
 
-import hashlib
 import math
 import re
 import sqlite3
-from collections import Counter
-from collections.abc import Container, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+from qa_research.ledger.old_lab.database import (
+    EXPECTED,
+    LONGEST_NAME,
+    Oddities,
+    check_columns,
+    columns_of,
+    count_of,
+    digest_of,
+    log_of,
+    opened,
+    rows_in,
+    rows_of,
+)
+from qa_research.ledger.old_lab.stacks import SEQUENCES, OldStacks, read_stacks
 
 # The old lab asked three questions at once.
 ROUND = 3
 # The training set of SQuAD v1.1: Rajpurkar et al. 2016.
 KNOWN_SIZES = {"squad": 87_599}
-EXPECTED = "the old lab's stack_trace.db"
 _NAME = re.compile(r".+?(?P<random>-NoPretrain)?-(?P<step>\d{1,15})-(?P<data>.+)")
-# A number with more digits is not a count, and SQLite could not hold it.
-_DIGITS = 15
-# The indices of all questions of SQuAD's training split, 87,599, are 0.6 MB as a text.
-LONGEST_TEXT, LONGEST_NAME = 4_000_000, 500
 _STATE_COLUMNS = ("id", "model_type_state", "correct_num", "sample_num")
 _INDEX_COLUMNS = ("id", "model_efficacy_id", "seq_num", "seq_ids")
 
@@ -86,14 +93,6 @@ class OldState:
     asked: int
     lengths: tuple[int, ...]
     index_rows: tuple[IndexRow, ...]
-
-
-def count_of(value: Any) -> int | None:
-    """A count, whatever it was stored as; None if it is not one."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = str(value).strip() if isinstance(value, int | str) else ""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def parse_name(name: str) -> tuple[int | None, bool | None, str]:
@@ -214,26 +213,8 @@ class OldLab:
     file: str
     sha256: str
     states: tuple[OldState, ...]
+    stacks: OldStacks
     notes: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Oddities:
-    """What was odd: sentences, and how many numbers of each column were text."""
-
-    notes: list[str] = field(default_factory=list)
-    texts: Counter[str] = field(default_factory=Counter)
-
-    def count_text(self, column: str, value: object) -> None:
-        if isinstance(value, str):
-            self.texts[column] += 1
-
-    def sentences(self) -> tuple[str, ...]:
-        converted = (
-            f"{column} was text in {_rows(rows)}, and was read as a number"
-            for column, rows in self.texts.items()
-        )
-        return (*self.notes, *converted)
 
 
 def read_old_lab(path: Path) -> OldLab:
@@ -247,70 +228,33 @@ def read_old_lab(path: Path) -> OldLab:
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{path} {what}; expected {EXPECTED}")
-    if not path.stat().st_size and not _log_of(path):
+    if not path.stat().st_size and not log_of(path):
         raise ValueError(f"{path} is empty; expected {EXPECTED}")
-    digest = _digest(path)
-    odd = _Oddities()
-    with _opened(path) as connection:
+    digest = digest_of(path)
+    odd = Oddities()
+    with opened(path) as connection:
         states = _read_states(connection, path, odd)
-    if _digest(path) != digest:
+        stacks = read_stacks(connection, path, odd)
+    if digest_of(path) != digest:
         raise OSError(
             f"{path} changed while it was being read; import it when nothing writes to it"
         )
-    return OldLab(path.name, digest, tuple(states), odd.sentences())
+    return OldLab(path.name, digest, tuple(states), stacks, odd.sentences())
 
 
-def _log_of(path: Path) -> Path | None:
-    """The write-ahead log, where a file in WAL mode has its last changes, if there are any."""
-    real = path.resolve()
-    log = real.with_name(f"{real.name}-wal")
-    return log if log.exists() and log.stat().st_size else None
-
-
-def _digest(path: Path) -> str:
-    sha256 = hashlib.sha256()
-    for file in (path, _log_of(path)):
-        if file is not None:
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    sha256.update(block)
-    return sha256.hexdigest()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    with path.open("rb") as stream:
-        is_wal = stream.read(20)[18:] == b"\x02\x02"
-    # SQLite would create two files next to one in WAL mode. Without a log the file is complete by itself.
-    how = "mode=ro&immutable=1" if is_wal and not _log_of(path) else "mode=ro"
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as connection:
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_TEXT)
-            connection.text_factory = lambda text: text.decode("utf-8", "replace")
-            connection.execute("BEGIN")
-            yield connection
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-            raise ValueError(
-                f"{path} is not an SQLite database, or is damaged; expected {EXPECTED}"
-            ) from error
-        if getattr(error, "sqlite_errorname", "") == "SQLITE_TOOBIG":
-            raise ValueError(
-                f"{path} has a text or row of more than {LONGEST_TEXT:,} bytes; expected {EXPECTED}"
-            ) from error
-        raise OSError(
-            f"{path} cannot be read ({error}); copy the files {path.name}* to a folder of your own"
-        ) from error
-
-
-def _read_states(connection: sqlite3.Connection, path: Path, odd: _Oddities) -> list[OldState]:
-    columns = _columns(connection, "model_efficacy")
-    _check(path, "model_efficacy", columns, _STATE_COLUMNS)
+def _read_states(connection: sqlite3.Connection, path: Path, odd: Oddities) -> list[OldState]:
+    columns = columns_of(connection, "model_efficacy")
+    if not columns and columns_of(connection, SEQUENCES):
+        # It began with stacks alone.
+        return []
+    if not columns:
+        raise ValueError(f"{path} is not {EXPECTED}: no table model_efficacy or {SEQUENCES}")
+    check_columns(path, "model_efficacy", columns, _STATE_COLUMNS)
     lengths = "sample_seq" if "sample_seq" in columns else "NULL"
     index_rows = _read_index_rows(connection, path, odd)
     states = []
-    for row, name, right, asked, seq in connection.execute(
-        f"SELECT {', '.join(_STATE_COLUMNS)}, {lengths} FROM model_efficacy ORDER BY id"
+    for row, name, right, asked, seq in rows_in(
+        connection, "model_efficacy", (*_STATE_COLUMNS, lengths), odd
     ):
         where = f"row {row} of model_efficacy"
         right_count, asked_count = count_of(right), count_of(asked)
@@ -340,27 +284,25 @@ def _read_states(connection: sqlite3.Connection, path: Path, odd: _Oddities) -> 
             )
         )
     odd.notes += [
-        f"skipped {_rows(len(left))} of sample_indices: there is no state with the id {row}"
+        f"skipped {rows_of(len(left))} of sample_indices: there is no state with the id {row}"
         for row, left in index_rows.items()
     ]
     return states
 
 
 def _read_index_rows(
-    connection: sqlite3.Connection, path: Path, odd: _Oddities
+    connection: sqlite3.Connection, path: Path, odd: Oddities
 ) -> dict[int, list[IndexRow]]:
     """The rows of sample_indices, in order, by the id of their state. The oldest files have no such table."""
-    columns = _columns(connection, "sample_indices")
+    columns = columns_of(connection, "sample_indices")
     if not columns:
         odd.notes.append(
             "there is no table sample_indices, so it is not known which questions were asked"
         )
         return {}
-    _check(path, "sample_indices", columns, _INDEX_COLUMNS)
+    check_columns(path, "sample_indices", columns, _INDEX_COLUMNS)
     found: dict[int, list[IndexRow]] = {}
-    for row, state, number, ids in connection.execute(
-        f"SELECT {', '.join(_INDEX_COLUMNS)} FROM sample_indices ORDER BY id"
-    ):
+    for row, state, number, ids in rows_in(connection, "sample_indices", _INDEX_COLUMNS, odd):
         state_row = count_of(state)
         indices = parse_index_row(row, number, ids, odd.notes)
         if state_row is None or indices is None:
@@ -386,24 +328,3 @@ def _within(data: str, rows: list[IndexRow], notes: list[str]) -> tuple[IndexRow
         if index >= size
     ]
     return tuple(row for row in rows if beyond[row.row] < size)
-
-
-def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
-    """The names of a table's columns; empty if there is none. A view may be anything, and may never end."""
-    is_table = connection.execute(
-        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND lower(name) = ?", (table,)
-    ).fetchone()
-    if not is_table:
-        return set()
-    return {row[1].lower() for row in connection.execute(f"PRAGMA table_info({table})")}
-
-
-def _check(path: Path, table: str, columns: set[str], needed: tuple[str, ...]) -> None:
-    missing = [name for name in needed if name not in columns]
-    if missing:
-        why = f"its table {table} has no {', '.join(missing)}" if columns else f"no table {table}"
-        raise ValueError(f"{path} is not {EXPECTED}: {why}")
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'}"
