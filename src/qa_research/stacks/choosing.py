@@ -40,6 +40,11 @@ class Chosen:
         return tuple(sample for recording in self.recordings for sample in recording.samples)
 
     @property
+    def caveats(self) -> tuple[str, ...]:
+        """What must be said wherever these samples are shown: of the old lab's, what they could not see."""
+        return tuple(f"{self.name}: {r.caveat}" for r in self.recordings if r.caveat)
+
+    @property
     def ranks(self) -> tuple[int, ...]:
         """The rank of each recording."""
         return tuple(recording.rank for recording in self.recordings)
@@ -160,6 +165,9 @@ def _other_programs(ledger: Path) -> str:
         others = [entry for entry in list_recordings(opened) if entry.run_id is None]
     if not others:
         return ""
-    named = ", ".join(f"{entry.number} ({entry.run})" for entry in others[-MOST_NAMED:])
+    named = ", ".join(
+        f"{entry.number} ({entry.run}{', imported' if entry.is_imported else ''})"
+        for entry in others[-MOST_NAMED:]
+    )
     more = f" and {plural(n, 'earlier one')}" if (n := len(others) - MOST_NAMED) > 0 else ""
     return f"; recordings of other programs are called by their numbers: {named}{more}"

@@ -111,7 +111,7 @@ def compare_stacks(first: Chosen, second: Chosen, smallest: float) -> StacksComp
     Raises:
         ValueError: nothing is left to be compared.
     """
-    notes: list[str] = []
+    notes = list(dict.fromkeys((*first.caveats, *second.caveats)))
     pairs = _same_ranks(first, second, notes)
     samples = _from_same_start(pairs, (first.name, second.name), notes)
     stepping = stepping_of(pairs[0]), stepping_of(pairs[1])

@@ -55,6 +55,7 @@ def show_tree(
         screen.print(
             f"Not in the tree: {plural(tree.cut, 'sample')} whose outermost frames are missing."
         )
+    _print_caveats(screen, chosen)
 
 
 def _tree_line(line: TreeLine) -> Any:
@@ -96,6 +97,7 @@ def show_found(found: Found, chosen: Chosen) -> None:
     if found.in_others:
         screen.print(f"Only another thread has it in {plural(found.in_others, 'more sample')}.")
     if not found.lines:
+        _print_caveats(screen, chosen)
         return
     phases = ", ".join(f"{share.phase} {share.value:.0%}" for share in found.phases)
     screen.print(styled(f"In the phases: {phases}"))
@@ -110,6 +112,7 @@ def show_found(found: Found, chosen: Chosen) -> None:
         rows.append((interval(line.share), place_of(line.frame), text, callers or "-"))
     screen.table(("% of time [95 %]", "line", "code", "called by"), rows, whole=(0,))
     _print_more(screen, len(found.lines))
+    _print_caveats(screen, chosen)
 
 
 def found_as_json(found: Found, chosen: Chosen) -> dict[str, Any]:
@@ -204,6 +207,7 @@ def about(chosen: Chosen) -> dict[str, Any]:
         "recordings": list(chosen.numbers),
         "ranks": list(chosen.ranks),
         "samples": len(chosen.samples),
+        "caveats": list(chosen.caveats),
     }
 
 
@@ -240,6 +244,12 @@ def _seconds_change(change: Difference) -> str:
 
 def _around(lines: int) -> str:
     return f" and {plural(lines, 'line')} around it" if lines else ""
+
+
+def _print_caveats(screen: Screen, chosen: Chosen) -> None:
+    for caveat in chosen.caveats:
+        screen.print()
+        screen.print(styled(caveat))
 
 
 def _print_more(screen: Screen, count: int) -> None:
