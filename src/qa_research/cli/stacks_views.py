@@ -37,6 +37,29 @@ MinShare = Annotated[
 ]
 
 
+def show_flame(
+    run: Sampled,
+    out: OutOfRun = None,
+    number: Number = None,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a flame graph of where the time goes.
+
+    One HTML file that needs no network: search it, choose phases and ranks, widen a frame by a click or the
+    keyboard, read its line of code; and a table of the lines that each phase runs.
+    """
+    from qa_research.files import write_text
+    from qa_research.stacks.choosing import choose, folder_for
+    from qa_research.stacks.flame import NAME, flame_page
+
+    place = runs.expanduser()
+    chosen = choose(run, place, number)
+    folder = folder_for(chosen, place, out)
+    write_text(folder / NAME, flame_page(chosen))
+    _tell_file("Page", folder / NAME, as_json)
+
+
 def speedscope(
     run: Sampled,
     out: OutOfRun = None,

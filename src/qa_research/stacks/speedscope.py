@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from qa_research.ledger.stacks import Frame, Recording
-from qa_research.stacks.phases import STARTING
+from qa_research.stacks.tree import named_stack
 
 NAME = "stacks.speedscope.json"
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
-# What stands before the outermost known frame of a stack that was cut.
-CUT = Frame("", 0, "(outermost frames are missing)")
 
 
 def speedscope_file(name: str, recordings: Sequence[Recording]) -> dict[str, Any]:
@@ -44,9 +42,7 @@ def _profile(recording: Recording, frames: dict[Frame, int]) -> dict[str, Any]:
     weight = (end - start) / len(samples) if samples else 0.0
     stacks = []
     for sample in samples:
-        stack = sample.stack or (Frame("", 0, f"({STARTING})"),)
-        if sample.is_cut:
-            stack = (CUT, *stack)
+        stack = named_stack(sample)
         stacks.append([frames.setdefault(frame, len(frames)) for frame in stack])
     return {
         "type": "sampled",

@@ -24,6 +24,8 @@ WRAPPERS: dict[str, tuple[str, ...] | None] = {
     "<frozen importlib._bootstrap>": None,
     "<frozen importlib._bootstrap_external>": None,
 }
+# What stands before the outermost known frame of a stack that was cut.
+CUT = Frame("", 0, "(outermost frames are missing)")
 # Of a chain of calls that is shown as one line, so many names.
 MOST_NAMES = 5
 
@@ -116,6 +118,13 @@ def is_named(frame: Frame, name: str) -> bool:
     return frame.function == function and (
         not file or frame.file == file or frame.file.endswith(f"/{file}")
     )
+
+
+def named_stack(sample: Sample) -> Stack:
+    """A sample's stack for people: where it has no frames, or too few, a frame that says so."""
+    if not sample.stack:
+        return (Frame("", 0, f"({sample.phase})"),)
+    return (CUT, *sample.stack) if sample.is_cut else sample.stack
 
 
 def is_wrapper(frame: Frame) -> bool:
