@@ -14,7 +14,7 @@ from qa_research.ledger.stacks import Frame
 from qa_research.stacks.evidence import observe
 from qa_research.stacks.faults import RULES, find_faults
 from qa_research.stacks.phases import UNKNOWN
-from qa_research.stacks.verdict import TOO_FEW, WORK, judge
+from qa_research.stacks.verdict import NO_STEP, TOO_FEW, WORK, judge
 from tests.stacks.made_recordings import (
     ASKING,
     COLLATING,
@@ -122,19 +122,31 @@ def test_no_samples_say_nothing() -> None:
 def test_two_that_take_as_long_are_both_named() -> None:
     verdict = judge([Made({"forward": 500, "validation": 510}).recording()])
     assert verdict.bound == "validation and compute"
-    assert judge([Made({"forward": 20, "validation": 21}, {}, {}).recording()]).bound == TOO_FEW
+    assert judge([Made({"forward": 20, "between": 21}, {}, {}).recording()]).bound == TOO_FEW
 
 
-def test_a_training_without_a_step_is_bound_by_its_start() -> None:
+def test_without_a_step_only_the_phases_are_told() -> None:
     verdict = judge([Made({}, {"imports": 60, "tokenizing": 20}, {}).recording()])
-    assert verdict.bound == "start-up"
-    assert "100 % [95, 100], went by before the first step was done" in verdict.sentence
-    assert "most of it imports 75 % [64, 84]" in verdict.sentence
+    assert (verdict.bound, verdict.is_fault) == (NO_STEP, False)
+    assert re.fullmatch(
+        r"no optimizer step: none ended in \d\.\d s, most of which were imports 75 % \[64, 84\]",
+        verdict.sentence,
+    )
+
+
+def test_an_imported_recording_has_no_verdict() -> None:
+    imported = replace(Made(CLEAN).recording(), mean_s=0.0, to_s=0.0)
+    assert judge([imported]).sentence.startswith("no times: ")
 
 
 def test_a_short_training_is_bound_by_its_start_or_its_end() -> None:
     short = {"forward": 20, "backward": 20}
-    assert judge([Made(short, {"imports": 100}).recording()]).bound == "start-up"
+    verdict = judge([Made(short, {"imports": 75, "data": 25}).recording()])
+    assert verdict.bound == "start-up"
+    assert (
+        "went by before the first step was done, most of it imports 75 % [65, 83]"
+        in verdict.sentence
+    )
     assert judge([Made(short, ending={"validation": 200}).recording()]).bound == "ending"
 
 
@@ -142,6 +154,15 @@ def test_a_short_training_is_bound_by_its_start_or_its_end() -> None:
 def test_work_that_was_asked_for_bounds_but_is_no_fault(work: str) -> None:
     verdict = judge([Made(CLEAN | {work: 2_000}).recording()])
     assert (verdict.bound, verdict.is_fault) == (work, False)
+
+
+def test_work_of_which_less_would_do_comes_first_where_it_is_much() -> None:
+    verdict = judge([Made(CLEAN | {"capture": 500}, facts=facts(capture_budget=None)).recording()])
+    assert verdict.sentence.startswith(
+        "much capture: captures take 35 % [33, 38] of the steps' time, "
+    )
+    assert [finding.label for finding in verdict.also] == ["compute-bound"]
+    assert judge([Made(CLEAN | {"validation": 200}).recording()]).bound == "compute"
 
 
 def test_a_capture_without_a_limit_is_told() -> None:
@@ -324,9 +345,10 @@ def _all_next_steps() -> set[str]:
         for phase in ("backward", "optimizer", "capture")
         for known in (GPU, facts(precision="32-true", capture_budget=0.1), facts(workers=2))
     ]
+    few = {"forward": 9}
     recordings += [
-        Made({}, {"imports": 99}, {}).recording(),
-        Made({}, {}, {"validation": 99}).recording(),
+        Made(few, {"imports": 99}).recording(),
+        Made(few, ending={"data": 99}).recording(),
     ]
     return {step for recording in recordings for step in judge([recording]).next_steps}
 

@@ -19,6 +19,8 @@ from qa_research.ledger.stacks import Frame, Recording, Sample
 from qa_research.stacks.phases import UNKNOWN
 from qa_research.stats import CONFIDENCE, exact_ratio
 
+# Of a sample in place of its phase; see `observe`.
+OTHER_RANKS = "waiting for other ranks"
 # Of a part's time, to see whether something grows or differs in it.
 STRETCHES = 8
 # Memory grows until batches of most lengths have come: kernels are prepared for each, and kept.
@@ -125,12 +127,17 @@ def _moments(samples: Sequence[Sample], begins: int, ends: int, to_s: float) -> 
 
 
 def _as_seen(sample: Sample, recording: Recording) -> Sample:
-    """On a GPU, time at a line that reads a value is spent by the device, whatever the line is for."""
-    if is_on_cpu(recording) or not sample.stack:
+    """With a phase that says what the time is spent for, where the line says only at which line it passes.
+
+    A collective call waits for other processes, and on a GPU a line that reads a value waits for the device,
+    whatever its value is for; such as the loss, which is logged.
+    """
+    if is_collective(sample):
+        return replace(sample, phase=OTHER_RANKS)
+    if is_on_cpu(recording) or sample.phase != "logging" or not sample.stack:
         return sample
-    if sample.phase == "logging" and _READS_DEVICE.search(sample.stack[-1].text):
-        return replace(sample, phase="forward")
-    return sample
+    reads = _READS_DEVICE.search(sample.stack[-1].text)
+    return replace(sample, phase="forward") if reads else sample
 
 
 def is_on_cpu(recording: Recording) -> bool:

@@ -10,13 +10,13 @@ from statistics import median
 
 from qa_research.ledger.stacks import Frame, Sample
 from qa_research.stacks.evidence import (
+    OTHER_RANKS,
     STRETCHES,
     Estimate,
     Observed,
     Part,
     collate_line,
     hottest,
-    is_collective,
     is_network,
     is_on_cpu,
     is_syncing,
@@ -57,7 +57,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule found. `lost_s`: seconds of the recording that it took, at least.
+    """What a rule found. `lost_s`: seconds of the recording that it took, at least. `label`: if not the name.
 
     Memory that creeps is counted as the same share of the steps' time as of the memory.
     """
@@ -67,6 +67,7 @@ class Finding:
     lost_s: float
     evidence: tuple[Evidence, ...]
     next_steps: tuple[str, ...]
+    label: str = ""
 
 
 def no_answer(seen: Observed) -> Finding | None:
@@ -220,11 +221,11 @@ def slow_checkpoints(seen: Observed) -> Finding | None:
 
 def waiting_for_ranks(seen: Observed) -> Finding | None:
     """A process of a distributed training that waits for the others; within backward that is not seen."""
-    waiting = seen.steps.share(is_collective)
+    waiting = seen.steps.share_of_phases(OTHER_RANKS)
     if waiting.low < WASTE:
         return None
     return Finding(
-        "waiting for other ranks",
+        OTHER_RANKS,
         f"rank {seen.recording.rank} waits for the other processes {waiting.percent()} of the steps' time",
         waiting.low * seen.steps.seconds,
         (Evidence(f"in collective calls of torch.distributed {waiting.percent()}", waiting),),

@@ -10,6 +10,7 @@ from qa_research.ledger.stacks import Recording
 from qa_research.signals import one_sentence
 from qa_research.stacks.collecting import keep
 from qa_research.stacks.shares import shares
+from qa_research.stacks.verdict import judge
 from qa_research.text import aligned, command_line
 
 log = logging.getLogger(__name__)
@@ -30,17 +31,29 @@ def tell(found: Sequence[tuple[Recording, Path]]) -> None:
             keep([(recording, ledger)])
         except (ValueError, OSError) as error:
             log.warning("These samples could not be kept: %s", one_sentence(error))
-        for line in lines_of(recording):
+    for recordings in of_runs([recording for recording, _ in found if recording.samples]):
+        for line in lines_of(recordings):
             log.info("%s", line)
     names = dict.fromkeys(r.run for r, _ in found if r.samples and r.run_id)
     for name in names:
         log.info("See more  %s", command_line("qa-research", "stacks", "flame", name))
 
 
-def lines_of(recording: Recording) -> list[str]:
-    """The verdict, the phases and what the samples are worth, a line each."""
-    rows = [HEADER, *_rows(recording)]
-    return ["", *_verdict(recording), "", *aligned(rows, range(1, 5)), *notes(recording)]
+def of_runs(recordings: Sequence[Recording]) -> list[list[Recording]]:
+    """The recordings of each run together, those of all its processes."""
+    found: dict[tuple[str | None, str], list[Recording]] = {}
+    for recording in recordings:
+        found.setdefault((recording.run_id, recording.run), []).append(recording)
+    return list(found.values())
+
+
+def lines_of(recordings: Sequence[Recording]) -> list[str]:
+    """The verdict on a run, then the phases of each of its processes and what the samples are worth."""
+    lines = ["", recordings[0].run, *judge(recordings).lines()]
+    for recording in recordings:
+        rows = [HEADER, *_rows(recording)]
+        lines += ["", *aligned(rows, range(1, 5)), *notes(recording)]
+    return lines
 
 
 def uniformity(recording: Recording) -> float | None:
@@ -74,10 +87,6 @@ def notes(recording: Recording) -> list[str]:
     if recording.ending == "died":
         found.append("the process died while it was sampled")
     return found
-
-
-def _verdict(recording: Recording) -> list[str]:
-    return [recording.run]
 
 
 def _rows(recording: Recording) -> list[tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """What bounds a training, in one sentence, with what speaks for it and what to try next.
 
 If a fault takes time and gives nothing for it, that is the verdict (faults.py). Otherwise it is the work that
-takes the most time: computing, validating, capturing, starting up.
+takes the most time, or much of it though less would do: computing, validating, capturing, starting up.
 """
 
 from collections import Counter
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from qa_research.ledger.stacks import Recording
 from qa_research.stacks.evidence import (
+    OTHER_RANKS,
     Observed,
     Part,
     is_dropout,
@@ -23,14 +24,16 @@ from qa_research.stacks.faults import COMPUTE, Evidence, Finding, find_faults
 from qa_research.stacks.phases import UNKNOWN
 from qa_research.text import plural
 
-TOO_FEW = "too few samples"
+TOO_FEW, NO_STEP, NO_TIMES = "too few samples", "no optimizer step", "no times"
 # Below it, an interval is wider than 40 points whatever was seen.
 FEWEST = 20
 # Which of two takes more time is open while the interval of their ratio is wider than this; if it is not, and
 # still holds one half, they take equally much.
 VAGUE = 0.2
-# What else takes a fifth of the time is worth a line.
-NOTABLE = 0.2
+# Of the steps' time: without what takes a quarter, a training would end a quarter earlier.
+MUCH = 0.25
+# What is asked for and can be asked for less often.
+LESS_WOULD_DO = ("validation", "capture")
 # What dropout takes by its lower end, to be worth a word.
 DROPOUT = 0.02
 
@@ -43,7 +46,7 @@ SMALL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The first line of what is shown of a recording, and what follows it.
+    """The first line of what is shown of a training, and what follows it.
 
     `bound`: what bounds the training, such as `compute` or `slow loader`. `is_fault`: it takes time and gives
     nothing for it. `also`: further faults, and what bounds the training apart from faults, in order of harm.
@@ -62,7 +65,7 @@ class Verdict:
             self.sentence,
             *(f"  {evidence.text}" for evidence in self.evidence),
             *(f"  next: {step}" for step in self.next_steps),
-            *(f"  also {finding.name}: {finding.claim}" for finding in self.also),
+            *(f"  also {finding.label or finding.name}: {finding.claim}" for finding in self.also),
         ]
 
 
@@ -86,19 +89,18 @@ def judge(recordings: Sequence[Recording]) -> Verdict:
     # One fault of all ranks is one fault.
     named = {finding.name: (finding, recording) for finding, recording in reversed(faults)}
     worst_first = sorted(named.values(), key=lambda pair: -pair[0].lost_s)
-    work = what_bounds(observe(recordings[0]))
+    work, *more = what_bounds(observe(recordings[0]))
     if not worst_first:
-        return _verdict(work, False, "", ())
+        return _verdict(work, False, "", tuple(more))
     (worst, recording), *rest = worst_first
     of_rank = f" (rank {recording.rank})" if len(recordings) > 1 else ""
     also = [finding for finding, _ in rest]
-    if work.name != TOO_FEW and work.name not in ONLY_AS_FAULTS:
-        also.append(work)
+    also += [found for found in (work, *more) if found.name not in SAYS_NOTHING]
     return _verdict(worst, True, of_rank, tuple(also))
 
 
 def _verdict(finding: Finding, is_fault: bool, of_rank: str, also: tuple[Finding, ...]) -> Verdict:
-    label = finding.name if is_fault or finding.name == TOO_FEW else f"{finding.name}-bound"
+    label = finding.label or finding.name
     following = f"; next: {finding.next_steps[0]}" if finding.next_steps else ""
     return Verdict(
         finding.name,
@@ -196,11 +198,17 @@ WORK = (
         _constant("a larger data.batch_size, so that there are fewer steps"),
     ),
     Work(
+        "other ranks",
+        "waiting for other ranks takes",
+        (OTHER_RANKS,),
+        _constant("trainer.devices=1"),
+    ),
+    Work(
         "unknown", "an unknown phase takes", (UNKNOWN,), _constant("qa-research stacks flame RUN")
     ),
 )
-# Where they take the most time, a fault has said so.
-ONLY_AS_FAULTS = ("data", "checkpoint", "logging")
+# Not worth a line after the verdict. Where one of the last four takes the most time, a fault says so.
+SAYS_NOTHING = (TOO_FEW, NO_STEP, NO_TIMES, "data", "checkpoint", "logging", "other ranks")
 NEXT_OUTSIDE: Mapping[str, tuple[str, ...]] = {
     "start-up": (
         "a sweep, which starts once for all of its runs: qa-research train -m seed=1,2,3",
@@ -210,9 +218,16 @@ NEXT_OUTSIDE: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def what_bounds(seen: Observed) -> Finding:
-    """The work that takes the most time: before the steps, in them, or after them."""
+def what_bounds(seen: Observed) -> list[Finding]:
+    """The work that takes the most time: before the steps, in them, or after them.
+
+    If it is not in them, what takes the most time in them follows, which counts in a longer training.
+    """
     samples = seen.recording.samples
+    if not seen.recording.mean_s:
+        return [_plain(NO_TIMES, "an imported recording has none, so it has no shares of time")]
+    if samples and not any(sample.step is not None for sample in samples):
+        return [_without_steps(seen)]
     parts = Counter(
         {
             "start-up": len(seen.starting.samples),
@@ -221,11 +236,23 @@ def what_bounds(seen: Observed) -> Finding:
         }
     )
     lead = _leading(parts) if len(samples) >= FEWEST else ()
-    if "steps" in lead:
-        return _in_steps(seen)
     if not lead:
-        return _too_few(seen)
-    return _outside(seen, lead[0])
+        return [_too_few(seen)]
+    in_steps = [found for found in _in_steps(seen) if found.name not in SAYS_NOTHING]
+    if "steps" in lead:
+        return in_steps or [_too_few(seen)]
+    return [_outside(seen, lead[0]), *in_steps]
+
+
+def _plain(name: str, claim: str, evidence: Sequence[Evidence] = ()) -> Finding:
+    return Finding(name, claim, 0.0, tuple(evidence), ())
+
+
+def _without_steps(seen: Observed) -> Finding:
+    """Of a program that trains nothing, or of a training that ended before its first step."""
+    phases = _phases(seen.starting)
+    claim = f"none ended in {seen.seconds:.1f} s, most of which were {phases[0].text}"
+    return _plain(NO_STEP, claim, phases)
 
 
 def _leading(counts: Counter[str]) -> tuple[str, ...]:
@@ -267,28 +294,35 @@ def _outside(seen: Observed, name: str) -> Finding:
         0.0,
         tuple(phases),
         NEXT_OUTSIDE[name],
+        f"{name}-bound",
     )
 
 
-def _in_steps(seen: Observed) -> Finding:
+def _in_steps(seen: Observed) -> list[Finding]:
+    """What takes the most time in the steps; before it, what takes much of it and could be asked for less."""
     counts = Counter({work.name: _count(seen, work) for work in WORK})
     lead = _leading(counts)
-    if not lead:
-        return _too_few(seen)
-    leading = [work for name in lead for work in WORK if work.name == name]
-    notable = [
+    much = [
         work
         for work in WORK
-        if work.name not in lead and seen.steps.share_of_phases(*work.phases).low >= NOTABLE
+        if work.name in LESS_WOULD_DO and seen.steps.share_of_phases(*work.phases).low >= MUCH
     ]
-    next_steps = [step for work in leading for step in work.next_steps(seen)]
-    next_steps += [step for work in notable for step in work.next_steps(seen)[:1]]
+    much.sort(key=lambda work: -counts[work.name])
+    found = [_found(seen, [work], f"much {work.name}") for work in much if work.name not in lead]
+    if lead:
+        leading = [work for name in lead for work in WORK if work.name == name]
+        found.append(_found(seen, leading, f"{' and '.join(lead)}-bound"))
+    return found
+
+
+def _found(seen: Observed, works: Sequence[Work], label: str) -> Finding:
     return Finding(
-        " and ".join(lead),
-        ", ".join(_claim(seen, work) for work in leading),
+        " and ".join(work.name for work in works),
+        ", ".join(_claim(seen, work) for work in works),
         0.0,
         (*_phases(seen.steps), *_computing(seen)),
-        tuple(next_steps),
+        tuple(step for work in works for step in work.next_steps(seen)),
+        label,
     )
 
 
@@ -304,7 +338,7 @@ def _claim(seen: Observed, work: Work) -> str:
         (largest, _), *_ = counts.most_common(1)
         return f"{claim}, {largest} alone {seen.steps.share_of_phases(largest).percent()}"
     times = len({sample.step for sample in seen.steps.samples if sample.phase in work.phases})
-    if work.name in ("validation", "capture"):
+    if work.name in LESS_WOULD_DO:
         return f"{claim}, seen after {times} of {plural(seen.step_count, 'step')}"
     return claim
 

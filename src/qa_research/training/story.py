@@ -163,6 +163,9 @@ def _fit(setup: Setup, bundle: TrainerBundle, directory: Path, resume_from: str 
         if announcement:
             callbacks: list[Any] = vars(trainer)["callbacks"]
             callbacks.insert(0, ToldSteps(announcement))
+            capture = setup.config["capture"] or {}
+            if "max_step_fraction" in capture:
+                announcement.told(capture_budget=capture["max_step_fraction"])
         without_expected_warnings(trainer.fit, module, datamodule=data, ckpt_path=resume_from)
         return _finish_fit(setup, bundle)
 
