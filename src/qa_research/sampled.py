@@ -1,36 +1,48 @@
-"""A process that lets another one see its Python stacks, at any moment, by a signal.
+"""A process that lets another one see its Python stacks, at any moment, by signals.
 
-`faulthandler` writes them from within the handler in C, so a thread that computes in C++, or holds the
-interpreter's lock, is seen as well. A file says where they are written and which run is trained; `stacks/`
-sends the signals and reads.
+A first signal is answered as soon as the main thread is between two steps of the interpreter. Where it is
+not, as it computes in C++, waits, or holds the interpreter's lock in C, a second one has `faulthandler` write
+its stack from within the handler. Alone that would see everything, but not safely: while Python 3.11 enters a
+function it has for a moment no valid stack, and a sample of just then would end the process.
+
+A file says where stacks are written and which run is trained; `stacks/` asks and reads.
 """
 
 import atexit
 import faulthandler
 import json
 import logging
+import mmap
 import os
 import signal
 import struct
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
 log = logging.getLogger(__name__)
-# Not SIGUSR1, which saves, nor SIGUSR2, with which SLURM has a job queued again; macOS has no others.
-SIGNAL: int | None = (
-    signal.SIGRTMIN + 4 if hasattr(signal, "SIGRTMIN") else getattr(signal, "SIGUSR2", None)
-)
+# Not SIGUSR1, which saves, and where there are others not SIGUSR2, with which SLURM has a job queued again.
+_HAS_REALTIME = hasattr(signal, "SIGRTMIN")
+ASK: int | None = signal.SIGRTMIN + 5 if _HAS_REALTIME else getattr(signal, "SIGINFO", None)
+INSIST: int | None = signal.SIGRTMIN + 4 if _HAS_REALTIME else getattr(signal, "SIGUSR2", None)
 # Names the folder in which a process that is started is to say that it can be sampled.
 FOLDER = "QA_RESEARCH_STACKS"
 # Of the announcement in a run's directory; that of a further process is `stacks-1`.
 NAME = "stacks"
 # Of each optimizer step: when it ended, by the monotonic clock, and its number.
 STEP = struct.Struct("<dq")
+# Shared with whoever asks: the number of the latest question, of the latest that was insisted on, and of the
+# latest that was answered between two steps of the interpreter.
+ASKED, INSISTED, ANSWERED = 0, 8, 16
+SHARED_BYTES = 24
+NUMBER = struct.Struct("<q")
+# Before a stack: the question that it answers. B: insisted on.
+MARK = "#{number} {how}\n"
 
 
 class Announcement:
@@ -42,14 +54,20 @@ class Announcement:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._signal = _free_signal()
+        self._ask, self._insist = _free_signals()
         self.path = folder / f"{name}.json"
         self._dumps: IO[bytes] = self.path.with_suffix(".dumps").open("ab", buffering=0)
         self._dumps.truncate(0)
         self._steps: IO[bytes] | None = self.path.with_suffix(".steps").open("wb", buffering=0)
+        shared = self.path.with_suffix(".shared")
+        shared.write_bytes(bytes(SHARED_BYTES))
+        with shared.open("r+b") as file:
+            self._shared = mmap.mmap(file.fileno(), SHARED_BYTES)
         # Lightning ends by installing the handlers that Python knows of, which faulthandler's is not.
-        signal.signal(self._signal, self._answer_again)
-        faulthandler.register(self._signal, file=self._dumps, all_threads=True, chain=False)
+        signal.signal(self._insist, self._answer_again)
+        faulthandler.register(self._insist, file=self._dumps, all_threads=False, chain=False)
+        signal.signal(self._ask, self._answer)
+        signal.siginterrupt(self._ask, False)
         self._said: dict[str, Any] = {
             "pid": os.getpid(),
             "start_ticks": start_ticks(os.getpid()),
@@ -57,7 +75,8 @@ class Announcement:
             "left_s": None,
             "main_thread": threading.main_thread().ident,
             "rank": int(os.environ.get("LOCAL_RANK", "0")),
-            "signal": self._signal,
+            "ask": self._ask,
+            "insist": self._insist,
             "command": sys.argv,
             "processors": processors(),
             "runs": [],
@@ -65,13 +84,35 @@ class Announcement:
         self._say()
         atexit.register(self.withdraw)
 
+    def _answer(self, number: int, frame: FrameType | None) -> None:
+        """Write the stacks of all threads, none of which runs Python now, unless that was insisted on."""
+        with self._undisturbed():
+            (asked,) = NUMBER.unpack_from(self._shared, ASKED)
+            (insisted,) = NUMBER.unpack_from(self._shared, INSISTED)
+            if asked > insisted:
+                NUMBER.pack_into(self._shared, ANSWERED, asked)
+                os.write(self._dumps.fileno(), MARK.format(number=asked, how="A").encode())
+                faulthandler.dump_traceback(self._dumps, all_threads=True)
+
     def _answer_again(self, number: int, frame: FrameType | None) -> None:
         """In place of faulthandler's handler, which a library has replaced: answer, and put that one back."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, [number])
-        faulthandler.unregister(number)
-        faulthandler.register(number, file=self._dumps, all_threads=True, chain=False)
-        faulthandler.dump_traceback(self._dumps, all_threads=True)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+        with self._undisturbed():
+            faulthandler.unregister(number)
+            faulthandler.register(number, file=self._dumps, all_threads=False, chain=False)
+            faulthandler.dump_traceback(self._dumps, all_threads=False)
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Inside, no other question comes; what cannot be written ends no training, which this interrupts."""
+        both = (self._ask, self._insist)
+        signal.pthread_sigmask(signal.SIG_BLOCK, both)
+        try:
+            yield
+        except OSError:
+            # The disk is full; the sample counts as not answered.
+            pass
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
 
     def run_started(self, **known: Any) -> None:
         """From now on this run is trained; `known`: its id, directory, and what else explains its speed."""
@@ -104,16 +145,16 @@ class Announcement:
         if self._dumps.closed:
             return
         atexit.unregister(self.withdraw)
-        signal.signal(self._signal, signal.SIG_IGN)
-        faulthandler.unregister(self._signal)
-        signal.signal(self._signal, signal.SIG_IGN)
+        signal.signal(self._ask, signal.SIG_IGN)
+        faulthandler.unregister(self._insist)
+        signal.signal(self._insist, signal.SIG_IGN)
         self._said["left_s"] = time.monotonic()
         self._say()
         self._dumps.close()
         if self._steps is not None:
             self._steps.close()
         if remove:
-            for ending in (".json", ".dumps", ".steps"):
+            for ending in (".json", ".dumps", ".steps", ".shared"):
                 with suppress(OSError):
                     self.path.with_suffix(ending).unlink()
 
@@ -185,10 +226,12 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def _free_signal() -> int:
-    if SIGNAL is None:
-        raise ValueError("stacks cannot be sampled on this system, which has no signal for it")
-    if callable(signal.getsignal(SIGNAL)):
-        name = signal.Signals(SIGNAL).name if SIGNAL in list(signal.Signals) else str(SIGNAL)
-        raise ValueError(f"stacks cannot be sampled: this program handles signal {name} itself")
-    return SIGNAL
+def _free_signals() -> tuple[int, int]:
+    if ASK is None or INSIST is None:
+        raise ValueError("stacks cannot be sampled on this system, which has no signals for it")
+    for number in (ASK, INSIST):
+        if callable(signal.getsignal(number)):
+            raise ValueError(
+                f"stacks cannot be sampled: this program handles signal {number} itself"
+            )
+    return ASK, INSIST

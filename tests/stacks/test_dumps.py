@@ -7,14 +7,17 @@ import pytest
 
 from qa_research.stacks.dumps import DumpReader, RawFrame
 
-WAITING = """Thread 0x00007f01 (most recent call first):
+MAIN_THREAD = 0x7F00
+OTHER = """Thread 0x00007f01 (most recent call first):
   File "/lib/python3.11/threading.py", line 331 in wait
   File "/lib/python3.11/threading.py", line 1002 in _bootstrap
+
 """
-MAIN = """Current thread 0x00007f00 (most recent call first):
-  File "/home/ada/in (a) folder, line 3/m.py", line 7 in <genexpr>
+FRAMES = """  File "/home/ada/in (a) folder, line 3/m.py", line 7 in <genexpr>
   File "train.py", line ??? in <module>
 """
+MAIN = "Current thread 0x00007f00 (most recent call first):\n" + FRAMES
+ALONE = "Stack (most recent call first):\n" + FRAMES
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def reader(file):
-    made = DumpReader(file)
+    made = DumpReader(file, MAIN_THREAD)
     yield made
     made.close()
 
@@ -36,60 +39,86 @@ def append(path, text):
         stream.write(text.encode())
 
 
+def numbers(dumps):
+    return [(dump.number, len(dump.threads)) for dump in dumps]
+
+
 def test_frames_are_outermost_first_and_an_unknown_line_is_zero(file, reader):
-    append(file, MAIN)
-    ((thread,),) = reader.last()
-    assert thread.thread == 0x7F00 and not thread.is_cut
+    append(file, "#1 B\n" + ALONE)
+    ((thread,),) = (dump.threads for dump in reader.last())
+    assert thread.thread == MAIN_THREAD and not thread.is_cut
     assert thread.frames == (
         RawFrame("train.py", 0, "<module>"),
         RawFrame("/home/ada/in (a) folder, line 3/m.py", 7, "<genexpr>"),
     )
 
 
-def test_a_thread_without_a_blank_line_before_it_begins_the_next_dump(file, reader):
-    append(file, f"{WAITING}\n{MAIN}" * 2 + MAIN)
-    assert [len(dump) for dump in reader.last()] == [2, 2, 1]
+def test_each_dump_answers_the_question_that_is_marked_before_it(file, reader):
+    append(file, f"#1 A\n{OTHER}{MAIN}#2 B\n{ALONE}#3 A\n{MAIN}")
+    assert numbers(reader.last()) == [(1, 2), (2, 1), (3, 1)]
+
+
+def test_an_answer_that_is_missing_shifts_no_other(file, reader):
+    append(file, f"#1 B\n#2 A\n{MAIN}#3 B\n#4 B\n{ALONE}")
+    assert numbers(reader.last()) == [(2, 1), (4, 1)]
+
+
+def test_of_two_answers_to_one_question_the_second_is_dropped(file, reader):
+    append(file, f"#1 A\n{OTHER}{MAIN}#1 B\n{ALONE}#2 A\n{MAIN}")
+    assert numbers(reader.last()) == [(1, 2), (2, 1)]
+
+
+@pytest.mark.parametrize("place", range(len(OTHER + MAIN)))
+def test_a_question_that_was_insisted_on_in_the_middle_of_its_answer_breaks_nothing(
+    file, reader, place
+):
+    text = OTHER + MAIN
+    append(file, f"#1 A\n{text[:place]}#1 B\n{text[place:]}{ALONE}#2 A\n{MAIN}")
+    first, second = reader.last()
+    assert numbers([first, second]) == [(1, 2), (2, 1)]
+    assert first.threads[1] == second.threads[0]
 
 
 @pytest.mark.parametrize("piece", [1, 7, 100])
 def test_dumps_are_read_as_they_grow(file, reader, piece):
-    text, found = f"{WAITING}\n{MAIN}" * 5, []
+    text = "".join(f"#{number} A\n{OTHER}{MAIN}" for number in range(5))
+    found = []
     for start in range(0, len(text), piece):
         append(file, text[start : start + piece])
         found += reader.dumps()
-    assert len(found) == 4
+    assert numbers(found) == [(number, 2) for number in range(4)]
     found += reader.last()
-    whole = DumpReader(file)
-    assert found == list(whole.last())
-    whole.close()
+    assert numbers(found) == [(number, 2) for number in range(5)]
+    assert len({dump.threads for dump in found}) == 1
 
 
 def test_a_stack_of_more_than_a_hundred_frames_is_marked_as_cut(file, reader):
-    append(file, MAIN + "  ...\n")
-    ((thread,),) = reader.last()
+    append(file, f"#1 A\n{MAIN}  ...\n")
+    ((thread,),) = (dump.threads for dump in reader.last())
     assert thread.is_cut and len(thread.frames) == 2
 
 
 def test_emptying_loses_nothing(file, reader):
-    append(file, MAIN * 2)
+    append(file, f"#1 A\n{MAIN}#2 A\n{MAIN}")
     found = list(reader.dumps())
     reader.empty()
     assert file.stat().st_size == reader.size == 0
-    append(file, WAITING + "\n" + MAIN)
-    found += reader.last()
-    assert [len(dump) for dump in found] == [1, 1, 2]
+    reader.mark(3)
+    append(file, ALONE)
+    assert numbers([*found, *reader.last()]) == [(1, 1), (2, 1), (3, 1)]
 
 
 def test_a_file_that_was_not_read_to_its_end_is_not_emptied(file, reader):
-    append(file, MAIN)
+    append(file, f"#1 A\n{MAIN}")
     list(reader.dumps())
-    append(file, MAIN)
+    append(file, f"#2 A\n{MAIN}")
+    size = file.stat().st_size
     reader.empty()
-    assert file.stat().st_size == 2 * len(MAIN)
-    assert len(list(reader.last())) == 2
+    assert file.stat().st_size == size
+    assert numbers(reader.last()) == [(1, 1), (2, 1)]
 
 
-def test_what_this_python_writes_is_understood(file, reader):
+def test_what_this_python_writes_is_understood(file):
     """faulthandler itself, with another thread and a recursion deeper than it follows."""
     ready, done = threading.Event(), threading.Event()
 
@@ -97,22 +126,27 @@ def test_what_this_python_writes_is_understood(file, reader):
         ready.set()
         done.wait()
 
-    def deep(levels):
+    def deep(levels, all_threads):
         if levels:
-            return deep(levels - 1)
-        return faulthandler.dump_traceback(stream, all_threads=True)
+            return deep(levels - 1, all_threads)
+        return faulthandler.dump_traceback(stream, all_threads)
 
     thread = threading.Thread(target=wait_here)
     thread.start()
     ready.wait()
     with file.open("ab", buffering=0) as stream:
-        for _ in range(3):
-            deep(150)
+        for number in range(4):
+            stream.write(f"#{number} A\n".encode())
+            deep(150, all_threads=number % 2 == 0)
     done.set()
     thread.join()
+    own = threading.main_thread().ident
+    reader = DumpReader(file, own)
     dumps = list(reader.last())
-    assert len(dumps) == 3
+    reader.close()
+    assert [dump.number for dump in dumps] == [0, 1, 2, 3]
     for dump in dumps:
-        main = next(t for t in dump if t.thread == threading.main_thread().ident)
+        main = next(t for t in dump.threads if t.thread == own)
         assert main.is_cut and {frame.function for frame in main.frames} == {"deep"}
-        assert any(f.function == "wait_here" for t in dump for f in t.frames)
+        others = {f.function for t in dump.threads for f in t.frames if t.thread != own}
+        assert ("wait_here" in others) == (dump.number % 2 == 0)

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from scipy.stats import binomtest
 
 from qa_research.ledger.runs import Ledger
 from qa_research.ledger.stacks import list_recordings, read_recording
-from qa_research.sampled import Announcement
+from qa_research.sampled import ASKED, INSISTED, NUMBER, Announcement
 from qa_research.stacks.collecting import collect
+from qa_research.stacks.dumps import DumpReader
 from qa_research.stacks.launching import own_folder, sample_command
 from qa_research.stacks.telling import uniformity
 from tests.tiny_run import TINY
@@ -65,7 +67,7 @@ def test_shares_are_those_of_a_program_that_knows_them(tmp_path, beside):
     told = tmp_path / "told.json"
     words = [sys.executable, str(HERE / "known_shares.py"), str(told), "12", *beside]
     with own_folder() as folder:
-        sampler, code = sample_command(words, 0.005, 7, folder)
+        sampler, code = sample_command(words, 0.008, 7, folder)
         ((recording, _),) = collect(sampler, tmp_path)
     assert code == 0
     spent = json.loads(told.read_text())
@@ -74,7 +76,7 @@ def test_shares_are_those_of_a_program_that_knows_them(tmp_path, beside):
         for sample in recording.samples
         if any(frame.function == "work" for frame in sample.stack)
     ]
-    assert len(working) > 1000
+    assert len(working) > 500
     total = sum(spent.values())
     for way, seconds in spent.items():
         seen = sum(way in functions for functions in working)
@@ -96,7 +98,7 @@ def results(runs):
     """What a run came to: its curves without the times, its weights' digest."""
     import torch
 
-    (directory,) = runs.glob("*/*-*")
+    (directory,) = runs.glob("nopretrain/*")
     weights = torch.load(directory / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     lines = (directory / "metrics.csv").read_text().splitlines()
     return lines, {name: value.numpy().tobytes() for name, value in weights.items()}
@@ -117,7 +119,7 @@ def test_a_sampled_run_is_bit_for_bit_the_same(tmp_path):
     assert sum(sample.phase == "unknown" for sample in recording.samples) <= 0.05 * entry.samples
     assert max(sample.step or 0 for sample in recording.samples) > 0
     # Nothing of it stays in the run.
-    (directory,) = (tmp_path / "sampled").glob("*/*-*")
+    (directory,) = (tmp_path / "sampled").glob("nopretrain/*")
     assert not list(directory.glob("stacks*"))
 
 
@@ -227,8 +229,8 @@ def test_the_exit_code_is_that_of_the_command(tmp_path):
 PROGRAM_OF_ITS_OWN_HANDLER = """
 import signal, sys
 from pathlib import Path
-from qa_research.sampled import SIGNAL, answer_if_asked
-signal.signal(SIGNAL, lambda *_: None)
+from qa_research.sampled import ASK, answer_if_asked
+signal.signal(ASK, lambda *_: None)
 answer_if_asked()
 """
 
@@ -241,23 +243,57 @@ def test_a_program_that_handles_the_signal_itself_is_left_alone(tmp_path):
     assert done.returncode == 2 and "this program handles signal" in done.stderr
 
 
+def questions(announcement, path):
+    """Ask and insist as the sampler does, by hand."""
+    shared = path.with_suffix(".shared")
+
+    def ask(number, insist):
+        with shared.open("r+b") as file:
+            file.seek(INSISTED if insist else ASKED)
+            file.write(NUMBER.pack(number))
+        os.kill(os.getpid(), announcement._said["insist" if insist else "ask"])
+
+    return ask
+
+
 def test_a_handler_that_a_library_installs_again_does_not_end_the_answers(tmp_path):
     """Lightning restores every handler that Python knows of, and so removes faulthandler's."""
     announcement = Announcement(tmp_path, "one")
-    dumps = tmp_path / "one.dumps"
-    number = announcement._said["signal"]
+    ask = questions(announcement, announcement.path)
+    reader = DumpReader(tmp_path / "one.dumps", threading.main_thread().ident)
     try:
-        os.kill(os.getpid(), number)
-        before = dumps.read_bytes()
-        signal.signal(number, signal.getsignal(number))
-        for _ in range(3):
-            os.kill(os.getpid(), number)
-        after = dumps.read_bytes()
+        for number in range(1, 7):
+            if number == 3:
+                for name in ("ask", "insist"):
+                    signal_number = announcement._said[name]
+                    signal.signal(signal_number, signal.getsignal(signal_number))
+            if number % 2:
+                ask(number, insist=False)
+            else:
+                reader.mark(number)
+                ask(number, insist=True)
+        dumps = list(reader.last())
     finally:
         announcement.withdraw(remove=True)
-    assert before.count(b"(most recent call first)") * 4 == after.count(b"(most recent call first)")
-    assert after.count(b"_answer_again") == 1
-    os.kill(os.getpid(), number)
+        reader.close()
+    assert [dump.number for dump in dumps] == [1, 2, 3, 4, 5, 6]
+    for dump in dumps:
+        main = next(t for t in dump.threads if t.thread == threading.main_thread().ident)
+        assert "ask" in {frame.function for frame in main.frames}
+    # One that comes too late ends nothing.
+    for name in ("ask", "insist"):
+        os.kill(os.getpid(), announcement._said[name])
+
+
+def test_a_question_that_was_insisted_on_is_not_answered_twice(tmp_path):
+    announcement = Announcement(tmp_path, "one")
+    ask = questions(announcement, announcement.path)
+    try:
+        ask(1, insist=True)
+        ask(1, insist=False)
+        assert (tmp_path / "one.dumps").read_bytes().count(b"most recent call first") == 1
+    finally:
+        announcement.withdraw(remove=True)
 
 
 def test_a_full_disk_ends_no_training(tmp_path, caplog):
@@ -270,7 +306,7 @@ def test_a_full_disk_ends_no_training(tmp_path, caplog):
         announcement.run_started(id="1", name="study/run", directory=str(tmp_path))
         announcement.step_ended(1)
         announcement.step_ended(2)
-        os.kill(os.getpid(), announcement._said["signal"])
+        os.kill(os.getpid(), announcement._said["ask"])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         announcement.withdraw(remove=True)

@@ -14,12 +14,14 @@ from typing import Any
 
 from qa_research.ledger.runs import LEDGER, Ledger
 from qa_research.ledger.stacks import Frame, Recording, Sample, Stack, write_recording
-from qa_research.stacks.dumps import Dump, RawFrame
+from qa_research.stacks.dumps import RawFrame, ThreadStack
 from qa_research.stacks.phases import ENDING, STARTING, UNKNOWN, phase_of
 from qa_research.stacks.sampler import Asked, Sampler, Target
 
 log = logging.getLogger(__name__)
 MOST_CHARACTERS = 160
+# Of `sampled.Announcement`.
+ANSWERING = ("_answer", "_answer_again")
 # Before a file's place in a package, or in Python's own library.
 _INSTALLED = re.compile(r".*/(?:site|dist)-packages/")
 _PYTHON = re.compile(r".*/lib/(python3\.\d+)/")
@@ -94,21 +96,20 @@ def _facts(target: Target, run: Mapping[str, Any]) -> dict[str, Any]:
 
 def _samples(target: Target) -> list[Sample]:
     """Each question with its answer, in seconds since the process was started."""
-    answers = iter(target.answers)
     ends = [moment for moment, _ in target.steps]
     found = []
     for asked in target.asked:
-        # The last of a process that ended, or was killed, are missing.
-        dump = next(answers, ()) if asked.was_sent else ()
         done = bisect_right(ends, asked.at_s)
         step = target.steps[done - 1][1] if done else None
-        found.append(_sample(target, asked, dump, step))
+        found.append(_sample(target, asked, target.answers.get(asked.question, ()), step))
     return found
 
 
-def _sample(target: Target, asked: Asked, dump: Dump, step: int | None) -> Sample:
-    main = [thread for thread in dump if thread.thread == target.said["main_thread"]]
-    others = [thread for thread in dump if thread.thread != target.said["main_thread"]]
+def _sample(
+    target: Target, asked: Asked, threads: tuple[ThreadStack, ...], step: int | None
+) -> Sample:
+    main = [thread for thread in threads if thread.thread == target.said["main_thread"]]
+    others = [thread for thread in threads if thread.thread != target.said["main_thread"]]
     stack = named(main[0].frames) if main else ()
     left_s = target.said["left_s"]
     phase = phase_of(stack) if stack else UNKNOWN
@@ -131,7 +132,13 @@ def _sample(target: Target, asked: Asked, dump: Dump, step: int | None) -> Sampl
 @lru_cache(maxsize=1 << 14)
 def named(frames: tuple[RawFrame, ...]) -> Stack:
     """The frames without the folders that differ between machines, and with the text of their lines."""
-    return tuple(_named(frame) for frame in frames)
+    # Where a process answered, its innermost frames are the answering itself.
+    end = next((place for place, frame in enumerate(frames) if _answers(frame)), None)
+    return tuple(_named(frame) for frame in frames[:end])
+
+
+def _answers(frame: RawFrame) -> bool:
+    return frame.function in ANSWERING and frame.path.endswith("qa_research/sampled.py")
 
 
 @lru_cache(maxsize=1 << 16)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from qa_research.files import read_json
-from qa_research.sampled import FOLDER, NAME, SIGNAL
+from qa_research.sampled import FOLDER, INSIST, NAME
 from qa_research.signals import STOPPING
 from qa_research.stacks.sampler import Sampler, is_alive
 from qa_research.text import command_line
@@ -46,7 +46,7 @@ def sample_command(
         ValueError: this system has no signal for it.
         OSError: the command cannot be started.
     """
-    if SIGNAL is None:
+    if INSIST is None:
         raise ValueError("stacks cannot be sampled on this system, which has no signal for it")
     if shutil.which(words[0]) is None:
         raise FileNotFoundError(
@@ -54,11 +54,11 @@ def sample_command(
         )
     begun = time.monotonic()
     # What a program inherits: a signal that came before its announcement would end it otherwise.
-    before = signal.signal(SIGNAL, signal.SIG_IGN)
+    before = signal.signal(INSIST, signal.SIG_IGN)
     try:
         process = subprocess.Popen(list(words), env={**os.environ, FOLDER: str(folder)})
     finally:
-        signal.signal(SIGNAL, before)
+        signal.signal(INSIST, before)
 
     def pass_on(number: int, _: FrameType | None) -> None:
         if number != signal.SIGINT:

@@ -1,32 +1,46 @@
 """Asks processes for their stacks at random times, from outside, and keeps what they answer.
 
+A process answers between two steps of the interpreter. One that does not, though its main thread has run
+for a millisecond or sleeps, computes in C++, waits, or holds the lock in C, where it is made to write its
+stack at once. One that has merely had no processor is left time: it may be in the middle of a step. Until it
+answers it is where it was, so what would be asked meanwhile has the same answer.
+
 The times do not depend on what a process does, so what it does in a share of its time is seen in that share
 of the samples (Wolff 1982, Operations Research 30: Poisson arrivals see time averages).
 """
 
 import ctypes
+import mmap
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from qa_research.files import read_json
-from qa_research.sampled import STEP, start_ticks
-from qa_research.stacks.dumps import Dump, DumpReader
+from qa_research.sampled import (
+    ANSWERED,
+    ASKED,
+    INSISTED,
+    NUMBER,
+    SHARED_BYTES,
+    STEP,
+    start_ticks,
+)
+from qa_research.stacks.dumps import Dump, DumpReader, ThreadStack
 from qa_research.streams import stream_seed
 
+# How often it is looked whether a process has answered; how long it runs until it is insisted; and after what
+# time without a processor it is looked whether it still exists.
+LOOK_S, RUN_S, PATIENCE_S = 0.001, 0.001, 0.3
 # How soon a process that has just announced itself is noticed.
 SECONDS_BETWEEN_LOOKS = 0.05
 # A file of dumps is emptied when it has grown to this size and nothing has been asked for a while.
 MOST_BYTES = 4_000_000
 QUIET_S = 0.03
-# How long a process that was asked last may take to answer.
-PATIENCE_S = 1.0
-MOST_OWED = 20
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -35,30 +49,35 @@ _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 class Asked:
     """When a process was asked, by the monotonic clock, and how much memory and time it had used by then.
 
-    `was_sent`: not where it could not answer yet, or owed many answers.
+    `question`: the number of the one that answers it; 0: it could not be asked yet.
     """
 
     at_s: float
-    was_sent: bool
+    question: int
     memory_mb: float | None
     cpu_s: float | None
 
 
 @dataclass
 class Target:
-    """One process that is sampled. `answers`: a dump for each of `asked` that was sent, in the same order."""
+    """One process that is sampled. `answers`: by the number of the question, as far as they came.
+
+    `waiting`: since when its latest question is unanswered, and how long its main thread had run by then.
+    """
 
     path: Path
     said: dict[str, Any]
     reader: DumpReader
+    shared: mmap.mmap
     clock: random.Random
     next_s: float
-    steps_file: Any
+    steps_file: IO[bytes]
     from_s: float
     begun_s: float
-    sent: int = 0
+    questions: int = 0
+    waiting: tuple[float, float] | None = None
     asked: list[Asked] = field(default_factory=list)
-    answers: list[Dump] = field(default_factory=list)
+    answers: dict[int, tuple[ThreadStack, ...]] = field(default_factory=dict)
     steps: list[tuple[float, int]] = field(default_factory=list)
     ended_s: float | None = None
     ending: str = "died"
@@ -70,7 +89,7 @@ class Target:
 
     def read(self) -> None:
         """Take over what it has answered and said since."""
-        self.answers.extend(self.reader.dumps())
+        self.take(self.reader.dumps())
         with suppress(OSError, ValueError):
             self.said = read_json(self.path)
         self._read_steps()
@@ -85,10 +104,22 @@ class Target:
             self.ending = "ended"
         elif is_alive(self.said):
             self.ending = "stopped"
-        self.answers.extend(self.reader.last())
+        self.take(self.reader.last())
         self.reader.close()
+        self.shared.close()
         self.steps_file.close()
         self.ended_s = time.monotonic()
+
+    def take(self, dumps: Iterable[Dump]) -> None:
+        """Keep answers; of two to one question, the first."""
+        for dump in dumps:
+            self.answers.setdefault(dump.number, dump.threads)
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether it has begun to answer the latest question between two steps of the interpreter."""
+        (answered,) = NUMBER.unpack_from(self.shared, ANSWERED)
+        return bool(answered >= self.questions)
 
     def _read_steps(self) -> None:
         data = self.steps_file.read()
@@ -121,13 +152,21 @@ class Sampler:
                 if looks:
                     self.look()
                 self._next_look = now + SECONDS_BETWEEN_LOOKS
-            due = min((t.next_s for t in self.targets if t.ended_s is None), default=now + 1)
-            pause = min(due, self._next_look) - time.monotonic()
+            pause = min(self._due(now), self._next_look) - time.monotonic()
             if pause > 0:
                 time.sleep(pause)
             for target in self.targets:
+                if target.waiting is not None:
+                    self._wait_for(target)
                 if target.ended_s is None and target.next_s <= time.monotonic():
                     self._ask(target)
+
+    def _due(self, now: float) -> float:
+        """When something is to be done next."""
+        live = [target for target in self.targets if target.ended_s is None]
+        if any(target.waiting is not None for target in live):
+            return now + LOOK_S
+        return min((target.next_s for target in live), default=now + 1)
 
     def look(self) -> None:
         """Add the processes that have announced themselves since."""
@@ -147,7 +186,8 @@ class Sampler:
         target = Target(
             path=path,
             said=said,
-            reader=DumpReader(path.with_suffix(".dumps")),
+            reader=DumpReader(path.with_suffix(".dumps"), said["main_thread"]),
+            shared=_shared(path.with_suffix(".shared")),
             clock=clock,
             next_s=begun + clock.expovariate(1 / self.mean_s),
             steps_file=path.with_suffix(".steps").open("rb", buffering=0),
@@ -155,47 +195,61 @@ class Sampler:
             begun_s=begun if begun < now else began(said, now),
         )
         while target.next_s < now:
-            target.asked.append(Asked(target.next_s, False, None, None))
+            target.asked.append(Asked(target.next_s, 0, None, None))
             target.next_s += clock.expovariate(1 / self.mean_s)
         self.targets.append(target)
         return target
 
     def end(self) -> None:
         """Take over what is left, once the processes have ended or shall be left alone."""
-        deadline = time.monotonic() + PATIENCE_S
         for target in self.targets:
             if target.ended_s is None:
-                target.read()
-                while (
-                    target.sent - len(target.answers) > 1
-                    and time.monotonic() < deadline
-                    and is_alive(target.said)
-                ):
-                    time.sleep(0.01)
-                    target.read()
+                # The last answer may just be written.
+                time.sleep(2 * LOOK_S)
                 target.end()
 
     def _ask(self, target: Target) -> None:
-        now = time.monotonic()
+        now, pid = time.monotonic(), target.said["pid"]
         target.next_s += target.clock.expovariate(1 / self.mean_s)
-        target.answers.extend(target.reader.dumps())
-        owes = target.sent - len(target.answers)
-        if target.reader.size > MOST_BYTES and owes <= 1 and now - target.asked[-1].at_s > QUIET_S:
-            target.reader.empty()
-        pid = target.said["pid"]
         usage = usage_of(pid)
         if not is_alive(target.said):
             target.end()
             return
-        # One that is suspended would have to answer all of them when it goes on.
-        if is_sent := owes < MOST_OWED:
-            try:
-                ask(pid, target.said["signal"])
-            except ProcessLookupError:
+        if target.waiting is None:
+            self._empty(target, now)
+            target.questions += 1
+            target.waiting = now, run_time(pid)
+            NUMBER.pack_into(target.shared, ASKED, target.questions)
+            if not sent(pid, target.said["ask"]):
                 target.end()
                 return
-            target.sent += 1
-        target.asked.append(Asked(now, is_sent, *usage))
+        target.asked.append(Asked(now, target.questions, *usage))
+
+    def _wait_for(self, target: Target) -> None:
+        """Insist once it is certain that the process is in C, where its stack does not change."""
+        assert target.waiting is not None
+        pid, (since, had_run) = target.said["pid"], target.waiting
+        if target.has_answered:
+            target.waiting = None
+        elif sleeps(pid) or run_time(pid) - had_run >= RUN_S:
+            target.waiting = None
+            NUMBER.pack_into(target.shared, INSISTED, target.questions)
+            target.reader.mark(target.questions)
+            if not sent(pid, target.said["insist"]):
+                target.end()
+        elif time.monotonic() - since > PATIENCE_S and not is_alive(target.said):
+            target.end()
+
+    def _empty(self, target: Target, now: float) -> None:
+        """Read what was answered; cut the file short if it has grown and nothing is being written."""
+        target.take(target.reader.dumps())
+        if target.reader.size > MOST_BYTES and now - target.asked[-1].at_s > QUIET_S:
+            target.reader.empty()
+
+
+def _shared(path: Path) -> mmap.mmap:
+    with path.open("r+b") as file:
+        return mmap.mmap(file.fileno(), SHARED_BYTES)
 
 
 def began(said: dict[str, Any], now: float) -> float:
@@ -206,19 +260,22 @@ def began(said: dict[str, Any], now: float) -> float:
     return now - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / _TICKS)
 
 
-def ask(pid: int, number: int) -> None:
-    """Send a process the signal, to its main thread: dumps of two threads at once would mix.
+def sent(pid: int, number: int) -> bool:
+    """Send a process a signal, to its main thread if the system can; False if it has ended.
 
     Raises:
-        ProcessLookupError: there is no such process any more.
         PermissionError: it is somebody else's.
     """
     library = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(library, "tgkill"):
-        os.kill(pid, number)
-    elif library.tgkill(pid, pid, number):
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
+    try:
+        if not hasattr(library, "tgkill"):
+            os.kill(pid, number)
+        elif library.tgkill(pid, pid, number):
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error))
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def is_alive(said: dict[str, Any]) -> bool:
@@ -238,6 +295,26 @@ def _is_zombie(pid: int) -> bool:
     except OSError:
         return True
     return stat.rpartition(b")")[2].split()[0] == b"Z"
+
+
+def run_time(pid: int) -> float:
+    """How many seconds the main thread of a process has run; where that is not told, how late it is.
+
+    Source: Linux's Documentation/scheduler/sched-stats, /proc/<pid>/schedstat.
+    """
+    try:
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_bytes().split()[0]) / 1e9
+    except OSError:
+        return time.monotonic()
+
+
+def sleeps(pid: int) -> bool:
+    """Whether the main thread of a process waits in the kernel."""
+    try:
+        stat = Path(f"/proc/{pid}/task/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b")")[2].split()[0] in (b"S", b"D")
 
 
 def usage_of(pid: int) -> tuple[float | None, float | None]:
