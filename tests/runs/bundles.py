@@ -6,6 +6,14 @@ from typing import Any
 
 from qa_research.ledger.asked import AskedQuestion, Source, State, start_search, write_round
 from qa_research.ledger.runs import Ledger
+from qa_research.ledger.stacks import (
+    Frame,
+    Recording,
+    Sample,
+    list_recordings,
+    read_recording,
+    write_recording,
+)
 from qa_research.runs.store import read_entry
 from tests.fake_runs import record_of, write_run
 
@@ -37,6 +45,38 @@ def ask(directory: Path, ledger: Path, reason: str | None = None) -> None:
     ]
     with Ledger(ledger) as opened:
         write_round(opened, start_search(opened, state, source, 1, "right"), rows, "right")
+
+
+def sample(directory: Path, ledger: Path, home: str = "/home/ada", **changes: Any) -> None:
+    """Two ranks of a run, whose stacks name a file, a line of code and a command of somebody's home."""
+    own = Frame(f"{Path(home).name}/train.py", 3, "<module>", f'main("{home}/squad.json")')
+    waits = Frame("python3.11/threading.py", 331, "wait", "gotit = waiter.acquire(True, timeout)")
+    samples = (
+        Sample(0.25, "starting Python", ()),
+        Sample(1.5, "forward", (own, waits), 3, True, 812.5, 1.25, ((waits,), (waits, waits))),
+        Sample(2.0, "forward", (own, waits), 4, False, 812.5, 1.5, ((waits,),)),
+    )
+    known: dict[str, Any] = {
+        "run_id": read_entry(directory).id,
+        "run": "nopretrain/x",
+        "started": "2025-11-01T07:35:00+00:00",
+        "command": (f"{home}/lab/train.py", "seed=1"),
+        "mean_s": 0.1,
+        "seed": 5,
+        "from_s": 0.0,
+        "to_s": 2.125,
+        "ending": "ended",
+        "samples": samples,
+        "facts": {"processors": 2, "threads": 1, "told": {"at": f"{home}/x"}},
+    }
+    with Ledger(ledger) as opened:
+        for rank in (1, 0):
+            write_recording(opened, Recording(**(known | {"rank": rank} | changes)))
+
+
+def recordings(ledger: Path) -> list[Recording]:
+    with Ledger(ledger, read_only=True) as opened:
+        return [read_recording(opened, entry.number) for entry in list_recordings(opened)]
 
 
 def asked_rows(ledger: Path) -> list[tuple[Any, ...]]:

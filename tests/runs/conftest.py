@@ -7,7 +7,7 @@ import pytest
 
 from qa_research.ledger.runs import LEDGER
 from qa_research.runs.bundle import write_bundle
-from tests.runs.bundles import a_run, ask
+from tests.runs.bundles import a_run, ask, sample
 
 
 @pytest.fixture(scope="package")
@@ -41,6 +41,7 @@ def original(tmp_path) -> Path:
 @pytest.fixture
 def bundle(original, tmp_path) -> Path:
     ask(original, original.parents[1] / LEDGER)
+    sample(original, original.parents[1] / LEDGER)
     out = tmp_path / "given.zip"
     write_bundle(original, out, original.parents[1] / LEDGER)
     return out

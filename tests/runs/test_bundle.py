@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -17,7 +18,7 @@ from qa_research.runs.importing import import_bundle
 from qa_research.runs.listing import list_runs
 from qa_research.runs.manifest import LeftOut
 from qa_research.runs.store import read_entry
-from tests.runs.bundles import a_run, ask, asked_rows, everything, members
+from tests.runs.bundles import a_run, ask, asked_rows, everything, members, recordings, sample
 
 USER = "mallory"
 SECRET = "correct-horse-battery"
@@ -41,6 +42,32 @@ def test_an_imported_run_is_the_run(original, bundle, tmp_path):
         (f"nopretrain/{original.name}", *row[1:])
         for row in asked_rows(original.parents[1] / LEDGER)
     ]
+    assert (found.asked, found.sampled) == (1, 2)
+
+
+def test_sampled_stacks_are_carried_without_the_places_they_were_sampled_at(
+    original, bundle, tmp_path
+):
+    import_bundle(bundle, tmp_path / "theirs")
+    ours = {recording.rank: recording for recording in recordings(original.parents[1] / LEDGER)}
+    # In an order that does not depend on the ledger.
+    zero, one = recordings(tmp_path / "theirs" / LEDGER)
+    assert (zero.rank, one.rank) == (0, 1)
+    for theirs in (zero, one):
+        expected = ours[theirs.rank]
+        assert theirs.run == f"nopretrain/{original.name}"
+        same = ("run_id", "started", "mean_s", "seed", "from_s", "to_s", "ending")
+        assert [getattr(theirs, n) for n in same] == [getattr(expected, n) for n in same]
+        for got, sampled in zip(theirs.samples, expected.samples, strict=True):
+            values = ("at_s", "phase", "step", "is_cut", "memory_mb", "cpu_s", "others")
+            assert [getattr(got, n) for n in values] == [getattr(sampled, n) for n in values]
+            assert got.stack[1:] == sampled.stack[1:]
+        own = theirs.samples[1].stack[0]
+        assert (own.file, own.line, own.function) == ("USER/train.py", 3, "<module>")
+        assert re.fullmatch(r'main\("elsewhere-\d/squad\.json"\)', own.text)
+        assert theirs.command[0].startswith("elsewhere-") and theirs.command[1] == "seed=1"
+        assert (theirs.facts["processors"], theirs.facts["threads"]) == (2, 1)
+    assert b"ada" not in members(bundle)["ledger-stacks.json"]
 
 
 def test_the_same_run_gives_the_same_bytes(original, bundle, tmp_path):
@@ -61,13 +88,14 @@ def test_what_is_there_already_is_said_and_stays(original, bundle, tmp_path):
     rows = asked_rows(theirs / LEDGER)
     for study in (None, "another"):
         again = import_bundle(bundle, theirs, study)
-        assert not again.is_new and again.directory == first.directory and again.asked == 0
+        assert not again.is_new and again.directory == first.directory
+        assert (again.asked, again.sampled) == (0, 0)
     assert everything(theirs / "another") == {} and everything(first.directory) == before
     assert asked_rows(theirs / LEDGER) == rows
     # The run itself, whose paths the bundle does not have, and a row that the ledger lost.
     (original.parents[1] / LEDGER).unlink()
     again = import_bundle(bundle, original.parents[1])
-    assert not again.is_new and again.asked == 1
+    assert not again.is_new and (again.asked, again.sampled) == (1, 2)
     (first.directory / "metrics.csv").write_text("epoch,step,train/loss\n0,0,0.5\n")
     with pytest.raises(FileExistsError, match=r"at another time: metrics\.csv differ"):
         import_bundle(bundle, theirs)
@@ -160,6 +188,7 @@ def test_nothing_of_the_machine_is_told(secretive, tmp_path):
     directory, home = secretive
     ledger = directory.parents[1] / LEDGER
     ask(directory, ledger, f"no memory for {home}/data/squad.json")
+    sample(directory, ledger, str(home))
     found = write_bundle(directory, tmp_path / "given.zip", ledger)
     hidden = (USER, str(tmp_path), SECRET, "corp.example", "Users\\", socket.gethostname(), "pw@")
     for name, content in members(found.path).items():

@@ -187,6 +187,10 @@ RUN_JSON = record_of(1)
         ({"ledger.json": b"[5]"}, "in row 0"),
         ({"ledger.json": b"{}"}, "should be a valid array"),
         ({"ledger.json": b"[" * 100_000}, "nested"),
+        ({"ledger-stacks.json": b"[" * 100_000}, "nested"),
+        ({"ledger-stacks.json": b"[]"}, "should be an object"),
+        ({"ledger-stacks.json": b"{}"}, "has no run_id"),
+        ({"ledger-stacks.json": b'{"run_id": 1e999}'}, "run_id"),
     ],
 )
 def test_what_is_read_is_checked(changed, said, bundle, tmp_path):
@@ -237,6 +241,48 @@ def test_no_rows_of_another_run_enter_the_ledger(bundle, tmp_path):
     with pytest.raises(ValueError, match="does not fit a ledger"):
         import_bundle(path, tmp_path / "theirs")
     assert list(everything(tmp_path / "theirs" / "nopretrain")) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        (("run_id",), "another", "has stacks of another run: 'another'"),
+        (("frames", 0), ["a.py", -1, "f", ""], "frames.0.1=-1"),
+        (("frames", 0), ["a.py", 1, "f"], "frames.0"),
+        (("frames", 0, 0), 5, "frames.0.0=5"),
+        (("stacks", 1, 0), 99, "names a line or stack that it does not have"),
+        (("stacks", 1, 0), -1, "stacks.1.0=-1"),
+        (("stacks", 1, 0), 10**30, "more than 64 bits"),
+        (("recordings", 0, "samples", "stack", 2), 99, "names a line or stack that it does not have"),
+        (("recordings", 0, "samples", "others", 1), [7], "names a line or stack that it does not have"),
+        (("recordings", 0, "samples", "at_s"), [0.5], "has samples with values of different numbers"),
+        (("recordings", 0, "samples", "at_s", 0), float("nan"), "at_s.0=nan: should be a finite number"),
+        (("recordings", 0, "samples", "at_s", 0), None, "at_s.0=None"),
+        (("recordings", 0, "samples", "step", 1), -3, "step.1=-3"),
+        (("recordings", 0, "samples", "is_cut", 1), 1, "is_cut.1=1"),
+        (("recordings", 0, "samples", "phase", 1), {}, "phase.1="),
+        (("recordings", 0, "samples", "more"), [], "samples.more"),
+        (("recordings", 0, "mean_s"), 0, "mean_s=0"),
+        (("recordings", 0, "rank"), -1, "rank=-1"),
+        (("recordings", 0, "started"), "yesterday", "has started='yesterday'; expected an ISO"),
+        (("recordings", 0, "samples", "phase", 1), "\ud800", "invalid JSON"),
+        (("recordings", 0, "to_s"), -1.0, "to_s=-1"),
+        (("recordings", 0, "from_s"), 9.0, "has a recording from 9 s to 2.125 s"),
+        (("recordings", 0, "command"), "train.py", "command='train.py'"),
+        (("recordings", 0, "facts"), [], "facts"),
+        (("recordings", 0, "facts", "processors"), "two", "facts.processors='two'"),
+        (("recordings", 0, "facts", "threads"), 0, "facts.threads=0"),
+        (("recordings", 0, "facts", "parameters"), {"float32": "x"}, "facts.parameters.float32='x'"),
+    ],
+)  # fmt: skip
+def test_malformed_stacks_are_refused(where, value, said, bundle, tmp_path):
+    content = json.loads(members(bundle)["ledger-stacks.json"])
+    place = content
+    for key in where[:-1]:
+        place = place[key]
+    place[where[-1]] = value
+    path = rezipped(bundle, {"ledger-stacks.json": json.dumps(content).encode()})
+    check_refused(path, tmp_path / "theirs", said)
 
 
 def test_a_class_that_a_config_names_is_never_imported(bundle, tmp_path):

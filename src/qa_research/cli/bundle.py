@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qa_research.cli.options import DEFAULT_RUNS, OUT_HELP, AsJson, Run, Runs
-from qa_research.text import command_line, print_json, print_line
+from qa_research.text import command_line, plural, print_json, print_line
 
 if TYPE_CHECKING:
     from qa_research.runs.bundle import Bundled
@@ -28,8 +28,8 @@ def bundle(
 ) -> None:
     """Make one zip file of a run, to give away.
 
-    Report, config, scores, predictions, versions and hardware; no weights, and no path, user or host of this
-    machine. runs import reads it back.
+    Report, config, scores, predictions, versions, hardware and sampled stacks; no weights, and no path, user
+    or host of this machine. runs import reads it back.
     """
     from qa_research.runs.bundle import write_bundle
     from qa_research.runs.directory import check_writable
@@ -98,6 +98,7 @@ def import_run(
                 "files": found.files,
                 "bytes": found.bytes,
                 "searches": found.asked,
+                "recordings": found.sampled,
                 "manifest": asdict(found.manifest),
             }
         )
@@ -118,4 +119,7 @@ def _show_imported(found: "Imported", file: Path) -> None:
     if found.asked:
         searches = "search" if found.asked == 1 else "searches"
         print_line(f"what it was asked is in the ledger: {found.asked} {searches}")
+    if found.sampled:
+        recordings = plural(found.sampled, "recording")
+        print_line(f"its sampled stacks are in the ledger: {recordings}")
     print_line(f"See it   {command_line('qa-research', 'runs', 'show', found.directory)}")

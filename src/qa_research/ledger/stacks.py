@@ -102,48 +102,53 @@ def write_recording(ledger: Ledger, recording: Recording) -> int:
         OSError: the ledger cannot be written.
     """
     with ledger.writing() as connection:
-        row = connection.execute(
-            "INSERT INTO stack_recordings (run_id, run, rank, started, command, mean_s, seed, from_s, to_s, "
-            "ending, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        return insert_recording(connection, recording)
+
+
+def insert_recording(connection: sqlite3.Connection, recording: Recording) -> int:
+    """Write a recording within a transaction; its number."""
+    row = connection.execute(
+        "INSERT INTO stack_recordings (run_id, run, rank, started, command, mean_s, seed, from_s, to_s, "
+        "ending, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            recording.run_id,
+            recording.run,
+            recording.rank,
+            recording.started,
+            json.dumps(recording.command, ensure_ascii=False),
+            recording.mean_s,
+            recording.seed,
+            recording.from_s,
+            recording.to_s,
+            recording.ending,
+            json.dumps(recording.facts, ensure_ascii=False, sort_keys=True),
+        ),
+    )
+    assert row.lastrowid is not None
+    rows = StackRows(connection)
+    for place, sample in enumerate(recording.samples):
+        connection.execute(
+            "INSERT INTO stack_samples (recording_id, place, at_s, step, phase, stack_id, is_cut, "
+            "memory_mb, cpu_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                recording.run_id,
-                recording.run,
-                recording.rank,
-                recording.started,
-                json.dumps(recording.command, ensure_ascii=False),
-                recording.mean_s,
-                recording.seed,
-                recording.from_s,
-                recording.to_s,
-                recording.ending,
-                json.dumps(recording.facts, ensure_ascii=False, sort_keys=True),
+                row.lastrowid,
+                place,
+                sample.at_s,
+                sample.step,
+                sample.phase,
+                rows.id_of(sample.stack),
+                sample.is_cut,
+                sample.memory_mb,
+                sample.cpu_s,
             ),
         )
-        assert row.lastrowid is not None
-        rows = StackRows(connection)
-        for place, sample in enumerate(recording.samples):
-            connection.execute(
-                "INSERT INTO stack_samples (recording_id, place, at_s, step, phase, stack_id, is_cut, "
-                "memory_mb, cpu_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    row.lastrowid,
-                    place,
-                    sample.at_s,
-                    sample.step,
-                    sample.phase,
-                    rows.id_of(sample.stack),
-                    sample.is_cut,
-                    sample.memory_mb,
-                    sample.cpu_s,
-                ),
-            )
-            connection.executemany(
-                "INSERT INTO stack_threads (recording_id, place, thread, stack_id) VALUES (?, ?, ?, ?)",
-                [
-                    (row.lastrowid, place, thread, rows.id_of(stack))
-                    for thread, stack in enumerate(sample.others)
-                ],
-            )
+        connection.executemany(
+            "INSERT INTO stack_threads (recording_id, place, thread, stack_id) VALUES (?, ?, ?, ?)",
+            [
+                (row.lastrowid, place, thread, rows.id_of(stack))
+                for thread, stack in enumerate(sample.others)
+            ],
+        )
     return row.lastrowid
 
 

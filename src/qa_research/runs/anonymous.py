@@ -81,6 +81,10 @@ class Anonymous:
         for folder in self._runs:
             self._found[str(folder)] = self._place(str(folder))
 
+    def look_for_users(self, texts: str) -> None:
+        """From now on also replace the users whose homes these texts name."""
+        self.users = sorted({*self.users, *_users(texts)})
+
     def value(self, value: Any) -> Any:
         """A value of JSON in which every text is replaced."""
         if isinstance(value, dict):

@@ -18,6 +18,7 @@ import yaml
 
 from qa_research.files import parse_json, written_whole
 from qa_research.ledger.carrying import carried, carried_json
+from qa_research.ledger.carrying_stacks import carried_stacks, carried_stacks_json
 from qa_research.ledger.runs import Ledger
 from qa_research.model.weights import SUMS
 from qa_research.plain import read_yaml
@@ -26,6 +27,7 @@ from qa_research.runs.directory import MANIFEST, read_config, read_record, run_n
 from qa_research.runs.manifest import (
     FORMAT,
     LEDGER_ROWS,
+    LEDGER_STACKS,
     VERSION,
     BundledFile,
     BundledRun,
@@ -130,6 +132,7 @@ def contents_of(directory: Path, ledger: Path, with_recording: bool) -> Contents
     _add_model(contents, directory, hidden)
     _add_recording(contents, directory, with_recording)
     _add_pages(contents, directory, hidden)
+    _add_stacks(contents, record["id"], ledger, hidden)
     _say_what_else(contents, directory)
     for user in hidden.users:
         if user in run_name(directory):
@@ -177,6 +180,29 @@ def _add_asked(contents: Contents, run_id: str, ledger: Path, hidden: Anonymous)
             for question in row["asked"]:
                 question["reason"] = hidden.value(question["reason"])
         contents.files[LEDGER_ROWS] = _json(rows)
+
+
+def _add_stacks(contents: Contents, run_id: str, ledger: Path, hidden: Anonymous) -> None:
+    """Add the stacks that were sampled, with the lines of code that were seen, which stand in the ledger."""
+    if not has_content(ledger):
+        return
+    with Ledger(ledger, read_only=True) as opened:
+        sampled = carried_stacks(opened, run_id)
+    if sampled is None:
+        return
+    content = carried_stacks_json(sampled)
+    found = parse_json(content, LEDGER_STACKS)
+    # A file is only the end of its path by now, but that of ~/train.py begins with the user's name.
+    hidden.look_for_users(content.decode())
+    found["frames"] = [
+        [hidden.text(file), line, function, hidden.value(text)]
+        for file, line, function, text in found["frames"]
+    ]
+    for recording in found["recordings"]:
+        for key in ("command", "facts"):
+            recording[key] = hidden.value(recording[key])
+    text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    contents.files[LEDGER_STACKS] = text.encode(errors="surrogatepass")
 
 
 def _add_model(contents: Contents, directory: Path, hidden: Anonymous) -> None:

@@ -14,7 +14,9 @@ from typing import IO, Any
 
 from qa_research.files import parse_json, write_text, written_folder, written_whole
 from qa_research.ledger.carrying import CarriedSearch, add_carried, read_carried
+from qa_research.ledger.carrying_stacks import add_carried_stacks, read_carried_stacks
 from qa_research.ledger.runs import Ledger, entry_of
+from qa_research.ledger.stacks import Recording
 from qa_research.plain import parse_yaml
 from qa_research.runs.bundle import content_of, contents_of
 from qa_research.runs.directory import (
@@ -29,6 +31,7 @@ from qa_research.runs.directory import (
 )
 from qa_research.runs.manifest import (
     LEDGER_ROWS,
+    LEDGER_STACKS,
     BundledFile,
     Manifest,
     check_places,
@@ -49,7 +52,7 @@ MOST_RATIO, ALWAYS_ALLOWED_BYTES = 200, 64_000_000
 MOST_TEXT_BYTES = 256_000_000
 # Of a run that is there already: what makes it the same.
 COMPARED = ("run.json", "config.yaml", "metrics.csv")
-_IN_MEMORY = ("run.json", "config.yaml", LEDGER_ROWS)
+_IN_MEMORY = ("run.json", "config.yaml", LEDGER_ROWS, LEDGER_STACKS)
 _CHUNK = 1 << 20
 _ENCRYPTED = 0x1
 # What zipfile raises on bytes that are not those that were written.
@@ -58,13 +61,17 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runti
 
 @dataclass(frozen=True)
 class Imported:
-    """A run that was imported, or (`is_new` is False) was there already. `asked`: searches that are new."""
+    """A run that was imported, or (`is_new` is False) was there already.
+
+    `asked`: searches that are new to the ledger; `sampled`: recordings of stacks that are.
+    """
 
     directory: Path
     is_new: bool
     files: int
     bytes: int
     asked: int
+    sampled: int
     manifest: Manifest
 
 
@@ -88,8 +95,8 @@ def import_bundle(path: Path, runs: Path, study: str | None = None) -> Imported:
         check_writable(directory, "--runs DIR")
         if there := _same_run(runs, manifest.run.id):
             _check_same(there, found)
-            asked = _write_ledger(there, found, str(path))
-            return Imported(there, False, 0, 0, asked, manifest)
+            asked, sampled = _write_ledger(there, found, str(path))
+            return Imported(there, False, 0, 0, asked, sampled, manifest)
         if os.path.lexists(directory):
             raise FileExistsError(
                 f"{directory} exists, and is another run than that of {path}; --study NAME imports it "
@@ -98,14 +105,14 @@ def import_bundle(path: Path, runs: Path, study: str | None = None) -> Imported:
         _check_room(runs, manifest, path)
         with lock(directory):
             _put_in_place(archive, manifest, found, directory, str(path))
-            asked = _write_ledger(directory, found, str(path), is_new=True)
+            asked, sampled = _write_ledger(directory, found, str(path), is_new=True)
     size = sum(file.bytes for file in manifest.files)
-    return Imported(directory, True, len(manifest.files), size, asked, manifest)
+    return Imported(directory, True, len(manifest.files), size, asked, sampled, manifest)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What is read of a bundle before anything is written: the truth of the run, and what it was asked."""
+    """What is read of a bundle before anything is written: the run's own files, and what the ledger gets."""
 
     study: str
     record: dict[str, Any]
@@ -113,6 +120,7 @@ class _Run:
     record_json: bytes
     files: Mapping[str, BundledFile]
     searches: list[CarriedSearch]
+    recordings: list[Recording]
 
 
 @contextmanager
@@ -232,7 +240,7 @@ def _copied(
 
 
 def _read_run(archive: zipfile.ZipFile, manifest: Manifest, name: str, study: str | None) -> _Run:
-    """Its run.json, config.yaml and what it was asked, each by the reader that reads it in every run."""
+    """Its run.json, config.yaml and rows of the ledger, each by the reader that reads it in every run."""
     files = {file.path: file for file in manifest.files}
     texts = {
         place: _copied(archive, files[place], None, name) for place in _IN_MEMORY if place in files
@@ -256,11 +264,13 @@ def _read_run(archive: zipfile.ZipFile, manifest: Manifest, name: str, study: st
         check_plain_name(f"{MANIFEST} in {name}: {key}", value)
     rows = texts.get(LEDGER_ROWS)
     searches = [] if rows is None else read_carried(rows, f"{LEDGER_ROWS} in {name}", said.id)
+    stacks, where = texts.get(LEDGER_STACKS), f"{LEDGER_STACKS} in {name}"
+    recordings = [] if stacks is None else read_carried_stacks(stacks, where, said.id)
     record_json = texts["run.json"]
     entry_of(Path(name), record, config)
     if study not in (None, record["study"]):
         record["study"] = study
-    return _Run(record["study"], record, config, record_json, files, searches)
+    return _Run(record["study"], record, config, record_json, files, searches, recordings)
 
 
 def _same_run(runs: Path, run_id: str) -> Path | None:
@@ -316,8 +326,8 @@ def _put_in_place(
     with written_folder(directory) as folder:
         for file in manifest.files:
             target = folder / file.path
-            if file.path == LEDGER_ROWS:
-                # It is read already, and goes where it came from.
+            if file.path in (LEDGER_ROWS, LEDGER_STACKS):
+                # They are read already, and go where they came from.
                 continue
             with written_whole(target, "wb") as opened:
                 _copied(archive, file, opened, name)
@@ -326,19 +336,20 @@ def _put_in_place(
         write_text(folder / MANIFEST, manifest_json(manifest).decode())
 
 
-def _write_ledger(directory: Path, found: _Run, name: str, is_new: bool = False) -> int:
-    """Write the run and what it was asked to the ledger; what was put in place is gone again if that fails.
+def _write_ledger(directory: Path, found: _Run, name: str, is_new: bool = False) -> tuple[int, int]:
+    """Write the run and its rows to the ledger; what was put in place is gone again if that fails.
 
-    How many searches are new.
+    How many searches are new, and how many recordings of stacks.
     """
     try:
         with Ledger(ledger_path(directory)) as ledger:
             rows = f"{LEDGER_ROWS} in {name}"
             asked = add_carried(ledger, found.searches, run_name(directory), rows)
+            sampled = add_carried_stacks(ledger, found.recordings, run_name(directory))
             if is_new or ledger.run(found.record["id"]) is None:
                 record = read_record(directory) or {}
                 ledger.write_run(directory, record, read_config(directory))
-            return asked
+            return asked, sampled
     except BaseException:
         if is_new:
             shutil.rmtree(directory)

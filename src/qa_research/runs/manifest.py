@@ -17,11 +17,12 @@ from qa_research.runs.schema import Name
 
 FORMAT: Final = "qa_research bundle"
 VERSION = 1
-LEDGER_ROWS = "ledger.json"
+# What the ledger alone has: what the run was asked, and the stacks that were sampled while it trained.
+LEDGER_ROWS, LEDGER_STACKS = "ledger.json", "ledger-stacks.json"
 # What a bundle may hold, and nothing else: files and folders of a run, none of which holds weights.
 FILES = (
     *("run.json", "config.yaml", "metrics.csv", "train.log", "architecture.json"),
-    *("report.html", "report.pdf", LEDGER_ROWS),
+    *("report.html", "report.pdf", LEDGER_ROWS, LEDGER_STACKS),
 )
 FOLDERS = ("predictions", "model", "figures", "answers.zarr", "recording.zarr")
 NEEDED = ("run.json", "config.yaml")
