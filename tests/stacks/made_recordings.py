@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qa_research.ledger.stacks import Frame, Recording, Sample, Stack
-from qa_research.stacks.phases import UNKNOWN
 
 FACTS: Mapping[str, Any] = {
     "processors": 2,
@@ -93,7 +92,7 @@ class Made:
                 at_s, cpu_s = at_s + apart, cpu_s + apart * self.busy.get(phase, 2.0)
                 part = number / len(names) if place == 1 else float(place > 1)
                 step = (None, 1 + int(part * (self.step_count - 1)), self.step_count)[place]
-                stack = () if phase == UNKNOWN else self.stacks.get(phase, (FIT,))
+                stack = self.stacks.get(phase, (FIT,))
                 memory = self.memory_mb(part) + chance.gauss(0, 2)
                 samples.append(
                     Sample(at_s, phase, stack, step, memory_mb=memory, cpu_s=round(cpu_s, 2))

@@ -12,9 +12,9 @@ import pytest
 from qa_research.launch.compose import default_config
 from qa_research.ledger.stacks import Frame
 from qa_research.stacks.evidence import observe
-from qa_research.stacks.faults import RULES, find_faults
-from qa_research.stacks.phases import UNKNOWN
+from qa_research.stacks.faults import RULES, WASTE, find_faults, waiting_for_data
 from qa_research.stacks.verdict import NO_STEP, TOO_FEW, WORK, judge
+from qa_research.streams import stream
 from tests.stacks.made_recordings import (
     ASKING,
     COLLATING,
@@ -53,7 +53,7 @@ FAULTS: Mapping[str, Made] = {
     "network at start": Made(CLEAN, starting={"imports": 40, "data": 60}, stacks={"data": ASKING}),
     "accidental float64": Made(CLEAN, facts=facts(parameters={"float64": 4_400_000})),
     "waiting for other ranks": Made(CLEAN | {"backward": 200}, stacks={"backward": GATHERING}),
-    "no answer": Made(CLEAN | {UNKNOWN: 150}),
+    "standing still": Made({"forward": 600, "backward": 100}, busy={"forward": 0}, step_count=20),
 }
 
 
@@ -106,6 +106,18 @@ def test_the_end_of_the_interval_decides(waiting: int, others: int, is_fault: bo
         {"waiting for data": waiting, "forward": others}, stacks={"waiting for data": READING}
     )
     assert judge([made.recording()]).is_fault == is_fault
+
+
+def test_at_the_threshold_a_fault_is_alleged_in_few_recordings() -> None:
+    # A true share of a tenth is below the lower end of an exact 95 % interval in 2.5 % of cases at most.
+    draws = stream(1, "verdicts").binomial(300, WASTE, 400)
+    alleged = [
+        waiting_for_data(
+            observe(Made({"waiting for data": int(n), "forward": 300 - int(n)}).recording())
+        )
+        for n in draws
+    ]
+    assert sum(finding is not None for finding in alleged) <= 0.05 * len(draws)
 
 
 def test_few_samples_say_nothing() -> None:

@@ -16,13 +16,15 @@ import numpy as np
 from scipy.stats import t as student
 
 from qa_research.ledger.stacks import Frame, Recording, Sample
-from qa_research.stacks.phases import UNKNOWN
 from qa_research.stats import CONFIDENCE, exact_ratio
 
 # Of a sample in place of its phase; see `observe`.
 OTHER_RANKS = "waiting for other ranks"
 # Of a part's time, to see whether something grows or differs in it.
 STRETCHES = 8
+# Samples that are closer than some ticks say nothing of processor time; a process that stands still has less
+# than this part of a processor.
+APART_S, STILL = 0.05, 0.1
 # Memory grows until batches of most lengths have come: kernels are prepared for each, and kept.
 WARM_STEPS = 100
 # Fewer samples than this in each stretch have no median worth the name.
@@ -161,11 +163,6 @@ def larger(one: int, other: int) -> Estimate:
     return share(one, one + other)
 
 
-def is_unanswered(sample: Sample) -> bool:
-    """Whether the process did not answer: it was suspended, or waited for memory to be read from a disk."""
-    return not sample.stack and sample.phase == UNKNOWN
-
-
 def is_network(sample: Sample) -> bool:
     """Whether it speaks to another machine, as opposed to importing what could."""
     for frame in reversed(sample.stack):
@@ -236,6 +233,22 @@ def processors_used(part: Part, fits: Callable[[Sample], bool]) -> Estimate | No
     # The kernel counts in ticks of 10 ms, so single pairs say little.
     blocks = [np.sum(block, axis=0) for block in np.array_split(np.array(pairs), STRETCHES)]
     return _mean([spent / lasted for lasted, spent in blocks if lasted > 0])
+
+
+def standstill(part: Part, fits: Callable[[Sample], bool]) -> Estimate | None:
+    """The share of the time in which something held that passed at one place, without processor time.
+
+    From samples that are far enough apart for the kernel's ticks of 10 ms; None where that is not told.
+    """
+    found = [
+        earlier.stack == later.stack
+        and earlier.step == later.step
+        and later.cpu_s - earlier.cpu_s < STILL * (later.at_s - earlier.at_s)
+        for earlier, later in pairwise(part.samples)
+        if earlier.cpu_s is not None and later.cpu_s is not None
+        if fits(later) and later.at_s - earlier.at_s > APART_S
+    ]
+    return share(sum(found), len(found)) if found else None
 
 
 def settled(seen: Observed) -> Part:

@@ -20,12 +20,12 @@ from qa_research.stacks.evidence import (
     is_network,
     is_on_cpu,
     is_syncing,
-    is_unanswered,
     larger,
     memory_growth,
     own_line,
     processors_used,
     settled,
+    standstill,
 )
 from qa_research.text import plural
 
@@ -33,8 +33,8 @@ COMPUTE = ("forward", "backward", "optimizer")
 # Of the steps' time: equal trainings on a shared machine differ by several percent, so that the end of a
 # smaller waste would hardly be noticed.
 WASTE = 0.10
-# A process that is overloaded answers late; one that is silent for a twentieth of its time stands still.
-SILENT = 0.05
+# Of the computing; where processors are shared, a process waits for milliseconds, not for tenths of a second.
+STILL_SHARE = 0.05
 # A name is resolved, or a file in the cache asked for, in less.
 NETWORK_S = 1.0
 # Of what is resident in the end, in the later half of the steps: caches that still fill add a few percent.
@@ -70,17 +70,23 @@ class Finding:
     label: str = ""
 
 
-def no_answer(seen: Observed) -> Finding | None:
-    """A process that does not answer is suspended, or waits for memory that was swapped out."""
-    silent = seen.steps.share(is_unanswered)
-    if silent.low < SILENT:
+def standing_still(seen: Observed) -> Finding | None:
+    """A process that computes, and gets no processor for long: suspended, or waiting for swapped memory."""
+    if not is_on_cpu(seen.recording):
         return None
+    still = standstill(seen.steps, lambda sample: sample.phase in COMPUTE)
+    if still is None or still.low < STILL_SHARE:
+        return None
+    compute = seen.steps.share_of_phases(*COMPUTE)
     return Finding(
-        "no answer",
-        f"the training did not answer in {silent.percent()} of the steps' time: it was suspended, or its "
-        "memory was swapped to a disk",
-        silent.low * seen.steps.seconds,
-        (Evidence(f"no answer {silent.percent()}", silent),),
+        "standing still",
+        f"{still.percent()} of the computing passed at one place without a processor: the training was "
+        "suspended, or its memory was swapped to a disk",
+        still.low * compute.low * seen.steps.seconds,
+        (
+            Evidence(f"of the computing, without a processor {still.percent()}", still),
+            Evidence(f"forward, backward and optimizer {compute.percent()}", compute),
+        ),
         (
             "see whether the machine swaps (vmstat 1) or a scheduler suspends jobs",
             "less memory: data.batch_size, data.eval_batch_size",
@@ -324,7 +330,7 @@ def _busy(used: Estimate | None) -> list[Evidence]:
 
 # Those that come first count more where two took equally long.
 RULES: tuple[Callable[[Observed], Finding | None], ...] = (
-    no_answer,
+    standing_still,
     float64,
     idle_processors,
     waiting_for_data,
