@@ -6,7 +6,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from qa_research.cli.options import DEFAULT_RUNS, DEFAULT_SEED, Runs, Seed
+from qa_research.cli.options import DEFAULT_RUNS, DEFAULT_SEED, AsJson, Runs, Seed
+from qa_research.cli.stacks_views import (
+    Number,
+    Sampled,
+    compare,
+    search,
+    show_flame,
+    speedscope,
+    tree,
+)
+from qa_research.text import print_json, print_line
 
 COMMAND = "command"
 
@@ -92,6 +102,64 @@ def sample(
             check_answered(sampler, words)
         _tell(sampler, place)
     raise typer.Exit(code)
+
+
+@stacks_app.command()
+def show(
+    run: Sampled, number: Number = None, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False
+) -> None:
+    """Show what bounds a training and which phases take how much of its time.
+
+    The verdict with its evidence and what to try next; the share of each phase with its 95 % interval; and
+    how far the samples can be trusted.
+    """
+    from qa_research.stacks.choosing import choose
+    from qa_research.stacks.telling import lines_of, told_as_json
+
+    chosen = choose(run, runs.expanduser(), number)
+    if as_json:
+        print_json(told_as_json(chosen.name, chosen.recordings))
+        return
+    print_line("\n".join([*lines_of(chosen.recordings), *chosen.caveats]).strip())
+
+
+@stacks_app.command("list")
+def list_all(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
+    """List what was sampled: the recordings in the ledger, each of one process."""
+    from dataclasses import asdict
+
+    from qa_research.console import Screen
+    from qa_research.ledger.runs import LEDGER, Ledger
+    from qa_research.ledger.stacks import list_recordings
+
+    with Ledger(runs.expanduser() / LEDGER, read_only=True) as ledger:
+        entries = list_recordings(ledger)
+    if as_json:
+        print_json([asdict(entry) for entry in entries])
+        return
+    if not entries:
+        print_line(
+            "Nothing has been sampled yet; qa-research stacks -- python train.py ... does it"
+        )
+        return
+    rows = [
+        (
+            str(entry.number),
+            entry.run,
+            str(entry.rank),
+            f"{entry.samples:,}",
+            "imported" if entry.started is None else entry.started[:16].replace("T", " "),
+        )
+        for entry in entries
+    ]
+    Screen().table(("number", "run", "rank", "samples", "started"), rows, right=(0, 2, 3))
+
+
+stacks_app.command("flame")(show_flame)
+stacks_app.command()(tree)
+stacks_app.command()(search)
+stacks_app.command()(compare)
+stacks_app.command()(speedscope)
 
 
 def _check_seconds(option: str, value: float) -> None:

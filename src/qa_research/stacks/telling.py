@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from scipy.stats import kstest
 
@@ -54,6 +56,27 @@ def lines_of(recordings: Sequence[Recording]) -> list[str]:
         rows = [HEADER, *_rows(recording)]
         lines += ["", *aligned(rows, range(1, 5)), *notes(recording)]
     return lines
+
+
+def told_as_json(name: str, recordings: Sequence[Recording]) -> dict[str, Any]:
+    """The verdict and the phases as plain values; shares in [0, 1], times in seconds."""
+    return {
+        "run": name,
+        "verdict": asdict(judge(recordings)),
+        "processes": [
+            {
+                "rank": recording.rank,
+                "samples": len(recording.samples),
+                "seconds": recording.to_s - recording.from_s,
+                "mean_interval_s": recording.mean_s,
+                "ending": recording.ending,
+                "uniformity_p_value": uniformity(recording),
+                "phases": [asdict(share) for share in shares(recording.samples)],
+                "facts": dict(recording.facts),
+            }
+            for recording in recordings
+        ],
+    }
 
 
 def uniformity(recording: Recording) -> float | None:
