@@ -79,6 +79,7 @@ class Announcement:
             "insist": self._insist,
             "command": sys.argv,
             "processors": processors(),
+            "cores": cores(),
             "runs": [],
         }
         self._say()
@@ -224,6 +225,28 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def cores() -> int:
+    """How many cores this process may use: processors that share one are one; at most a container's quota."""
+    allowed = processors()
+    if hasattr(os, "sched_getaffinity"):
+        siblings = set()
+        for number in os.sched_getaffinity(0):
+            path = Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list")
+            siblings.add(_first_line(path) or str(number))
+        allowed = len(siblings)
+    quota, _, period = (_first_line(Path("/sys/fs/cgroup/cpu.max")) or "").partition(" ")
+    if quota.isdigit() and period.isdigit() and int(period):
+        allowed = min(allowed, -(-int(quota) // int(period)))
+    return max(1, allowed)
+
+
+def _first_line(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii").split("\n", 1)[0].strip()
+    except OSError:
+        return None
 
 
 def _free_signals() -> tuple[int, int]:

@@ -16,7 +16,7 @@ from scipy.stats import binomtest
 
 from qa_research.ledger.runs import Ledger
 from qa_research.ledger.stacks import list_recordings, read_recording
-from qa_research.sampled import ASKED, INSISTED, NUMBER, Announcement
+from qa_research.sampled import ASKED, INSISTED, NUMBER, Announcement, cores, processors
 from qa_research.stacks.collecting import collect
 from qa_research.stacks.dumps import DumpReader
 from qa_research.stacks.launching import own_folder, sample_command
@@ -92,6 +92,38 @@ def trained(runs, *words):
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return done.stderr
+
+
+SWEEP = """
+import sys, time
+from qa_research.sampled import answer_if_asked, asked_for
+answer_if_asked()
+announcement = asked_for()
+for name in ("first", "second"):
+    announcement.run_started(id=name, name=name, directory=f"{sys.argv[1]}/study/{name}")
+    time.sleep(0.3)
+    for step in (1, 2):
+        announcement.step_ended(step)
+        time.sleep(0.3)
+    announcement.run_ended()
+"""
+
+
+def test_each_run_of_a_sweep_has_its_own_steps(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(SWEEP)
+    with own_folder() as folder:
+        sampler, _ = sample_command([sys.executable, str(program), str(tmp_path)], 0.01, 1, folder)
+        recordings = [recording for recording, _ in collect(sampler, tmp_path)]
+    assert [recording.run_id for recording in recordings] == ["first", "second"]
+    for recording in recordings:
+        steps = [sample.step for sample in recording.samples]
+        assert steps == sorted(steps, key=lambda step: step or 0)
+        assert set(steps) == {None, 1, 2}
+
+
+def test_processors_that_share_a_core_count_once():
+    assert 1 <= cores() <= processors()
 
 
 def results(runs):

@@ -6,7 +6,8 @@ import os
 import re
 import time
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -65,6 +66,7 @@ def _recordings(
         last = place == len(runs) - 1
         to = ended if last or run["to_s"] is None else run["to_s"] - begun
         directory = Path(run["directory"]) if "directory" in run else None
+        mine = [s for s in samples if first <= s.at_s < to or (last and s.at_s >= to)]
         started = datetime.now(UTC) - timedelta(seconds=time.monotonic() - begun)
         recording = Recording(
             run_id=run.get("id"),
@@ -77,7 +79,7 @@ def _recordings(
             from_s=first,
             to_s=to,
             ending=target.ending if last else "ended",
-            samples=tuple(s for s in samples if first <= s.at_s < to or (last and s.at_s >= to)),
+            samples=tuple(_with_steps(mine, target, run.get("from_s", 0.0))),
             facts=_facts(target, run),
         )
         found.append((recording, None if directory is None else directory.parents[1]))
@@ -91,23 +93,29 @@ def _facts(target: Target, run: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in run.items()
         if key not in ("id", "name", "directory", "from_s", "to_s")
     }
-    return {"processors": target.said["processors"], **known}
+    return {"processors": target.said["processors"], "cores": target.said["cores"], **known}
 
 
 def _samples(target: Target) -> list[Sample]:
     """Each question with its answer, in seconds since the process was started."""
-    ends = [moment for moment, _ in target.steps]
-    found = []
-    for asked in target.asked:
-        done = bisect_right(ends, asked.at_s)
-        step = target.steps[done - 1][1] if done else None
-        found.append(_sample(target, asked, target.answers.get(asked.question, ()), step))
-    return found
+    return [
+        _sample(target, asked, target.answers.get(asked.question, ())) for asked in target.asked
+    ]
 
 
-def _sample(
-    target: Target, asked: Asked, threads: tuple[ThreadStack, ...], step: int | None
-) -> Sample:
+def _with_steps(samples: Sequence[Sample], target: Target, from_s: float) -> Iterator[Sample]:
+    """Each with the last step that was done by then, of the run that was started at `from_s`.
+
+    The steps of the run before, in a sweep, are not this one's.
+    """
+    steps = [(moment - target.begun_s, step) for moment, step in target.steps if moment >= from_s]
+    ends = [moment for moment, _ in steps]
+    for sample in samples:
+        done = bisect_right(ends, sample.at_s)
+        yield replace(sample, step=steps[done - 1][1] if done else None)
+
+
+def _sample(target: Target, asked: Asked, threads: tuple[ThreadStack, ...]) -> Sample:
     main = [thread for thread in threads if thread.thread == target.said["main_thread"]]
     others = [thread for thread in threads if thread.thread != target.said["main_thread"]]
     stack = named(main[0].frames) if main else ()
@@ -121,7 +129,6 @@ def _sample(
         at_s=asked.at_s - target.begun_s,
         phase=phase,
         stack=stack,
-        step=step,
         is_cut=bool(main) and main[0].is_cut,
         memory_mb=asked.memory_mb,
         cpu_s=asked.cpu_s,

@@ -144,9 +144,8 @@ def _faster_computing(seen: Observed) -> list[str]:
         used = processors_used(seen.steps, lambda s: s.phase in COMPUTE)
         threads = seen.fact("threads") or 1
         if used is not None and used.high < SPARE * threads:
-            found.append(
-                f"an idle machine: {threads} threads got {used.measure()} processors; or train.threads=1"
-            )
+            got = f"an idle machine: {plural(threads, 'thread')} got {used.measure()} processors"
+            found.append(got if threads == 1 else f"{got}; or train.threads=1")
         found.append("trainer=gpu, where there is one")
     return found
 
