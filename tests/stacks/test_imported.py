@@ -1,13 +1,17 @@
 """The views of stacks that were imported from the old lab."""
 
+import re
+
 import pytest
 
 from qa_research.ledger.old_lab.importing import import_old_lab
 from qa_research.ledger.runs import LEDGER
 from qa_research.stacks.choosing import Chosen, choose
 from qa_research.stacks.comparing import compare_stacks
+from qa_research.stacks.flame import flame_page
 from qa_research.stacks.searching import search_stacks
 from qa_research.stacks.show import about, show_found, show_tree
+from qa_research.stacks.telling import lines_of
 from qa_research.stacks.tree import call_tree
 from tests.ledger.old_lab.databases import write_stacks
 
@@ -30,6 +34,16 @@ def test_every_view_says_what_imported_samples_could_not_see(imported, text, cap
     notes = compare_stacks(imported, imported, 0.01).notes
     assert len([note for note in notes if CAVEAT in note]) == 1
     assert CAVEAT in about(imported)["caveats"][0]
+    assert flame_page(imported).count(CAVEAT) == 1
+
+
+def test_without_times_there_are_no_seconds(imported):
+    lines = lines_of(imported.recordings)
+    assert "55 samples, whose times were not kept" in lines
+    assert any(CAVEAT in line for line in lines)
+    assert any(
+        re.fullmatch(r"compute_loss +31 +56\.4 +\[42\.3, 69\.7\] +-", line) for line in lines
+    )
 
 
 def test_they_are_listed_as_imported(imported, tmp_path):

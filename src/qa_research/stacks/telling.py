@@ -94,6 +94,8 @@ def uniformity(recording: Recording) -> float | None:
 def notes(recording: Recording) -> list[str]:
     """How many samples there are, when they were taken, and what is not known."""
     count, length = len(recording.samples), recording.to_s - recording.from_s
+    if recording.caveat:
+        return [f"{count:,} samples, whose times were not kept", recording.caveat]
     found = [
         f"{count:,} samples in {length:.1f} s, on average every {1000 * recording.mean_s:.0f} ms, of rank "
         f"{recording.rank}"
@@ -120,7 +122,7 @@ def _rows(recording: Recording) -> list[tuple[str, ...]]:
             f"{share.count:,}",
             f"{100 * share.value:.1f}",
             f"[{100 * share.low:.1f}, {100 * share.high:.1f}]",
-            f"{share.value * length:.1f}",
+            f"{share.value * length:.1f}" if length else "-",
         )
         for share in shares(recording.samples)
     ]
