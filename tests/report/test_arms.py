@@ -3,7 +3,7 @@
 import pytest
 
 from qa_research.report.arms import arms_of, mean_over_runs
-from qa_research.report.sources import beside
+from qa_research.report.comparison import read_report
 from tests.fake_runs import CONFIG, write_run
 
 METRIC = "val/exact_match"
@@ -19,7 +19,7 @@ def sources_of(tmp_path, *changes, right=((1.0, 0.0),)):
         )
         for n, change in enumerate(changes, 1)
     ]
-    return beside(folders, [str(n) for n in range(len(folders))])
+    return read_report(folders).runs
 
 
 def test_an_arm_is_what_differs_in_nothing_but_the_seed(tmp_path):

@@ -4,17 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from qa_research.report.comparison import (
-    Curve,
-    Report,
-    ReportedRun,
-    RouteOverTime,
-    names_of,
-    read_curves,
-    route_over_time,
-)
+from qa_research.report.comparison import Report, names_of, read_report
+from qa_research.report.measures import Curve, RouteOverTime, read_curves, route_over_time
 from qa_research.report.several import several_report
-from qa_research.report.sources import Source, beside
+from qa_research.report.sources import Source
 from qa_research.report.story import page_of
 from qa_research.runs.compare import differences
 from qa_research.runs.directory import flattened
@@ -118,18 +111,21 @@ def test_the_route_is_the_mean_of_the_questions_that_have_the_words():
 
 
 def reported(entry, name, films, route=None):
-    curve = Curve(np.array([10, 40]), np.array([20.0, 90.0]))
-    return ReportedRun(name, entry, {"all": curve}, films, route)
+    """A run whose files are few, with these films and this route as if they had been recorded."""
+    source = Source(entry.directory)
+    source.name, source.films, source.route = name, films, route
+    source.curves = {"all": Curve(np.array([10, 40]), np.array([20.0, 90.0]))}
+    return source
 
 
 def films_of(right_at, rows):
-    """By question: the film of a question that becomes right at a step; None: never."""
-    found = {}
+    """The film of each question, which becomes right at a step; None: never."""
+    found = []
     for i, row in enumerate(rows):
         film = make_film(row, i, make_logits(rows, STEPS, 20))
         step = right_at[i]
         right = np.array([step is not None and at >= step for at in STEPS])
-        found[row["id"]] = replace(film, right=right, true_probability=0.1 + 0.8 * right)
+        found.append(replace(film, right=right, true_probability=0.1 + 0.8 * right))
     return found
 
 
@@ -138,10 +134,11 @@ def test_the_question_that_one_run_learned_and_another_did_not_comes_first(tmp_p
     rows[3]["split"] = "train"
     first = films_of([20, 20, 20, 20], rows)
     second = films_of([20, None, None, None], rows)
-    second["q9"] = second["q0"]  # watched by one only
+    second.append(replace(second[0], question_id="q9"))  # watched by one only
     (entry,) = entries(tmp_path, {})
     runs = [reported(entry, "a", first), reported(entry, "b", second)]
-    report = Report(EXACT, runs, {"lookup": 100.0, "match": 30.0}, [])
+    runs[0].record = {"guessing": {"lookup": 100.0, "match": 30.0}}
+    report = Report(runs)
     # q1 is harder to guess than q2; q3 is of training; q0 both learned.
     assert report.shared_questions == ["q1", "q2", "q3", "q0"]
 
@@ -160,16 +157,20 @@ def make_report(tmp_path, question=None, name="b"):
             made[1], name, films_of([20], [row]), RouteOverTime(np.array([0, 40]), (2, 4), risen)
         ),
     ]
-    return Report(EXACT, runs, {"all": 30.0}, ["a: nothing was recorded"])
+    for number, run in enumerate(runs):
+        run.number, run.siblings = number, runs
+        run.record = {"status": "finished", "guessing": {"all": 30.0}, "steps": 5, "train_s": 1}
+    return Report(runs)
 
 
 def make_page(tmp_path, question=None, name="b", title="two runs"):
     """The page of the report, and the report."""
     report = make_report(tmp_path, question, name)
-    sources = beside(
-        [run.entry.directory for run in report.runs], [run.name for run in report.runs]
-    )
-    for source, run in zip(sources, report.runs, strict=True):
-        source.route = run.route
-        source.record = {"status": "finished", "guessing": {"all": 30.0}, "steps": 5, "train_s": 1}
-    return page_of(several_report(report, sources, title), sources), report
+    return page_of(several_report(report, title), report.runs), report
+
+
+def test_what_a_run_has_not_recorded_is_said_with_its_name(tmp_path):
+    found = entries(tmp_path, {"lr": 0.1}, {"lr": 0.2})
+    missing = read_report([entry.directory for entry in found]).missing
+    assert len(missing) == 4 and [line[:7] for line in missing] == ["lr 0.1:"] * 2 + ["lr 0.2:"] * 2
+    assert "nothing was recorded" in missing[0] and "not been validated" in missing[1]

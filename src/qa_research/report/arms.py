@@ -48,8 +48,9 @@ def arms_of(sources: Sequence[Source]) -> list[list[int]]:
     return list(arms.values())
 
 
-def arms_section(report: Report, sources: Sequence[Source]) -> Section | None:
+def arms_section(report: Report) -> Section | None:
     """The scores of each arm over its seeds; None where every run is an arm of its own."""
+    sources = report.runs
     arms = [arm for arm in arms_of(sources) if len(arm) > 1]
     metric = report.metric["name"]
     kinds = kinds_of(sources)
@@ -99,8 +100,9 @@ def _arm(
     return (name, tuple(seeds), *cells)
 
 
-def asked_section(_: Report, sources: Sequence[Source]) -> Section:
+def asked_section(report: Report) -> Section:
     """What the runs were asked until an answer was right, over the steps."""
+    sources = report.runs
     heading = "Asked until right"
     found = [state for source in sources for state in states(source)]
     told = [state for state in found if state.ratio is not None and state.state.step is not None]

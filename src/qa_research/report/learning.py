@@ -21,9 +21,9 @@ from qa_research.pages.document import (
     Table,
     Text,
 )
-from qa_research.report.comparison import Curve, read_curves
 from qa_research.report.glance import score_words
 from qa_research.report.live import curves_data
+from qa_research.report.measures import Curve
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source
 
@@ -38,7 +38,7 @@ def scores_section(source: Source) -> Section:
         return Section("scores", "Scores", (lack,))
     blocks: list[Block] = [_table(source)]
     metric = source.metrics[0]
-    curves = read_curves(source.directory, metric)
+    curves = source.curves
     if curves:
         guessing = source.record.get("guessing") or {}
         still = (curves_picture(curves, guessing, metric["label"]),)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qa_research.report.comparison import Curve, ReportedRun, RouteOverTime
+from qa_research.report.measures import Curve, RouteOverTime
+from qa_research.report.sources import Source
 from qa_research.watch.film import Film
 
 DECIMALS = 3
@@ -43,7 +44,7 @@ def questions_data(questions: Sequence[Sequence[Film]], names: Sequence[str]) ->
     return {"names": list(names), "questions": [_question(films) for films in questions]}
 
 
-def route_data(runs: Sequence[ReportedRun]) -> dict[str, Any] | None:
+def route_data(runs: Sequence[Source]) -> dict[str, Any] | None:
     """The attention head that rose most in any run, and its curve in every run; None: none was recorded."""
     riser = risen_most(runs)
     if riser is None:
@@ -97,7 +98,7 @@ def shown_captures(film: Film) -> list[int]:
     return sorted(evenly | {max(film.opening - 1, 0), film.opening})
 
 
-def risen_most(runs: Sequence[ReportedRun]) -> Mapping[str, Any] | None:
+def risen_most(runs: Sequence[Source]) -> Mapping[str, Any] | None:
     """The attention head that rose most in any run, by its numbers, and in which run."""
     risen = []
     for place, run in enumerate(runs):

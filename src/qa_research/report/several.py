@@ -21,7 +21,7 @@ from qa_research.pages.document import (
     Text,
 )
 from qa_research.report.arms import arms_of, arms_section, asked_section
-from qa_research.report.comparison import Report, ReportedRun
+from qa_research.report.comparison import Report
 from qa_research.report.glance import CERTAIN, score_words
 from qa_research.report.learning import MOST_DRAWN
 from qa_research.report.live import curves_data, questions_data, risen_most, route_data
@@ -56,14 +56,15 @@ def attention_of_head(source: Source, layer: int, head: int, at: str) -> float:
     return float(route.weight[place, route.layers.index(layer), head])
 
 
-def several_report(report: Report, sources: Sequence[Source], title: str) -> Document:
-    """The document of these runs; `sources` in the order of the report's."""
+def several_report(report: Report, title: str) -> Document:
+    """The document of these runs."""
+    sources = report.runs
     makers = (_curves, arms_section, _question, _head, asked_section, _differences)
-    sections = [section for make in makers for section in [make(report, sources)] if section]
+    sections = [section for make in makers for section in [make(report)] if section]
     lacks = tuple(Paragraph((sentence,), "lack") for sentence in report.missing)
     if lacks:
         sections.append(Section("missing", "What is missing", lacks))
-    lead = (*_verdicts(sources), _about(sources), _glance(report, sources))
+    lead = (*_verdicts(sources), _about(sources), _glance(report))
     return Document(title, lead, (*sections, _commands(sources)), moment_of(sources))
 
 
@@ -88,16 +89,14 @@ def _about(sources: Sequence[Source]) -> Paragraph:
     return Paragraph((*words, ". " if words else "", said), "hint")
 
 
-def _glance(report: Report, sources: Sequence[Source]) -> Table:
+def _glance(report: Report) -> Table:
+    sources = report.runs
     kinds = kinds_of(sources)
     label, metric = report.metric["label"], report.metric["name"]
     columns = [Column("run"), *(Column(f"{label}, {kind} [95 %]", True) for kind in kinds)]
     columns += [Column("steps", True), Column("best step", True)]
     columns += [Column("training", True), Column("status")]
-    rows = [
-        _run_row(source, run, metric, kinds)
-        for source, run in zip(sources, report.runs, strict=True)
-    ]
+    rows = [_run_row(source, metric, kinds) for source in sources]
     if report.guessing:
         guessed: list[Text] = [
             (sources[0].value("record", "one", key=f"guessing.{kind}"),)
@@ -112,29 +111,27 @@ def _glance(report: Report, sources: Sequence[Source]) -> Table:
     return Table(tuple(columns), tuple(rows), caption)
 
 
-def _run_row(
-    source: Source, run: ReportedRun, metric: str, kinds: Sequence[str]
-) -> tuple[Text, ...]:
+def _run_row(source: Source, metric: str, kinds: Sequence[str]) -> tuple[Text, ...]:
     scores: list[Text] = [
         score_words(source, metric, kind) if (metric, kind) in source.scores else ("–",)
         for kind in kinds
     ]
     steps: Text = (
-        ("–",) if run.entry.steps is None else (source.value("record", "whole", key="steps"),)
+        ("–",) if source.entry.steps is None else (source.value("record", "whole", key="steps"),)
     )
     best: Text = ("–",)
-    if run.entry.best_step is not None:
+    if source.entry.best_step is not None:
         best = (source.value("record", "whole", key="best_step"),)
     time: Text = ("–",)
-    if run.entry.train_s is not None:
+    if source.entry.train_s is not None:
         time = (source.value("record", "seconds", key="train_s"),)
     who: Text = (source.value("called"),)
-    if run.name.startswith("run "):
+    if source.name.startswith("run "):
         who = (*who, ": ", source.value("name"))
     return (who, *scores, steps, best, time, (source.value("status"),))
 
 
-def _curves(report: Report, _: Sequence[Source]) -> Section | None:
+def _curves(report: Report) -> Section | None:
     curves = [run.curves for run in report.runs]
     if not any(curves):
         return None
@@ -172,14 +169,17 @@ def _curves_picture(report: Report) -> Picture:
 
 def _question_on_paper(report: Report, question: str) -> Iterator[Block]:
     """The first of the shared questions, in each run at the end of its training."""
-    first = report.runs[0].films[question]
+    first = report.runs[0].film_by_id[question]
     begin, end = first.truth
     true = (first.text.chars[begin][0], first.text.chars[end][1])
     yield Paragraph((Quoted(first.question), " True answer: ", _truth(first), "."))
     yield Paragraph((passage_of(first.text.context, true),))
     lines = {
         "": {
-            run.name: (run.films[question].steps, 100 * run.films[question].true_probability)
+            run.name: (
+                run.film_by_id[question].steps,
+                100 * run.film_by_id[question].true_probability,
+            )
             for run in report.runs
         }
     }
@@ -192,7 +192,7 @@ def _question_on_paper(report: Report, question: str) -> Iterator[Block]:
     )
     rows = []
     for run in report.runs:
-        film = run.films[question]
+        film = run.film_by_id[question]
         rows.append(
             (
                 (run.name,),
@@ -245,23 +245,23 @@ def _columns(panels: Mapping[str, Mapping[str, Line]]) -> dict[str, list[Any]]:
     return columns
 
 
-def _question(report: Report, _: Sequence[Source]) -> Section | None:
+def _question(report: Report) -> Section | None:
     shared = report.shared_questions
     if not shared:
         lack = Paragraph(("No question was watched in all of these runs.",), "lack")
         return Section("question", "The same question in each training", (lack,))
-    films = [[run.films[question] for run in report.runs] for question in shared]
+    films = [[run.film_by_id[question] for run in report.runs] for question in shared]
     data = questions_data(films, [run.name for run in report.runs])
     live = Live("question", data, tuple(_question_on_paper(report, shared[0])))
     return Section("question", "The same question in each training", (live,))
 
 
-def _head(report: Report, sources: Sequence[Source]) -> Section | None:
+def _head(report: Report) -> Section | None:
     riser = risen_most(report.runs)
     if riser is None:
         return None
     where = {"layer": riser["layer"], "head": riser["head"]}
-    source = sources[riser["run"]]
+    source = report.runs[riser["run"]]
     words: Text = (
         "Attention, in percent, from the answer to the context words that also occur in the question: layer ",
         Code(str(riser["layer"])),
@@ -286,7 +286,8 @@ def _head(report: Report, sources: Sequence[Source]) -> Section | None:
     return Section("head", "The attention head that turned", blocks)
 
 
-def _differences(_: Report, sources: Sequence[Source]) -> Section | None:
+def _differences(report: Report) -> Section | None:
+    sources = report.runs
     differing: Differences = sources[0].beside.config
     if not differing:
         return None

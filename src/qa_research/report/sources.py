@@ -21,8 +21,15 @@ from qa_research.figures.curves import DecayFit, NoFit, fit_decay
 from qa_research.ledger.runs import RunEntry
 from qa_research.model.architecture import Blueprint, read_architecture
 from qa_research.pages.document import Paragraph, Quoted, Value
-from qa_research.report.comparison import RouteOverTime, Score, route_over_time, score_of
 from qa_research.report.legend import Entry, legend_of
+from qa_research.report.measures import (
+    Curve,
+    RouteOverTime,
+    Score,
+    read_curves,
+    route_over_time,
+    score_of,
+)
 from qa_research.runs.compare import SideBySide, side_by_side
 from qa_research.runs.directory import flattened, read_record, run_name
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
@@ -30,6 +37,7 @@ from qa_research.runs.predictions import PREDICTIONS, chose_of, read_run_predict
 from qa_research.runs.store import live_status, read_entry
 from qa_research.tasks.task import Metric
 from qa_research.text import shown_value
+from qa_research.watch.film import Film, make_film
 
 MOST_TOLD = 3
 Taker = Callable[..., Any]
@@ -140,6 +148,42 @@ class Source:
                 found[name] = recording.read(name)
             except ValueError as error:
                 self.unreadable = str(error)
+        return found
+
+    @cached_property
+    def films(self) -> list[Film]:
+        """What was answered to each watched question at each capture, in their order."""
+        logits = self.groups.get("logits")
+        if self.recording is None or logits is None or not logits.sizes["step"]:
+            return []
+        return [make_film(row, i, logits) for i, row in enumerate(self.recording.questions)]
+
+    @cached_property
+    def film_by_id(self) -> dict[str, Film]:
+        """The films by the id of their question."""
+        return {film.question_id: film for film in self.films}
+
+    @cached_property
+    def curves(self) -> dict[str, Curve]:
+        """The first metric over the training, by kind."""
+        return read_curves(self.directory, self.metrics[0])
+
+    @property
+    def lacks(self) -> list[str]:
+        """What a comparison with other runs has not got of this one, and how to get it, a sentence each."""
+        found, groups = [], self.groups
+        if self.unreadable:
+            found.append(self.unreadable)
+        elif self.recording is None:
+            found.append("nothing was recorded; train with capture=default to compare answers")
+        else:
+            found += [
+                f"no {name} were recorded; add {name} to capture/recorders to compare {what}"
+                for name, what in (("logits", "answers"), ("heads", "attention"))
+                if name not in groups
+            ]
+        if not self.curves:
+            found.append("it has not been validated yet, so there are no curves of it")
         return found
 
     @cached_property
@@ -363,14 +407,6 @@ def moment_of(sources: Sequence[Source]) -> int:
     """When the last of these runs ended, or else began, in seconds since 1970; 0: none says it."""
     said = [source.entry.finished or source.entry.started for source in sources]
     return max((int(datetime.fromisoformat(text).timestamp()) for text in said if text), default=0)
-
-
-def beside(directories: Sequence[Path], names: Sequence[str]) -> list[Source]:
-    """The files of several runs, called by these names."""
-    sources = [Source(directory) for directory in directories]
-    for number, (source, name) in enumerate(zip(sources, names, strict=True)):
-        source.number, source.name, source.siblings = number, name, sources
-    return sources
 
 
 def unreadable(source: Source) -> list[Paragraph]:

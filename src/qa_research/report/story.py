@@ -11,7 +11,7 @@ from qa_research.pages.markup import document_page, table_of
 from qa_research.pages.pdf import check_fonts, document_pdf, picture_png
 from qa_research.report.comparison import Report, read_report
 from qa_research.report.several import several_report
-from qa_research.report.sources import Source, beside
+from qa_research.report.sources import Source
 from qa_research.report.training import training_report
 from qa_research.report.verify import Checked, Now, verify
 from qa_research.runs.directory import check_writable
@@ -126,8 +126,7 @@ def read_document(
         source = Source(directories[0])
         return training_report(source, default), [source]
     report = read_report(directories)
-    sources = beside(directories, [run.name for run in report.runs])
-    return several_report(report, sources, title_of(report)), sources
+    return several_report(report, title_of(report)), list(report.runs)
 
 
 def page_of(document: Document, sources: Sequence[Source]) -> str:

@@ -27,7 +27,7 @@ from qa_research.pages.document import (
 from qa_research.report.live import questions_data
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, taken_from, unreadable
-from qa_research.watch.film import Film, make_film, moved_most
+from qa_research.watch.film import Film, moved_most
 from qa_research.watch.story import SITES, hardest_learned
 from qa_research.watch.strip import film_strip
 
@@ -70,18 +70,16 @@ def film_of(source: Source, question: int) -> Film:
     """What the run answered to a watched question at each capture."""
     if source.recording is None:
         raise FileNotFoundError(f"{source.directory / RECORDING} is missing")
-    return make_film(source.recording.questions[question], question, source.groups["logits"])
+    return source.films[question]
 
 
 def watched_section(source: Source) -> Section:
     """The questions that were watched while the network learned."""
     heading = "Watched questions"
-    if "logits" not in source.groups or not source.groups["logits"].sizes["step"]:
+    films = source.films
+    if not films:
         words = ("No answers were recorded; a training with ", Code("capture=default"), " does it.")
         return Section("watched", heading, (Paragraph(words, "lack"), *unreadable(source)))
-    assert source.recording is not None
-    questions = source.recording.questions
-    films = [film_of(source, i) for i in range(len(questions))]
     chosen = hardest_learned(films)
     order = [chosen, *(i for i in range(len(films)) if i != chosen)]
     table, pictures = _table(source, films), tuple(pictures_of(source, chosen))
