@@ -15,6 +15,7 @@ from qa_research.pages.document import (
     Column,
     Command,
     Document,
+    Key,
     Live,
     Paragraph,
     Picture,
@@ -23,7 +24,7 @@ from qa_research.pages.document import (
     Table,
     Value,
 )
-from qa_research.pages.markup import digest, document_page, table_of
+from qa_research.pages.markup import digest, document_page, plain_text, table_of
 from qa_research.pages.paper import own_font, signs_of, size_of
 from qa_research.pages.pdf import document_pdf, picture_png
 from qa_research.text import disarmed
@@ -177,6 +178,13 @@ def test_letters_with_marks_stay_whole_in_pictures():
     pdf = document_pdf(Document("A title", (), (Section("a", "A", (shown,)),)))
     text = text_of(pdf.content)
     assert "naïf" in text and "ab" in text and "end" in text and pdf.absent == ()
+
+
+def test_a_key_has_the_colour_of_its_line_and_says_nothing():
+    made = document("words", "A title", Paragraph((Key("run-1", "#0b6e99"), "a run")))
+    assert '<span class="key run-1" aria-hidden="true"></span>a run' in page_of(made)
+    assert "a run" in text_of(document_pdf(made).content)
+    assert plain_text((Key("run-1", "#0b6e99"), "a run")) == "a run"
 
 
 def test_a_font_that_is_none_is_refused(tmp_path):

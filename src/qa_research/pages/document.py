@@ -46,8 +46,16 @@ class Code:
     text: str
 
 
+@dataclass(frozen=True)
+class Key:
+    """A spot in the colour of a line that a picture or a chart has. `style`: the line's class on the page."""
+
+    style: str
+    colour: str
+
+
 # A plain string is the page's own words.
-Piece = str | Value | Quoted | Passage | Code
+Piece = str | Value | Quoted | Passage | Code | Key
 Text = tuple[Piece, ...]
 
 

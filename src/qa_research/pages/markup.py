@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qa_research.pages.document import Code, Document, Live, Passage, Picture, Quoted, Text, Value
+from qa_research.pages.document import Document, Key, Live, Picture, Text
 from qa_research.pages.html import one_file
 from qa_research.text import csv_line
 
@@ -66,7 +66,7 @@ def table_of(picture: Picture) -> str:
 def plain_text(text: Text) -> str:
     """A text without its origins."""
     return "".join(
-        piece.text if isinstance(piece, Value | Quoted | Passage | Code) else piece
+        piece if isinstance(piece, str) else "" if isinstance(piece, Key) else piece.text
         for piece in text
     )
 

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 
 from matplotlib.font_manager import findfont, get_font
@@ -14,6 +15,7 @@ from qa_research.pages.document import (
     Code,
     Command,
     Document,
+    Key,
     Live,
     Paragraph,
     Passage,
@@ -30,13 +32,19 @@ from qa_research.text import disarmed
 # The fonts of text, the first that has a character; the second is that of the pictures and has more scripts.
 TEXT, WIDE = "Libertinus Serif", "DejaVu Sans"
 FIXED = "DejaVu Sans Mono"
-# Points: the width and the greatest height of a picture on a page of A4, and that of one that is upright.
-WIDTH, HEIGHT, UPRIGHT = 482, 380, 640
+# Points: the width of a picture on a page of A4, and its greatest height up to so much height for its width.
+# A page has room for two of the usual ones, or for a usual one and a square one, with their captions.
+WIDTH = 482
+HEIGHTS = ((0.62, 300), (0.95, 265), (1.0, 340), (inf, 600))
+# A table of so many rows is not divided between pages.
+WHOLE = 12
 # Letters of a word that fits into any line, into any cell of a table; a longer one may be broken after each
 # `PART` of them.
 LINE, CELL, PART = 70, 30, 10
 # Between which a text has its own direction of writing, as `<bdi>` has it on a page.
 ISOLATE, END = "\u2068", "\u2069"
+# Points of a letter in a table, and of the room beside a cell.
+LETTER, GAP = 5, 9
 # Characters: longer cells of a table may be broken into lines; longer ones than this have no more room.
 SHORT, LONG = 24, 60
 ABSENT = "□"
@@ -65,6 +73,7 @@ STYLE = """
 #let given(body) = highlight(fill: rgb("#fbd9a8"), strong(body))
 #let expected(body) = underline(stroke: 1.2pt + rgb("#2c7a3f"), offset: 2pt, body)
 #let both(body) = given(underline(stroke: 1.2pt + rgb("#2c7a3f"), offset: 2pt, body))
+#let key(colour) = box(width: 0.7em, height: 0.7em, radius: 1.5pt, fill: colour) + sym.space.nobreak
 #let verdict(body) = text(12pt, body)
 """
 
@@ -134,7 +143,7 @@ class Paper:
                 body = self.words(block.text)
                 return body if block.kind == "text" else f"#{block.kind}[{body}]"
             case Command():
-                about = f"{self.shown(block.about)}\n" if block.about else ""
+                about = f"#block(sticky: true)[{self.shown(block.about)}]\n" if block.about else ""
                 return f"{about}#command[{self.shown(block.line, 'raw')}]"
             case Table():
                 return self.table(block)
@@ -148,6 +157,8 @@ class Paper:
 
     def piece(self, piece: Piece, fits: int) -> str:
         match piece:
+            case Key():
+                return f"#key(rgb({self.string(piece.colour)}))"
             case Code():
                 return self.shown(piece.text, "raw", fits)
             case Passage():
@@ -172,12 +183,18 @@ class Paper:
             first, *others = (f"[{self.words(cell, CELL)}]" for cell in row)
             cells.append(", ".join([f"strong{first}", *others]))
         body = ",\n  ".join(cells)
-        caption = f"#hint[{self.words(table.caption)}]\n" if table.caption else ""
-        return f"{caption}#table(columns: ({widths},), align: ({sides},),\n  {body},\n)"
+        # The caption stays on the page of the table.
+        caption = (
+            f"#block(sticky: true)[#hint[{self.words(table.caption)}]]\n" if table.caption else ""
+        )
+        shown = f"table(columns: ({widths},), align: ({sides},),\n  {body},\n)"
+        is_whole = len(table.rows) <= WHOLE
+        return f"{caption}#block(breakable: {str(not is_whole).lower()}, {shown})"
 
     def picture(self, picture: Picture) -> str:
         width, height = size_of(picture.svg)
-        scale = min(1.0, WIDTH / width, (HEIGHT if height <= width else UPRIGHT) / height)
+        highest = next(most for shape, most in HEIGHTS if height / width <= shape)
+        scale = min(1.0, WIDTH / width, highest / height)
         name = self.string(f"{picture.name}.svg")
         image = f"image({name}, width: {width * scale:.1f}pt, alt: {self.string(picture.alt)})"
         return f"#figure({image}, caption: [{self.words(picture.caption)}], numbering: none)"
@@ -230,12 +247,16 @@ def _is_attached(sign: str) -> bool:
 
 
 def _widths(table: Table) -> list[str]:
-    """The widths of a table's columns: what is left is divided among those that may be broken into lines.
+    """The widths of a table's columns: in proportion to their texts where all are short.
 
-    These are the columns with long texts, or that with the longest; a column with a long word gets more.
+    Else what is left is divided among the columns with long texts, which may be broken into lines; one with
+    a long word gets more.
     """
     cells = [[plain_text(row[i]) for row in table.rows] for i in range(len(table.columns))]
     longest = [max(map(len, texts), default=0) for texts in cells]
+    if max(longest) <= SHORT and any(column.name for column in table.columns):
+        named = zip(longest, table.columns, strict=True)
+        return [f"{max(length, len(column.name), 1)}fr" for length, column in named]
     words = [max((len(w) for text in texts for w in text.split()), default=0) for texts in cells]
     broken = {i for i, length in enumerate(longest) if length > SHORT} or {
         longest.index(max(longest))
@@ -243,7 +264,17 @@ def _widths(table: Table) -> list[str]:
     shares = [
         max(min(length, LONG), 2.4 * word) for length, word in zip(longest, words, strict=True)
     ]
-    return [f"{share:.0f}fr" if i in broken else "auto" for i, share in enumerate(shares)]
+    return [
+        f"{share:.0f}fr" if i in broken else _narrow(column.name, longest[i])
+        for i, (share, column) in enumerate(zip(shares, table.columns, strict=True))
+    ]
+
+
+def _narrow(name: str, longest: int) -> str:
+    """The width of a column whose cells are not broken: its name is, where it is longer than they are."""
+    if len(name) <= longest:
+        return "auto"
+    return f"{LETTER * max(longest, *map(len, name.split())) + GAP}pt"
 
 
 def size_of(svg: str) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from qa_research.pages.document import (
     Value,
 )
 from qa_research.report.sources import FORMS, Source
+from qa_research.report.verdicts import status_words
 from qa_research.runs.compare import PERCENT
 from qa_research.runs.directory import flattened, has_no_effect, run_name
 from qa_research.text import command_line
@@ -105,7 +106,7 @@ def glance(source: Source) -> Table:
     """What the run is, in a few rows."""
     record, value = source.record, source.value
     rows: list[tuple[str, Text]] = [
-        ("status", (value("status"), ", started ", value("record", "day", key="started"))),
+        ("status", (*status_words(source), ", started ", value("record", "day", key="started"))),
         ("data", _data(source)),
         (
             "model",

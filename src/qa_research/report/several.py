@@ -1,16 +1,16 @@
 """The report of several runs as a document: beside each other, on the same questions, with one slider."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from qa_research.figures.lines import Line, lines_of_runs
+from qa_research.figures.lines import COLOURS, Line, lines_of_runs
 from qa_research.pages.document import (
     Block,
     Code,
     Column,
     Command,
     Document,
+    Key,
     Live,
     Paragraph,
     Picture,
@@ -28,20 +28,14 @@ from qa_research.report.live import curves_data, questions_data, risen_most, rou
 from qa_research.report.passage import passage_of
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, kinds_of, moment_of, taken_from
+from qa_research.report.verdicts import kinds_compared, status_words
 from qa_research.runs.compare import Differences
 from qa_research.runs.directory import flattened, run_name
 from qa_research.text import command_line
 from qa_research.watch.film import Film
 
-
-@taken_from("predictions/validation.json")
-def verdict(source: Source, second: int) -> str:
-    """Which of two runs is better and how sure that is, by a paired comparison over the same examples."""
-    other = source.siblings[second]
-    pair = source.beside.pairs[second - 1]
-    return replace(pair, first=f"“{source.name}”", second=f"“{other.name}”").verdict.replace(
-        "`", ""
-    )
+# Of a run's line: its class on the page, and its colour in print.
+LINES = [(f"run-{place}", colour) for place, colour in enumerate(COLOURS)]
 
 
 @taken_from("recording.zarr")
@@ -69,10 +63,13 @@ def several_report(report: Report, title: str) -> Document:
 
 
 def _verdicts(sources: Sequence[Source]) -> list[Block]:
-    return [
-        Paragraph((sources[0].value("verdict", second=i),), "verdict")
-        for i in range(1, len(sources))
-    ]
+    """Of each run against the first: on all examples, and by kind where there are several."""
+    blocks: list[Block] = []
+    for place, other in enumerate(sources[1:], 1):
+        blocks.append(Paragraph((sources[0].value("verdict", second=place),), "verdict"))
+        if kinds_compared(sources[0], other):
+            blocks.append(Paragraph((sources[0].value("verdict_by_kind", second=place),)))
+    return blocks
 
 
 def _about(sources: Sequence[Source]) -> Paragraph:
@@ -104,9 +101,10 @@ def _glance(report: Report) -> Table:
             else ("–",)
             for kind in kinds
         ]
-        rows.append((("guessing among the right candidates",), *guessed, *([("",)] * 4)))
+        rows.append((("guessing",), *guessed, *([("",)] * 4)))
     caption: Text = (
         "At each run's best checkpoint, of the validation questions that did not choose it.",
+        *([" Guessing is among the right candidates."] if report.guessing else []),
     )
     return Table(tuple(columns), tuple(rows), caption)
 
@@ -125,10 +123,10 @@ def _run_row(source: Source, metric: str, kinds: Sequence[str]) -> tuple[Text, .
     time: Text = ("–",)
     if source.entry.train_s is not None:
         time = (source.value("record", "seconds", key="train_s"),)
-    who: Text = (source.value("called"),)
+    who: Text = (Key(*LINES[source.number % len(LINES)]), source.value("called"))
     if source.name.startswith("run "):
         who = (*who, ": ", source.value("name"))
-    return (who, *scores, steps, best, time, (source.value("status"),))
+    return (who, *scores, steps, best, time, status_words(source, is_brief=True))
 
 
 def _curves(report: Report) -> Section | None:
@@ -195,7 +193,7 @@ def _question_on_paper(report: Report, question: str) -> Iterator[Block]:
         film = run.film_by_id[question]
         rows.append(
             (
-                (run.name,),
+                (Key(*LINES[run.number % len(LINES)]), run.name),
                 (Quoted(film.answer_text(len(film.steps) - 1) or "no answer"),),
                 ("right" if film.right[-1] else "wrong",),
             )

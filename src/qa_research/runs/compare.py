@@ -162,11 +162,12 @@ def _compare_fresh(first: Shares, second: Shares, metrics: list[Metric]) -> Comp
     if not fresh.any():
         both = chose == first.chose & second.chose
         return replace(_compare_two(first, second, metrics), chosen_on=True, both_chosen_on=both)
-    compared = _compare_two(_some(first, fresh), _some(second, fresh), metrics)
+    compared = _compare_two(part_of(first, fresh), part_of(second, fresh), metrics)
     return replace(compared, left_out=int((~fresh).sum()))
 
 
-def _some(shares: Shares, which: NDArray[np.bool_]) -> Shares:
+def part_of(shares: Shares, which: NDArray[np.bool_]) -> Shares:
+    """Those of the examples, in their order."""
     ids = [identity for identity, is_one in zip(shares.ids, which, strict=True) if is_one]
     values = {name: column[which] for name, column in shares.values.items()}
     groups = None if shares.groups is None else shares.groups[which]
@@ -408,7 +409,7 @@ def best_intervals(directory: Path, metrics: Sequence[Metric]) -> dict[str, Inte
     shares = read_shares(directory, metrics)
     fresh = np.array([identity not in shares.chose for identity in shares.ids], dtype=bool)
     if fresh.any():
-        shares = _some(shares, fresh)
+        shares = part_of(shares, fresh)
     found = {}
     for metric in metrics:
         values = shares.values[metric["per_example"]]
