@@ -69,7 +69,7 @@ class TrainerKeys(TypedDict, total=False):
     deterministic: bool | Literal["warn"] | None
     benchmark: bool | None
     inference_mode: bool
-    profiler: Literal["simple", "advanced"] | None
+    profiler: Literal["simple", "advanced", "pytorch"] | None
     detect_anomaly: bool
     sync_batchnorm: bool
 

@@ -49,6 +49,7 @@ from qa_research.training.trainer import (
     TrainerBundle,
     make_trainer,
     without_expected_warnings,
+    write_profile,
 )
 
 log = logging.getLogger(__name__)
@@ -167,6 +168,7 @@ def _fit(setup: Setup, bundle: TrainerBundle, directory: Path, resume_from: str 
             if "max_step_fraction" in capture:
                 announcement.told(capture_budget=capture["max_step_fraction"])
         without_expected_warnings(trainer.fit, module, datamodule=data, ckpt_path=resume_from)
+        write_profile(trainer, directory)
         return _finish_fit(setup, bundle)
 
 

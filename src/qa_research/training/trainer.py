@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from qa_research.capture.callback import Capture
 from qa_research.config import build, check_value
+from qa_research.files import write_text
 from qa_research.runs.directory import run_name
 from qa_research.signals import Signals
 from qa_research.tasks.task import Task
@@ -28,6 +29,7 @@ from qa_research.training.progress import TrainingProgress
 from qa_research.training.resumable import DurableCheckpointIO, ExactCheckpoints
 from qa_research.training.settings import TrainerKeys, with_units
 
+log = logging.getLogger(__name__)
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",
     ".*is smaller than the logging interval.*",
@@ -37,8 +39,10 @@ EXPECTED_WARNINGS = (
     ".*your dataloader is not resumable.*",
     # Every process has the scores of all examples.
     ".*when logging on epoch level in distributed setting.*",
+    ".*PyTorch Profiler default schedule will be overridden.*",
 )
 
+PROFILE = "profile.txt"
 # No number of a batch can be divided by it.
 NO_BATCH = 2**62
 REFUSED = {
@@ -178,6 +182,16 @@ def without_expected_warnings(work: Callable[..., Any], *arguments: Any, **optio
             work(*arguments, **options)
         except MisconfigurationException as error:
             raise _unusable(error) from error
+
+
+def write_profile(trainer: Trainer, directory: Path) -> None:
+    """Write what `trainer.profiler` measured of a training to profile.txt in its directory, if it is used."""
+    # Lightning would print it by a logger whose messages are about products, and so not shown.
+    profiler: Any = vars(trainer)["profiler"]
+    text: str = profiler.summary()
+    if text and trainer.is_global_zero:
+        write_text(directory / PROFILE, text)
+        log.info("Profile of the training: %s", directory / PROFILE)
 
 
 def _unusable(error: MisconfigurationException) -> ValueError:
