@@ -16,10 +16,11 @@ from scipy.stats import binomtest
 
 from qa_research.ledger.runs import Ledger
 from qa_research.ledger.stacks import list_recordings, read_recording
-from qa_research.sampled import ASKED, INSISTED, NUMBER, Announcement, cores, processors
+from qa_research.sampled import ASKED, FOLDER, INSISTED, NUMBER, Announcement, cores, processors
 from qa_research.stacks.collecting import collect
 from qa_research.stacks.dumps import DumpReader
 from qa_research.stacks.launching import own_folder, sample_command
+from qa_research.stacks.sampler import Sampler
 from qa_research.stacks.telling import uniformity
 from tests.tiny_run import TINY
 
@@ -92,6 +93,32 @@ def trained(runs, *words):
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return done.stderr
+
+
+def test_a_process_that_dies_before_it_answers_ends_its_sampling(tmp_path):
+    program = tmp_path / "program.py"
+    # Stopped, it can neither answer nor be made to.
+    program.write_text(
+        "import os, signal, subprocess, time\n"
+        "from qa_research.sampled import answer_if_asked\nanswer_if_asked()\ntime.sleep(0.3)\n"
+        "subprocess.Popen(['sh', '-c', f'sleep 0.5; kill -9 {os.getpid()}'])\n"
+        "os.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    with own_folder() as folder:
+        environment = {**os.environ, FOLDER: str(folder)}
+        process = subprocess.Popen([sys.executable, str(program)], env=environment)
+        sampler = Sampler(folder, 0.01, 1, time.monotonic())
+
+        def has_been_dead_for_a_while():
+            ended = [t.ended_s for t in sampler.targets if t.ended_s is not None]
+            return bool(ended) and time.monotonic() > ended[0] + 0.2
+
+        sampler.run_until(has_been_dead_for_a_while)
+        sampler.end()
+        process.wait()
+        ((recording, _),) = collect(sampler, tmp_path)
+    assert recording.ending == "died"
+    assert all(sample.memory_mb is None or sample.memory_mb > 1 for sample in recording.samples)
 
 
 SWEEP = """

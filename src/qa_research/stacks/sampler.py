@@ -96,6 +96,7 @@ class Target:
 
     def end(self) -> None:
         """Take over all that is left once it answers no more."""
+        self.waiting = None
         self.read()
         if self.said["runs"] and all(run["to_s"] is not None for run in self.said["runs"]):
             self.ending = "ended"
@@ -324,4 +325,6 @@ def usage_of(pid: int) -> tuple[float | None, float | None]:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None, None
-    return pages * _PAGE / 1e6, (int(fields[11]) + int(fields[12])) / _TICKS
+    # One that is ending has given its memory back.
+    memory_mb = pages * _PAGE / 1e6 if pages else None
+    return memory_mb, (int(fields[11]) + int(fields[12])) / _TICKS
