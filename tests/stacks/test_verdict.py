@@ -325,6 +325,15 @@ def test_the_worst_of_several_faults_comes_first() -> None:
     assert [finding.name for finding in verdict.also] == ["slow logger", "compute"]
 
 
+def test_the_lines_are_the_sentence_then_evidence_advice_and_the_rest() -> None:
+    verdict = judge([FAULTS["slow logger"].recording()])
+    sentence, *lines = verdict.lines()
+    assert sentence == verdict.sentence
+    assert lines[0] == "  logging 25 % [22, 27]"
+    assert "  next: logger=csv" in lines
+    assert lines[-1].startswith("  also compute-bound: forward, backward and optimizer take 74 %")
+
+
 def test_no_recordings_have_no_verdict() -> None:
     with pytest.raises(ValueError, match="at least one recording"):
         judge([])

@@ -25,7 +25,7 @@ from qa_research.stacks.phases import UNKNOWN
 from qa_research.text import plural
 
 TOO_FEW, NO_STEP, NO_TIMES = "too few samples", "no optimizer step", "no times"
-# Below it, an interval is wider than 40 points whatever was seen.
+# Of fewer, one half cannot be told from a quarter.
 FEWEST = 20
 # Which of two takes more time is open while the interval of their ratio is wider than this; if it is not, and
 # still holds one half, they take equally much.
@@ -36,8 +36,6 @@ MUCH = 0.25
 LESS_WOULD_DO = ("validation", "capture")
 # What dropout takes by its lower end, to be worth a word.
 DROPOUT = 0.02
-
-
 # Of the threads: if fewer processors are busy, others use them, or operations are too small to divide.
 SPARE = 0.7
 # Phases that take less are not listed.
