@@ -68,6 +68,7 @@ def test_a_report_has_every_section_and_every_number_has_an_origin(run, verb):
         "weights",
         "efficacy",
         "cost",
+        "time",
         "configuration",
     ):
         assert f'id="{name}"' in text, name

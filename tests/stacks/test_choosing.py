@@ -47,7 +47,7 @@ def test_a_run_without_samples_names_the_command_that_makes_some(tmp_path):
     ):
         choose("s1-", tmp_path)
     write_sampled_run(tmp_path, 2, make_recording(samples=()))
-    with pytest.raises(ValueError, match="has no samples: it ended too soon"):
+    with pytest.raises(FileNotFoundError, match="has no samples: it ended too soon"):
         choose("s2-", tmp_path)
     with pytest.raises(FileNotFoundError, match="has no recording of stacks"):
         choose("s1-", tmp_path)

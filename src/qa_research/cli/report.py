@@ -42,7 +42,8 @@ def report(
     """Report a run, or put several side by side: one HTML file and one PDF.
 
     What the run asked and how it went, scores, curves, watched questions, the network's architecture and
-    weights, efficacy, cost. The page needs no network; each picture also goes to figures/.
+    weights, efficacy, cost, where the time went. The page needs no network; each picture also goes to
+    figures/.
     """
     from qa_research.console import start_logging
     from qa_research.launch.compose import default_config

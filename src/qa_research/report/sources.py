@@ -35,6 +35,7 @@ from qa_research.runs.directory import flattened, read_record, run_name
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.predictions import PREDICTIONS, chose_of, read_run_predictions
 from qa_research.runs.store import live_status, read_entry
+from qa_research.stacks.choosing import Chosen, of_run
 from qa_research.tasks.task import Metric
 from qa_research.text import shown_value
 from qa_research.watch.film import Film, make_film
@@ -231,6 +232,14 @@ class Source:
     def route(self) -> RouteOverTime | None:
         """The attention from an answer to the words that its question has, if it was recorded."""
         return route_over_time(self.groups["heads"]) if "heads" in self.groups else None
+
+    @cached_property
+    def stacks(self) -> Chosen | None:
+        """The latest recording of stacks that were sampled during the training; None without samples."""
+        try:
+            return of_run(self.directory)
+        except FileNotFoundError:
+            return None
 
     @cached_property
     def architecture(self) -> Blueprint:

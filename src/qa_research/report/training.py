@@ -10,6 +10,7 @@ from qa_research.report.cost import cost_section, efficacy_section
 from qa_research.report.glance import configuration_section, lead
 from qa_research.report.learning import learning_section, scores_section
 from qa_research.report.sources import Source, moment_of
+from qa_research.report.time_spent import time_section
 from qa_research.report.watched import watched_section
 from qa_research.report.weights import weights_section
 from qa_research.runs.directory import readable_run
@@ -24,6 +25,7 @@ SECTIONS: tuple[Callable[[Source], Section], ...] = (
     answer_section,
     efficacy_section,
     cost_section,
+    time_section,
 )
 
 

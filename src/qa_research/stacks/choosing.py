@@ -57,8 +57,8 @@ def choose(run: str, runs: Path, number: int | None = None) -> Chosen:
     recordings of the run, this one.
 
     Raises:
-        FileNotFoundError: there is no such run, or it has no recordings.
-        ValueError: several runs match, the number is not of this run, or nothing was sampled.
+        FileNotFoundError: there is no such run, or it has no recordings, or none with samples.
+        ValueError: several runs match, or the number is not of this run.
     """
     ledger = runs.expanduser() / LEDGER
     if run.isascii() and run.isdecimal() and has_content(ledger):
@@ -83,8 +83,8 @@ def of_run(directory: Path, runs: Path | None = None, number: int | None = None)
     `runs`: the folder of runs whose ledger is asked if the run lies in none.
 
     Raises:
-        FileNotFoundError: it has no recordings.
-        ValueError: the number is not of this run, or nothing was sampled.
+        FileNotFoundError: it has no recordings, or none with samples.
+        ValueError: the number is not of this run.
     """
     ledger = ledger_for(directory, runs or directory.parent.parent)
     name = run_name(directory)
@@ -150,7 +150,7 @@ def _read(ledger: Ledger, entries: Iterable[RecordingEntry], directory: Path | N
     else:
         name = f"{recordings[0].run} (recording {kept[0].number})"
     if not any(recording.samples for recording in recordings):
-        raise ValueError(
+        raise FileNotFoundError(
             f"the recording {kept[0].number} of {name} has no samples: it ended too soon; "
             f"{HOW_TO_SAMPLE}"
         )
