@@ -19,6 +19,10 @@ VERBS_OF_A_RUN: dict[str, Words] = {
     "runs show": (),
     "runs remove": ("--yes",),
     "runs compare": ("{run}",),
+    "stacks flame": (),
+    "stacks tree": (),
+    "stacks speedscope": (),
+    "stacks compare": ("{run}",),
 }
 RUNS = (
     "nothing",
@@ -169,6 +173,17 @@ OF_RUN: tuple[Words, ...] = (
     ("runs", "list", "--sort", "beauty"),
     ("runs", "list", "--study", "nobody"),
     ("runs", "remove", "{run}"),
+    # It was not sampled.
+    *(("stacks", verb, "{run}") for verb in ("flame", "tree", "speedscope")),
+    *(("stacks", "search", "dropout", run) for run in ("{run}", "nothing", "7", "{files}")),
+    ("stacks", "search", "dropout"),
+    ("stacks", "compare", "{run}"),
+    ("stacks", "compare", "{run}", "{run}", "--min-share", "101"),
+    ("stacks", "tree", "{run}", "--depth", "0"),
+    ("stacks", "tree", "{run}", "--min-share", "-1"),
+    ("stacks", "tree", "{run}", "--min-share", "nan"),
+    ("stacks", "flame", "{run}", "--recording", "0"),
+    ("stacks", "flame", "{run}", "--recording", "first"),
     ("resume", "{run}", "model.lr=1"),
     ("resume", "{run}", "trainer.max_epochs=4"),
     ("resume", "{run}", "nonsense"),

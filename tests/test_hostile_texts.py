@@ -15,8 +15,10 @@ from torchvision.models import get_model
 from qa_research.capture.recording.reader import Recording
 from qa_research.cli.verbs import run as run_verb
 from qa_research.console import Screen
-from qa_research.ledger.runs import LEDGER
+from qa_research.ledger.runs import LEDGER, Ledger
+from qa_research.ledger.stacks import Frame, Sample, write_recording
 from qa_research.runs.bundle import write_bundle
+from qa_research.runs.directory import read_record
 from qa_research.tasks.answering.question import Gold, Question
 from qa_research.tasks.answering.squad import squad_json
 from qa_research.text import command_line, json_text
@@ -26,6 +28,7 @@ from qa_research.watch.story import with_attention
 from tests.hostile import HOSTILE, OBEYED
 from tests.html_pages import ParsedPage
 from tests.ledger.old_lab.databases import write_old_lab, write_stacks
+from tests.stacks.recordings import make_recording
 from tests.tiny_run import TINY
 from tests.verbs import VERBS
 
@@ -63,7 +66,27 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # The study's name has a $x_, as a text of data may have.
         environment.setenv("x_", "a value of the environment")
         assert run_verb(training(root)) == 0
+    sample(root)
     return root
+
+
+def sample(root: Path) -> None:
+    """Two recordings of the run, of hostile programs: each text is a file, a function and a line of code."""
+    frames = [Frame(text, 7, text, text) for text in HOSTILE.values()]
+    samples = [
+        Sample(
+            place / 10, phase, (*frames[: place % 24], frames[place % 24]), place, place % 5 == 0
+        )
+        for place, phase in enumerate(["forward", STUDY] * 100)
+    ]
+    run = read_record(run_of(root, 1))
+    assert run is not None
+    for samples_of_one in (samples, samples[:80]):
+        recording = make_recording(
+            samples=tuple(samples_of_one), run_id=run["id"], run=STUDY, command=(STUDY,), to_s=20.0
+        )
+        with Ledger(root / FOLDER / LEDGER) as ledger:
+            write_recording(ledger, recording)
 
 
 def training(root: Path, *more: str) -> list[str]:
@@ -176,6 +199,12 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     "export": [("RUN", "NEW", *RUNS)],
     "bundle": [("RUN", *RUNS, "--out", "NEW"), ("RUN", *RUNS, "--out", "NEW", "--with-recording")],
     "runs import": [("BUNDLE", "--runs", "NEW"), ("BUNDLE", *RUNS)],
+    "stacks flame": [("RUN", *RUNS), ("1", *RUNS, "--out", "NEW")],
+    # A colon divides a file from a function.
+    "stacks tree": [("RUN", "--from", text, *RUNS) for text in HOSTILE.values() if ":" not in text],
+    "stacks search": [(text, "RUN", *RUNS) for text in HOSTILE.values() if text[0] != "-"],
+    "stacks compare": [("RUN", "2", *RUNS)],
+    "stacks speedscope": [("RUN", *RUNS)],
     "ledger sql": [
         ("SELECT * FROM asked_questions", *RUNS),
         RUNS,
@@ -223,6 +252,10 @@ SQLITES = ("-shm", "-wal")
 REFUSED: list[tuple[str, ...]] = [
     *((*verb, "TEXT", *RUNS) for verb in (("runs", "show"), ("resume",), ("watch",))),
     *((*verb, "TEXT", *RUNS) for verb in (("runs", "compare", "RUN"), ("efficacy", "table"))),
+    *(("stacks", verb, "TEXT", *RUNS) for verb in ("flame", "tree", "speedscope")),
+    ("stacks", "search", "who", "TEXT", *RUNS),
+    ("stacks", "tree", "RUN", "--from", "no TEXT", *RUNS),
+    ("stacks", "compare", "RUN", "TEXT", *RUNS),
     ("runs", "remove", "TEXT", "--yes", *RUNS),
     ("runs", "list", "--sort", "TEXT", *RUNS),
     ("runs", "list", "--study", "TEXT", *RUNS),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qa_research.cli.options import DEFAULT_RUNS, OUT_HELP, AsJson, Runs
+from qa_research.cli.options import DEFAULT_RUNS, OUT_HELP, AsJson, Runs, a_number
 from qa_research.text import print_json, print_line
 
 RECORDING_HELP = "of the recordings of a run, this one"
@@ -33,7 +33,14 @@ OutOfRun = Annotated[
 ]
 MinShare = Annotated[
     float,
-    typer.Option("--min-share", metavar="PERCENT", min=0, max=100, help="leave out smaller shares"),
+    typer.Option(
+        "--min-share",
+        metavar="PERCENT",
+        min=0,
+        max=100,
+        callback=a_number,
+        help="leave out smaller shares",
+    ),
 ]
 
 
