@@ -19,10 +19,10 @@ from tests.commands import MANUAL, README, ROOT, SHORT_TRAINING, printed
 ACTIVATE = "source .venv/bin/activate"
 MOST_SECONDS = 170
 # What the pages count on: the runs that RUN, A and B stand for (of three seeds, the third is removed), with
-# kept steps and a recording of the question ID; the default run; something that was asked.
+# kept steps, a recording of the question ID and sampled stacks; the default run; something that was asked.
 PREPARED = (
-    "python train.py -m seed=1,2,3 study=printed checkpoint.keep_every_n_steps=2 capture.every_n_steps=2 "
-    "'capture.questions=[builtin-validation-00003]' "
+    "qa-research stacks -- python train.py -m seed=1,2,3 study=printed checkpoint.keep_every_n_steps=2 "
+    "capture.every_n_steps=2 'capture.questions=[builtin-validation-00003]' "
     + SHORT_TRAINING.replace("data.validation_questions=96 ", "").replace("steps=2", "steps=4"),
     f"python train.py {SHORT_TRAINING}",
     "qa-research efficacy ask printed/bert_tiny-random-builtin-s1 --questions 30",

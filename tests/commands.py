@@ -45,6 +45,7 @@ SHORT_TRAINING = (
 )
 SHORTENED = {
     r"^python train\.py(?!.*(--help|--cfg|--version))": SHORT_TRAINING,
+    r"^qa-research stacks .*-- python train\.py": SHORT_TRAINING,
     r"search=optuna": "hydra.sweeper.n_trials=2",
     r"^qa-research explain(?!.*(--help|--cfg))": (
         "lime.samples=100 lime.max_samples=100 trust.seeds=2 trust.random_orders=0 "

@@ -59,7 +59,8 @@ def test_the_flame_graph_is_a_page_in_the_run(runs, capsys):
     verbs.show_flame("s2-", runs=runs)
     (path,) = runs.glob("nopretrain/*-s2-*/flame.html")
     assert capsys.readouterr().out == f"Page  {path}\n"
-    assert "<h1>Where the time goes</h1>" in path.read_text(encoding="utf-8")
+    page = path.read_text(encoding="utf-8")
+    assert "<h1>Where the time goes</h1>" in page and '<p class="verdict">slow loader: ' in page
 
 
 def test_the_file_for_speedscope_goes_into_the_run_or_where_it_is_told(runs, capsys, tmp_path):

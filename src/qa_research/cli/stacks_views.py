@@ -59,11 +59,15 @@ def show_flame(
     from qa_research.files import write_text
     from qa_research.stacks.choosing import choose, folder_for
     from qa_research.stacks.flame import NAME, flame_page
+    from qa_research.stacks.verdict import judge
 
     place = runs.expanduser()
     chosen = choose(run, place, number)
     folder = folder_for(chosen, place, out)
-    write_text(folder / NAME, flame_page(chosen))
+    # Only of a training there is one.
+    is_training = any(recording.run_id for recording in chosen.recordings)
+    verdict = judge(chosen.recordings).sentence if is_training else ""
+    write_text(folder / NAME, flame_page(chosen, verdict))
     _tell_file("Page", folder / NAME, as_json)
 
 
