@@ -19,6 +19,7 @@ VERBS_OF_A_RUN: dict[str, Words] = {
     "runs show": (),
     "runs remove": ("--yes",),
     "runs compare": ("{run}",),
+    "stacks show": (),
     "stacks flame": (),
     "stacks tree": (),
     "stacks speedscope": (),
@@ -174,7 +175,7 @@ OF_RUN: tuple[Words, ...] = (
     ("runs", "list", "--study", "nobody"),
     ("runs", "remove", "{run}"),
     # It was not sampled.
-    *(("stacks", verb, "{run}") for verb in ("flame", "tree", "speedscope")),
+    *(("stacks", verb, "{run}") for verb in ("show", "flame", "tree", "speedscope")),
     *(("stacks", "search", "dropout", run) for run in ("{run}", "nothing", "7", "{files}")),
     ("stacks", "search", "dropout"),
     ("stacks", "compare", "{run}"),

@@ -199,6 +199,8 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     "export": [("RUN", "NEW", *RUNS)],
     "bundle": [("RUN", *RUNS, "--out", "NEW"), ("RUN", *RUNS, "--out", "NEW", "--with-recording")],
     "runs import": [("BUNDLE", "--runs", "NEW"), ("BUNDLE", *RUNS)],
+    "stacks show": [("RUN", *RUNS)],
+    "stacks list": [RUNS],
     "stacks flame": [("RUN", *RUNS), ("1", *RUNS, "--out", "NEW")],
     # A colon divides a file from a function.
     "stacks tree": [("RUN", "--from", text, *RUNS) for text in HOSTILE.values() if ":" not in text],
@@ -252,7 +254,7 @@ SQLITES = ("-shm", "-wal")
 REFUSED: list[tuple[str, ...]] = [
     *((*verb, "TEXT", *RUNS) for verb in (("runs", "show"), ("resume",), ("watch",))),
     *((*verb, "TEXT", *RUNS) for verb in (("runs", "compare", "RUN"), ("efficacy", "table"))),
-    *(("stacks", verb, "TEXT", *RUNS) for verb in ("flame", "tree", "speedscope")),
+    *(("stacks", verb, "TEXT", *RUNS) for verb in ("show", "flame", "tree", "speedscope")),
     ("stacks", "search", "who", "TEXT", *RUNS),
     ("stacks", "tree", "RUN", "--from", "no TEXT", *RUNS),
     ("stacks", "compare", "RUN", "TEXT", *RUNS),
