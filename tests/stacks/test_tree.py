@@ -56,7 +56,7 @@ def test_depth_and_the_smallest_share_limit_the_tree():
     assert [line.chain for line in lines] == ["training_step", "forward"]
     # What is too small alone is summed up if it is large enough together.
     *_, summed = tree_lines(call_tree(SAMPLES, START, False), 2, 0.48, is_whole=False)
-    assert summed.chain == "less often: _engine_run_backward, training_step, __next__"
+    assert summed.chain == "smaller calls: _engine_run_backward, training_step, __next__"
     assert summed.frame is None and summed.share == 1.0
 
 

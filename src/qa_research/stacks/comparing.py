@@ -31,8 +31,8 @@ class Change:
     """A phase's or a line's share in both, and the second share minus the first.
 
     `p`: that the shares are equal, corrected by Holm for all phases, or all lines, that were tested.
-    `seconds`: of an optimizer step, in both, and `seconds_change`: how many more in the second; None
-    where one of them took no steps.
+    `seconds`: of an optimizer step, in both, and `seconds_change`: how many more in the second; None where
+    one of them took no steps, or it is no part of the steps of either.
     """
 
     first: Ratio
@@ -275,7 +275,8 @@ class _Tables:
                 right / asked * factor
                 for (right, asked), factor in zip(shares, self.seconds, strict=True)
             )
-            seconds, difference = (one, two), share_difference(*shares, self.seconds)
+            if one or two:
+                seconds, difference = (one, two), share_difference(*shares, self.seconds)
         first, second = (exact_ratio(*share) for share in both)
         return Change(first, second, share_difference(*both), p, seconds, difference)
 

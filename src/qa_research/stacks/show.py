@@ -99,7 +99,7 @@ def show_found(found: Found, chosen: Chosen) -> None:
     if not found.lines:
         _print_caveats(screen, chosen)
         return
-    phases = ", ".join(f"{share.phase} {share.value:.0%}" for share in found.phases)
+    phases = ", ".join(f"{share.phase} {_rounded(share.value)}" for share in found.phases)
     screen.print(styled(f"In the phases: {phases}"))
     screen.print()
     rows = []
@@ -231,7 +231,13 @@ def _cells(change: Change) -> list[str]:
     ]
     if change.seconds is not None and change.seconds_change is not None:
         cells += [*map(_seconds, change.seconds), _seconds_change(change.seconds_change)]
+    else:
+        cells += ["-"] * 3
     return cells
+
+
+def _rounded(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.005 else "< 1%"
 
 
 def _seconds(seconds: float) -> str:

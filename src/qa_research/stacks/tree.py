@@ -220,7 +220,7 @@ def _chain(call: Call) -> Iterator[Call]:
 def _rest(calls: Sequence[Call]) -> tuple[str]:
     named = list(dict.fromkeys(call.frame.function for call in calls))
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    return (f"less often: {', '.join(named[:3])}{more}",)
+    return (f"smaller calls: {', '.join(named[:3])}{more}",)
 
 
 def _not_found(samples: Sequence[Sample], start: str) -> str:
