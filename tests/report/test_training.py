@@ -265,6 +265,61 @@ def test_the_first_difference_of_two_values_is_named(one, other, place):
     assert found is None if place is None else found[0] == place
 
 
+@pytest.mark.slow
+def test_of_an_imported_run_without_its_recording_the_rest_is_checked(run, verb, tmp_path):
+    written(verb, run)
+    code, _, err = verb("bundle", str(run), "--out", str(tmp_path / "bundles"))
+    assert code == 0, err
+    (bundle,) = (tmp_path / "bundles").glob("*.zip")
+    code, _, err = verb("runs", "import", str(bundle), "--runs", str(tmp_path / "others"))
+    assert code == 0, err
+    (imported,) = (tmp_path / "others" / "pair").glob("*-s1-*")
+    code, found = checked(verb, imported)
+    assert code == 0 and found["faults"] == [] and found["values"] > 50
+    (note, *_) = found["notes"]
+    assert re.match(r"recording.zarr is not in the bundle .* so \d+ values and \d+ pictures", note)
+    in_metrics("train/loss", 3)(imported)
+    code, found = checked(verb, imported)
+    assert code == 1 and found["faults"]
+
+
+@pytest.mark.slow
+def test_a_recording_that_is_gone_is_one_difference_for_each_run(runs, verb):
+    code, _, err = verb("report", "pair", "--runs", str(runs))
+    assert code == 0, err
+    recordings = list((runs / "pair").glob("*/recording.zarr"))
+    for recording in recordings:
+        shutil.rmtree(recording)
+    code, out, _ = verb("report", "pair", "--runs", str(runs), "--verify", "--json")
+    faults = json.loads(out)["faults"]
+    assert code == 1 and [fault["found"] for fault in faults] == ["missing"] * len(recordings)
+
+
+def test_pictures_that_a_report_no_longer_has_are_removed_and_nobodys_else(tmp_path, verb):
+    run = write_run(tmp_path, 1, right=[1.0, 0.0], validations=3)
+    written(verb, run)
+    figures = run / "figures"
+    (figures / "mine.png").write_bytes(b"mine")
+    assert (figures / "training_loss.svg").is_file()
+    kept = {path.name for path in figures.iterdir() if path.stem != "training_loss"}
+    (run / "metrics.csv").write_text("epoch,step,train/loss,val/f1\n0,1,,0.5\n")
+    written(verb, run)
+    assert {path.name for path in figures.iterdir()} == kept
+
+
+def test_a_picture_whose_data_somebody_changed_stays(tmp_path, verb):
+    run = write_run(tmp_path, 1, right=[1.0, 0.0], validations=3)
+    written(verb, run)
+    (run / "figures" / "training_loss.csv").write_text("step,loss\n1,2\n")
+    (run / "metrics.csv").write_text("epoch,step,train/loss,val/f1\n0,1,,0.5\n")
+    written(verb, run)
+    assert {path.suffix for path in (run / "figures").glob("training_loss.*")} == {
+        ".svg",
+        ".png",
+        ".csv",
+    }
+
+
 def test_a_report_of_another_run_is_refused(tmp_path, verb):
     first, second = (write_run(tmp_path, n, right=[1.0, 0.0], validations=2) for n in (1, 2))
     written(verb, first)

@@ -1,11 +1,12 @@
 """The verb report: which runs are meant, and where their page goes."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qa_research.files import write_bytes, write_text, written_folder
+from qa_research.files import file_name, write_bytes, write_text, written_folder
 from qa_research.pages.document import Document, Picture
 from qa_research.pages.markup import document_page, table_of
 from qa_research.pages.pdf import check_fonts, document_pdf, picture_png
@@ -14,6 +15,7 @@ from qa_research.report.several import several_report
 from qa_research.report.sources import Source
 from qa_research.report.training import training_report
 from qa_research.report.verify import Checked, Now, verify
+from qa_research.report.written import pictures_on
 from qa_research.runs.directory import check_writable
 from qa_research.runs.store import find, run_directories
 from qa_research.text import command_line
@@ -66,11 +68,13 @@ def write_report(
     document, sources = read_document(directories, default)
     pdf = document_pdf(document, fonts)
     page, paper = folder / PAGE, folder / PAPER
+    earlier = pictures_on(page)
     write_text(page, page_of(document, sources))
     write_bytes(paper, pdf.content)
     pictures = document.pictures()
     if pictures:
         _write_pictures(pictures, folder / PICTURES)
+    _remove_stale(earlier, {picture.name for picture in pictures}, folder / PICTURES)
     return Written(page, paper, folder / PICTURES if pictures else None, pdf.absent)
 
 
@@ -112,6 +116,18 @@ def _write_pictures(pictures: Sequence[Picture], folder: Path) -> None:
             write_text(inside / f"{picture.name}.svg", picture.svg)
             write_bytes(inside / f"{picture.name}.png", picture_png(picture))
             write_text(inside / f"{picture.name}.csv", table_of(picture))
+
+
+def _remove_stale(earlier: Mapping[str, str], made: Collection[str], folder: Path) -> None:
+    """Remove what an earlier report has drawn and this one has not.
+
+    `earlier`: by a picture's name the digest of its data. Files that somebody changed, or brought, stay.
+    """
+    for name in earlier.keys() - set(made):
+        data = folder / f"{file_name(name)}.csv"
+        if data.is_file() and hashlib.sha256(data.read_bytes()).hexdigest() == earlier[name]:
+            for ending in ("svg", "png", "csv"):
+                (folder / f"{file_name(name)}.{ending}").unlink(missing_ok=True)
 
 
 def read_document(

@@ -5,20 +5,28 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 from pypdf import PdfReader
 from pypdf.errors import PyPdfError
 
+from qa_research.capture.kept import ANSWERS
+from qa_research.capture.recording.files import RECORDING
 from qa_research.files import parse_json, read_text
 from qa_research.ledger.runs import LEDGER
-from qa_research.pages.document import Document, Live, Value
-from qa_research.pages.markup import FORMAT, digest
+from qa_research.pages.document import Document, Live
+from qa_research.pages.markup import digest
 from qa_research.report.sources import Source
+from qa_research.report.written import WrittenPage, origins_on
+from qa_research.runs.manifest import left_out_of
 from qa_research.text import disarmed, json_text, plural
 
+# File -> the sections that are made of it, and the parts of them that move.
+MADE_OF = {
+    RECORDING: ({"watched", "weights", "question", "head", "missing"}, {"question", "route"}),
+    ANSWERS: ({"answers"}, set()),
+}
 # A number, with what a report writes within one.
 _NUMBER = re.compile(r"[−+]?\d[\d,]*(?:\.\d+)?(?:e[−+-]?\d+)?")
 
@@ -38,7 +46,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Checked:
-    """`values`: how many were traced to the files and taken again. `notes`: what could not be compared."""
+    """`values`, `pictures`: how many were traced to the files and taken again; `notes`: what could not be."""
 
     values: int
     pictures: int
@@ -61,6 +69,21 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """A file that a report was made of and that is not here.
+
+    `source`: the place of its run; `values`: how many of the report's are of it; `why`: what the bundle of
+    an imported run says, empty if nobody says it.
+    """
+
+    path: Path
+    source: int
+    file: str
+    values: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Now:
     """The report as it would be written now."""
 
@@ -80,82 +103,84 @@ def verify(
         FileNotFoundError: there is no page.
         ValueError: it is not a report, or one of other runs.
     """
-    shown = _Page(read_text(page, str(page)))
-    origins = _origins(shown, page, sources)
-    faults = [*_values(shown, origins, sources), *_drawn(shown, origins, document)]
-    faults += _prose(shown, _Page(now.page), page.name)
-    notes: list[str] = []
-    if paper.is_file():
-        faults += _on_paper(paper, now.paper, notes)
-    else:
+    text = read_text(page, str(page))
+    whole = WrittenPage(text)
+    origins = origins_on(whole, page, sources)
+    missing = _missing(whole, origins, sources)
+    sections = {name for one in missing for name in MADE_OF.get(one.file, (set(), set()))[0]}
+    shown = WrittenPage(text, sections)
+    faults = [Fault(str(one.path), _made_of(one), "missing") for one in missing if not one.why]
+    faults += _values(shown, origins, sources, missing)
+    would_be = WrittenPage(now.page, sections)
+    faults += _drawn(shown, origins, document, missing)
+    faults += _of_others(shown, would_be, origins, document)
+    faults += _prose(shown, would_be, page.name)
+    drawn = {picture.name for picture in document.pictures()} if missing else origins["pictures"]
+    n_pictures = sum(name in drawn for name in origins["pictures"])
+    notes = [_unchecked(one, len(origins["pictures"]) - n_pictures) for one in missing if one.why]
+    if not paper.is_file():
         notes.append(f"{paper} is missing, so only the page was checked")
-    return Checked(len(origins["values"]), len(origins["pictures"]), tuple(faults), tuple(notes))
+    elif missing:
+        notes.append(f"{paper.name} is not checked either, since it has the same in it")
+    else:
+        faults += _on_paper(paper, now.paper, notes)
+    n_values = len(origins["values"]) - sum(one.values for one in missing)
+    return Checked(n_values, n_pictures, tuple(faults), tuple(notes))
 
 
-class _Page(HTMLParser):
-    """The values that a page shows, by place, its blocks of JSON, by id, and all other words."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.values: dict[int, str] = {}
-        self.blocks: dict[str, str] = {}
-        self.words: list[str] = []
-        self._silent = False
-        self._value: int | None = None
-        self._block: str | None = None
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs)
-        if tag == "data" and (value := named.get("value") or "").isdecimal():
-            self._value = int(value)
-            self.values[self._value] = ""
-        self._silent = tag in ("script", "style")
-        if tag == "script" and named.get("type") == "application/json":
-            self._block = named.get("id") or ""
-            self.blocks[self._block] = ""
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "data":
-            self._value = None
-        elif tag == "script":
-            self._block = None
-        self._silent = False
-
-    def handle_data(self, data: str) -> None:
-        if self._value is not None:
-            self.values[self._value] += data
-        elif self._block is not None:
-            self.blocks[self._block] += data
-        elif not self._silent:
-            self.words += data.split()
-
-
-def _origins(shown: _Page, page: Path, sources: Sequence[Source]) -> Mapping[str, Any]:
-    if "origins" not in shown.blocks:
-        raise ValueError(f"{page} is not a report; write one with qa-research report")
-    found = parse_json(shown.blocks["origins"], f"the origins in {page}")
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise ValueError(
-            f"{page} was written by another version; write it again with qa-research report"
+def _missing(
+    shown: WrittenPage, origins: Mapping[str, Any], sources: Sequence[Source]
+) -> list[Missing]:
+    """The files that the page was made of, and that do not exist."""
+    counted: dict[tuple[int, str], int] = {}
+    for value in origins["values"]:
+        place, file = value["origin"]["run"], value["origin"]["file"]
+        if file != LEDGER and not (sources[place].directory / file).exists():
+            counted[place, file] = counted.get((place, file), 0) + 1
+    live = parse_json(shown.blocks.get("live", "null"), "what the page's charts read")
+    if isinstance(live, dict) and "question" in live:
+        # The same questions were watched in every run, whose answers are not values of the page.
+        lost = [source for source in sources if not (source.directory / RECORDING).exists()]
+        counted |= {
+            (one.number, RECORDING): counted.get((one.number, RECORDING), 0) for one in lost
+        }
+    return [
+        Missing(
+            path=sources[place].directory / file,
+            source=place,
+            file=file,
+            values=count,
+            why=left_out_of(sources[place].directory).get(file, ""),
         )
-    ids = [run.get("id") for run in found["runs"]]
-    if ids != [source.entry.id for source in sources]:
-        raise ValueError(
-            f"{page} is the report of other runs; write this one with qa-research report"
-        )
-    return found
+        for (place, file), count in counted.items()
+    ]
 
 
-def _values(shown: _Page, origins: Mapping[str, Any], sources: Sequence[Source]) -> Iterator[Fault]:
-    """Every value, as the page shows it and as its origin is now."""
-    lost: dict[str, int] = {}
+def _made_of(missing: Missing) -> str:
+    """What a page has of a file."""
+    return f"{plural(missing.values, 'value')} of it" if missing.values else "what was made of it"
+
+
+def _unchecked(missing: Missing, pictures: int) -> str:
+    """What cannot be checked, and why, as a sentence."""
+    told = f"{plural(missing.values, 'value')} and {plural(pictures, 'picture')}"
+    return (
+        f"{missing.file} is not in the bundle that this run was imported from ({missing.why}), so {told} "
+        "that were made of it, and the sections around them, cannot be checked"
+    )
+
+
+def _values(
+    shown: WrittenPage,
+    origins: Mapping[str, Any],
+    sources: Sequence[Source],
+    missing: Sequence[Missing],
+) -> Iterator[Fault]:
+    """Every value, as the page shows it and as its origin is now; not those of files that are missing."""
     for number, value in enumerate(origins["values"]):
         origin = value["origin"]
         place = _place(origin)
-        file = sources[origin["run"]].directory / origin["file"]
-        if origin["file"] != LEDGER and not file.exists():
-            lost[str(file)] = lost.get(str(file), 0) + 1
+        if _is_of(origin, missing):
             continue
         try:
             now = disarmed(sources[origin["run"]].again(origin))
@@ -166,10 +191,13 @@ def _values(shown: _Page, origins: Mapping[str, Any], sources: Sequence[Source])
                 yield Fault(place, shown.values[number], now)
         elif value["text"] != now:
             yield Fault(place, value["text"], now)
-    for name, count in lost.items():
-        yield Fault(name, f"{plural(count, 'value')} of it", "missing")
     if stray := sorted(set(shown.values) - set(range(len(origins["values"])))):
         yield Fault("the page", f"values without an origin: {stray}", "")
+
+
+def _is_of(origin: Mapping[str, Any], missing: Sequence[Missing]) -> bool:
+    """Whether a value is of a file that is missing."""
+    return any((one.source, one.file) == (origin["run"], origin["file"]) for one in missing)
 
 
 def _place(origin: Mapping[str, Any]) -> str:
@@ -177,7 +205,7 @@ def _place(origin: Mapping[str, Any]) -> str:
     return f"{origin['file']}, {origin['take']}{f' ({arguments})' if arguments else ''}"
 
 
-def _prose(shown: _Page, now: _Page, name: str) -> Iterator[Fault]:
+def _prose(shown: WrittenPage, now: WrittenPage, name: str) -> Iterator[Fault]:
     """Words of the page that are no values: changed, added or left out; and values that are gone."""
     gone = sorted(set(now.values) - set(shown.values))
     if gone:
@@ -190,28 +218,45 @@ def _prose(shown: _Page, now: _Page, name: str) -> Iterator[Fault]:
             yield Fault(name, " ".join(shown.words[a:b]), " ".join(now.words[c:d]))
 
 
-def _drawn(shown: _Page, origins: Mapping[str, Any], document: Document) -> Iterator[Fault]:
-    """What is drawn: the data of each picture, and of each part that moves."""
+def _drawn(
+    shown: WrittenPage, origins: Mapping[str, Any], document: Document, missing: Sequence[Missing]
+) -> Iterator[Fault]:
+    """What is drawn: the data of each picture and of what moves, as far as their files are here."""
+    lost = {part for one in missing for part in MADE_OF.get(one.file, (set(), set()))[1]}
     for picture in document.pictures():
         if origins["pictures"].get(picture.name) != digest(picture):
             yield Fault(f"the picture {picture.name}", "other data", "what the files hold")
     own = parse_json(shown.blocks.get("live", "null"), "what the page's charts read")
-    live = {block.part: block.values for block in document.blocks() if isinstance(block, Live)}
+    live = {
+        block.part: block.values
+        for block in document.blocks()
+        if isinstance(block, Live) and block.part not in lost
+    }
     # As they went into the page.
     now = parse_json(json_text(live), "the charts")
+    if isinstance(own, dict):
+        own = {part: values for part, values in own.items() if part not in lost}
     if difference := first_difference(own, now):
         place, printed, found = difference
         yield Fault(f"the charts of the page, at {place}", printed, found)
-    told = [_key(value) for value in document.values()]
-    if told != [_key(value) for value in origins["values"]]:
-        yield Fault(
-            "the page", f"{len(origins['values'])} values", f"{len(told)}, or of other origins"
-        )
 
 
-def _key(value: Value | Mapping[str, Any]) -> str:
-    origin = value.origin if isinstance(value, Value) else value["origin"]
-    return json_text(origin)
+def _of_others(
+    shown: WrittenPage, would_be: WrittenPage, origins: Mapping[str, Any], document: Document
+) -> Iterator[Fault]:
+    """Values that the page has and would not have now, or the other way round."""
+    own = [
+        json_text(value["origin"])
+        for place, value in enumerate(origins["values"])
+        if place not in shown.left_out
+    ]
+    now = [
+        json_text(value.origin)
+        for place, value in enumerate(document.values())
+        if place not in would_be.left_out
+    ]
+    if own != now:
+        yield Fault("the page", plural(len(own), "value"), f"{len(now)}, or of other origins")
 
 
 def apart(one: str, other: str, around: int = 40) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Ge
@@ -12,7 +13,7 @@ from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from qa_research.config import first_fault
 from qa_research.files import parse_json
 from qa_research.plain import check_plain
-from qa_research.runs.directory import MANIFEST
+from qa_research.runs.directory import MANIFEST, run_name
 from qa_research.runs.schema import Name
 
 FORMAT: Final = "qa_research bundle"
@@ -118,6 +119,19 @@ class Manifest:
 
 
 _MANIFEST = TypeAdapter(Manifest)
+
+
+def left_out_of(directory: Path) -> dict[str, str]:
+    """What an imported run came without, and why; empty for a run that was not imported.
+
+    Raises:
+        ValueError: its bundle.json is damaged.
+    """
+    path = directory / MANIFEST
+    if not path.is_file():
+        return {}
+    manifest = read_manifest(path.read_bytes(), run_name(directory))
+    return {part.what: part.why for part in manifest.left_out}
 
 
 def read_manifest(content: bytes, name: str) -> Manifest:
