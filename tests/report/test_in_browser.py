@@ -24,6 +24,13 @@ NAMES = ["one", "two", "one of any text", "two of any text"]
 # Does with the page what a reader does, and notes after each act what the page shows.
 READER = """<!doctype html><iframe src="%s" width="1200" height="1900"></iframe>
 <pre id="found"></pre><script>
+// Whether the true answer is in sight: a long text is scrolled within its box.
+function isTruthSeen(box) {
+  const truth = box.querySelector(".truth");
+  if (!truth) return true;
+  const [own, words] = [truth, box.querySelector(".words")].map((one) => one.getBoundingClientRect());
+  return own.top >= words.top - 1 && own.bottom <= words.bottom + 1;
+}
 function read() {
   const page = document.querySelector("iframe").contentDocument;
   const byId = (id) => page.getElementById(id);
@@ -34,6 +41,7 @@ function read() {
       mark: box.querySelector(".mark").textContent,
       answer: box.querySelector(".answer q").textContent,
       chances: box.querySelector(".chances").textContent,
+      truth: isTruthSeen(box),
       shades: [...box.querySelectorAll(".token")].map(({ style }) =>
         [style.getPropertyValue("--s"), style.getPropertyValue("--e")].map(Number)),
     })),
@@ -134,7 +142,7 @@ def assert_shows(look, question, step):
         answer = film["answers"][at]
         assert shown["mark"] == ("✓ right" if answer["right"] else "✗ wrong")
         assert shown["answer"] == (answer["text"] or "no answer")
-        assert shown["chances"].startswith(f"at step {step}: probability ")
+        assert shown["chances"].startswith(f"at step {step}: probability ") and shown["truth"]
         tokens = [token for _, token in film["segments"] if token is not None]
         shades = [
             [0.8 * film[end][at][token] ** 0.5 for end in ("start", "end")] for token in tokens
@@ -161,6 +169,7 @@ BROKEN = {
     "a click is ignored": ("goTo = (step) => show", "const gone = (step) => show"),
     "a script fails": ("if (live.question) questionView();", "questionView(); missing();"),
     "a picture lies elsewhere": ("<main>", '<main><img alt="" src="http://example.invalid/a.png">'),
+    "a long text is not scrolled": ("boxes.forEach((one) => one.showTruth());", ""),
     "the words stay": ('piece.style.setProperty("--e"', 'piece.style.setProperty("--x"'),
 }
 
@@ -179,13 +188,15 @@ def without_policy(page, folder, old="", new=""):
 
 @pytest.mark.parametrize(("old", "new"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_page_is_noticed(pages, tmp_path, old, new):
-    page = without_policy(pages / "two.html", tmp_path, old, new)
+    page = without_policy(pages / "two of any text.html", tmp_path, old, new)
     with pytest.raises(AssertionError):
         assert_page_works(page, tmp_path / "browser")
 
 
 def test_nothing_but_what_was_broken_was_noticed(pages, tmp_path):
-    assert_page_works(without_policy(pages / "two.html", tmp_path), tmp_path / "browser")
+    assert_page_works(
+        without_policy(pages / "two of any text.html", tmp_path), tmp_path / "browser"
+    )
 
 
 def test_the_policy_of_a_page_lets_nothing_else_run(pages, tmp_path):
