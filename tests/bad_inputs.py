@@ -174,6 +174,12 @@ OF_RUN: tuple[Words, ...] = (
     ("runs", "list", "--sort", "beauty"),
     ("runs", "list", "--study", "nobody"),
     ("runs", "remove", "{run}"),
+    ("stacks",),
+    ("stacks", "--pid", "4194305"),
+    ("stacks", "--pid", "0"),
+    ("stacks", "--pid", "4194305", "--", "true"),
+    ("stacks", "--every", "0", "--", "true"),
+    ("stacks", "--", "no-such-command"),
     # It was not sampled.
     *(("stacks", verb, "{run}") for verb in ("show", "flame", "tree", "speedscope")),
     *(("stacks", "search", "dropout", run) for run in ("{run}", "nothing", "7", "{files}")),
@@ -417,7 +423,7 @@ TRAIN = (
     *("+trainer.limit_val_batches=0", "+trainer.fast_dev_run=true", "+trainer.overfit_batches=1"),
     *("+trainer.max_time=00:00:01:00", "+trainer.callbacks=[]", "+trainer.logger=false"),
     *("+trainer.barebones=true", "+trainer.plugins=[]", "+trainer.default_root_dir=x"),
-    *("+trainer.profiler=magic", "+trainer.min_epochs=0", "+trainer.min_steps=-1"),
+    *("trainer.profiler=magic", "+trainer.min_epochs=0", "+trainer.min_steps=-1"),
     *("checkpoint.monitor=val/accuracy", "checkpoint.monitor=null", "checkpoint.mode=up"),
     *(
         "checkpoint.keep_every_n_steps=0",

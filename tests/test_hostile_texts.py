@@ -160,6 +160,13 @@ EXPLAINED = (
     *("classifier.weights=weights.pth", "classifier.labels=labels.json", "counterfactual.top=1"),
 )
 # Every verb, by its words: the command lines that the texts go through.
+# A program that can be sampled; what follows it on the command line is kept as its command.
+SAMPLED = """
+import time
+from qa_research.sampled import answer_if_asked
+answer_if_asked()
+time.sleep(0.5)
+"""
 THROUGH: dict[str, list[tuple[str, ...]]] = {
     "train": [("TRAIN", "seed=2")],
     "resume": [("RUN", *RUNS)],
@@ -199,6 +206,16 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     "export": [("RUN", "NEW", *RUNS)],
     "bundle": [("RUN", *RUNS, "--out", "NEW"), ("RUN", *RUNS, "--out", "NEW", "--with-recording")],
     "runs import": [("BUNDLE", "--runs", "NEW"), ("BUNDLE", *RUNS)],
+    "stacks": [
+        (
+            *RUNS,
+            "--",
+            sys.executable,
+            "-c",
+            SAMPLED,
+            *(t for t in HOSTILE.values() if "\0" not in t),
+        )
+    ],
     "stacks show": [("RUN", *RUNS)],
     "stacks list": [RUNS],
     "stacks flame": [("RUN", *RUNS), ("1", *RUNS, "--out", "NEW")],

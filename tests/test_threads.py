@@ -56,7 +56,7 @@ WITH_ONE_THREAD = {
     *("efficacy plot", "squad search", "squad repeats", "score", "export", "ledger sql"),
     # It measures what threads are worth.
     *("ledger export", "ledger import", "doctor"),
-    *("stacks show", "stacks list"),
+    *("stacks", "stacks show", "stacks list"),
     *("stacks flame", "stacks tree", "stacks search", "stacks compare", "stacks speedscope"),
 }
 

@@ -9,8 +9,10 @@ from qa_research.cli.verbs import app
 
 
 def every_verb(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
-    """Each verb by its words, such as `efficacy plot`."""
+    """Each verb by its words, such as `efficacy plot`; also a group that does something by itself."""
     for name, command in group.commands.items():
+        if getattr(command, "invoke_without_command", False):
+            yield before + name, command
         if hasattr(command, "commands"):
             yield from every_verb(command, f"{before}{name} ")
         else:

@@ -33,6 +33,9 @@ OTHERS = {
     *("ledger export", "ledger import", "watch", "runs remove", "runs import"),
     # It reads two runs as runs compare does.
     "report",
+    # They read the ledger alone, or sample a program.
+    *("stacks", "stacks show", "stacks list", "stacks flame", "stacks tree", "stacks search"),
+    *("stacks compare", "stacks speedscope"),
 }
 CONFIGS = {
     "deep": "study: " + "[" * 10_000 + "]" * 10_000,

@@ -33,6 +33,7 @@ WITHOUT_EFFECT = (
     "task.metrics",
     "train.resume",
     "train.progress",
+    "trainer.profiler",
     "data.num_workers",
     "logger",
     "checkpoint.keep_every_n_steps",
