@@ -263,7 +263,12 @@ def _planned(
     if arguments.shipped:
         for name, overrides in SHIPPED.items():
             if not arguments.only or name in arguments.only:
-                yield name, overrides, None
+                limit = (f"trainer.max_steps={arguments.steps}",) if arguments.steps else ()
+                yield (
+                    name,
+                    (*(o for o in overrides if not (limit and "max_steps" in o)), *limit),
+                    None,
+                )
         return
     for plant in PLANTS:
         if not arguments.only or plant.fault in arguments.only:

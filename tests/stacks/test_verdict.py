@@ -132,8 +132,12 @@ def test_no_samples_say_nothing() -> None:
 
 
 def test_two_that_take_as_long_are_both_named() -> None:
-    verdict = judge([Made({"forward": 500, "validation": 510}).recording()])
-    assert verdict.bound == "validation and compute"
+    verdict = judge([Made({"forward": 500, "between": 510}).recording()])
+    assert verdict.sentence.startswith(
+        "overhead and compute-bound: Python between the phases takes 50 %"
+    )
+    of_choice = judge([Made({"forward": 500, "validation": 490}).recording()])
+    assert (of_choice.bound, [f.label for f in of_choice.also]) == ("validation", ["compute-bound"])
     assert judge([Made({"forward": 20, "between": 21}, {}, {}).recording()]).bound == TOO_FEW
 
 

@@ -305,6 +305,9 @@ def _in_steps(seen: Observed) -> list[Finding]:
         if work.name in LESS_WOULD_DO and seen.steps.share_of_phases(*work.phases).low >= MUCH
     ]
     much.sort(key=lambda work: -counts[work.name])
+    # Of two that take as long, the one of which less would do is told first.
+    if len(lead) > 1:
+        lead = tuple(name for name in lead if name not in [work.name for work in much]) or lead
     found = [_found(seen, [work], f"much {work.name}") for work in much if work.name not in lead]
     if lead:
         leading = [work for name in lead for work in WORK if work.name == name]
