@@ -286,6 +286,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--folder", type=Path, help="keeps the runs, and their ledger with the samples"
     )
+    parser.add_argument("--steps", type=int, help="of each shipped experiment, on a slow machine")
     parser.add_argument("--seed", type=int, default=1, help="of trainings and of sampling times")
     parser.add_argument("--mean-interval", type=float, default=0.05, help="seconds between samples")
     return parser.parse_args()
