@@ -34,13 +34,14 @@ class Plant:
     """A fault as overrides of the default training, and the verdict that is right.
 
     `bound`: what `Verdict.bound` must be; None: no fault may be alleged. `names`: what its sentence must
-    hold, too.
+    hold, too. `processors`: that the training may use; with one, other programs slow it the least.
     """
 
     fault: str
     overrides: tuple[str, ...]
     bound: str | None
     names: str = ""
+    processors: int = 1
 
 
 PLANTS = (
@@ -103,6 +104,7 @@ PLANTS = (
         "one thread instead of two",
         (*QUICK, "trainer.max_steps=200", "train.threads=1"),
         "too few threads",
+        processors=2,
     ),
     Plant(
         "a hub look-up at start",
@@ -154,7 +156,8 @@ def main() -> int:
         os.environ |= {"PLANTED_HUB": hub, "PYTHONPATH": _python_path()}
         for name, overrides, plant in _planned(arguments):
             begun = time.monotonic()
-            recordings = sampled(overrides, folder, arguments)
+            with on_processors(plant.processors if plant else 1):
+                recordings = sampled(overrides, folder, arguments)
             trial = _judged(name, plant, recordings, time.monotonic() - begun)
             trials.append(trial)
             print_note(f"{name}: {'right' if trial.is_right else 'WRONG'}")
@@ -201,6 +204,20 @@ def table(trials: Sequence[Trial]) -> list[str]:
     lines = aligned([("planted", "verdict", "right", "samples", "s"), *rows], (3, 4))
     right = sum(trial.is_right for trial in trials)
     return [*lines, f"{right} of {len(trials)} right"]
+
+
+@contextmanager
+def on_processors(count: int) -> Iterator[None]:
+    """What is started inside may use so many processors, if there are, where the system can say so."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[-count:])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @contextmanager
