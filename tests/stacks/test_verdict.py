@@ -166,6 +166,12 @@ def test_a_short_training_is_bound_by_its_start_or_its_end() -> None:
     assert judge([Made(short, ending={"validation": 200}).recording()]).bound == "ending"
 
 
+@pytest.mark.parametrize("steps", [{}, {"forward": 1}])
+def test_steps_that_were_too_quick_to_be_sampled_are_not_judged(steps: Mapping[str, int]) -> None:
+    verdict = judge([Made(steps, {"imports": 100}).recording()])
+    assert (verdict.bound, verdict.also) == ("start-up", ())
+
+
 @pytest.mark.parametrize("work", ["validation", "capture"])
 def test_work_that_was_asked_for_bounds_but_is_no_fault(work: str) -> None:
     verdict = judge([Made(CLEAN | {work: 2_000}).recording()])

@@ -254,10 +254,7 @@ def _without_steps(seen: Observed) -> Finding:
 
 def _leading(counts: Counter[str]) -> tuple[str, ...]:
     """The name with the most samples; the two that have equally many; none if there are too few to say."""
-    (first, most), *others = [(name, count) for name, count in counts.most_common() if count]
-    if not others:
-        return (first,)
-    second, fewer = others[0]
+    (first, most), (second, fewer) = counts.most_common(2)
     ratio = larger(most, fewer)
     if ratio.low > 0.5:
         return (first,)
