@@ -29,8 +29,10 @@ OF_A_RUN = {
 OTHERS = {
     *("train", "explain", "score", "doctor", "runs list", "runs scan", "efficacy table"),
     *("efficacy plot", "squad search", "squad browse", "squad repeats", "ledger sql"),
-    # These two work whatever the config says.
+    # These work whatever the config says.
     *("ledger export", "ledger import", "watch", "runs remove", "runs import"),
+    *(f"stacks {verb}" for verb in ("show", "list", "flame", "tree", "search", "speedscope")),
+    "stacks compare",
     # It reads two runs as runs compare does.
     "report",
     # They read the ledger alone, or sample a program.

@@ -1,5 +1,7 @@
 """Which recordings RUN means."""
 
+import sqlite3
+
 import pytest
 
 from qa_research.ledger.runs import LEDGER, Ledger
@@ -51,3 +53,27 @@ def test_a_run_without_samples_names_the_command_that_makes_some(tmp_path):
         choose("s2-", tmp_path)
     with pytest.raises(FileNotFoundError, match="has no recording of stacks"):
         choose("s1-", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"),
+    [
+        ("[99999]", "frames that are not in it"),
+        ("[[1]]", "frames that"),
+        ("{", "frames of a stack"),
+    ],
+)
+def test_a_damaged_ledger_is_said(tmp_path, frames, told):
+    write_sampled_run(tmp_path, 1, make_recording(steps=3))
+    with sqlite3.connect(tmp_path / LEDGER) as connection:
+        connection.execute(
+            "UPDATE stacks SET frames = ? WHERE id = (SELECT max(id) FROM stacks)", (frames,)
+        )
+    with pytest.raises(ValueError, match=told):
+        choose("s1-", tmp_path)
+
+
+def test_a_damaged_config_does_not_matter(tmp_path):
+    directory = write_sampled_run(tmp_path, 1, make_recording(steps=3))
+    (directory / "config.yaml").write_text("data: [")
+    assert choose("s1-", tmp_path).directory == directory

@@ -287,10 +287,15 @@ def _stacks(connection: sqlite3.Connection, number: int) -> dict[int, Stack]:
         "recording_id = ?1 UNION SELECT stack_id FROM stack_threads WHERE recording_id = ?1)",
         (number,),
     )
-    return {
-        row["id"]: tuple(frames[i] for i in parse_json(row["frames"], "frames of a stack"))
-        for row in rows
-    }
+    return {row["id"]: _named(row["frames"], frames) for row in rows}
+
+
+def _named(text: str, frames: Mapping[int, Frame]) -> Stack:
+    """The frames of a stack, whose ids are written as JSON."""
+    ids = parse_json(text, "frames of a stack")
+    if not isinstance(ids, list) or not all(isinstance(i, int) and i in frames for i in ids):
+        raise ValueError("the ledger is damaged: a stack has frames that are not in it")
+    return tuple(frames[i] for i in ids)
 
 
 def _others(

@@ -13,8 +13,8 @@ from qa_research.ledger.stacks import (
     list_recordings,
     read_recording,
 )
-from qa_research.runs.directory import check_writable, run_name
-from qa_research.runs.store import find, has_content, ledger_for, read_entry
+from qa_research.runs.directory import check_writable, read_record, run_name
+from qa_research.runs.store import find, has_content, ledger_for
 from qa_research.text import plural
 
 HOW_TO_SAMPLE = "qa-research stacks -- python train.py ... samples a training"
@@ -90,10 +90,18 @@ def of_run(directory: Path, runs: Path | None = None, number: int | None = None)
     name = run_name(directory)
     if has_content(ledger):
         with Ledger(ledger, read_only=True) as opened:
-            entries = list_recordings(opened, read_entry(directory).id)
+            entries = list_recordings(opened, _id_of(directory))
             if entries:
                 return _read(opened, _wanted(entries, name, number), directory)
     raise FileNotFoundError(f"{name} has no recording of stacks; {HOW_TO_SAMPLE}")
+
+
+def _id_of(directory: Path) -> str:
+    """The id of a run, whatever its config says."""
+    record = read_record(directory)
+    if record is None:
+        raise FileNotFoundError(f"{directory / 'run.json'} is missing")
+    return str(record["id"])
 
 
 def folder_for(chosen: Chosen, runs: Path, out: Path | None) -> Path:
