@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from qa_research.stacks.comparing import compare_stacks, points
-from tests.stacks.recordings import BACKWARD, DROPOUT, NEXT, SHARES, chosen, make_recording
+from tests.stacks.recordings import BACKWARD, DROPOUT, MAIN, NEXT, SHARES, chosen, make_recording
 
 SLOW = {"query": 0.1, "value": 0.1, "dropout": 0.05, "backward": 0.25, "wait": 0.5}
 FIRST = chosen(make_recording(steps=60), name="demo/fast")
@@ -59,6 +59,17 @@ def test_a_line_that_moved_is_the_same_line():
     compared = compare_stacks(FIRST, chosen(replace(recording, samples=samples)), 0.01)
     assert compared.lines[0].frame.line == 999
     assert compared.lines[0].change.first.right > 0
+
+
+def test_another_checkout_of_the_program_has_the_same_lines():
+    recording = make_recording(steps=60, seed=5)
+    elsewhere = replace(MAIN, file="branch/train.py")
+    samples = tuple(
+        replace(s, stack=tuple(elsewhere if frame == MAIN else frame for frame in s.stack))
+        for s in recording.samples
+    )
+    compared = compare_stacks(FIRST, chosen(replace(recording, samples=samples)), 0.01)
+    assert not any(line.change.is_significant for line in compared.lines)
 
 
 def test_equal_trainings_have_no_change():

@@ -104,9 +104,9 @@ def points(change: Difference) -> str:
 def compare_stacks(first: Chosen, second: Chosen, smallest: float) -> StacksCompared:
     """The second training's phases and lines against the first one's.
 
-    Two lines are the same if file, function and text are, wherever they stand. `smallest`: lines are tested
-    whose share of the samples of both together is at least this, in [0, 1]; the choice knows nothing of a
-    difference (Bourgon et al. 2010, PNAS 107:9546).
+    Two lines are the same if file, function and text are, wherever they stand; of a program in another
+    folder, too. `smallest`: lines are tested whose share of the samples of both together is at least
+    this, in [0, 1]; the choice knows nothing of a difference (Bourgon et al. 2010, PNAS 107:9546).
 
     Raises:
         ValueError: nothing is left to be compared.
@@ -236,8 +236,10 @@ def _groups(stacks: Sequence[Stack]) -> list[tuple[list[Frame], frozenset[int]]]
     where: dict[tuple[str, str, str], set[int]] = {}
     frames: dict[tuple[str, str, str], tuple[int, Frame]] = {}
     for place, stack in enumerate(stacks):
+        own = _own_folder(stack)
         for depth, frame in enumerate(stack):
-            key = (frame.file, frame.function, frame.text or str(frame.line))
+            file = frame.file.removeprefix(own)
+            key = (file, frame.function, frame.text or str(frame.line))
             where.setdefault(key, set()).add(place)
             # Stacks of the second training come last: there a line stands where its reader finds it.
             frames[key] = (depth, frame)
@@ -248,6 +250,14 @@ def _groups(stacks: Sequence[Stack]) -> list[tuple[list[Frame], frozenset[int]]]
         ([frame for _, frame in sorted(found, key=lambda item: item[0])], places)
         for places, found in groups.items()
     ]
+
+
+def _own_folder(stack: Stack) -> str:
+    """The folder of the program itself, with a slash: another checkout of it has another name."""
+    if not stack or stack[0].function != "<module>":
+        return ""
+    folder, slash, _ = stack[0].file.rpartition("/")
+    return folder + slash
 
 
 @dataclass(frozen=True, slots=True)
