@@ -71,7 +71,7 @@ PLANTS = (
         "too frequent validation",
         (
             *QUICK,
-            "trainer.max_steps=50",
+            "trainer.max_steps=100",
             "trainer.val_check_interval=1",
             "trainer.check_val_every_n_epoch=null",
         ),

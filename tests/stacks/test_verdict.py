@@ -164,6 +164,11 @@ def test_a_short_training_is_bound_by_its_start_or_its_end() -> None:
         in verdict.sentence
     )
     assert judge([Made(short, ending={"validation": 200}).recording()]).bound == "ending"
+    # 48 % are not more than half.
+    assert (
+        judge([Made({"forward": 100}, {"imports": 100}, {"data": 8}).recording()]).bound
+        == "compute"
+    )
 
 
 @pytest.mark.parametrize("steps", [{}, {"forward": 1}])

@@ -225,20 +225,14 @@ def what_bounds(seen: Observed) -> list[Finding]:
         return [_plain(NO_TIMES, "an imported recording has none, so it has no shares of time")]
     if samples and not any(sample.step is not None for sample in samples):
         return [_without_steps(seen)]
-    parts = Counter(
-        {
-            "start-up": len(seen.starting.samples),
-            "steps": len(seen.steps.samples),
-            "ending": len(seen.ending.samples),
-        }
-    )
-    lead = _leading(parts) if len(samples) >= FEWEST else ()
-    if not lead:
+    if len(samples) < FEWEST:
         return [_too_few(seen)]
     in_steps = [found for found in _in_steps(seen) if found.name not in SAYS_NOTHING]
-    if "steps" in lead:
-        return in_steps or [_too_few(seen)]
-    return [_outside(seen, lead[0]), *in_steps]
+    for name, part in (("start-up", seen.starting), ("ending", seen.ending)):
+        # More than all the rest.
+        if share(len(part.samples), len(samples)).low > 0.5:
+            return [_outside(seen, name, part), *in_steps]
+    return in_steps or [_too_few(seen)]
 
 
 def _plain(name: str, claim: str, evidence: Sequence[Evidence] = ()) -> Finding:
@@ -273,12 +267,8 @@ def _too_few(seen: Observed) -> Finding:
     )
 
 
-def _outside(seen: Observed, name: str) -> Finding:
-    part, when = (
-        (seen.starting, "before the first step was done")
-        if name == "start-up"
-        else (seen.ending, "after the last step")
-    )
+def _outside(seen: Observed, name: str, part: Part) -> Finding:
+    when = "before the first step was done" if name == "start-up" else "after the last step"
     of_all = share(len(part.samples), len(seen.recording.samples))
     phases = _phases(part)
     most = f", most of it {phases[0].text}" if phases else ""
