@@ -21,7 +21,8 @@ def test_bars_stack_the_shares_of_each_stretch():
 
 def test_the_flame_graph_has_the_same_colours():
     sheet = (files("qa_research.stacks") / "flame.css").read_text(encoding="utf-8")
-    assert dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", sheet)).items() >= FILLS.items()
+    light = sheet.partition("@media")[0]
+    assert dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", light)).items() >= FILLS.items()
 
 
 @pytest.mark.parametrize("name", FILLS)

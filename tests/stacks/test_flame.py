@@ -126,8 +126,8 @@ def long_recording():
 
 
 def test_forty_thousand_samples_are_below_two_megabytes_and_fast(long_recording):
-    started = time.perf_counter()
+    started = time.process_time()
     page = flame_page(chosen(long_recording))
     assert len(page.encode()) < 2_000_000
-    # It takes 1 s on one core of 2024; ten times that is a loop that should not be.
-    assert time.perf_counter() - started < 10
+    # Of processor time it takes 1 to 2 s; five times that is a loop that should not be.
+    assert time.process_time() - started < 10
