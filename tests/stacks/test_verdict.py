@@ -108,6 +108,11 @@ def test_the_end_of_the_interval_decides(waiting: int, others: int, is_fault: bo
     assert judge([made.recording()]).is_fault == is_fault
 
 
+def test_a_rank_that_waits_within_backward_does_not_stand_still() -> None:
+    made = replace(FAULTS["standing still"], facts=facts(processes=2, threads=1))
+    assert not judge([made.recording()]).is_fault
+
+
 def test_at_the_threshold_a_fault_is_alleged_in_few_recordings() -> None:
     # A true share of a tenth is below the lower end of an exact 95 % interval in 2.5 % of cases at most.
     draws = stream(1, "verdicts").binomial(300, WASTE, 400)

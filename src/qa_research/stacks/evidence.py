@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from statistics import median
 from typing import Any
 
@@ -22,9 +22,9 @@ from qa_research.stats import CONFIDENCE, exact_ratio
 OTHER_RANKS = "waiting for other ranks"
 # Of a part's time, to see whether something grows or differs in it.
 STRETCHES = 8
-# Samples that are closer than some ticks say nothing of processor time; a process that stands still has less
-# than this part of a processor.
-APART_S, STILL = 0.05, 0.1
+# A process stands still if it is at one place for so many seconds with less than this part of a processor.
+# On a machine that others keep busy it waits for a tenth of a second now and then.
+STILL_S, STILL = 0.5, 0.1
 # Memory grows until batches of most lengths have come: kernels are prepared for each, and kept.
 WARM_STEPS = 100
 # Fewer samples than this in each stretch have no median worth the name.
@@ -236,19 +236,19 @@ def processors_used(part: Part, fits: Callable[[Sample], bool]) -> Estimate | No
 
 
 def standstill(part: Part, fits: Callable[[Sample], bool]) -> Estimate | None:
-    """The share of the time in which something held that passed at one place, without processor time.
+    """The share of the time in which something held that passed at one place, for long, without a processor.
 
-    From samples that are far enough apart for the kernel's ticks of 10 ms; None where that is not told.
+    None where processor times are not told.
     """
-    found = [
-        earlier.stack == later.stack
-        and earlier.step == later.step
-        and later.cpu_s - earlier.cpu_s < STILL * (later.at_s - earlier.at_s)
-        for earlier, later in pairwise(part.samples)
-        if earlier.cpu_s is not None and later.cpu_s is not None
-        if fits(later) and later.at_s - earlier.at_s > APART_S
-    ]
-    return share(sum(found), len(found)) if found else None
+    told = [sample for sample in part.samples if sample.cpu_s is not None and fits(sample)]
+    still = 0
+    for _, same in groupby(told, key=lambda sample: (sample.stack, sample.step)):
+        first, *rest = same
+        last = rest[-1] if rest else first
+        lasted, used = last.at_s - first.at_s, (last.cpu_s or 0.0) - (first.cpu_s or 0.0)
+        if lasted > STILL_S and used < STILL * lasted:
+            still += 1 + len(rest)
+    return share(still, len(told)) if told else None
 
 
 def settled(seen: Observed) -> Part:

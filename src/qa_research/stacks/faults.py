@@ -33,7 +33,7 @@ COMPUTE = ("forward", "backward", "optimizer")
 # Of the steps' time: equal trainings on a shared machine differ by several percent, so that the end of a
 # smaller waste would hardly be noticed.
 WASTE = 0.10
-# Of the computing; where processors are shared, a process waits for milliseconds, not for tenths of a second.
+# Of the computing, at a standstill.
 STILL_SHARE = 0.05
 # A name is resolved, or a file in the cache asked for, in less.
 NETWORK_S = 1.0
@@ -72,7 +72,8 @@ class Finding:
 
 def standing_still(seen: Observed) -> Finding | None:
     """A process that computes, and gets no processor for long: suspended, or waiting for swapped memory."""
-    if not is_on_cpu(seen.recording):
+    # Of several processes, one waits within backward for the others.
+    if not is_on_cpu(seen.recording) or (seen.fact("processes") or 1) > 1:
         return None
     still = standstill(seen.steps, lambda sample: sample.phase in COMPUTE)
     if still is None or still.low < STILL_SHARE:
