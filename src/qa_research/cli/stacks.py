@@ -25,8 +25,9 @@ class Stacks(TyperGroup):
     """`stacks -- COMMAND` samples a command, in place of a verb."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if "--" in args:
-            place = args.index("--")
+        place = args.index("--") if "--" in args else 0
+        # After a verb it only says that no option follows.
+        if "--" in args and not set(args[:place]) & self.commands.keys():
             ctx.meta[COMMAND] = args[place + 1 :]
             args = args[:place]
         return list(super().parse_args(ctx, args))
