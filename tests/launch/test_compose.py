@@ -5,7 +5,15 @@ import pytest
 from omegaconf import OmegaConf
 
 from qa_research.config import class_of, constructor_arguments, is_part
-from qa_research.launch.compose import GIVEN_IN_CODE, checked, conf_directory, run_hydra
+from qa_research.launch.compose import (
+    GIVEN_IN_CODE,
+    checked,
+    conf_directory,
+    run_hydra,
+    taken_out,
+)
+from qa_research.launch.conf import ADDED
+from qa_research.runs.directory import run_directory
 from qa_research.tasks.earlier_configs import ANSWERING
 from qa_research.text import did_you_mean
 
@@ -14,7 +22,7 @@ OF_EXPLAIN = ("classifier", "segmenter")
 OPTIONS = [
     (folder.name, file.stem)
     for folder in sorted(conf_directory().iterdir())
-    if folder.is_dir() and folder.name not in ("experiment", "launcher", "search", *OF_EXPLAIN)
+    if folder.is_dir() and folder.name not in (*ADDED, *OF_EXPLAIN)
     for file in sorted(folder.glob("*.yaml"))
     if file.stem != "none"
 ]
@@ -35,6 +43,15 @@ def test_every_option_composes_and_its_keys_fit_the_constructor(composed, group,
     config = checked(composed(*overrides_for(group, option)))
     section = {key: value for key, value in config[group].items() if not is_part(value)}
     assert_fits(group, section, OF_SECTIONS.get(group, set()) | {*GIVEN_IN_CODE.get(group, ())})
+
+
+def test_sampled_stacks_are_no_part_of_a_run(composed):
+    config = composed("+stacks=default")
+    section = taken_out(config, "stacks")
+    assert section is not None
+    assert_fits("stacks", section, set())
+    assert run_directory(checked(config)) == run_directory(checked(composed()))
+    assert taken_out(composed(), "stacks") is None
 
 
 @pytest.mark.parametrize("value", [3, None, "spans", [1], {}, {"examples": "windows"}], ids=str)
