@@ -19,10 +19,10 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import IO, Any
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class Announcement:
         shared.write_bytes(bytes(SHARED_BYTES))
         with shared.open("r+b") as file:
             self._shared = mmap.mmap(file.fileno(), SHARED_BYTES)
+        self._known: dict[tuple[str, str], tuple[str, str]] = {}
         # Lightning ends by installing the handlers that Python knows of, which faulthandler's is not.
         signal.signal(self._insist, self._answer_again)
         faulthandler.register(self._insist, file=self._dumps, all_threads=False, chain=False)
@@ -92,8 +93,31 @@ class Announcement:
             (insisted,) = NUMBER.unpack_from(self._shared, INSISTED)
             if asked > insisted:
                 NUMBER.pack_into(self._shared, ANSWERED, asked)
-                os.write(self._dumps.fileno(), MARK.format(number=asked, how="A").encode())
-                faulthandler.dump_traceback(self._dumps, all_threads=True)
+                frames: dict[int, FrameType | None] = {**sys._current_frames()}
+                frames[threading.get_ident()] = frame
+                # In one write. faulthandler's would be a dozen for each frame.
+                self._dumps.write(self._text(asked, frames).encode("ascii"))
+
+    def _text(self, number: int, frames: Mapping[int, FrameType | None]) -> str:
+        """The stacks of threads, as faulthandler writes them, but whole."""
+        threads = []
+        for thread, innermost in frames.items():
+            lines = [f"Thread 0x{thread:016x} (most recent call first):\n"]
+            frame = innermost
+            while frame is not None:
+                before, after = self._names(frame.f_code)
+                lines.append(f"{before}{frame.f_lineno}{after}")
+                frame = frame.f_back
+            threads.append("".join(lines))
+        return MARK.format(number=number, how="A") + "\n".join(threads)
+
+    def _names(self, code: CodeType) -> tuple[str, str]:
+        """What stands before a line's number and after it."""
+        key = code.co_filename, code.co_name
+        if key not in self._known:
+            file, name = (_printable(text) for text in key)
+            self._known[key] = f'  File "{file}", line ', f" in {name}\n"
+        return self._known[key]
 
     def _answer_again(self, number: int, frame: FrameType | None) -> None:
         """In place of faulthandler's handler, which a library has replaced: answer, and put that one back."""
@@ -169,6 +193,11 @@ class Announcement:
             log.warning("This training cannot be found by `stacks --pid`: %s", error.strerror)
             with suppress(OSError):
                 temporary.unlink()
+
+
+def _printable(text: str) -> str:
+    """A text in ASCII and on one line, with what is not written as Python escapes it."""
+    return "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in text)
 
 
 # Of this process, if somebody who samples started it.

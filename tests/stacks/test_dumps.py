@@ -1,10 +1,11 @@
 """Dumps of stacks: taken apart as they are written, whatever is in them."""
 
-import faulthandler
+import os
 import threading
 
 import pytest
 
+from qa_research.sampled import ASKED, NUMBER, Announcement
 from qa_research.stacks.dumps import DumpReader, RawFrame
 
 MAIN_THREAD = 0x7F00
@@ -16,7 +17,7 @@ OTHER = """Thread 0x00007f01 (most recent call first):
 FRAMES = """  File "/home/ada/in (a) folder, line 3/m.py", line 7 in <genexpr>
   File "train.py", line ??? in <module>
 """
-MAIN = "Current thread 0x00007f00 (most recent call first):\n" + FRAMES
+MAIN = "Thread 0x00007f00 (most recent call first):\n" + FRAMES
 ALONE = "Stack (most recent call first):\n" + FRAMES
 
 
@@ -63,18 +64,19 @@ def test_an_answer_that_is_missing_shifts_no_other(file, reader):
     assert numbers(reader.last()) == [(2, 1), (4, 1)]
 
 
-def test_of_two_answers_to_one_question_the_second_is_dropped(file, reader):
+def test_two_answers_to_one_question_come_in_their_order(file, reader):
     append(file, f"#1 A\n{OTHER}{MAIN}#1 B\n{ALONE}#2 A\n{MAIN}")
-    assert numbers(reader.last()) == [(1, 2), (2, 1)]
+    assert numbers(reader.last()) == [(1, 2), (1, 1), (2, 1)]
 
 
-@pytest.mark.parametrize("place", range(len(OTHER + MAIN)))
-def test_a_question_that_was_insisted_on_in_the_middle_of_its_answer_breaks_nothing(
-    file, reader, place
+@pytest.mark.parametrize("is_before", [True, False])
+def test_a_question_that_was_insisted_on_while_it_was_answered_breaks_nothing(
+    file, reader, is_before
 ):
-    text = OTHER + MAIN
-    append(file, f"#1 A\n{text[:place]}#1 B\n{text[place:]}{ALONE}#2 A\n{MAIN}")
-    first, second = reader.last()
+    answer = f"#1 A\n{OTHER}{MAIN}"
+    append(file, f"#1 B\n{answer}{ALONE}" if is_before else f"{answer}#1 B\n{ALONE}")
+    append(file, f"#2 A\n{MAIN}")
+    first, *_, second = reader.last()
     assert numbers([first, second]) == [(1, 2), (2, 1)]
     assert first.threads[1] == second.threads[0]
 
@@ -93,7 +95,7 @@ def test_dumps_are_read_as_they_grow(file, reader, piece):
 
 
 def test_a_stack_of_more_than_a_hundred_frames_is_marked_as_cut(file, reader):
-    append(file, f"#1 A\n{MAIN}  ...\n")
+    append(file, f"#1 B\n{ALONE}  ...\n")
     ((thread,),) = (dump.threads for dump in reader.last())
     assert thread.is_cut and len(thread.frames) == 2
 
@@ -119,34 +121,37 @@ def test_a_file_that_was_not_read_to_its_end_is_not_emptied(file, reader):
 
 
 def test_what_this_python_writes_is_understood(file):
-    """faulthandler itself, with another thread and a recursion deeper than it follows."""
+    """faulthandler itself, of a recursion deeper than it follows; and what a process says of its threads."""
+
+    def deep(levels, what):
+        return deep(levels - 1, what) if levels else what()
+
     ready, done = threading.Event(), threading.Event()
 
     def wait_here():
         ready.set()
         done.wait()
 
-    def deep(levels, all_threads):
-        if levels:
-            return deep(levels - 1, all_threads)
-        return faulthandler.dump_traceback(stream, all_threads)
-
     thread = threading.Thread(target=wait_here)
     thread.start()
     ready.wait()
-    with file.open("ab", buffering=0) as stream:
-        for number in range(4):
-            stream.write(f"#{number} A\n".encode())
-            deep(150, all_threads=number % 2 == 0)
-    done.set()
-    thread.join()
+    announcement = Announcement(file.parent, file.stem)
     own = threading.main_thread().ident
     reader = DumpReader(file, own)
-    dumps = list(reader.last())
-    reader.close()
-    assert [dump.number for dump in dumps] == [0, 1, 2, 3]
-    for dump in dumps:
-        main = next(t for t in dump.threads if t.thread == own)
-        assert main.is_cut and {frame.function for frame in main.frames} == {"deep"}
-        others = {f.function for t in dump.threads for f in t.frames if t.thread != own}
-        assert ("wait_here" in others) == (dump.number % 2 == 0)
+    try:
+        reader.mark(1)
+        deep(150, lambda: os.kill(os.getpid(), announcement._insist))
+        NUMBER.pack_into(announcement._shared, ASKED, 2)
+        deep(20, lambda: os.kill(os.getpid(), announcement._ask))
+        insisted, answered = reader.last()
+    finally:
+        announcement.withdraw(remove=True)
+        reader.close()
+        done.set()
+        thread.join()
+    assert (insisted.number, answered.number) == (1, 2)
+    (main,) = insisted.threads
+    assert main.is_cut and {"deep", "<lambda>"} == {frame.function for frame in main.frames}
+    of = {thread.thread: [frame.function for frame in thread.frames] for thread in answered.threads}
+    assert of[own].count("deep") == 21 and "wait_here" in str(of)
+    assert of[own][0] != "deep" and not answered.threads[0].is_cut

@@ -130,8 +130,8 @@ def _sample(target: Target, asked: Asked, threads: tuple[ThreadStack, ...]) -> S
         phase=phase,
         stack=stack,
         is_cut=bool(main) and main[0].is_cut,
-        memory_mb=asked.memory_mb,
-        cpu_s=asked.cpu_s,
+        memory_mb=asked.usage.memory_mb,
+        cpu_s=asked.usage.cpu_s,
         others=tuple(named(thread.frames) for thread in others),
     )
 

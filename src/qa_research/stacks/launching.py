@@ -16,7 +16,8 @@ from types import FrameType
 from qa_research.files import read_json
 from qa_research.sampled import FOLDER, INSIST, NAME
 from qa_research.signals import STOPPING
-from qa_research.stacks.sampler import Sampler, is_alive
+from qa_research.stacks.process import Process
+from qa_research.stacks.sampler import Sampler
 from qa_research.text import command_line
 
 # A folder in memory, if there is one: what is written there costs the program less.
@@ -105,8 +106,12 @@ def announcement_of(pid: int, runs: Path) -> Path:
         raise PermissionError(f"process {pid} is not yours, so it cannot be sampled") from None
     for path in sorted(runs.glob(f"*/*/{NAME}*.json")):
         said = read_json(path)
-        if said.get("pid") == pid and is_alive(said):
-            return path
+        if said.get("pid") == pid:
+            process = Process(said)
+            is_it = process.is_alive()
+            process.close()
+            if is_it:
+                return path
     raise FileNotFoundError(
         f"process {pid} trains no run in {runs} right now; --runs DIR names another folder, and a program "
         "that is no training is sampled from its start: qa-research stacks -- COMMAND"

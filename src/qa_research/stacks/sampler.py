@@ -9,9 +9,7 @@ The times do not depend on what a process does, so what it does in a share of it
 of the samples (Wolff 1982, Operations Research 30: Poisson arrivals see time averages).
 """
 
-import ctypes
 import mmap
-import os
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -28,9 +26,9 @@ from qa_research.sampled import (
     NUMBER,
     SHARED_BYTES,
     STEP,
-    start_ticks,
 )
 from qa_research.stacks.dumps import Dump, DumpReader, ThreadStack
+from qa_research.stacks.process import Process, Usage
 from qa_research.streams import stream_seed
 
 # How often it is looked whether a process has answered; how long it runs until it is insisted; and after what
@@ -41,21 +39,18 @@ SECONDS_BETWEEN_LOOKS = 0.05
 # A file of dumps is emptied when it has grown to this size and nothing has been asked for a while.
 MOST_BYTES = 4_000_000
 QUIET_S = 0.03
-_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """When a process was asked, by the monotonic clock, and how much memory and time it had used by then.
+    """When a process was asked, by the monotonic clock, and what it had used by then.
 
     `question`: the number of the one that answers it; 0: it could not be asked yet.
     """
 
     at_s: float
     question: int
-    memory_mb: float | None
-    cpu_s: float | None
+    usage: Usage
 
 
 @dataclass
@@ -67,6 +62,7 @@ class Target:
 
     path: Path
     said: dict[str, Any]
+    process: Process
     reader: DumpReader
     shared: mmap.mmap
     clock: random.Random
@@ -103,12 +99,13 @@ class Target:
         elif not self.path.exists():
             # It was withdrawn.
             self.ending = "ended"
-        elif is_alive(self.said):
+        elif self.process.is_alive():
             self.ending = "stopped"
         self.take(self.reader.last())
         self.reader.close()
         self.shared.close()
         self.steps_file.close()
+        self.process.close()
         self.ended_s = time.monotonic()
 
     def take(self, dumps: Iterable[Dump]) -> None:
@@ -179,6 +176,7 @@ class Sampler:
     def add(self, path: Path) -> Target:
         """Sample the process that this announcement is of, from now on."""
         said = read_json(path)
+        process = Process(said)
         rank = len(self.targets)
         clock = random.Random(stream_seed(self.seed, "stacks", rank))
         now = time.monotonic()
@@ -187,16 +185,17 @@ class Sampler:
         target = Target(
             path=path,
             said=said,
+            process=process,
             reader=DumpReader(path.with_suffix(".dumps"), said["main_thread"]),
             shared=_shared(path.with_suffix(".shared")),
             clock=clock,
             next_s=begun + clock.expovariate(1 / self.mean_s),
             steps_file=path.with_suffix(".steps").open("rb", buffering=0),
             from_s=begun,
-            begun_s=begun if begun < now else began(said, now),
+            begun_s=begun if begun < now else process.started(said["registered_s"]),
         )
         while target.next_s < now:
-            target.asked.append(Asked(target.next_s, 0, None, None))
+            target.asked.append(Asked(target.next_s, 0, Usage()))
             target.next_s += clock.expovariate(1 / self.mean_s)
         self.targets.append(target)
         return target
@@ -210,35 +209,34 @@ class Sampler:
                 target.end()
 
     def _ask(self, target: Target) -> None:
-        now, pid = time.monotonic(), target.said["pid"]
+        now, process = time.monotonic(), target.process
         target.next_s += target.clock.expovariate(1 / self.mean_s)
-        usage = usage_of(pid)
-        if not is_alive(target.said):
+        if not process.is_alive():
             target.end()
             return
         if target.waiting is None:
             self._empty(target, now)
             target.questions += 1
-            target.waiting = now, run_time(pid)
+            target.waiting = now, process.run_time()
             NUMBER.pack_into(target.shared, ASKED, target.questions)
-            if not sent(pid, target.said["ask"]):
+            if not process.send(target.said["ask"]):
                 target.end()
                 return
-        target.asked.append(Asked(now, target.questions, *usage))
+        target.asked.append(Asked(now, target.questions, process.usage()))
 
     def _wait_for(self, target: Target) -> None:
         """Insist once it is certain that the process is in C, where its stack does not change."""
         assert target.waiting is not None
-        pid, (since, had_run) = target.said["pid"], target.waiting
+        process, (since, had_run) = target.process, target.waiting
         if target.has_answered:
             target.waiting = None
-        elif sleeps(pid) or run_time(pid) - had_run >= RUN_S:
+        elif process.sleeps() or process.run_time() - had_run >= RUN_S:
             target.waiting = None
             NUMBER.pack_into(target.shared, INSISTED, target.questions)
             target.reader.mark(target.questions)
-            if not sent(pid, target.said["insist"]):
+            if not process.send(target.said["insist"]):
                 target.end()
-        elif time.monotonic() - since > PATIENCE_S and not is_alive(target.said):
+        elif time.monotonic() - since > PATIENCE_S and not process.is_alive():
             target.end()
 
     def _empty(self, target: Target, now: float) -> None:
@@ -251,80 +249,3 @@ class Sampler:
 def _shared(path: Path) -> mmap.mmap:
     with path.open("r+b") as file:
         return mmap.mmap(file.fileno(), SHARED_BYTES)
-
-
-def began(said: dict[str, Any], now: float) -> float:
-    """When a process was started, by the monotonic clock; where that is unknown, when it announced itself."""
-    if said["start_ticks"] is None:
-        return float(said["registered_s"])
-    ticks: int = said["start_ticks"]
-    return now - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / _TICKS)
-
-
-def sent(pid: int, number: int) -> bool:
-    """Send a process a signal, to its main thread if the system can; False if it has ended.
-
-    Raises:
-        PermissionError: it is somebody else's.
-    """
-    library = ctypes.CDLL(None, use_errno=True)
-    try:
-        if not hasattr(library, "tgkill"):
-            os.kill(pid, number)
-        elif library.tgkill(pid, pid, number):
-            error = ctypes.get_errno()
-            raise OSError(error, os.strerror(error))
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def is_alive(said: dict[str, Any]) -> bool:
-    """Whether the process of an announcement still runs, and its number is not another's by now."""
-    if said["start_ticks"] is not None:
-        return start_ticks(said["pid"]) == said["start_ticks"] and not _is_zombie(said["pid"])
-    try:
-        os.kill(said["pid"], 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return True
-    return stat.rpartition(b")")[2].split()[0] == b"Z"
-
-
-def run_time(pid: int) -> float:
-    """How many seconds the main thread of a process has run; where that is not told, how late it is.
-
-    Source: Linux's Documentation/scheduler/sched-stats, /proc/<pid>/schedstat.
-    """
-    try:
-        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_bytes().split()[0]) / 1e9
-    except OSError:
-        return time.monotonic()
-
-
-def sleeps(pid: int) -> bool:
-    """Whether the main thread of a process waits in the kernel."""
-    try:
-        stat = Path(f"/proc/{pid}/task/{pid}/stat").read_bytes()
-    except OSError:
-        return False
-    return stat.rpartition(b")")[2].split()[0] in (b"S", b"D")
-
-
-def usage_of(pid: int) -> tuple[float | None, float | None]:
-    """The resident memory of a process in MB and its processor time in s; None where it is not told."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return None, None
-    # One that is ending has given its memory back.
-    memory_mb = pages * _PAGE / 1e6 if pages else None
-    return memory_mb, (int(fields[11]) + int(fields[12])) / _TICKS
