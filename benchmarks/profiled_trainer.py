@@ -33,7 +33,7 @@ class ProfiledTrainer(Trainer):
     """Lightning's Trainer; `fit` writes how long torch.profiler saw each of its actions."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(profiler=Ranges(), **settings)
+        super().__init__(**{**settings, "profiler": Ranges()})
 
     def fit(self, *arguments: Any, **settings: Any) -> None:
         with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiled:

@@ -27,7 +27,7 @@ SETTINGS = {
     "bert_tiny": ["+experiment=nopretrain"],
     "minilm": ["+experiment=pretrained"],
 }
-STRETCH_S = {"bert_tiny": 4.0, "minilm": 8.0}
+STRETCH_S = {"bert_tiny": 0.5, "minilm": 4.0}
 SETTLED_AFTER_S = 10.0
 ORDER = (False, True, True, False)
 RESAMPLES = 10_000

@@ -1,7 +1,7 @@
 """Asks processes for their stacks at random times, from outside, and keeps what they answer.
 
 A process answers between two steps of the interpreter. One that does not, though its main thread has run
-for a millisecond or sleeps, computes in C++, waits, or holds the lock in C, where it is made to write its
+for some milliseconds or sleeps, computes in C++, waits, or holds the lock in C, where it is made to write its
 stack at once. One that has merely had no processor is left time: it may be in the middle of a step. Until it
 answers it is where it was, so what would be asked meanwhile has the same answer.
 
@@ -33,7 +33,7 @@ from qa_research.streams import stream_seed
 
 # How often it is looked whether a process has answered; how long it runs until it is insisted; and after what
 # time without a processor it is looked whether it still exists.
-LOOK_S, RUN_S, PATIENCE_S = 0.001, 0.001, 0.3
+LOOK_S, RUN_S, PATIENCE_S = 0.002, 0.004, 0.3
 # How soon a process that has just announced itself is noticed.
 SECONDS_BETWEEN_LOOKS = 0.05
 # A file of dumps is emptied when it has grown to this size and nothing has been asked for a while.
