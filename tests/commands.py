@@ -33,7 +33,7 @@ SKIPPED = {
     r"classifier=(inception_v3|torchvision)": "fetches weights",
     r"data=squad( |$)|data=squad_v2|--data squad": "fetches SQuAD from the hub",
     r"squad browse": "needs a terminal",
-    r"stacks --pid": "needs a training that runs just then",
+    r"stacks --pid": "needs a training that runs in another terminal",
     r"runs remove RUN$": "asks back, which needs a terminal",
     r"ledger import": "reads a file that only users of the old lab have",
     r"^uv|^uvx|^pip install|pip install": "needs a package index, and changes the environment",

@@ -19,6 +19,7 @@ from typing import Annotated
 
 from annotated_types import Gt
 
+from qa_research.files import parse_json
 from qa_research.sampled import FOLDER, answer, answer_no_more, asked_for
 from qa_research.stacks.launching import own_folder
 
@@ -89,7 +90,7 @@ def main(words: str) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    folder, mean_s, seed, runs = json.loads(words)
+    folder, mean_s, seed, runs = parse_json(words, "what is to be sampled")
     ended = threading.Event()
 
     def wait() -> None:
