@@ -34,7 +34,7 @@ def test_a_recording_comes_back_as_it_was_written(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
         "from qa_research.sampled import answer_if_asked\nanswer_if_asked()\nimport time\n"
-        "def nap():\n    time.sleep(0.5)\nnap()\n"
+        "def nap():\n    time.sleep(1.5)\nnap()\n"
     )
     with own_folder() as folder:
         sampler, code = sample_command([sys.executable, str(program)], 0.01, 3, folder)
@@ -43,7 +43,7 @@ def test_a_recording_comes_back_as_it_was_written(tmp_path):
     naps = [
         sample for sample in recording.samples if any(f.function == "nap" for f in sample.stack)
     ]
-    assert naps and naps[0].stack[-1].text == "time.sleep(0.5)"
+    assert naps and naps[0].stack[-1].text == "time.sleep(1.5)"
     assert naps[0].stack[-1].file == f"{tmp_path.name}/program.py"
     assert recording.samples[0].phase == "starting Python" and recording.from_s == 0
     assert all(sample.memory_mb is None or sample.memory_mb > 1 for sample in recording.samples)
