@@ -281,6 +281,8 @@ def _first_line(path: Path) -> str | None:
 def _free_signals() -> tuple[int, int]:
     if ASK is None or INSIST is None:
         raise ValueError("stacks cannot be sampled on this system, which has no signals for it")
+    if threading.current_thread() is not threading.main_thread():
+        raise ValueError("stacks cannot be sampled of a program that runs outside its main thread")
     for number in (ASK, INSIST):
         if callable(signal.getsignal(number)):
             raise ValueError(

@@ -242,19 +242,39 @@ def test_a_running_training_is_sampled_by_its_number_and_goes_on(tmp_path):
         "from qa_research.sampled import Announcement\n"
         f"a = Announcement(Path({str(directory)!r}), 'stacks')\n"
         f"a.run_started(id='1', name='study/run', directory={str(directory)!r})\n"
-        "print('ready', flush=True); time.sleep(4); a.run_ended(); a.withdraw(remove=True)\n"
+        "print('ready', flush=True); time.sleep(9); a.run_ended(); a.withdraw(remove=True)\n"
     )
     words = [sys.executable, str(program)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         words = [*STACKS, "--pid", str(process.pid), "--runs", str(tmp_path), "--seconds", "1"]
-        done = subprocess.run([*words, "--every", "0.01"], capture_output=True, text=True)
-    assert done.returncode == 0 and "study/run" in done.stderr, done.stderr
+        for _ in range(2):
+            done = subprocess.run([*words, "--every", "0.01"], capture_output=True, text=True)
+            assert done.returncode == 0 and "study/run" in done.stderr, done.stderr
     assert process.returncode == 0
     assert not list(directory.iterdir())
     with Ledger(tmp_path / "ledger.sqlite", read_only=True) as ledger:
-        (entry,) = list_recordings(ledger)
-        assert read_recording(ledger, entry.number).ending == "stopped"
+        for entry in (entries := list_recordings(ledger)):
+            recording = read_recording(ledger, entry.number)
+            assert recording.ending == "stopped"
+            # The second time as well.
+            assert sum(bool(sample.stack) for sample in recording.samples) > 0.8 * entry.samples
+    assert len(entries) == 2
+
+
+def test_outside_the_main_thread_nothing_is_announced_and_no_file_stays(tmp_path):
+    refused = []
+
+    def announce():
+        try:
+            Announcement(tmp_path, "one")
+        except ValueError as error:
+            refused.append(str(error))
+
+    thread = threading.Thread(target=announce)
+    thread.start()
+    thread.join()
+    assert "outside its main thread" in refused[0] and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -182,12 +182,15 @@ class Sampler:
         now = time.monotonic()
         # The first process was started by us; before it could answer it was being started, too.
         begun = self.begun_s if self.begun_s is not None and not self.targets else now
+        shared = _shared(path.with_suffix(".shared"))
         target = Target(
             path=path,
             said=said,
             process=process,
             reader=DumpReader(path.with_suffix(".dumps"), said["main_thread"]),
-            shared=_shared(path.with_suffix(".shared")),
+            shared=shared,
+            # It may have been sampled before: a number is asked once.
+            questions=NUMBER.unpack_from(shared, ASKED)[0],
             clock=clock,
             next_s=begun + clock.expovariate(1 / self.mean_s),
             steps_file=path.with_suffix(".steps").open("rb", buffering=0),
@@ -242,7 +245,8 @@ class Sampler:
     def _empty(self, target: Target, now: float) -> None:
         """Read what was answered; cut the file short if it has grown and nothing is being written."""
         target.take(target.reader.dumps())
-        if target.reader.size > MOST_BYTES and now - target.asked[-1].at_s > QUIET_S:
+        is_quiet = bool(target.asked) and now - target.asked[-1].at_s > QUIET_S
+        if is_quiet and target.reader.size > MOST_BYTES:
             target.reader.empty()
 
 
