@@ -154,6 +154,8 @@ def main() -> int:
     trials = []
     with place(arguments.folder) as folder, slow_hub() as hub:
         os.environ |= {"PLANTED_HUB": hub, "PYTHONPATH": _python_path()}
+        # The planted hub is on this machine, and is asked also where no other may be.
+        os.environ.pop("HF_HUB_OFFLINE", None)
         for name, overrides, plant in _planned(arguments):
             begun = time.monotonic()
             with on_processors(plant.processors if plant else 1):

@@ -1,20 +1,23 @@
 """What sampling costs a training: python benchmarks/stacks_cost.py [--model bert_tiny|minilm] [--minutes 4].
 
-One training of the built-in questions is sampled in every second stretch of some seconds only (in the order
-off, on, on, off), ten times a second. The times of the optimizer steps that lie within a stretch with samples
-are compared with those in the stretches beside it without. The interval is of the mean over groups of four
-stretches, resampled. bert_tiny has steps of some 50 ms on two cores, minilm of some 700 ms. Captures and
-checkpoints are off. `--every` samples more often, which shows that a cost is seen.
+One training of the built-in questions is done twice, and sampled in every second stretch of some seconds
+only: in the order off, on, on, off, and the second time on, off, off, on. A training can be repeated, so the
+same step has the same batch in both, and is compared with itself: its time with samples with that without.
+bert_tiny has steps of some 50 ms on two cores, minilm of some 500 ms. Captures and checkpoints are off.
+`--every` samples more often, which shows that a cost is seen.
 """
 
 import argparse
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,42 +33,66 @@ SETTINGS = {
 STRETCH_S = {"bert_tiny": 0.5, "minilm": 4.0}
 SETTLED_AFTER_S = 10.0
 ORDER = (False, True, True, False)
+BLOCK = 10
 RESAMPLES = 10_000
 
 
 class SometimesSampler(Sampler):
     """Samples only in some stretches of the time, each `length_s` seconds long."""
 
-    def __init__(self, folder: Path, mean_s: float, length_s: float) -> None:
+    def __init__(
+        self, folder: Path, mean_s: float, length_s: float, order: tuple[bool, ...]
+    ) -> None:
         super().__init__(folder, mean_s, seed=1, begun_s=None)
-        self.length_s = length_s
+        self.length_s, self.order = length_s, order
         self.zero_s = time.monotonic()
 
-    def is_on(self, moment: float) -> bool:
-        """Whether samples are taken then."""
-        return ORDER[int((moment - self.zero_s) / self.length_s) % len(ORDER)]
+    def stretch_of(self, moment: float) -> int:
+        """The number of the stretch that a moment is in."""
+        return int((moment - self.zero_s) / self.length_s)
+
+    def is_on(self, stretch: int) -> bool:
+        """Whether samples are taken in it."""
+        return self.order[stretch % len(self.order)]
 
     def _ask(self, target: Target) -> None:
-        if self.is_on(time.monotonic()):
+        if self.is_on(self.stretch_of(time.monotonic())):
             super()._ask(target)
         else:
             target.next_s += target.clock.expovariate(1 / self.mean_s)
 
 
 @dataclass(frozen=True)
+class Step:
+    """How long a step took, and whether samples were taken all the while."""
+
+    lasted_s: float
+    is_sampled: bool
+
+
+@dataclass(frozen=True)
 class Cost:
-    """Percent by which steps are longer with samples, with its 95 % interval; `steps`: off and on."""
+    """Percent by which steps are longer with samples, with its 95 % interval."""
 
     percent: float
     low: float
     high: float
     step_s: float
-    steps: tuple[int, int]
+    steps: int
     samples: int
 
 
 def measure(model: str, minutes: float, mean_s: float) -> Cost:
-    """Train for so many minutes, sample in every second stretch, and compare."""
+    """Train twice for half of the time each, and compare each step with itself."""
+    first, some = _steps(model, minutes / 2, mean_s, ORDER)
+    second, others = _steps(model, minutes / 2, mean_s, tuple(not is_on for is_on in ORDER))
+    return compared(first, second, some + others)
+
+
+def _steps(
+    model: str, minutes: float, mean_s: float, order: tuple[bool, ...]
+) -> tuple[dict[int, Step], int]:
+    """The steps of one training by number, and how many samples were taken."""
     script = Path(__file__).parents[1] / "train.py"
     with own_folder() as folder, tempfile.TemporaryDirectory() as runs:
         words = [
@@ -76,46 +103,61 @@ def measure(model: str, minutes: float, mean_s: float) -> Cost:
         process = subprocess.Popen(
             words, env={**os.environ, FOLDER: str(folder)}, stderr=subprocess.DEVNULL
         )
-        sampler = SometimesSampler(folder, mean_s, STRETCH_S[model])
+        sampler = SometimesSampler(folder, mean_s, STRETCH_S[model], order)
         end = time.monotonic() + 60 * minutes
         sampler.run_until(lambda: process.poll() is not None or time.monotonic() > end)
         process.kill()
         process.wait()
         sampler.end()
         (target,) = sampler.targets
-        return compared(sampler, target)
+    steps = {}
+    settled = target.steps[0][0] + SETTLED_AFTER_S
+    for (begins, _), (ends, number) in pairwise(target.steps):
+        stretch = sampler.stretch_of(begins)
+        # A step that reaches into another stretch is of neither.
+        if begins > settled and stretch == sampler.stretch_of(ends):
+            steps[number] = Step(ends - begins, sampler.is_on(stretch))
+    return steps, len(target.asked)
 
 
-def compared(sampler: SometimesSampler, target: Target) -> Cost:
-    """The cost from the times at which steps ended."""
-    ends = np.array([moment for moment, _ in target.steps])
-    begins, ends = ends[:-1], ends[1:]
-    kept = begins > ends[0] + SETTLED_AFTER_S
-    begins, ends = begins[kept], ends[kept]
-    length = sampler.length_s
-    first, last = ((moments - sampler.zero_s) // length for moments in (begins, ends))
-    # A step that reaches into another stretch is of neither; nor one that a validation follows.
-    times = ends - begins
-    whole = (first == last) & (times < 3 * np.median(times))
-    stretch, times = first[whole].astype(int), times[whole]
-    on = np.array([ORDER[number % len(ORDER)] for number in stretch])
-    groups = stretch // len(ORDER)
-    ratios = [
-        times[(groups == group) & on].mean() / times[(groups == group) & ~on].mean()
-        for group in np.unique(groups)
-        if (on & (groups == group)).any() and (~on & (groups == group)).any()
-    ]
+def compared(first: dict[int, Step], second: dict[int, Step], samples: int) -> Cost:
+    """The cost from the steps that were sampled in one of the two trainings only.
+
+    The logarithms of sampled over not sampled are averaged for each training's sampled ones, then over both:
+    a machine that was slower the second time makes one too small by what it makes the other too large. Blocks
+    of steps that follow each other are resampled. A step that a validation follows is left out.
+    """
+    usual = float(np.median([step.lasted_s for step in first.values()]))
+    ratios: dict[bool, list[float]] = {True: [], False: []}
+    for number in sorted(first.keys() & second.keys()):
+        one, other = first[number], second[number]
+        if one.is_sampled != other.is_sampled and max(one.lasted_s, other.lasted_s) < 3 * usual:
+            on, off = (one, other) if one.is_sampled else (other, one)
+            ratios[one.is_sampled].append(math.log(on.lasted_s / off.lasted_s))
     generator = np.random.default_rng(1)
-    drawn = generator.choice(ratios, (RESAMPLES, len(ratios))).mean(axis=1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    means, drawn = [], []
+    for found in ratios.values():
+        blocks = [np.array(block) for block in batched(found, BLOCK)]
+        means.append(float(np.mean(found)))
+        picked = generator.integers(len(blocks), size=(RESAMPLES, len(blocks)))
+        sums, counts = np.array([b.sum() for b in blocks]), np.array([len(b) for b in blocks])
+        drawn.append(sums[picked].sum(axis=1) / counts[picked].sum(axis=1))
+    low, high = np.quantile((drawn[0] + drawn[1]) / 2, [0.025, 0.975])
     return Cost(
-        percent=100 * (statistics.fmean(ratios) - 1),
-        low=100 * (float(low) - 1),
-        high=100 * (float(high) - 1),
-        step_s=float(np.median(times)),
-        steps=(int((~on).sum()), int(on.sum())),
-        samples=len(target.asked),
+        percent=100 * math.expm1(statistics.fmean(means)),
+        low=100 * math.expm1(low),
+        high=100 * math.expm1(high),
+        step_s=usual,
+        steps=sum(map(len, ratios.values())),
+        samples=samples,
     )
+
+
+def batched(values: Iterable[float], size: int) -> Iterator[tuple[float, ...]]:
+    """The values in blocks of this size; the last one may be smaller. Python 3.11 has none."""
+    rest = iter(values)
+    while block := tuple(islice(rest, size)):
+        yield block
 
 
 def main() -> None:
@@ -129,7 +171,7 @@ def main() -> None:
     print(
         f"{arguments.model}: steps of {1000 * cost.step_s:.0f} ms; with a sample every "
         f"{1000 * arguments.every:.0f} ms they are longer by {cost.percent:.2f} "
-        f"[{cost.low:.2f}, {cost.high:.2f}] % ({cost.steps[1]} steps with samples, {cost.steps[0]} without; "
+        f"[{cost.low:.2f}, {cost.high:.2f}] % ({cost.steps} steps, each with samples and without; "
         f"{cost.samples} samples)"
     )
 

@@ -13,6 +13,7 @@ import faulthandler
 import json
 import logging
 import mmap
+import opcode
 import os
 import signal
 import struct
@@ -41,6 +42,8 @@ STEP = struct.Struct("<dq")
 ASKED, INSISTED, ANSWERED = 0, 8, 16
 SHARED_BYTES = 24
 NUMBER = struct.Struct("<q")
+# The instruction at the entry of a function; also where a generator goes on.
+_ENTRY = opcode.opmap["RESUME"]
 # Before a stack: the question that it answers. B: insisted on.
 MARK = "#{number} {how}\n"
 
@@ -94,7 +97,7 @@ class Announcement:
             if asked > insisted:
                 NUMBER.pack_into(self._shared, ANSWERED, asked)
                 frames: dict[int, FrameType | None] = {**sys._current_frames()}
-                frames[threading.get_ident()] = frame
+                frames[threading.get_ident()] = _where_it_was(frame)
                 # In one write. faulthandler's would be a dozen for each frame.
                 self._dumps.write(self._text(asked, frames).encode("ascii"))
 
@@ -193,6 +196,17 @@ class Announcement:
             log.warning("This training cannot be found by `stacks --pid`: %s", error.strerror)
             with suppress(OSError):
                 temporary.unlink()
+
+
+def _where_it_was(frame: FrameType | None) -> FrameType | None:
+    """The frame that was running when a question came, which Python answers at the next place where it can.
+
+    If that is the entry of a function, nothing of the function has run: the time went by in its caller, or in
+    C that calls it, as backward calls a hook.
+    """
+    if frame is not None and frame.f_code.co_code[frame.f_lasti] == _ENTRY:
+        return frame.f_back or frame
+    return frame
 
 
 def _printable(text: str) -> str:

@@ -16,7 +16,16 @@ from scipy.stats import binomtest
 
 from qa_research.ledger.runs import Ledger
 from qa_research.ledger.stacks import list_recordings, read_recording
-from qa_research.sampled import ASKED, FOLDER, INSISTED, NUMBER, Announcement, cores, processors
+from qa_research.sampled import (
+    ASKED,
+    FOLDER,
+    INSISTED,
+    NUMBER,
+    Announcement,
+    _where_it_was,
+    cores,
+    processors,
+)
 from qa_research.stacks.collecting import collect
 from qa_research.stacks.dumps import DumpReader
 from qa_research.stacks.launching import own_folder, sample_command
@@ -87,9 +96,15 @@ def test_shares_are_those_of_a_program_that_knows_them(tmp_path, beside):
     assert p_value is not None and p_value > 1e-3
 
 
+# With TINY some 10 ms each, of which a third is backward.
+STEPS = 150
+
+
 def trained(runs, *words):
     """Train a tiny run in a process of its own, after these words; its output."""
-    command = [*words, *TRAIN, *TINY, f"paths.runs={runs}", f"paths.cache={runs}/cache"]
+    longer = (f"trainer.max_epochs={STEPS // 6}", "trainer.check_val_every_n_epoch=5")
+    places = (f"paths.runs={runs}", f"paths.cache={runs}/cache")
+    command = [*words, *TRAIN, *TINY, *longer, *places]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return done.stderr
@@ -119,6 +134,30 @@ def test_a_process_that_dies_before_it_answers_ends_its_sampling(tmp_path):
         ((recording, _),) = collect(sampler, tmp_path)
     assert recording.ending == "died"
     assert all(sample.memory_mb is None or sample.memory_mb > 1 for sample in recording.samples)
+
+
+def test_a_question_that_is_answered_as_a_function_is_entered_was_asked_before_it():
+    def entered(number):
+        return number
+
+    def calls():
+        return entered(1)
+
+    frames = []
+
+    def at_entry(frame, event, _):
+        if event == "call" and frame.f_code is entered.__code__:
+            frames.append((_where_it_was(frame).f_code, frame.f_lasti))
+
+    sys.setprofile(at_entry)
+    try:
+        calls()
+    finally:
+        sys.setprofile(None)
+    # The call is reported at the entry, where nothing of the function has run.
+    assert frames == [(calls.__code__, frames[0][1])]
+    here = sys._getframe()
+    assert _where_it_was(here) is here and _where_it_was(None) is None
 
 
 SWEEP = """

@@ -11,7 +11,7 @@ import pytest
 
 from qa_research.launch.compose import default_config
 from qa_research.ledger.stacks import Frame
-from qa_research.stacks.evidence import observe
+from qa_research.stacks.evidence import is_network, observe
 from qa_research.stacks.faults import RULES, WASTE, find_faults, waiting_for_data
 from qa_research.stacks.verdict import NO_STEP, TOO_FEW, WORK, judge
 from qa_research.streams import stream
@@ -20,6 +20,7 @@ from tests.stacks.made_recordings import (
     COLLATING,
     DROPPING,
     FACTS,
+    FIT,
     GATHERING,
     GPU,
     READING,
@@ -233,6 +234,21 @@ def test_importing_a_client_is_no_look_up() -> None:
     )
     made = Made(CLEAN, starting={"imports": 100}, stacks={"imports": importing})
     assert not judge([made.recording()]).is_fault
+
+
+def test_importing_what_speaks_to_others_is_neither_a_look_up_nor_a_wait() -> None:
+    importing = Frame("<frozen importlib._bootstrap>", 241, "_call_with_frames_removed")
+    decorators = (("torch/distributed/", "register"), ("huggingface_hub/", "validated"))
+    for package, function in decorators:
+        module = Frame(f"{package}api.py", 1, "<module>")
+        # A decorator runs while its module is imported.
+        stack = (FIT, importing, module, Frame(f"{package}rules.py", 7, function))
+        observed = observe(Made({"forward": 200}, stacks={"forward": stack}).recording())
+        assert {sample.phase for sample in observed.steps.samples} == {"forward"}
+        assert not any(is_network(sample) for sample in observed.steps.samples)
+    asks = (importing, Frame("mine/data.py", 3, "<module>"), *ASKING[1:])
+    observed = observe(Made({"forward": 200}, stacks={"forward": asks}).recording())
+    assert all(is_network(sample) for sample in observed.steps.samples)
 
 
 def test_a_short_look_up_is_no_fault() -> None:

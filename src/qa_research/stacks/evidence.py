@@ -164,18 +164,27 @@ def larger(one: int, other: int) -> Estimate:
 
 
 def is_network(sample: Sample) -> bool:
-    """Whether it speaks to another machine, as opposed to importing what could."""
-    for frame in reversed(sample.stack):
-        if _NETWORK.match(frame.file):
-            return True
-        if frame.file.startswith(_IMPORTING):
-            return False
-    return False
+    """Whether it speaks to another machine."""
+    return _calls(sample, lambda file: _NETWORK.match(file) is not None)
 
 
 def is_collective(sample: Sample) -> bool:
     """Whether it waits for the other processes of a distributed training, where Python sees that."""
-    return any(frame.file.startswith(_COLLECTIVES) for frame in sample.stack)
+    return _calls(sample, lambda file: file.startswith(_COLLECTIVES))
+
+
+def _calls(sample: Sample, is_theirs: Callable[[str], bool]) -> bool:
+    """Whether code in files of theirs was called, as opposed to being imported.
+
+    The outermost of their frames since the last import tells: an import runs their module itself first.
+    """
+    entered = None
+    for frame in reversed(sample.stack):
+        if frame.file.startswith(_IMPORTING):
+            break
+        if is_theirs(frame.file):
+            entered = frame
+    return entered is not None and entered.function != "<module>"
 
 
 def is_dropout(sample: Sample) -> bool:

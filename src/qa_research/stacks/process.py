@@ -45,16 +45,15 @@ class Process:
 
     def is_alive(self) -> bool:
         """Whether it still runs."""
-        if self._start_ticks is None:
-            return _exists(self.pid)
-        fields = self._fields()
-        return bool(fields) and fields[0] != b"Z" and int(fields[19]) == self._start_ticks
+        return self.usage_if_alive() is not None
 
-    def usage(self) -> Usage:
-        """What it has used by now."""
+    def usage_if_alive(self) -> Usage | None:
+        """What it has used by now; None: it has ended."""
+        if self._start_ticks is None:
+            return Usage() if _exists(self.pid) else None
         fields = self._fields()
-        if not fields:
-            return Usage()
+        if not fields or fields[0] == b"Z" or int(fields[19]) != self._start_ticks:
+            return None
         pages = int(fields[21])
         # One that is ending has given its memory back.
         memory_mb = pages * _PAGE / 1e6 if pages > 0 else None

@@ -1,15 +1,16 @@
 """Asks processes for their stacks at random times, from outside, and keeps what they answer.
 
 A process answers between two steps of the interpreter. One that does not, though its main thread has run
-for some milliseconds or sleeps, computes in C++, waits, or holds the lock in C, where it is made to write its
-stack at once. One that has merely had no processor is left time: it may be in the middle of a step. Until it
-answers it is where it was, so what would be asked meanwhile has the same answer.
+for twenty milliseconds or sleeps, computes in C++, waits, or holds the lock in C, where it is made to write
+its stack at once. One that has merely had no processor is left time: it may be in the middle of a step. Until
+it answers it is where it was, so what would be asked meanwhile has the same answer.
 
 The times do not depend on what a process does, so what it does in a share of its time is seen in that share
 of the samples (Wolff 1982, Operations Research 30: Poisson arrivals see time averages).
 """
 
 import mmap
+import os
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -31,12 +32,18 @@ from qa_research.stacks.dumps import Dump, DumpReader, ThreadStack
 from qa_research.stacks.process import Process, Usage
 from qa_research.streams import stream_seed
 
-# How often it is looked whether a process has answered; how long it runs until it is insisted; and after what
-# time without a processor it is looked whether it still exists.
-LOOK_S, RUN_S, PATIENCE_S = 0.002, 0.004, 0.3
-# How soon a process that has just announced itself is noticed.
+# How long a process that is asked runs until it is insisted; when it is first looked whether it has answered,
+# and how often from then on; and after what time without a processor it is looked whether it still exists.
+# An answer that is insisted on takes five times as long as one that the process gives itself, and each look
+# takes processor time that the training may need, so the first one comes when it can decide.
+RUN_S, FIRST_LOOK_S, LOOK_S, PATIENCE_S = 0.02, 0.021, 0.004, 0.3
+# How soon a process that has just announced itself is noticed; and how long ago a folder changed at least
+# when its time tells whether it has changed again.
 SECONDS_BETWEEN_LOOKS = 0.05
-# A file of dumps is emptied when it has grown to this size and nothing has been asked for a while.
+SETTLED_NS = 200_000_000
+# How often dumps are read. Their file is emptied when it has grown to this size and nothing has been asked
+# for a while.
+READ_S = 1.0
 MOST_BYTES = 4_000_000
 QUIET_S = 0.03
 
@@ -71,6 +78,7 @@ class Target:
     from_s: float
     begun_s: float
     questions: int = 0
+    next_read_s: float = 0.0
     waiting: tuple[float, float] | None = None
     asked: list[Asked] = field(default_factory=list)
     answers: dict[int, tuple[ThreadStack, ...]] = field(default_factory=dict)
@@ -141,6 +149,7 @@ class Sampler:
         self.targets: list[Target] = []
         self._known: set[Path] = set()
         self._next_look = 0.0
+        self._looked_at_ns = 0
 
     def run_until(self, has_ended: Callable[[], bool], looks: bool = True) -> None:
         """Sample until told to end. `looks`: for processes that announce themselves later, too."""
@@ -153,8 +162,9 @@ class Sampler:
             pause = min(self._due(now), self._next_look) - time.monotonic()
             if pause > 0:
                 time.sleep(pause)
+            now = time.monotonic()
             for target in self.targets:
-                if target.waiting is not None:
+                if target.waiting is not None and now >= target.waiting[0] + FIRST_LOOK_S:
                     self._wait_for(target)
                 if target.ended_s is None and target.next_s <= time.monotonic():
                     self._ask(target)
@@ -162,12 +172,21 @@ class Sampler:
     def _due(self, now: float) -> float:
         """When something is to be done next."""
         live = [target for target in self.targets if target.ended_s is None]
-        if any(target.waiting is not None for target in live):
-            return now + LOOK_S
-        return min((target.next_s for target in live), default=now + 1)
+        due = min((target.next_s for target in live), default=now + 1)
+        for target in live:
+            if target.waiting is not None:
+                first = target.waiting[0] + FIRST_LOOK_S
+                due = min(due, first if first > now else now + LOOK_S)
+        return due
 
     def look(self) -> None:
-        """Add the processes that have announced themselves since."""
+        """Add the processes that have announced themselves since, if anything in the folder has changed."""
+        changed_ns = os.stat(self.folder).st_mtime_ns
+        if changed_ns == self._looked_at_ns:
+            return
+        # A file that is made in the same tick of the clock leaves the folder's time as it is.
+        if time.time_ns() - changed_ns > SETTLED_NS:
+            self._looked_at_ns = changed_ns
         for path in sorted(self.folder.glob("*.json")):
             if path not in self._known:
                 self._known.add(path)
@@ -214,10 +233,11 @@ class Sampler:
     def _ask(self, target: Target) -> None:
         now, process = time.monotonic(), target.process
         target.next_s += target.clock.expovariate(1 / self.mean_s)
-        if not process.is_alive():
+        usage = process.usage_if_alive()
+        if usage is None:
             target.end()
             return
-        if target.waiting is None:
+        if target.waiting is None or target.has_answered:
             self._empty(target, now)
             target.questions += 1
             target.waiting = now, process.run_time()
@@ -225,7 +245,7 @@ class Sampler:
             if not process.send(target.said["ask"]):
                 target.end()
                 return
-        target.asked.append(Asked(now, target.questions, process.usage()))
+        target.asked.append(Asked(now, target.questions, usage))
 
     def _wait_for(self, target: Target) -> None:
         """Insist once it is certain that the process is in C, where its stack does not change."""
@@ -233,7 +253,7 @@ class Sampler:
         process, (since, had_run) = target.process, target.waiting
         if target.has_answered:
             target.waiting = None
-        elif process.sleeps() or process.run_time() - had_run >= RUN_S:
+        elif process.run_time() - had_run >= RUN_S or process.sleeps():
             target.waiting = None
             NUMBER.pack_into(target.shared, INSISTED, target.questions)
             target.reader.mark(target.questions)
@@ -244,6 +264,9 @@ class Sampler:
 
     def _empty(self, target: Target, now: float) -> None:
         """Read what was answered; cut the file short if it has grown and nothing is being written."""
+        if now < target.next_read_s:
+            return
+        target.next_read_s = now + READ_S
         target.take(target.reader.dumps())
         is_quiet = bool(target.asked) and now - target.asked[-1].at_s > QUIET_S
         if is_quiet and target.reader.size > MOST_BYTES:
