@@ -7,6 +7,7 @@ On a GPU the phases are those of the Python thread, which waits for the device w
 """
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from qa_research.ledger.stacks import Frame, Stack
@@ -38,7 +39,7 @@ STEPPING = ("waiting for data", "forward", "backward", "optimizer")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A frame of these files is of this phase. A file that ends with a slash is a folder.
+    """A frame of these files is of this phase. A file that ends with a slash is a folder; * is any name.
 
     `functions`: only those of the file; (): all. `yields_to`: phases that count instead if a frame further
     out is of one of them.
@@ -54,7 +55,7 @@ class Rule:
         if self.functions and frame.function not in self.functions:
             return False
         return any(
-            frame.file.startswith(file) if file.endswith("/") else frame.file == file
+            fnmatchcase(frame.file, f"{file}*" if file.endswith("/") else file)
             for file in self.files
         )
 
@@ -88,11 +89,11 @@ _LOOP_RULES = (
     ),
     Rule("waiting for data", (_STRATEGY,), ("batch_to_device",), ("validation", "capture")),
 )
-_ANSWERING = f"{_LAB}tasks/answering/"
+_A_TASK = f"{_LAB}tasks/*/"
 _OTHER_RULES = (
-    Rule("tokenizing", tuple(f"{_ANSWERING}{n}.py" for n in ("windows", "labels", "batches"))),
+    Rule("tokenizing", tuple(f"{_A_TASK}{n}.py" for n in ("windows", "labels", "batches"))),
     Rule("tokenizing", (f"{_LAB}model/tokenizer.py",), ("encode_windows", "text_ids")),
-    Rule("model", (f"{_LAB}model/", f"{_ANSWERING}module.py", f"{_LAB}tasks/learning.py")),
+    Rule("model", (f"{_LAB}model/", f"{_A_TASK}module.py", f"{_LAB}tasks/learning.py")),
     Rule("data", (f"{_LAB}tasks/", f"{_LAB}caches.py")),
     Rule("between", (_LIGHTNING,)),
     Rule("configuration", ("hydra/", "omegaconf/", f"{_LAB}")),
