@@ -12,7 +12,10 @@ from qa_research.tasks.answering.decode import AnswerSettings
 install_import_hook("qa_research.capture.forward", "beartype.beartype")
 
 from qa_research.capture.recorders.recorder import Subject  # noqa: E402
-from qa_research.capture.watched import Watched, watched_windows  # noqa: E402
+from qa_research.tasks.answering.watched import WatchedQuestions, watched_windows  # noqa: E402
+from qa_research.tasks.watching import Watching  # noqa: E402
+
+SETTINGS = AnswerSettings(8, 5, False, 0.0)
 
 # The networks that normalise each sum, as BERT does, and all.
 POST_NORM = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
@@ -49,16 +52,15 @@ def network(tokenizer) -> PreTrainedModel:
 
 
 @pytest.fixture
-def watched(questions, tokenizer) -> Watched:
+def watched(questions, tokenizer) -> WatchedQuestions:
     """Four questions, in windows of different lengths."""
-    return watched_windows(
-        [("train", row) for row in questions[:2] + questions[4:6]], tokenizer, 64, 16
-    )
+    rows = [("train", row) for row in questions[:2] + questions[4:6]]
+    return watched_windows(rows, tokenizer, 64, 16, SETTINGS)
 
 
 @pytest.fixture
 def subject(watched) -> Callable[[PreTrainedModel], Subject]:
     def make(network: PreTrainedModel) -> Subject:
-        return Subject(network, watched, AnswerSettings(8, 5, False, 0.0), 64, 8, False, False)
+        return Subject(network, Watching(watched, 64, 8, is_compiled=False), is_scaled=False)
 
     return make

@@ -79,7 +79,7 @@ def test_what_passed_the_network_is_kept_with_named_axes(opened, questions):
     logits = kept.recording.read("logits")["logit"].isel(step=0).to_numpy()
     mask = watched.mask.numpy()
     np.testing.assert_array_equal(
-        logits.swapaxes(1, 2)[mask], forward.logits.numpy().swapaxes(1, 2)[mask]
+        logits.swapaxes(1, 2)[mask], forward.scores.numpy().swapaxes(1, 2)[mask]
     )
     inside = kept.recording.read("activations").isel(step=0).sel(unit=state.tracked.unit)
     for site in sites:

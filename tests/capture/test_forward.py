@@ -17,7 +17,7 @@ EVERYWHERE = [
 
 def inputs_of(network, watched):
     names = input_names(network) & {"input_ids", "attention_mask", "token_type_ids"}
-    return {name: watched.batch[name] for name in names}
+    return {name: watched.inputs[name] for name in names}
 
 
 def hooks_of(network) -> int:
@@ -106,8 +106,8 @@ def test_a_forward_pass_leaves_modes_hooks_gradients_and_random_state_alone(netw
     assert hooks_of(network) == 0
     assert torch.equal(torch.get_rng_state(), before)
     assert all(p.grad is None for p in network.parameters())
-    assert not first.logits.requires_grad
-    assert torch.equal(first.logits, forward_watched(network, watched, 0).logits), "dropout was on"
+    assert not first.scores.requires_grad
+    assert torch.equal(first.scores, forward_watched(network, watched, 0).scores), "dropout was on"
 
 
 def test_no_hook_is_left_when_the_forward_pass_raises(network, watched):
@@ -146,9 +146,9 @@ def test_a_silenced_head_adds_nothing_and_others_are_unchanged(network, watched)
         listening.remove()
     assert torch.equal(given[0][:, :, :8], torch.zeros_like(given[0][:, :, :8]))
     assert torch.equal(given[0][:, :, 8:], before.values[context][:, :, 8:])
-    assert not torch.allclose(changed.logits, before.logits)
+    assert not torch.allclose(changed.scores, before.scores)
     assert (
-        torch.equal(forward_watched(network, watched, 0).logits, before.logits)
+        torch.equal(forward_watched(network, watched, 0).scores, before.scores)
         and hooks_of(network) == 0
     )
 

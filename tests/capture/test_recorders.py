@@ -10,14 +10,18 @@ from qa_research.capture.recorders.attention import AttentionRecorder
 from qa_research.capture.recorders.attribution import AttributionRecorder
 from qa_research.capture.recorders.batch_attention import BatchAttentionRecorder
 from qa_research.capture.recorders.head_weights import HeadWeightsRecorder
-from qa_research.capture.recorders.heads import SOURCES, TARGETS, HeadsRecorder, measure_heads
+from qa_research.capture.recorders.heads import ALL, HeadsRecorder, measure_heads
 from qa_research.capture.recorders.logits import LogitsRecorder
 from qa_research.capture.recorders.recorder import Subject
 from qa_research.capture.sites import SITE_NAMES, Site, module_of
-from qa_research.capture.watched import watched_windows
 from qa_research.tasks.answering.decode import AnswerSettings, context_mask, top_spans
 from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.watched import watched_windows
+from qa_research.tasks.watching import Watching
 from tests.capture.conftest import KINDS, make_network
+
+TARGETS = ("cls", "sep", "question", "context", "answer", "match_question", "match_context")
+SOURCES = (ALL, *TARGETS)
 
 
 def recorded(recorder, subject, step=0):
@@ -47,14 +51,14 @@ def test_logits_losses_and_rank_of_the_true_span(network, subject, watched):
     found, forward = recorded(prepared(LogitsRecorder(), about), about)
     lengths = watched.mask.sum(dim=1).tolist()
     for i, length in enumerate(lengths):
-        own = forward.logits[i, :, :length].double()
+        own = forward.scores[i, :, :length].double()
         assert np.array_equal(found["logit"][i, :, :length], own.float())
         assert np.isnan(found["logit"][i, :, length:]).all()
         for row in (0, 1):
             wanted = torch.nn.functional.cross_entropy(own[row], watched.spans[i, row])
             assert found["loss"][i, row] == pytest.approx(wanted.item(), abs=1e-5)
-    allowed = context_mask(watched.windows, watched.indices, forward.logits.shape[2])
-    top = top_spans(forward.logits[:, 0], forward.logits[:, 1], allowed, 8, 2000)
+    allowed = context_mask(watched.windows, watched.indices, forward.scores.shape[2])
+    top = top_spans(forward.scores[:, 0], forward.scores[:, 1], allowed, 8, 2000)
     for i, (first, last) in enumerate(watched.spans.tolist()):
         pairs = list(zip(top.first[i].tolist(), top.last[i].tolist(), strict=True))
         place = pairs.index((first, last))
@@ -98,10 +102,11 @@ def test_head_measures_of_attention_done_by_hand():
     assert cells["question", "cls"].isnan() and cells["cls", "question"].isnan()
 
 
-def test_head_measures_of_a_network_add_up(network, subject):
+def test_head_measures_of_a_network_add_up(network, subject, watched):
     about = subject(network)
     found, _ = recorded(prepared(HeadsRecorder(None), about), about)
     weight = found["group_weight"].astype(np.float32)
+    assert tuple(watched.groups) == TARGETS, "the order of all recordings"
     targets = dict(zip(TARGETS, np.moveaxis(weight, -1, 0), strict=True))
     total = targets["cls"] + targets["sep"] + targets["question"] + targets["context"]
     assert np.nanmax(np.abs(total - 1)) < 5e-3
@@ -114,7 +119,7 @@ def test_shares_of_units_and_layers_sum_to_the_logits(kind, tokenizer, subject):
     about = subject(network)
     found, forward = recorded(prepared(AttributionRecorder(), about), about)
     spans = about.watched.spans
-    logits = forward.logits.gather(2, spans[:, :, None]).squeeze(2).numpy()
+    logits = forward.scores.gather(2, spans[:, :, None]).squeeze(2).numpy()
     assert np.array_equal(found["logit"], logits) and np.abs(logits).max() > 1
     by_unit = found["unit_share"].astype(np.float64).sum(axis=2) + found["bias"]
     assert np.abs(by_unit - logits).max() < 1e-5
@@ -197,19 +202,19 @@ def test_attention_of_a_training_batch_is_that_of_its_row_in_eager(tokenizer, su
     assert not recorder.record(None)["tokens"].values
     names = ("input_ids", "attention_mask", "token_type_ids")
     with tap({s: HookPoint(*module_of(network, s)) for s in recorder.batch_sites}) as values:
-        network(**{n: watched.batch[n] for n in names})
-    recorder.after_batch(values, watched.batch)
+        network(**{n: watched.inputs[n] for n in names})
+    recorder.after_batch(values, watched.inputs)
     found = {name: array.values for name, array in recorder.record(None).items()}
     eager = make_network("bert", len(tokenizer), attn_implementation="eager").eval()
     with torch.no_grad():
-        wanted = eager(**{n: watched.batch[n] for n in names}, output_attentions=True).attentions
+        wanted = eager(**{n: watched.inputs[n] for n in names}, output_attentions=True).attentions
     count = int(watched.mask[2].sum())
     assert found["tokens"] == count
-    assert found["token_id"][:count].tolist() == watched.batch["input_ids"][2, :count].tolist()
+    assert found["token_id"][:count].tolist() == watched.inputs["input_ids"][2, :count].tolist()
     for layer in (0, 1):
         shown = found["weight"][layer, :, :count, :count]
         assert np.abs(shown - wanted[layer][2, :, :count, :count].numpy()).max() < 1e-5
-    recorder.after_batch(values, {n: t[:2] for n, t in watched.batch.items()})
+    recorder.after_batch(values, {n: t[:2] for n, t in watched.inputs.items()})
     assert not recorder.record(None)["tokens"].values, "a batch of two rows has no third"
 
 
@@ -220,10 +225,10 @@ def test_an_answer_outside_the_window_is_not_mistaken_for_no_answer(tokenizer):
     text = "says the notice. Nothing of note happens here at all, says the notice. Nothing of note"
     gold = Gold(text, context.index(text))
     row = Question("wide", "", context, "Who teaches chess?", (gold,), "who")
-    watched = watched_windows([("train", row)], tokenizer, 40, 8)
+    watched = watched_windows([("train", row)], tokenizer, 40, 8, AnswerSettings(8, 5, True, 0.0))
     assert watched.spans.tolist() == [[0, 0]]
     network = make_network("bert", len(tokenizer))
-    about = Subject(network, watched, AnswerSettings(8, 5, True, 0.0), 40, 8, False, False)
+    about = Subject(network, Watching(watched, 40, 8, is_compiled=False), is_scaled=False)
     found, _ = recorded(prepared(LogitsRecorder(), about), about)
     assert found["rank"].tolist() == [-1] and np.isnan(found["probability"]).all()
 

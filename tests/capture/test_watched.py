@@ -6,11 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from qa_research.capture.watched import PARTS, choose_questions, watched_windows
 from qa_research.model.tokenizer import trained_wordpiece
 from qa_research.tasks.answering.corpus import generate
 from qa_research.tasks.answering.question import Gold, Question, texts_of
 from qa_research.tasks.answering.squad import squad_json
+from qa_research.tasks.answering.watched import PARTS, choose_questions, watched_windows
+from tests.capture.conftest import SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_a_file_of_questions_outside_the_data_can_be_watched(questions, tmp_path
 
 
 def test_parts_spans_and_answers_are_at_their_tokens(watched, questions):
-    assert watched.parts.shape == watched.batch["input_ids"].shape
+    assert watched.parts.shape == watched.inputs["input_ids"].shape
     for i, row in enumerate(watched.questions):
         tokens, parts = watched.texts[i].tokens, watched.parts[i]
         assert tokens[0] == "[CLS]" and PARTS[parts[0]] == "cls"
@@ -79,7 +80,7 @@ def test_parts_spans_and_answers_are_at_their_tokens(watched, questions):
         assert (parts[len(tokens) :] == PARTS.index("padding")).all()
         asked = [t for t, p in zip(tokens, parts, strict=False) if PARTS[p] == "question"]
         assert "".join(asked).replace("##", "") == row.question.lower().replace(" ", "")
-        told = [t for t, a in zip(tokens, watched.answer[i], strict=False) if a]
+        told = [t for t, a in zip(tokens, watched.marked[i], strict=False) if a]
         gold = row.answers[0].text.lower().replace(" ", "")
         assert "".join(told).replace("##", "") == gold
 
@@ -90,13 +91,13 @@ def test_the_window_is_the_first_that_holds_the_answer(tokenizer):
     )
     gold = Gold("Ms Lund", context.index("Ms Lund"))
     row = Question("long", "", context, "Who teaches chess?", (gold,), "who")
-    watched = watched_windows([("train", row)], tokenizer, 40, 8)
+    watched = watched_windows([("train", row)], tokenizer, 40, 8, SETTINGS)
     assert len(watched.windows) > 2 and watched.indices[0] > 0
     assert int(watched.spans[0, 1]) > 0
     without = Question("none", "", context, "Who teaches chess?", (), "who")
-    watched = watched_windows([("train", without)], tokenizer, 40, 8)
+    watched = watched_windows([("train", without)], tokenizer, 40, 8, SETTINGS)
     assert watched.indices == (0,) and watched.spans.tolist() == [[0, 0]]
-    assert not watched.answer.any() and not watched.matching.any()
+    assert not watched.marked.any() and not watched.matching.any()
 
 
 def test_matching_words_are_those_that_pick_out_the_fact(tokenizer):
@@ -109,7 +110,7 @@ def test_matching_words_are_those_that_pick_out_the_fact(tokenizer):
         (Gold("Ms Lund", context.index("Ms Lund")),),
         "match",
     )
-    watched = watched_windows([("train", row)], tokenizer, 64, 16)
+    watched = watched_windows([("train", row)], tokenizer, 64, 16, SETTINGS)
     tokens = np.array(watched.texts[0].tokens)
     places = np.flatnonzero(watched.matching[0])
     assert "[UNK]" in tokens and set(tokens[places]) == {"chess"}
@@ -119,7 +120,7 @@ def test_matching_words_are_those_that_pick_out_the_fact(tokenizer):
 def test_every_match_question_of_the_corpus_has_its_subject_as_matching_word(corpus, cache):
     tokenizer = trained_wordpiece(texts_of(corpus.validation), 2000, cache)
     rows = [row for row in corpus.validation if row.kind == "match"][:100]
-    watched = watched_windows([("validation", row) for row in rows], tokenizer, 256, 32)
+    watched = watched_windows([("validation", row) for row in rows], tokenizer, 256, 32, SETTINGS)
     for i, row in enumerate(rows):
         letter = re.search(r"group ([A-Z])", row.question)[1].lower()
         told = {t for t, m in zip(watched.texts[i].tokens, watched.matching[i], strict=False) if m}

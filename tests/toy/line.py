@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,11 +11,31 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from qa_research.model.places import Places
 from qa_research.streams import stream
 from qa_research.tasks.learning import LearningModule, TaskData
 from qa_research.tasks.task import StoredRun, Task
+from qa_research.tasks.watching import (
+    PADDING,
+    PREDICTION,
+    Outputs,
+    Watched,
+    WatchedExample,
+    Watching,
+    choose_examples,
+)
 
 SLOPE, INTERCEPT = 3.0, -1.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One example, as a person reads it."""
+
+    id: str
+    kind: str
+    x: float
+    y: float
 
 
 class Order:
@@ -74,6 +95,10 @@ class LineData(TaskData):
         generator = torch.Generator().manual_seed(self.seed)
         return DataLoader(self.split("validation"), batch_size=self.batch_size, generator=generator)
 
+    def points_of(self, name: str) -> list[Point]:
+        rows = enumerate(self.split(name))
+        return [Point(f"{name[0]}{i}", "", float(row["x"]), float(row["y"])) for i, row in rows]
+
 
 class LineModule(LearningModule):
     """One weight and one bias, with dropout so that the global generator matters."""
@@ -82,6 +107,7 @@ class LineModule(LearningModule):
         super().__init__(**settings)
         self.name, self.weights = name, weights
         self.network = nn.Sequential(nn.Dropout(dropout), nn.Linear(1, 1))
+        self.network.places = Places(head="1")
         self.errors: list[float] = []
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -146,9 +172,42 @@ class LineTask(Task):
     def write_model(self, directory: Path) -> None:
         pass
 
+    def watching(self, request: Any) -> Watching:
+        splits = {name: self.data.points_of(name) for name in ("train", "validation")}
+        chosen = choose_examples(request, splits, self.data.seed, _no_file, "point")
+        # A point is read as one token: its x.
+        examples = [
+            WatchedExample(
+                id=row.id,
+                split=split,
+                kind=row.kind,
+                title="",
+                heading=f"x = {row.x:.2f}",
+                text=f"{row.x:.2f}",
+                truths=(f"{row.y:.2f}",),
+                tokens=("x",),
+                parts=("x",),
+                chars=((0, len(f"{row.x:.2f}")),),
+            )
+            for split, row in chosen
+        ]
+        x, y = (torch.tensor([getattr(row, name) for _, row in chosen]) for name in "xy")
+        watched = Watched(
+            examples=tuple(examples),
+            inputs={"input": x[:, None]},
+            mask=torch.ones(len(x), 1, dtype=torch.bool),
+            part_names=(PADDING, "x"),
+            outputs=Outputs("number", (PREDICTION,), y, lambda output: output),
+        )
+        return Watching(watched, 1, self.data.batch_size, is_compiled=False)
+
     @classmethod
     def reopen(cls, run: StoredRun, weights: Mapping[str, Tensor]) -> tuple[float, float]:
         return float(weights["1.weight"]), float(weights["1.bias"])
+
+
+def _no_file(path: str) -> list[Point]:
+    raise ValueError(f"capture.questions={path}: points are not read from files")
 
 
 def _sha(tensors: Any) -> str:

@@ -142,7 +142,7 @@ def test_pictures_wait_while_captures_have_taken_their_share(tiny):
 
 def window(n: int) -> Tokens:
     texts = ["[CLS]", *(f"w{i}" for i in range(n - 2)), "[SEP]"]
-    return Tokens(texts, 5, 6, 3)
+    return Tokens(texts, frozenset({5, 6}), 3)
 
 
 def test_a_picture_has_a_map_for_each_head_and_a_label_for_each_token():

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose
 
+from qa_research.capture.recording.reader import Recording
 from qa_research.launch.compose import checked
 from qa_research.runs.compare import side_by_side
 from qa_research.runs.directory import read_record, run_directory
@@ -107,6 +109,35 @@ def test_runs_are_listed_sorted_and_compared_by_its_own_metric(line, tmp_path):
     assert found.as_json()["pairs"][0]["comparison"]["squared_error"]["p"] < 0.05
 
 
+WATCHED = [
+    "capture=examples",
+    "capture/recorders=[outputs,head_weights,dynamics]",
+    "capture.every_n_steps=4",
+    "capture.max_step_fraction=null",
+]
+
+
+def test_it_is_looked_into_and_learns_the_same(line):
+    alone, watched = line(runs="alone"), line(*WATCHED, runs="watched")
+    train(alone)
+    train(watched)
+    (bare, seen) = (run_directory(config) for config in (alone, watched))
+    assert result_of(bare) == result_of(seen)
+    recording = Recording(seen / "recording.zarr")
+    assert recording.recorders == ["outputs", "head_weights", "dynamics"]
+    outputs, weights = recording.read("outputs"), recording.read("head_weights")
+    assert outputs["step"].values.tolist() == list(range(0, 33, 4))
+    splits = [row["split"] for row in recording.questions]
+    assert splits.count("train") == splits.count("validation") == 4
+    x = np.array([float(row["question"].removeprefix("x = ")) for row in recording.questions])
+    slope = weights["weight"].sel(row="prediction", unit=0)
+    predicted = outputs["prediction"]
+    # x is told with two digits.
+    assert np.allclose(np.polyfit(x, predicted.values.T, 1)[0], slope, atol=0.05)
+    error = predicted - outputs["true_value"]
+    assert np.allclose(error, outputs["error"]) and np.allclose(error**2, outputs["loss"])
+
+
 def test_training_stops_at_the_value_of_its_metric(line):
     config = line("train.stop_at={val/squared_error: 0.9}", "trainer.max_epochs=50")
     assert train(config) <= 0.9
@@ -118,7 +149,12 @@ def test_training_stops_at_the_value_of_its_metric(line):
     [
         ("checkpoint.monitor=val/f1", "checkpoint.monitor=val/f1 is not measured"),
         ("train.stop_at={val/exact_match: 1}", "val/exact_match is not measured"),
-        ("capture=default", "capture only works with task=answering"),
+        (
+            "capture=default",
+            "capture.logits records a start and an end score of each token, and this network puts out one "
+            "number for each example; capture/recorders may have: outputs, ",
+        ),
+        ("capture=examples", "this network has no layers to look into"),
         ("+model.lrr=1", "no config key model.lrr; did you mean model.lr"),
     ],
 )

@@ -27,11 +27,9 @@ from qa_research.capture.recorders.activations import ActivationsRecorder
 from qa_research.capture.recorders.head_weights import MEASURES, changes
 from qa_research.capture.recorders.logits import LogitsRecorder
 from qa_research.capture.recorders.recorder import Recorder, to_numpy
-from qa_research.capture.recording.arrays import ROWS
 from qa_research.capture.recording.files import METADATA, RECORDING
 from qa_research.capture.recording.reader import Recording
 from qa_research.capture.sites import FINAL, KNOWN
-from qa_research.capture.watched import Watched
 from qa_research.files import replacing, write_text
 from qa_research.model.bert import head_of
 from qa_research.runs.open import open_run
@@ -41,6 +39,7 @@ from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.score import rules_for, score_question
 from qa_research.tasks.answering.task import AnsweringTask
 from qa_research.tasks.answering.trained import TrainedAnswerer
+from qa_research.tasks.answering.watched import ROWS, WatchedQuestions
 from qa_research.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -176,7 +175,7 @@ def has_places(network: PreTrainedModel, unit: int) -> bool:
     return network.config.model_type in KNOWN and unit < int(network.config.hidden_size)
 
 
-def _tracked_unit(opened: TrainedAnswerer, watched: Watched) -> TrackedUnit:
+def _tracked_unit(opened: TrainedAnswerer, watched: WatchedQuestions) -> TrackedUnit:
     """The unit of the head weight that changed most, if step 0 was recorded."""
     now = to_numpy(head_of(opened.network).weight)
     first = _first_head_weights(opened.directory)

@@ -32,16 +32,15 @@ KEY = (
 
 @dataclass(frozen=True)
 class Tokens:
-    """A window's axis: its tokens' texts, the true span (0, 0: none), the context's first token."""
+    """A window's axis: its tokens' texts, those that carry the truth, the first token of its last text."""
 
     texts: Sequence[str]
-    true_first: int
-    true_last: int
+    marked: frozenset[int]
     context_first: int
 
     def is_true(self, index: int) -> bool:
-        """Whether a token belongs to the true answer."""
-        return 0 < self.true_first <= index <= self.true_last
+        """Whether a token carries the truth, such as one of the true answer."""
+        return index in self.marked
 
 
 class AttentionPicture:
@@ -137,7 +136,7 @@ def _labels(tokens: Tokens, cell: int) -> Iterator[tuple[int, str]]:
     """
     distance, n = -(-LINE // cell), len(tokens.texts)
     special = [i for i, text in enumerate(tokens.texts) if text[:1] == "[" and text[-1:] == "]"]
-    wanted = [tokens.true_first, *special, *range(0, n, distance)]
+    wanted = [min(tokens.marked, default=0), *special, *range(0, n, distance)]
     placed: list[int] = []
     for index in dict.fromkeys(wanted):
         if all(abs(index - other) >= distance for other in placed):

@@ -19,12 +19,7 @@ from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.writer import RecordingWriter
 from qa_research.capture.sites import FINAL, Site, module_of
 from qa_research.capture.tracked import CaptureTracker
-from qa_research.capture.watched import (
-    choose_questions,
-    describe,
-    watched_windows,
-)
-from qa_research.tasks.answering.task import AnsweringTask
+from qa_research.capture.watched import describe
 from qa_research.tasks.task import Task
 from qa_research.trackers.tracker import Tracker
 
@@ -211,14 +206,14 @@ class CaptureSession:
 
 
 class Capture(pl.Callback):
-    """Runs the watched questions through the network at the planned steps, and has recorders write it down.
+    """Runs the watched examples through the network at the planned steps, and has recorders write it down.
 
     Training itself is not touched: a run with capture is bit-identical to one without. Of several processes
     only the first one captures. Must precede the callback that saves checkpoints.
 
-    `questions`: how many (half from training, half from validation, alternating between kinds), or their
-    ids, or a file. `every_n_steps`, or instead of it `at_steps` or `log_spaced` (how many). Step 0 and the
-    last one are always captured. `max_mb`: of the whole recording, before compression; if that is too
+    `questions`: how many examples (half from training, half from validation, alternating between kinds), or
+    their ids, or a file. `every_n_steps`, or instead of it `at_steps` or `log_spaced` (how many). Step 0 and
+    the last one are always captured. `max_mb`: of the whole recording, before compression; if that is too
     little, one step in 2, 4, 8 ... is captured. `max_step_fraction`: of the training's time; a due capture
     is skipped while captures have taken more, and pictures wait while everything together has. Null: no
     limit.
@@ -259,28 +254,16 @@ class Capture(pl.Callback):
         self.batch_values: dict[Site, Tensor] = {}
 
     def watch(self, task: Task, gradients_are_scaled: bool) -> None:
-        """Choose the watched questions of a task; every recorder sees its network with the initial weights.
+        """Choose the watched examples of a task; every recorder sees its network with the initial weights.
 
         Raises:
-            ValueError: the task has no questions, or the network does not have what a recorder asks for.
+            ValueError: the task cannot be looked into, or has not what a recorder asks for.
         """
-        if not isinstance(task, AnsweringTask):
-            raise ValueError(
-                "capture only works with task=answering; capture=none trains without it"
-            )
-        data, module = task.data, task.module
-        # Drawn with the seed of the data, so that runs of several seeds watch the same questions.
-        chosen = choose_questions(self.questions, data.train, data.validation, data.seed)
         self.subject = Subject(
-            network=module.network,
-            watched=watched_windows(chosen, module.tokenizer, data.max_tokens, data.stride_tokens),
-            answering=task.answering,
-            max_tokens=data.max_tokens,
-            batch_size=data.batch_size,
-            is_compiled=module.compiles,
-            is_scaled=gradients_are_scaled,
+            task.network, task.watching(self.questions), is_scaled=gradients_are_scaled
         )
         for name, recorder in self.recorders.items():
+            recorder.check_task(f"capture.{name}", self.subject)
             recorder.prepare(f"capture.{name}", self.subject)
 
     def write_to(self, directory: Path, tracker: Tracker) -> None:

@@ -1,5 +1,5 @@
 """Looking into a network while it runs, without changing it: hooks that keep values, a forward pass over the
-watched questions that leaves no trace in the training, attention recomputed from it, and silenced heads.
+watched examples that leaves no trace in the training, attention recomputed from it, and silenced heads.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
-from transformers import PreTrainedModel
 from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
 
-from qa_research.capture.sites import Anatomy, Side, Site, module_of
-from qa_research.capture.watched import Watched
+from qa_research.capture.sites import Anatomy, Site, module_of
 from qa_research.model.bert import input_names
+from qa_research.model.places import Side
+from qa_research.tasks.watching import Watched
 
 Key = TypeVar("Key")
 
@@ -60,17 +60,19 @@ def _register(point: HookPoint, found: dict[Key, Tensor], key: Key) -> Removable
 
 @dataclass
 class Forward:
-    """What the network made of the watched questions after `step` optimizer steps, in float32 on the CPU.
+    """What the network made of the watched examples after `step` optimizer steps, in float32 on the CPU.
 
-    `logits`: start (row 0) and end (row 1). `values`: what passed the requested sites. `at_span`: what
-    passed other sites, only at the true first token (row 0) and at the true last one (row 1).
+    `scores`: what it puts out, as `Watched.outputs` says: of questions, start (row 0) and end (row 1) of each
+    token. `values`: what passed the requested sites; FINAL has no token axis in a network whose head reads
+    one vector of each example. `at_span`: what passed other sites, only at the true first token (row 0) and
+    at the true last one (row 1).
     """
 
     step: int
-    network: PreTrainedModel
+    network: nn.Module
     watched: Watched
-    logits: Float[Tensor, "question row token"]
-    values: dict[Site, Float[Tensor, "question token _unit"]]
+    scores: Float[Tensor, "question row ..."]
+    values: dict[Site, Float[Tensor, "question ... _unit"]]
     at_span: dict[Site, Float[Tensor, "question row _unit"]]
 
     def attention(self, layer: int) -> Float[Tensor, "question head query key"]:
@@ -82,19 +84,20 @@ class Forward:
 
 
 def forward_watched(
-    network: PreTrainedModel,
+    network: nn.Module,
     watched: Watched,
     step: int,
     sites: Iterable[Site] = (),
     span_sites: Iterable[Site] = (),
 ) -> Forward:
-    """Run the watched questions in eval mode, in float32, without gradients, on random state of its own.
+    """Run the watched examples in eval mode, in float32, without gradients, on random state of its own.
 
     Not compiled, so that a compiled network stays as it is. Modes and hooks are afterwards as before, even
     if the network raises.
     """
-    device = network.device
-    spans = watched.spans.to(device)
+    device = next(network.parameters()).device
+    # Of questions; recorders of `span_sites` refuse other tasks.
+    spans = watched.outputs.true.to(device)
     questions = torch.arange(len(spans), device=device)[:, None]
 
     def at_spans(value: Tensor) -> Tensor:
@@ -102,8 +105,8 @@ def forward_watched(
 
     whole = {site: HookPoint(*module_of(network, site), _to_cpu) for site in sites}
     partial = {site: HookPoint(*module_of(network, site), at_spans) for site in span_sites}
-    names = input_names(network) - {"start_positions", "end_positions"}
-    inputs = {n: t.to(device) for n, t in watched.batch.items() if n in names}
+    names = input_names(network)
+    inputs = {n: t.to(device) for n, t in watched.inputs.items() if n in names}
     modes = [(module, module.training) for module in network.modules()]
     with (
         torch.no_grad(),
@@ -118,8 +121,8 @@ def forward_watched(
         finally:
             for module, mode in modes:
                 module.training = mode
-    logits = torch.stack([output.start_logits, output.end_logits], dim=1).float().cpu()
-    return Forward(step, network, watched, logits, values, at_span)
+    scores = _to_cpu(watched.outputs.read(output))
+    return Forward(step, network, watched, scores, values, at_span)
 
 
 def _to_cpu(value: Tensor) -> Tensor:
@@ -127,34 +130,39 @@ def _to_cpu(value: Tensor) -> Tensor:
 
 
 def attention_of(
-    network: PreTrainedModel,
+    network: nn.Module,
     layer: int,
     values: Mapping[Site, Float[Tensor, "question token unit"]],
     mask: Bool[Tensor, "question token"],
 ) -> Float[Tensor, "question head query key"]:
     """A layer's attention from the `values` of its `Anatomy.attention_sites`; zero towards padding."""
-    heads = int(network.config.num_attention_heads)
-    sites = Anatomy(network).attention_sites(layer)
+    anatomy = Anatomy(network)
+    heads, sites = anatomy.heads, anatomy.attention_sites(layer)
     if len(sites) == 2:
         query, key = (values[site] for site in sites)
+        if anatomy.places is not None and anatomy.places.attends is not None:
+            return anatomy.places.attends(layer, query, key, mask)
         return attention_weights(query, key, mask, heads)
+    config: Any = network.config
     joint = values[sites[0]].float()
     query, key = _rotated(network, layer, joint, heads)
     reach = None
-    if network.config.layer_types[layer] == "sliding_attention":
-        reach = int(network.config.sliding_window)
+    if config.layer_types[layer] == "sliding_attention":
+        reach = int(config.sliding_window)
     return attention_weights(query, key, mask, heads, reach)
 
 
 def _rotated(
-    network: PreTrainedModel, layer: int, joint: Float[Tensor, "question token unit3"], heads: int
+    network: nn.Module, layer: int, joint: Float[Tensor, "question token unit3"], heads: int
 ) -> tuple[Float[Tensor, "question token unit"], Float[Tensor, "question token unit"]]:
     """Queries and keys of ModernBERT, turned by their positions as the network turns them."""
     count, tokens, width = joint.shape
     query, key, _ = joint.view(count, tokens, 3, heads, width // (3 * heads)).unbind(dim=2)
-    positions = torch.arange(tokens, device=network.device)[None]
+    device = next(network.parameters()).device
+    positions = torch.arange(tokens, device=device)[None]
     rotary = network.get_submodule("model.rotary_emb")
-    angles = rotary(joint.to(network.device), positions, network.config.layer_types[layer])
+    config: Any = network.config
+    angles = rotary(joint.to(device), positions, config.layer_types[layer])
     cos, sin = (part.to(joint.device) for part in angles)
     turned = apply_rotary_pos_emb(query, key, cos, sin, unsqueeze_dim=2)
     query, key = (part.reshape(count, tokens, width // 3) for part in turned)
@@ -194,7 +202,7 @@ def attention_weights(
 
 
 @contextmanager
-def silenced(network: PreTrainedModel, heads: Iterable[tuple[int, int]]) -> Iterator[None]:
+def silenced(network: nn.Module, heads: Iterable[tuple[int, int]]) -> Iterator[None]:
     """While it lasts, the given (layer, head) contribute nothing: their part of the context is zero.
 
     Hooks change what passes through the network; the network itself is not changed.

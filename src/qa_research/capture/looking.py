@@ -15,23 +15,26 @@ from qa_research.capture.forward import forward_watched
 from qa_research.capture.recorders.recorder import Recorder, Subject, coordinates_of
 from qa_research.capture.recording.reader import Recording
 from qa_research.capture.recording.writer import RecordingWriter
-from qa_research.capture.watched import Watched, describe, watched_windows
+from qa_research.capture.watched import describe
 from qa_research.model.bert import head_of
 from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.question import Gold, Question
 from qa_research.tasks.answering.trained import TrainedAnswerer
+from qa_research.tasks.answering.watched import WatchedQuestions, watched_windows
+from qa_research.tasks.watching import Watching
 
 
 def windows_of_answers(
     opened: TrainedAnswerer, asked: Sequence[tuple[str, Question]], answers: Sequence[Answer]
-) -> Watched:
+) -> WatchedQuestions:
     """The windows that hold the answers, with each answer as the span to mark; `asked`: (split, question)."""
     rows = []
     for (split, row), answer in zip(asked, answers, strict=True):
         given = (Gold(answer.text, answer.char_start),) if answer.text else ()
         rows.append((split, replace(row, answers=given, is_labelled=True)))
     data = opened.config["data"]
-    return watched_windows(rows, opened.tokenizer, data["max_tokens"], data["stride_tokens"])
+    window = (data["max_tokens"], data["stride_tokens"])
+    return watched_windows(rows, opened.tokenizer, *window, opened.answering)
 
 
 def shares(opened: TrainedAnswerer, values: Float[Tensor, " unit"]) -> Float[Tensor, " unit"]:
@@ -44,22 +47,16 @@ def shares(opened: TrainedAnswerer, values: Float[Tensor, " unit"]) -> Float[Ten
     return weight[0] * values
 
 
-def subject_of(opened: TrainedAnswerer, watched: Watched) -> Subject:
+def subject_of(opened: TrainedAnswerer, watched: WatchedQuestions) -> Subject:
     """What recorders see of a network that is not trained."""
-    return Subject(
-        network=opened.network,
-        watched=watched,
-        answering=opened.answering,
-        max_tokens=opened.config["data"]["max_tokens"],
-        batch_size=1,
-        is_compiled=False,
-        is_scaled=False,
-    )
+    most = opened.config["data"]["max_tokens"]
+    training = Watching(watched, max_tokens=most, batch_size=1, is_compiled=False)
+    return Subject(opened.network, training, is_scaled=False)
 
 
 def record_look(
     opened: TrainedAnswerer,
-    watched: Watched,
+    watched: WatchedQuestions,
     recorders: dict[str, Recorder],
     path: Path,
     about: Mapping[str, Any] | None = None,

@@ -1,14 +1,16 @@
-"""Sites inside the known networks: which module holds what, by layer, and on which side of it values pass."""
+"""Sites inside the known networks: which module holds what, by layer, and on which side of it values pass.
 
+Hugging Face's networks are known here by their type; one of our own says it itself (`model.places`).
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import nn
 from transformers import PreTrainedModel
 
 from qa_research.model.bert import head_of
-
-Side = Literal["input", "output"]
+from qa_research.model.places import Places, Side
 
 # Those that a config may name; all are `hidden_size` wide. Recorders need the others.
 SITE_NAMES = ("embeddings", "context", "attention_output", "mlp", "layer_output")
@@ -88,14 +90,36 @@ class Site:
 FINAL = Site("final")
 
 
-def module_of(network: PreTrainedModel, site: Site) -> tuple[nn.Module, Side]:
+def places_of(network: nn.Module) -> Places | None:
+    """Where a network of our own says that it computes what; None of Hugging Face's."""
+    return getattr(network, "places", None)
+
+
+def output_layer(network: nn.Module) -> nn.Linear:
+    """The layer that makes the network's outputs, which are linear in what it reads.
+
+    Raises:
+        ValueError: it is not known which that is.
+    """
+    places = places_of(network)
+    if places is None:
+        return head_of(_known(network))
+    found = network.get_submodule(places.head)
+    if not isinstance(found, nn.Linear):
+        raise ValueError(
+            f"the outputs of this network are made by a {type(found).__name__}, and not by a linear layer"
+        )
+    return found
+
+
+def module_of(network: nn.Module, site: Site) -> tuple[nn.Module, Side]:
     """The module of a site, and on which side of it the values pass.
 
     Raises:
         ValueError: the site is inside a network whose layers are not known here.
     """
     if site == FINAL:
-        return head_of(network), "input"
+        return output_layer(network), "input"
     return Anatomy(network).module(site)
 
 
@@ -103,22 +127,35 @@ class Anatomy:
     """The layers of a network and their sites.
 
     Raises:
-        ValueError: the network is of an unknown type.
+        ValueError: the network is of an unknown type, or one of our own without layers.
     """
 
-    def __init__(self, network: PreTrainedModel) -> None:
-        kind = network.config.model_type
-        if kind not in KNOWN:
-            raise ValueError(
-                f"where a network of the type {kind} computes its attention is not known; it is known for: "
-                f"{', '.join(KNOWN)}. capture=none trains without looking inside, and "
-                "capture/recorders=[logits,head_weights] records what every network has"
-            )
+    def __init__(self, network: nn.Module) -> None:
         self.network = network
-        self.stem, self.sites = KNOWN[kind]
-        self.layers = int(network.config.num_hidden_layers)
-        self.heads = int(network.config.num_attention_heads)
-        self.hidden_size = int(network.config.hidden_size)
+        self.places = places_of(network)
+        self.sites: Mapping[str, tuple[str, Side]]
+        if self.places is not None:
+            own = self.places
+            if not own.layers:
+                raise ValueError(
+                    "this network has no layers to look into; capture/recorders=[outputs,head_weights] "
+                    "records what every network has, and capture=none trains without looking inside"
+                )
+            self.stem, self.sites = own.stem, own.sites
+            self.layers, self.heads, self.hidden_size = own.layers, own.heads, own.hidden_size
+        else:
+            config = _known(network).config
+            kind = config.model_type
+            if kind not in KNOWN:
+                raise ValueError(
+                    f"where a network of the type {kind} computes its attention is not known; it is known "
+                    f"for: {', '.join(KNOWN)}. capture=none trains without looking inside, and "
+                    "capture/recorders=[logits,head_weights] records what every network has"
+                )
+            self.stem, self.sites = KNOWN[kind]
+            self.layers = int(config.num_hidden_layers)
+            self.heads = int(config.num_attention_heads)
+            self.hidden_size = int(config.hidden_size)
         # Whether each sum is normalised, so that the layers' shares of a logit can be told apart.
         self.normalises_sums = "mlp_sum" in self.sites
 
@@ -127,18 +164,43 @@ class Anatomy:
         if site.name in _OUTSIDE:
             path, side = _OUTSIDE[site.name]
             return self.network.get_submodule(path), side
+        if site.layer is None and self.places is not None:
+            return self.network.get_submodule(self.places.embeddings), "output"
         if site.layer is None:
             body = self.network.get_submodule(self.stem.partition(".")[0])
             # ELECTRA's embeddings may be narrower than its layers, and are projected then.
             projected = site.name == "embeddings" and hasattr(body, "embeddings_project")
             return body.get_submodule("embeddings_project" if projected else site.name), "output"
+        if site.name not in self.sites:
+            raise ValueError(f"this network has no {site.name}; it has: {', '.join(self.sites)}")
         path, side = self.sites[site.name]
         return self.network.get_submodule(f"{self.stem}.{site.layer}.{path}".rstrip(".")), side
 
     def attention_sites(self, layer: int) -> tuple[Site, ...]:
-        """The sites that a layer's attention is recomputed from."""
+        """The sites that a layer's attention is recomputed from.
+
+        Raises:
+            ValueError: the network has no attention.
+        """
+        if not self.heads:
+            raise ValueError("this network has no attention")
         names = ("query", "key") if "query" in self.sites else ("query_key_value",)
         return tuple(Site(name, layer) for name in names)
+
+
+def _known(network: nn.Module) -> PreTrainedModel:
+    """A network as one of Hugging Face's.
+
+    Raises:
+        ValueError: it is another one, which does not say where it computes what.
+    """
+    if not isinstance(network, PreTrainedModel):
+        raise ValueError(
+            f"a {type(network).__name__} does not say where it computes what (model.places); "
+            "capture/recorders=[outputs] records what it puts out, and capture=none trains without looking "
+            "inside"
+        )
+    return network
 
 
 def chosen_layers(key: str, wanted: list[int] | None, count: int) -> list[int]:

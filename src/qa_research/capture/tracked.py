@@ -9,8 +9,8 @@ from torch import Tensor
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import Captured, Recorder
 from qa_research.capture.sites import FINAL
-from qa_research.capture.watched import Watched
 from qa_research.files import write_text, written_whole
+from qa_research.tasks.watching import Watched
 from qa_research.trackers.tracker import Tracker
 
 # Tags in the projector.
@@ -75,7 +75,9 @@ class CaptureTracker:
         self.drawn = {"step": step, "count": count}
 
     def write_projector(self, forward: Forward) -> None:
-        """What the head reads at every watched token, and at each question's [CLS].
+        """What the head reads at every watched token, and of each example: at its first token, [CLS].
+
+        A head that reads one vector of each example has only those.
 
         As files in the projector's format, because `SummaryWriter.add_embedding` reopens its file for
         every row.
@@ -84,27 +86,27 @@ class CaptureTracker:
         if folder is None:
             return
         values = forward.values[FINAL]
-        rows = list(
-            zip(self.watched.questions, self.watched.splits, self.watched.texts, strict=True)
-        )
-        token_labels = [
-            (token, part, row.id, row.kind)
-            for row, _, text in rows
-            for token, part in zip(text.tokens, text.parts, strict=True)
-        ]
-        question_labels = [(row.question, row.kind, row.id, split) for row, split, _ in rows]
-        config = _write_vectors(
-            folder,
-            TOKENS,
-            forward.step,
-            values[self.watched.mask],
-            [("token", "part", "question", "kind"), *token_labels],
-        ) + _write_vectors(
+        config, rows = "", self.watched.examples
+        if values.ndim == 3:
+            token_labels = [
+                (token, part, row.id, row.kind)
+                for row in rows
+                for token, part in zip(row.tokens, row.parts, strict=True)
+            ]
+            config = _write_vectors(
+                folder,
+                TOKENS,
+                forward.step,
+                values[self.watched.mask],
+                [("token", "part", "question", "kind"), *token_labels],
+            )
+        labels = [(row.heading, row.kind, row.id, row.split) for row in rows]
+        config += _write_vectors(
             folder,
             QUESTIONS,
             forward.step,
-            values[:, 0],
-            [("question", "kind", "id", "split"), *question_labels],
+            values[:, 0] if values.ndim == 3 else values,
+            [("question", "kind", "id", "split"), *labels],
         )
         write_text(folder / "projector_config.pbtxt", config)
 

@@ -232,7 +232,7 @@ def in_float32(head: nn.Linear, inputs: tuple[Tensor], scores: Tensor) -> Tensor
 def input_names(network: torch.nn.Module) -> frozenset[str]:
     """The inputs that the network accepts; without token types if it has none, or only one."""
     names = frozenset(inspect.signature(network.forward).parameters)
-    types = getattr(network.config, "type_vocab_size", 2)
+    types = getattr(getattr(network, "config", None), "type_vocab_size", 2)
     return names if types > 1 else names - {"token_type_ids"}
 
 

@@ -254,3 +254,34 @@ def packaged_tokenizer() -> PackagedTokenizer | None:
     from tokenizers import Tokenizer
 
     return PackagedTokenizer(Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+
+@dataclass(frozen=True, slots=True)
+class Off:
+    """The token that replaces each token of a word that is switched off, so that positions stay.
+
+    `note`: a sentence where the tokenizer has no mask token.
+    """
+
+    token_id: int
+    token: str
+    note: str | None
+
+
+def off_token(tokenizer: Any) -> Off:
+    """The tokenizer's mask token; without one its unknown token, else its padding token.
+
+    Raises:
+        ValueError: it has none of the three.
+    """
+    for name, kind in (("mask_token", "mask"), ("unk_token", "unknown"), ("pad_token", "padding")):
+        token = getattr(tokenizer, name, None)
+        if token is None:
+            continue
+        note = f"The tokenizer has no mask token: {token}, its {kind} token, replaces words that are off."
+        return Off(
+            token_id=int(getattr(tokenizer, f"{name}_id")),
+            token=str(token),
+            note=None if name == "mask_token" else note,
+        )
+    raise ValueError("the tokenizer has no mask, unknown or padding token to replace a word with")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from qa_research.tasks.learning import LearningModule, TaskData
+    from qa_research.tasks.watching import Watching
 
 
 class Metric(TypedDict):
@@ -187,6 +188,19 @@ class Task(ABC):
     def example(self) -> "dict[str, Tensor] | None":
         """After `prepare`: a small input of the network by argument, to trace it with; None: it is not."""
         return None
+
+    def watching(self, request: int | str | Sequence[str | int]) -> "Watching":
+        """After `load`: the examples to look at while the training goes on, `capture.questions` of them.
+
+        `request`: how many, or their ids, or a file; see `tasks.watching.choose_examples`. Equal data gives
+        equal examples, whatever the seed of the run.
+
+        Raises:
+            ValueError: this task cannot be looked into, or has no such examples.
+        """
+        raise ValueError(
+            f"capture cannot look into a training on {self.examples}; capture=none trains without it"
+        )
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the network's tensors by name."""

@@ -52,51 +52,11 @@ class FilmHeads:
     distance: Floats
 
 
-@dataclass(frozen=True)
-class Film:
-    """One watched question over a training; the axis `step` is that of its captures.
+class Turning:
+    """When something becomes right: at which of the captures, an index of `steps`, and in words."""
 
-    `text` is the window that was watched. `start` and `end` [step, token] are probabilities (softmax over
-    the window's own tokens), `loss` [step, 2] start and end loss in nats, `answers` [step, 2] the first and
-    last token of the answer at each step (0, 0: "no answer"), `rank` 1 where the true span is the answer.
-    Numbers that are not finite, as after a diverged training, stay so. `truth` is the true span, first and
-    last token; 0, 0 if the question has no answer or the window does not contain it. If `is_asked`, it is the
-    answer that was given, and right and wrong mean nothing.
-    """
-
-    question_id: str
-    split: str
-    kind: str
-    title: str
-    question: str
-    true_texts: tuple[str, ...]
-    text: TokenText
-    truth: tuple[int, int]
     steps: Ints
-    start: Floats
-    end: Floats
-    loss: Floats
-    answers: Ints
-    answer_probability: Floats
-    true_probability: Floats
-    rank: Ints
     right: NDArray[np.bool_]
-    attention: FilmAttention | None
-    heads: FilmHeads | None
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether the question was asked once, and nobody said what is true."""
-        return self.split == ASKED
-
-    def answer_span(self, capture: int) -> tuple[int, int]:
-        """First and last token of the answer at a capture, an index of `steps`; (0, 0) is "no answer"."""
-        first, last = self.answers[capture]
-        return int(first), int(last)
-
-    def answer_text(self, capture: int) -> str:
-        """The answer at a capture; empty for "no answer"."""
-        return self.text.text(*self.answer_span(capture))
 
     @property
     def first_right(self) -> int | None:
@@ -140,6 +100,53 @@ class Film:
         if self.first_right < self.settled:
             sentence += f", and first right at step {first}"
         return sentence
+
+
+@dataclass(frozen=True)
+class Film(Turning):
+    """One watched question over a training; the axis `step` is that of its captures.
+
+    `text` is the window that was watched. `start` and `end` [step, token] are probabilities (softmax over
+    the window's own tokens), `loss` [step, 2] start and end loss in nats, `answers` [step, 2] the first and
+    last token of the answer at each step (0, 0: "no answer"), `rank` 1 where the true span is the answer.
+    Numbers that are not finite, as after a diverged training, stay so. `truth` is the true span, first and
+    last token; 0, 0 if the question has no answer or the window does not contain it. If `is_asked`, it is the
+    answer that was given, and right and wrong mean nothing.
+    """
+
+    question_id: str
+    split: str
+    kind: str
+    title: str
+    question: str
+    true_texts: tuple[str, ...]
+    text: TokenText
+    truth: tuple[int, int]
+    steps: Ints
+    start: Floats
+    end: Floats
+    loss: Floats
+    answers: Ints
+    answer_probability: Floats
+    true_probability: Floats
+    rank: Ints
+    right: NDArray[np.bool_]
+    attention: FilmAttention | None
+    heads: FilmHeads | None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the question was asked once, and nobody said what is true."""
+        return self.split == ASKED
+
+    def answer_span(self, capture: int) -> tuple[int, int]:
+        """First and last token of the answer at a capture, an index of `steps`; (0, 0) is "no answer"."""
+        first, last = self.answers[capture]
+        return int(first), int(last)
+
+    def answer_text(self, capture: int) -> str:
+        """The answer at a capture; empty for "no answer"."""
+        return self.text.text(*self.answer_span(capture))
 
 
 def make_film(

@@ -26,7 +26,6 @@ from qa_research.capture.recorders.recorder import Recorder
 from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.reader import Recording
 from qa_research.capture.sites import FINAL, Anatomy
-from qa_research.capture.watched import Watched
 from qa_research.figures.attention import attention_of_heads
 from qa_research.figures.logits import logits_at_three_steps, unit_by_token
 from qa_research.figures.saving import save_figure
@@ -34,6 +33,7 @@ from qa_research.files import readable_name, write_text, written_folder
 from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.question import asked_question
 from qa_research.tasks.answering.trained import TrainedAnswerer
+from qa_research.tasks.answering.watched import WatchedQuestions
 from qa_research.text import print_line, print_note
 from qa_research.watch.film import ASKED, ATTENTION_BYTES
 from qa_research.watch.page import film_page
@@ -132,7 +132,7 @@ def look_at(
 
 
 def _recorders(
-    opened: TrainedAnswerer, watched: Watched, unit: int
+    opened: TrainedAnswerer, watched: WatchedQuestions, unit: int
 ) -> tuple[dict[str, Recorder], tuple[str, ...]]:
     """What can be recorded of this network, and what not, as sentences."""
     recorders: dict[str, Recorder] = {"logits": LogitsRecorder()}
@@ -144,7 +144,7 @@ def _recorders(
         note = f"Units inside the layers of a network of the type {kind} are not shown: where is not known."
         return recorders, (note,)
     notes = []
-    each = anatomy.heads * watched.batch["input_ids"].shape[1] ** 2
+    each = anatomy.heads * watched.mask.shape[1] ** 2
     fit = max(1, ATTENTION_BYTES // each)
     layers = None if fit >= anatomy.layers else list(range(anatomy.layers - fit, anatomy.layers))
     if layers is not None:

@@ -8,7 +8,8 @@ import torch
 
 from qa_research.explain.words.reader import Reader, Target
 from qa_research.explain.words.result import OUTPUTS
-from qa_research.explain.words.text import off_token, texts_of
+from qa_research.explain.words.text import texts_of
+from qa_research.model.tokenizer import off_token
 from qa_research.tasks.answering.decode import AnswerSettings
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.trained import TrainedAnswerer

@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from qa_research.explain.words.reader import Explained, answered_span, true_span
-from qa_research.explain.words.text import NO_WORD, masked_ids, off_token, unit_of_token
+from qa_research.explain.words.text import masked_ids, unit_of_token
+from qa_research.model.tokenizer import off_token
+from qa_research.tasks.watching import NO_WORD
 from tests.conftest import CONTEXT
 from tests.explain.words.reading_texts import ASKED, opened, reader_of, text_from, tiny_bert
 
@@ -138,10 +140,13 @@ def test_bad_input_is_refused(tokenizer):
 
 
 def test_the_true_span_of_a_watched_question_is_found_in_its_window(tokenizer, questions):
-    from qa_research.capture.watched import describe, watched_windows
+    from qa_research.capture.watched import describe
+    from qa_research.tasks.answering.watched import watched_windows
 
     run = opened(tiny_bert(tokenizer), tokenizer, max_tokens=26, stride=6)
-    watched = watched_windows([("train", row) for row in questions], tokenizer, 26, 6)
+    watched = watched_windows(
+        [("train", row) for row in questions], tokenizer, 26, 6, run.answering
+    )
     spans = watched.spans.tolist()
     for described, (first, last) in zip(describe(watched)["questions"], spans, strict=True):
         explained = true_span(run, described, first, last)

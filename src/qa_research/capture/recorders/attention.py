@@ -1,7 +1,7 @@
-"""Attention maps of the watched questions, which capture/forward.py recomputes from queries and keys."""
+"""Attention maps of the watched examples, which capture/forward.py recomputes from queries and keys."""
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,8 +19,8 @@ from qa_research.capture.recorders.recorder import (
     to_numpy,
 )
 from qa_research.capture.recording.arrays import Array, Coordinate
-from qa_research.capture.watched import Watched
 from qa_research.model.bert import input_names
+from qa_research.tasks.watching import Watched
 
 
 class AttentionRecorder(AttentionLayersRecorder):
@@ -32,11 +32,10 @@ class AttentionRecorder(AttentionLayersRecorder):
 
     def prepare(self, key: str, subject: Subject) -> None:
         self.sites = self.choose_layers(key, subject.network)
-        watched = subject.watched
-        self.question, text = watched.questions[0], watched.texts[0]
-        first, last = (int(token) for token in watched.spans[0])
-        context = text.parts.index("context") if "context" in text.parts else len(text)
-        self.tokens = Tokens(text.tokens, first, last, context)
+        self.shown = subject.watched.examples[0]
+        self.tokens = Tokens(
+            self.shown.tokens, frozenset(self.shown.marked), last_part(self.shown.parts)
+        )
         self.pictures: dict[int, AttentionPicture] = {}
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
@@ -49,13 +48,13 @@ class AttentionRecorder(AttentionLayersRecorder):
         own = len(self.tokens.texts)
         maps = captured["weight"].values[0, :, :, :own, :own].astype(np.float32)
         if not self.pictures:
-            title, heads = self.question.question, maps.shape[1]
+            title, heads = self.shown.heading, maps.shape[1]
             self.pictures = {
                 layer: AttentionPicture(heads, self.tokens, layer, title) for layer in self.layers
             }
         return Summaries(
             pictures={
-                f"attention/{self.question.id}/layer {layer}": self.pictures[layer].of(of_layer)
+                f"attention/{self.shown.id}/layer {layer}": self.pictures[layer].of(of_layer)
                 for layer, of_layer in zip(self.layers, maps, strict=True)
             }
         )
@@ -69,15 +68,16 @@ class ReturnedAttentionRecorder(Recorder):
     """
 
     def prepare(self, key: str, subject: Subject) -> None:
-        self.layers = list(range(int(subject.network.config.num_hidden_layers)))
+        config: Any = subject.network.config
+        self.layers = list(range(int(config.num_hidden_layers)))
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         return {"layer": layer_axis(self.layers)}
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
-        network = forward.network
-        names = input_names(network) - {"start_positions", "end_positions"}
-        inputs = {n: t.to(network.device) for n, t in forward.watched.batch.items() if n in names}
+        network: Any = forward.network
+        names = input_names(network)
+        inputs = {n: t.to(network.device) for n, t in forward.watched.inputs.items() if n in names}
         before = network.config._attn_implementation
         network.set_attn_implementation("eager")
         try:
@@ -87,6 +87,16 @@ class ReturnedAttentionRecorder(Recorder):
             network.set_attn_implementation(before)
         weight = torch.stack([layer.float().cpu() for layer in returned], dim=1)
         return {"weight": _maps(weight, forward.watched, "float16")}
+
+
+def last_part(parts: Sequence[str]) -> int:
+    """The first token of the last text of a window, such as a question's context; how many, if there is none.
+
+    >>> last_part(["cls", "question", "sep", "context", "context", "sep"]), last_part(["cls", "sep"])
+    (3, 2)
+    """
+    texts = [part for part in parts if part not in ("cls", "sep")]
+    return parts.index(texts[-1]) if texts else len(parts)
 
 
 def _maps(

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, to_numpy
-from qa_research.capture.recording.arrays import ROWS, Array, Coordinate
-from qa_research.capture.sites import FINAL, Anatomy, Site
-from qa_research.model.bert import head_of
+from qa_research.capture.recording.arrays import Array, Coordinate
+from qa_research.capture.sites import FINAL, Anatomy, Site, output_layer
+from qa_research.tasks.answering.watched import ROWS
 
 SITES = ("attention_added", "attention_sum", "mlp", "mlp_sum")
 # Of networks that normalise before each part: what each adds to one sum, and their head's own values.
@@ -33,6 +33,8 @@ class AttributionRecorder(Recorder):
     h = [0.5, 0] (embeddings) + [1.5, -1] (attention), these components add 1.5 and 3.5.
     """
 
+    of = ("spans",)
+
     def prepare(self, key: str, subject: Subject) -> None:
         self.anatomy = Anatomy(subject.network)
         names = SITES if self.anatomy.normalises_sums else ADDED
@@ -49,13 +51,14 @@ class AttributionRecorder(Recorder):
         }
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
-        head = head_of(forward.network)
+        head = output_layer(forward.network)
         weight, bias = head.get_parameter("weight").cpu(), head.get_parameter("bias").cpu()
         # [question row unit]: at the true first token for start, at the last one for end.
         units = forward.at_span[FINAL] * weight
         shares = self._layer_shares if self.anatomy.normalises_sums else self._stream_shares
         layers = shares(forward, weight, bias)
-        logits = forward.logits.gather(2, forward.watched.spans[:, :, None]).squeeze(2)
+        spans = forward.watched.outputs.true
+        logits = forward.scores.gather(2, spans[:, :, None]).squeeze(2)
         axes = ("question", "row")
         return {
             "unit_share": Array(
@@ -97,7 +100,7 @@ class AttributionRecorder(Recorder):
         `direction` is the logit's gradient with respect to the values at the current depth, and `constant`
         what the biases above it add.
         """
-        count = len(forward.watched.questions)
+        count = len(forward.watched.examples)
 
         def value(name: str, layer: int) -> Tensor:
             return forward.at_span[Site(name, layer)].double()

@@ -33,20 +33,21 @@ class BatchAttentionRecorder(AttentionLayersRecorder):
         self.dtype = dtype
 
     def prepare(self, key: str, subject: Subject) -> None:
-        if subject.is_compiled:
+        if subject.training.is_compiled:
             raise ValueError(
                 f"{key} looks into the training step with hooks, which a compiled network does not call; "
                 "set model.compile=false, or record `attention` of the watched questions instead"
             )
-        if self.row >= subject.batch_size:
+        batch_size = subject.training.batch_size
+        if self.row >= batch_size:
             raise ValueError(
-                f"{key}.row={self.row}, but a batch has the rows 0 to {subject.batch_size - 1} "
+                f"{key}.row={self.row}, but a batch has the rows 0 to {batch_size - 1} "
                 "(data.batch_size)"
             )
         self.batch_sites = self.choose_layers(key, subject.network)
         self.network = subject.network
         self.heads = Anatomy(subject.network).heads
-        self._clear(subject.max_tokens)
+        self._clear(subject.training.max_tokens)
 
     def after_batch(self, values: Mapping[Site, Tensor], batch: Mapping[str, Tensor]) -> None:
         self.forget_step()

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from annotated_types import Gt
 from numpy.typing import NDArray
-from torch import Tensor
-from transformers import PreTrainedModel
+from torch import Tensor, nn
 
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, to_numpy
@@ -73,8 +72,8 @@ class DynamicsRecorder(Recorder):
             "parameter_layer": Coordinate(("parameter",), layers),
         }
 
-    def before_step(self, network: PreTrainedModel, step: int, is_captured: bool) -> None:
-        parameters = [p for p in network.parameters() if p.requires_grad]
+    def before_step(self, network: nn.Module, step: int, is_captured: bool) -> None:
+        parameters: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         norms = torch.stack(
             [
                 p.new_zeros((), dtype=torch.float32) if p.grad is None else p.grad.norm().float()

@@ -8,8 +8,8 @@ from scipy.stats import spearmanr
 
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, to_numpy
-from qa_research.capture.recording.arrays import ROWS, Array, Coordinate
-from qa_research.model.bert import head_of
+from qa_research.capture.recording.arrays import Array, Coordinate
+from qa_research.capture.sites import output_layer
 
 MEASURES = ("percent", "absolute", "standardised")
 RANKED = 10
@@ -24,7 +24,16 @@ class HeadWeightsRecorder(Recorder):
 
     def prepare(self, key: str, subject: Subject) -> None:
         # The initial weights, even if a run is resumed: its checkpoint is loaded later.
-        self.first: Floats = to_numpy(head_of(subject.network).weight)
+        layer = output_layer(subject.network)
+        self.first: Floats = to_numpy(layer.weight)
+        self.rows = subject.watched.outputs.rows
+        if len(self.rows) != len(self.first):
+            raise ValueError(
+                f"{key} needs a row of weights for each of {', '.join(self.rows)}; the output layer has "
+                f"{len(self.first)}"
+            )
+        parameter = next(n for n, p in subject.network.named_parameters() if p is layer.weight)
+        self.long_name = f"head weights ({parameter})"
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         return {
@@ -38,12 +47,12 @@ class HeadWeightsRecorder(Recorder):
         return min(RANKED, len(self.first[0]))
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
-        weight = to_numpy(head_of(forward.network).weight)
+        weight = to_numpy(output_layer(forward.network).weight)
         change = changes(self.first, weight)
         order = np.argsort(-np.abs(change), axis=2, kind="stable")[:, :, : self._ranked]
         pearson, spearman = inverse_start_correlations(self.first, change[0])
         return {
-            "weight": Array(("row", "unit"), weight, "1", "head weights (qa_outputs.weight)"),
+            "weight": Array(("row", "unit"), weight, "1", self.long_name),
             "change": Array(
                 ("measure", "row", "unit"),
                 change,
@@ -73,7 +82,7 @@ class HeadWeightsRecorder(Recorder):
     def summaries(self, captured: Mapping[str, Array], with_pictures: bool) -> Summaries:
         curves, histograms = {}, {}
         change = captured["change"].values
-        for r, row in enumerate(ROWS):
+        for r, row in enumerate(self.rows):
             histograms[f"head_weights/{row}"] = captured["weight"].values[r]
             histograms[f"head_weights_change/{row}"] = change[1, r]
             curves[f"head_weights/{row}: mean absolute change"] = float(np.abs(change[1, r]).mean())

@@ -15,24 +15,24 @@ from qa_research.capture.recorders.recorder import (
     to_numpy,
 )
 from qa_research.capture.recording.arrays import Array, Coordinate
-from qa_research.capture.watched import PARTS, Watched
+from qa_research.tasks.watching import Watched
 
-TARGETS = ("cls", "sep", "question", "context", "answer", "match_question", "match_context")
-SOURCES = ("all", *TARGETS)
+ALL = "all"
 
 
 class HeadsRecorder(AttentionLayersRecorder):
-    """A few numbers per head and question instead of complete maps, so that all layers are affordable."""
+    """A few numbers per head and example instead of complete maps, so that all layers are affordable."""
 
     def prepare(self, key: str, subject: Subject) -> None:
         self.sites = self.choose_layers(key, subject.network)
         self.groups = groups_of(subject.watched)
+        self.targets = tuple(subject.watched.groups)
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         return {
             **super().coordinates(),
-            "source": Coordinate(("source",), SOURCES),
-            "target": Coordinate(("target",), TARGETS),
+            "source": Coordinate(("source",), (ALL, *self.targets)),
+            "target": Coordinate(("target",), self.targets),
         }
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
@@ -73,15 +73,8 @@ class HeadsRecorder(AttentionLayersRecorder):
 
 
 def groups_of(watched: Watched) -> Bool[Tensor, "question group token"]:
-    """Which tokens belong to each of SOURCES."""
-    parts, question, context = watched.parts, PARTS.index("question"), PARTS.index("context")
-    groups = [
-        parts != PARTS.index("padding"),
-        *[parts == PARTS.index(name) for name in TARGETS[:4]],
-        watched.answer,
-        watched.matching & (parts == question),
-        watched.matching & (parts == context),
-    ]
+    """Which tokens belong to ALL, and to each of the groups."""
+    groups = [watched.mask.numpy(), *watched.groups.values()]
     return torch.from_numpy(np.stack(groups, axis=1))
 
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, to_numpy
 from qa_research.capture.recording.arrays import Array
-from qa_research.capture.watched import Watched
 from qa_research.tasks.answering.decode import context_mask, span_rank
 from qa_research.tasks.answering.score import rules_for, score_question
+from qa_research.tasks.answering.watched import WatchedQuestions
 
 CURVES_AT_MOST = 8
 
@@ -19,29 +19,30 @@ CURVES_AT_MOST = 8
 class LogitsRecorder(Recorder):
     """The network's answers in the watched windows, and how close the true span is to being the answer."""
 
+    of = ("spans",)
+
     def prepare(self, key: str, subject: Subject) -> None:
-        self.answering = subject.answering
-        self.watched = subject.watched
-        self.rules = rules_for(subject.watched.questions)
+        watched = subject.watched
+        assert isinstance(watched, WatchedQuestions)
+        self.watched = watched
+        self.rules = rules_for(watched.questions)
         # Questions whose window does not contain the answer: training points to [CLS], but that is wrong.
         self.is_outside = torch.tensor(
             [
                 bool(row.answers) and last == 0
-                for row, (_, last) in zip(
-                    subject.watched.questions, subject.watched.spans.tolist(), strict=True
-                )
+                for row, (_, last) in zip(watched.questions, watched.spans.tolist(), strict=True)
             ]
         )
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
-        watched, logits = forward.watched, forward.logits
+        watched, logits = self.watched, forward.scores
         found = span_rank(
             logits[:, 0],
             logits[:, 1],
             context_mask(watched.windows, watched.indices, logits.shape[2]),
             watched.spans,
-            self.answering.max_answer_tokens,
-            self.answering.threshold,
+            watched.settings.max_answer_tokens,
+            watched.settings.threshold,
         )
         exact = [
             score_question(question, text.text(*span), self.rules).exact_match
@@ -94,7 +95,7 @@ class LogitsRecorder(Recorder):
 
 
 def own_losses(
-    logits: Float[Tensor, "question row token"], watched: Watched
+    logits: Float[Tensor, "question row token"], watched: WatchedQuestions
 ) -> Float[Tensor, "question row"]:
     """Cross entropy of the true start and end in nats, each question over its own tokens only.
 

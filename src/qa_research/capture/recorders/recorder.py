@@ -1,42 +1,61 @@
-"""What a recorder is: an object that turns a forward pass over the watched questions into named arrays."""
+"""What a recorder is: an object that turns a forward pass over the watched examples into named arrays."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from transformers import PreTrainedModel
+from torch import Tensor, nn
 
 from qa_research.capture.forward import Forward
 from qa_research.capture.recording.arrays import Array, Coordinate
 from qa_research.capture.sites import Anatomy, Site, chosen_layers
-from qa_research.capture.watched import Watched, shared_coordinates
-from qa_research.tasks.answering.decode import AnswerSettings
+from qa_research.capture.watched import shared_coordinates
+from qa_research.tasks.watching import Watched, Watching
 
 # The arrays of one capture by recorder and name.
 Captured = Mapping[str, Mapping[str, Array]]
+# In words, the outputs of networks by their kind; and what of capture/recorders is of use for them.
+_OUTPUTS = {
+    "spans": "a start and an end score of each token",
+    "labels": "a logit for each label of an example",
+    "number": "one number for each example",
+}
+_ANY = (
+    "head_weights",
+    "attention",
+    "heads",
+    "activations",
+    "dynamics",
+    "batch_attention",
+    "unit_traces",
+)
+RECORDERS = {
+    "spans": ("logits", "attribution", *_ANY),
+    "labels": ("outputs", *_ANY),
+    "number": ("outputs", *_ANY),
+}
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is recorded: a network with its initial weights, the watched questions, how answers are chosen.
+    """What is recorded: a network with its initial weights, and what is watched of its training.
 
-    `max_tokens`: the longest training window. `batch_size`: windows of a training batch. `is_compiled`:
-    training calls no hooks. `is_scaled`: the loss is scaled up for float16, and while the right scale is
-    searched for, gradients may overflow.
+    `is_scaled`: the loss is scaled up for float16, and while the right scale is searched for, gradients may
+    overflow.
     """
 
-    network: PreTrainedModel
-    watched: Watched
-    answering: AnswerSettings
-    max_tokens: int
-    batch_size: int
-    is_compiled: bool
+    network: nn.Module
+    training: Watching
     is_scaled: bool
+
+    @property
+    def watched(self) -> Watched:
+        """The watched examples."""
+        return self.training.watched
 
 
 @dataclass(frozen=True)
@@ -52,13 +71,27 @@ class Recorder(ABC):
     """`prepare` once, then `record` at each capture. Does not know when that is, nor Lightning.
 
     After `prepare`, these say what has to be kept of forward passes: `sites` of the one over the watched
-    questions; `span_sites` of the same, only at the true first and last token; `batch_sites` of the training
-    step's own.
+    examples; `span_sites` of the same, only at the true first and last token; `batch_sites` of the training
+    step's own. `of`: the kinds of outputs (`tasks.watching.Outputs`) that it can record.
     """
 
+    of: ClassVar[Sequence[str]] = ("spans", "labels", "number")
     sites: tuple[Site, ...] = ()
     span_sites: tuple[Site, ...] = ()
     batch_sites: tuple[Site, ...] = ()
+
+    def check_task(self, key: str, subject: Subject) -> None:
+        """Refuse a task whose outputs this recorder does not record.
+
+        Raises:
+            ValueError: so it is.
+        """
+        kind = subject.watched.outputs.kind
+        if kind not in self.of:
+            raise ValueError(
+                f"{key} records {_OUTPUTS[self.of[0]]}, and this network puts out {_OUTPUTS[kind]}; "
+                f"capture/recorders may have: {', '.join(RECORDERS[kind])}"
+            )
 
     @abstractmethod
     def prepare(self, key: str, subject: Subject) -> None:
@@ -80,7 +113,7 @@ class Recorder(ABC):
         """What TensorBoard shows of a capture."""
         return Summaries()
 
-    def before_step(self, network: PreTrainedModel, step: int, is_captured: bool) -> None:  # noqa: B027
+    def before_step(self, network: nn.Module, step: int, is_captured: bool) -> None:  # noqa: B027
         """Called before every optimizer step, when gradients exist; `is_captured`: a capture follows."""
 
     def after_batch(self, values: Mapping[Site, Tensor], batch: Mapping[str, Tensor]) -> None:  # noqa: B027
@@ -103,7 +136,7 @@ class AttentionLayersRecorder(Recorder):
     def __init__(self, layers: list[int] | None) -> None:
         self.wanted = layers
 
-    def choose_layers(self, key: str, network: PreTrainedModel) -> tuple[Site, ...]:
+    def choose_layers(self, key: str, network: nn.Module) -> tuple[Site, ...]:
         """Set `layers`; the sites that their attention is recomputed from.
 
         Raises:

@@ -21,9 +21,6 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from qa_research.capture.recording.files import METADATA, RecordingFiles, check_is_file
 from qa_research.files import parse_json
 
-# Of logits, losses and head weights.
-ROWS = ("start", "end")
-
 # Level -1 makes attention a seventh larger than levels 1 and 3, in 3/5 and 1/4 of their time.
 ZSTD_LEVEL = -1
 CHUNK_BYTES, CHUNK_CAPTURES = 65536, 64

@@ -14,7 +14,7 @@ from qa_research.explain.words.result import (
     GradientValues,
     all_rounded,
 )
-from qa_research.explain.words.text import NO_WORD
+from qa_research.tasks.watching import NO_WORD
 
 FIRST_STEPS = 20
 # Gauss-Legendre converges quickly or, along a path with kinks, hardly at all.

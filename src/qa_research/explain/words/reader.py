@@ -16,8 +16,9 @@ from transformers import PreTrainedModel
 
 from qa_research.console import tracked
 from qa_research.explain.words.result import OUTPUTS, Values, all_rounded
-from qa_research.explain.words.text import Off, Text, masked_ids, off_token, texts_of, unit_of_token
+from qa_research.explain.words.text import Text, masked_ids, texts_of, unit_of_token
 from qa_research.model.bert import input_names
+from qa_research.model.tokenizer import Off, off_token
 from qa_research.tasks.answering.decode import Answer, span_scores
 from qa_research.tasks.answering.question import Question, asked_question
 from qa_research.tasks.answering.trained import MOST_TOKENS, TrainedAnswerer

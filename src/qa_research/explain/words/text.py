@@ -19,9 +19,9 @@ from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.labels import owned_chars
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.windows import Windows
+from qa_research.tasks.watching import NO_WORD
 
 Part = Literal["question", "context"]
-NO_WORD = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,37 +86,6 @@ class Text:
             for number, word in enumerate(self.words)
             if word.first_token <= last_token and word.last_token >= first_token
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class Off:
-    """The token that replaces each token of a word that is switched off, so that positions stay.
-
-    `note`: a sentence where the tokenizer has no mask token.
-    """
-
-    token_id: int
-    token: str
-    note: str | None
-
-
-def off_token(tokenizer: Any) -> Off:
-    """The tokenizer's mask token; without one its unknown token, else its padding token.
-
-    Raises:
-        ValueError: it has none of the three.
-    """
-    for name, kind in (("mask_token", "mask"), ("unk_token", "unknown"), ("pad_token", "padding")):
-        token = getattr(tokenizer, name, None)
-        if token is None:
-            continue
-        note = f"The tokenizer has no mask token: {token}, its {kind} token, replaces words that are off."
-        return Off(
-            token_id=int(getattr(tokenizer, f"{name}_id")),
-            token=str(token),
-            note=None if name == "mask_token" else note,
-        )
-    raise ValueError("the tokenizer has no mask, unknown or padding token to replace a word with")
 
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")

@@ -28,8 +28,10 @@ from qa_research.tasks.answering.generalisation import generalisation, on_traini
 from qa_research.tasks.answering.labels import Exactness, exactness
 from qa_research.tasks.answering.score import rules_for, score_questions
 from qa_research.tasks.answering.trained import LABELS, TrainedAnswerer, answers_of, reopen
+from qa_research.tasks.answering.watched import choose_questions, watched_windows
 from qa_research.tasks.answering.windows import make_windows, windows_fingerprint
 from qa_research.tasks.task import Metric, StoredRun, Task
+from qa_research.tasks.watching import Watching
 from qa_research.text import command_line, plural
 
 if TYPE_CHECKING:
@@ -115,6 +117,18 @@ class AnsweringTask(Task):
         return {
             name: batch[name] for name in sorted(input_names(self.network) & batch.keys() - LABELS)
         }
+
+    def watching(self, request: int | str | Sequence[str | int]) -> Watching:
+        data, module = self.data, self.module
+        # Drawn with the seed of the data, so that runs of several seeds watch the same questions.
+        chosen = choose_questions(request, data.train, data.validation, data.seed)
+        window = (data.max_tokens, data.stride_tokens)
+        return Watching(
+            watched=watched_windows(chosen, module.tokenizer, *window, self.answering),
+            max_tokens=data.max_tokens,
+            batch_size=data.batch_size,
+            is_compiled=module.compiles,
+        )
 
     def fingerprints(self) -> dict[str, str]:
         found = self.data.fingerprints() | {
