@@ -31,7 +31,7 @@ from qa_research.runs.directory import find_run, read_config, read_record, run_n
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.predictions import read_run_predictions
 from qa_research.runs.store import checkpoints_of, live_status, read_entry
-from qa_research.tasks.task import Metric
+from qa_research.tasks.task import PERCENT, Metric
 from qa_research.text import aligned, disarmed
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from qa_research.tasks.answering.decode import Answer
     from qa_research.tasks.answering.trained import TrainedAnswerer
+    from qa_research.tasks.opened import Opened
 
 
 class Run:
@@ -57,7 +58,7 @@ class Run:
         self.name = run_name(self.directory)
         self.record: dict[str, Any] = read_record(self.directory) or {}
         self.config = read_config(self.directory)
-        self._opened: dict[str, Any] = {}
+        self._opened: dict[str, Opened[Any]] = {}
 
     @property
     def status(self) -> str:
@@ -121,19 +122,28 @@ class Run:
         """
         return Recording(self.directory / RECORDING)
 
-    def answerer(self, checkpoint: str = "best") -> "TrainedAnswerer":
-        """The trained network, ready to be asked; read once for each checkpoint.
+    def opened(self, checkpoint: str = "best") -> "Opened[Any]":
+        """The trained network of any task, ready to be asked; read once for each checkpoint.
 
         Raises:
             FileNotFoundError: there is no such checkpoint.
-            ValueError: it is damaged, or this run's task is another one.
+            ValueError: it is damaged.
         """
         from qa_research.runs.open import open_run
 
         if checkpoint not in self._opened:
             self._opened[checkpoint] = open_run(self.directory, checkpoint)
-        opened: TrainedAnswerer = self._opened[checkpoint]
-        return opened
+        return self._opened[checkpoint]
+
+    def answerer(self, checkpoint: str = "best") -> "TrainedAnswerer":
+        """The same, of a run that answers questions.
+
+        Raises:
+            FileNotFoundError, ValueError: see `opened`; or this run's task is another one.
+        """
+        from qa_research.tasks.answering.trained import answerer_of
+
+        return answerer_of(self.opened(checkpoint))
 
     def ask(self, question: str, context: str, checkpoint: str = "best") -> "Answer":
         """The answer to a question about a text.
@@ -142,6 +152,20 @@ class Run:
             ValueError: the question or the text is empty, or the question is longer than a window.
         """
         return self.answerer(checkpoint).ask(question, context)
+
+    def ask_example(self, checkpoint: str = "best", **given: str) -> dict[str, Any]:
+        """What the network of any task makes of one example: `run.ask_example(first="...", second="...")`.
+
+        Raises:
+            ValueError: this run's task is asked with something else, or that cannot be asked.
+        """
+        opened = self.opened(checkpoint)
+        if set(given) != set(opened.asked_with):
+            raise ValueError(
+                f"{self.name} is asked with {' and '.join(opened.asked_with)}, not with "
+                f"{' and '.join(given) or 'nothing'}"
+            )
+        return opened.rows([opened.example(given)])[0]
 
     def draw_scores(self) -> PlainFigure:
         """The scores that the run is told by, at every validation."""
@@ -201,15 +225,16 @@ class Run:
 
     def _facts(self) -> list[tuple[str, str]]:
         record, examples = self.record, self.config["task"]["examples"]
-        splits = [f"{n:,} {split}" for split, n in (record.get(examples) or {}).items()]
+        counts = record.get("questions" if "questions" in record else "examples") or {}
+        splits = [f"{n:,} {split}" for split, n in counts.items()]
         steps = f", {record['steps']:,} steps" if record.get("steps") else ""
         best = f", best at {record['best_step']:,}" if record.get("best_step") else ""
         scores = [
-            f"{metric['label']} {self.scores[metric['name']]:.1f}{self._interval(metric['name'])}"
+            f"{metric['label']} {_in_digits(self.scores[metric['name']], metric)}{self._interval(metric)}"
             for metric in self.config["task"]["metrics"]
             if metric["name"] in self.scores
         ]
-        model, weights = self.config["model"]["name"], self.config["model"]["weights"]
+        model, weights = self.config["model"]["name"], self.config["model"].get("weights", "random")
         return [
             ("status", f"{self.status}{steps}{best}"),
             ("model", f"{model}, weights {weights}, seed {self.config['seed']}"),
@@ -220,9 +245,10 @@ class Run:
             ("directory", str(self.directory)),
         ]
 
-    def _interval(self, name: str) -> str:
-        found = (self.record.get("best_95") or {}).get(name)
-        return f" [{found['low']:.1f}, {found['high']:.1f}]" if found else ""
+    def _interval(self, metric: Metric) -> str:
+        found = (self.record.get("best_95") or {}).get(metric["name"])
+        ends = [_in_digits(found[end], metric) for end in ("low", "high")] if found else []
+        return f" [{', '.join(ends)}]" if ends else ""
 
     def _recorded(self) -> str:
         try:
@@ -240,6 +266,10 @@ class Run:
         return (
             f'{text}<img alt="validation scores over steps" src="data:image/png;base64,{picture}">'
         )
+
+
+def _in_digits(value: float, metric: Metric) -> str:
+    return f"{value:.1f}" if metric["scale"] == PERCENT else f"{value:.4g}"
 
 
 def _column(values: Sequence[Any]) -> np.ndarray[Any, Any]:

@@ -405,7 +405,7 @@ def _weighted_one(
     # two weights, not 1,000. So the order of the groups does not matter, either.
     (sums, counts), repeats = np.unique(np.vstack([sums, counts]), axis=1, return_counts=True)
     lows, highs = [], []
-    for draws in _batch_sizes(len(counts)):
+    for draws in batch_sizes(len(counts)):
         weights = rng.standard_gamma(repeats, (draws, len(counts)))
         extra = size * rng.standard_exponential(draws) if bounds else np.zeros(draws)
         total, weight = weights @ sums, weights @ counts + extra
@@ -424,8 +424,8 @@ def dependence(wider: Mapping[str, float | None], examples: str) -> str:
     """
     if any(times is None for times in wider.values()):
         return (
-            f"The predictions do not say which {examples} belong together, as those about one paragraph do, "
-            "so each counts as independent, and the intervals may be too narrow"
+            f"The predictions do not say which {examples} belong together, so each counts as independent, "
+            "and the intervals may be too narrow"
         )
     # What rounds to as wide is not worth a sentence.
     if all(f"{times:.1f}" == "1.0" for times in wider.values()):
@@ -458,14 +458,14 @@ def sign_flips(differences: Float[ndarray, " unit"]) -> float:
         return float((abs(signs @ nonzero) >= farthest).mean())
     rng = stream(0, "sign flips")
     as_far = 0
-    for size in _batch_sizes(count):
+    for size in batch_sizes(count):
         signs = rng.integers(0, 2, size=(size, count), dtype=np.int8) * 2.0 - 1.0
         as_far += int((abs(signs @ nonzero) >= farthest).sum())
     # The given signs are one of the draws, so that p is never 0.
     return (1 + as_far) / (1 + RESAMPLES)
 
 
-def _batch_sizes(total: int) -> list[int]:
+def batch_sizes(total: int) -> list[int]:
     """How many resamples of `total` questions to draw at once, until all are drawn."""
     most = max(1, DRAWS_AT_ONCE // total)
     return [min(most, RESAMPLES - start) for start in range(0, RESAMPLES, most)]

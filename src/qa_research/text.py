@@ -117,6 +117,20 @@ def shown_value(value: object) -> str:
     return _SHORT.repr(value)
 
 
+def sentence_case(text: str) -> str:
+    """The text as a sentence begins, without lowering what is written in capitals.
+
+    >>> sentence_case("exact match"), sentence_case("F1 of equivalent"), sentence_case("Pearson")
+    ('Exact match', 'F1 of equivalent', 'Pearson')
+    """
+    return text[:1].upper() + text[1:]
+
+
+def singular(examples: str) -> str:
+    """One of what a config calls several, such as `questions`."""
+    return examples.removesuffix("s")
+
+
 def plural(number: int, noun: str) -> str:
     """`1 seed`, `8,100 questions`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -9,6 +9,8 @@ from qa_research.ledger.asked import Source, State, start_search
 from qa_research.ledger.runs import Ledger
 from qa_research.tasks.answering.decode import Answer, Candidate
 from qa_research.tasks.answering.question import Gold, Question
+from qa_research.tasks.answering.trained import rows_of
+from qa_research.tasks.opened import Told
 
 CONTEXT = "Ms Lund teaches chess. Judo is on Monday."
 NEVER = math.inf
@@ -24,7 +26,7 @@ def make_questions(total):
 def given(question, text, score=1.0):
     start = CONTEXT.index(text)
     candidate = Candidate(text, start, start + len(text), score, 0.5)
-    return Answer(
+    answer = Answer(
         question.id,
         text,
         0.5,
@@ -33,6 +35,19 @@ def given(question, text, score=1.0):
         -1.0,
         (Candidate("", 0, 0, 0.0, 0.0), candidate),
     )
+    return rows_of([question], [answer], "v1.1")[0]
+
+
+def asked_of(state, source, questions, numbers, answer):
+    """A subject that answers questions with rows as `TrainedAnswerer` has them."""
+
+    def told(row):
+        return Told(row.id, row.question, tuple(gold.text for gold in row.answers), row.kind)
+
+    def text(row):
+        return row["prediction"]
+
+    return Subject(state, source, questions, numbers, answer, told, text, "exact_match")
 
 
 def knows(*numbers):
@@ -45,7 +60,7 @@ def knows(*numbers):
 def subject_of(answer, total=100, weights="w1", fingerprint="f1"):
     state = State("run1", "study/run", 50, weights, False)
     source = Source("builtin", "validation", fingerprint, total)
-    return Subject(state, source, make_questions(total), range(total), answer)
+    return asked_of(state, source, make_questions(total), range(total), answer)
 
 
 def plan_of(goal="right", most=100, size=8, **changes):
@@ -139,8 +154,12 @@ def test_the_first_gold_answer_is_compared_ignoring_case(ledger):
     for text, expected in answers.items():
         answer = Answer("q0", text, 1.0, 0, 1, 0.0, (Candidate(text, 0, 1, 1.0, 1.0),))
         source = Source("x", "file", text, 1)
-        subject = Subject(
-            State("r", "s/r", 1, "w", None), source, [row], [0], lambda rows, a=answer: [a]
+        subject = asked_of(
+            State("r", "s/r", 1, "w", None),
+            source,
+            [row],
+            [0],
+            lambda rows, a=answer: rows_of(rows, [a], "v1.1"),
         )
         (asked,) = run(ledger, subject, plan_of("questions", 1)).rows
         assert (asked.exact_match, asked.first_gold) == expected

@@ -31,7 +31,7 @@ def test_a_ledger_of_a_newer_version_is_refused(path):
         for part in (
             str(path),
             "version 7",
-            "knows 4",
+            "knows 5",
             "upgrade",
             f"`qa-research runs scan --runs {path.parent}`",
         ):

@@ -1,7 +1,9 @@
 """A task in one file: y = 3x - 1 by linear regression. Has what a new task has to provide, and no more."""
 
+import csv
 import hashlib
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,9 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from qa_research.files import read_text
 from qa_research.model.places import Places
 from qa_research.streams import stream
 from qa_research.tasks.learning import LearningModule, TaskData
+from qa_research.tasks.opened import Examples, Opened, Told
 from qa_research.tasks.task import StoredRun, Task
 from qa_research.tasks.watching import (
     PADDING,
@@ -26,16 +30,17 @@ from qa_research.tasks.watching import (
 )
 
 SLOPE, INTERCEPT = 3.0, -1.0
+TOLERANCE = 0.25
 
 
 @dataclass(frozen=True)
 class Point:
-    """One example, as a person reads it."""
+    """One example, as a person reads it; `y` None: nobody said."""
 
     id: str
     kind: str
     x: float
-    y: float
+    y: float | None
 
 
 class Order:
@@ -126,6 +131,55 @@ class LineModule(LearningModule):
         self.log_dict({"val/loss": error, "val/squared_error": error}, logger=False)
 
 
+@dataclass(frozen=True, repr=False)
+class OpenedLine(Opened[Point]):
+    """A line that is asked for y. A y is right if it is at most TOLERANCE from the true one."""
+
+    asked_with: ClassVar[Sequence[str]] = ("x",)
+
+    def own(self, split: str) -> Examples[Point]:
+        data = LineData(**_arguments(self.config["data"]))
+        rows = data.split(split)
+        self.check_unchanged(split, _sha(value for row in rows for value in row.values()))
+        points = data.points_of(split)
+        # All of them choose the best weights.
+        chose = {row.id for row in points} if split == "validation" else set()
+        return Examples(points, data.name, split, frozenset(chose))
+
+    def of_file(self, path: str, encoding: str) -> Examples[Point]:
+        lines = csv.DictReader(io.StringIO(read_text(Path(path), f"--data={path}", encoding)))
+        points = [
+            Point(f"f{i}", "", float(row["x"]), float(row["y"]) if row.get("y") else None)
+            for i, row in enumerate(lines)
+        ]
+        return Examples(points, Path(path).name, "file")
+
+    def example(self, given: Mapping[str, str]) -> Point:
+        try:
+            return Point("asked", "", float(given["x"]), None)
+        except ValueError as error:
+            raise ValueError(f"--input x={given['x']} is no number") from error
+
+    def told(self, row: Point) -> Told:
+        return Told(row.id, f"x = {row.x:.3f}", () if row.y is None else (f"{row.y:.3f}",))
+
+    def rows(self, examples: Sequence[Point]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for point in examples:
+            with torch.inference_mode():
+                y = float(self.network(torch.tensor([[point.x]])))
+            rows.append({"id": point.id, "prediction": y})
+            if point.y is not None:
+                error = (y - point.y) ** 2
+                near = float(abs(y - point.y) <= TOLERANCE)
+                rows[-1] |= {"squared_error": error, "truth": point.y, "near": near}
+        return rows
+
+    @property
+    def right(self) -> str:
+        return "near"
+
+
 class LineTask(Task):
     fingerprinted: ClassVar[Mapping[str, str]] = {"train": "points", "weights": "weights"}
     data: LineData
@@ -161,7 +215,7 @@ class LineTask(Task):
         return f"SE {measured['val/squared_error']:.3f}", ""
 
     def predictions(self) -> list[dict[str, Any]]:
-        return [{"id": f"p{i}", "squared_error": e} for i, e in enumerate(self.module.errors)]
+        return [{"id": f"v{i}", "squared_error": e} for i, e in enumerate(self.module.errors)]
 
     def result(self, record: Mapping[str, Any]) -> list[str]:
         return [f"squared error {record['best']['val/squared_error']:.3f}"]
@@ -202,8 +256,14 @@ class LineTask(Task):
         return Watching(watched, 1, self.data.batch_size, is_compiled=False)
 
     @classmethod
-    def reopen(cls, run: StoredRun, weights: Mapping[str, Tensor]) -> tuple[float, float]:
-        return float(weights["1.weight"]), float(weights["1.bias"])
+    def reopen(cls, run: StoredRun, weights: Mapping[str, Tensor]) -> OpenedLine:
+        network = LineModule(**_arguments(run.config["model"])).network
+        network.load_state_dict(dict(weights))
+        return OpenedLine(**vars(run), network=network.eval())
+
+
+def _arguments(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key != "_target_"}
 
 
 def _no_file(path: str) -> list[Point]:

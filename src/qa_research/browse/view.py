@@ -416,12 +416,12 @@ def _window(run: Path) -> tuple[int, int]:
 def _opened(named: NamedModel, checkpoint: str, threads: int | None) -> "TrainedAnswerer":
     """A run or model, opened once."""
     from qa_research.runs.open import open_model
+    from qa_research.tasks.answering.trained import answerer_of
 
     if not named.is_run:
         named.chosen_weights(checkpoint)
     use_threads(threads, is_quick=True)
-    opened: TrainedAnswerer = open_model(named, checkpoint)
-    return opened
+    return answerer_of(open_model(named, checkpoint))
 
 
 def _random(seed: int | None) -> random.Random:

@@ -38,7 +38,7 @@ from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.question import Question
 from qa_research.tasks.answering.score import rules_for, score_question
 from qa_research.tasks.answering.task import AnsweringTask
-from qa_research.tasks.answering.trained import TrainedAnswerer
+from qa_research.tasks.answering.trained import TrainedAnswerer, answerer_of
 from qa_research.tasks.answering.watched import ROWS, WatchedQuestions
 from qa_research.tasks.task import Task
 
@@ -112,7 +112,7 @@ def keep_at_end(directory: Path, task: Task) -> None:
         return
     try:
         rows = read_run_predictions(directory, ["exact_match", "probability"])
-        opened: TrainedAnswerer = open_run(directory)
+        opened = answerer_of(open_run(directory))
     except (OSError, ValueError) as error:
         log.warning("The answers for the report's answer page could not be kept: %s", error)
         return

@@ -6,6 +6,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from qa_research.cli.examples import (
+    ask_example,
+    evaluate_examples,
+    examples_of,
+    named_inputs,
+    not_asked_with,
+    predict_examples,
+    results_folder,
+)
 from qa_research.cli.options import (
     DEFAULT_CHECKPOINT,
     DEFAULT_ENCODING,
@@ -18,21 +27,26 @@ from qa_research.cli.options import (
     ContextFile,
     Data,
     Encoding,
+    First,
+    Inputs,
     Model,
     OnBadRows,
+    OneSequence,
     Out,
     PictureFormat,
     Run,
     Runs,
+    Second,
     Split,
     Threads,
     a_number,
+    as_answerer,
     check_options_of_file,
     checked_format,
     given_text,
     is_id,
     look_into,
-    opened_model,
+    opened_of_any_task,
     split_or_file,
 )
 from qa_research.text import plural, print_json, print_line, print_note
@@ -43,7 +57,8 @@ if TYPE_CHECKING:
     from qa_research.tasks.answering.question import OnBadRows as Bad
     from qa_research.tasks.answering.question import Question
     from qa_research.tasks.answering.score import Rules
-    from qa_research.tasks.answering.trained import RunQuestions, TrainedAnswerer
+    from qa_research.tasks.answering.trained import TrainedAnswerer
+    from qa_research.tasks.opened import Examples
 
 
 def evaluate(
@@ -71,11 +86,29 @@ def evaluate(
     """
     asked = split_or_file(split, data)
     choice = check_options_of_file(data, encoding, on_bad_rows)
-    opened = opened_model(run, checkpoint, runs, threads, data)
+    opened = opened_of_any_task(run, checkpoint, runs, threads, data)
+    if (answerer := as_answerer(opened)) is None:
+        examples = examples_of(opened, split, data, encoding, on_bad_rows)
+        folder = results_folder(opened, asked, data, out, examples.rows)
+        evaluate_examples(opened, examples, folder, wrong, as_json)
+    else:
+        _evaluate_answers(answerer, (asked, data, encoding, choice), wrong, out, as_json)
+    _remember(run, runs, out)
+
+
+def _evaluate_answers(
+    opened: "TrainedAnswerer",
+    data_named: "tuple[str, Path | None, str, Bad]",
+    wrong: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Score answers to questions by SQuAD's rules."""
+    asked, data, encoding, choice = data_named
     found = _questions(opened, asked, encoding, choice)
-    questions = found.questions
+    questions = found.rows
     opened = opened.suited_to(questions)
-    folder = _folder(opened, asked, data, out, questions)
+    folder = results_folder(opened, asked, data, out, questions)
     answers = opened.answer(questions)
     unlabelled = sum(not row.is_labelled for row in questions)
     if unlabelled:
@@ -85,7 +118,6 @@ def evaluate(
         )
     if unlabelled == len(questions):
         _write_predictions(folder, answers, as_json)
-        _remember(run, runs, out)
         return
     from qa_research.efficacy.chosen import note_on_luck
     from qa_research.tasks.answering.evaluation import evaluate as score_answers
@@ -106,7 +138,6 @@ def evaluate(
             f"({plural(len(result.mistakes), 'wrong answer')}) are in {folder}"
         )
     _keep(opened, asked, found, answers)
-    _remember(run, runs, out)
 
 
 def _remember(run: str, runs: Path, out: Path | None) -> None:
@@ -139,7 +170,7 @@ def _show_and_write(
 
 
 def _keep(
-    opened: "TrainedAnswerer", asked: str, found: "RunQuestions", answers: "Sequence[Answer]"
+    opened: "TrainedAnswerer", asked: str, found: "Examples[Question]", answers: "Sequence[Answer]"
 ) -> None:
     """Keep the telling answers to the run's own validation questions, for its report."""
     if asked != "validation":
@@ -147,7 +178,7 @@ def _keep(
     from qa_research.capture.answers import candidates_of, keep_answers
     from qa_research.tasks.answering.trained import name_of
 
-    candidates = candidates_of(found.questions, answers, found.choosing)
+    candidates = candidates_of(found.rows, answers, found.choosing)
     keep_answers(opened, "validation", name_of(opened.config, asked)[0], candidates)
 
 
@@ -169,47 +200,27 @@ def predict(
     """
     asked = split_or_file(split, data)
     choice = check_options_of_file(data, encoding, on_bad_rows)
-    opened = opened_model(run, checkpoint, runs, threads, data)
-    questions = _questions(opened, asked, encoding, choice).questions
-    opened = opened.suited_to(questions)
-    folder = _folder(opened, asked, data, out, questions)
-    _write_predictions(folder, opened.answer(questions), as_json)
+    opened = opened_of_any_task(run, checkpoint, runs, threads, data)
+    if (answerer := as_answerer(opened)) is None:
+        examples = examples_of(opened, split, data, encoding, on_bad_rows)
+        folder = results_folder(opened, asked, data, out, examples.rows)
+        predict_examples(opened, examples, folder, as_json)
+    else:
+        questions = _questions(answerer, asked, encoding, choice).rows
+        answerer = answerer.suited_to(questions)
+        folder = results_folder(answerer, asked, data, out, questions)
+        _write_predictions(folder, answerer.answer(questions), as_json)
     _remember(run, runs, out)
 
 
 def _questions(
     opened: "TrainedAnswerer", asked: str, encoding: str, on_bad_rows: "Bad"
-) -> "RunQuestions":
+) -> "Examples[Question]":
     """The questions that --split or --data names; those of a file need no answers."""
     from qa_research.tasks.answering.trained import FileReading, run_questions
 
     reading = FileReading(encoding, on_bad_rows, needs_labels=False, tokenizer=opened.tokenizer)
     return run_questions(opened.config, opened.record, asked, reading)
-
-
-def _folder(
-    opened: "TrainedAnswerer",
-    asked: str,
-    data: Path | None,
-    out: Path | None,
-    questions: "Sequence[Question]",
-) -> Path:
-    """Where the files of these questions' answers go, which must be a place that can be written.
-
-    Raises:
-        OSError: it cannot.
-    """
-    from qa_research.files import readable_name
-    from qa_research.runs.directory import check_writable
-    from qa_research.tasks.answering.windows import fingerprint
-
-    name = f"{readable_name(Path(asked).stem)}-{opened.label}"
-    if data is not None:
-        # Two files may have one name.
-        name += f"-{fingerprint(questions)[:8]}"
-    folder = (out or opened.results / "predictions" / name).expanduser()
-    check_writable(folder, "--out DIR")
-    return folder
 
 
 def _write_predictions(folder: Path, answers: "Sequence[Answer]", as_json: bool) -> None:
@@ -356,14 +367,18 @@ def _notes(
 def ask(
     run: Model,
     question: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="TEXT|ID",
             help="what to ask; without a text to ask, the id of one of the run's questions",
         ),
-    ],
+    ] = None,
     context: Context = None,
     context_file: ContextFile = None,
+    first: First = None,
+    second: Second = None,
+    sequence: OneSequence = None,
+    inputs: Inputs = None,
     encoding: Encoding = DEFAULT_ENCODING,
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     n_best: Annotated[
@@ -393,18 +408,32 @@ def ask(
 ) -> None:
     """Ask a run or a model a question about a text.
 
-    The answer, its probability, where it is in the text, and the next best candidates.
+    The answer, its probability, where it is in the text, and the next best candidates. A run of another task
+    is asked with what its examples are made of: a pair with --first and --second, a sequence with --sequence.
     """
+    of_a_text = context if context_file is None else str(context_file)
+    given = {"question": question, "context": of_a_text, "first": first, "second": second}
+    given |= {"sequence": sequence}
+    asked = {name: text for name, text in given.items() if text is not None} | named_inputs(inputs)
+    if question is None or not asked.keys() <= {"question", "context"}:
+        if look:
+            raise ValueError(
+                "--look draws how a question is answered; give --question and --context"
+            )
+        ask_example(
+            opened_of_any_task(run, checkpoint, runs, threads, is_quick=True),
+            asked,
+            n_best,
+            as_json,
+        )
+        return
     by_id = is_id(question, context, context_file)
     text = "" if by_id else given_text(context, context_file, encoding)
-    given = {"--unit": unit, "--out": out, "--format": checked_format(picture_format)}
-    given["--format"] = None if picture_format == DEFAULT_FORMAT else picture_format
-    for name, value in given.items():
-        if value is not None and not look:
-            raise ValueError(f"{name} belongs to --look, which draws what it names")
-    opened = opened_model(
-        run, checkpoint, runs, threads, None if by_id else NO_DATA, is_quick=not look
-    )
+    _check_look(look, unit, out, picture_format)
+    asked_itself = None if by_id else NO_DATA
+    of_any = opened_of_any_task(run, checkpoint, runs, threads, asked_itself, is_quick=not look)
+    if (opened := as_answerer(of_any)) is None:
+        raise not_asked_with(of_any, asked)
     if by_id:
         question, text = opened.question(question)
     seen = look_into(opened, (question, text), unit, out, picture_format) if look else None
@@ -423,6 +452,15 @@ def ask(
         from qa_research.watch.look import show_look
 
         show_look(seen)
+
+
+def _check_look(look: bool, unit: int | None, out: Path | None, picture_format: str) -> None:
+    """Refuse what only --look uses, where that is not given."""
+    checked_format(picture_format)
+    chosen = None if picture_format == DEFAULT_FORMAT else picture_format
+    for name, value in {"--unit": unit, "--out": out, "--format": chosen}.items():
+        if value is not None and not look:
+            raise ValueError(f"{name} belongs to --look, which draws what it names")
 
 
 def export(
@@ -444,10 +482,11 @@ def export(
     check_new(directory)
     check_writable(directory, "another DIR")
     from qa_research.runs.open import open_run
+    from qa_research.tasks.answering.trained import answerer_of
 
     start_logging()
     if not find_model(run, runs).is_run:
         raise ValueError(f"{run} is a Hugging Face model already; export makes one of a run")
-    opened = open_run(run, checkpoint, runs)
+    opened = answerer_of(open_run(run, checkpoint, runs))
     opened.export(directory)
     print_line(f"{type(opened.network).__name__}.from_pretrained({str(directory)!r})")

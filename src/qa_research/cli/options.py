@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qa_research.capture.recording.reader import Recording
     from qa_research.tasks.answering.question import OnBadRows as Bad
     from qa_research.tasks.answering.trained import TrainedAnswerer
+    from qa_research.tasks.opened import Opened
     from qa_research.watch.look import Look
 
 
@@ -68,6 +69,23 @@ Context = Annotated[
 ContextFile = Annotated[
     Path | None,
     typer.Option("--context-file", metavar="FILE", help="a file with that text; - is stdin"),
+]
+First = Annotated[
+    str | None, typer.Option("--first", metavar="TEXT", help="of a pair: its first sentence")
+]
+Second = Annotated[
+    str | None, typer.Option("--second", metavar="TEXT", help="of a pair: its second sentence")
+]
+OneSequence = Annotated[
+    str | None, typer.Option("--sequence", metavar="LETTERS", help="a sequence, such as acgtn")
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME=TEXT",
+        help="what a run of a task from elsewhere is asked with; may be repeated",
+    ),
 ]
 OUT_HELP = "where the files go"
 Out = Annotated[
@@ -229,6 +247,32 @@ def opened_model(
     data: Path | None = NO_DATA,
     is_quick: bool = False,
 ) -> "TrainedAnswerer":
+    """The run or model that answers questions; see `opened_of_any_task`.
+
+    Raises:
+        FileNotFoundError, ValueError: it cannot be asked, or its task is another one.
+    """
+    opened = opened_of_any_task(run, checkpoint, runs, threads, data, is_quick)
+    from qa_research.tasks.answering.trained import answerer_of
+
+    return answerer_of(opened)
+
+
+def as_answerer(opened: "Opened[Any]") -> "TrainedAnswerer | None":
+    """What was opened, if it answers questions."""
+    from qa_research.tasks.answering.trained import TrainedAnswerer
+
+    return opened if isinstance(opened, TrainedAnswerer) else None
+
+
+def opened_of_any_task(
+    run: str,
+    checkpoint: str,
+    runs: Path,
+    threads: int | None,
+    data: Path | None = NO_DATA,
+    is_quick: bool = False,
+) -> "Opened[Any]":
     """The run or model that RUN names, opened to compute with so many threads; `is_quick`: one answer.
 
     `data`: what --data names, where a verb asks the questions of the run unless others are named.
@@ -247,7 +291,7 @@ def opened_model(
     use_threads(threads, is_quick)
     from qa_research.runs.open import open_model
 
-    opened: TrainedAnswerer = open_model(named, checkpoint)
+    opened = open_model(named, checkpoint)
     has_started()
     return opened
 

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from qa_research.efficacy.chosen import note_on_luck
@@ -17,13 +18,12 @@ from qa_research.runs.named import NamedModel
 from qa_research.runs.open import open_model
 from qa_research.tasks.answering.question import DROPPING, OnBadRows
 from qa_research.tasks.answering.trained import (
+    SPLITS,
     FileReading,
-    RunQuestions,
     TrainedAnswerer,
-    name_of,
     run_questions,
 )
-from qa_research.tasks.answering.windows import fingerprint
+from qa_research.tasks.opened import Examples, Opened
 
 log = logging.getLogger(__name__)
 # Questions asked at once. Few until one is right, because those after it do not count; many for a number of
@@ -93,22 +93,17 @@ def ask_run(
     """
     deadline = time.monotonic() + 60 * request.max_minutes
     results: list[AskResult] = []
-    questions: RunQuestions | None = None
-    latest: tuple[TrainedAnswerer, Subject, list[SearchResult]] | None = None
+    examples: Examples[Any] | None = None
+    latest: tuple[Opened[Any], Subject, list[SearchResult]] | None = None
     # Before anything slow: a ledger that cannot be written would lose all that is asked.
     with Ledger(named.ledger) as ledger:
         for checkpoint in checkpoints:
-            opened: TrainedAnswerer = open_model(named, checkpoint)
-            # Without `drop`, a question that is too long counts as failed when it is asked.
-            tokenizer = opened.tokenizer if request.on_bad_rows in DROPPING else None
-            reading = FileReading(request.encoding, request.on_bad_rows, tokenizer=tokenizer)
-            if questions is None:
-                questions = run_questions(opened.config, opened.record, request.data, reading)
-                if luck := note_on_luck(opened, questions, request.data):
-                    log.info("%s%s", luck[0].upper(), luck[1:])
-            subject = subject_of(opened.suited_to(questions.questions), questions, request.data)
+            opened = open_model(named, checkpoint)
+            if examples is None:
+                examples = examples_of(opened, request)
+            subject = subject_of(opened, examples)
             if not results:
-                _say_if_fewer(request, len(subject.questions))
+                _say_if_fewer(request, len(subject.questions), opened.examples)
             plan = _plan(request, len(subject.questions), deadline)
             found = _ask(ledger, subject, plan, request, screen, should_stop)
             standing = _standing(ledger, subject)
@@ -126,8 +121,50 @@ def ask_run(
     return results
 
 
-def _keep(opened: TrainedAnswerer, subject: Subject, found: Sequence[SearchResult]) -> None:
+def examples_of(opened: Opened[Any], request: AskRequest) -> Examples[Any]:
+    """What is asked of a run, once it is known that its answers are right or wrong.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: no answer of this task is right; or of some examples nobody said which is.
+    """
+    if isinstance(opened, TrainedAnswerer):
+        return _questions(opened, request)
+    if opened.right is None:
+        raise ValueError(
+            f"efficacy asks until an answer is right, and {opened.why_none_is_right}; qa-research evaluate "
+            f"{opened.name} scores it"
+        )
+    if request.on_bad_rows != "error":
+        raise ValueError(
+            f"--on-bad-rows={request.on_bad_rows} is for questions; these are {opened.examples}"
+        )
+    if request.data in SPLITS:
+        found = opened.own(request.data)
+    else:
+        found = opened.of_file(str(Path(request.data)), request.encoding)
+    if unsaid := sum(not opened.told(row).truths for row in found.rows):
+        raise ValueError(
+            f"--data={Path(request.data)}: of {unsaid:,} of {len(found.rows):,} {opened.examples} nobody "
+            "said what is right; qa-research predict answers them"
+        )
+    return found
+
+
+def _questions(opened: TrainedAnswerer, request: AskRequest) -> Examples[Any]:
+    # Without `drop`, a question that is too long counts as failed when it is asked.
+    tokenizer = opened.tokenizer if request.on_bad_rows in DROPPING else None
+    reading = FileReading(request.encoding, request.on_bad_rows, tokenizer=tokenizer)
+    found = run_questions(opened.config, opened.record, request.data, reading)
+    if luck := note_on_luck(opened, found, request.data):
+        log.info("%s%s", luck[0].upper(), luck[1:])
+    return found
+
+
+def _keep(opened: Opened[Any], subject: Subject, found: Sequence[SearchResult]) -> None:
     """Keep the telling answers of the searches made now, for the run's report."""
+    if not isinstance(opened, TrainedAnswerer):
+        return
     # Slow to import, and not needed to ask.
     from qa_research.capture.answers import Candidate, keep_answers
 
@@ -142,9 +179,8 @@ def _keep(opened: TrainedAnswerer, subject: Subject, found: Sequence[SearchResul
     keep_answers(opened, "efficacy", source.name, asked, source.split)
 
 
-def subject_of(opened: TrainedAnswerer, found: RunQuestions, data: str) -> Subject:
-    """An opened run as a subject to ask: the questions that did not choose its weights, or all if all did."""
-    name, split = name_of(opened.config, data)
+def subject_of(opened: Opened[Any], found: Examples[Any]) -> Subject:
+    """An opened run as a subject to ask: the examples that did not choose its weights, or all if all did."""
     if "id" not in opened.record:
         raise ValueError(f"run.json of {opened.directory} is missing, or has no id")
     state = State(
@@ -152,15 +188,29 @@ def subject_of(opened: TrainedAnswerer, found: RunQuestions, data: str) -> Subje
         run=opened.name,
         step=opened.step,
         weights=weights_fingerprint(opened.network),
-        pretrained=opened.config["model"]["weights"] != "random" if opened.is_run else None,
+        pretrained=opened.config["model"].get("weights", "random") != "random"
+        if opened.is_run
+        else None,
     )
-    all_chose = len(found.choosing) == len(found.questions)
     numbers = [
-        i for i, row in enumerate(found.questions) if all_chose or row.id not in found.choosing
+        i
+        for i, row in enumerate(found.rows)
+        if found.all_chose or opened.told(row).id not in found.choosing
     ]
-    questions = [found.questions[i] for i in numbers]
-    source = Source(name, split, fingerprint(questions), len(questions))
-    return Subject(state, source, questions, numbers, opened.answer)
+    rows = [found.rows[i] for i in numbers]
+    assert opened.right is not None
+    return Subject(
+        state=state,
+        source=Source(
+            found.name, found.split, opened.fingerprint(rows), len(rows), opened.examples
+        ),
+        questions=rows,
+        numbers=numbers,
+        answer=opened.answering_of(found.rows),
+        told=opened.told,
+        answer_text=opened.answer_text,
+        right=opened.right,
+    )
 
 
 def _plan(request: AskRequest, total: int, deadline: float) -> Plan:
@@ -180,11 +230,11 @@ def _plan(request: AskRequest, total: int, deadline: float) -> Plan:
     )
 
 
-def _say_if_fewer(request: AskRequest, total: int) -> None:
+def _say_if_fewer(request: AskRequest, total: int, examples: str) -> None:
     if request.questions is not None and request.questions > total:
         log.info(
-            "%s has %s questions, fewer than --questions %s: each is asked once",
-            *(request.data, f"{total:,}", f"{request.questions:,}"),
+            "%s has %s %s, fewer than --questions %s: each is asked once",
+            *(request.data, f"{total:,}", examples, f"{request.questions:,}"),
         )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qa_research.efficacy.standings import Standing
 from qa_research.figures.panels import COLOURS, GREY, LineName, PlainFigure, name_lines, plain
+from qa_research.ledger.asked import QUESTIONS
 from qa_research.runs.directory import short_run
 
 STARTS = {"pretrained": COLOURS[0], "random": COLOURS[1], "unknown": GREY}
@@ -54,12 +55,15 @@ def efficacy_figure(found: Sequence[Standing]) -> Figure:
     if not panels:
         raise ValueError("there is nothing to plot: no state has both a step and an answer")
     return efficacy_over_steps(
-        {title: [_curve(states) for states in runs.values()] for title, runs in panels.items()}
+        {title: [_curve(states) for states in runs.values()] for title, runs in panels.items()},
+        " and ".join(dict.fromkeys(standing.source.examples for standing in found)),
     )
 
 
-def efficacy_over_steps(panels: Mapping[str, Sequence[EfficacyCurve]]) -> Figure:
-    """A panel for each split, with a line and its band for each run.
+def efficacy_over_steps(
+    panels: Mapping[str, Sequence[EfficacyCurve]], examples: str = QUESTIONS
+) -> Figure:
+    """A panel for each split, with a line and its band for each run; `examples`: what was asked.
 
     A run that was asked at a single step is a point with an error bar; what was imported is a triangle.
     Colours show what a training started from, line styles distinguish runs; a run has the same in all panels.
@@ -75,7 +79,7 @@ def efficacy_over_steps(panels: Mapping[str, Sequence[EfficacyCurve]]) -> Figure
         panel.set(title=title, xlabel="optimizer step")
     # The panels share their y axis, so only when all are drawn: setting a limit ends autoscaling.
     axes[0].set_ylim(bottom=0)
-    axes[0].set_ylabel("questions answered right, %")
+    axes[0].set_ylabel(f"{examples} answered right, %")
     for panel, curves in zip(axes, panels.values(), strict=True):
         name_lines(panel, _names(curves), INSIDE)
     return figure
@@ -161,9 +165,14 @@ def _curve(states: Sequence[Standing]) -> EfficacyCurve:
 
 
 def _title(standing: Standing, found: Sequence[Standing]) -> str:
-    """`squad validation`, with the start of its fingerprint where other questions have the same name."""
+    """`squad validation`, with the start of its fingerprint where other questions have the same name.
+
+    Of other examples than questions also what they are: `mrpc validation (pairs)`.
+    """
     source = standing.source
     title = f"{source.name} {source.split}"
+    if source.examples != QUESTIONS:
+        title += f" ({source.examples})"
     is_ambiguous = any(
         (other.source.name, other.source.split) == (source.name, source.split)
         and other.source.fingerprint not in (None, source.fingerprint)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from qa_research.ledger.asked import (
     AskedQuestion,
@@ -23,13 +24,12 @@ from qa_research.ledger.asked import (
 from qa_research.ledger.runs import Ledger
 from qa_research.stats import exact_ratio
 from qa_research.streams import stream
-from qa_research.tasks.answering.decode import Answer
-from qa_research.tasks.answering.question import Question
-from qa_research.tasks.answering.score import Rules, rules_for, score_question
+from qa_research.tasks.opened import Answering, Told
 
 # A model that failed on this many questions in a row is given up.
 GIVE_UP_AFTER = 8
-Answerer = Callable[[Sequence[Question]], Sequence[Answer]]
+# What a row of answers may have besides, under the names of the ledger's columns.
+_BESIDES = ("f1", "first_gold", "char_start", "char_end", "score", "probability")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +85,20 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is asked, and from which questions: all those of `source`.
+    """Who is asked, and from which questions, or other examples: all those of `source`.
 
-    `numbers`: the index in its split of each question.
+    `numbers`: the index in its split of each question. `answer`, `told`, `answer_text` and `right`: see
+    `tasks.opened.Opened`.
     """
 
     state: State
     source: Source
-    questions: Sequence[Question]
+    questions: Sequence[Any]
     numbers: Sequence[int]
-    answer: Answerer
+    answer: Answering[Any]
+    told: Callable[[Any], Told]
+    answer_text: Callable[[Mapping[str, Any]], str]
+    right: str
 
 
 def search(
@@ -119,7 +123,6 @@ def search(
     questions = subject.questions
     if not questions:
         raise ValueError(f"the split {subject.source.split} of {subject.source.name} is empty")
-    rules = rules_for(questions)
     started = start_search(ledger, subject.state, subject.source, seed, plan.goal)
     order = (
         stream(seed, "asked", started.draw).permutation(len(questions))[started.first :].tolist()
@@ -132,7 +135,7 @@ def search(
             size = min(plan.round_size, plan.max_questions - len(rows))
             chosen = order[len(rows) : len(rows) + size]
             number = rows[-1].round + 1 if rows else 0
-            asked = _ask_round(subject, rules, chosen, number, len(rows))
+            asked = _ask_round(subject, chosen, number, len(rows))
             if plan.goal == "right":
                 asked = replace(asked, rows=_up_to_first_right(asked.rows))
             rows += asked.rows
@@ -182,33 +185,32 @@ def is_narrow(plan: Plan, rows: Sequence[AskedQuestion]) -> bool:
     return bool(answers) and exact_ratio(sum(answers.values()), len(answers)).width <= plan.width
 
 
-def _ask_round(
-    subject: Subject, rules: Rules, chosen: Sequence[int], number: int, first_place: int
-) -> Round:
+def _ask_round(subject: Subject, chosen: Sequence[int], number: int, first_place: int) -> Round:
     clock = time.monotonic()
     questions = [subject.questions[i] for i in chosen]
     answers = answer_each(subject.answer, questions)
     seconds = time.monotonic() - clock
     rows = []
     for i, (index, question, answer) in enumerate(zip(chosen, questions, answers, strict=True)):
+        told = subject.told(question)
         row = AskedQuestion(
             place=first_place + i,
             round=number,
             number=subject.numbers[index],
-            id=question.id,
-            kind=question.kind,
-            question=question.question,
-            golds=tuple(gold.text for gold in question.answers),
+            id=told.id,
+            kind=told.kind,
+            question=told.text,
+            golds=told.truths,
             status="failed",
             counted=False,
             reason=answer if isinstance(answer, str) else None,
             seconds=seconds / len(chosen),
         )
-        rows.append(row if isinstance(answer, str) else _scored(row, question, answer, rules))
+        rows.append(row if isinstance(answer, str) else _scored(row, answer, subject))
     return Round(number, tuple(rows), seconds)
 
 
-def answer_each(answer: Answerer, questions: Sequence[Question]) -> list[Answer | str]:
+def answer_each(answer: Answering[Any], questions: Sequence[Any]) -> list[Mapping[str, Any] | str]:
     """An answer to each question, or why there is none. Only the question that caused a failure fails.
 
     Questions that fail together are asked again in halves: of eight, a single bad one is found by three
@@ -223,26 +225,23 @@ def answer_each(answer: Answerer, questions: Sequence[Question]) -> list[Answer 
         first_line = (str(error).strip().splitlines() or [""])[0]
         return [f"{type(error).__name__}: {first_line}"[:300]]
     return [
-        found if math.isfinite(found.score) else "its scores are not finite numbers"
-        for found in answers
+        found if _is_finite(found) else "its scores are not finite numbers" for found in answers
     ]
 
 
-def _scored(row: AskedQuestion, question: Question, answer: Answer, rules: Rules) -> AskedQuestion:
-    score = score_question(question, answer.text, rules)
-    first_gold = question.answers[0].text if question.answers else ""
+def _is_finite(answer: Mapping[str, Any]) -> bool:
+    numbers = (answer.get(name) for name in ("score", "probability", "prediction"))
+    return all(math.isfinite(number) for number in numbers if isinstance(number, float))
+
+
+def _scored(row: AskedQuestion, answer: Mapping[str, Any], subject: Subject) -> AskedQuestion:
     return replace(
         row,
         status="answered",
         counted=True,
-        answer=answer.text,
-        exact_match=bool(score.exact_match),
-        f1=score.f1,
-        first_gold=answer.text.casefold() == first_gold.casefold(),
-        char_start=answer.char_start,
-        char_end=answer.char_end,
-        score=answer.score,
-        probability=answer.probability,
+        answer=subject.answer_text(answer),
+        exact_match=bool(answer[subject.right]),
+        **{name: answer[name] for name in _BESIDES if name in answer},
     )
 
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from qa_research.console import Screen, styled
 from qa_research.efficacy.search import Plan, Round, SearchResult, Subject
 from qa_research.efficacy.standings import Repeats, SearchCount, Standing
-from qa_research.ledger.asked import AskedQuestion, State
+from qa_research.ledger.asked import QUESTIONS, AskedQuestion, State
 from qa_research.runs.show import aligned_with_names
 from qa_research.stats import Ratio, exact_ratio
+from qa_research.text import singular
 
 log = logging.getLogger(__name__)
 SEARCHES_SHOWN = 20
@@ -38,7 +39,7 @@ def show_standing(standing: Standing) -> None:
     """All estimates of one state."""
     console = Screen()
     source, state = standing.source, standing.state
-    of = "" if source.questions is None else f", {questions(source.questions)}"
+    of = "" if source.questions is None else f", {counted(source.questions, source.examples)}"
     console.print(f"\n{_state(state)}; {source.name} {source.split}{of}", markup=False)
     for name, text in _estimates(standing):
         console.print(f"  {name:<11}{text}")
@@ -75,7 +76,7 @@ def _estimates(standing: Standing) -> list[tuple[str, str]]:
 def _right(standing: Standing) -> str:
     ratio = standing.ratio
     if ratio is None:
-        return "no question was answered"
+        return f"no {singular(standing.source.examples)} was answered"
     whole = " (the whole split)" if standing.is_whole else ""
     f1 = "" if standing.mean_f1 is None else f", mean F1 {100 * standing.mean_f1:.1f}"
     return f"{ratio.right:,} of {ratio.asked:,}: {percent(ratio)} %{whole}{f1}"
@@ -101,13 +102,14 @@ def _unbiased(standing: Standing) -> str:
 
 
 def _needs(standing: Standing) -> str:
+    examples = standing.source.examples
     by_ratio, least, most = standing.needed, standing.needed_least, standing.needed_most
     if by_ratio.median is None or by_ratio.most is None:
         if least.median is None:
-            return "finds none: no question of the split is answered right"
+            return f"finds none: no {singular(examples)} of the split is answered right"
         return (
             "has found none yet; at the upper end of the interval it needs "
-            f"{questions(least.median)} at the median"
+            f"{counted(least.median, examples)} at the median"
         )
     text = (
         f"needs {by_ratio.median:,} {_range(least.median, most.median)} at the median, "
@@ -122,7 +124,15 @@ def _needs(standing: Standing) -> str:
 
 
 def show_table(found: Sequence[Standing]) -> None:
-    """A line for each state and source; the lengths of its latest searches come last."""
+    """A line for each state and source, the lengths of its latest searches last; a table for each task."""
+    kinds = list(dict.fromkeys(standing.source.examples for standing in found))
+    for place, examples in enumerate(kinds):
+        if len(kinds) > 1:
+            Screen().print(styled((f"{chr(10) if place else ''}{examples}", "bold")))
+        _show_table_of([one for one in found if one.source.examples == examples], examples)
+
+
+def _show_table_of(found: Sequence[Standing], examples: str) -> None:
     header = ["run", "step", "data", "right", "% [95 %]", "unbiased", "needs", "searches"]
     places = Counter(_place(standing) for standing in found)
     rows = [_cells(standing, places[_place(standing)] > 1) for standing in found]
@@ -133,14 +143,14 @@ def show_table(found: Sequence[Standing]) -> None:
     for line in lines[1:]:
         console.print(line)
     console.print(
-        "right: of the questions that count; needs: questions at the median, and in 95 % of searches"
+        f"right: of the {examples} that count; needs: {examples} at the median, and in 95 % of searches"
     )
     if any(standing.unbiased is not None for standing in found):
         console.print(
             "%: consistent, but too high on average after few searches; unbiased: over searches until right"
         )
     if failed := sum(standing.failed for standing in found):
-        console.print(f"{questions(failed)} failed, counted neither as right nor as wrong")
+        console.print(f"{counted(failed, examples)} failed, counted neither as right nor as wrong")
     if any(standing.is_imported for standing in found):
         console.print(f"imported: {IMPORTED}")
 
@@ -214,18 +224,15 @@ class AskingScreen:
         self._searches = 0
         self._counted = self._right = self._failed = 0
         self._next_line = 0.0
+        self._examples = QUESTIONS
 
     def begin(self, subject: Subject, seed: int) -> None:
         """Say who is asked, and from which questions."""
         source = subject.source
         where = f"{source.split} of {source.name}" if source.split != "file" else source.name
-        log.info(
-            "Asking %s, from %s: %s, seed %d",
-            _state(subject.state),
-            where,
-            questions(len(subject.questions)),
-            seed,
-        )
+        self._examples = source.examples
+        total = counted(len(subject.questions), source.examples)
+        log.info("Asking %s, from %s: %s, seed %d", _state(subject.state), where, total, seed)
         self._counted = self._right = self._failed = self._searches = 0
         self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
 
@@ -255,7 +262,7 @@ class AskingScreen:
             pace = len(found.rows) / max(found.seconds, 1e-9)
             why = f" ({ENDINGS[found.ending]})" if ENDINGS[found.ending] else ""
             spent = f"{found.seconds:.1f} s, {pace:.0f} a second{why}"
-            log.info("%s in %s", questions(len(found.rows)), spent)
+            log.info("%s in %s", counted(len(found.rows), self._examples), spent)
         elif not self._quiet:
             self._print(self._ended(found))
 
@@ -269,9 +276,10 @@ class AskingScreen:
     def _ended(self, found: SearchResult) -> str:
         spent = f"{found.seconds:.1f} s"
         if found.ending == "right":
-            what = f"right after {questions(found.counted)}, {spent}"
+            what = f"right after {counted(found.counted, self._examples)}, {spent}"
         else:
-            what = f"none right of {questions(found.counted)}, {spent}: {ENDINGS[found.ending]}"
+            asked = counted(found.counted, self._examples)
+            what = f"none right of {asked}, {spent}: {ENDINGS[found.ending]}"
         if not self._questions:
             return f"search {self._searches:>3}: {what}"
         if uncounted := len(found.rows) - found.counted - found.failed:
@@ -279,9 +287,8 @@ class AskingScreen:
         return what
 
     def _show(self, asked: Round) -> None:
-        self._print(
-            f"\nround {asked.number + 1}: {questions(len(asked.rows))} in {asked.seconds:.2f} s"
-        )
+        asked_now = counted(len(asked.rows), self._examples)
+        self._print(f"\nround {asked.number + 1}: {asked_now} in {asked.seconds:.2f} s")
         for row in asked.rows:
             if row.counted or row.status == "failed":
                 self._show_question(row)
@@ -297,8 +304,11 @@ class AskingScreen:
             text += styled(f"          failed    {row.reason}")
         else:
             answer = row.answer or "(no answer)"
-            scores = f"   (probability {row.probability:.3f}, F1 {100 * (row.f1 or 0):.0f})"
-            text += styled("          given     ", (answer, style), scores)
+            known = {"probability": row.probability, "F1": row.f1 and 100 * row.f1}
+            forms = {"probability": ".3f", "F1": ".0f"}
+            scores = [f"{k} {v:{forms[k]}}" for k, v in known.items() if v is not None]
+            besides = f"   ({', '.join(scores)})" if scores else ""
+            text += styled("          given     ", (answer, style), besides)
         self._console.print(text)
 
     def _print(self, text: str) -> None:
@@ -327,9 +337,9 @@ def lengths(searches: Sequence[SearchCount], most: int) -> str:
     return (f"({len(sizes)}) ...," if len(sizes) > most else "") + ",".join(sizes[-most:])
 
 
-def questions(number: int) -> str:
-    """`1 question`, `1,000 questions`."""
-    return f"{number:,} question{'' if number == 1 else 's'}"
+def counted(number: int, examples: str) -> str:
+    """`1 question`, `1,000 pairs`; `examples`: what several are called."""
+    return f"{number:,} {singular(examples) if number == 1 else examples}"
 
 
 def _searches(number: int) -> str:

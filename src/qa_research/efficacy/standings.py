@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from qa_research.ledger.asked import Source, State, state_of
+from qa_research.ledger.asked import Source, State, examples_column, state_of
 from qa_research.ledger.runs import Ledger
 from qa_research.stats import (
     Needed,
@@ -157,7 +157,12 @@ def repeated(ledger: Ledger) -> list[Repeats]:
 
 _COUNTS = """
 SELECT state_counts.*, run_id, run, step, weights, pretrained,
-       name, split, fingerprint, questions
+       name, split, fingerprint, questions, {examples},
+       EXISTS (
+           SELECT 1 FROM searches JOIN asked ON asked.search_id = searches.id
+           WHERE searches.state_id = state_counts.state_id
+           AND searches.source_id = state_counts.source_id AND f1 IS NOT NULL
+       ) AS scored
 FROM state_counts
 JOIN states ON states.id = state_id
 JOIN sources ON sources.id = source_id
@@ -216,7 +221,8 @@ def _read(connection: Any, path: Path) -> dict[_Key, _Rows]:
     execute = connection.execute
     # A ledger of version 1 knew runs only.
     has_counts = execute("SELECT 1 FROM sqlite_master WHERE name = 'state_counts'").fetchone()
-    groups = {_key(row): _Rows(row) for row in execute(_COUNTS)} if has_counts else {}
+    query = _COUNTS.format(examples=examples_column(connection)) if has_counts else ""
+    groups = {_key(row): _Rows(row) for row in execute(query)}
     if not groups:
         raise FileNotFoundError(
             f"no questions have been asked yet in {path}; qa-research efficacy RUN asks some"
@@ -242,7 +248,8 @@ def _standing(rows: _Rows) -> Standing:
     which = "all_" if is_whole else ""
     right, counted = counts[f"{which}correct"], counts[f"{which}counted"]
     ratio = _ratio(right, counted, is_whole) if counted else None
-    has_scores = counted and not is_imported
+    # Where an answer is right or wrong and nothing between, there is no F1 and no other gold answer.
+    has_scores = counted and not is_imported and counts["scored"]
     names = [column.name for column in fields(SearchCount)]
     searches = tuple(SearchCount(**{name: row[name] for name in names}) for row in rows.searches)
     wanted = [search for search in searches if search.goal == "right"]
@@ -255,7 +262,9 @@ def _standing(rows: _Rows) -> Standing:
     draws = [1] * counts["asked"] if is_imported else _draws(searches)
     return Standing(
         state=state_of(counts),
-        source=Source(counts["name"], counts["split"], counts["fingerprint"], total),
+        source=Source(
+            counts["name"], counts["split"], counts["fingerprint"], total, counts["examples"]
+        ),
         searches=searches,
         asked=counts["asked"],
         failed=counts["failed"],

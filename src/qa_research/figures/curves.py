@@ -352,14 +352,18 @@ class ScoreCurves:
 
 
 def exact_match_by_kind(
-    groups: Mapping[str, Sequence[ScoreCurves]], guessing: Mapping[str, float]
+    groups: Mapping[str, Sequence[ScoreCurves]],
+    guessing: Mapping[str, float],
+    label: str = "exact match",
+    in_percent: bool = True,
 ) -> Figure:
     """A panel for each group of runs, a line for each run and kind, a mark for each validation.
 
     A kind has the same colour in all panels, the runs of a panel have a style each. Thin and dashed: what
     guessing scores, in percent. Of five runs or more a band shows the 95 % interval of their mean (Student's
     t), over the steps that all have. Of fewer that interval is wider than the range of all of them, whatever
-    they score, so their lines alone say what is known.
+    they score, so their lines alone say what is known. `label`: what is scored, if it is another metric;
+    `in_percent`: whether it is in percent, or in a unit whose range nobody knows.
     """
     figure = PlainFigure(figsize=(5.2 * len(groups), SCORES_INCHES + 1.2), layout="constrained")
     panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
@@ -374,11 +378,13 @@ def exact_match_by_kind(
             if kind in colours and value < 100:
                 panel.axhline(value, color=colours[kind], linestyle="--", linewidth=0.7)
                 names.append(LineName(value, f"{kind}, guessing: {value:.0f} %", colours[kind]))
-        panel.set(title=title, xlabel="optimizer step", ylim=(0, 102))
+        panel.set(title=title, xlabel="optimizer step")
+        if in_percent:
+            panel.set_ylim(0, 102)
         plain(panel)
         panel.set_xlim(left=0)
         name_lines(panel, names, SCORES_INCHES)
-    panels[0].set_ylabel("exact match on validation, %")
+    panels[0].set_ylabel(f"{label} on validation{', %' if in_percent else ''}")
     return figure
 
 

@@ -16,12 +16,16 @@ MARKED = 60
 
 
 def lines_of_runs(
-    panels: Mapping[str, Mapping[str, Line]], label: str, levels: Mapping[str, float] | None = None
+    panels: Mapping[str, Mapping[str, Line]],
+    label: str,
+    levels: Mapping[str, float] | None = None,
+    in_percent: bool = True,
 ) -> Figure:
-    """A panel for each key of `panels`, in it a line (steps, values in percent) for each run by its name.
+    """A panel for each key of `panels`, in it a line (steps, values) for each run by its name.
 
     A run has the same colour in all panels, and its name at the line's end. `levels`: a dashed line in a
-    panel, such as what guessing scores. `label`: of the axis.
+    panel, such as what guessing scores. `label`: of the axis. `in_percent`: whether that is what the values
+    are in; else their range is theirs.
     """
     figure = PlainFigure(figsize=(5.4 * len(panels), PANEL_INCHES + 1.2), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -36,7 +40,9 @@ def lines_of_runs(
         if levels and title in levels:
             panel.axhline(levels[title], color=GREY, ls="--", lw=0.9)
             ends.append(LineName(levels[title], f"guessing: {levels[title]:.0f} %", GREY))
-        panel.set(title=title, xlabel="optimizer step", ylim=(0, 102))
+        panel.set(title=title, xlabel="optimizer step")
+        if in_percent:
+            panel.set_ylim(0, 102)
         plain(panel)
         panel.set_xlim(left=0)
         name_lines(panel, ends, PANEL_INCHES)

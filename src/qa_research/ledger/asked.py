@@ -12,6 +12,8 @@ from qa_research.ledger.runs import Ledger
 Goal = Literal["right", "questions", "width"]
 Ending = Literal["right", "done", "exhausted", "bound", "stopped", "failed"]
 Status = Literal["answered", "failed", "not kept"]
+# What a source has, where the ledger does not say: until version 4 there was nothing else.
+QUESTIONS = "questions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,16 @@ def state_of(row: Mapping[str, Any] | sqlite3.Row) -> State:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A split that questions are drawn from. `fingerprint`: sha256 of all its questions."""
+    """A split that questions are drawn from. `fingerprint`: sha256 of all its questions.
+
+    `examples`: what they are called if they are no questions, such as `pairs`.
+    """
 
     name: str
     split: str
     fingerprint: str | None
     questions: int | None
+    examples: str = QUESTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +171,12 @@ def counted_answers(ledger: Ledger, state: State, source: Source) -> dict[int, b
         return {row["number"]: bool(row["exact_match"]) for row in rows}
 
 
+def examples_column(connection: Any) -> str:
+    """The column of `sources` with what its examples are called, or what stands for it in older ledgers."""
+    known = {row["name"] for row in connection.execute("PRAGMA table_info(sources)")}
+    return "sources.examples" if "examples" in known else f"'{QUESTIONS}' AS examples"
+
+
 def end_search(ledger: Ledger, search: Search, ending: Ending) -> None:
     """Record that a search ended between two rounds."""
     with ledger.writing() as connection:
@@ -208,7 +220,9 @@ def state_row(connection: Any, state: State) -> int:
 def source_row(connection: Any, source: Source) -> int:
     """The id of a source, which is inserted if it is not there."""
     key = {"name": source.name, "split": source.split, "fingerprint": source.fingerprint}
-    return _find_or_insert(connection, "sources", key, questions=source.questions)
+    return _find_or_insert(
+        connection, "sources", key, questions=source.questions, examples=source.examples
+    )
 
 
 def _find_or_insert(connection: Any, table: str, key: dict[str, Any], **others: Any) -> int:

@@ -15,6 +15,7 @@ from qa_research.ledger.asked import (
     Goal,
     Source,
     State,
+    examples_column,
     insert_asked,
     source_row,
     state_of,
@@ -43,7 +44,7 @@ class CarriedSearch:
 _SEARCHES: TypeAdapter[list[CarriedSearch]] = TypeAdapter(list[CarriedSearch])
 _SEARCHES_OF_RUN = """
 SELECT searches.*, states.run_id, states.run, states.step, states.weights, states.pretrained,
-       sources.name, sources.split, sources.fingerprint, sources.questions
+       sources.name, sources.split, sources.fingerprint, sources.questions, {examples}
 FROM searches JOIN states ON states.id = state_id JOIN sources ON sources.id = source_id
 WHERE run_id = ? ORDER BY states.step, states.weights, name, split, fingerprint, seed, draw, first
 """
@@ -62,7 +63,8 @@ def carried(ledger: Ledger, run_id: str) -> list[CarriedSearch]:
         known = "SELECT 1 FROM sqlite_master WHERE name = 'searches'"
         if connection.execute(known).fetchone() is None:
             return []
-        found = connection.execute(_SEARCHES_OF_RUN, (run_id,)).fetchall()
+        query = _SEARCHES_OF_RUN.format(examples=examples_column(connection))
+        found = connection.execute(query, (run_id,)).fetchall()
         return [_search(row, connection.execute(_ASKED, (row["id"],)).fetchall()) for row in found]
 
 
@@ -126,7 +128,9 @@ def _added(connection: sqlite3.Connection, search: CarriedSearch, run: str) -> b
 
 
 def _search(row: sqlite3.Row, asked: Sequence[sqlite3.Row]) -> CarriedSearch:
-    source = Source(row["name"], row["split"], row["fingerprint"], row["questions"])
+    source = Source(
+        row["name"], row["split"], row["fingerprint"], row["questions"], row["examples"]
+    )
     own = {name: row[name] for name in ("seed", "draw", "first", "goal", "started", "ending")}
     return CarriedSearch(state_of(row), source, **own, asked=tuple(map(_asked, asked)))
 

@@ -14,13 +14,14 @@ from filelock import FileLock, Timeout
 from qa_research.text import command_line
 
 log = logging.getLogger(__name__)
-VERSION = 4
-# Version 1 had only runs, version 2 no rows of an imported database, version 3 no stacks. All can be read as
-# they are.
+VERSION = 5
+# Version 1 had only runs, version 2 no rows of an imported database, version 3 no stacks, version 4 only
+# questions and no other examples. All can be read as they are.
 OLDEST_READABLE = 1
 _SINCE_VERSION_2 = "".join(
     f"ALTER TABLE {table} ADD COLUMN told_row INTEGER;" for table in ("states", "searches")
 )
+_SINCE_VERSION_4 = "ALTER TABLE sources ADD COLUMN examples TEXT NOT NULL DEFAULT 'questions';"
 SECONDS_TO_WAIT = 60.0
 SECONDS_BEFORE_A_LINE = 2.0
 
@@ -171,6 +172,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if (version == 0 and tables == 0) or is_older:
         schema = files("qa_research.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
         added = _SINCE_VERSION_2 if version == 2 else ""
+        sources = {row[1] for row in connection.execute("PRAGMA table_info(sources)")}
+        added += _SINCE_VERSION_4 if sources and "examples" not in sources else ""
         connection.executescript(f"BEGIN IMMEDIATE; {added} {schema} COMMIT;")
     _check(connection, path, VERSION)
     # Where a file system has no WAL, SQLite keeps its journal: as safe, but then writers wait for readers.

@@ -1,8 +1,8 @@
 -- The ledger. `runs` and `scores` are an index of every run.json, which `qa-research runs scan` rebuilds;
 -- everything else is what was asked and sampled, which is stored nowhere else.
 -- user_version is the version of this schema; a program refuses one that is newer than its own.
--- A ledger of version 1 has only the first two tables, one of version 2 no told_row, one of version 3 no stacks:
--- what is missing is added.
+-- A ledger of version 1 has only the first two tables, one of version 2 no told_row, one of version 3 no stacks,
+-- one of version 4 no examples of sources: what is missing is added.
 
 -- Every run, as described by its run.json.
 CREATE TABLE IF NOT EXISTS runs (
@@ -69,6 +69,7 @@ CREATE TABLE IF NOT EXISTS sources (
     split       TEXT NOT NULL,                   -- validation, train, or file
     fingerprint TEXT,                            -- sha256 of all questions; NULL: imported, unknown
     questions   INTEGER,                         -- how many it has; NULL: unknown
+    examples    TEXT NOT NULL DEFAULT 'questions', -- what they are called, such as pairs
     UNIQUE (name, split, fingerprint)
 );
 
@@ -297,4 +298,4 @@ JOIN (SELECT stacks.id AS stack_id, value AS frame_id, count(*) AS times
 JOIN stack_frames ON stack_frames.id = frame_id
 GROUP BY recording_id, training_function, stack_frames.id;
 
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;

@@ -17,7 +17,7 @@ function niceTicks(most, wanted) {
 // `label`: a tick's text. `right`: [step, is right] of each capture, drawn as a bar below the chart;
 // `turn`: {step, text} of a vertical line; `letters`: of the longest name in a chart beside this one, so that both have
 // the same scale; `level`: {value, text} of a horizontal one. `onStep` receives a clicked step.
-function lineChart(svg, { range, most, label, right, turn, level, letters = 0, onStep }) {
+function lineChart(svg, { range, least = () => 0, most, label, right, turn, level, letters = 0, onStep }) {
   const [first, last] = range;
   let series = [];
   let shownStep = null;
@@ -36,11 +36,13 @@ function lineChart(svg, { range, most, label, right, turn, level, letters = 0, o
     // 7 pixels a letter, for the names beside the lines' ends.
     const longest = Math.max(letters, ...series.map(({ name }) => (name ? name.length : 0)));
     edge = width - MARGIN.right - 7 * longest;
-    const top = most(series);
+    const [low, top] = [least(series), most(series)];
     const bottom = height - MARGIN.bottom;
     x = (step) => MARGIN.left + ((step - first) / (last - first || 1)) * (edge - MARGIN.left);
-    y = (value) => bottom - (value / top) * (bottom - MARGIN.top);
-    for (const value of niceTicks(top, height > 180 ? 4 : 3)) {
+    y = (value) => bottom - ((value - low) / (top - low)) * (bottom - MARGIN.top);
+    const above = niceTicks(Math.max(top, -low), height > 180 ? 4 : 3);
+    const ticks = low < 0 ? [...above.filter((value) => value > 0).map((value) => -value), ...above] : above;
+    for (const value of ticks.filter((value) => value >= low && value <= top)) {
       make("line", { class: "grid", x1: MARGIN.left, x2: edge, y1: y(value), y2: y(value) });
       make("text", { x: MARGIN.left - 6, y: y(value) + 4, "text-anchor": "end" }, label(value));
     }

@@ -81,9 +81,10 @@ def _arm(
     for place in arm:
         seeds += [*([", "] if seeds else []), sources[place].value("config", key="seed")]
     cells: list[Text] = []
+    form = first.form_of(metric)
     for kind in kinds:
         found = {
-            of: first.value("mean_over_runs", "one", runs=arm, metric=metric, kind=kind, of=of)
+            of: first.value("mean_over_runs", form, runs=arm, metric=metric, kind=kind, of=of)
             for of in ("mean", "low", "high", "least", "greatest")
         }
         cells.append(
@@ -92,20 +93,23 @@ def _arm(
                 *(found["least"], " to ", found["greatest"]),
             )
         )
-    name: Text = (
-        first.value("config", key="model.name"),
-        " from ",
-        first.value("config", key="model.weights"),
-    )
+    name: Text = (first.value("config", key="model.name"),)
+    if "weights" in first.entry.config["model"]:
+        name = (*name, " from ", first.value("config", key="model.weights"))
     return (name, tuple(seeds), *cells)
 
 
-def asked_section(report: Report) -> Section:
-    """What the runs were asked until an answer was right, over the steps."""
+def asked_section(report: Report) -> Section | None:
+    """What the runs were asked until an answer was right, over the steps.
+
+    None where nothing was asked of runs whose task need not call any answer right.
+    """
     sources = report.runs
     heading = "Asked until right"
     found = [state for source in sources for state in states(source)]
     told = [state for state in found if state.ratio is not None and state.state.step is not None]
+    if not told and not sources[0].has_questions:
+        return None
     if not told:
         lack = Paragraph(("No questions have been asked of these runs yet.",), "lack")
         names = [run_name(source.directory) for source in sources]
@@ -127,7 +131,8 @@ def asked_section(report: Report) -> Section:
             efficacy_figure(told),
             "The share of right answers over the optimizer steps with 95 % bands, one line for each run.",
             (
-                "The share of all asked questions that were answered rightly, with exact 95 % intervals.",
+                f"The share of all asked {sources[0].examples} that were answered rightly, with exact 95 % "
+                "intervals.",
             ),
             data,
         ),

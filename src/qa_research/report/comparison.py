@@ -10,7 +10,7 @@ import numpy as np
 from qa_research.ledger.runs import RunEntry
 from qa_research.report.sources import Source
 from qa_research.runs.compare import Differences
-from qa_research.tasks.task import Metric
+from qa_research.tasks.task import PERCENT, Metric
 
 # A run whose configuration differs from the others' in more keys is called by its name.
 MOST_KEYS_IN_NAME = 2
@@ -26,6 +26,11 @@ class Report:
     def metric(self) -> Metric:
         """What is compared first."""
         return self.runs[0].metrics[0]
+
+    @property
+    def in_percent(self) -> bool:
+        """Whether that is in percent."""
+        return self.metric["scale"] == PERCENT
 
     @property
     def guessing(self) -> Mapping[str, float]:
@@ -61,15 +66,29 @@ def read_report(directories: Sequence[Path]) -> Report:
     """The runs of these directories, named.
 
     Raises:
-        ValueError: fewer than two runs, one twice, or a damaged one.
+        ValueError: fewer than two runs, one twice, a damaged one, or different tasks.
     """
     sources = [Source(directory) for directory in directories]
     for number, source in enumerate(sources):
         source.number, source.siblings = number, sources
+        _check_same_task(sources[0], source)
     found = sources[0].beside
     for source, name in zip(sources, names_of(found.entries, found.config), strict=True):
         source.name = name
     return Report(sources)
+
+
+def _check_same_task(first: Source, other: Source) -> None:
+    """Refuse to put runs beside each other that have no metric in common.
+
+    Raises:
+        ValueError: they were trained on different tasks.
+    """
+    if first.entry.config["task"]["_target_"] != other.entry.config["task"]["_target_"]:
+        raise ValueError(
+            f"{first.entry.name} was trained on {first.examples}, {other.entry.name} on {other.examples}: "
+            "runs of different tasks are reported one by one, or with others of their task"
+        )
 
 
 def names_of(entries: Sequence[RunEntry], differing: Differences) -> list[str]:

@@ -56,10 +56,10 @@ def efficacy_section(source: Source) -> Section:
     names = (
         "state",
         "split",
-        "questions",
+        source.examples,
         "right, % [95 %]",
         "searches",
-        "questions a search needs, median and 95 %",
+        f"{source.examples} a search needs, median and 95 %",
     )
     columns = tuple(Column(name, place > 1) for place, name in enumerate(names))
     rows = tuple(_state(source, place, one) for place, one in enumerate(found))
@@ -86,10 +86,8 @@ def cost_section(source: Source) -> Section:
         rows.append(("training", (value("record", "seconds", key="train_s"),)))
         rows.append(("validation", (value("record", "seconds", key="validation_s"),)))
     if value("examples_per_second", "one").text != "unknown":
-        examples = source.entry.config["task"]["examples"]
-        rows.append(
-            ("speed", (value("examples_per_second", "one"), f" {examples} a second of training"))
-        )
+        pace = value("examples_per_second", "one")
+        rows.append(("speed", (pace, f" {source.examples} a second of training")))
     if record.get("peak_memory_mb") is not None:
         rows.append(("memory", (value("record", "mb", key="peak_memory_mb"), " at the peak")))
     if record.get("capture"):

@@ -16,8 +16,8 @@ from qa_research.pages.document import (
 )
 from qa_research.report.sources import FORMS, Source
 from qa_research.report.verdicts import status_words
-from qa_research.runs.compare import PERCENT
 from qa_research.runs.directory import flattened, has_no_effect, run_name
+from qa_research.tasks.task import PERCENT
 from qa_research.text import command_line
 
 CERTAIN = 99.5
@@ -81,7 +81,7 @@ def _scores_sentence(source: Source) -> Text:
 def score_words(source: Source, metric: str, kind: str, unit: bool = False) -> Text:
     """A score with its 95 % interval; `unit`: in words, with the unit of a percentage."""
     value, low, high = (
-        source.value("score", "one", metric=metric, kind=kind, end=end)
+        source.value("score", source.form_of(metric), metric=metric, kind=kind, end=end)
         for end in ("value", "low", "high")
     )
     return (value, " % [", low, ", ", high, "]") if unit else (value, " [", low, ", ", high, "]")
@@ -123,7 +123,7 @@ def glance(source: Source) -> Table:
             if "num_hidden_layers" in source.entry.config["model"]
             else (value("config", key="model.name"),),
         ),
-        ("weights", (value("config", key="model.weights"), ", seed ", value("config", key="seed"))),
+        _begin(source),
         *_score_rows(source),
     ]
     if record.get("train_s") is not None:
@@ -146,13 +146,22 @@ def glance(source: Source) -> Table:
     return Table(columns, tuple(((name,), text) for name, text in rows))
 
 
+def _begin(source: Source) -> tuple[str, Text]:
+    """What the training began from, where there is a choice."""
+    seed = source.value("config", key="seed")
+    if "weights" not in source.entry.config["model"]:
+        return "seed", (seed,)
+    return "weights", (source.value("config", key="model.weights"), ", seed ", seed)
+
+
 def _data(source: Source) -> Text:
     words: list[Any] = [source.value("record", key="data")]
+    counts = "questions" if "questions" in source.record else "examples"
     for split in source.entry.questions:
         if split != "choosing":
             words += [
                 ", ",
-                source.value("record", "whole", key=f"questions.{split}"),
+                source.value("record", "whole", key=f"{counts}.{split}"),
                 f" for {_SPLITS.get(split, split)}",
             ]
     return tuple(words)
@@ -174,8 +183,7 @@ def _score_rows(source: Source) -> list[tuple[str, Text]]:
             words += [*([", "] if words else []), *score_words(source, metric["name"], kind)]
             words += [] if kind == "all" else [" on ", Code(kind)]
         total = source.value("score", "whole", metric=metric["name"], kind="all", end="total")
-        examples = source.entry.config["task"]["examples"]
-        rows.append((metric["label"], (*words, "; of ", total, f" {examples}")))
+        rows.append((metric["label"], (*words, "; of ", total, f" {source.examples}")))
     return rows
 
 

@@ -1,6 +1,6 @@
 """A report's curves: scores by kind over the steps, and the loss with its fit."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ from qa_research.report.live import curves_data
 from qa_research.report.measures import Curve
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source
+from qa_research.tasks.task import PERCENT, Metric
+from qa_research.text import sentence_case, singular
 
 # More kinds than this cannot be told apart in one panel; the table has them all.
 MOST_DRAWN = 6
@@ -41,15 +43,15 @@ def scores_section(source: Source) -> Section:
     curves = source.curves
     if curves:
         guessing = source.record.get("guessing") or {}
-        still = (curves_picture(curves, guessing, metric["label"]),)
-        blocks.append(Live("curves", curves_data([curves], [""], guessing, metric["label"]), still))
+        still = (curves_picture(curves, guessing, metric, source.examples),)
+        blocks.append(Live("curves", curves_data([curves], [""], guessing, metric), still))
     return Section("scores", "Scores", tuple(blocks))
 
 
 def _table(source: Source) -> Table:
     kinds = ["all", *(kind for kind in source.kinds if kind != "all")]
     guessing = source.record.get("guessing") or {}
-    columns = [Column("kind"), Column(source.entry.config["task"]["examples"], True)]
+    columns = [Column("kind"), Column(source.examples, True)]
     columns += [Column(f"{metric['label']} [95 %]", True) for metric in source.metrics]
     columns += [Column("guessing", True)] if guessing else []
     rows = []
@@ -73,13 +75,13 @@ def _table(source: Source) -> Table:
         source.value("record", "whole", key="best_step"),
         ", the best validation of ",
         source.value("validations", "whole"),
-        "; of the examples that did not choose it.",
+        f"; of the {source.examples} that did not choose it.",
     )
     return Table(tuple(columns), tuple(rows), caption)
 
 
 def curves_picture(
-    curves: Mapping[str, Curve], guessing: Mapping[str, float], label: str
+    curves: Mapping[str, Curve], guessing: Mapping[str, float], metric: Metric, examples: str
 ) -> Picture:
     """A run's curves on paper."""
     kinds = [kind for kind in curves if kind != "all"]
@@ -88,14 +90,23 @@ def curves_picture(
     steps = curves[kinds[0]].steps
     # Kinds are measured at the same validations.
     shown = {kind: curves[kind].values for kind in kinds if len(curves[kind].steps) == len(steps)}
-    figure = exact_match_by_kind({"": [ScoreCurves(steps, shown)]}, guessing)
+    label, in_percent = metric["label"], metric["scale"] == PERCENT
+    figure = exact_match_by_kind({"": [ScoreCurves(steps, shown)]}, guessing, label, in_percent)
+    unit = ", in percent" if in_percent else ""
     return picture(
         "scores_over_steps",
         figure,
-        f"Lines of {label} over the optimizer steps, one for each kind of question: {', '.join(shown)}.",
-        (f"{label.capitalize()} at each validation, in percent, by kind of question.",),
+        f"Lines of {label} over the optimizer steps, {by_kind(shown, examples)}: {', '.join(shown)}.",
+        (f"{sentence_case(label)} at each validation{unit}, {by_kind(shown, examples)}.",),
         {"step": steps.tolist()} | {kind: values.tolist() for kind, values in shown.items()},
     )
+
+
+def by_kind(shown: Collection[str], examples: str) -> str:
+    """What each line of a chart is of: `by kind of question`, or where there are no kinds, of all."""
+    if set(shown) == {"all"}:
+        return f"of all {examples}"
+    return f"by kind of {singular(examples)}"
 
 
 def learning_section(source: Source) -> Section:

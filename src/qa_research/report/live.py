@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from qa_research.report.measures import Curve, RouteOverTime
 from qa_research.report.sources import Source
+from qa_research.tasks.task import PERCENT, Metric
 from qa_research.watch.film import Film
 
 DECIMALS = 3
@@ -19,15 +20,18 @@ def curves_data(
     runs: Sequence[Mapping[str, Curve]],
     names: Sequence[str],
     guessing: Mapping[str, float],
-    label: str,
+    metric: Metric,
 ) -> dict[str, Any]:
-    """The curves of each run by kind; `label`: of the metric."""
+    """The curves of each run by kind. `least` and `most`: the ends of their axis, in the metric's unit."""
     kinds = list(dict.fromkeys(kind for curves in runs for kind in curves))
     if len(kinds) > 1:
         kinds.remove("all")
+    least, most = _axis([curves[kind].values for curves in runs for kind in curves], metric)
     return {
         "names": list(names),
-        "label": label,
+        "label": metric["label"],
+        "least": least,
+        "most": most,
         "charts": [
             {
                 "kind": kind,
@@ -37,6 +41,14 @@ def curves_data(
             for kind in kinds
         ],
     }
+
+
+def _axis(values: Sequence[NDArray[np.float64]], metric: Metric) -> tuple[float, float]:
+    """From 0 to 100 % or, in another unit, to the largest value; from below 0 if there are such values."""
+    if metric["scale"] == PERCENT:
+        return 0.0, PERCENT
+    finite = np.concatenate([[0.0], *(v[np.isfinite(v)] for v in values)])
+    return float(finite.min()), float(finite.max()) or 1.0
 
 
 def questions_data(questions: Sequence[Sequence[Film]], names: Sequence[str]) -> dict[str, Any]:

@@ -1,17 +1,14 @@
-"""What a report draws and tells of one run, measured from its files: curves, scores, a route of attention."""
+"""What a report draws and tells of one run, measured from its files: curves, a route of attention."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from qa_research.runs.compare import interval_of
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
-from qa_research.runs.predictions import PARAGRAPH
 from qa_research.tasks.task import Metric
 
 # The route of attention that the studies found to appear with the jump.
@@ -24,16 +21,6 @@ class Curve:
 
     steps: NDArray[np.int64]
     values: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Score:
-    """A metric of one kind of example, in the metric's unit, with its 95 % interval; `total`: examples."""
-
-    value: float
-    low: float
-    high: float
-    total: int
 
 
 @dataclass(frozen=True)
@@ -78,16 +65,6 @@ def _curve(rows: Sequence[Mapping[str, str]], column: str, path: Path) -> Curve:
         np.array([int(row["step"]) for row in measured], dtype=np.int64),
         np.array([number_in(row, column, path) for row in measured], dtype=np.float64),
     )
-
-
-def score_of(rows: Sequence[Mapping[str, Any]], metric: Metric) -> Score:
-    """The metric's mean over rows of predictions, with its interval."""
-    values = np.array([row[metric["per_example"]] for row in rows], dtype=np.float64)
-    paragraphs = [row.get(PARAGRAPH) for row in rows]
-    groups = None if None in paragraphs else np.array(paragraphs, dtype=np.int64)
-    interval = interval_of(values, metric, groups)
-    value = float(values.mean()) * metric["scale"]
-    return Score(value, interval.low, interval.high, len(rows))
 
 
 def route_over_time(heads: xr.Dataset) -> RouteOverTime | None:

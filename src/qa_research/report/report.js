@@ -13,7 +13,7 @@ function chart(svg, curves, choices) {
   const drawn = lineChart(svg, {
     range: [Math.min(0, ...steps), Math.max(...steps)],
     most: () => 100,
-    label: (value) => value,
+    label: (value) => Number(value.toPrecision(6)),
     ...choices,
   });
   drawn.set(present(curves.map(lineOf)));
@@ -24,7 +24,8 @@ const curveBoxes = byId("curve-charts") ? byId("curve-charts").querySelectorAll(
 let goTo = () => {};
 const followers = (live.curves ? live.curves.charts : []).map(({ curves, guessing }, i) => {
   const level = guessing === null || guessing >= 99.5 ? null : { value: guessing, text: `guessing: ${guessing.toFixed(1)}` };
-  return chart(curveBoxes[i], curves, { level, onStep: (step) => goTo(step) });
+  const { least, most } = live.curves;
+  return chart(curveBoxes[i], curves, { level, least: () => least, most: () => most, onStep: (step) => goTo(step) });
 });
 if (live.route) followers.push(chart(byId("route-chart"), live.route.curves.map(asPercent), { onStep: (step) => goTo(step) }));
 

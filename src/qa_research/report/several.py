@@ -23,7 +23,7 @@ from qa_research.pages.document import (
 from qa_research.report.arms import arms_of, arms_section, asked_section
 from qa_research.report.comparison import Report
 from qa_research.report.glance import CERTAIN, score_words
-from qa_research.report.learning import MOST_DRAWN
+from qa_research.report.learning import MOST_DRAWN, by_kind
 from qa_research.report.live import curves_data, questions_data, risen_most, route_data
 from qa_research.report.passage import passage_of
 from qa_research.report.pictures import picture
@@ -31,7 +31,7 @@ from qa_research.report.sources import Source, kinds_of, moment_of, taken_from
 from qa_research.report.verdicts import kinds_compared, status_words
 from qa_research.runs.compare import Differences
 from qa_research.runs.directory import flattened, run_name
-from qa_research.text import command_line
+from qa_research.text import command_line, sentence_case
 from qa_research.watch.film import Film
 
 # Of a run's line: its class on the page, and its colour in print.
@@ -89,7 +89,7 @@ def _about(sources: Sequence[Source]) -> Paragraph:
 def _glance(report: Report) -> Table:
     sources = report.runs
     kinds = kinds_of(sources)
-    label, metric = report.metric["label"], report.metric["name"]
+    label, metric, examples = report.metric["label"], report.metric["name"], sources[0].examples
     columns = [Column("run"), *(Column(f"{label}, {kind} [95 %]", True) for kind in kinds)]
     columns += [Column("steps", True), Column("best step", True)]
     columns += [Column("training", True), Column("status")]
@@ -103,7 +103,7 @@ def _glance(report: Report) -> Table:
         ]
         rows.append((("guessing",), *guessed, *([("",)] * 4)))
     caption: Text = (
-        "At each run's best checkpoint, of the validation questions that did not choose it.",
+        f"At each run's best checkpoint, of the validation {examples} that did not choose it.",
         *([" Guessing is among the right candidates."] if report.guessing else []),
     )
     return Table(tuple(columns), tuple(rows), caption)
@@ -135,10 +135,10 @@ def _curves(report: Report) -> Section | None:
         return None
     names = [run.name for run in report.runs]
     label = report.metric["label"]
-    live = Live(
-        "curves", curves_data(curves, names, report.guessing, label), (_curves_picture(report),)
-    )
-    return Section("curves", f"{label.capitalize()} over the training, %", (live,))
+    data = curves_data(curves, names, report.guessing, report.metric)
+    unit = ", %" if report.in_percent else ""
+    live = Live("curves", data, (_curves_picture(report),))
+    return Section("curves", f"{sentence_case(label)} over the training{unit}", (live,))
 
 
 def _curves_picture(report: Report) -> Picture:
@@ -155,12 +155,14 @@ def _curves_picture(report: Report) -> Picture:
         for kind in kinds
     }
     levels = {kind: value for kind, value in report.guessing.items() if value < CERTAIN}
-    label = report.metric["label"]
+    label, of = report.metric["label"], by_kind(lines, report.runs[0].examples)
+    axis = f"{label} on validation{', %' if report.in_percent else ''}"
+    unit = ", in percent" if report.in_percent else ""
     return picture(
         "scores_over_steps",
-        lines_of_runs(lines, f"{label} on validation, %", levels),
-        f"Lines of {label} over the optimizer steps, one for each run, by kind of question.",
-        (f"{label.capitalize()} at each validation, in percent, by kind of question.",),
+        lines_of_runs(lines, axis, levels, report.in_percent),
+        f"Lines of {label} over the optimizer steps, one for each run, {of}.",
+        (f"{sentence_case(label)} at each validation{unit}, {of}.",),
         _columns(lines),
     )
 
@@ -245,6 +247,8 @@ def _columns(panels: Mapping[str, Mapping[str, Line]]) -> dict[str, list[Any]]:
 
 def _question(report: Report) -> Section | None:
     shared = report.shared_questions
+    if not shared and not report.runs[0].has_questions:
+        return None
     if not shared:
         lack = Paragraph(("No question was watched in all of these runs.",), "lack")
         return Section("question", "The same question in each training", (lack,))

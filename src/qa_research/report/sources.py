@@ -18,6 +18,7 @@ from qa_research.capture.kept import KeptAnswers, read_kept
 from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.reader import Recording
 from qa_research.figures.curves import DecayFit, NoFit, fit_decay
+from qa_research.ledger.asked import QUESTIONS
 from qa_research.ledger.runs import RunEntry
 from qa_research.model.architecture import Blueprint, read_architecture
 from qa_research.pages.document import Paragraph, Quoted, Value
@@ -25,10 +26,8 @@ from qa_research.report.legend import Entry, legend_of
 from qa_research.report.measures import (
     Curve,
     RouteOverTime,
-    Score,
     read_curves,
     route_over_time,
-    score_of,
 )
 from qa_research.runs.compare import SideBySide, side_by_side
 from qa_research.runs.directory import flattened, read_record, run_name
@@ -36,7 +35,8 @@ from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.predictions import PREDICTIONS, chose_of, read_run_predictions
 from qa_research.runs.store import live_status, read_entry
 from qa_research.stacks.choosing import Chosen, of_run
-from qa_research.tasks.task import Metric
+from qa_research.tasks.scoring import Score, score_of
+from qa_research.tasks.task import PERCENT, Metric, keys_of
 from qa_research.text import shown_value
 from qa_research.watch.film import Film, make_film
 
@@ -115,12 +115,27 @@ class Source:
         found: list[Metric] = self.entry.config["task"]["metrics"]
         return found
 
+    @property
+    def examples(self) -> str:
+        """What the rows of its data are called, such as `questions`."""
+        return str(self.entry.config["task"]["examples"])
+
+    @property
+    def has_questions(self) -> bool:
+        """Whether its task is to answer questions, of which a report tells more."""
+        return self.examples == QUESTIONS
+
+    def form_of(self, metric: str) -> str:
+        """The form that the values of a metric are printed in, by its name."""
+        scale = next(one["scale"] for one in self.metrics if one["name"] == metric)
+        return "one" if scale == PERCENT else "digits"
+
     @cached_property
     def predictions(self) -> list[dict[str, Any]]:
         """predictions/validation.json; empty before the first validation."""
         try:
             return read_run_predictions(
-                self.directory, [metric["per_example"] for metric in self.metrics]
+                self.directory, [key for metric in self.metrics for key in keys_of(metric)]
             )
         except FileNotFoundError:
             return []
@@ -175,6 +190,9 @@ class Source:
         found, groups = [], self.groups
         if self.unreadable:
             found.append(self.unreadable)
+        elif not self.has_questions:
+            # Answers and attention are compared of watched questions only.
+            pass
         elif self.recording is None:
             found.append("nothing was recorded; train with capture=default to compare answers")
         else:

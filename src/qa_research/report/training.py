@@ -6,7 +6,7 @@ from typing import Any
 from qa_research.pages.document import Document, Paragraph, Quoted, Section
 from qa_research.report.answers import answer_section
 from qa_research.report.architecture import architecture_section
-from qa_research.report.cost import cost_section, efficacy_section
+from qa_research.report.cost import cost_section, efficacy_section, states
 from qa_research.report.glance import configuration_section, lead
 from qa_research.report.learning import learning_section, scores_section
 from qa_research.report.sources import Source, moment_of
@@ -27,6 +27,8 @@ SECTIONS: tuple[Callable[[Source], Section], ...] = (
     cost_section,
     time_section,
 )
+# Each says how to get what it lacks, which a run of another task cannot.
+OF_QUESTIONS = (watched_section, weights_section, answer_section, efficacy_section)
 
 
 def training_report(source: Source, default: Mapping[str, Any]) -> Document:
@@ -35,13 +37,23 @@ def training_report(source: Source, default: Mapping[str, Any]) -> Document:
     Raises:
         ValueError: a file of the run is damaged.
     """
-    sections = [_made(make, source) for make in SECTIONS]
+    sections = [_made(make, source) for make in SECTIONS if _belongs(make, source)]
     return Document(
         title=title_of(source),
         lead=lead(source),
         sections=(*sections, configuration_section(source, default)),
         moment=moment_of([source]),
     )
+
+
+def _belongs(make: Callable[[Source], Section], source: Source) -> bool:
+    """Whether a report of this run has the section: what is of questions, only if there are some.
+
+    Of another task it has it too if there is something to tell.
+    """
+    if source.has_questions or make not in OF_QUESTIONS:
+        return True
+    return bool(states(source)) if make is efficacy_section else source.recording is not None
 
 
 def _made(make: Callable[[Source], Section], source: Source) -> Section:
@@ -67,5 +79,8 @@ def title_of(source: Source) -> str:
     begin = "random weights" if weights == "random" else f"the weights of {weights}"
     name = config["model"]["name"]
     data = data_name(config) or readable_run(source.directory)
+    if not source.has_questions:
+        start = f" from {begin}" if weights else ""
+        return f"How well does {name} learn the {source.examples} of {data}{start}?"
     asked = "the built-in questions" if data == "builtin" else f"the questions of {data}"
     return f"How well does {name} learn to answer {asked} from {begin}?"

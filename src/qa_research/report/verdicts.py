@@ -7,12 +7,13 @@ import numpy as np
 
 from qa_research.pages.document import Text
 from qa_research.report.sources import MOST_TOLD, Source, taken_from
-from qa_research.runs.compare import PERCENT, SIGNIFICANT, Difference, compare, part_of, read_shares
+from qa_research.runs.compare import SIGNIFICANT, Difference, compare, part_of, read_shares
 from qa_research.runs.directory import flattened
 from qa_research.runs.metrics import METRICS, number_in
 from qa_research.runs.predictions import PREDICTIONS
 from qa_research.stats import holm
-from qa_research.tasks.task import better
+from qa_research.tasks.task import PERCENT, better
+from qa_research.text import sentence_case
 
 STOP_AT = "train.stop_at."
 # A threshold counts as reached from so little before it, as a training takes it.
@@ -40,7 +41,7 @@ def verdict_by_kind(source: Source, second: int) -> str:
         f"on {kind} ({total:,}), {_judged(found, source, other)}"
         for kind, total, found in differences_by_kind(source, other)
     ]
-    return _typeset(f"{metric['label'].capitalize()} by kind: {'; '.join(told)}.")
+    return _typeset(f"{sentence_case(metric['label'])} by kind: {'; '.join(told)}.")
 
 
 def _judged(found: Difference, first: Source, second: Source) -> str:

@@ -16,26 +16,25 @@ from numpy.typing import NDArray
 from qa_research.ledger.runs import RunEntry
 from qa_research.runs.directory import flattened, has_no_effect
 from qa_research.runs.metrics import METRICS, count_validations
-from qa_research.runs.predictions import PARAGRAPH, chose_of, read_run_predictions
+from qa_research.runs.predictions import chose_of, read_run_predictions
 from qa_research.runs.store import live_status, read_entry
-from qa_research.stats import Interval, dependence, holm, mean_intervals, sign_flips
-from qa_research.tasks.task import Metric
+from qa_research.stats import Interval, dependence, holm
+from qa_research.tasks.scoring import Columns, columns_of, difference_of, groups_of, interval_of
+from qa_research.tasks.task import PERCENT, Metric, keys_of
 
 SIGNIFICANT = 0.05
-# The scale of metrics in percent, whose differences are shown as points.
-PERCENT = 100.0
 
 
 @dataclass(frozen=True)
 class Shares:
-    """What each validation example contributed to each metric: `values` by the metric's `per_example`.
+    """What each validation example contributed to each metric: `values` by the metric's keys.
 
     `groups`: examples with one number belong together, such as questions about one paragraph; None: the
     run's predictions do not say. `chose`: the ids of those that chose the checkpoint.
     """
 
     ids: list[str]
-    values: Mapping[str, NDArray[np.float64]]
+    values: Columns
     groups: NDArray[np.int64] | None
     chose: frozenset[str] = frozenset()
 
@@ -64,7 +63,8 @@ class Comparison:
     `differences` are in the order of `metrics`. If the first metric says of every example whether it is
     correct or not, `only_first` and `only_second` count those that only one run got right; otherwise they
     are None. `equal`: no example has another score. Every `p` comes from sign flips (`stats.sign_flips`),
-    which for right and wrong is McNemar's exact test; examples that belong together are flipped together.
+    which for right and wrong is McNemar's exact test, or of a metric that is no mean from exchanges
+    (`scores.statistic_difference`); examples that belong together are flipped together.
     `left_out`: how many more examples both have, which chose one of the checkpoints. `chosen_on`: no others
     are left, so that what is compared are these; `both_chosen_on`: each of them chose both checkpoints.
     """
@@ -82,7 +82,7 @@ class Comparison:
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON, each difference under its metric's name."""
         by_name = {
-            metric["per_example"]: asdict(difference)
+            quantity(metric): asdict(difference)
             for metric, difference in zip(self.metrics, self.differences, strict=True)
         }
         counts = {"only_first": self.only_first, "only_second": self.only_second}
@@ -177,33 +177,29 @@ def part_of(shares: Shares, which: NDArray[np.bool_]) -> Shares:
 def _compare_two(first: Shares, second: Shares, metrics: list[Metric]) -> Comparison:
     if not first.ids or first.ids != second.ids:
         raise ValueError("only scores of the same examples in the same order can be compared")
-    pairs = [(first.values[m["per_example"]], second.values[m["per_example"]]) for m in metrics]
-    # Differences of the same example, [metric, example]. Exact match of 4 questions, first 1 0 0 1 and second
-    # 1 1 1 0, differs by 0 1 1 -1; a flip, in which the runs are taken to be equally good, is 0 -1 1 1.
-    differences = np.array([b - a for a, b in pairs])
     groups = second.groups if first.groups is None else first.groups
     only_first = only_second = None
-    if np.isin(pairs[0], (0.0, 1.0)).all():
-        # Right or wrong: in the example above 2 only by the second run, 1 only by the first.
-        only_first, only_second = int((differences[0] < 0).sum()), int((differences[0] > 0).sum())
+    keys = keys_of(metrics[0])
+    one, other = (shares.values[keys[0]] for shares in (first, second))
+    if keys == [metrics[0].get("per_example")] and np.isin((one, other), (0.0, 1.0)).all():
+        # Right or wrong: of first 1 0 0 1 and second 1 1 1 0, 2 only by the second, 1 only by the first.
+        only_first, only_second = int((one > other).sum()), int((other > one).sum())
     found = []
-    for metric, row in zip(metrics, differences, strict=True):
-        scale = metric["scale"]
-        # Metrics in percent are means of values from 0 to 1.
-        bounds = (-1.0, 1.0) if scale == PERCENT else None
-        (interval,) = mean_intervals(row[None], bounds, groups)
-        together = row if groups is None else np.bincount(_numbered(groups), weights=row)
-        p = sign_flips(together)
-        ends = interval.scaled(scale)
-        points = scale * float(row.mean())
-        found.append(Difference(points, ends.low, ends.high, ends.wider, p, p_holm=p))
-    equal = not differences.any()
+    for metric in metrics:
+        pair = difference_of(first.values, second.values, metric, groups)
+        ends = pair.interval
+        found.append(Difference(pair.value, ends.low, ends.high, ends.wider, pair.p, p_holm=pair.p))
+    equal = all(
+        np.array_equal(first.values[key], second.values[key])
+        for metric in metrics
+        for key in keys_of(metric)
+    )
     return Comparison(len(first.ids), metrics, found, only_first, only_second, equal)
 
 
-def _numbered(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The groups by numbers from 0 on."""
-    return np.unique(groups, return_inverse=True)[1]
+def quantity(metric: Metric) -> str:
+    """What a metric is called in JSON: as in the predictions, or as what is measured."""
+    return metric.get("per_example") or metric["name"].rpartition("/")[2]
 
 
 def _in_detail(comparison: Comparison, place: int, first: str, second: str) -> str:
@@ -388,13 +384,10 @@ def read_shares(directory: Path, metrics: Sequence[Metric]) -> Shares:
         FileNotFoundError: the run has not validated yet.
         ValueError: the file is damaged.
     """
-    names = [metric["per_example"] for metric in metrics]
-    rows = read_run_predictions(directory, names)
-    values = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}
-    groups = None
-    if all(PARAGRAPH in row for row in rows):
-        groups = np.array([row[PARAGRAPH] for row in rows], dtype=np.int64)
-    return Shares([row["id"] for row in rows], values, groups, chose_of(rows).ids)
+    names = dict.fromkeys(key for metric in metrics for key in keys_of(metric))
+    rows = read_run_predictions(directory, list(names))
+    ids = [row["id"] for row in rows]
+    return Shares(ids, columns_of(rows, metrics), groups_of(rows), chose_of(rows).ids)
 
 
 def best_intervals(directory: Path, metrics: Sequence[Metric]) -> dict[str, Interval]:
@@ -410,20 +403,7 @@ def best_intervals(directory: Path, metrics: Sequence[Metric]) -> dict[str, Inte
     fresh = np.array([identity not in shares.chose for identity in shares.ids], dtype=bool)
     if fresh.any():
         shares = part_of(shares, fresh)
-    found = {}
-    for metric in metrics:
-        values = shares.values[metric["per_example"]]
-        found[metric["name"]] = interval_of(values, metric, shares.groups)
-    return found
-
-
-def interval_of(
-    values: NDArray[np.float64], metric: Metric, groups: NDArray[np.int64] | None
-) -> Interval:
-    """A metric's interval, in its unit, from what each example contributed; `groups`: see `Shares`."""
-    bounds = (0.0, 1.0) if metric["scale"] == PERCENT else None
-    (interval,) = mean_intervals(values[None], bounds, groups)
-    return interval.scaled(metric["scale"])
+    return {metric["name"]: interval_of(shares.values, metric, shares.groups) for metric in metrics}
 
 
 def _making(entry: RunEntry) -> dict[str, Any]:

@@ -15,17 +15,18 @@ from qa_research.runs.checkpoints import (
 from qa_research.runs.directory import edit_of, read_config, read_record
 from qa_research.runs.named import NamedModel, find_model
 from qa_research.tasks.elsewhere import open_elsewhere
+from qa_research.tasks.opened import Opened
 from qa_research.tasks.task import StoredRun, Task, sections_of_task
 
 log = logging.getLogger(__name__)
 
 
-def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs") -> Any:
+def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs") -> Opened[Any]:
     """The trained network of a run, given as its directory or a unique part of its name under `runs`.
 
     Also of a model that was trained elsewhere, given as its directory or its hub id. `checkpoint` is `best`,
-    `last`, a step number or a path. The task decides the type of the result; for question answering, and for
-    every model that was trained elsewhere, it is a `tasks.answering.trained.TrainedAnswerer`.
+    `last`, a step number or a path. The task decides the type of the result; a model that was trained
+    elsewhere answers questions.
 
     Raises:
         FileNotFoundError: there is no such run, model or checkpoint.
@@ -35,7 +36,7 @@ def open_run(run: str | Path, checkpoint: str = "best", runs: str | Path = "runs
     return open_model(find_model(str(run), Path(runs)), checkpoint)
 
 
-def open_model(named: NamedModel, checkpoint: str = "best") -> Any:
+def open_model(named: NamedModel, checkpoint: str = "best") -> Opened[Any]:
     """`open_run` for what has been found already."""
     if not named.is_run:
         weights = named.chosen_weights(checkpoint)

@@ -17,10 +17,9 @@ from qa_research.files import read_json
 from qa_research.plain import check_plain
 from qa_research.runs.directory import run_name
 from qa_research.runs.schema import Name
+from qa_research.tasks.task import PARAGRAPH
 
 PREDICTIONS = Path("predictions", "validation.json")
-# A row may have this key, a whole number: examples with the same one belong together.
-PARAGRAPH = "paragraph"
 # Other verbs read the run itself, and none writes this file again.
 REPAIR = (
     "restore it from a copy; only runs compare and evaluate --data need it, and everything else of the run "

@@ -166,8 +166,10 @@ def aligned_with_names(
 
 
 def number(value: float | None) -> str:
-    """A score with two decimals; a dash if there is none."""
-    return "-" if value is None else f"{value:.2f}"
+    """A score with two decimals, or three below 1, as correlations are; a dash if there is none."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if 0 < abs(value) < 1 else f"{value:.2f}"
 
 
 def local_time(moment: str | None) -> str:

@@ -65,23 +65,24 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     config.setdefault("logger", dict(_TENSORBOARD))
     if isinstance(config.get("checkpoint"), dict):
         config["checkpoint"].setdefault("keep_weights_mb", None)
-    # What is not a section stays as it is: it may be damaged, which its reader says.
-    data, model = (config.get(name) for name in ("data", "model"))
+    # What is not a section stays as it is: it may be damaged, which its reader says. Other tasks came later,
+    # so their sections are as they are today.
+    data, model = (_of_answering(config.get(name)) for name in ("data", "model"))
     # Version 0.3: files of other encodings than UTF-8 are read.
-    if isinstance(data, dict) and "train_path" in data:
+    if "train_path" in data:
         data.setdefault("encoding", "utf-8")
         # Version 0.3: one file may be divided.
         data.setdefault("validation_share", None)
     # Version 0.3: some validation questions choose the best weights. Until then all did.
-    if isinstance(data, dict) and "validation_questions" in data:
+    if "validation_questions" in data:
         data.setdefault("choosing_share", 1.0)
     # Version 0.3: random weights of other families than BERT's.
-    if isinstance(model, dict) and "weights" in model:
+    if "weights" in model:
         model.setdefault("family", "bert")
     if "trainer" in config:
         config["trainer"] = _with_todays_interval(config["trainer"])
     # Version 0.3: attention without SDPA where that trains faster.
-    if isinstance(model, dict) and str(model.get("_target_")).endswith(".QuestionAnswering"):
+    if str(model.get("_target_")).endswith(".QuestionAnswering"):
         model.setdefault("plain_attention_below", 0)
     if "task" in config:
         return config
@@ -94,6 +95,14 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
         train["stop_at"] = None if score is None else {"val/exact_match": score}
         config["train"] = train
     return config
+
+
+def _of_answering(section: Any) -> dict[str, Any]:
+    """A section of question answering, or one that names no class; of another task, nothing to change."""
+    if not isinstance(section, dict):
+        return {}
+    target = str(section.get("_target_", "qa_research.tasks.answering"))
+    return section if target.startswith("qa_research.tasks.answering") else {}
 
 
 def new_spelling(override: str) -> str | None:

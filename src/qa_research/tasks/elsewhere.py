@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from qa_research.model.folder import ChosenWeights
+from qa_research.tasks.opened import Opened
 
 
-def open_elsewhere(weights: ChosenWeights, name: str, identity: str, results: Path) -> Any:
+def open_elsewhere(weights: ChosenWeights, name: str, identity: str, results: Path) -> Opened[Any]:
     """The model as its task opens one, so that verbs use it as they use a run's.
 
     `name` and `results`: see `StoredRun`. `identity`: what no other model has.

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NotRequired, Self
 
 from typing_extensions import TypedDict
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from qa_research.tasks.learning import LearningModule, TaskData
+    from qa_research.tasks.opened import Opened
     from qa_research.tasks.watching import Watching
 
 
@@ -25,17 +26,30 @@ class Metric(TypedDict):
 
     `name`: in metrics.csv and run.json, such as `val/f1`. `label` and `short`: in tables and on the
     progress line. `better`: which of two values is better. `per_example`: the key in each row of the
-    predictions that holds this example's contribution; the metric is `scale` times their mean.
+    predictions that holds this example's contribution; the metric is `scale` times their mean. A metric that
+    is no mean has instead `statistic`, a name in `scores.STATISTICS`, and `of`, the keys of its columns: the
+    metric is `scale` times that statistic, such as `pearson` of `[prediction, truth]`.
     """
 
     name: str
     label: str
     short: str
     better: Literal["higher", "lower"]
-    per_example: str
     scale: float
+    per_example: NotRequired[str]
+    statistic: NotRequired[Literal["pearson", "spearman", "f1", "calibration_error"]]
+    of: NotRequired[list[str]]
 
 
+def keys_of(metric: Metric) -> list[str]:
+    """The keys of each row of the predictions that a metric is computed from."""
+    return list(metric["of"]) if "statistic" in metric else [metric["per_example"]]
+
+
+# The scale of metrics in percent, whose differences are shown as points.
+PERCENT = 100.0
+# A row of predictions may have this key, a whole number: examples with the same one belong together.
+PARAGRAPH = "paragraph"
 # What a validation measures is named so: examples that chose nothing, and those that choose.
 VALIDATED = ("val/", "choosing/")
 
@@ -49,6 +63,21 @@ def better(name: str, metrics: Sequence[Metric]) -> Literal["higher", "lower"]:
             return metric["better"]
     # A loss.
     return "lower"
+
+
+def check_metrics(metrics: Sequence[Metric]) -> None:
+    """Refuse metrics that do not say what they are computed from, or say it twice.
+
+    Raises:
+        ValueError: the metric.
+    """
+    for metric in metrics:
+        given = [key for key in ("per_example", "statistic", "of") if key in metric]
+        if given not in (["per_example"], ["statistic", "of"]):
+            raise ValueError(
+                f"task.metrics: {metric['name']} must have either per_example, or statistic and of; it has "
+                f"{' and '.join(given) or 'neither'}"
+            )
 
 
 @dataclass(frozen=True)
@@ -98,6 +127,7 @@ class Task(ABC):
 
     # Untyped, because their types would import Lightning, which reading a run back does not need.
     def __init__(self, examples: str, metrics: list[Metric], data: Any, model: Any) -> None:
+        check_metrics(metrics)
         self.examples = examples
         self.metrics = metrics
         self.data = data
@@ -178,8 +208,8 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def reopen(cls, run: StoredRun, weights: "Mapping[str, Tensor]") -> Any:
-        """The trained network of a run, ready to use, made only from its directory.
+    def reopen(cls, run: StoredRun, weights: "Mapping[str, Tensor]") -> "Opened[Any]":
+        """The trained network of a run, ready to be asked, made only from its directory.
 
         Raises:
             ValueError: the weights do not fit its network.

@@ -10,12 +10,12 @@ from typing import Any
 
 from qa_research import STARTED
 from qa_research.runs.checkpoints import BEST, load_network_weights
-from qa_research.runs.compare import PERCENT, best_intervals
+from qa_research.runs.compare import best_intervals
 from qa_research.runs.machine import machine, now, peak_memory_mb
 from qa_research.runs.versions import git_state, installed_versions
 from qa_research.signals import Stopped, one_sentence
 from qa_research.stats import dependence
-from qa_research.tasks.task import Task
+from qa_research.tasks.task import PERCENT, Task
 from qa_research.text import command_line
 from qa_research.training.setup import Setup
 from qa_research.training.trainer import TrainerBundle

@@ -44,7 +44,7 @@ from qa_research.explain.words.result import (
 from qa_research.runs.checkpoints import kept_steps
 from qa_research.runs.open import open_run
 from qa_research.stats import rank_correlation, top_overlap
-from qa_research.tasks.answering.trained import TrainedAnswerer
+from qa_research.tasks.answering.trained import TrainedAnswerer, answerer_of
 from qa_research.text import plural
 
 log = logging.getLogger(__name__)
@@ -268,7 +268,7 @@ def over_steps(
     run_name = ""
     for i, name in enumerate(names):
         log.info("Checkpoint %s (%d of %d)", name, i + 1, len(names))
-        run = open_run(directory, name)
+        run = answerer_of(open_run(directory, name))
         if not explained:
             run_name = run.name
             explained = _explained(run, recording, {number: spans[number] for number in chosen})

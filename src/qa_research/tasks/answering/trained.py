@@ -10,9 +10,9 @@ print(answer.text, answer.probability)
 import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge
@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from qa_research.config import build, check_value
 from qa_research.console import tracked
 from qa_research.files import UTF_8, written_folder
-from qa_research.model.bert import count_parameters, input_names, longest_window, stored
+from qa_research.model.bert import input_names, longest_window, stored
 from qa_research.model.tokenizer import load_tokenizer
 from qa_research.model.weights import check_files, write_sums
 from qa_research.tasks.answering.asking import Asking, write_asking
@@ -48,9 +48,11 @@ from qa_research.tasks.answering.question import (
     find_bad_rows,
     readable,
 )
+from qa_research.tasks.answering.score import Rules, paragraphs_of, rules_for, score_question
 from qa_research.tasks.answering.source import find_source, taken_apart
 from qa_research.tasks.answering.squad import read_questions
-from qa_research.tasks.answering.windows import make_windows, too_long
+from qa_research.tasks.answering.windows import fingerprint, make_windows, too_long
+from qa_research.tasks.opened import Answering, Examples, Opened, Told
 from qa_research.tasks.task import StoredRun
 from qa_research.text import plural
 
@@ -62,7 +64,7 @@ SPLITS = ("validation", "train")
 
 
 @dataclass(frozen=True, repr=False)
-class TrainedAnswerer(StoredRun):
+class TrainedAnswerer(Opened[Question]):
     """A network with its tokenizer and settings, in eval mode on one device, in float32.
 
     `answering.abstain` is None for a model of which nobody knows whether it learned from questions without an
@@ -73,11 +75,35 @@ class TrainedAnswerer(StoredRun):
     tokenizer: Any
     answering: AnswerSettings
 
-    def __repr__(self) -> str:
-        name = f"{self.directory.parent.name}/{self.directory.name}, {self.checkpoint.name}"
-        step = "" if self.step is None else f" of step {self.step:,}"
-        size = f"{count_parameters(self.network) / 1e6:.1f} million parameters"
-        return f"{name}{step}: {size}, on {self.network.device}"
+    asked_with: ClassVar[Sequence[str]] = ("question", "context")
+
+    def own(self, split: str) -> Examples[Question]:
+        return run_questions(self.config, self.record, split)
+
+    def of_file(self, path: str, encoding: str) -> Examples[Question]:
+        reading = FileReading(encoding, needs_labels=False, tokenizer=self.tokenizer)
+        return run_questions(self.config, self.record, path, reading)
+
+    def example(self, given: Mapping[str, str]) -> Question:
+        return asked_question(given["question"], given["context"])
+
+    def told(self, row: Question) -> Told:
+        return Told(row.id, row.question, tuple(gold.text for gold in row.answers), row.kind)
+
+    def rows(self, examples: Sequence[Question]) -> list[dict[str, Any]]:
+        return self.answering_of(examples)(examples)
+
+    def answering_of(self, examples: Sequence[Question]) -> Answering[Question]:
+        # By the rules, and with or without abstaining, that all of them together call for.
+        suited, rules = self.suited_to(examples), rules_for(examples)
+        return lambda some: rows_of(some, suited.answer(some), rules)
+
+    def fingerprint(self, examples: Sequence[Question]) -> str:
+        return fingerprint(examples)
+
+    @property
+    def right(self) -> str:
+        return "exact_match"
 
     def ask(self, question: str, context: str) -> Answer:
         """The answer to one question about one text, with its n best candidates.
@@ -136,6 +162,20 @@ class TrainedAnswerer(StoredRun):
             null_threshold=settings.null_threshold,
             step=self.step,
         )
+
+
+def answerer_of(opened: Opened[Any]) -> TrainedAnswerer:
+    """The same, for whoever asks it questions.
+
+    Raises:
+        ValueError: its task is another one.
+    """
+    if not isinstance(opened, TrainedAnswerer):
+        raise ValueError(
+            f"{opened.name} was trained on {opened.examples}, and this is for runs that answer questions; "
+            f"qa-research evaluate, ask and report know {opened.examples}, too"
+        )
+    return opened
 
 
 def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
@@ -207,6 +247,34 @@ def answers_of(
     )
 
 
+def rows_of(
+    questions: Sequence[Question], answers: Sequence[Answer], rules: Rules
+) -> list[dict[str, Any]]:
+    """Questions and their answers as `Opened.rows` has them, with where each answer is.
+
+    `first_gold`: whether an answer is the first gold one, ignoring case.
+    """
+    rows = []
+    for question, answer, paragraph in zip(
+        questions, answers, paragraphs_of(questions), strict=True
+    ):
+        row: dict[str, Any] = {
+            "id": question.id,
+            "kind": question.kind,
+            "prediction": answer.text,
+            "probability": answer.probability,
+            "score": answer.score,
+            "char_start": answer.char_start,
+            "char_end": answer.char_end,
+        }
+        if question.is_labelled:
+            row |= asdict(score_question(question, answer.text, rules, paragraph))
+            first = question.answers[0].text if question.answers else ""
+            row["first_gold"] = answer.text.casefold() == first.casefold()
+        rows.append(row)
+    return rows
+
+
 @dataclass(frozen=True)
 class FileReading:
     """How a file of questions is read that a run is asked.
@@ -222,14 +290,6 @@ class FileReading:
     tokenizer: Any = None
 
 
-@dataclass(frozen=True)
-class RunQuestions:
-    """Questions to ask a run; `choosing`: the ids of those of its own split that chose its best weights."""
-
-    questions: list[Question]
-    choosing: frozenset[str]
-
-
 def questions_of(
     config: Mapping[str, Any],
     record: Mapping[str, Any],
@@ -237,7 +297,7 @@ def questions_of(
     reading: FileReading | None = None,
 ) -> list[Question]:
     """The questions of `run_questions`, whether they chose the best weights or not."""
-    return run_questions(config, record, data, reading).questions
+    return list(run_questions(config, record, data, reading).rows)
 
 
 def run_questions(
@@ -245,7 +305,7 @@ def run_questions(
     record: Mapping[str, Any],
     data: str,
     reading: FileReading | None = None,
-) -> RunQuestions:
+) -> Examples[Question]:
     """The questions to ask a run: its own split `validation` or `train`, or those of a file.
 
     An answer that is not at its offset does not matter, neither for asking nor for scoring.
@@ -271,11 +331,11 @@ def run_questions(
         questions = [row for row in getattr(source, data) if row.id not in skipped]
         is_validation = data == "validation"
         choosing = those_left(source.choosing, questions) if is_validation else frozenset()
-        return RunQuestions(questions, choosing)
+        return Examples(questions, *name_of(config, data), choosing)
     settings = config["data"]
     window = (settings["max_tokens"], settings["stride_tokens"])
     questions = _questions_of_file(data, reading or FileReading(), window)
-    return RunQuestions(questions, frozenset())
+    return Examples(questions, *name_of(config, data))
 
 
 def question_by_id(config: Mapping[str, Any], record: Mapping[str, Any], identity: str) -> Question:
@@ -285,7 +345,7 @@ def question_by_id(config: Mapping[str, Any], record: Mapping[str, Any], identit
         ValueError: there is none, or the questions have changed since.
     """
     for split in SPLITS:
-        for row in run_questions(config, record, split).questions:
+        for row in run_questions(config, record, split).rows:
             if row.id == identity:
                 return row
     raise ValueError(

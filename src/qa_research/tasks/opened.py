@@ -1,0 +1,168 @@
+"""A trained network of any task, read back from its run: what it can be asked, and what it answers.
+
+`Task.reopen` returns one. The verbs that use a finished run know it as it is here, and no task.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from qa_research.tasks.task import Metric, StoredRun
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# An example in the task's own type, such as a question.
+Row = TypeVar("Row")
+# What some examples are answered with; see `Opened.rows`.
+Answering = Callable[[Sequence[Row]], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """One example as people and the ledger read it.
+
+    `text`: all that is asked, in words. `truths`: every answer that is right; empty: nobody said which is.
+    `kind`: the group that scores are also told of; empty: there are no groups.
+    """
+
+    id: str
+    text: str
+    truths: tuple[str, ...]
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Examples(Generic[Row]):
+    """Examples to ask a run, in order.
+
+    `name`: of the data that they are of. `split`: `validation`, `train`, or `file`. `choosing`: the ids of
+    those that chose the run's best weights.
+    """
+
+    rows: Sequence[Row]
+    name: str
+    split: str
+    choosing: frozenset[str] = frozenset()
+
+    @property
+    def all_chose(self) -> bool:
+        """Whether no example is left that chose nothing."""
+        return len(self.choosing) == len(self.rows)
+
+
+@dataclass(frozen=True, repr=False)
+class Opened(StoredRun, ABC, Generic[Row]):
+    """A trained network, in eval mode on one device, in float32.
+
+    `asked_with`: the options of `qa-research ask`, without their dashes, that make one example.
+    """
+
+    network: "nn.Module"
+
+    asked_with: ClassVar[Sequence[str]]
+
+    @abstractmethod
+    def own(self, split: str) -> Examples[Row]:
+        """The run's own examples of `validation` or `train`, read again; see `check_unchanged`.
+
+        Raises:
+            FileNotFoundError: their file is gone.
+            ValueError: they have changed since the training.
+        """
+
+    @abstractmethod
+    def of_file(self, path: str, encoding: str) -> Examples[Row]:
+        """Those of a file, which need not say what is right.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: a row of it cannot be asked; it is called `--data=PATH`, and the row is named.
+        """
+
+    @abstractmethod
+    def example(self, given: Mapping[str, str]) -> Row:
+        """One example made of what was typed; `given` has a text for each of `asked_with`.
+
+        Raises:
+            ValueError: one of them cannot be asked; it is called by its option, such as `--first`.
+        """
+
+    @abstractmethod
+    def told(self, row: Row) -> Told:
+        """An example in words."""
+
+    @abstractmethod
+    def rows(self, examples: Sequence[Row]) -> list[dict[str, Any]]:
+        """What the network makes of examples: one JSON object for each, in order, as `Task.predictions`.
+
+        Each has `id` and `prediction`, may have `probability` and `kind`, and has what the task's metrics are
+        computed from (`task.keys_of`); the last is left out where nobody said what is right.
+        """
+
+    def answering_of(self, examples: Sequence[Row]) -> Answering[Row]:
+        """What answers any of these examples, some at a time, as `rows` answers all of them."""
+        return self.rows
+
+    @property
+    def right(self) -> str | None:
+        """The key of `rows` that is 1 where an answer is right and 0 where it is wrong; None: nothing is."""
+        return None
+
+    @property
+    def why_none_is_right(self) -> str:
+        """If `right` is None: why, as a clause, such as `a predicted number is near or far`."""
+        return "its task says of no answer that it is right"
+
+    def answer_text(self, row: Mapping[str, Any]) -> str:
+        """What was answered, in words, as the ledger has it, too."""
+        prediction = row["prediction"]
+        return f"{prediction:.4g}" if isinstance(prediction, float) else str(prediction)
+
+    def answer_lines(self, row: Mapping[str, Any], n_best: int) -> list[str]:
+        """One of `rows` for a person who asked that example; `n_best`: so many candidates at most."""
+        probability = row.get("probability")
+        sure = "" if probability is None else f"   (probability {probability:.3f})"
+        return [f"{self.answer_text(row)}{sure}"]
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """What its task measures, the most telling first."""
+        found: list[Metric] = self.config["task"]["metrics"]
+        return found
+
+    @property
+    def examples(self) -> str:
+        """What its examples are called, such as `questions`."""
+        return str(self.config["task"]["examples"])
+
+    def fingerprint(self, examples: Sequence[Row]) -> str:
+        """A sha256 of examples: the same for equal ones."""
+        words = [asdict(self.told(row)) for row in examples]
+        return hashlib.sha256(json.dumps(words, ensure_ascii=False).encode()).hexdigest()
+
+    def check_unchanged(self, split: str, fingerprint: str) -> None:
+        """Refuse examples of the run that are not those of its training, by what run.json has of them.
+
+        Raises:
+            ValueError: they have changed, or run.json does not say which they were.
+        """
+        recorded = self.record.get("fingerprints", {}).get(split)
+        if recorded is None:
+            raise ValueError(
+                f"run.json does not say which {self.examples} the run has; choose some with --data FILE"
+            )
+        if recorded != fingerprint:
+            raise ValueError(
+                f"the {split} {self.examples} have changed since this run; choose others with --data FILE"
+            )
+
+    def __repr__(self) -> str:
+        name = f"{self.directory.parent.name}/{self.directory.name}, {self.checkpoint.name}"
+        step = "" if self.step is None else f" of step {self.step:,}"
+        parameters = sum(p.numel() for p in self.network.parameters())
+        device = next(self.network.parameters()).device
+        return f"{name}{step}: {parameters / 1e6:.1f} million parameters, on {device}"
