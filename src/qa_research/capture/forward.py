@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
 
 from qa_research.capture.sites import Anatomy, Site, module_of
+from qa_research.model.attended import attention_of_scores, local, scores
 from qa_research.model.bert import input_names
 from qa_research.model.places import Side
 from qa_research.tasks.watching import Watched
@@ -192,13 +193,10 @@ def attention_weights(
     size = width // heads
     queries = query.float().view(count, tokens, heads, size).transpose(1, 2)
     keys = key.float().view(count, tokens, heads, size).transpose(1, 2)
-    scores = queries @ keys.transpose(2, 3) * size**-0.5
-    hidden = ~mask[:, None, None, :]
+    seen = mask[:, None, None, :]
     if reach is not None:
-        position = torch.arange(tokens, device=scores.device)
-        hidden = hidden | ((position[:, None] - position).abs() > reach)
-    weights: Tensor = scores.masked_fill(hidden, -torch.inf).softmax(dim=-1)
-    return weights.nan_to_num(nan=0.0) if reach is not None else weights
+        seen = seen & local(tokens, reach).to(seen.device)
+    return attention_of_scores(scores(queries, keys), seen)
 
 
 @contextmanager
