@@ -134,6 +134,43 @@ class Watching:
     is_compiled: bool
 
 
+@dataclass(frozen=True)
+class ReadTexts:
+    """Texts as a tokenizer's network reads them: the fields of the same names of a `WatchedExample`."""
+
+    text: str
+    tokens: tuple[str, ...]
+    parts: tuple[str, ...]
+    chars: tuple[tuple[int, int], ...]
+    words: tuple[int, ...]
+
+
+def read_texts(encoding: Any, texts: Sequence[str], names: Sequence[str]) -> ReadTexts:
+    """An encoding of the library `tokenizers` of one text or of a pair, whose parts are called `names`.
+
+    Example: "Ann sings." and "She does." are the text "Ann sings.\\nShe does.", of which the second "She" has
+    the characters 11 to 14. The first special token is "cls", the others are "sep".
+    """
+    starts = [sum(len(text) + 1 for text in texts[:i]) for i in range(len(texts))]
+    parts, chars, words = [], [], []
+    numbers: dict[tuple[int, int], int] = {}
+    rows = zip(encoding.sequence_ids, encoding.word_ids, encoding.offsets, strict=True)
+    for token, (sequence, word, (first, last)) in enumerate(rows):
+        if sequence is None:
+            parts.append("sep" if token else "cls")
+            chars.append((0, 0))
+            words.append(NO_WORD)
+            continue
+        parts.append(names[sequence])
+        chars.append((starts[sequence] + first, starts[sequence] + last))
+        # A token without a word number is a word of its own.
+        key = (sequence, word if word is not None else -1 - token)
+        words.append(numbers.setdefault(key, len(numbers)))
+    return ReadTexts(
+        "\n".join(texts), tuple(encoding.tokens), tuple(parts), tuple(chars), tuple(words)
+    )
+
+
 class Row(Protocol):
     """An example of a task's data, such as a question; kinds take turns when examples are drawn."""
 
