@@ -128,6 +128,7 @@ class Recorded:
 
     recorders = ("logits",)
     path = "recording.zarr"
+    outputs = None
 
     def __init__(self, rows, logits):
         self.questions = rows

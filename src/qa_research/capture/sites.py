@@ -160,11 +160,19 @@ class Anatomy:
         self.normalises_sums = "mlp_sum" in self.sites
 
     def module(self, site: Site) -> tuple[nn.Module, Side]:
-        """The module of a site, and on which side of it the values pass."""
+        """The module of a site, and on which side of it the values pass.
+
+        Raises:
+            ValueError: the network has no such site.
+        """
         if site.name in _OUTSIDE:
             path, side = _OUTSIDE[site.name]
             return self.network.get_submodule(path), side
         if site.layer is None and self.places is not None:
+            if not self.places.embeddings:
+                raise ValueError(
+                    f"this network has no {site.name}; it has: {', '.join(self.sites)}"
+                )
             return self.network.get_submodule(self.places.embeddings), "output"
         if site.layer is None:
             body = self.network.get_submodule(self.stem.partition(".")[0])

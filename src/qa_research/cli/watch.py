@@ -47,13 +47,15 @@ def watch(
     question: Annotated[
         str | None,
         typer.Option(
+            "--question",
+            "--example",
             metavar="TEXT|ID",
-            help="a watched question: its id or its text, or a part of it",
+            help="a watched question, or an example of another task: its id or its text, or a part of it",
             show_default="of those that became right, the one that took longest",
         ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="film every watched question, not only one")
+        bool, typer.Option("--all", help="film all that are watched, not only one")
     ] = False,
     out: Out = None,
     picture_format: PictureFormat = DEFAULT_FORMAT,
@@ -78,10 +80,10 @@ def watch(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Film one question over a training.
+    """Film one question, or an example of another task, over a training.
 
     As one HTML file with a slider over the steps, and as a strip in a picture; also during the training.
-    Beside it index.html lists all watched questions, with links to the films made so far. Of a Hugging Face
+    Beside it index.html lists all that are watched, with links to the films made so far. Of a Hugging Face
     model, which has no recording, the film of one look: at a text's question, or one of --data.
     """
     checked_format(picture_format)

@@ -186,7 +186,7 @@ def unit_at_places(
     for panel, (place, layer) in zip(panels, places, strict=True):
         values = recorded(dataset, place).isel(step=-1)
         values = at(values, question=question, unit=unit, layer=layer)
-        panel.axvspan(window.true_first - 0.5, window.true_last + 0.5, color=TRUE, alpha=0.15, lw=0)
+        _shade(panel, window)
         panel.axhline(0, color=GREY, lw=0.6)
         panel.plot(
             numbers(values.isel(token=slice(len(window))), "token"), color=SHADES[-1], lw=1.2
@@ -204,10 +204,16 @@ def unit_at_places(
     return figure
 
 
+def _shade(panel: Axes, window: Window) -> None:
+    """What is true, behind the lines."""
+    for first, last in window.true_runs:
+        panel.axvspan(first - 0.5, last + 0.5, color=TRUE, alpha=0.15, lw=0)
+
+
 def _draw_lines(
     panel: Axes, shown: NDArray[np.float64], layers: Sequence[int | None], window: Window
 ) -> None:
-    panel.axvspan(window.true_first - 0.5, window.true_last + 0.5, color=TRUE, alpha=0.15, lw=0)
+    _shade(panel, window)
     for i, layer in enumerate(layers):
         shade = colormaps["viridis"](0.85 * i / max(len(layers) - 1, 1))
         name = "" if layer is None else f"layer {layer}"
@@ -223,7 +229,8 @@ def _draw_map(
     panel: Axes, shown: NDArray[np.float64], layers: Sequence[int | None], window: Window
 ) -> None:
     image = signed_map(panel, shown, strongest(shown))
-    frame_columns(panel, window.true_first, window.true_last)
+    for first, last in window.true_runs:
+        frame_columns(panel, first, last)
     panel.set_yticks(range(len(layers)), [str(layer) for layer in layers])
     panel.set_ylabel("layer")
     panel.figure.colorbar(image, ax=panel, label="activation", fraction=0.05, aspect=30)

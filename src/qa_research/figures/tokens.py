@@ -24,11 +24,12 @@ HEAD_ROOM = 0.088
 
 @dataclass(frozen=True)
 class Window:
-    """The window of one watched question: its tokens, and what each belongs to.
+    """The tokens of one watched question, or of an example of another task, and what each belongs to.
 
     Not tasks.answering's TokenText, which figures must not import: they know recordings only, and need no
     characters. `parts` are "cls", "question", "sep" and "context". The true span is inclusive; 0, 0 is no
-    answer. `asked` is the question's text. `span`: what captions call it.
+    answer. `asked` is the question's text. `span`: what captions call it. `marked`: of another task, which
+    has no span, the first and last of tokens side by side that carry the truth; there may be none.
     """
 
     question: int
@@ -38,6 +39,16 @@ class Window:
     true_last: int
     asked: str
     span: str = "the true span"
+    marked: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def true_runs(self) -> tuple[tuple[int, int], ...]:
+        """First and last token of all that is marked as true."""
+        return ((self.true_first, self.true_last),) if self.marked is None else self.marked
+
+    def is_true(self, token: int) -> bool:
+        """Whether a token is marked as true."""
+        return any(first <= token <= last for first, last in self.true_runs)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -56,6 +67,17 @@ def window_of(dataset: xr.Dataset, question: int, tokens: Sequence[str], asked: 
         raise ValueError(f"question {question} has {n} tokens in the recording, got {len(tokens)}")
     parts = at(dataset["part"], question=question).values[:n]
     pieces = [token for token, part in zip(tokens, parts, strict=True) if part == "question"]
+    if "true_first" not in dataset.coords:
+        return Window(
+            question=question,
+            tokens=tuple(tokens),
+            parts=tuple(str(part) for part in parts),
+            true_first=0,
+            true_last=0,
+            asked=" ".join(asked.split()),
+            span="what carries the truth",
+            marked=_marked(dataset, question, n),
+        )
     return Window(
         question=question,
         tokens=tuple(tokens),
@@ -66,6 +88,21 @@ def window_of(dataset: xr.Dataset, question: int, tokens: Sequence[str], asked: 
         # A look at one asked question marks the answer that was given.
         span=dataset.attrs.get("span", Window.span),
     )
+
+
+def _marked(dataset: xr.Dataset, question: int, count: int) -> tuple[tuple[int, int], ...]:
+    """First and last token of each run of marked tokens.
+
+    >>> data = xr.Dataset(coords={"marked": (("question", "token"), [[0, 1, 1, 0, 1]])})
+    >>> _marked(data, 0, 5)
+    ((1, 2), (4, 4))
+    """
+    if "marked" not in dataset.coords:
+        return ()
+    flags = dataset["marked"].isel(question=question).values[:count].astype(bool).tolist()
+    starts = [i for i, flag in enumerate(flags) if flag and not (i and flags[i - 1])]
+    ends = [i for i, flag in enumerate(flags) if flag and not (i + 1 < count and flags[i + 1])]
+    return tuple(zip(starts, ends, strict=True))
 
 
 def head_line(figure: Figure, window: Window, more: str = "") -> None:
@@ -122,8 +159,10 @@ def label_tokens(axis: Axis, window: Window, inches: float, size: float = FONT_S
 def token_axis(window: Window, inches: float, mark: str, size: float = FONT_SIZE) -> str:
     """What an axis labelled by `label_tokens` shows; `mark`: how the true span is marked."""
     if _room(window, inches, size) <= 1:
-        return f"token of the window ({mark}: {window.span})"
-    return f"token of the window, some of {len(window)} named … ({mark}: {window.span})"
+        what = "token of the window"
+    else:
+        what = f"token of the window, some of {len(window)} named …"
+    return f"{what} ({mark}: {window.span})" if window.true_runs else what
 
 
 def _room(window: Window, inches: float, size: float) -> float:
@@ -148,17 +187,22 @@ def _all_marks(window: Window) -> list[_Mark]:
         _Mark(
             i,
             shortened(drawable(token), LONGEST_TEXT),
-            is_true=window.true_first <= i <= window.true_last,
+            is_true=window.is_true(i),
         )
         for i, token in enumerate(window.tokens)
     ]
 
 
 def _some_marks(window: Window, room: float) -> list[_Mark]:
-    first, last = window.true_first, window.true_last
-    span = shortened(joined(window.tokens[first : last + 1]), LONGEST_TEXT)
     # The most important first: a mark is dropped if it would touch an earlier one.
-    wanted = [_Mark((first + last) / 2, span, is_true=True)]
+    wanted = [
+        _Mark(
+            (first + last) / 2,
+            shortened(joined(window.tokens[first : last + 1]), LONGEST_TEXT),
+            is_true=True,
+        )
+        for first, last in window.true_runs
+    ]
     wanted += [
         _Mark(i, shortened(drawable(window.tokens[i]), LONGEST_TEXT))
         for i, part in enumerate(window.parts)

@@ -3,6 +3,8 @@
 const film = JSON.parse(document.getElementById("film").textContent);
 const lastCapture = film.steps.length - 1;
 const hasTruth = film.parts[film.truth[0]] === "context";
+const isMarked = (token) => hasTruth && token >= film.truth[0] && token <= film.truth[1];
+const firstMarked = hasTruth ? film.truth[0] : null;
 
 // The text of each token for people: the context's own characters, or else the word piece.
 const tokenTexts = film.tokens.slice();
@@ -106,4 +108,25 @@ function showVerdict(capture) {
   byId("chances").textContent = given === null
     ? "The logits of this step are not finite: there are no probabilities."
     : `probability ${percent(given)}${film.asked ? "" : `; ${truth}`}`;
+}
+
+const rightAt = (capture) => film.answers[capture].right;
+
+// The charts over the training; `chartOf` makes one in an svg.
+function makeCurves(chartOf) {
+  const loss = chartOf("loss-chart", { most: largest, label: (value) => value });
+  const truth = chartOf("truth-chart", { letters: "start".length, most: () => 1, label: (value) => `${Math.round(100 * value)} %` });
+  return {
+    draw() {
+      loss.set(["start", "end"].map((row) => ({ style: row, steps: film.steps, values: film.loss[row], name: row })));
+      truth.set([{ style: "true", steps: film.steps, values: film.true_probability }]);
+    },
+    show(capture) {
+      const step = film.steps[capture];
+      loss.mark(step);
+      truth.mark(step);
+      byId("loss-now").textContent = `(now ${decimal(film.loss.start[capture], 2)} and ${decimal(film.loss.end[capture], 2)})`;
+      byId("truth-now").textContent = film.answers[capture].rank < 1 && film.answer_probability[capture] !== null ? "(not allowed as an answer)" : `(now ${percent(film.true_probability[capture])})`;
+    },
+  };
 }

@@ -16,7 +16,7 @@ function attentionView(onChoice) {
   const n = film.tokens.length;
   const decoded = new Map();
   const chosen = { layer: film.attention.opening[0], head: film.attention.opening[1], capture: 0 };
-  const selected = { query: hasTruth ? film.truth[0] : 0, key: null };
+  const selected = { query: firstMarked ?? 0, key: null };
   let pinned = selected.query;
 
   function bytesOf(capture) {
@@ -227,7 +227,7 @@ function attentionMap(selected, onCell) {
 
   // Those named on the axes: all, or every so many and always the true answer's first and the one that attends.
   function named(every) {
-    const always = [selected.query, ...(selected.key === null ? [] : [selected.key]), ...(hasTruth ? [film.truth[0]] : [])];
+    const always = [selected.query, ...(selected.key === null ? [] : [selected.key]), ...(firstMarked === null ? [] : [firstMarked])];
     const isFree = (token) => always.every((other) => other === token || Math.abs(other - token) >= every);
     return film.tokens.map((_, token) => token).filter((token) => every === 1 || always.includes(token) || (token % every === 0 && isFree(token)));
   }
@@ -235,7 +235,7 @@ function attentionMap(selected, onCell) {
   function writeNames(pen, every, size) {
     pen.textBaseline = "middle";
     for (const token of named(every)) {
-      const isTrue = hasTruth && token >= film.truth[0] && token <= film.truth[1];
+      const isTrue = isMarked(token);
       const place = margin + (token + 0.5) * cell;
       const text = every === 1 ? names[token] : `${names[token]} …`;
       const write = (isSelected, draw) => {
@@ -300,7 +300,8 @@ function attentionMap(selected, onCell) {
   return { draw(bytes, full, missing) { drawn = { bytes, full, missing }; draw(); } };
 }
 
-// First and last token of the question and of the context.
+// First and last token of each text, such as the question and the context.
 function partRuns() {
-  return ["question", "context"].filter((part) => film.parts.includes(part)).map((part) => [film.parts.indexOf(part), film.parts.lastIndexOf(part)]);
+  const texts = [...new Set(film.parts)].filter((part) => part !== "cls" && part !== "sep");
+  return texts.map((part) => [film.parts.indexOf(part), film.parts.lastIndexOf(part)]);
 }

@@ -9,13 +9,12 @@ const goToStep = (step) => { pause(); show(nearestIndex(film.steps, step)); };
 const turn = film.settled || film.first_right;
 const chartOf = (id, choices) => lineChart(byId(id), {
   range: [film.steps[0], film.steps[lastCapture]],
-  right: film.answers.map(({ right }, i) => [film.steps[i], right]),
+  right: film.steps.map((step, i) => [step, rightAt(i)]),
   turn: turn && { step: film.steps[turn], text: `${film.settled ? "right from step" : "first right at step"} ${film.steps[turn]}` },
   onStep: goToStep,
   ...choices,
 });
-const lossChart = chartOf("loss-chart", { most: largest, label: (value) => value });
-const truthChart = chartOf("truth-chart", { letters: "start".length, most: () => 1, label: (value) => `${Math.round(100 * value)} %` });
+const curves = makeCurves(chartOf);
 const attention = byId("map") && attentionView(() => { showHead(); writeAddress(); });
 const headCharts = byId("head-charts") && Object.fromEntries(
   ["entropy", "distance"].map((name) => [
@@ -28,16 +27,13 @@ function show(capture) {
   shown = Math.min(Math.max(capture, 0), lastCapture);
   const step = film.steps[shown];
   slider.value = shown;
-  slider.setAttribute("aria-valuetext", `step ${step}, ${film.answers[shown].right ? "right" : "wrong"}`);
+  slider.setAttribute("aria-valuetext", rightAt(shown) === null ? `step ${step}` : `step ${step}, ${rightAt(shown) ? "right" : "wrong"}`);
   byId("step").replaceChildren("step ", element("b", "", step), " ", element("span", "", `(${shown + 1} of ${lastCapture + 1})`));
   byId("back").disabled = shown === 0;
   byId("on").disabled = shown === lastCapture;
   showVerdict(shown);
   showContext(shown);
-  lossChart.mark(step);
-  truthChart.mark(step);
-  byId("loss-now").textContent = `(now ${decimal(film.loss.start[shown], 2)} and ${decimal(film.loss.end[shown], 2)})`;
-  byId("truth-now").textContent = film.answers[shown].rank < 1 && film.answer_probability[shown] !== null ? "(not allowed as an answer)" : `(now ${percent(film.true_probability[shown])})`;
+  curves.show(shown);
   if (attention) attention.showStep(step);
   markHead(step);
   if (!playing) writeAddress();
@@ -148,6 +144,5 @@ if (turn) {
 }
 window.addEventListener("hashchange", readAddress);
 
-lossChart.set(["start", "end"].map((row) => ({ style: row, steps: film.steps, values: film.loss[row], name: row })));
-truthChart.set([{ style: "true", steps: film.steps, values: film.true_probability }]);
+curves.draw();
 readAddress();

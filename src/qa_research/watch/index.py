@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qa_research.files import file_name
 from qa_research.pages.html import one_file
 from qa_research.text import disarmed
-from qa_research.watch.film import Film
+from qa_research.watch.example import AnyFilm, ExampleFilm
 from qa_research.watch.page import INDEX, FilmLink
 
 # In pixels: the small curve of a question, and the room at its edges for half of the line.
@@ -24,9 +24,9 @@ HEAD = 4000
 
 @dataclass(frozen=True)
 class IndexRow:
-    """A watched question in the list: `href` is its film's file, None if there is none."""
+    """A watched example in the list: `href` is its film's file, None if there is none."""
 
-    film: Film
+    film: AnyFilm
     href: str | None
 
     @property
@@ -35,14 +35,23 @@ class IndexRow:
         return None if self.film.settled is None else int(self.film.steps[self.film.settled])
 
     @property
+    def is_right(self) -> bool | None:
+        """Whether it is right at the last step; None of a number, which is neither right nor wrong."""
+        if isinstance(self.film, ExampleFilm) and self.film.is_number:
+            return None
+        return self.right_since is not None
+
+    @property
     def percent(self) -> str:
-        """The probability of the true span at the last step."""
+        """The probability of the true span or label at the last step; of a number its error."""
+        if isinstance(self.film, ExampleFilm) and self.film.is_number:
+            return f"off by {abs(self.film.errors[-1]):.3f}"
         probability = float(self.film.true_probability[-1])
         return f"{100 * probability:.1f} %" if np.isfinite(probability) else "not a number"
 
     @property
     def curve(self) -> str:
-        """The probability of the true span over the steps, as the path of a line."""
+        """The probability of the true span or label over the steps, or how near a number is, as a path."""
         return curve_path(self.film.steps, self.film.true_probability)
 
 
@@ -58,7 +67,7 @@ def page_name(question_id: str) -> str:
 
 
 def links_of(
-    films: Sequence[Film], made: Sequence[int], folder: Path, run: str
+    films: Sequence[AnyFilm], made: Sequence[int], folder: Path, run: str
 ) -> list[str | None]:
     """Each film's file, if it is one of `made` or already in `folder` and of this run."""
     names = [page_name(film.question_id) for film in films]
@@ -88,18 +97,28 @@ def _link(row: IndexRow) -> FilmLink:
 
 
 def index_page(rows: Sequence[IndexRow], run: str) -> str:
-    """The list of all watched questions of a run, with a link to each film that exists.
+    """The list of all watched examples of a run, with a link to each film that exists.
 
     All text is escaped, and the page has no script.
     """
     steps = rows[0].film.steps
     right = sum(1 for row in rows if row.right_since is not None)
     values = {"rows": rows, "run": run, "n_right": right, "size": (WIDTH, HEIGHT)}
+    values |= _words(rows[0].film)
     values |= {"first": int(steps[0]), "step": int(steps[-1])}
     package = "qa_research.watch"
     return one_file(
         package, "index.html.jinja", "index.css", (), values, kit=("kit.css", "charts.css")
     )
+
+
+def _words(film: AnyFilm) -> dict[str, str]:
+    """What the list calls an example, what the network says of it, and its last column."""
+    if not isinstance(film, ExampleFilm):
+        return {"noun": "question", "says": "answer", "last": "probability of the true span"}
+    if film.is_number:
+        return {"noun": "example", "says": film.rows[0], "last": "how near it is to the true value"}
+    return {"noun": "example", "says": "label", "last": "probability of the true label"}
 
 
 def curve_path(steps: NDArray[np.int64], values: NDArray[np.float64]) -> str:

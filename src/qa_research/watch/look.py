@@ -35,7 +35,7 @@ from qa_research.tasks.answering.question import asked_question
 from qa_research.tasks.answering.trained import TrainedAnswerer
 from qa_research.tasks.answering.watched import WatchedQuestions
 from qa_research.text import print_line, print_note
-from qa_research.watch.film import ASKED, ATTENTION_BYTES
+from qa_research.watch.film import ASKED, ATTENTION_BYTES, Film
 from qa_research.watch.page import film_page
 from qa_research.watch.story import film_of
 from qa_research.watch.strip import film_strip
@@ -115,6 +115,7 @@ def look_at(
     with written_folder(folder, replace=True) as new:
         recording = record_look(opened, watched, recorders, new / RECORDING)
         film = film_of(recording, 0)
+        assert isinstance(film, Film)
         write_text(new / PAGE, film_page(film, f"{opened.name}, {opened.label}"))
         names = []
         for name, figure in [(STRIP, film_strip(film)), *_figures(recording, unit, values)]:

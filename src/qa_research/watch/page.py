@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qa_research.pages.html import one_file
+from qa_research.tasks.answering.windows import pieces
+from qa_research.watch.example import ExampleFilm
 from qa_research.watch.film import (
     FULL,
     NOT_A_NUMBER,
@@ -22,6 +24,7 @@ DECIMALS = 5
 KIT = ("kit.css", "charts.css", "page.js", "charts.js")
 INDEX = "index.html"
 SCRIPTS = ("film.js", "film_attention.js", "film_controls.js")
+EXAMPLE_SCRIPTS = ("example.js", *SCRIPTS[1:])
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,48 @@ def film_page(
     values = {"run": run, "film": film, "data": film_data(film), "index": INDEX}
     values |= {"before": before, "after": after}
     return one_file("qa_research.watch", "film.html.jinja", "film.css", SCRIPTS, values, kit=KIT)
+
+
+def example_page(
+    film: ExampleFilm, run: str, before: FilmLink | None = None, after: FilmLink | None = None
+) -> str:
+    """The same of an example: for each capture what the network says of it, the loss and the attention."""
+    values = {"run": run, "film": film, "data": example_data(film), "index": INDEX}
+    values |= {"before": before, "after": after}
+    return one_file(
+        "qa_research.watch", "example.html.jinja", "film.css", EXAMPLE_SCRIPTS, values, kit=KIT
+    )
+
+
+def example_data(film: ExampleFilm) -> dict[str, Any]:
+    """What the example's script reads; see `film_data`. `scores`: [row][step]."""
+    own = [token for token, (first, last) in enumerate(film.chars) if first < last]
+    segments = pieces(film.text, [film.chars[token] for token in own])
+    captures = range(len(film.steps))
+    right = [None if film.is_number else bool(film.right[i]) for i in captures]
+    # What attention is looked at from when the page opens.
+    looked_at = film.marked or (0,)
+    return {
+        "question": film.question,
+        "says": film.says,
+        "rows": list(film.rows),
+        "true": film.true if film.is_number else int(film.true),
+        "tokens": list(film.tokens),
+        "parts": list(film.parts),
+        "marked": list(film.marked),
+        "segments": [[text, None if i is None else own[i]] for text, i in segments],
+        "steps": film.steps.tolist(),
+        "scores": _numbers(film.scores.T),
+        "loss": _numbers(film.loss),
+        "answers": [{"text": film.answer_text(i), "right": right[i]} for i in captures],
+        "first_right": film.first_right,
+        "settled": film.settled,
+        "opening": film.opening,
+        "attention": None
+        if film.attention is None
+        else _attention(film.attention, (looked_at[0], looked_at[-1])),
+        "heads": None if film.heads is None else _heads(film.heads),
+    }
 
 
 def film_data(film: Film) -> dict[str, Any]:

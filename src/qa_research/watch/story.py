@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -21,9 +20,11 @@ from qa_research.figures.saving import save_figure
 from qa_research.figures.weights import head_weight_change, head_weights_at_start
 from qa_research.files import write_text, written_folder
 from qa_research.runs.metrics import number_in, read_metrics
+from qa_research.watch.example import AnyFilm, ExampleFilm, hardest_example, make_example_film
+from qa_research.watch.example_strip import example_strip
 from qa_research.watch.film import Film, make_film, moved_most
 from qa_research.watch.index import IndexRow, index_page, links_of, neighbours, page_name
-from qa_research.watch.page import INDEX, film_page
+from qa_research.watch.page import INDEX, FilmLink, example_page, film_page
 from qa_research.watch.strip import film_strip
 
 # Of capture.sites, which this verb does not import because it needs torch.
@@ -32,7 +33,10 @@ SITES = ("context", "attention_output", "mlp", "layer_output")
 
 @dataclass(frozen=True)
 class WatchedQuestion:
-    """A watched question at the last captured step; `right_since`: the step, None if it is wrong now."""
+    """A watched example at the last captured step; `right_since`: the step, None if it is wrong now.
+
+    A number is neither right nor wrong, and has no probability: both are None.
+    """
 
     id: str
     split: str
@@ -40,21 +44,31 @@ class WatchedQuestion:
     question: str
     expected: tuple[str, ...]
     answer: str
-    is_right: bool
-    probability: float
+    is_right: bool | None
+    probability: float | None
     right_since: int | None
     outcome: str
 
 
+def _says(film: AnyFilm) -> str:
+    """What a network says of an example, in a word."""
+    if not isinstance(film, ExampleFilm):
+        return "answer"
+    return film.rows[0] if film.is_number else "label"
+
+
 @dataclass(frozen=True)
 class WatchResult:
-    """What `watch` found and wrote; `shown`: the index of the question with the strip.
+    """What `watch` found and wrote; `shown`: the index of the example with the strip.
 
-    `pages`: the films that were made, `index` the page that lists all watched questions.
+    `example`: what the examples are, in a word; `says`: what the network says of one. `pages`: the films that
+    were made, `index` the page that lists all that are watched.
     """
 
     recording: Path
     step: int
+    example: str
+    says: str
     recorders: list[str]
     skipped: list[str]
     questions: list[WatchedQuestion]
@@ -90,17 +104,17 @@ def watch_question(
     picture_format: str = "png",
     every: bool = False,
 ) -> WatchResult:
-    """Write the film of the watched question `shown`, and the list of all, to `folder`; all or nothing.
+    """Write the film of the watched example `shown`, and the list of all, to `folder`; all or nothing.
 
     `shown`: its index; None chooses one. `run`: the run's name, for people. `metrics`: the run's metrics.csv,
     to draw every figure too; None draws none. `picture_format`: of the strip and the figures: png, svg or
     pdf. `every`: make the films of the other questions, too.
 
     Raises:
-        ValueError: no logits were recorded, or the recording is damaged.
+        ValueError: what the network says was not recorded, or the recording is damaged.
     """
     films = films_without_attention(recording)
-    shown = hardest_learned(films) if shown is None else shown
+    shown = to_show(films) if shown is None else shown
     name = page_name(films[shown].question_id).removesuffix(".html")
     made = list(range(len(films))) if every else [shown]
     links = links_of(films, made, folder, run)
@@ -108,10 +122,10 @@ def watch_question(
     drawn = []
     with written_folder(folder, replace=True) as new:
         for index, film in with_attention(recording, made):
-            page = film_page(film, run, *neighbours(rows, index))
+            page, strip = _drawn(film, run, *neighbours(rows, index))
             write_text(new / page_name(film.question_id), page)
             if index == shown:
-                save_figure(film_strip(film), new / f"{name}.{picture_format}")
+                save_figure(strip(), new / f"{name}.{picture_format}")
         write_text(new / INDEX, index_page(rows, run))
         if metrics:
             for title, figure in figures_of(recording, shown, metrics):
@@ -120,6 +134,8 @@ def watch_question(
     return WatchResult(
         recording=recording.path,
         step=recording.step,
+        example="question" if recording.outputs is None else "example",
+        says=_says(films[0]),
         recorders=recording.recorders,
         skipped=recording.skipped,
         questions=[summarize(film) for film in films],
@@ -132,43 +148,69 @@ def watch_question(
     )
 
 
-def films_without_attention(recording: Recording) -> list[Film]:
-    """The film of every watched question, from its logits alone, which are read once.
+def _drawn(
+    film: AnyFilm, run: str, before: FilmLink | None, after: FilmLink | None
+) -> tuple[str, Callable[[], Figure]]:
+    """The page of a film, and what draws its strip."""
+    if isinstance(film, ExampleFilm):
+        return example_page(film, run, before, after), lambda: example_strip(film)
+    return film_page(film, run, before, after), lambda: film_strip(film)
+
+
+def films_without_attention(recording: Recording) -> list[AnyFilm]:
+    """The film of every watched example, from what the network says alone, which is read once.
 
     Raises:
-        ValueError: the logits, which a film is made from, were not recorded.
+        ValueError: that was not recorded.
     """
-    logits = _logits_of(recording)
-    return [make_film(row, i, logits) for i, row in enumerate(recording.questions)]
+    make = _maker(recording)
+    return [make(row, i, None, None) for i, row in enumerate(recording.questions)]
 
 
-def film_of(recording: Recording, index: int) -> Film:
-    """The film of the watched question at `index`, with attention as far as it was recorded.
+def film_of(recording: Recording, index: int) -> AnyFilm:
+    """The film of the watched example at `index`, with attention as far as it was recorded.
 
     Raises:
-        ValueError: the logits, which a film is made from, were not recorded.
+        ValueError: what the network says was not recorded.
     """
     return next(film for _, film in with_attention(recording, [index]))
 
 
-def with_attention(recording: Recording, indices: Sequence[int]) -> Iterator[tuple[int, Film]]:
-    """(index, film) of some watched questions, with attention as far as it was recorded."""
-    logits = _logits_of(recording)
+def with_attention(recording: Recording, indices: Sequence[int]) -> Iterator[tuple[int, AnyFilm]]:
+    """(index, film) of some watched examples, with attention as far as it was recorded."""
+    make = _maker(recording)
     attention, heads = (
         recording.read(name) if name in recording.recorders else None
         for name in ("attention", "heads")
     )
     for index in tracked(indices, "films"):
-        yield index, make_film(recording.questions[index], index, logits, attention, heads)
+        yield index, make(recording.questions[index], index, attention, heads)
 
 
-def _logits_of(recording: Recording) -> xr.Dataset:
-    if "logits" not in recording.recorders:
+def _maker(recording: Recording) -> Callable[..., AnyFilm]:
+    """What makes a film of (described example, index, attention, heads).
+
+    Raises:
+        ValueError: what the network says was not recorded.
+    """
+    says, group = recording.outputs, "outputs" if recording.outputs else "logits"
+    if group not in recording.recorders:
         raise ValueError(
-            f"{recording.path} has no logits, which a film needs; it has "
-            f"{', '.join(recording.recorders)}. Train with logits in capture/recorders"
+            f"{recording.path} has no {group}, which a film needs; it has "
+            f"{', '.join(recording.recorders)}. Train with {group} in capture/recorders"
         )
-    return recording.read("logits").load()
+    data = recording.read(group).load()
+    if says is None:
+        return lambda row, i, attention, heads: make_film(row, i, data, attention, heads)
+    return lambda row, i, attention, heads: make_example_film(row, i, says, data, attention, heads)
+
+
+def to_show(films: Sequence[AnyFilm]) -> int:
+    """The index of the example to show unless one is named; the films are all of one kind."""
+    examples = [film for film in films if isinstance(film, ExampleFilm)]
+    if examples:
+        return hardest_example(examples)
+    return hardest_learned([film for film in films if isinstance(film, Film)])
 
 
 def hardest_learned(films: Sequence[Film]) -> int:
@@ -191,9 +233,10 @@ def hardest_learned(films: Sequence[Film]) -> int:
     return -max(order)[3]
 
 
-def summarize(film: Film) -> WatchedQuestion:
-    """A watched question without its film."""
+def summarize(film: AnyFilm) -> WatchedQuestion:
+    """A watched example without its film."""
     since = film.settled
+    is_number = isinstance(film, ExampleFilm) and film.is_number
     return WatchedQuestion(
         id=film.question_id,
         split=film.split,
@@ -201,34 +244,37 @@ def summarize(film: Film) -> WatchedQuestion:
         question=film.question,
         expected=film.true_texts,
         answer=film.answer_text(-1),
-        is_right=bool(film.right[-1]),
-        probability=float(film.true_probability[-1]),
+        is_right=None if is_number else bool(film.right[-1]),
+        probability=None if is_number else float(film.true_probability[-1]),
         right_since=None if since is None else int(film.steps[since]),
         outcome=film.outcome,
     )
 
 
 def show_result(result: WatchResult) -> None:
-    """A line for each question; the one whose film was made is marked."""
+    """A line for each example; the one whose film was made is marked."""
     console = Screen()
-    answer = f"answer at step {result.step}"
-    rows = [
-        [
+    titles = ["", "id", result.example, "expected", f"{result.says} at step {result.step}"]
+    rows = []
+    for i, question in enumerate(result.questions):
+        row = [
             ">" if i == result.shown else "",
             question.id,
             question.question,
             " | ".join(dict.fromkeys(question.expected)) or "(no answer)",
             question.answer or "(no answer)",
-            f"{100 * question.probability:.1f}",
-            "-" if question.right_since is None else f"step {question.right_since}",
         ]
-        for i, question in enumerate(result.questions)
-    ]
+        if question.probability is not None:
+            since = question.right_since
+            row += [f"{100 * question.probability:.1f}", "-" if since is None else f"step {since}"]
+        rows.append(row)
+    if len(rows[0]) > len(titles):
+        titles += [f"true {'span' if result.says == 'answer' else 'label'}, %", "right since"]
     console.table(
-        ["", "id", "question", "expected", answer, "true span, %", "right since"],
+        titles,
         rows,
-        right={5, 6},
-        dim={i for i, question in enumerate(result.questions) if not question.is_right},
+        right=set(range(5, len(titles))),
+        dim={i for i, question in enumerate(result.questions) if question.is_right is False},
     )
     console.print()
     shown = result.questions[result.shown]

@@ -68,6 +68,8 @@ class ActivationsRecorder(Recorder):
         self.layers = sorted({n for own in self.layers_of.values() for n in own if n is not None})
         self.units = _chosen_units(f"{key}.units", self.wanted_units, anatomy.hidden_size)
         self.sites = tuple(Site(name, n) for name, own in self.layers_of.items() for n in own)
+        for site in self.sites:
+            anatomy.module(site)
 
     def coordinates(self) -> Mapping[str, Coordinate]:
         found = {"unit": Coordinate(("unit",), np.array(self.units, dtype=np.int32))}

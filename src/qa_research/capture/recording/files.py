@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 import google_crc32c
 from annotated_types import Ge
@@ -45,6 +45,18 @@ class DescribedQuestion(TypedDict):
     context: str
     answers: list[str]
     tokens: list[str]
+    parts: NotRequired[list[str]]
+    chars: NotRequired[list[list[int]]]
+    marked: NotRequired[list[Count]]
+
+
+class DescribedOutputs(TypedDict):
+    """What the network says of an example as a whole; a task whose answers are spans has none."""
+
+    __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
+    kind: Literal["labels", "number"]
+    rows: list[str]
+    marked_as: str
 
 
 class Commit(TypedDict):
@@ -62,6 +74,7 @@ class Root(TypedDict):
     format: int
     thinned: list[str]
     questions: NotRequired[list[DescribedQuestion]]
+    outputs: NotRequired[DescribedOutputs]
     commit: NotRequired[Commit]
     sums: NotRequired[dict[str, int]]
 

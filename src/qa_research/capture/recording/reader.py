@@ -48,6 +48,8 @@ class Recording:
         self.step: int = commit["step"]
         self.recorders = list(self._captures)
         self.questions = _with_own_ids(root.get("questions", []))
+        # What the network says of an example, of another task than answering; see watched.describe.
+        self.outputs: dict[str, Any] | None = root.get("outputs")
         self.skipped: list[str] = root["thinned"]
         self._store = _CommittedStore(path, self._captures, root.get("sums"))
 
@@ -100,7 +102,8 @@ class Recording:
             for row in self.questions[:MOST_SHOWN]
         ]
         more = len(self.questions) - len(asked)
-        lines += [*aligned(rows), "watched questions", *aligned(asked)]
+        watched = "watched questions" if self.outputs is None else "watched examples"
+        lines += [*aligned(rows), watched, *aligned(asked)]
         return "\n".join([*lines, *([f"  and {more} more"] if more else [])])
 
     def _arrays_of(self, group: str) -> list[str]:
@@ -121,16 +124,17 @@ class Recording:
                 array_of(opened, folder.name)
 
     def find_question(self, wanted: str) -> int:
-        """The index of a watched question by its id or its text, or by a part that no other one has.
+        """The index of a watched example by its id or its text, or by a part that no other one has.
 
         Raises:
-            ValueError: no watched question matches, or several do.
+            ValueError: no watched example matches, or several do.
         """
+        noun = "question" if self.outputs is None else "example"
         ids = [str(row["id"]) for row in self.questions]
         texts = [str(row.get("question", "")).casefold() for row in self.questions]
         if not wanted.strip():
             raise ValueError(
-                "--question is empty; give the id or the text of a watched question, or a part of it"
+                f"--{noun} is empty; give the id or the text of a watched {noun}, or a part of it"
             )
         matching = [i for i, name in enumerate(ids) if name == wanted]
         matching = matching or [i for i, name in enumerate(ids) if wanted in name]
@@ -141,11 +145,9 @@ class Recording:
             return matching[0]
         shown = ", ".join(ids[i] for i in (matching or range(len(ids)))[:8])
         if matching:
-            raise ValueError(
-                f"--question {wanted} matches {len(matching)} watched questions: {shown}"
-            )
+            raise ValueError(f"--{noun} {wanted} matches {len(matching)} watched {noun}s: {shown}")
         more = f" and {len(ids) - 8} more" if len(ids) > 8 else ""
-        raise ValueError(f"--question {wanted} was not watched; these were: {shown}{more}")
+        raise ValueError(f"--{noun} {wanted} was not watched; these were: {shown}{more}")
 
     def damage(self) -> list[str]:
         """What cannot be read, by group and step, and what can; empty if intact. Unpacks every chunk."""
