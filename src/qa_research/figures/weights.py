@@ -1,7 +1,9 @@
-"""The weights of the QA output layer: [2, hidden], a row for the start and one for the end.
+"""The weights of the output layer [row, hidden]: a row for the start and one for the end, or for each label.
 
 Reads and saves nothing.
 """
+
+from itertools import cycle
 
 import numpy as np
 import xarray as xr
@@ -20,7 +22,7 @@ from qa_research.figures.panels import (
     recorded,
 )
 
-ROWS = ("start", "end")
+QA_ROWS = ["start", "end"]
 # How a change is measured: the label of its axis, and the format of one change.
 MEASURES = {
     "percent": ("100 (w − w₀) / |w₀|, %", "{:+,.0f} %"),
@@ -33,7 +35,7 @@ WIDTH, PANEL = 8.0, 7.2
 
 
 def head_weights_at_start(dataset: xr.Dataset) -> Figure:
-    """Both rows of the QA output layer's weights at step 0; the weight nearest to zero is marked and named.
+    """All rows of the output layer's weights at step 0; in each the weight nearest to zero is named.
 
     `dataset` is the group `head_weights`.
 
@@ -41,10 +43,11 @@ def head_weights_at_start(dataset: xr.Dataset) -> Figure:
         ValueError: step 0 is not recorded.
     """
     weight = at(recorded(dataset, "weight"), step=0)
-    figure = PlainFigure(figsize=(WIDTH, 4.4), layout="constrained")
-    panels = figure.subplots(2, sharex=True, sharey=True)
+    rows = rows_of(dataset)
+    figure = PlainFigure(figsize=(WIDTH, 1.0 + 1.7 * len(rows)), layout="constrained")
+    panels = figure.subplots(len(rows), sharex=True, sharey=True, squeeze=False)[:, 0]
     units = np.asarray(weight.get_index("unit"))
-    for panel, row, colour in zip(panels, ROWS, COLOURS, strict=False):
+    for panel, row, colour in zip(panels, rows, cycle(COLOURS), strict=False):
         values = numbers(at(weight, row=row), "unit")
         panel.plot(units, values, color=colour, lw=0.8)
         nearest = int(np.abs(values).argmin())
@@ -57,7 +60,7 @@ def head_weights_at_start(dataset: xr.Dataset) -> Figure:
             panel, [Point(float(units[nearest]), float(values[nearest]), text, "black")], PANEL
         )
     panels[-1].set_xlabel("unit of the last layer's output")
-    figure.suptitle("Weights of the QA output layer at step 0")
+    figure.suptitle(f"Weights of the {output_layer(rows)} at step 0")
     return figure
 
 
@@ -71,13 +74,13 @@ def head_weight_change(dataset: xr.Dataset) -> Figure:
         ValueError: nothing is recorded.
     """
     change = recorded(dataset, "change").isel(step=-1).compute()
-    latest = dataset.isel(step=-1)
+    latest, rows = dataset.isel(step=-1), rows_of(dataset)
     units = np.asarray(change.get_index("unit"))
     figure = PlainFigure(figsize=(WIDTH, 8), layout="constrained")
     panels = figure.subplots(len(MEASURES), sharex=True)
     for panel, (measure, (label, form)) in zip(panels, MEASURES.items(), strict=True):
         points = []
-        for row, colour in zip(ROWS, COLOURS, strict=False):
+        for row, colour in zip(rows, cycle(COLOURS), strict=False):
             values = at(change, measure=measure, row=row)
             panel.plot(
                 units, numbers(values, "unit"), color=colour, lw=0.8, alpha=0.85, label=f"{row} row"
@@ -98,17 +101,29 @@ def head_weight_change(dataset: xr.Dataset) -> Figure:
     # The numbers of its axis take more room than those of the others.
     panels[0].set_title(f"percent change; {_correlation(latest)}", loc="left", fontsize=8.5)
     panels[-1].set_xlabel("unit of the last layer's output")
-    legend_above(panels[1], 2)
-    title = f"Change of the QA output layer's weights from step 0 to step {int(latest['step'])}"
+    legend_above(panels[1], len(rows))
+    title = (
+        f"Change of the {output_layer(rows)}'s weights from step 0 to step {int(latest['step'])}"
+    )
     if points:
         title += f"\n(named: the {NAMED} units of each row that changed most)"
     figure.suptitle(title, fontsize=11)
     return figure
 
 
+def rows_of(dataset: xr.Dataset) -> list[str]:
+    """The rows of the weights: `start` and `end`, or each label."""
+    return [str(row) for row in dataset["row"].values]
+
+
+def output_layer(rows: list[str]) -> str:
+    """What the layer is called whose weights have these rows."""
+    return "QA output layer" if rows == QA_ROWS else "output layer"
+
+
 def _correlation(latest: xr.Dataset) -> str:
     words = []
-    for row in ROWS:
+    for row in rows_of(latest):
         own = latest.sel(row=row)
         r, rank = float(own["correlation"]), float(own["rank_correlation"])
         if np.isnan(r):

@@ -27,8 +27,9 @@ from qa_research.pages.document import (
 from qa_research.report.live import questions_data
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, taken_from, unreadable
+from qa_research.watch.example_strip import example_strip
 from qa_research.watch.film import Film, moved_most
-from qa_research.watch.story import SITES, hardest_learned
+from qa_research.watch.story import SITES, examples_of, hardest_learned
 from qa_research.watch.strip import film_strip
 
 RANKED = 5
@@ -77,6 +78,8 @@ def watched_section(source: Source) -> Section:
     """The questions that were watched while the network learned."""
     heading = "Watched questions"
     films = source.films
+    if source.recording is not None and source.recording.outputs is not None:
+        return _examples(source)
     if not films:
         words = ("No answers were recorded; a training with ", Code("capture=default"), " does it.")
         return Section("watched", heading, (Paragraph(words, "lack"), *unreadable(source)))
@@ -87,6 +90,40 @@ def watched_section(source: Source) -> Section:
         "question", questions_data([[films[i]] for i in order], [""]), _strip(films[chosen])
     )
     return Section("watched", heading, (live, table, *pictures))
+
+
+def _examples(source: Source) -> Section:
+    """Of another task: what the network says of each watched example at first and at last."""
+    assert source.recording is not None
+    films = examples_of(source.recording)
+    words: Text = ("What was watched was not recorded; a training with ", Code("capture=examples"))
+    if not films:
+        return Section("watched", "Watched examples", (Paragraph((*words, " does it."), "lack"),))
+    says = films[0].rows[0] if films[0].is_number else "label"
+    names = ("example", "split", "true", f"{says} at first", "at last")
+    rows: list[tuple[Text, ...]] = [
+        (
+            (Quoted(film.question),),
+            (film.split,),
+            (Quoted(" / ".join(film.true_texts)),),
+            (film.answer_text(0),),
+            (film.answer_text(-1),),
+        )
+        for film in films
+    ]
+    table = Table(
+        tuple(Column(name) for name in names),
+        tuple(rows),
+        ("The watched examples, and what the network says of them.",),
+    )
+    strip = picture(
+        "example_strip",
+        example_strip(films[0]),
+        "What the network says of one example over the steps.",
+        ("What it says of the first of them over the training.",),
+        {"step": films[0].steps.tolist(), "says": films[0].scores.tolist()},
+    )
+    return Section("watched", "Watched examples", (table, strip))
 
 
 def _strip(film: Film) -> tuple[Block, ...]:

@@ -1,13 +1,15 @@
-"""A report's view of the QA output layer's weights: at step 0, and how they changed by three measures."""
+"""A report's view of the output layer's weights: at step 0, and how they changed by three measures."""
 
 import numpy as np
 import xarray as xr
 
 from qa_research.figures.weights import (
     MEASURES,
-    ROWS,
+    QA_ROWS,
     head_weight_change,
     head_weights_at_start,
+    output_layer,
+    rows_of,
 )
 from qa_research.pages.document import Block, Code, Column, Paragraph, Piece, Section, Table, Text
 from qa_research.report.pictures import picture
@@ -43,7 +45,7 @@ def _latest(source: Source) -> xr.Dataset:
 
 
 def weights_section(source: Source) -> Section:
-    """The weights of the QA output layer."""
+    """The weights of the output layer."""
     heading = "Weights of the QA output layer"
     if GROUP not in source.groups or not source.groups[GROUP].sizes["step"]:
         words: Text = (
@@ -53,6 +55,7 @@ def weights_section(source: Source) -> Section:
         )
         return Section("weights", heading, (Paragraph(words, "lack"), *unreadable(source)))
     data = source.groups[GROUP]
+    heading = f"Weights of the {output_layer(rows_of(data))}"
     blocks: list[Block] = []
     if int(data["step"].values[0]) == 0:
         blocks.append(_start(data))
@@ -65,13 +68,21 @@ def _start(data: xr.Dataset) -> Block:
     return picture(
         "head_weights_at_start",
         head_weights_at_start(data),
-        "The weights of the start row and of the end row of the QA output layer by unit at step 0.",
+        _alt(rows_of(data)),
         (
             "The weights as the training began; named is the one nearest to zero, whose change in percent "
             "will look large.",
         ),
         {"unit": data["unit"].values.tolist()}
-        | {row: weight.sel(row=row).values.tolist() for row in ROWS},
+        | {row: weight.sel(row=row).values.tolist() for row in rows_of(data)},
+    )
+
+
+def _alt(rows: list[str]) -> str:
+    if rows == QA_ROWS:
+        return "The weights of the start row and of the end row of the QA output layer by unit at step 0."
+    return (
+        f"The weights of the output layer by unit at step 0, a row for each of {', '.join(rows)}."
     )
 
 
@@ -80,7 +91,7 @@ def _change(source: Source, data: xr.Dataset) -> Block:
     columns = {
         f"{row} {measure}": latest.sel(measure=measure, row=row).values.tolist()
         for measure in MEASURES
-        for row in ROWS
+        for row in rows_of(data)
     }
     return picture(
         "head_weight_change",
@@ -97,7 +108,8 @@ def _change(source: Source, data: xr.Dataset) -> Block:
 
 
 def _ranking(source: Source) -> Table:
-    names = [(measure, row) for measure in MEASURES for row in ROWS]
+    rows_named = rows_of(source.groups[GROUP])
+    names = [(measure, row) for measure in MEASURES for row in rows_named]
     columns = (Column("rank"), *(Column(f"{measure}, {row}", True) for measure, row in names))
     rows = []
     ranks = min(RANKED, source.groups[GROUP].sizes["rank"])
@@ -118,10 +130,11 @@ def _ranking(source: Source) -> Table:
 
 
 def _correlations(source: Source) -> Text:
-    if any(np.isnan(start_correlation(source, row)) for row in ROWS):
+    rows = rows_of(source.groups[GROUP])
+    if any(np.isnan(start_correlation(source, row)) for row in rows):
         return ("The correlation of the percent change with 1 / |w₀| is not defined.",)
     words: list[Piece] = ["Over all units the percent change correlates with 1 / |w₀| by "]
-    for place, row in enumerate(ROWS):
+    for place, row in enumerate(rows):
         words += [
             " and " if place else "",
             source.value("start_correlation", "signed", row=row),

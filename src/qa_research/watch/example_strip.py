@@ -129,10 +129,9 @@ def _draw_attention(
         corner = (first - 0.5, -0.5)
         size = (last - first + 1, len(captures))
         panel.add_patch(Rectangle(corner, *size, fill=False, edgecolor=CORRECT, linewidth=1.5))
+    some = "layer" if len(attention.layers) == 1 else "layers"
     layers = ", ".join(map(str, attention.layers))
-    about = (
-        f"attention that each token receives, mean over all tokens and heads of the layers {layers}"
-    )
+    about = f"attention that each token receives, mean over all tokens and heads of {some} {layers}"
     if film.marked:
         about += f"; framed: {film.marked_as}"
     if shown < len(film.tokens):

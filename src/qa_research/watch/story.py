@@ -205,6 +205,14 @@ def _maker(recording: Recording) -> Callable[..., AnyFilm]:
     return lambda row, i, attention, heads: make_example_film(row, i, says, data, attention, heads)
 
 
+def examples_of(recording: Recording) -> list[ExampleFilm]:
+    """The films of a recording of another task; none if what the network says was not recorded."""
+    if "outputs" not in recording.recorders:
+        return []
+    films = films_without_attention(recording)
+    return [film for film in films if isinstance(film, ExampleFilm)]
+
+
 def to_show(films: Sequence[AnyFilm]) -> int:
     """The index of the example to show unless one is named; the films are all of one kind."""
     examples = [film for film in films if isinstance(film, ExampleFilm)]
@@ -337,6 +345,8 @@ def _draw_attention(recording: Recording, index: int, tokens: list[str], asked: 
 
 def _draw_heads(recording: Recording, *_: Any) -> Figures:
     data = recording.read("heads")
+    if recording.outputs is not None:
+        return
     weight = data["group_weight"].sel(source="answer", target="match_context")
     if np.isfinite(weight.values.astype(np.float32)).any():
         yield "answer_to_match", answer_to_match(data)
