@@ -50,6 +50,7 @@ READING_DATA: dict[str, Words] = {
     "squad show": ("0", "--data"),
     "squad search": ("chess", "--data"),
     "squad stats": ("--data",),
+    "squad shift": ("builtin",),
     "squad repeats": ("--data",),
     "score": ("{files}/predictions.json",),
 }
@@ -71,6 +72,7 @@ EVERY_VERB = (
         "squad show",
         "squad search",
         "squad stats",
+        "squad shift",
     ),
     *("squad repeats", "squad browse", "runs list", "runs show", "runs compare", "runs scan"),
     *("runs remove", "ledger sql", "ledger export", "ledger import", "bundle", "runs import"),
@@ -87,7 +89,15 @@ NEEDING_WORDS = (
         "score",
         "efficacy ask",
     ),
-    *("squad search", "runs show", "runs compare", "runs remove", "ledger export", "ledger import"),
+    *(
+        "squad search",
+        "squad shift",
+        "runs show",
+        "runs compare",
+        "runs remove",
+        "ledger export",
+        "ledger import",
+    ),
     *("bundle", "runs import"),
 )
 OF_RUN: tuple[Words, ...] = (

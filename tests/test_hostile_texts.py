@@ -194,6 +194,7 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     ],
     "squad search": [("teaches", *BROWSED), (HOSTILE["mathtext"], *BROWSED)],
     "squad stats": [BROWSED],
+    "squad shift": [(f"{FOLDER}.json", f"{FOLDER}.json")],
     "squad repeats": [RUNS],
     "squad browse": [BROWSED],
     "watch": [("RUN", *RUNS, "--figures", "--check")],

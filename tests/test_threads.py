@@ -53,7 +53,15 @@ WITH_KEYS = {"train", "resume", "explain"}
 WITH_ONE_THREAD = {
     *("runs list", "runs show", "runs compare", "runs scan", "runs remove", "efficacy table"),
     *("bundle", "runs import"),
-    *("efficacy plot", "squad search", "squad repeats", "score", "export", "ledger sql"),
+    *(
+        "efficacy plot",
+        "squad search",
+        "squad shift",
+        "squad repeats",
+        "score",
+        "export",
+        "ledger sql",
+    ),
     # It measures what threads are worth.
     *("ledger export", "ledger import", "doctor"),
     *("stacks", "stacks show", "stacks list"),

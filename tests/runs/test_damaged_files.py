@@ -29,6 +29,8 @@ OF_A_RUN = {
 OTHERS = {
     *("train", "explain", "score", "doctor", "runs list", "runs scan", "efficacy table"),
     *("efficacy plot", "squad search", "squad browse", "squad repeats", "ledger sql"),
+    # It reads two data sets.
+    "squad shift",
     # These work whatever the config says.
     *("ledger export", "ledger import", "watch", "runs remove", "runs import"),
     *(f"stacks {verb}" for verb in ("show", "list", "flame", "tree", "search", "speedscope")),

@@ -30,6 +30,7 @@ from qa_research.threads import use_threads_of_tokenizers
 
 if TYPE_CHECKING:
     from qa_research.browse.view import Browser
+    from qa_research.tasks.answering.source import NamedSource
 
 
 class SquadVerbs(ShortForm):
@@ -53,6 +54,7 @@ squad_app = verb_group(
     SquadVerbs,
 )
 
+OF_SET = "as --data names one; of one with splits, NAME:train or NAME:validation"
 DataSet = Annotated[
     str | None,
     typer.Option(
@@ -265,6 +267,39 @@ def stats(
             show_overview(found, name, browser.tokenizer_name)
             if exact is not None:
                 show_exactness(exact, browser.max_answer_tokens)
+
+
+@squad_app.command(name="shift")
+def compare_sets(
+    first: Annotated[str, typer.Argument(metavar="A", help=OF_SET)],
+    second: Annotated[str, typer.Argument(metavar="B", help="the one that is compared with it")],
+    encoding: Encoding = DEFAULT_ENCODING,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far one data set is from another.
+
+    Lengths, words, unseen words, and whether a classifier tells them apart; each beside chance.
+    """
+    from qa_research.browse.shift import shift, show_shift
+    from qa_research.console import start_logging
+
+    start_logging()
+    one, other = (_named(asked, encoding) for asked in (first, second))
+    found = shift((one.name, other.name), (one.read(), other.read()))
+    if as_json:
+        print_json(found.as_json())
+    else:
+        show_shift(found)
+
+
+def _named(asked: str, encoding: str) -> "NamedSource":
+    """The set of an argument, such as `builtin:train`."""
+    from qa_research.tasks.answering.source import KNOWN, find_source, has_splits, taken_apart
+
+    data, split = taken_apart(asked)
+    if not has_splits(data) and not Path(data).expanduser().is_file():
+        raise FileNotFoundError(f"{asked!r} does not exist; a data set is {KNOWN}")
+    return find_source(data, split, encoding)
 
 
 @squad_app.command()
