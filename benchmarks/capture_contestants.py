@@ -23,7 +23,6 @@ from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.sites import FINAL, Anatomy, Site, module_of
 from qa_research.config import conf_directory
 from qa_research.launch.compose import checked
-from qa_research.model.bert import input_names
 from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.directory import read_record
 from qa_research.tasks.answering.decode import AnswerSettings
@@ -157,7 +156,6 @@ class NnsightSession(CaptureSession):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         network = self.subject.network
-        self.names = input_names(network) - {"start_positions", "end_positions"}
         nnsight: Any = importlib.import_module("nnsight")
         with warnings.catch_warnings():
             # It says that it calls BERT's modules `output` `E_output`.
@@ -196,10 +194,9 @@ class NnsightSession(CaptureSession):
         return found
 
     def _trace(self) -> dict[Any, Tensor]:
-        batch, spans = self.subject.watched.batch, self.subject.watched.spans
+        spans = self.subject.watched.outputs.true
         every = torch.arange(len(spans))[:, None]
-        inputs = {n: t for n, t in batch.items() if n in self.names}
-        with self.model.trace(**inputs):
+        with self.model.trace(**self.subject.watched.inputs):
             found = self.save({})
             for site, envoy, side in self.reads:
                 value = envoy.input if side == "input" else envoy.output
@@ -212,7 +209,8 @@ class NnsightSession(CaptureSession):
 
     def _remember(self, found: dict[Any, Tensor], step: int) -> None:
         mask, recorder = self.subject.watched.mask, cast(Any, self.recorders["attention"])
-        heads, maps = int(self.subject.network.config.num_attention_heads), []
+        network = cast(Any, self.subject.network)
+        heads, maps = int(network.config.num_attention_heads), []
         for layer in recorder.layers:
             query, key = (found[Site(part, layer), "whole"] for part in ("query", "key"))
             maps.append(attention_weights(query, key, mask, heads))
@@ -224,7 +222,7 @@ class NnsightSession(CaptureSession):
         """How far its latest values are from ours at the same weights, at most."""
         subject, found = self.subject, SEEN.kept[-1]
         ours = forward_watched(subject.network, subject.watched, 0, self.whole, self.at_span)
-        pairs = [(found["logits"], ours.logits)]
+        pairs = [(found["logits"], ours.scores)]
         pairs += [(found[site, "whole"], ours.values[site]) for site in self.whole]
         pairs += [(found[site, "at span"], ours.at_span[site]) for site in self.at_span]
         return max(float((theirs - own).abs().max()) for theirs, own in pairs)

@@ -16,12 +16,14 @@ from qa_research.model.bert import head_of, in_float32
 from qa_research.runs.open import open_run
 from qa_research.tasks.answering.decode import Answer
 from qa_research.tasks.answering.evaluation import evaluate
-from qa_research.tasks.answering.trained import questions_of
+from qa_research.tasks.answering.trained import TrainedAnswerer, questions_of
 
 
 def count(run: str, runs: str) -> list[dict[str, Any]]:
     """One row per way to compute."""
     opened = open_run(run, "best", runs)
+    if not isinstance(opened, TrainedAnswerer):
+        raise ValueError(f"{run} answers no questions")
     questions = questions_of(opened.config, opened.record, "validation")
     exact = opened.answer(questions)
     with torch.autocast(opened.network.device.type, torch.bfloat16):
