@@ -10,6 +10,7 @@ VERBS_OF_A_RUN: dict[str, Words] = {
     "resume": (),
     "evaluate": (),
     "ask": ASKING,
+    "forward": ASKING,
     "export": ("exported",),
     "bundle": ("--out", "bundles"),
     "attribute": ASKING,
@@ -34,7 +35,7 @@ RUNS = (
     "nothing/",
     "~nobody/x",
 )
-WITH_CHECKPOINT = ("evaluate", "ask", "export", "attribute", "efficacy ask")
+WITH_CHECKPOINT = ("evaluate", "ask", "forward", "export", "attribute", "efficacy ask")
 CHECKPOINTS = (
     "nope",
     "-1",
@@ -65,6 +66,7 @@ DATA = (
 )
 EVERY_VERB = (
     *("resume", "evaluate", "ask", "export", "attribute", "watch", "report", "score", "doctor"),
+    "forward",
     *(
         "efficacy ask",
         "efficacy table",
@@ -82,6 +84,7 @@ NEEDING_WORDS = (
         "resume",
         "evaluate",
         "ask",
+        "forward",
         "export",
         "attribute",
         "watch",
@@ -112,6 +115,16 @@ OF_RUN: tuple[Words, ...] = (
     ("ask", "{run}", *ASKING, "--n-best", "0"),
     ("ask", "{run}", *ASKING, "--n-best", "many"),
     ("ask", "{run}", "--question", "Who? " * 2000, "--context", "Ms Lund."),
+    ("forward", "{run}"),
+    ("forward", "{run}", "--question", "Who?"),
+    ("forward", "{run}", "--question", "nobody-asked-this"),
+    ("forward", "{run}", "--context", "Ms Lund."),
+    ("forward", "{run}", "--first", "A cat.", "--second", "A dog."),
+    ("forward", "{run}", *ASKING, "--first", "A cat."),
+    ("forward", "{run}", *ASKING, "--context-file", "{good}"),
+    ("forward", "{run}", *ASKING, "--input", "x"),
+    ("forward", "{run}", *ASKING, "--n-best", "0"),
+    ("forward", "{run}", "--question", "Who? " * 2000, "--context", "Ms Lund."),
     ("evaluate", "{run}", "--split", "test"),
     *(("evaluate", "{run}", "--wrong", count) for count in ("0", "-1", "many")),
     ("evaluate", "{run}", "--data", "{good}", "--on-bad-rows", "move_and_drop"),

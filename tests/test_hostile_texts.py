@@ -181,6 +181,10 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     ],
     "predict": [("RUN", *RUNS), ("RUN", "--data", f"{FOLDER}.json", "--out", "predicted", *RUNS)],
     "ask": [("RUN", *ASKED, *RUNS)],
+    "forward": [
+        ("RUN", *ASKED, *RUNS),
+        *(("RUN", "--question", HOSTILE[name], *RUNS) for name in ("colour", "C1", "slash")),
+    ],
     "efficacy ask": [
         ("RUN", "--questions", "12", *RUNS),
         ("RUN", "--rounds", "2", *RUNS),
@@ -285,6 +289,8 @@ REFUSED: list[tuple[str, ...]] = [
     ("predict", "RUN", "--on-bad-rows", "TEXT", *RUNS),
     ("ask", "RUN", *ASKED, "--checkpoint", "no TEXT", *RUNS),
     ("ask", "RUN", "--question", "Who?", "--context-file", "no TEXT", *RUNS),
+    ("forward", "RUN", "--question", "Who?", "--context-file", "no TEXT", *RUNS),
+    ("forward", "RUN", *ASKED, "--input", "TEXT=1", *RUNS),
     ("attribute", "RUN", *ASKED, "--method", "TEXT", *RUNS),
     ("attribute", "RUN", "--watched", "--question", "no TEXT", *RUNS),
     ("efficacy", "plot", "--format", "TEXT", *RUNS),

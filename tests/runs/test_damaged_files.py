@@ -19,6 +19,7 @@ OF_A_RUN = {
     "evaluate": ("RUN", "--threads", "1"),
     "predict": ("RUN", "--threads", "1"),
     "ask": ("RUN", *ASKED, "--threads", "1"),
+    "forward": ("RUN", *ASKED, "--threads", "1"),
     "attribute": ("RUN", *ASKED, "--threads", "1"),
     "efficacy ask": ("RUN", "--threads", "1"),
     "squad show": ("0", "--run", "RUN"),

@@ -18,6 +18,7 @@ from qa_research.model.places import Places
 from qa_research.streams import stream
 from qa_research.tasks.learning import LearningModule, TaskData
 from qa_research.tasks.opened import Examples, Opened, Told
+from qa_research.tasks.stages import Passing, Stage, Table
 from qa_research.tasks.task import StoredRun, Task
 from qa_research.tasks.watching import (
     PADDING,
@@ -175,6 +176,14 @@ class OpenedLine(Opened[Point]):
                 rows[-1] |= {"squared_error": error, "truth": point.y, "near": near}
         return rows
 
+    def passing(self, row: Point, n_best: int) -> Passing:
+        def finish(scores: Tensor) -> list[Stage]:
+            y = Table(("quantity", "value"), (("y", float(scores[0])),))
+            return [Stage("postprocess", "logit -> y", (), (y,)), Stage("evaluate", "y -> score")]
+
+        typed = Stage("preprocess", "text -> x", (f"x = {row.x}",))
+        return Passing(watched([("asked", row)]), typed, (), finish)
+
     @property
     def right(self) -> str:
         return "near"
@@ -229,37 +238,41 @@ class LineTask(Task):
     def watching(self, request: Any) -> Watching:
         splits = {name: self.data.points_of(name) for name in ("train", "validation")}
         chosen = choose_examples(request, splits, self.data.seed, _no_file, "point")
-        # A point is read as one token: its x.
-        examples = [
-            WatchedExample(
-                id=row.id,
-                split=split,
-                kind=row.kind,
-                title="",
-                heading=f"x = {row.x:.2f}",
-                text=f"{row.x:.2f}",
-                truths=(f"{row.y:.2f}",),
-                tokens=("x",),
-                parts=("x",),
-                chars=((0, len(f"{row.x:.2f}")),),
-            )
-            for split, row in chosen
-        ]
-        x, y = (torch.tensor([getattr(row, name) for _, row in chosen]) for name in "xy")
-        watched = Watched(
-            examples=tuple(examples),
-            inputs={"input": x[:, None]},
-            mask=torch.ones(len(x), 1, dtype=torch.bool),
-            part_names=(PADDING, "x"),
-            outputs=Outputs("number", (PREDICTION,), y, lambda output: output),
-        )
-        return Watching(watched, 1, self.data.batch_size, is_compiled=False)
+        return Watching(watched(chosen), 1, self.data.batch_size, is_compiled=False)
 
     @classmethod
     def reopen(cls, run: StoredRun, weights: Mapping[str, Tensor]) -> OpenedLine:
         network = LineModule(**_arguments(run.config["model"])).network
         network.load_state_dict(dict(weights))
         return OpenedLine(**vars(run), network=network.eval())
+
+
+def watched(chosen: Sequence[tuple[str, Point]]) -> Watched:
+    """Points, each with its split, as one batch: a point is read as one token, its x."""
+    examples = [
+        WatchedExample(
+            id=row.id,
+            split=split,
+            kind=row.kind,
+            title="",
+            heading=f"x = {row.x:.2f}",
+            text=f"{row.x:.2f}",
+            truths=() if row.y is None else (f"{row.y:.2f}",),
+            tokens=("x",),
+            parts=("x",),
+            chars=((0, len(f"{row.x:.2f}")),),
+        )
+        for split, row in chosen
+    ]
+    x = torch.tensor([row.x for _, row in chosen])
+    y = torch.tensor([torch.nan if row.y is None else row.y for _, row in chosen])
+    return Watched(
+        examples=tuple(examples),
+        inputs={"input": x[:, None]},
+        mask=torch.ones(len(x), 1, dtype=torch.bool),
+        part_names=(PADDING, "x"),
+        outputs=Outputs("number", (PREDICTION,), y, lambda output: output),
+    )
 
 
 def _arguments(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from qa_research.runs.compare import side_by_side
 from qa_research.runs.directory import read_record, run_directory
 from qa_research.runs.listing import headline, list_runs, sorted_runs
 from qa_research.runs.open import open_run
+from qa_research.tasks.stages import STAGES
 from qa_research.training.story import train
 from tests.toy.line import Point
 from tests.training.reading import result_of, rows_of
@@ -82,6 +83,28 @@ def test_it_is_read_back_from_its_directory(line):
         for row in opened.rows([Point("a", "", 0.0, None), Point("b", "", 1.0, None)])
     )
     assert at_one > at_zero > at_one - 6 and at_zero < 0
+
+
+def test_its_forward_pass_is_opened(line, verb):
+    config = line()
+    train(config)
+    run = run_directory(config)
+    code, said, err = verb("forward", str(run), "--input", "x=0.5", "--json")
+    assert code == 0, err
+    stages = {stage["stage"]: stage for stage in json.loads(said)["stages"]}
+    assert tuple(stages) == STAGES
+    opened = open_run(run)
+    (row,) = opened.rows([Point("a", "", 0.5, None)])
+    (head,) = stages["head"]["tables"][0]
+    assert head["logit"] == pytest.approx(row["prediction"], abs=1e-6)
+    slope, bias = (tensor.item() for tensor in opened.network.state_dict().values())
+    assert head["sum of products"] == pytest.approx(0.5 * slope, abs=1e-6)
+    assert head["bias"] == pytest.approx(bias, abs=1e-6)
+    assert stages["postprocess"]["tables"][0][0]["value"] == head["logit"]
+    code, _, err = verb("forward", str(run), "--question", "Who?", "--context", "Ms Lund.")
+    assert code == 2 and "is asked with --input x=..., not with --question and --context" in err
+    code, said, _ = verb("forward", str(run), "--question", "v3")
+    assert code == 0 and "x = " in said
 
 
 @pytest.mark.parametrize("step", [1, 7, 16, 23])

@@ -19,6 +19,7 @@ from qa_research.cli.options import (
     DEFAULT_CHECKPOINT,
     DEFAULT_ENCODING,
     DEFAULT_FORMAT,
+    DEFAULT_N_BEST,
     DEFAULT_RUNS,
     NO_DATA,
     AsJson,
@@ -30,6 +31,7 @@ from qa_research.cli.options import (
     First,
     Inputs,
     Model,
+    NBest,
     OnBadRows,
     OneSequence,
     Out,
@@ -381,9 +383,7 @@ def ask(
     inputs: Inputs = None,
     encoding: Encoding = DEFAULT_ENCODING,
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
-    n_best: Annotated[
-        int, typer.Option(metavar="N", min=1, help="how many candidates to show")
-    ] = 5,
+    n_best: NBest = DEFAULT_N_BEST,
     look: Annotated[
         bool,
         typer.Option(

@@ -87,6 +87,10 @@ Inputs = Annotated[
         help="what a run of a task from elsewhere is asked with; may be repeated",
     ),
 ]
+NBest = Annotated[
+    int, typer.Option("--n-best", metavar="N", min=1, help="how many candidates to show")
+]
+DEFAULT_N_BEST = 5
 OUT_HELP = "where the files go"
 Out = Annotated[
     Path | None,

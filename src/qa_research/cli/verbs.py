@@ -11,6 +11,7 @@ from qa_research.cli.attribute import attribute
 from qa_research.cli.bundle import bundle
 from qa_research.cli.doctor import doctor
 from qa_research.cli.efficacy import efficacy_app
+from qa_research.cli.forward import forward
 from qa_research.cli.ledger import ledger_app
 from qa_research.cli.options import DEFAULT_RUNS, Run, Runs
 from qa_research.cli.report import report
@@ -26,8 +27,8 @@ class Verbs(TyperGroup):
     """Lists the verbs in the order in which they are needed; Typer would put groups of verbs last."""
 
     order = (
-        "train resume runs evaluate predict ask efficacy squad watch report attribute explain stacks score "
-        "export bundle ledger doctor"
+        "train resume runs evaluate predict ask forward efficacy squad watch report attribute explain stacks "
+        "score export bundle ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -182,6 +183,7 @@ app.command()(predict)
 app.add_typer(efficacy_app, name="efficacy")
 app.command()(score)
 app.command()(ask)
+app.command()(forward)
 app.add_typer(squad_app, name="squad")
 app.command()(export)
 app.command()(bundle)

@@ -256,6 +256,20 @@ def packaged_tokenizer() -> PackagedTokenizer | None:
     return PackagedTokenizer(Tokenizer.from_file(str(folder / "tokenizer.json")))
 
 
+def words_of(tokenizer: Any, text: str) -> list[str]:
+    """The words of a text, in which a tokenizer then looks for the pieces of its vocabulary.
+
+    They are spelled as it normalises them: BERT's are in lower case, and a mark is a word of its own; those
+    of a byte-level tokenizer begin with the sign that stands for a blank.
+    """
+    backend = tokenizer.backend_tokenizer
+    if backend.normalizer is not None:
+        text = backend.normalizer.normalize_str(text)
+    if backend.pre_tokenizer is None:
+        return [text] if text else []
+    return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
+
+
 @dataclass(frozen=True, slots=True)
 class Off:
     """The token that replaces each token of a word that is switched off, so that positions stay.

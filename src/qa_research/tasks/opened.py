@@ -15,6 +15,8 @@ from qa_research.tasks.task import Metric, StoredRun
 if TYPE_CHECKING:
     from torch import nn
 
+    from qa_research.tasks.stages import Passing
+
 # An example in the task's own type, such as a question.
 Row = TypeVar("Row")
 # What some examples are answered with; see `Opened.rows`.
@@ -106,6 +108,31 @@ class Opened(StoredRun, ABC, Generic[Row]):
     def answering_of(self, examples: Sequence[Row]) -> Answering[Row]:
         """What answers any of these examples, some at a time, as `rows` answers all of them."""
         return self.rows
+
+    def by_id(self, identity: str) -> Row:
+        """One of the run's own examples.
+
+        Raises:
+            ValueError: none has this id, or they have changed since the training.
+        """
+        for split in ("validation", "train"):
+            for row in self.own(split).rows:
+                if self.told(row).id == identity:
+                    return row
+        raise ValueError(f"--question {identity} is the id of none of the run's {self.examples}")
+
+    def passing(self, row: Row, n_best: int) -> "Passing":
+        """One example on its way through the network, and what comes before and after it, in stages.
+
+        `n_best`: so many candidates are shown at most.
+
+        Raises:
+            ValueError: the task does not say what comes before and after.
+        """
+        raise ValueError(
+            f"{self.name} was trained on {self.examples}, and their task does not say what comes before and "
+            "after its network (Opened.passing), so the forward pass cannot be told in stages"
+        )
 
     @property
     def right(self) -> str | None:

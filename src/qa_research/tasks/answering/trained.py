@@ -51,8 +51,10 @@ from qa_research.tasks.answering.question import (
 from qa_research.tasks.answering.score import Rules, paragraphs_of, rules_for, score_question
 from qa_research.tasks.answering.source import find_source, taken_apart
 from qa_research.tasks.answering.squad import read_questions
+from qa_research.tasks.answering.stages import passing_of
 from qa_research.tasks.answering.windows import fingerprint, make_windows, too_long
 from qa_research.tasks.opened import Answering, Examples, Opened, Told
+from qa_research.tasks.stages import Passing
 from qa_research.tasks.task import StoredRun
 from qa_research.text import plural
 
@@ -100,6 +102,15 @@ class TrainedAnswerer(Opened[Question]):
 
     def fingerprint(self, examples: Sequence[Question]) -> str:
         return fingerprint(examples)
+
+    def by_id(self, identity: str) -> Question:
+        return question_by_id(self.config, self.record, identity)
+
+    def passing(self, row: Question, n_best: int) -> Passing:
+        data, suited = self.config["data"], self.suited_to([row])
+        window = (data["max_tokens"], data["stride_tokens"])
+        (answer,) = suited.answer([row])
+        return passing_of(row, answer, suited.tokenizer, window, suited.answering, n_best)
 
     @property
     def right(self) -> str:
