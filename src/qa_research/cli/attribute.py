@@ -1,10 +1,12 @@
 """The verb that shows which words made an answer: attribute."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qa_research.cli.examples import named_inputs, not_asked_with
 from qa_research.cli.options import (
     DEFAULT_CHECKPOINT,
     DEFAULT_ENCODING,
@@ -12,21 +14,27 @@ from qa_research.cli.options import (
     DEFAULT_RUNS,
     DEFAULT_SEED,
     NO_DATA,
+    SPLITS,
     AsJson,
     Checkpoint,
     Context,
     ContextFile,
     Encoding,
+    First,
+    Inputs,
     Model,
+    OneSequence,
     Out,
     PictureFormat,
     Runs,
+    Second,
     Seed,
     Threads,
+    as_answerer,
     checked_format,
     given_text,
     is_id,
-    opened_model,
+    opened_of_any_task,
     opened_recording,
 )
 from qa_research.text import print_json, print_line
@@ -34,14 +42,18 @@ from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
     from qa_research.explain.words.attribute import AttributionRequest
+    from qa_research.explain.words.result import Attribution
     from qa_research.tasks.answering.trained import TrainedAnswerer
+    from qa_research.tasks.opened import Opened
 
 Question = Annotated[
     str | None,
     typer.Option(
+        "--question",
+        "--example",
         metavar="TEXT|ID",
-        help="what to ask; without a text to ask, the id of one of the run's questions; with --watched "
-        "the id or the text of a watched question, or a part of it",
+        help="what to ask; without a text to ask, the id of one of the run's questions, or of its "
+        "examples of another task; with --watched the id or the text of a watched question, or a part of it",
     ),
 ]
 Watched = Annotated[
@@ -73,6 +85,10 @@ def attribute(
     context: Context = None,
     context_file: ContextFile = None,
     encoding: Encoding = DEFAULT_ENCODING,
+    first: First = None,
+    second: Second = None,
+    sequence: OneSequence = None,
+    inputs: Inputs = None,
     watched: Watched = False,
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     method: Method = None,
@@ -86,7 +102,7 @@ def attribute(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which words made an answer.
+    """Show which words made an answer, or what a run of another task says.
 
     Integrated gradients, word erasure and LIME side by side, and how faithful each of them is compared
     with random orders of the words; as a page, a picture and attribution.json.
@@ -94,10 +110,14 @@ def attribute(
     from qa_research.explain.words.result import METHODS, USUAL_OVER_STEPS, methods_of
 
     methods = methods_of(method or [], USUAL_OVER_STEPS if watched else METHODS)
+    typed = {"first": first, "second": second, "sequence": sequence}
+    example = {n: text for n, text in typed.items() if text is not None} | named_inputs(inputs)
     if watched:
-        _check_watched(context, context_file, checkpoint, keep_answer)
+        _check_watched(context, context_file, checkpoint, keep_answer, example)
     checked_format(picture_format)
-    text = None if watched else _checked_text(question, context, context_file, encoding)
+    text = None
+    if not watched and not example:
+        text = _checked_text(question, context, context_file, encoding)
 
     from qa_research.console import start_logging
     from qa_research.runs.directory import find_run
@@ -107,41 +127,77 @@ def attribute(
         directory = find_run(run, runs)
         use_threads(threads)
     else:
-        data = None if text is None else NO_DATA
-        opened = opened_model(run, checkpoint, runs, threads, data)
+        is_own = text is None and not example
+        opened = opened_of_any_task(run, checkpoint, runs, threads, None if is_own else NO_DATA)
     from qa_research.explain.words.attribute import AttributionRequest
+    from qa_research.explain.words.page import folder_name
 
     request = AttributionRequest(methods, samples, seed, top, keep_answer)
     if watched:
         _attribute_watched(directory, question, request, out, picture_format, as_json)
+        return
+    if text is None and (example or as_answerer(opened) is None):
+        row = _example(opened, question or "", example)
+        words = [opened.told(row).text]
+        make = _explained_example(opened, row, request)
     else:
-        asked = (question or "", text)
-        _attribute_one(opened, asked, request, out, picture_format, as_json)
+        from qa_research.tasks.answering.trained import answerer_of
+
+        answerer = answerer_of(opened)
+        words = list(answerer.question(question or "") if text is None else (question or "", text))
+        make = _explained_answer(answerer, words, request)
+    name = folder_name(words[0], opened.label, [*words, repr(request)])
+    folder = (out or opened.results / "attributions" / name).expanduser()
+    _attribute_one(make, folder, picture_format, as_json)
+
+
+def _explained_answer(
+    opened: "TrainedAnswerer", asked: Sequence[str], request: "AttributionRequest"
+) -> "Callable[[], Attribution]":
+    from qa_research.explain.words.attribute import attribute as attributed
+
+    question, text = asked
+    return lambda: attributed(opened, question, text, request)
+
+
+def _explained_example(
+    opened: "Opened[Any]", row: Any, request: "AttributionRequest"
+) -> "Callable[[], Attribution]":
+    from qa_research.explain.words.attribute import attribute_example
+
+    return lambda: attribute_example(opened, row, request)
+
+
+def _example(opened: "Opened[Any]", identity: str, typed: Mapping[str, str]) -> Any:
+    """The example that was typed, or one of the run's own, by its id.
+
+    Raises:
+        ValueError: the run is asked with something else, or has no such example.
+    """
+    if identity and typed:
+        raise ValueError(
+            "--example names one of the run's examples, and another one was typed; use one"
+        )
+    if typed:
+        if typed.keys() != set(opened.asked_with):
+            raise not_asked_with(opened, typed)
+        return opened.example(typed)
+    for split in SPLITS:
+        for row in opened.own(split).rows:
+            if opened.told(row).id == identity:
+                return row
+    raise ValueError(f"--example {identity} is the id of none of the run's {opened.examples}")
 
 
 def _attribute_one(
-    opened: "TrainedAnswerer",
-    asked: tuple[str, str | None],
-    request: "AttributionRequest",
-    out: Path | None,
-    picture_format: str,
-    as_json: bool,
+    make: "Callable[[], Attribution]", folder: Path, picture_format: str, as_json: bool
 ) -> None:
-    """Explain the answer to one question about a text, write the files and show the words.
-
-    `asked`: the question and the text; no text if the question is the id of one of the run's.
-    """
-    from qa_research.explain.words.attribute import attribute as attributed
-    from qa_research.explain.words.page import folder_name, write_attribution
+    """Explain one answer, or what is said of one example, write the files and show the words."""
+    from qa_research.explain.words.page import write_attribution
     from qa_research.runs.directory import check_writable
 
-    question, text = asked
-    if text is None:
-        question, text = opened.question(question)
-    name = folder_name(question, opened.label, [question, text, repr(request)])
-    folder = (out or opened.results / "attributions" / name).expanduser()
     check_writable(folder, "--out DIR")
-    result = attributed(opened, question, text, request)
+    result = make()
     files = write_attribution(result, folder, picture_format)
     if as_json:
         print_json(result.as_json() | {"files": files.as_json()})
@@ -153,10 +209,15 @@ def _attribute_one(
 
 
 def _check_watched(
-    context: str | None, context_file: Path | None, checkpoint: str, keep_answer: bool
+    context: str | None,
+    context_file: Path | None,
+    checkpoint: str,
+    keep_answer: bool,
+    typed: Mapping[str, str],
 ) -> None:
     """Refuse options that have no effect on the watched questions."""
     given = {
+        **{f"--{name}": True for name in typed},
         "--context": context is not None,
         "--context-file": context_file is not None,
         "--checkpoint": checkpoint != DEFAULT_CHECKPOINT,
@@ -201,6 +262,11 @@ def _attribute_watched(
     folder = (out or directory / "attributions").expanduser()
     check_writable(folder, "--out DIR")
     recording = opened_recording(directory)
+    if recording.outputs is not None:
+        raise ValueError(
+            "--watched explains the true answers of questions over the steps; of another task --example ID "
+            "explains one of the run's examples, with --checkpoint NAME at any kept step"
+        )
     from qa_research.explain.words.attribute import over_steps
     from qa_research.explain.words.page import folder_name, write_attribution
     from qa_research.explain.words.show import show_steps

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from qa_research.tasks.stages import Passing
+    from qa_research.tasks.watching import Watched
 
 # An example in the task's own type, such as a question.
 Row = TypeVar("Row")
@@ -120,6 +121,17 @@ class Opened(StoredRun, ABC, Generic[Row]):
                 if self.told(row).id == identity:
                     return row
         raise ValueError(f"--question {identity} is the id of none of the run's {self.examples}")
+
+    def watched(self, examples: Sequence[Row]) -> "Watched":
+        """Examples as one batch, to be looked at and explained, as `Task.watching` has them.
+
+        Raises:
+            ValueError: this task cannot be looked into.
+        """
+        raise ValueError(
+            f"{self.name} cannot be looked into: its task does not say how {self.examples} are read "
+            "(Opened.watched)"
+        )
 
     def passing(self, row: Row, n_best: int) -> "Passing":
         """One example on its way through the network, and what comes before and after it, in stages.

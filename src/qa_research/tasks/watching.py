@@ -84,7 +84,8 @@ class Watched:
     tokens are not padding; tokens are padded on the right, and all sites of a network that have a token axis
     have this one. `part_names`: PADDING, and what the `parts` of examples are called. `marked_as`: what the
     marked tokens are, in a word such as `motif`; empty: none are marked. `off`: what a token becomes that is
-    switched off; None: nobody can say which words made an answer.
+    switched off, in the input called `switched`; None: nobody can say which words made an answer. An input of
+    vectors, such as letters that are each one unit of four, is switched to `off.token_id` in all units.
     """
 
     examples: tuple[WatchedExample, ...]
@@ -94,6 +95,7 @@ class Watched:
     outputs: Outputs
     marked_as: str = ""
     off: Off | None = None
+    switched: str = "input_ids"
 
     @property
     def parts(self) -> NDArray[np.int8]:

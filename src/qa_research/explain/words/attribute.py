@@ -16,10 +16,23 @@ from numpy import ndarray
 
 from qa_research.capture.recording.reader import Recording
 from qa_research.explain.ranking import chance_jaccard
+from qa_research.explain.words.example import (
+    ExampleReader,
+    example_erasure,
+    example_gradients,
+    reader_of,
+    shown_text,
+)
 from qa_research.explain.words.faithfulness import faithfulness
 from qa_research.explain.words.gradients import MOST_STEPS, integrated_gradients, word_erasure
 from qa_research.explain.words.lime import LOWEST_R2, word_lime
-from qa_research.explain.words.reader import Explained, Reader, answered_span, true_span
+from qa_research.explain.words.reader import (
+    Explained,
+    Reader,
+    WordReader,
+    answered_span,
+    true_span,
+)
 from qa_research.explain.words.result import (
     LARGEST_ERROR,
     NAMES,
@@ -37,6 +50,7 @@ from qa_research.explain.words.result import (
     Span,
     StepValues,
     all_rounded,
+    number_text,
     rounded,
     rounded_or_none,
     strongest,
@@ -45,6 +59,7 @@ from qa_research.runs.checkpoints import kept_steps
 from qa_research.runs.open import open_run
 from qa_research.stats import rank_correlation, top_overlap
 from qa_research.tasks.answering.trained import TrainedAnswerer, answerer_of
+from qa_research.tasks.opened import Opened
 from qa_research.text import plural
 
 log = logging.getLogger(__name__)
@@ -118,20 +133,83 @@ def attribute(
     )
 
 
-def _check_top(reader: Reader, top: int) -> None:
+def attribute_example(opened: Opened[Any], row: Any, request: AttributionRequest) -> Attribution:
+    """The words of one example, of a run of any task, that made the network say what it says of it.
+
+    Explained is the logit of the label that it chooses, or its prediction.
+
+    Raises:
+        ValueError: nothing of it can be switched off, it has no more words than `request.top`, or the
+            network's outputs are not finite.
+    """
+    if request.keep_answer:
+        raise ValueError("--keep-answer is for questions: nothing of an example is its answer")
+    reader = reader_of(opened, row)
+    _check_top(reader, request.top)
+    log.info("%d words in %d tokens", len(reader.units), len(reader.example.tokens))
+    log.info("Attributing by %s", ", ".join(NAMES[name] for name in request.methods))
+    methods = _measure_example(reader, request)
+    rankings = {name: np.array(values.span, dtype=np.float64) for name, values in methods.items()}
+    faithful, full = _faithfulness(reader, rankings, request.seed)
+    said = number_text(full) if reader.is_number else reader.watched.outputs.rows[reader.row]
+    return Attribution(
+        run=opened.name,
+        checkpoint=opened.label,
+        step=opened.step,
+        answer=said,
+        answer_probability=None if reader.is_number else rounded(full),
+        probability=rounded(full),
+        quantity=_quantity_of_example(reader, said),
+        text=shown_text(reader, said),
+        methods=methods,
+        agreement=_agreement(rankings, request.top),
+        faithfulness=faithful,
+        warnings=(
+            *([reader.off.note] if reader.off.note else []),
+            *_doubts(methods, UNSURE if reader.is_number else full),
+            *faithful.doubts,
+        ),
+        top=request.top,
+        seed=request.seed,
+    )
+
+
+def _measure_example(reader: ExampleReader, request: AttributionRequest) -> dict[str, MethodValues]:
+    found: dict[str, MethodValues] = {}
+    if "gradients" in request.methods:
+        found["gradients"] = example_gradients(reader)
+    if "erasure" in request.methods:
+        found["erasure"] = example_erasure(reader)
+    if "lime" in request.methods:
+        found["lime"] = word_lime(reader, request.samples, request.seed, request.top)
+    return found
+
+
+def _quantity_of_example(reader: ExampleReader, said: str) -> str:
+    """What is explained, in a sentence."""
+    if reader.is_number:
+        return f"Explained is the prediction, {said}: what raises it supports it."
+    return f"Explained is the logit of the label “{said}”, which the network chose."
+
+
+def _check_top(reader: WordReader, top: int) -> None:
     n = len(reader.besides_answer)
     if top >= n:
+        besides = "" if isinstance(reader, ExampleReader) else " besides the answer's"
         raise ValueError(
-            f"--top {top} is all there is: the text has {plural(n, 'word')} besides the answer's; "
+            f"--top {top} is all there is: the text has {plural(n, 'word')}{besides}; "
             "name fewer, or ask about a longer text"
         )
 
 
 def _faithfulness(
-    reader: Reader, rankings: Mapping[str, Float[ndarray, " other"]], seed: int
+    reader: WordReader, rankings: Mapping[str, Float[ndarray, " other"]], seed: int
 ) -> tuple[Faithfulness, float]:
     """The curves over words besides the span's own, which stay on."""
     others = reader.besides_answer
+    # Words that are always on are of the answer, too.
+    words = len(reader.text.words) if isinstance(reader, Reader) else len(reader.units)
+    answer_stays = len(others) < words
 
     def probability(masks: Bool[ndarray, "mask other"]) -> Float[ndarray, " mask"]:
         among_all = np.ones((len(masks), len(reader.units)), dtype=bool)
@@ -139,7 +217,7 @@ def _faithfulness(
         return reader.predict(among_all, "Faithfulness").probability
 
     found, full = faithfulness(probability, rankings, seed)
-    return replace(found, answer_stays=len(others) < len(reader.text.words)), full
+    return replace(found, answer_stays=answer_stays), full
 
 
 def _measure(

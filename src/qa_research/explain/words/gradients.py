@@ -40,7 +40,7 @@ def integrated_gradients(reader: Reader, most_steps: int = MOST_STEPS) -> Gradie
     steps = min(FIRST_STEPS, most_steps)
     while True:
         values = _integrated(reader, steps)
-        error = _error(values, change)
+        error = share_missing(values, change)
         if (error <= LARGEST_ERROR).all() or steps == most_steps:
             return GradientValues(**reader.by_word(values), steps=steps, error=all_rounded(error))
         steps = min(2 * steps, most_steps)
@@ -97,9 +97,10 @@ def _with_sum(rows: Float[ndarray, "row ..."]) -> Float[ndarray, "output ..."]:
     return np.concatenate([rows, rows.sum(axis=0, keepdims=True)])
 
 
-def _error(
+def share_missing(
     values: Float[ndarray, "output unit"], change: Float[ndarray, " output"]
 ) -> Float[ndarray, " output"]:
+    """By output, which share of the change between both ends the values of all units lack."""
     missing = np.abs(values.sum(axis=1) - change)
     # Where both ends are equal there is no share: nothing may be missing then.
     none = np.where(missing == 0, 0.0, np.inf)

@@ -19,7 +19,7 @@ from qa_research.explain.surrogate import (
     fit_surrogate,
     weighted_r2,
 )
-from qa_research.explain.words.reader import Reader
+from qa_research.explain.words.reader import WordReader
 from qa_research.explain.words.result import (
     OUTPUTS,
     LimeValues,
@@ -34,7 +34,8 @@ from qa_research.streams import stream
 REPEATS = 3
 KERNEL_WIDTH = 0.25
 RESAMPLES = 200
-SPAN = OUTPUTS.index("span")
+# The last output: of an example of another task the only one.
+SPAN = -1
 LOWEST_R2 = 0.5
 
 
@@ -54,7 +55,7 @@ def draw_word_masks(
     return np.asarray(ranks >= n_off[:, None])
 
 
-def word_lime(reader: Reader, samples: int, seed: int, top: int) -> LimeValues:
+def word_lime(reader: WordReader, samples: int, seed: int, top: int) -> LimeValues:
     """LIME on the words of a reader: REPEATS times `samples` masks, ridge regression, for each output.
 
     The masks are drawn in REPEATS independent parts: `unseen_r2` is the span's weighted R2 of a part's
@@ -77,7 +78,8 @@ def word_lime(reader: Reader, samples: int, seed: int, top: int) -> LimeValues:
     outputs = reader.predict(masks, "LIME").outputs
     weights = distance_weights(masks, KERNEL_WIDTH)
     fits = [fit_surrogate(masks, output, weights, "ridge", ALPHA) for output in outputs]
-    generator = stream(seed, "bootstrap", SPAN)
+    # The stream is called by the number of the span's output.
+    generator = stream(seed, "bootstrap", OUTPUTS.index("span"))
     resampled = bootstrap(masks, outputs[SPAN], weights, "ridge", ALPHA, RESAMPLES, generator)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resampled, (tail, 1 - tail), axis=0)
@@ -98,23 +100,25 @@ def word_lime(reader: Reader, samples: int, seed: int, top: int) -> LimeValues:
         overlap=rounded(mean_overlap(repeats, top)),
         correlation=rounded_or_none(mean_correlation([one[strong] for one in repeats])),
         samples=samples,
-        doubt=_doubt(unseen, stable),
+        doubt=_doubt(unseen, stable, is_answer=len(outputs) > 1),
         chance_overlap=rounded(chance_jaccard(min(top, len(others)), len(others))),
         stable_top=stable,
     )
 
 
-def _doubt(unseen_r2: float, stable: StableTop) -> str | None:
+def _doubt(unseen_r2: float, stable: StableTop, is_answer: bool) -> str | None:
     """Why not to rely on it, as one sentence; None where there is no reason."""
     reasons, level = [], 1 - CONFIDENCE
+    what = "the span's logits" if is_answer else "the output"
+    besides = " besides the answer's" if is_answer else ""
     # Written so that NaN, of outputs that never change, is a reason too.
     if not unseen_r2 >= LOWEST_R2:
         reasons.append(
             f"on masks it was not fitted to, its linear model explains {100 * max(0, unseen_r2):.0f} % "
-            f"of the span's logits (R² {unseen_r2:.2f}, should be at least {LOWEST_R2})"
+            f"of {what} (R² {unseen_r2:.2f}, should be at least {LOWEST_R2})"
         )
     if not stable.k:
-        reasons.append(f"its {REPEATS} repeats do not agree on the top words besides the answer's")
+        reasons.append(f"its {REPEATS} repeats do not agree on the top words{besides}")
     elif stable.chance > level:
         reasons.append(
             f"{REPEATS} random rankings of {stable.items} words agree on some top with probability "

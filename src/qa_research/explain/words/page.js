@@ -3,14 +3,14 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const readout = document.getElementById("readout");
-const outputs = ["span", "start", "end"];
+const outputs = data.outputs;
 const signed = (value) => (value === null ? "–" : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`);
 
 function showWord(word) {
   for (const other of document.querySelectorAll(".word.pointed")) other.classList.remove("pointed");
   for (const other of document.querySelectorAll(`.word[data-word="${word}"]`)) other.classList.add("pointed");
   const shown = Object.entries(data.names).map(([method, name]) => {
-    const values = outputs.map((output) => `${output} ${signed(data.methods[method][output][word])}`);
+    const values = outputs.map((output) => `${outputs.length > 1 ? `${output} ` : ""}${signed(data.methods[method][output][word])}`);
     return `${name}: ${values.join(", ")}`;
   });
   readout.textContent = `“${data.words[word]}”   ${shown.join("   ")}`;

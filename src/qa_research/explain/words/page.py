@@ -64,11 +64,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
 
 
-def curves_chart(found: Faithfulness, kind: str) -> Markup:
-    """One of CURVES, of all methods, over the band of random orders."""
+def curves_chart(found: Faithfulness, kind: str, about: str = "Probability") -> Markup:
+    """One of CURVES, of all methods, over the band of random orders; `about`: what is lost."""
     figure = PlainFigure(figsize=SIZE, layout="constrained")
     draw_curves(figure.subplots(), found, kind)
-    return inline_svg(figure, f"Probability lost, by {ALONG[kind]}", PAGE_COLOURS)
+    return inline_svg(figure, f"{about} lost, by {ALONG[kind]}", PAGE_COLOURS)
 
 
 def probability_chart(result: AttributionOverSteps) -> Markup:
@@ -198,10 +198,12 @@ def attribution_page(result: Attribution) -> str:
     texts = {
         (name, output): coloured_pieces(result.text, getattr(values, output))
         for name, values in result.methods.items()
-        for output in OUTPUTS
+        for output in result.text.outputs
     }
+    about = "Prediction" if result.text.says == "prediction" else "Probability"
     charts = [
-        (TITLES[kind].capitalize(), curves_chart(result.faithfulness, kind)) for kind in CURVES
+        (TITLES[kind].capitalize(), curves_chart(result.faithfulness, kind, about))
+        for kind in CURVES
     ]
     return _render("page.html.jinja", result, texts=texts, charts=charts, kinds=CURVES)
 
@@ -221,12 +223,13 @@ def _render(template: str, result: Attribution | AttributionOverSteps, **more: A
         "words": [word.text for word in result.text.words],
         "names": {name: NAMES[name] for name in result.methods},
         "steps": result.steps if isinstance(result, AttributionOverSteps) else None,
+        "outputs": [name for name in SHOWN_OUTPUTS if name in result.text.outputs],
         "methods": {name: _by_output(values) for name, values in result.methods.items()},
     }
     values = {
         "result": result,
         "names": NAMES,
-        "outputs": SHOWN_OUTPUTS,
+        "outputs": data["outputs"],
         "signed": signed,
         "data": data,
         **more,

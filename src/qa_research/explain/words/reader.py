@@ -5,7 +5,7 @@ Also which window of a long context is explained, and which span: the one that w
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +23,26 @@ from qa_research.tasks.answering.decode import Answer, span_scores
 from qa_research.tasks.answering.question import Question, asked_question
 from qa_research.tasks.answering.trained import MOST_TOKENS, TrainedAnswerer
 from qa_research.tasks.answering.windows import Windows, make_windows
+
+
+class Predictions(Protocol):
+    """What a network says of texts: the explained outputs, and how probable what it said is."""
+
+    @property
+    def outputs(self) -> Float[ndarray, "output text"]: ...
+    @property
+    def probability(self) -> Float[ndarray, " text"]: ...
+
+
+class WordReader(Protocol):
+    """What reads one text with some of its `units` off, as the methods and their controls need it."""
+
+    @property
+    def units(self) -> tuple[int, ...]: ...
+    @property
+    def besides_answer(self) -> list[int]: ...
+    def predict(self, masks: Bool[ndarray, "mask unit"], what: str) -> Predictions: ...
+    def by_word(self, values: Float[ndarray, "output unit"]) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)

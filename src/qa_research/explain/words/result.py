@@ -20,6 +20,8 @@ METHODS = tuple(NAMES)
 USUAL_OVER_STEPS = ("gradients", "erasure")
 # What is attributed: the span's two logits, and their sum, the score that decides between spans.
 OUTPUTS = ("start", "end", "span")
+# What a network says that answers questions; see ShownText.
+ANSWER = "answer"
 # The two ways of testing a ranking; each is a field of `Curves` and of `RandomOrders`.
 CURVES = ("comprehensiveness", "sufficiency")
 # Integrated gradients whose sum is off by a larger share of what it must be are not reliable.
@@ -75,7 +77,8 @@ class ExplainedWindow:
 class ShownWord:
     """A word with its characters of the question or the context, whichever `part` says.
 
-    `switched`: whether it was ever switched off; the others always stayed on and have no values.
+    `switched`: whether it was ever switched off; the others always stayed on and have no values. Of an
+    example of another task `in_span`: whether it carries the truth; `called`: what it belongs to.
     """
 
     text: str
@@ -84,18 +87,21 @@ class ShownWord:
     char_end: int
     in_span: bool
     switched: bool
+    called: str = ""
 
     @property
     def place(self) -> str:
-        """Where it is: "answer", "question" or "context"."""
-        return "answer" if self.in_span else self.part
+        """Where it is: "answer", "question" or "context"; of another task what that calls it."""
+        return self.called or ("answer" if self.in_span else self.part)
 
 
 @dataclass(frozen=True)
 class ShownText:
     """A question and its context, the span that is explained, and the words of the window.
 
-    `off` is the token that replaces each token of a word that is switched off.
+    `off` is the token that replaces each token of a word that is switched off. Of an example of another task
+    `question` is the first text of a pair, else empty, `context` the other one, and the text of `span` what
+    the network says, in words: `says` is then `label` or `prediction`. `framed`: what the framed words are.
     """
 
     question: str
@@ -104,6 +110,36 @@ class ShownText:
     window: ExplainedWindow
     off: str
     words: tuple[ShownWord, ...]
+    says: str = ANSWER
+    framed: str = "the answer"
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether an answer is explained, a span with a start and an end, and not a label or a number."""
+        return self.says == ANSWER
+
+    @property
+    def title(self) -> str:
+        """The question; of another task all that was read."""
+        if self.is_answer:
+            return self.question
+        return " / ".join(text for text in (self.question, self.context) if text)
+
+    @property
+    def unit(self) -> str:
+        """What is switched, in a word: `word`, or `letter` where each is one."""
+        is_letters = not self.is_answer and all(len(word.text) == 1 for word in self.words)
+        return "letter" if is_letters else "word"
+
+    @property
+    def measure(self) -> str:
+        """What the values are of, in a word."""
+        return "prediction" if self.says == "prediction" else "logits"
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Those of OUTPUTS that are explained; the one of another task is called `span`."""
+        return OUTPUTS if self.is_answer else OUTPUTS[-1:]
 
     @property
     def quoted_span(self) -> str:
@@ -123,11 +159,20 @@ class ShownText:
 
 @dataclass(frozen=True)
 class WordValues:
-    """What each word adds to the span's start logit, to its end logit, and to their sum (`span`)."""
+    """What each word adds to the span's start logit, to its end logit, and to their sum (`span`).
 
-    start: Values
-    end: Values
+    Of an example of another task there is no start and no end: `span` is what it adds to the label's logit,
+    or to the number.
+    """
+
+    start: Values | None
+    end: Values | None
     span: Values
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether they are of the span of an answer."""
+        return self.start is not None
 
     def interval(self, unit: int) -> tuple[float | None, float | None]:
         """The 95 % interval of the span's value for the switched word number `unit`, if there is one."""
@@ -210,7 +255,8 @@ class LimeValues(WordValues):
         if self.stable_top is None:
             return None
         known = ranks_sentence(self.stable_top, "repeats", "words")
-        return f"LIME, of the words besides the answer's: {known[0].lower()}{known[1:]}"
+        besides = "of the words besides the answer's: " if self.is_answer else ""
+        return f"LIME, {besides}{known[0].lower()}{known[1:]}"
 
     def interval(self, unit: int) -> tuple[float | None, float | None]:
         """The bootstrap interval over masks."""
@@ -463,6 +509,11 @@ def rounded_or_none(value: float | None) -> float | None:
 def all_rounded(values: Iterable[float]) -> Values:
     """`rounded_or_none` of each."""
     return tuple(rounded_or_none(float(value)) for value in values)
+
+
+def number_text(value: float) -> str:
+    """A number with three digits after the point, and a real minus."""
+    return f"{value:.3f}".replace("-", "−")
 
 
 def signed(value: float | None, digits: int = 2) -> str:

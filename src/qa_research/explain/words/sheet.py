@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from qa_research.explain.words.figures import SIGNED, TITLES, coloured_text, draw_curves, n_lines
-from qa_research.explain.words.result import CURVES, Attribution
+from qa_research.explain.words.result import CURVES, Attribution, ShownText
 from qa_research.figures.panels import PlainFigure, drawable
 
 N_COLUMNS = 112
@@ -31,7 +31,7 @@ def word_sheet(result: Attribution) -> Figure:
     if not result.text.words:
         raise ValueError("there are no words to show")
     head = [
-        *textwrap.wrap(drawable(result.text.question), 96, max_lines=2, placeholder=" …"),
+        *textwrap.wrap(drawable(result.text.title), 96, max_lines=2, placeholder=" …"),
         *textwrap.wrap(drawable(result.quantity), 130),
     ]
     notes = [line for note in result.warnings for line in textwrap.wrap(drawable(note), 130)]
@@ -44,7 +44,7 @@ def word_sheet(result: Attribution) -> Figure:
         caption.axis("off")
         caption.text(0, 0.2, method.caption, fontsize=9.5, weight="bold", parse_math=False)
         coloured_text(figure.add_axes(areas[name]), result.text, method.span, N_COLUMNS)
-    _draw_scale(figure, areas["scale"])
+    _draw_scale(figure, areas["scale"], result.text)
     _draw_curves(figure, areas["curves"], result)
     below = figure.add_axes(areas["notes"])
     below.axis("off")
@@ -95,7 +95,10 @@ def _draw_head(axes: Axes, lines: Sequence[str]) -> None:
         )
 
 
-def _draw_scale(figure: Figure, area: Area) -> None:
+def _draw_scale(figure: Figure, area: Area, text: ShownText) -> None:
+    framed = "; the span is framed" if text.is_answer else f"; framed: {text.framed}"
+    if not any(word.in_span for word in text.words) and not text.is_answer:
+        framed = ""
     left, bottom, width, height = area
     axes = figure.add_axes((left, bottom, 0.3 * width, height))
     bar = figure.colorbar(
@@ -106,7 +109,7 @@ def _draw_scale(figure: Figure, area: Area) -> None:
     axes.text(
         1.15,
         0.5,
-        "relative to the strongest word of each method; the span is framed",
+        f"relative to the strongest {text.unit} of each method{framed}",
         transform=axes.transAxes,
         fontsize=8,
         va="center",
@@ -123,7 +126,8 @@ def _draw_curves(figure: Figure, area: Area, result: Attribution) -> None:
     for panel, kind in zip(panels, CURVES, strict=True):
         draw_curves(panel, result.faithfulness, kind)
         panel.set_title(TITLES[kind], fontsize=9.5, loc="left")
-    panels[0].set_ylabel("probability lost")
+    is_number = result.text.says == "prediction"
+    panels[0].set_ylabel("prediction lost" if is_number else "probability lost")
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(
         handles,

@@ -22,6 +22,8 @@ def show_attribution(result: Attribution) -> None:
     console = Screen()
     answer = result.answer or "no answer in this text"
     probability = f"   (probability {result.answer_probability or 0:.3f})"
+    if result.answer_probability is None and not result.text.is_answer:
+        probability = ""
     console.print(styled((answer, "bold"), probability))
     console.print(result.quantity)
     console.print()
@@ -67,7 +69,7 @@ def _show_top_words(console: Screen, result: Attribution) -> None:
             word = styled(found.word.text, (f"  {found.word.place}", "dim"), lines=False)
             cells += [word, signed(found.value)]
         rows.append(cells)
-    header = [title for name in result.methods for title in (NAMES[name], "logits")]
+    header = [title for name in result.methods for title in (NAMES[name], result.text.measure)]
     console.table(header, rows, right=range(1, len(header), 2))
 
 
