@@ -1,13 +1,22 @@
-"""The outputs in docs/forward_pass.md: `python -m tests.forward_page RUN` writes them anew, by running RUN.
+"""The outputs and figures in docs/forward_pass.md: `python -m tests.forward_page [RUN]` makes them anew.
 
-RUN is the pretrained network of `make demo`. Each block that shows an output starts with the stage it shows.
+RUN is the pretrained network of `make demo`, and its outputs are those of `qa-research forward RUN`; each
+block that shows one starts with the stage it shows. Without RUN only figures are drawn and Python blocks run.
 """
 
 import contextlib
 import io
 import re
 import sys
+from pathlib import Path
 
+import torch
+
+from qa_research.figures.masks import MaskPanel, masks
+from qa_research.figures.positions import positions
+from qa_research.figures.saving import save_figure
+from qa_research.model.attended import causal, local, padding, strided
+from qa_research.model.positions import sinusoidal
 from qa_research.tasks.stages import STAGES
 from tests.commands import ROOT
 
@@ -44,14 +53,44 @@ def printed(source: str) -> str:
     return out.getvalue()
 
 
-def main(run: str, *more: str) -> None:
+def mask_panels() -> list[MaskPanel]:
+    """The masks that the page explains."""
+    asked = ("who", "teaches", "B", "?", "[PAD]", "[PAD]")
+    read, written = ("wer", "lehrt", "B", "?", "[PAD]"), ("[start]", "who", "teaches", "B")
+    padded, cross = (
+        padding(torch.tensor([length]), tokens)[0].expand(queries, tokens).numpy()
+        for length, tokens, queries in ((4, 6, 6), (4, 5, 4))
+    )
+    near, apart = local(13, 3), strided(13, 4)
+    return [
+        MaskPanel("Padding", "nobody sees the padding", padded, asked, asked),
+        MaskPanel("Causal", "nobody sees what comes later", causal(4).numpy(), written, written),
+        MaskPanel("Cross-attention", "a translation sees its text", cross, written, read),
+        MaskPanel("Local", "3 neighbours on either side", near.numpy()),
+        MaskPanel("Strided", "every 4th token", apart.numpy()),
+        MaskPanel("Both", "anywhere in two steps", (near | apart).numpy()),
+    ]
+
+
+def draw(folder: Path) -> None:
+    """The figures of the page."""
+    save_figure(masks(mask_panels()), folder / "masks.png")
+    encoding = sinusoidal(100, 64).double().numpy()
+    title = "Sinusoidal encodings of 100 positions, 64 units"
+    save_figure(positions(encoding, title, (8, 24)), folder / "positions.png")
+
+
+def main(run: str | None = None, *more: str) -> None:
     from qa_research.cli.verbs import run as run_verb
 
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert run_verb(["forward", run, "--question", QUESTION, *more]) == 0
-    page = with_printed(with_stages(PAGE.read_text(encoding="utf-8"), out.getvalue()))
-    PAGE.write_text(page, encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    if run is not None:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            assert run_verb(["forward", run, "--question", QUESTION, *more]) == 0
+        page = with_stages(page, out.getvalue())
+    PAGE.write_text(with_printed(page), encoding="utf-8")
+    draw(PAGE.parent / "images")
 
 
 if __name__ == "__main__":
