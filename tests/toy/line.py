@@ -114,22 +114,26 @@ class LineModule(LearningModule):
         self.name, self.weights = name, weights
         self.network = nn.Sequential(nn.Dropout(dropout), nn.Linear(1, 1))
         self.network.places = Places(head="1")
-        self.errors: list[float] = []
+        # Of each validated point: what was predicted, and what is true.
+        self.pairs: list[tuple[float, float]] = []
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         loss = nn.functional.mse_loss(self.network(batch["x"]), batch["y"])
         return self.share_of_step(loss, batch_idx)
 
     def on_validation_epoch_start(self) -> None:
-        self.errors = []
+        self.pairs = []
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        errors = (self.network(batch["x"]) - batch["y"]).square()
-        self.errors += errors.flatten().tolist()
+        predicted = self.network(batch["x"]).float()
+        self.pairs += zip(predicted.flatten().tolist(), batch["y"].flatten().tolist(), strict=True)
 
     def on_validation_epoch_end(self) -> None:
-        error = sum(self.errors) / len(self.errors)
-        self.log_dict({"val/loss": error, "val/squared_error": error}, logger=False)
+        predicted, true = np.array(self.pairs).T
+        error = float(np.square(predicted - true).mean())
+        measured = {"val/loss": error, "val/squared_error": error}
+        measured["val/pearson"] = float(np.corrcoef(predicted, true)[0, 1])
+        self.log_dict(measured, logger=False)
 
 
 @dataclass(frozen=True, repr=False)
@@ -218,13 +222,16 @@ class LineTask(Task):
         return [f"Data: {self.data.points} points"]
 
     def measured(self) -> list[str]:
-        return ["val/loss", "val/squared_error"]
+        return ["val/loss", "val/squared_error", "val/pearson"]
 
     def progress_text(self, measured: Mapping[str, float]) -> tuple[str, str]:
         return f"SE {measured['val/squared_error']:.3f}", ""
 
     def predictions(self) -> list[dict[str, Any]]:
-        return [{"id": f"v{i}", "squared_error": e} for i, e in enumerate(self.module.errors)]
+        return [
+            {"id": f"v{i}", "prediction": y, "truth": true, "squared_error": (y - true) ** 2}
+            for i, (y, true) in enumerate(self.module.pairs)
+        ]
 
     def result(self, record: Mapping[str, Any]) -> list[str]:
         return [f"squared error {record['best']['val/squared_error']:.3f}"]

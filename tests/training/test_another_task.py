@@ -65,7 +65,7 @@ def test_it_trains_and_is_reported_the_second_time(line, caplog):
     assert record["status"] == "finished" and record["examples"] == {"train": 64, "validation": 64}
     assert error == record["best"]["val/squared_error"] < 1
     columns = list(rows_of(run)[0])
-    assert columns[5:] == ["val/loss", "val/squared_error"]
+    assert columns[5:] == ["val/loss", "val/squared_error", "val/pearson"]
     rows = json.loads((run / "predictions" / "validation.json").read_text())
     mean = sum(row["squared_error"] for row in rows) / len(rows)
     assert mean == pytest.approx(record["best"]["val/squared_error"])
@@ -126,7 +126,7 @@ def test_runs_are_listed_sorted_and_compared_by_its_own_metric(line, tmp_path):
     configs = [line(f"seed={seed}", f"model.lr={lr}") for seed, lr in ((1, 0.001), (3, 0.1))]
     errors = [train(config) for config in configs]
     listed = list_runs(tmp_path / "runs").runs
-    assert headline(listed) == ["val/squared_error"]
+    assert headline(listed) == ["val/squared_error", "val/pearson"]
     # Lower is better, so the run with the higher learning rate comes first.
     assert [run.entry.seed for run in sorted_runs(listed, "val/squared_error")] == [3, 1]
     found = side_by_side([run_directory(config) for config in configs])
@@ -223,15 +223,16 @@ SEAM = {
 }
 
 
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports, anywhere in it."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+
+
 @pytest.mark.parametrize("path", SHARED, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_what_every_task_shares_names_no_task(path):
     text = path.read_text(encoding="utf-8")
-    imported = {
-        node.module
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.ImportFrom) and node.module
-    }
-    assert {name for name in imported if name.startswith("qa_research.tasks")} <= SEAM
+    assert {name for name in imports(path) if name.startswith("qa_research.tasks")} <= SEAM
     strings = [
         node.value
         for node in ast.walk(ast.parse(text))
@@ -242,8 +243,43 @@ def test_what_every_task_shares_names_no_task(path):
         for n in ast.walk(ast.parse(text))
         if isinstance(n, DOCUMENTED)
     }
-    named = re.compile(r"exact_match|\bval/f1|\bsquad|\bspan\b|tasks\.answering")
+    named = re.compile(r"exact_match|\bval/f1|\bsquad|\bspan\b|" + "|".join(map(re.escape, TASKS)))
     assert [s for s in strings if s not in docs and named.search(s)] == []
+
+
+# The folders of tasks.
+TASKS = [
+    f"tasks.{path.name}"
+    for path in sorted((ROOT / "src/qa_research/tasks").iterdir())
+    if (path / "task.py").is_file()
+]
+# What uses finished runs knows a task only where it is about answers to questions: why, for each.
+ABOUT_ANSWERS = {
+    "cli/answers.py": "SQuAD's scores and files; --context; score",
+    "cli/attribute.py": "which words made an answer",
+    "cli/options.py": "--data of questions, and who answers them",
+    "cli/watch.py": "--question and --context of a film",
+    "efficacy/ask.py": "--on-bad-rows, and answers kept for the report",
+    "efficacy/chosen.py": "contexts that chose the weights, in other files",
+    "notebook.py": "Run.ask(question, context)",
+}
+USING = [
+    path
+    for folder in ("cli", "efficacy", "report", "ledger", "stacks", "trackers", "figures", "pages")
+    for path in sorted((ROOT / "src/qa_research" / folder).rglob("*.py"))
+] + [ROOT / "src/qa_research/notebook.py"]
+
+
+def test_what_uses_runs_knows_a_task_only_where_it_is_about_answers():
+    assert "tasks.answering" in TASKS
+    knowing = {
+        str(path.relative_to(ROOT / "src/qa_research"))
+        for path in USING
+        if any(f"qa_research.{task}" in name for name in imports(path) for task in TASKS)
+    }
+    assert knowing <= ABOUT_ANSWERS.keys()
+    # Nothing is on the list that need not be.
+    assert ABOUT_ANSWERS.keys() <= knowing
 
 
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef

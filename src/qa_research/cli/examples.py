@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qa_research.text import plural, print_json, print_line, print_note
+from qa_research.text import plural, print_json, print_line, print_note, singular
 
 if TYPE_CHECKING:
     from qa_research.tasks.opened import Examples, Opened
@@ -92,7 +92,8 @@ def predict_examples(
     if as_json:
         print_json({"examples": opened.examples, "total": len(rows), "files": str(folder)})
         return
-    print_line(f"{len(rows):,} {opened.examples} answered")
+    called = singular(opened.examples) if len(rows) == 1 else opened.examples
+    print_line(f"{len(rows):,} {called} answered")
     print_line(f"{PREDICTIONS} is in {folder}")
 
 

@@ -220,8 +220,12 @@ def _criterion(residual: float, n: int, k: int) -> float:
     return float(n * np.log(max(residual / n, 1e-18)) + k * np.log(n))
 
 
-def training_loss(steps: ArrayLike, losses: ArrayLike, fit: DecayFit | NoFit) -> Figure:
+def training_loss(
+    steps: ArrayLike, losses: ArrayLike, fit: DecayFit | NoFit, unit: str = "nats"
+) -> Figure:
     """The batches' loss at each logged step, and its fit with a band, or why there is none.
+
+    `unit`: of the loss; empty if it has none.
 
     Raises:
         ValueError: no losses, or not one for each step.
@@ -246,11 +250,11 @@ def training_loss(steps: ArrayLike, losses: ArrayLike, fit: DecayFit | NoFit) ->
         reason = textwrap.fill(f"No fit: {fit.reason}.", 88)
         panel.set_title(reason, loc="left", fontsize=9, color="#555555")
     figure.suptitle("Loss of the training batches")
-    panel.set(xlabel="optimizer step", ylabel="loss, nats")
+    panel.set(xlabel="optimizer step", ylabel=f"loss, {unit}" if unit else "loss")
     plain(panel)
     if isinstance(fit, DecayFit):
         legend_above(panel, 2)
-        panel.set_xlabel(f"optimizer step\n\n{_filled(levels_off(fit), 72)}")
+        panel.set_xlabel(f"optimizer step\n\n{_filled(levels_off(fit, unit), 72)}")
     return figure
 
 
@@ -270,17 +274,18 @@ def outline(
     return x[kept], y[kept]
 
 
-def levels_off(fit: DecayFit) -> str:
+def levels_off(fit: DecayFit, unit: str = "nats") -> str:
     """Where the fitted loss ends, with its interval, or that it does not say, as no loss is below zero."""
     low, high = fit.level
+    in_unit = f" {unit}" if unit else ""
     if low < 0:
         return (
-            f"These steps do not say where the loss levels off: at {fit.c:.3g} [{low:.3g}, {high:.3g}] nats, "
-            "and no loss is below 0."
+            f"These steps do not say where the loss levels off: at {fit.c:.3g} [{low:.3g}, {high:.3g}]"
+            f"{in_unit}, and no loss is below 0."
         ).replace("-", "−")
     return (
-        f"If it goes on falling like this, it levels off at {fit.c:.3g} [{low:.3g}, {high:.3g}] nats, 95 % "
-        "(for independent noise of equal size at all steps)."
+        f"If it goes on falling like this, it levels off at {fit.c:.3g} [{low:.3g}, {high:.3g}]{in_unit}, "
+        "95 % (for independent noise of equal size at all steps)."
     )
 
 

@@ -232,6 +232,9 @@ def configuration_section(source: Source, default: Mapping[str, Any]) -> Section
 
 def _differences(source: Source, default: Mapping[str, Any]) -> Block:
     own, usual = flattened(source.entry.config), flattened(default)
+    if source.entry.config["task"]["_target_"] != default["task"]["_target_"]:
+        # The default is another task's, which has keys of its own.
+        usual = {key: value for key, value in usual.items() if key in own}
     rows = []
     for key in sorted(own.keys() | usual.keys()):
         if (

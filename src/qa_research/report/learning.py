@@ -75,7 +75,9 @@ def _table(source: Source) -> Table:
         source.value("record", "whole", key="best_step"),
         ", the best validation of ",
         source.value("validations", "whole"),
-        f"; of the {source.examples} that did not choose it.",
+        f"; all {source.examples} chose it."
+        if source.all_chose
+        else f"; of the {source.examples} that did not choose it.",
     )
     return Table(tuple(columns), tuple(rows), caption)
 
@@ -116,7 +118,8 @@ def learning_section(source: Source) -> Section:
     if not finite.any():
         lack = Paragraph(("No step has a loss yet.",), "lack")
         return Section("learning", "Loss", (lack,))
-    figure = training_loss(steps[finite], losses[finite], source.fit)
+    unit = source.loss_unit.strip()
+    figure = training_loss(steps[finite], losses[finite], source.fit, unit)
     drawn = picture(
         "training_loss",
         figure,
@@ -127,7 +130,7 @@ def learning_section(source: Source) -> Section:
     words: list[Any] = [
         "The loss of the first batch was ",
         source.value("metric", "two", column="train/loss", at="first"),
-        " nats, that of the last ",
+        f"{source.loss_unit}, that of the last ",
         source.value("metric", "two", column="train/loss"),
         ".",
     ]
@@ -153,7 +156,7 @@ def _fit_words(source: Source) -> Text:
             low,
             " to ",
             high,
-            " nats, reaches below zero).",
+            f"{source.loss_unit}, reaches below zero).",
         )
     return (
         *words,
@@ -161,5 +164,5 @@ def _fit_words(source: Source) -> Text:
         low,
         " and ",
         high,
-        " nats (95 %, for independent noise).",
+        f"{source.loss_unit} (95 %, for independent noise).",
     )

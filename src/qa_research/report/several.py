@@ -103,7 +103,9 @@ def _glance(report: Report) -> Table:
         ]
         rows.append((("guessing",), *guessed, *([("",)] * 4)))
     caption: Text = (
-        f"At each run's best checkpoint, of the validation {examples} that did not choose it.",
+        f"At each run's best checkpoint, of the validation {examples} that did not choose it."
+        if not all(source.all_chose for source in sources)
+        else f"At each run's best checkpoint, which all validation {examples} chose.",
         *([" Guessing is among the right candidates."] if report.guessing else []),
     )
     return Table(tuple(columns), tuple(rows), caption)

@@ -125,6 +125,17 @@ class Source:
         """Whether its task is to answer questions, of which a report tells more."""
         return self.examples == QUESTIONS
 
+    @property
+    def loss_unit(self) -> str:
+        """The unit of its loss with a blank before it, or nothing if the task says none."""
+        unit = self.record.get("loss_unit", "nats" if self.has_questions else "")
+        return f" {unit}" if unit else ""
+
+    @property
+    def all_chose(self) -> bool:
+        """Whether every example that was scored chose the best checkpoint."""
+        return len(chose_of(self.predictions).ids) == len(self.predictions)
+
     def form_of(self, metric: str) -> str:
         """The form that the values of a metric are printed in, by its name."""
         scale = next(one["scale"] for one in self.metrics if one["name"] == metric)
@@ -212,7 +223,7 @@ class Source:
 
     @cached_property
     def losses(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The steps with a loss, and the losses of their batches in nats."""
+        """The steps with a loss, and the losses of their batches."""
         rows = [row for row in self.rows if row.get("train/loss")]
         steps = np.array([int(row["step"]) for row in rows], dtype=np.int64)
         path = self.directory / METRICS

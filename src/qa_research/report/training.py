@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from qa_research.model.architecture import ARCHITECTURE
 from qa_research.pages.document import Document, Paragraph, Quoted, Section
 from qa_research.report.answers import answer_section
 from qa_research.report.architecture import architecture_section
@@ -12,7 +13,7 @@ from qa_research.report.learning import learning_section, scores_section
 from qa_research.report.sources import Source, moment_of
 from qa_research.report.time_spent import time_section
 from qa_research.report.watched import watched_section
-from qa_research.report.weights import weights_section
+from qa_research.report.weights import has_answer_rows, weights_section
 from qa_research.runs.directory import readable_run
 from qa_research.runs.places import data_name, weights_name
 
@@ -27,8 +28,15 @@ SECTIONS: tuple[Callable[[Source], Section], ...] = (
     cost_section,
     time_section,
 )
-# Each says how to get what it lacks, which a run of another task cannot.
-OF_QUESTIONS = (watched_section, weights_section, answer_section, efficacy_section)
+# Each of these says how to get what it lacks, which a run of another task cannot: of such a run they are left
+# out if there is nothing to tell.
+_HAS_SOMETHING: Mapping[Callable[[Source], Section], Callable[[Source], bool]] = {
+    architecture_section: lambda source: (source.directory / ARCHITECTURE).is_file(),
+    watched_section: lambda source: bool(source.films),
+    weights_section: has_answer_rows,
+    answer_section: lambda source: bool(source.kept),
+    efficacy_section: lambda source: bool(states(source)),
+}
 
 
 def training_report(source: Source, default: Mapping[str, Any]) -> Document:
@@ -47,13 +55,8 @@ def training_report(source: Source, default: Mapping[str, Any]) -> Document:
 
 
 def _belongs(make: Callable[[Source], Section], source: Source) -> bool:
-    """Whether a report of this run has the section: what is of questions, only if there are some.
-
-    Of another task it has it too if there is something to tell.
-    """
-    if source.has_questions or make not in OF_QUESTIONS:
-        return True
-    return bool(states(source)) if make is efficacy_section else source.recording is not None
+    """Whether a report of this run has the section."""
+    return source.has_questions or make not in _HAS_SOMETHING or _HAS_SOMETHING[make](source)
 
 
 def _made(make: Callable[[Source], Section], source: Source) -> Section:

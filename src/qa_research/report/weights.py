@@ -44,6 +44,12 @@ def _latest(source: Source) -> xr.Dataset:
     return source.groups[GROUP].isel(step=-1)
 
 
+def has_answer_rows(source: Source) -> bool:
+    """Whether weights were recorded that give the start and the end of an answer."""
+    data = source.groups.get(GROUP)
+    return data is not None and set(ROWS) <= set(data["row"].values.tolist())
+
+
 def weights_section(source: Source) -> Section:
     """The weights of the output layer."""
     heading = "Weights of the QA output layer"

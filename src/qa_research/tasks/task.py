@@ -163,7 +163,10 @@ class Task(ABC):
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """What run.json says about the data; must have the key `data`, its name."""
+        """What run.json says about the data; must have the key `data`, its name.
+
+        `examples`: how many each split has. `loss_unit`: of the training's loss, such as `nats`.
+        """
 
     @abstractmethod
     def description(self) -> list[str]:
