@@ -291,6 +291,8 @@ REFUSED: list[tuple[str, ...]] = [
     ("ask", "RUN", "--question", "Who?", "--context-file", "no TEXT", *RUNS),
     ("forward", "RUN", "--question", "Who?", "--context-file", "no TEXT", *RUNS),
     ("forward", "RUN", *ASKED, "--input", "TEXT=1", *RUNS),
+    ("ask", "RUN", "--input", "no TEXT=1", *RUNS),
+    ("ask", "RUN", "--input", "no TEXT", *RUNS),
     ("attribute", "RUN", *ASKED, "--method", "TEXT", *RUNS),
     ("attribute", "RUN", "--watched", "--question", "no TEXT", *RUNS),
     ("efficacy", "plot", "--format", "TEXT", *RUNS),

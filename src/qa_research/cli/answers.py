@@ -84,7 +84,8 @@ def evaluate(
     """Score a run: exact match and F1.
 
     With 95 % intervals, overall and by kind of question; writes predictions.json, the n best, and what was
-    answered wrongly (mistakes.csv). Questions without an 'answers' are answered, not scored.
+    answered wrongly (mistakes.csv). Questions without an 'answers' are answered, not scored. A run of another
+    task is scored by its own metrics.
     """
     asked = split_or_file(split, data)
     choice = check_options_of_file(data, encoding, on_bad_rows)
