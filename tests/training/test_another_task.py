@@ -258,6 +258,7 @@ ABOUT_ANSWERS = {
     "cli/answers.py": "SQuAD's scores and files; --context; score",
     "cli/attribute.py": "which words made an answer",
     "cli/options.py": "--data of questions, and who answers them",
+    "cli/squad.py": "the questions of SQuAD",
     "cli/watch.py": "--question and --context of a film",
     "efficacy/ask.py": "--on-bad-rows, and answers kept for the report",
     "efficacy/chosen.py": "contexts that chose the weights, in other files",

@@ -13,7 +13,7 @@ from qa_research.report.learning import learning_section, scores_section
 from qa_research.report.sources import Source, moment_of
 from qa_research.report.time_spent import time_section
 from qa_research.report.watched import watched_section
-from qa_research.report.weights import has_answer_rows, weights_section
+from qa_research.report.weights import has_weights, weights_section
 from qa_research.runs.directory import readable_run
 from qa_research.runs.places import data_name, weights_name
 
@@ -32,8 +32,8 @@ SECTIONS: tuple[Callable[[Source], Section], ...] = (
 # out if there is nothing to tell.
 _HAS_SOMETHING: Mapping[Callable[[Source], Section], Callable[[Source], bool]] = {
     architecture_section: lambda source: (source.directory / ARCHITECTURE).is_file(),
-    watched_section: lambda source: bool(source.films),
-    weights_section: has_answer_rows,
+    watched_section: lambda source: source.recording is not None,
+    weights_section: has_weights,
     answer_section: lambda source: bool(source.kept),
     efficacy_section: lambda source: bool(states(source)),
 }

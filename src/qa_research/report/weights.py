@@ -44,16 +44,15 @@ def _latest(source: Source) -> xr.Dataset:
     return source.groups[GROUP].isel(step=-1)
 
 
-def has_answer_rows(source: Source) -> bool:
-    """Whether weights were recorded that give the start and the end of an answer."""
-    data = source.groups.get(GROUP)
-    return data is not None and set(ROWS) <= set(data["row"].values.tolist())
+def has_weights(source: Source) -> bool:
+    """Whether the output layer's weights were recorded."""
+    return GROUP in source.groups and bool(source.groups[GROUP].sizes["step"])
 
 
 def weights_section(source: Source) -> Section:
     """The weights of the output layer."""
     heading = "Weights of the QA output layer"
-    if GROUP not in source.groups or not source.groups[GROUP].sizes["step"]:
+    if not has_weights(source):
         words: Text = (
             "The weights of the QA output layer were not recorded; a training with ",
             Code("capture=default"),
