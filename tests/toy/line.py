@@ -18,7 +18,6 @@ from qa_research.model.places import Places
 from qa_research.streams import stream
 from qa_research.tasks.learning import LearningModule, TaskData
 from qa_research.tasks.opened import Examples, Opened, Told
-from qa_research.tasks.stages import Passing, Stage, Table
 from qa_research.tasks.task import StoredRun, Task
 from qa_research.tasks.watching import (
     PADDING,
@@ -180,13 +179,8 @@ class OpenedLine(Opened[Point]):
                 rows[-1] |= {"squared_error": error, "truth": point.y, "near": near}
         return rows
 
-    def passing(self, row: Point, n_best: int) -> Passing:
-        def finish(scores: Tensor) -> list[Stage]:
-            y = Table(("quantity", "value"), (("y", float(scores[0])),))
-            return [Stage("postprocess", "logit -> y", (), (y,)), Stage("evaluate", "y -> score")]
-
-        typed = Stage("preprocess", "text -> x", (f"x = {row.x}",))
-        return Passing(watched([("asked", row)]), typed, (), finish)
+    def watched(self, examples: Sequence[Point]) -> Watched:
+        return watched([("asked", row) for row in examples])
 
     @property
     def right(self) -> str:

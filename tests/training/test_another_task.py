@@ -101,10 +101,15 @@ def test_its_forward_pass_is_opened(line, verb):
     assert head["sum of products"] == pytest.approx(0.5 * slope, abs=1e-6)
     assert head["bias"] == pytest.approx(bias, abs=1e-6)
     assert stages["postprocess"]["tables"][0][0]["value"] == head["logit"]
+    assert "Nobody said what is right" in stages["evaluate"]["sentences"][0]
     code, _, err = verb("forward", str(run), "--question", "Who?", "--context", "Ms Lund.")
     assert code == 2 and "is asked with --input x=..., not with --question and --context" in err
-    code, said, _ = verb("forward", str(run), "--question", "v3")
-    assert code == 0 and "x = " in said
+    code, said, _ = verb("forward", str(run), "--question", "v3", "--json")
+    known = {stage["stage"]: stage for stage in json.loads(said)["stages"]}["evaluate"]["tables"][0]
+    (point,) = (row for row in opened.own("validation").rows if row.id == "v3")
+    (row,) = opened.rows([point])
+    assert [cell["quantity"] for cell in known] == ["true", "loss"]
+    assert known[1]["value"] == pytest.approx(row["squared_error"], abs=1e-5)
 
 
 @pytest.mark.parametrize("step", [1, 7, 16, 23])

@@ -50,8 +50,7 @@ def opened_pass(opened: Opened[Any], row: Any, n_best: int = 5) -> Pass:
     `n_best`: so many candidates are shown at most.
 
     Raises:
-        ValueError: the task does not say what comes before and after its network, or what the network puts
-        out is not made by a linear layer.
+        ValueError: the task cannot be looked into, or its network's outputs are not made by a linear layer.
     """
     network, passing = opened.network, opened.passing(row, n_best)
     anatomy, note = _anatomy(network)
@@ -234,8 +233,10 @@ def _head(
     bias = torch.zeros(len(weight)) if head.bias is None else head.bias.detach().float().cpu()
     tokens, names = passing.watched.examples[0].tokens, passing.watched.outputs.rows
     scores, has_tokens = forward.scores[0], hidden.ndim == 2
+    # If it reads each token and its network says one thing of all, its outputs are pooled afterwards.
+    is_pooled = has_tokens and scores.ndim == 1
     rows = []
-    for i, name in enumerate(names):
+    for i, name in enumerate(() if is_pooled else names):
         place = passing.places[i] if has_tokens else 0
         vector, score = (hidden[place], scores[i, place]) if has_tokens else (hidden, scores[i])
         where = f"{place} ({tokens[place]})" if has_tokens else "none: all of it"
@@ -245,8 +246,10 @@ def _head(
         f"reads {[1, *hidden.shape]} and makes {[1, *hidden.shape[:-1], len(weight)]}. A logit is the sum "
         f"over {weight.shape[1]} units of weight x hidden value, plus the bias."
     )
+    if is_pooled:
+        sentence += f" Those of all tokens are pooled into {scores.tolist()}."
     tables = [Table(("score", "token", "sum of products", "bias", "logit"), tuple(rows))]
-    if has_tokens:
+    if has_tokens and not is_pooled:
         each = [(i, token, *scores[:, i].tolist()) for i, token in enumerate(tokens)]
         telling = _around(passing, len(each))
         tables.append(Table(("number", "token", *names), tuple(each), telling))

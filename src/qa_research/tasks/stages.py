@@ -8,13 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxtyping import Float
 from torch import Tensor
 
 from qa_research.model.tokenizer import words_of
-from qa_research.tasks.watching import Watched
+from qa_research.tasks.watching import Outputs, Watched, losses
 
 # In the order in which an example passes them.
 STAGES = ("preprocess", "tokenize", "model", "head", "postprocess", "evaluate")
+
+# The columns of a table of single numbers.
+QUANTITY = ("quantity", "value")
 
 
 @dataclass(frozen=True)
@@ -74,3 +78,64 @@ def preprocess_texts(texts: Sequence[tuple[str, str]], tokenizer: Any) -> Stage:
         rows.append((name, text, len(text), len(words), " ".join(words)))
     columns = ("text", "as it was given", "characters", "words", "in words")
     return Stage("preprocess", "text -> words", (), (Table(columns, tuple(rows)),))
+
+
+def passing_of(watched: Watched, is_known: bool, preprocess: Stage | None = None) -> Passing:
+    """An example whose network says a label or a number of it as a whole.
+
+    `watched`: a batch of this one. `is_known`: whether what is true of it is known; it is in `watched` then.
+    `preprocess`: the first stage, where a task has more to say of it than how many tokens a text has.
+    """
+    example, outputs = watched.examples[0], watched.outputs
+    if preprocess is None:
+        row = (example.heading, len(example.text), len(example.tokens))
+        columns = ("as it was given", "characters", "tokens")
+        preprocess = Stage("preprocess", "example -> tokens", (), (Table(columns, (row,)),))
+
+    def finish(scores: Float[Tensor, " row"]) -> list[Stage]:
+        said = _label(scores, outputs) if outputs.kind == "labels" else _number(scores)
+        return [said, _evaluate(scores, outputs, example.truths) if is_known else NOBODY_KNOWS]
+
+    return Passing(watched, preprocess, (), finish)
+
+
+def _label(logits: Float[Tensor, " row"], outputs: Outputs) -> Stage:
+    """Logits -> probabilities -> the most probable label."""
+    shares = logits.softmax(dim=0)
+    rows = tuple(
+        zip(outputs.rows, logits.tolist(), logits.exp().tolist(), shares.tolist(), strict=True)
+    )
+    sentence = (
+        "A probability is a label's share of the sum of exp(logit). The most probable label is the answer: "
+        f"{outputs.rows[int(logits.argmax())]}"
+    )
+    columns = ("label", "logit", "exp(logit)", "probability")
+    tables = (Table(columns, rows),)
+    return Stage("postprocess", "logits -> probabilities -> label", (sentence,), tables)
+
+
+def _number(scores: Float[Tensor, " row"]) -> Stage:
+    sentence = "What the network puts out is the prediction itself."
+    table = Table(QUANTITY, (("prediction", float(scores[0])),))
+    return Stage("postprocess", "score -> prediction", (sentence,), (table,))
+
+
+def _evaluate(scores: Float[Tensor, " row"], outputs: Outputs, truths: Sequence[str]) -> Stage:
+    """What was said beside what is true."""
+    loss = float(losses(scores[None], outputs)[0])
+    rows: list[tuple[str, Any]] = [("true", " | ".join(truths))]
+    if outputs.kind == "labels":
+        rows.append(("correct", int(scores.argmax() == outputs.true[0])))
+        sentence = "The loss is -ln of the probability of the true label."
+    else:
+        sentence = "The loss is the square of what the prediction is off by."
+    rows.append(("loss", loss))
+    return Stage("evaluate", "answer -> score", (sentence,), (Table(QUANTITY, tuple(rows)),))
+
+
+# The last stage of an example of which nobody said what is true.
+NOBODY_KNOWS = Stage(
+    "evaluate",
+    "answer -> score",
+    ("Nobody said what is right, so nothing is scored. One of the run's own, by its id, has it.",),
+)

@@ -21,9 +21,14 @@ from qa_research.tasks.answering.question import Gold, Question
 from qa_research.tasks.answering.score import normalize, rules_for, score_question
 from qa_research.tasks.answering.watched import WatchedQuestions, watched_windows
 from qa_research.tasks.answering.windows import make_windows
-from qa_research.tasks.stages import Passing, Stage, Table, preprocess_texts
-
-QUANTITY = ("quantity", "value")
+from qa_research.tasks.stages import (
+    NOBODY_KNOWS,
+    QUANTITY,
+    Passing,
+    Stage,
+    Table,
+    preprocess_texts,
+)
 
 
 def passing_of(
@@ -121,11 +126,7 @@ def _evaluate(
 ) -> Stage:
     """The answer beside the right one; `gold`: its tokens in this window, both 0 if it is not there."""
     if not row.is_labelled:
-        nobody = (
-            "Nobody said what is right, so nothing is scored. A question of the run's own, by its id, has "
-            "its right answer."
-        )
-        return Stage("evaluate", "answer -> score", (nobody,))
+        return NOBODY_KNOWS
     scored = score_question(row, answer.text, rules_for([row]))
     quantities: list[tuple[str, object]] = [
         ("right", " | ".join(gold.text for gold in row.answers) or NO_ANSWER),
