@@ -14,7 +14,6 @@ from qa_research.cli.options import (
     DEFAULT_RUNS,
     DEFAULT_SEED,
     NO_DATA,
-    SPLITS,
     AsJson,
     Checkpoint,
     Context,
@@ -182,11 +181,7 @@ def _example(opened: "Opened[Any]", identity: str, typed: Mapping[str, str]) -> 
         if typed.keys() != set(opened.asked_with):
             raise not_asked_with(opened, typed)
         return opened.example(typed)
-    for split in SPLITS:
-        for row in opened.own(split).rows:
-            if opened.told(row).id == identity:
-                return row
-    raise ValueError(f"--example {identity} is the id of none of the run's {opened.examples}")
+    return opened.by_id(identity)
 
 
 def _attribute_one(
