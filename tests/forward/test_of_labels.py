@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, BertConfig
 
 from qa_research.forward.opened import opened_pass
-from qa_research.tasks.stages import NOBODY_KNOWS, STAGES, passing_of, preprocess_texts
+from qa_research.tasks.stages import NOBODY_KNOWS, STAGES, passing_of
 from qa_research.tasks.watching import PADDING, Outputs, Watched, WatchedExample
 
 PAIR = ("Ms Lund teaches chess.", "Chess is on Monday.")
@@ -23,25 +23,31 @@ def opened(tokenizer):
     network = AutoModelForSequenceClassification.from_config(config).eval()
     batch = dict(tokenizer(*PAIR, return_tensors="pt"))
     tokens = tuple(tokenizer.convert_ids_to_tokens(batch["input_ids"][0]))
+    encoding, second = tokenizer(*PAIR).encodings[0], len(PAIR[0]) + 1
+    names = ("first", "second")
+    parts = tuple("sep" if i is None else names[i] for i in encoding.sequence_ids)
+    chars = tuple(
+        (a + second * (part == "second"), b + second * (part == "second"))
+        for part, (a, b) in zip(parts, encoding.offsets, strict=True)
+    )
     example = WatchedExample(
         id="p",
         split="asked",
         kind="",
         title="",
         heading=" | ".join(PAIR),
-        text=" ".join(PAIR),
+        text="\n".join(PAIR),
         truths=("same",),
         tokens=tokens,
-        parts=("first",) * len(tokens),
-        chars=((0, 0),) * len(tokens),
+        parts=parts,
+        chars=chars,
     )
     outputs = Outputs("labels", LABELS, torch.tensor([1]), lambda output: output.logits)
     mask = batch["attention_mask"].bool()
-    watched = Watched((example,), batch, mask, (PADDING, "first"), outputs)
-    before = preprocess_texts(list(zip(("first", "second"), PAIR, strict=True)), tokenizer)
+    watched = Watched((example,), batch, mask, (PADDING, "sep", *names), outputs)
 
     def passing(is_known, n_best):
-        return passing_of(watched, is_known, before)
+        return passing_of(watched, is_known, tokenizer)
 
     return SimpleNamespace(
         network=network, step=0, name="pairs", label="best", passing=passing, batch=batch
@@ -53,7 +59,11 @@ def test_logits_probabilities_label_and_loss_are_the_networks(opened):
     with torch.inference_mode():
         output = opened.network(**opened.batch, labels=torch.tensor([1]))
     logits = output.logits[0]
-    assert [row[0] for row in preprocess.tables[0].rows] == ["first", "second"]
+    assert [row[:2] for row in preprocess.tables[0].rows] == [
+        ("first", PAIR[0]),
+        ("second", PAIR[1]),
+    ]
+    assert preprocess.tables[0].rows[1][4] == "chess is on monday ."
     for row, label, logit in zip(head.tables[0].rows, LABELS, logits.tolist(), strict=True):
         name, where, products, bias, shown = row
         assert (name, where) == (label, "none: all of it")

@@ -4,7 +4,7 @@ What is shown is what the network computed: hooks read its tensors while it runs
 before and after.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from qa_research.tasks.stages import Passing, Stage, Table
 
 # Of each vector the first numbers are shown.
 SHOWN = 3
+# So many tokens or fewer are all shown.
+MOST_TOKENS = 20
 # What is shown inside a layer, in the order in which it is computed, as far as the network has it.
 _INSIDE = {
     "query": "queries of all heads",
@@ -61,22 +63,13 @@ def opened_pass(opened: Opened[Any], row: Any, n_best: int = 5) -> Pass:
     with tap(points) as looked_up:
         forward = forward_watched(network, passing.watched, opened.step or 0, [*sites, FINAL])
     tensors = dict(looked_up) | {_name(site): value for site, value in forward.values.items()}
-    rows = [
-        (
-            name.rpartition(".")[2].replace("_", " "),
-            list(value.shape),
-            _numbers(value, passing),
-            "a row of a table for each token",
-            f"output of {name}",
-        )
-        for name, value in looked_up.items()
-    ]
+    rows = _looked_up(looked_up, passing)
     if anatomy:
         for row, weights in _inside(forward, anatomy, sites, passing, modules):
             rows.append(row)
             if weights is not None:
                 tensors[row[0]] = weights
-    tensors["scores"] = forward.scores
+    rows += _read_by_head(forward, modules)
     stages = [
         passing.preprocess,
         _tokenize(passing),
@@ -85,6 +78,31 @@ def opened_pass(opened: Opened[Any], row: Any, n_best: int = 5) -> Pass:
         *passing.finish(forward.scores[0]),
     ]
     return Pass(f"{opened.name}, {opened.label}", tuple(stages), tensors)
+
+
+def _looked_up(found: Mapping[str, Tensor], passing: Passing) -> list[tuple[Any, ...]]:
+    """A row for what each table has of the tokens, by the name of its module."""
+    what = "a row of a table for each token"
+    return [
+        (
+            name.rpartition(".")[2].replace("_", " "),
+            list(value.shape),
+            _numbers(value, passing),
+            what,
+            f"output of {name}",
+        )
+        for name, value in found.items()
+    ]
+
+
+def _read_by_head(forward: Forward, modules: Mapping[nn.Module, str]) -> list[tuple[Any, ...]]:
+    """A row for what the head reads, where that is one vector of the example and no layer's output."""
+    final = forward.values[FINAL]
+    if final.ndim > 2:
+        return []
+    where = f"input of {modules[output_layer(forward.network)]}"
+    numbers = tuple(final[0, :SHOWN].tolist())
+    return [("final", list(final.shape), numbers, "one vector, which the head reads", where)]
 
 
 def _to_cpu(value: Tensor) -> Tensor:
@@ -193,14 +211,19 @@ def _about(network: nn.Module, passing: Passing, note: str) -> tuple[str, ...]:
 def _tokenize(passing: Passing) -> Stage:
     """The network's inputs: those with a value for each token by token, others by their shape."""
     watched, example = passing.watched, passing.watched.examples[0]
-    by_token = {n: t[0].tolist() for n, t in watched.inputs.items() if t.ndim == 2}
+    # Ids come first, as they are what the tokens become.
+    names = sorted(watched.inputs, key=lambda name: name != "input_ids")
+    by_token = {
+        name: watched.inputs[name][0].tolist() for name in names if watched.inputs[name].ndim == 2
+    }
     rows = [
         (i, token, *(values[i] for values in by_token.values()), example.parts[i], _chars(chars))
         for i, (token, chars) in enumerate(zip(example.tokens, example.chars, strict=True))
     ]
     shapes = [
-        f"{name} {list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
-        for name, tensor in watched.inputs.items()
+        f"{name} {list(watched.inputs[name].shape)} "
+        f"{str(watched.inputs[name].dtype).removeprefix('torch.')}"
+        for name in names
     ]
     columns = ("number", "token", *by_token, "part", "characters")
     told = _around(passing, len(rows))
@@ -217,7 +240,9 @@ def _chars(chars: tuple[int, int]) -> str:
 
 
 def _around(passing: Passing, count: int) -> frozenset[int]:
-    """The tokens that a short table shows: the first ones, those around the shown ones, the last one."""
+    """The tokens that a table is cut down to: the first ones, those around the shown ones, the last one."""
+    if count <= MOST_TOKENS:
+        return frozenset()
     told = {*range(6), count - 1}
     for place in passing.places:
         told |= set(range(place - 3, place + 4))

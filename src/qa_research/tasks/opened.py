@@ -144,7 +144,9 @@ class Opened(StoredRun, ABC, Generic[Row]):
         """
         from qa_research.tasks.stages import passing_of
 
-        return passing_of(self.watched([row]), bool(self.told(row).truths))
+        # Only what reads text has a tokenizer.
+        tokenizer = getattr(self, "tokenizer", None)
+        return passing_of(self.watched([row]), bool(self.told(row).truths), tokenizer)
 
     @property
     def right(self) -> str | None:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qa_research.model.tokenizer import words_of
-from qa_research.tasks.watching import Outputs, Watched, losses
+from qa_research.tasks.watching import Outputs, Watched, WatchedExample, losses
 
 # In the order in which an example passes them.
 STAGES = ("preprocess", "tokenize", "model", "head", "postprocess", "evaluate")
@@ -71,32 +71,39 @@ class Passing:
 
 
 def preprocess_texts(texts: Sequence[tuple[str, str]], tokenizer: Any) -> Stage:
-    """The first stage of a task whose examples are texts: (name, text) of each, cut into words."""
+    """The first stage: (name, text) of each text of an example, cut into words; without tokenizer letters."""
     rows = []
     for name, text in texts:
-        words = words_of(tokenizer, text)
+        words = list(text) if tokenizer is None else words_of(tokenizer, text)
         rows.append((name, text, len(text), len(words), " ".join(words)))
     columns = ("text", "as it was given", "characters", "words", "in words")
     return Stage("preprocess", "text -> words", (), (Table(columns, tuple(rows)),))
 
 
-def passing_of(watched: Watched, is_known: bool, preprocess: Stage | None = None) -> Passing:
+def passing_of(watched: Watched, is_known: bool, tokenizer: Any = None) -> Passing:
     """An example whose network says a label or a number of it as a whole.
 
     `watched`: a batch of this one. `is_known`: whether what is true of it is known; it is in `watched` then.
-    `preprocess`: the first stage, where a task has more to say of it than how many tokens a text has.
+    `tokenizer`: what cuts its texts; None: each letter is a word.
     """
     example, outputs = watched.examples[0], watched.outputs
-    if preprocess is None:
-        row = (example.heading, len(example.text), len(example.tokens))
-        columns = ("as it was given", "characters", "tokens")
-        preprocess = Stage("preprocess", "example -> tokens", (), (Table(columns, (row,)),))
+    before = preprocess_texts(_texts(example), tokenizer)
 
     def finish(scores: Float[Tensor, " row"]) -> list[Stage]:
         said = _label(scores, outputs) if outputs.kind == "labels" else _number(scores)
         return [said, _evaluate(scores, outputs, example.truths) if is_known else NOBODY_KNOWS]
 
-    return Passing(watched, preprocess, (), finish)
+    return Passing(watched, before, (), finish)
+
+
+def _texts(example: WatchedExample) -> list[tuple[str, str]]:
+    """What the parts of an example are called, and the text of each: from its first character to its last."""
+    reach: dict[str, tuple[int, int]] = {}
+    for part, (start, end) in zip(example.parts, example.chars, strict=True):
+        if start < end:
+            known = reach.get(part, (start, end))
+            reach[part] = min(known[0], start), max(known[1], end)
+    return [(part, example.text[start:end]) for part, (start, end) in reach.items()]
 
 
 def _label(logits: Float[Tensor, " row"], outputs: Outputs) -> Stage:
