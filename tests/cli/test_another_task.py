@@ -179,3 +179,16 @@ def test_it_is_shown_bundled_and_its_asked_points_are_exported(on_line, tmp_path
     assert rows and all(row["question"].startswith("x = ") for row in rows)
     sources = json.loads(on_line("ledger", "sql", "SELECT examples FROM sources", "--json"))
     assert "points" in json.dumps(sources)
+
+
+def test_a_task_that_switches_nothing_off_is_not_explained(on_line):
+    refused = on_line("attribute", "s3-", "--example", "v1", code=2)
+    assert "its task does not say what a token becomes that is off" in refused
+    refused = on_line("attribute", "s3-", "--input", "y=1", code=2)
+    assert "is asked with --input x=..., not with --input y=..." in refused
+    refused = on_line("attribute", "s3-", "--input", "x=1", "--context", "1", code=2)
+    assert "--context is of questions, and another example was typed" in refused
+
+
+def test_what_was_not_recorded_is_not_filmed(on_line):
+    assert "has no recording.zarr" in on_line("watch", "s3-", "--example", "v1", code=2)

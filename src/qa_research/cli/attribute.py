@@ -30,6 +30,7 @@ from qa_research.cli.options import (
     Seed,
     Threads,
     as_answerer,
+    check_encoding_has_a_file,
     checked_format,
     given_text,
     is_id,
@@ -115,7 +116,9 @@ def attribute(
         _check_watched(context, context_file, checkpoint, keep_answer, example)
     checked_format(picture_format)
     text = None
-    if not watched and not example:
+    if example and not watched:
+        _check_typed(question, context, context_file, encoding)
+    elif not watched:
         text = _checked_text(question, context, context_file, encoding)
 
     from qa_research.console import start_logging
@@ -167,16 +170,29 @@ def _explained_example(
     return lambda: attribute_example(opened, row, request)
 
 
+def _check_typed(
+    question: str | None, context: str | None, context_file: Path | None, encoding: str
+) -> None:
+    """Refuse options of questions where another example was typed.
+
+    Raises:
+        ValueError: there is one.
+    """
+    given = {"--question": question, "--context": context, "--context-file": context_file}
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"{name} is of questions, and another example was typed; use one of them"
+            )
+    check_encoding_has_a_file(encoding, False, "--context-file FILE")
+
+
 def _example(opened: "Opened[Any]", identity: str, typed: Mapping[str, str]) -> Any:
     """The example that was typed, or one of the run's own, by its id.
 
     Raises:
         ValueError: the run is asked with something else, or has no such example.
     """
-    if identity and typed:
-        raise ValueError(
-            "--example names one of the run's examples, and another one was typed; use one"
-        )
     if typed:
         if typed.keys() != set(opened.asked_with):
             raise not_asked_with(opened, typed)
