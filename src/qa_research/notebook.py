@@ -27,12 +27,13 @@ from qa_research.figures.attention import attention_over_steps
 from qa_research.figures.curves import question_losses
 from qa_research.figures.logits import logits_over_steps
 from qa_research.figures.panels import COLOURS, PlainFigure, legend_above, plain
+from qa_research.ledger.runs import counts_key
 from qa_research.runs.directory import find_run, read_config, read_record, run_name
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.predictions import read_run_predictions
 from qa_research.runs.store import checkpoints_of, live_status, read_entry
 from qa_research.tasks.task import PERCENT, Metric
-from qa_research.text import aligned, disarmed
+from qa_research.text import aligned, disarmed, in_digits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -225,12 +226,12 @@ class Run:
 
     def _facts(self) -> list[tuple[str, str]]:
         record, examples = self.record, self.config["task"]["examples"]
-        counts = record.get("questions" if "questions" in record else "examples") or {}
+        counts = record.get(counts_key(record, self.config)) or {}
         splits = [f"{n:,} {split}" for split, n in counts.items()]
         steps = f", {record['steps']:,} steps" if record.get("steps") else ""
         best = f", best at {record['best_step']:,}" if record.get("best_step") else ""
         scores = [
-            f"{metric['label']} {_in_digits(self.scores[metric['name']], metric)}{self._interval(metric)}"
+            f"{metric['label']} {_shown(self.scores[metric['name']], metric)}{self._interval(metric)}"
             for metric in self.config["task"]["metrics"]
             if metric["name"] in self.scores
         ]
@@ -247,7 +248,7 @@ class Run:
 
     def _interval(self, metric: Metric) -> str:
         found = (self.record.get("best_95") or {}).get(metric["name"])
-        ends = [_in_digits(found[end], metric) for end in ("low", "high")] if found else []
+        ends = [_shown(found[end], metric) for end in ("low", "high")] if found else []
         return f" [{', '.join(ends)}]" if ends else ""
 
     def _recorded(self) -> str:
@@ -268,8 +269,8 @@ class Run:
         )
 
 
-def _in_digits(value: float, metric: Metric) -> str:
-    return f"{value:.1f}" if metric["scale"] == PERCENT else f"{value:.4g}"
+def _shown(value: float, metric: Metric) -> str:
+    return in_digits(value, metric["scale"] == PERCENT)
 
 
 def _column(values: Sequence[Any]) -> np.ndarray[Any, Any]:

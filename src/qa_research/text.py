@@ -126,6 +126,15 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def in_digits(value: float, in_percent: bool) -> str:
+    """A score as it is printed beside its interval: a decimal of a percentage, else three of a small number.
+
+    >>> in_digits(93.14, True), in_digits(0.66, False), in_digits(1234.5, False)
+    ('93.1', '0.660', '1234')
+    """
+    return f"{value:.1f}" if in_percent else f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
 def singular(examples: str) -> str:
     """One of what a config calls several, such as `questions`."""
     return examples.removesuffix("s")

@@ -21,6 +21,8 @@ from qa_research.signals import without_number
 
 STATUSES = ("running", "interrupted", "failed", "finished")
 FINGERPRINTS = ("train", "validation", "weights")
+# What data are divided into; a task may also count parts of these, as those that choose.
+DATA_SPLITS = ("train", "validation", "test")
 Kind = TypeVar("Kind")
 # The file's name in the folder of runs.
 LEDGER = "ledger.sqlite"
@@ -31,7 +33,8 @@ class RunEntry:
     """A run. What it does not have yet, or an old record never had, is None or empty.
 
     `directory` is absolute, times are ISO 8601 in UTC, `scores` are those of the best checkpoint (percent,
-    except losses), `fingerprints` has the keys train, validation and weights.
+    except losses), `fingerprints` has the keys train, validation and weights. `questions`: how many examples
+    of its task each split has.
     """
 
     id: str
@@ -88,7 +91,7 @@ def entry_of(directory: Path, record: Mapping[str, Any], config: Mapping[str, An
         command=[str(word) for word in _value(record, "command", list) or []],
         data=_value(record, "data", str),
         fingerprints={name: fingerprints[name] for name in FINGERPRINTS if name in fingerprints},
-        questions=_table(record, "questions" if "questions" in record else "examples", int),
+        questions=_table(record, counts_key(record, config), int),
         versions=_table(record, "versions", str),
         git_commit=_value(git, "commit", str),
         git_modified=_value(git, "modified", bool),
@@ -105,6 +108,13 @@ def entry_of(directory: Path, record: Mapping[str, Any], config: Mapping[str, An
         },
         config=dict(config),
     )
+
+
+def counts_key(record: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """The key of run.json with the numbers of examples: what they are called, or just `examples`."""
+    task = config.get("task")
+    called = task.get("examples") if isinstance(task, Mapping) else None
+    return next((str(key) for key in (called, "questions") if key in record), "examples")
 
 
 _TYPES: Mapping[type, str] = {

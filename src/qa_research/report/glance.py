@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from qa_research.ledger.runs import DATA_SPLITS, counts_key
 from qa_research.pages.document import (
     Block,
     Code,
@@ -156,9 +157,9 @@ def _begin(source: Source) -> tuple[str, Text]:
 
 def _data(source: Source) -> Text:
     words: list[Any] = [source.value("record", key="data")]
-    counts = "questions" if "questions" in source.record else "examples"
-    for split in source.entry.questions:
-        if split != "choosing":
+    counts = counts_key(source.record, source.entry.config)
+    for split, count in source.entry.questions.items():
+        if split in DATA_SPLITS and count:
             words += [
                 ", ",
                 source.value("record", "whole", key=f"{counts}.{split}"),

@@ -296,13 +296,19 @@ def _differences(report: Report) -> Section | None:
     if not differing:
         return None
     rows: list[tuple[Text, ...]] = [
-        ((Code(key),), *((source.value("config", "setting", key=key),) for source in sources))
-        for key in differing
+        ((Code(key),), *(_setting(source, key) for source in sources)) for key in differing
     ]
     columns = (Column("key"), *(Column(source.name) for source in sources))
     return Section(
         "differences", "What differs in the configuration", (Table(columns, tuple(rows)),)
     )
+
+
+def _setting(source: Source, key: str) -> Text:
+    """What a run's config has for a key, or that it has no such key."""
+    if key not in flattened(source.entry.config):
+        return ("absent",)
+    return (source.value("config", "setting", key=key),)
 
 
 def _commands(sources: Sequence[Source]) -> Section:

@@ -37,7 +37,7 @@ from qa_research.runs.store import live_status, read_entry
 from qa_research.stacks.choosing import Chosen, of_run
 from qa_research.tasks.scoring import Score, score_of
 from qa_research.tasks.task import PERCENT, Metric, keys_of
-from qa_research.text import shown_value
+from qa_research.text import in_digits, shown_value
 from qa_research.watch.film import Film, make_film
 
 MOST_TOLD = 3
@@ -139,7 +139,7 @@ class Source:
     def form_of(self, metric: str) -> str:
         """The form that the values of a metric are printed in, by its name."""
         scale = next(one["scale"] for one in self.metrics if one["name"] == metric)
-        return "one" if scale == PERCENT else "digits"
+        return "one" if scale == PERCENT else "score"
 
     @cached_property
     def predictions(self) -> list[dict[str, Any]]:
@@ -426,6 +426,9 @@ FORMS: Mapping[str, Callable[[Any], str]] = {
     "signed": _number("{:+.2f}"),
     "signed_whole": _number("{:+,.0f}"),
     "digits": _number("{:.3g}"),
+    "score": lambda value: (
+        "unknown" if value is None else in_digits(value, in_percent=False).replace("-", "−")
+    ),
     "signed_digits": _number("{:+.3g}"),
     "probability": _number("{:.3f}"),
     "percent": lambda share: f"{100 * share:.1f} %",

@@ -13,7 +13,7 @@ import yaml
 from rich.text import Text
 
 from qa_research.console import Screen, readable_size, styled
-from qa_research.ledger.runs import RunEntry
+from qa_research.ledger.runs import DATA_SPLITS, RunEntry
 from qa_research.runs.directory import no_weights
 from qa_research.runs.listing import DAMAGED, GONE, ListedRun
 from qa_research.runs.places import data_name, weights_name
@@ -106,7 +106,9 @@ def _facts(
     sizes = ", ".join(f"{name} {readable_size(size)}" for name, size in list(parts.items())[:6])
     counts = dict(entry.questions)
     chose = counts.pop("choosing", None)
-    splits = " and ".join(f"{n:,} {split}" for split, n in counts.items())
+    splits = " and ".join(
+        f"{n:,} {split}" for split, n in counts.items() if n and split in DATA_SPLITS
+    )
     examples = entry.config["task"]["examples"]
     if chose is not None:
         examples += f", {chose:,} of which choose the best weights"

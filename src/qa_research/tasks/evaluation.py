@@ -11,7 +11,7 @@ from qa_research.stats import dependence
 from qa_research.tasks.opened import Examples, Opened, Told
 from qa_research.tasks.scoring import Score, score_of
 from qa_research.tasks.task import PERCENT, Metric, keys_of
-from qa_research.text import aligned, csv_line, print_line
+from qa_research.text import aligned, csv_line, in_digits, print_line
 
 PREDICTIONS, SCORES, MISTAKES = "predictions.json", "scores.json", "mistakes.csv"
 ALL = "all"
@@ -145,9 +145,9 @@ def evaluate(opened: Opened[Any], found: Examples[Any]) -> Evaluation:
 
 
 def shown_score(score: Score, metric: Metric) -> str:
-    """A value with its interval: `93.1 [88.0, 96.4]` in percent, else `0.9431 [0.931, 0.953]`."""
+    """A value with its interval: `93.1 [88.0, 96.4]` in percent, else `0.943 [0.931, 0.953]`."""
     value, low, high = (
-        f"{number:.1f}" if metric["scale"] == PERCENT else f"{number:.4g}"
+        in_digits(number, metric["scale"] == PERCENT)
         for number in (score.value, score.low, score.high)
     )
     return f"{value} [{low}, {high}]"

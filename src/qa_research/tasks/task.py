@@ -165,7 +165,8 @@ class Task(ABC):
     def facts(self) -> dict[str, Any]:
         """What run.json says about the data; must have the key `data`, its name.
 
-        `examples`: how many each split has. `loss_unit`: of the training's loss, such as `nats`.
+        Under what its examples are called, such as `pairs`: how many each split has. `loss_unit`: of the
+        training's loss, such as `nats`.
         """
 
     @abstractmethod
