@@ -108,7 +108,11 @@ def _draw_attention(
     values = np.stack([received(attention, capture).mean(axis=0) for capture in captures])[
         :, :shown
     ]
-    image = panel.imshow(values, cmap="Purples", vmin=0, aspect="auto", interpolation="nearest")
+    # Attention that favours nothing, 1/n to each of n tokens, is pale.
+    most = max(float(np.nanmax(values)), 3 / len(film.tokens))
+    image = panel.imshow(
+        values, cmap="Purples", vmin=0, vmax=most, aspect="auto", interpolation="nearest"
+    )
     panel.set_yticks(
         range(len(captures)),
         [f"step {attention.steps[capture]}" for capture in captures],
