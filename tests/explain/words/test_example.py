@@ -13,7 +13,7 @@ from torch import nn
 from qa_research.explain.words.attribute import AttributionRequest, attribute_example
 from qa_research.explain.words.example import example_erasure, example_gradients, reader_of
 from qa_research.explain.words.page import attribution_page, write_attribution
-from qa_research.explain.words.planted import auc, find_planted, randomised
+from qa_research.explain.words.planted import auc, find_planted, planted_figure, randomised
 from qa_research.explain.words.result import Attribution
 from qa_research.explain.words.sheet import word_sheet
 from qa_research.explain.words.show import show_attribution
@@ -178,7 +178,10 @@ def test_a_sequence_has_its_letters_and_its_motif_framed(letters):
 
 def test_planted_letters_are_found_and_random_weights_find_nothing(letters):
     rows = range(9)
-    for found in find_planted(letters, rows, seed=1):
+    both = find_planted(letters, rows, seed=1)
+    (panel,) = planted_figure(both).axes
+    assert [text.get_text() for text in panel.texts][::2] == ["1.00", "1.00"]
+    for found in both:
         told = found.as_json()
         assert told["examples"] == 5, "those with a motif"
         assert told["trained"]["auc"] >= 0.95

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
 from numpy import ndarray
 from scipy.stats import rankdata
 from torch import nn
@@ -19,7 +20,8 @@ from qa_research.explain.words.example import (
     example_gradients,
     reader_of,
 )
-from qa_research.explain.words.result import WordValues
+from qa_research.explain.words.result import NAMES, WordValues
+from qa_research.figures.panels import COLOURS, GREY, PlainFigure
 from qa_research.tasks.opened import Opened
 
 # LIME would take a thousand forward passes for each example.
@@ -88,6 +90,32 @@ def find_planted(
                 areas[is_trained].append(auc(strength, marked_words(reader)))
         found.append(Found(method, tuple(areas[True]), tuple(areas[False])))
     return found
+
+
+def planted_figure(found: Sequence[Found]) -> Figure:
+    """Each example's area by method, with the run's weights and with random ones; lines are their means."""
+    figure = PlainFigure(figsize=(2.2 + 1.9 * len(found), 3.4), layout="constrained")
+    panel = figure.subplots()
+    for place, one in enumerate(found):
+        for shift, values, colour in (
+            (-0.18, one.trained, COLOURS[0]),
+            (0.18, one.randomised, GREY),
+        ):
+            across = place + shift + np.linspace(-0.1, 0.1, len(values))
+            panel.plot(across, values, ".", color=colour, ms=4, alpha=0.6)
+            mean = float(np.mean(values))
+            panel.hlines(mean, place + shift - 0.14, place + shift + 0.14, color=colour, lw=2)
+            panel.text(place + shift, 1.03, f"{mean:.2f}", color=colour, ha="center", fontsize=9)
+    panel.axhline(0.5, color=GREY, lw=0.8, linestyle="--")
+    panel.set_xticks(range(len(found)), [NAMES[one.method] for one in found])
+    panel.set(ylim=(0, 1.12), ylabel="area under the ROC curve", xlim=(-0.5, len(found) - 0.5))
+    panel.spines[["top", "right"]].set_visible(False)
+    many = len(found[0].trained)
+    figure.suptitle(
+        f"Planted letters found, in {many} examples; blue: the run's weights, grey: random ones",
+        fontsize=9,
+    )
+    return figure
 
 
 def marked_words(reader: ExampleReader) -> Bool[ndarray, " word"]:
