@@ -120,8 +120,8 @@ class TimedTrainer(pl.Trainer):
 class EagerKernel(QuestionAnswering):
     """Attends with matrices in memory, and returns them to nobody."""
 
-    def build(self, vocab_size: int, seed: int, answering: AnswerSettings) -> tuple[str, ...]:
-        report = super().build(vocab_size, seed, answering)
+    def build(self, seed: int, answering: AnswerSettings) -> tuple[str, ...]:
+        report = super().build(seed, answering)
         self.network.set_attn_implementation("eager")
         return report
 
@@ -132,7 +132,7 @@ class EagerQuestionAnswering(EagerKernel):
     """
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        output = self.network(**self._inputs(batch), output_attentions=True)
+        output = self.network(**self.inputs_of(batch), output_attentions=True)
         step, last = self.trainer.global_step, self.trainer.max_steps - 1
         if step % SEEN.usual["every_n_steps"] == 0 or step == last:
             layers, rows = SEEN.usual["attention"]["layers"], SEEN.usual["questions"]

@@ -99,7 +99,7 @@ def _prepare(name: str, squad: Path, questions: int, folder: Path) -> Any:
         compile=False,
     )
     tokenizer = module.make_tokenizer(data.train, folder)
-    module.build(len(tokenizer), SEED, AnswerSettings(30, 20, False, 0.0))
+    module.build(SEED, AnswerSettings(30, 20, False, 0.0))
     data.prepare(tokenizer, folder, SEED)
     if name == PEER:
         return data, module.network, tokenizer, lambda: _train_peer(data, module, tokenizer, folder)
@@ -225,7 +225,8 @@ def _train_peer(data: Any, module: Any, tokenizer: Any, folder: Path) -> tuple[f
 
 def _loss(data: Any, network: Any, tokenizer: Any, torch: Any) -> float:
     """Mean loss over all training windows, in float32 and eval mode."""
-    from qa_research.tasks.answering.batches import ScoringBatches, padded_batch
+    from qa_research.tasks.answering.batches import padded_batch
+    from qa_research.tasks.batches import ScoringBatches
 
     network.eval().float()
     total = 0.0

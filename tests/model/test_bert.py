@@ -187,7 +187,7 @@ def test_weights_without_a_head_of_two_scores_are_refused(tmp_path):
     network.save_pretrained(tmp_path / "three")
     with pytest.raises(
         ValueError,
-        match=r"three: a network of the type bert has no linear layers with a start and an end score",
+        match=r"three: a network of the type bert has no linear layers that put out two scores",
     ):
         build(str(tmp_path / "three"), AS_WEIGHTS, 0.0, 100, 1)
 

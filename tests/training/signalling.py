@@ -34,8 +34,8 @@ def plan_of_environment() -> list[Plan]:
     ]
 
 
-class Signalling(QuestionAnswering):
-    """Question answering with a plan, which belongs to the process and not to the config."""
+class Following:
+    """Mixed into a LightningModule: a plan, which belongs to the process and not to the config."""
 
     plans: ClassVar[list[Plan]] = plan_of_environment()
     calls: ClassVar[dict[str, int]] = {}
@@ -55,10 +55,6 @@ class Signalling(QuestionAnswering):
                 else:
                     os.kill(os.getpid(), plan.number)
 
-    def make_tokenizer(self, *arguments: Any) -> Any:
-        self._at("tokenising")
-        return super().make_tokenizer(*arguments)
-
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         self._at("training")
         return super().training_step(batch, batch_idx)
@@ -76,3 +72,11 @@ class Signalling(QuestionAnswering):
 
     def on_train_epoch_start(self) -> None:
         self._at("epoch's start")
+
+
+class Signalling(Following, QuestionAnswering):
+    """Question answering with a plan."""
+
+    def make_tokenizer(self, *arguments: Any) -> Any:
+        self._at("tokenising")
+        return super().make_tokenizer(*arguments)

@@ -1,8 +1,8 @@
-"""Building an unmodified Hugging Face question-answering model, and the report of what was built."""
+"""Building an unmodified Hugging Face network for a purpose, and the report of what was built."""
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
     BertConfig,
-    BertForQuestionAnswering,
     ModernBertConfig,
-    ModernBertForQuestionAnswering,
     PretrainedConfig,
     PreTrainedModel,
 )
@@ -45,11 +44,10 @@ CONFIG_JSON = "config.json"
 KNOWN_TYPES = "bert, distilbert, roberta, electra, modernbert, ..."
 Family = Literal["bert", "modernbert"]
 # What makes a network of random weights; the padding token of tokenizers trained here is 0.
-FAMILIES: dict[Family, tuple[type[PretrainedConfig], type[PreTrainedModel], dict[str, Any]]] = {
-    "bert": (BertConfig, BertForQuestionAnswering, {}),
+FAMILIES: dict[Family, tuple[type[PretrainedConfig], dict[str, Any]]] = {
+    "bert": (BertConfig, {}),
     "modernbert": (
         ModernBertConfig,
-        ModernBertForQuestionAnswering,
         {"pad_token_id": 0}
         | dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")),
     ),
@@ -68,6 +66,34 @@ class Architecture:
 
 
 @dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a network is for: transformers' class of such networks, and what messages call one.
+
+    `config`: keys that its config has, whatever that of given weights says.
+    """
+
+    auto: Any
+    name: str
+    config: Mapping[str, Any]
+
+    def has(self, config: PretrainedConfig) -> bool:
+        """Whether there is such a network of this type."""
+        return type(config) in self.auto._model_mapping
+
+    def network_class(self, config: type[PretrainedConfig]) -> Callable[..., PreTrainedModel]:
+        """transformers' own class, such as BertForQuestionAnswering."""
+        found: Callable[..., PreTrainedModel] = self.auto._model_mapping[config]
+        return found
+
+
+QUESTIONS = Purpose(AutoModelForQuestionAnswering, "question-answering", {})
+# A head with a logit for each of two labels, whatever `labels` its weights' config has.
+TWO_LABELS = Purpose(
+    AutoModelForSequenceClassification, "sequence-classification", {"num_labels": 2}
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Built:
     """A network, and one sentence each on what was loaded, newly initialised and left unused."""
 
@@ -82,8 +108,9 @@ def build(
     vocab_size: int,
     seed: int,
     family: Family = "bert",
+    purpose: Purpose = QUESTIONS,
 ) -> Built:
-    """A question-answering model in float32 and in training mode, from random or given weights.
+    """A network in float32 and in training mode, from random or given weights; by default for questions.
 
     New parameters are drawn under `torch.manual_seed(seed)`, so that `seed=42` yields the same weights as
     `set_seed(42)` followed by Hugging Face's own constructor. The global generator is left unchanged.
@@ -96,15 +123,17 @@ def build(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if weights == "random":
-            built = _random(architecture, dropout, vocab_size, family)
+            built = _random(architecture, dropout, vocab_size, family, purpose)
         else:
-            built = _loaded(weights, architecture, dropout, vocab_size)
+            built = _loaded(weights, architecture, dropout, vocab_size, purpose)
     # `from_pretrained` returns a network in eval mode, and Lightning would leave it there, without dropout.
     built.network.train()
     return built
 
 
-def stored(directory: Path, weights: Mapping[str, Tensor], name: str) -> PreTrainedModel:
+def stored(
+    directory: Path, weights: Mapping[str, Tensor], name: str, purpose: Purpose = QUESTIONS
+) -> PreTrainedModel:
     """The network in float32 and in evaluation mode that a run's `model/` describes, with these weights.
 
     `name`: what the weights are called in an error. Nothing large is allocated before both fit each other.
@@ -121,14 +150,16 @@ def stored(directory: Path, weights: Mapping[str, Tensor], name: str) -> PreTrai
         )
     difference = None
     try:
-        wanted = {key: tensor.shape for key, tensor in skeleton(config).state_dict().items()}
+        wanted = {
+            key: tensor.shape for key, tensor in skeleton(config, purpose).state_dict().items()
+        }
         found = {key: tensor.shape for key, tensor in weights.items()}
         if (difference := _first_difference(wanted, found)) is None:
-            return _working_network(config, weights)
+            return _working_network(config, weights, purpose)
     except Exception as error:
         # What transformers raises depends on which of its many values is wrong.
         raise ValueError(
-            f"{path} does not describe a network for questions: {first_line(error)}"
+            f"{path} does not describe a {purpose.name} network: {first_line(error)}"
         ) from error
     raise ValueError(f"{name} does not fit the network of {path}: {difference}")
 
@@ -153,9 +184,11 @@ def read_config(key: str, source: str) -> PretrainedConfig:
     return config
 
 
-def _working_network(config: PretrainedConfig, weights: Mapping[str, Tensor]) -> PreTrainedModel:
+def _working_network(
+    config: PretrainedConfig, weights: Mapping[str, Tensor], purpose: Purpose
+) -> PreTrainedModel:
     """A network in evaluation mode that has read two tokens: some settings are only used then."""
-    network = AutoModelForQuestionAnswering.from_config(
+    network: PreTrainedModel = purpose.auto.from_config(
         config, dtype=torch.float32, trust_remote_code=False
     )
     network.load_state_dict(weights)
@@ -165,10 +198,18 @@ def _working_network(config: PretrainedConfig, weights: Mapping[str, Tensor]) ->
     return network
 
 
-def skeleton(config: PretrainedConfig) -> PreTrainedModel:
+def without_memory(network: PreTrainedModel) -> PreTrainedModel:
+    """Another network of the same class and config, as `skeleton` makes one."""
+    with torch.random.fork_rng(), torch.device("meta"):
+        bare: PreTrainedModel = type(network)._from_config(network.config)
+        return bare
+
+
+def skeleton(config: PretrainedConfig, purpose: Purpose = QUESTIONS) -> PreTrainedModel:
     """A network without memory for its weights, which is made in no time and shows their names and shapes."""
     with torch.random.fork_rng(), torch.device("meta"):
-        return AutoModelForQuestionAnswering.from_config(config, trust_remote_code=False)
+        network: PreTrainedModel = purpose.auto.from_config(config, trust_remote_code=False)
+        return network
 
 
 def _first_difference(
@@ -193,11 +234,24 @@ def longest_window(config: PretrainedConfig) -> int | None:
     return int(positions) - RESERVED_POSITIONS.get(config.model_type, 0)
 
 
+def check_window(network: PreTrainedModel, max_tokens: int) -> None:
+    """Refuse to give a network more tokens at once than it can read.
+
+    Raises:
+        ValueError: `max_tokens`, the key of the data, is more.
+    """
+    limit = longest_window(network.config)
+    if limit is not None and max_tokens > limit:
+        raise ValueError(
+            f"data.max_tokens={max_tokens} is more than the {limit} tokens that this model can read at once"
+        )
+
+
 def head_of(network: PreTrainedModel) -> nn.Linear:
-    """The layer that makes the start and the end score of each token, found by what it is.
+    """The output layer: of the start and the end score of each token, or of two labels of the whole input.
 
     It is the one linear layer with two outputs outside the network's body, whatever it is called: BERT's
-    is `qa_outputs`, ModernBERT's `classifier`.
+    is `qa_outputs` or `classifier`.
 
     Raises:
         ValueError: there is none, or several.
@@ -210,8 +264,8 @@ def head_of(network: PreTrainedModel) -> nn.Linear:
     ]
     if len(found) != 1:
         raise ValueError(
-            f"a network of the type {network.config.model_type} has {len(found) or 'no'} linear layers with "
-            f"a start and an end score for each token, and exactly one is needed; {KNOWN_TYPES} have it"
+            f"a network of the type {network.config.model_type} has {len(found) or 'no'} linear layers that "
+            f"put out two scores, and exactly one is needed; {KNOWN_TYPES} have it"
         )
     return found[0]
 
@@ -279,30 +333,40 @@ def _memory() -> int | None:
 
 
 def _random(
-    architecture: Architecture, dropout: float | None, vocab_size: int, family: Family
+    architecture: Architecture,
+    dropout: float | None,
+    vocab_size: int,
+    family: Family,
+    purpose: Purpose,
 ) -> Built:
     check_sizes(architecture, vocab_size)
     sizes = asdict(architecture)
-    make_config, make_network, extra = FAMILIES[family]
+    make_config, extra = FAMILIES[family]
     dropouts = _dropouts(make_config(), dropout)
-    config = make_config(vocab_size=vocab_size, **sizes, **dropouts, **extra)
-    network = make_network(config)
+    config = make_config(vocab_size=vocab_size, **sizes, **dropouts, **extra, **purpose.config)
+    network = purpose.network_class(make_config)(config)
     return Built(network, (f"Newly initialised: all {count_parameters(network):,} parameters.",))
 
 
 def _loaded(
-    weights: str, architecture: Architecture, dropout: float | None, vocab_size: int
+    weights: str,
+    architecture: Architecture,
+    dropout: float | None,
+    vocab_size: int,
+    purpose: Purpose,
 ) -> Built:
     try:
         config = read_config("model.weights", weights)
     except HUB_ERRORS as error:
         raise not_fetched(weights, "model.weights", error) from error
-    _check_config(weights, config, architecture, vocab_size)
+    for key, value in purpose.config.items():
+        setattr(config, key, value)
+    _check_config(weights, config, architecture, vocab_size, purpose)
     for key, value in _dropouts(config, dropout).items():
         setattr(config, key, value)
     try:
         network, info = without_code(
-            AutoModelForQuestionAnswering.from_pretrained,
+            purpose.auto.from_pretrained,
             "model.weights",
             weights,
             config=config,
@@ -320,7 +384,11 @@ def _loaded(
 
 
 def _check_config(
-    weights: str, config: PretrainedConfig, architecture: Architecture, vocab_size: int
+    weights: str,
+    config: PretrainedConfig,
+    architecture: Architecture,
+    vocab_size: int,
+    purpose: Purpose,
 ) -> None:
     for key, wanted in asdict(architecture).items():
         found = getattr(config, key, None)
@@ -334,14 +402,14 @@ def _check_config(
             f"the tokenizer has {vocab_size} pieces, but model.weights={weights} have embeddings for "
             f"{config.vocab_size}; model.tokenizer=null uses the tokenizer of the weights"
         )
-    if type(config) not in AutoModelForQuestionAnswering._model_mapping:
+    if not purpose.has(config):
         raise ValueError(
             f"model.weights={weights} are of the type {config.model_type!r}, which has no "
-            f"question-answering model; these do: {KNOWN_TYPES} "
+            f"{purpose.name} model; these do: {KNOWN_TYPES} "
             f"(without a network: {OFFLINE_CHOICES})"
         )
     try:
-        head_of(skeleton(config))
+        head_of(skeleton(config, purpose))
     except ValueError as error:
         raise ValueError(f"model.weights={weights}: {error}") from error
 

@@ -18,6 +18,7 @@ from qa_research.model.weights import HUB_ERRORS, PACKAGED, locate, not_fetched,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tokenizers import Encoding, Tokenizer
+    from torch import Tensor
 
 
 log = logging.getLogger(__name__)
@@ -145,6 +146,65 @@ def encode_windows(
     )
     forget_settings(tokenizer)
     return encoded
+
+
+@dataclass(frozen=True)
+class EncodedPairs:
+    """Pairs of texts as token ids; `types`: which text each token is of, if the tokenizer says so.
+
+    `cut`: how many pairs were longer than allowed, and lost the end of the longer text. `encodings`: as the
+    tokenizer made them, with the characters of each token.
+    """
+
+    ids: list[list[int]]
+    types: list[list[int]] | None
+    lengths: "NDArray[np.int64]"
+    cut: int
+    encodings: "list[Encoding]"
+
+    def padded(self, places: Sequence[int], pad_token_id: int) -> "dict[str, Tensor]":
+        """Those at `places`, padded on the right to the longest of them, each int64 [pair token].
+
+        Keys: `input_ids`, `attention_mask` and, if there are any, `token_type_ids`.
+        """
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        ids = [torch.tensor(self.ids[place]) for place in places]
+        found = {
+            "input_ids": pad_sequence(ids, batch_first=True, padding_value=pad_token_id),
+            "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+        }
+        if self.types is not None:
+            types = [torch.tensor(self.types[place]) for place in places]
+            found["token_type_ids"] = pad_sequence(types, batch_first=True)
+        return found
+
+
+def encode_pairs(
+    tokenizer: Any, firsts: Sequence[str], seconds: Sequence[str], max_tokens: int
+) -> EncodedPairs:
+    """Each first text with its second one as at most `max_tokens` tokens, [CLS] and [SEP] included.
+
+    Text that spells a special token, such as "[SEP]", is tokenized as text.
+    """
+    encoded = tokenizer(
+        list(firsts),
+        list(seconds),
+        truncation="longest_first",
+        max_length=max_tokens,
+        split_special_tokens=True,
+        return_token_type_ids="token_type_ids" in tokenizer.model_input_names,
+    )
+    forget_settings(tokenizer)
+    ids = [text_ids(encoding, tokenizer).tolist() for encoding in encoded.encodings]
+    return EncodedPairs(
+        ids,
+        encoded.get("token_type_ids"),
+        np.array([len(row) for row in ids], dtype=np.int64),
+        sum(bool(encoding.overflowing) for encoding in encoded.encodings),
+        encoded.encodings,
+    )
 
 
 def text_ids(encoding: "Encoding", tokenizer: Any) -> "NDArray[np.int32]":

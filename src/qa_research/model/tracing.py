@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from qa_research.files import write_text
 from qa_research.model.architecture import ARCHITECTURE, VERSION, Blueprint, Module
-from qa_research.model.bert import input_names, longest_window, skeleton
+from qa_research.model.bert import input_names, longest_window, without_memory
 from qa_research.model.graph import Axis, Edge, Graph, Node, Shape, drawn_depth
 from qa_research.model.weights import first_line
 
@@ -98,7 +98,7 @@ def traced(network: PreTrainedModel) -> Graph:
     """
     from torchview import draw_graph
 
-    bare = skeleton(network.config)
+    bare = without_memory(network)
     classes = {name: type(module).__name__ for name, module in bare.named_modules()}
     axes = _axes(bare)
     known = [name for name in INPUTS if name in input_names(bare)]

@@ -5,15 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qa_research.streams import stream
-from qa_research.tasks.answering.batches import (
+from qa_research.tasks.answering.batches import WindowDataset, padded_batch
+from qa_research.tasks.answering.windows import make_windows
+from qa_research.tasks.batches import (
     ScoringBatches,
     TrainingBatches,
-    WindowDataset,
     batch_order,
     batches_of_tokens,
-    padded_batch,
 )
-from qa_research.tasks.answering.windows import make_windows
 
 LENGTHS = stream(0, "test").integers(10, 300, 5003)
 

@@ -6,10 +6,10 @@ were, the luckier. So a share of them chooses, and a score is told of those that
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 
-from qa_research.streams import stream_seed
 from qa_research.tasks.answering.question import Question, plain_text
+from qa_research.tasks.dividing import drawn_groups
 from qa_research.text import plural
 
 # So few are not divided: a fifth of them would choose almost at random.
@@ -29,7 +29,7 @@ def choosing_ids(questions: Sequence[Question], share: float, seed: int) -> froz
     sizes = Counter(row.context for row in questions)
     if share == 1 or len(questions) < FEWEST_TO_DIVIDE or len(sizes) == 1:
         return frozenset(row.id for row in questions)
-    chosen = _drawn(sizes, share, seed, "choosing")
+    chosen = drawn_groups(sizes, share, seed, "choosing")
     return frozenset(row.id for row in questions if row.context in chosen)
 
 
@@ -50,25 +50,12 @@ def divided(
         raise ValueError(
             "all questions are about one context, and a context is never on both sides"
         )
-    drawn = _drawn(sizes, share, seed, "validation")
+    drawn = drawn_groups(sizes, share, seed, "validation")
     train: list[Question] = []
     validation: list[Question] = []
     for row, context in zip(questions, contexts, strict=True):
         (validation if context in drawn else train).append(row)
     return train, validation
-
-
-def _drawn(sizes: Mapping[str, int], share: float, seed: int, name: str) -> set[str]:
-    """Contexts with about `share` of the questions, at least one of them and never all; `sizes`: of each."""
-    wanted = share * sum(sizes.values())
-    first, *others = sorted(sizes, key=lambda context: stream_seed(seed, f"{name}/{context}"))
-    chosen, count = {first}, sizes[first]
-    # Not the last one: something must be left on the other side.
-    for context in others[:-1]:
-        if abs(count + sizes[context] - wanted) < abs(count - wanted):
-            chosen.add(context)
-            count += sizes[context]
-    return chosen
 
 
 def those_left(choosing: frozenset[str], questions: Iterable[Question]) -> frozenset[str]:

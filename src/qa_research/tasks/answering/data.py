@@ -7,19 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
+import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
-from torch import Tensor
-from torch.utils.data import DataLoader
+from numpy.typing import NDArray
 
 from qa_research.files import UTF_8, check_encoding
 from qa_research.streams import stream
-from qa_research.tasks.answering.batches import (
-    ScoringBatches,
-    TrainingBatches,
-    WindowDataset,
-    batch_order,
-)
+from qa_research.tasks.answering.batches import WindowDataset
 from qa_research.tasks.answering.choosing import choosing_ids, divided, those_left
 from qa_research.tasks.answering.corpus import generate, guessing
 from qa_research.tasks.answering.hub import DataSet
@@ -38,8 +32,7 @@ from qa_research.tasks.answering.question import (
 )
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import Windows, cached_windows, fingerprint, too_long
-from qa_research.tasks.learning import TaskData
-from qa_research.tasks.loader import Loader
+from qa_research.tasks.batched import BatchedData
 
 log = logging.getLogger(__name__)
 # Of so many unusable rows it is found out whether their answers could be moved, for the advice in a refusal.
@@ -61,7 +54,7 @@ class Splits:
     share: float | None = None
 
 
-class QuestionData(TaskData):
+class QuestionData(BatchedData):
     """Questions of one source, tokenised into windows and batched. A subclass implements `read`.
 
     Call `load()`, then `prepare(...)` with a tokenizer, then the loaders.
@@ -160,15 +153,12 @@ class QuestionData(TaskData):
         self.validation_windows = cached_windows(self.validation, *settings)
         self.pad_token_id = int(tokenizer.pad_token_id)
         self.order_seed = order_seed
-        self.position = (0, 0)
 
-    def start_at(self, epoch: int, batches: int) -> None:
-        self.position = (epoch, batches)
+    def lengths(self, split: str) -> NDArray[np.int64]:
+        return self._windows(split).lengths
 
-    def batch_sizes(self, epoch: int) -> list[int]:
-        lengths, processes = self.train_windows.lengths, self._rank()[1]
-        order = batch_order(lengths, self.batch_size, self.order_seed, epoch, processes)
-        return [len(batch) for batch in order]
+    def batches_of(self, split: str) -> WindowDataset:
+        return WindowDataset(self._windows(split), self.pad_token_id)
 
     @property
     def all_choose(self) -> bool:
@@ -211,39 +201,8 @@ class QuestionData(TaskData):
         """
         return self.read_fingerprints
 
-    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        rank, world_size = self._rank()
-        sampler = TrainingBatches(
-            self.train_windows.lengths, self.batch_size, self.order_seed, rank, world_size
-        )
-        # Workers prefetch as soon as there is an iterator, which is before Lightning sets the epoch.
-        sampler.start_at(*self.position)
-        return self._loader(self.train_windows, sampler)
-
-    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        lengths = self.validation_windows.lengths
-        sampler = ScoringBatches(lengths, self.eval_batch_size, *self._rank())
-        return self._loader(self.validation_windows, sampler)
-
-    def _loader(
-        self, windows: Windows, sampler: TrainingBatches | ScoringBatches
-    ) -> DataLoader[dict[str, Tensor]]:
-        return Loader(
-            WindowDataset(windows, self.pad_token_id),
-            batch_sampler=sampler,
-            collate_fn=_as_is,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            # A generator of its own: creating an iterator must not draw from the global one, dropout's.
-            generator=torch.Generator().manual_seed(self.order_seed),
-        )
-
-    def _rank(self) -> tuple[int, int]:
-        """This process's rank, and the number of processes."""
-        if self.trainer is None:
-            return 0, 1
-        return self.trainer.global_rank, self.trainer.world_size
+    def _windows(self, split: str) -> Windows:
+        return self.train_windows if split == "train" else self.validation_windows
 
     def _short_enough(
         self, questions: list[Question], split: str, tokenizer: Any
@@ -334,11 +293,6 @@ class QuestionData(TaskData):
             )
         order = stream(self.seed, "choice").permutation(len(questions))[:count]
         return [questions[i] for i in order]
-
-
-def _as_is(batch: Any) -> Any:
-    """WindowDataset returns whole batches, so there is nothing to collate."""
-    return batch
 
 
 _WITHOUT_NETWORK = (

@@ -10,15 +10,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from qa_research.files import written_folder
 from qa_research.model.bert import (
+    check_window,
     count_parameters,
     input_names,
-    longest_window,
 )
+from qa_research.model.kept import write_network
 from qa_research.model.tokenizer import tokenizer_fingerprint
-from qa_research.model.tracing import write_architecture
-from qa_research.model.weights import weights_fingerprint, write_sums
+from qa_research.model.weights import weights_fingerprint
 from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.choosing import FEWEST_TO_DIVIDE, context_digest
 from qa_research.tasks.answering.decode import Answer, AnswerSettings
@@ -86,13 +85,8 @@ class AnsweringTask(Task):
         tokenizer = self.module.make_tokenizer(self.data.train, cache)
         self.data.leave_out_too_long(tokenizer)
         self.answering = self.answering.resolved(self.data.has_unanswerable)
-        report = self.module.build(len(tokenizer), seed, self.answering)
-        limit = longest_window(self.network.config)
-        if limit is not None and self.data.max_tokens > limit:
-            raise ValueError(
-                f"data.max_tokens={self.data.max_tokens} is more than the {limit} tokens that this model can "
-                "read at once"
-            )
+        report = self.module.build(seed, self.answering)
+        check_window(self.network, self.data.max_tokens)
         window = make_windows(
             self.data.train[:1], tokenizer, self.data.max_tokens, self.data.stride_tokens
         )
@@ -313,11 +307,7 @@ class AnsweringTask(Task):
         return commands
 
     def write_model(self, directory: Path) -> None:
-        with written_folder(directory / "model", replace=True) as new:
-            self.network.config.save_pretrained(new)
-            self.module.tokenizer.save_pretrained(new)
-            write_sums(new)
-        write_architecture(directory, self.network)
+        write_network(directory, self.network, self.module.tokenizer)
 
     @classmethod
     def reopen(cls, run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:

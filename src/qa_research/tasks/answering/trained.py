@@ -22,11 +22,11 @@ from transformers import PreTrainedModel
 from qa_research.config import build, check_value
 from qa_research.console import tracked
 from qa_research.files import UTF_8, written_folder
-from qa_research.model.bert import input_names, longest_window, stored
-from qa_research.model.tokenizer import load_tokenizer
-from qa_research.model.weights import check_files, write_sums
+from qa_research.model.bert import QUESTIONS, input_names, longest_window
+from qa_research.model.kept import read_network
+from qa_research.model.weights import write_sums
 from qa_research.tasks.answering.asking import Asking, write_asking
-from qa_research.tasks.answering.batches import batches_of_tokens, padded_batch
+from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.choosing import those_left
 from qa_research.tasks.answering.decode import (
     Answer,
@@ -53,6 +53,7 @@ from qa_research.tasks.answering.source import find_source, taken_apart
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.stages import passing_of
 from qa_research.tasks.answering.windows import fingerprint, make_windows, too_long
+from qa_research.tasks.batches import batches_of_tokens
 from qa_research.tasks.opened import Answering, Examples, Opened, Told
 from qa_research.tasks.stages import Passing
 from qa_research.tasks.task import StoredRun
@@ -197,18 +198,8 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
     """
     for key, least in (("max_tokens", 8), ("stride_tokens", 0)):
         check_value(f"data.{key}", run.config["data"].get(key), Annotated[int, Ge(least)])
-    model = run.directory / "model"
-    check_files(model)
-    network = stored(model, weights, str(run.checkpoint))
-    tokenizer = load_tokenizer(str(model), "model")
-    known = network.get_input_embeddings().num_embeddings
-    if len(tokenizer) > known:
-        raise ValueError(
-            f"{model / 'tokenizer.json'} has {len(tokenizer)} pieces, and the network has embeddings for "
-            f"{known}"
-        )
+    network, tokenizer = read_network(run.directory, weights, str(run.checkpoint), QUESTIONS)
     settings: AnswerSettings = build("answer", run.config["answer"])
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     return TrainedAnswerer(
         directory=run.directory,
         checkpoint=run.checkpoint,
@@ -218,7 +209,7 @@ def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedAnswerer:
         name=run.name,
         results=run.results,
         is_run=run.is_run,
-        network=network.to(device),
+        network=network,
         tokenizer=tokenizer,
         answering=settings.resolved(bool(facts_of(run.record).get("unanswerable"))),
     )

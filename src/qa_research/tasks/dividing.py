@@ -1,0 +1,71 @@
+"""How a task's examples are divided: in whole groups, drawn by what they are, not by their place."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from qa_research.streams import stream_seed
+
+
+def drawn_groups(sizes: Mapping[str, int], share: float, seed: int, name: str) -> set[str]:
+    """Groups with about `share` of all examples: at least one of them, and never all.
+
+    `sizes`: how many examples each group has; `name`: of the division, so that two of them are independent.
+    Which groups are drawn depends on their names and `seed` only, so other examples change little.
+    """
+    wanted = share * sum(sizes.values())
+    first, *others = sorted(sizes, key=lambda group: stream_seed(seed, f"{name}/{group}"))
+    chosen, count = {first}, sizes[first]
+    # Not the last one: something must be left on the other side.
+    for group in others[:-1]:
+        if abs(count + sizes[group] - wanted) < abs(count - wanted):
+            chosen.add(group)
+            count += sizes[group]
+    return chosen
+
+
+def linked(texts: Sequence[Sequence[str]]) -> list[int]:
+    """A number for each example; those that share a text, or are linked by such examples, have the same one.
+
+    Case and blanks do not matter. Example: (a, b), (b, c), (d, e) have the numbers 0, 0, 2.
+    """
+    group = list(range(len(texts)))
+
+    def root(place: int) -> int:
+        while group[place] != place:
+            group[place] = group[group[place]]
+            place = group[place]
+        return place
+
+    first_with: dict[str, int] = {}
+    for place, own_texts in enumerate(texts):
+        for text in own_texts:
+            other = root(first_with.setdefault(" ".join(text.lower().split()), place))
+            own = root(place)
+            group[max(own, other)] = min(own, other)
+    return [root(place) for place in range(len(texts))]
+
+
+def parts_of(names: Sequence[str], shares: Mapping[str, float], rest: str, seed: int) -> list[str]:
+    """Which part each example is in: about a share of all in each of `shares`, and the others in `rest`.
+
+    `names`: of the group of each example; a group is in one part.
+
+    Raises:
+        ValueError: there are fewer groups than parts.
+    """
+    left = Counter(names)
+    if len(left) <= len(shares):
+        raise ValueError(
+            f"they are {len(left)} groups of examples that share a text, and {len(shares) + 1} are needed: "
+            f"for {', '.join([*shares, rest])}"
+        )
+    found: dict[str, str] = {}
+    open_share = 1.0
+    for number, (part, share) in enumerate(shares.items()):
+        drawn = sorted(drawn_groups(left, share / open_share, seed, part))
+        # Something must be left for each of the parts to come.
+        for name in drawn[: len(left) - (len(shares) - number)]:
+            found[name] = part
+            del left[name]
+        open_share -= share
+    return [found.get(name, rest) for name in names]
