@@ -3,17 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from qa_research.calibration import Calibration, calibration, confidence_of
 from qa_research.files import write_text, written_folder
 from qa_research.stats import dependence
-from qa_research.tasks.opened import Examples, Opened, Told
+from qa_research.tasks.opened import Calibrated, Examples, Opened, Told
 from qa_research.tasks.scoring import Score, score_of
 from qa_research.tasks.task import PERCENT, Metric, keys_of
 from qa_research.text import aligned, csv_line, in_digits, print_line
 
 PREDICTIONS, SCORES, MISTAKES = "predictions.json", "scores.json", "mistakes.csv"
+RELIABILITY = "reliability.png"
 ALL = "all"
 
 
@@ -45,6 +48,13 @@ class Evaluation:
     choosing: Mapping[str, Score]
     mistakes: Sequence[Mistake] | None
     unlabelled: int
+    calibrated: Calibrated | None = None
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """How far its confidence is from being right; None: it says of no answer how sure it is."""
+        own = self.calibrated
+        return None if own is None else calibration(own.logits, own.labels, own.temperature)
 
     def as_json(self, wrong: int | None = None) -> dict[str, Any]:
         """Plain values; `wrong`: also so many mistakes."""
@@ -61,6 +71,7 @@ class Evaluation:
             "by_kind": by_kind,
             "choosing": _plain(self.choosing) or None,
             "mistakes": None if self.mistakes is None else len(self.mistakes),
+            "calibration": None if self.calibration is None else self.calibration.as_json(),
         } | shown
 
     def lines(self) -> list[str]:
@@ -83,6 +94,8 @@ class Evaluation:
                 f"{total:,} more {self.examples} chose the best weights and are scored apart: "
                 f"{', '.join(told)}"
             )
+        if self.calibration is not None:
+            lines += ["", *self.calibration.lines(self.examples)]
         if self.unlabelled:
             lines.append(
                 f"Of {self.unlabelled:,} of {len(self.rows):,} {self.examples} nobody said what is right: "
@@ -101,14 +114,23 @@ class Evaluation:
             print_line(f"  {mistake.prediction}{sure}; right is {' | '.join(mistake.truths)}")
 
     def write(self, directory: Path) -> list[str]:
-        """Write predictions.json, scores.json and, if answers can be wrong, mistakes.csv; their names."""
+        """Write predictions.json and scores.json, and mistakes.csv and reliability.png if there are any."""
         contents = {PREDICTIONS: _as_json(self.rows), SCORES: _as_json(self.as_json())}
         if self.mistakes is not None:
             contents[MISTAKES] = "".join(_mistakes_csv(self.mistakes))
         with written_folder(directory, replace=True) as new:
             for name, content in contents.items():
                 write_text(new / name, content)
-        return list(contents)
+            if (own := self.calibrated) is not None:
+                # matplotlib takes a while to import.
+                from qa_research.figures.reliability import reliability_diagram
+                from qa_research.figures.saving import save_figure
+
+                figure = reliability_diagram(
+                    *confidence_of(own.logits, own.labels), 1 / own.logits.shape[1]
+                )
+                save_figure(figure, new / RELIABILITY)
+        return [*contents, *([RELIABILITY] if self.calibrated is not None else [])]
 
 
 def write_rows(directory: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -141,6 +163,7 @@ def evaluate(opened: Opened[Any], found: Examples[Any]) -> Evaluation:
         choosing=_scores(chose, metrics) if apart else {},
         mistakes=_mistakes(opened, found, rows),
         unlabelled=len(rows) - len(scored),
+        calibrated=opened.calibrated(fresh) if fresh else None,
     )
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from qa_research.tasks.task import Metric, StoredRun
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
     from qa_research.tasks.stages import Passing
@@ -55,6 +57,15 @@ class Examples(Generic[Row]):
     def all_chose(self) -> bool:
         """Whether no example is left that chose nothing."""
         return len(self.choosing) == len(self.rows)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Logits [example label] and the true labels; `temperature`: fitted on others, or None."""
+
+    logits: "NDArray[np.float64]"
+    labels: "NDArray[np.int64]"
+    temperature: float | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -151,6 +162,10 @@ class Opened(StoredRun, ABC, Generic[Row]):
     @property
     def right(self) -> str | None:
         """The key of `rows` that is 1 where an answer is right and 0 where it is wrong; None: nothing is."""
+        return None
+
+    def calibrated(self, rows: Sequence[Mapping[str, Any]]) -> Calibrated | None:
+        """Of some of its labelled `rows`, what says how sure it may be; None: it chooses no label."""
         return None
 
     @property
