@@ -27,7 +27,7 @@ PLACEHOLDERS = {
 SKIPPED = {
     r"^make ": "sets up and trains at length: CI runs make demo and make test-all itself",
     r"deepset/": "fetches a model from the hub",
-    r"squad_pretrained": "fetches BERT-base and SQuAD from the hub",
+    r"squad_pretrained|paraphrase_mrpc": "fetches BERT-base and its data from the hub",
     r"launcher=slurm": "needs a SLURM cluster",
     r"trainer=gpu|accelerator=gpu": "needs a GPU",
     r"classifier=(inception_v3|torchvision)": "fetches weights",

@@ -142,6 +142,7 @@ def test_every_key_that_is_named_exists(composed):
             "+capture/recorders@capture=unit_traces",
         ),
         *(composed(f"logger={name}") for name in ("wandb", "mlflow")),
+        composed("+experiment=paraphrase_mrpc"),
         compose("explain", ["classifier=torchvision"]),
     ]
     keys = set()

@@ -68,21 +68,38 @@ EXPERIMENTS = {
     "demo": ("trainer.val_check_interval=2",),
     "moment": (f"model.weights={PACKAGED}", "capture.questions=4"),
     "unit_287": (f"model.weights={PACKAGED}",),
+    "paraphrase": ("data.train_examples=64", "data.validation_examples=60"),
+    "paraphrase_mrpc": ("data.dataset={mrpc}", "data.max_tokens=64", "trainer=cpu"),
     "squad_nopretrain": ("model.tokenizer=null",),
     "squad_pretrained": ("model=minilm", f"model.weights={PACKAGED}"),
 }
+
+
+def write_mrpc(directory: Path) -> None:
+    """The files of a data set of pairs, in the hub's layout."""
+    directory.mkdir()
+    for split in ("train", "validation"):
+        rows = [
+            {"sentence1": f"It is {i}.", "sentence2": f"{i} it is.", "label": i % 2, "idx": i}
+            for i in range(30)
+        ]
+        (directory / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
 
 @pytest.mark.parametrize(
     "experiment", sorted(path.stem for path in (ROOT / "conf/experiment").iterdir())
 )
 def test_every_experiment_runs_two_batches(composed, squad_files, tmp_path, cache, experiment):
-    overrides = [f"+experiment={experiment}", *EXPERIMENTS[experiment]]
+    write_mrpc(tmp_path / "mrpc")
+    own = [word.format(mrpc=tmp_path / "mrpc") for word in EXPERIMENTS[experiment]]
+    overrides = [f"+experiment={experiment}", *own]
     if experiment.startswith("squad"):
         overrides += [*squad_files, "trainer=cpu"]
     if experiment in ("demo", "nopretrain", "pretrained", "smoke", "moment", "unit_287"):
         overrides += ["data.train_questions=64", "data.validation_questions=16"]
-    if "nopretrain" in experiment:
+    if experiment.startswith("paraphrase"):
+        overrides += ["model.weights=random", "model.tokenizer=null"]
+    if "nopretrain" in experiment or experiment.startswith("paraphrase"):
         overrides += ["model.hidden_size=16", "model.intermediate_size=32"]
         overrides += ["model.num_attention_heads=2", "model.num_hidden_layers=2"]
     overrides += ["trainer.max_steps=2", "trainer.precision=32-true", "train.progress=none"]

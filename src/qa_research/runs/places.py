@@ -37,7 +37,7 @@ def with_one_spelling(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def data_name(config: Mapping[str, Any]) -> str | None:
-    """What a run's data are called: `builtin`, the data set of the hub, or the training file.
+    """What a run's data are called: `builtin`, the data set of the hub or its subset, or the training file.
 
     A file that is just called train has the name of its folder, which says more: `squad/train.json` is squad.
     """
@@ -47,7 +47,7 @@ def data_name(config: Mapping[str, Any]) -> str | None:
     if isinstance(path := data.get("train_path"), str):
         file = Path(absolute(path))
         return short_name(file.parent.name if file.stem.lower() == "train" else file.stem)
-    name = data.get("dataset") or data.get("name")
+    name = data.get("subset") or data.get("dataset") or data.get("name")
     return short_name(name) if isinstance(name, str) else None
 
 

@@ -1,0 +1,98 @@
+"""The built-in sentence pairs, generated from a seed: two ways to say the same, and near misses.
+
+A near miss (sentences.yaml has them) differs from a paraphrase in one word, or in the places of two:
+"The nurse thanked the pilot." is said again by "The pilot was thanked by the nurse.", and not by "The nurse
+was thanked by the pilot.". So words, their number and what two sentences share say nothing, and order and
+meaning decide. Validation has words of its own.
+"""
+
+from functools import cache
+from importlib.resources import files
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+
+from qa_research.plain import parse_yaml
+from qa_research.streams import stream
+from qa_research.tasks.paraphrase.pairs import Pair
+
+TRAIN_PAIRS, VALIDATION_PAIRS = 6_000, 1_000
+# Every so many-th entry of a list is kept for validation.
+HELD_OUT = 4
+Values = dict[str, Any]
+
+
+def generate(seed: int) -> tuple[list[Pair], list[Pair]]:
+    """The pairs to train on, and those to validate on; as many paraphrases as near misses in each."""
+    return _split(seed, "train", TRAIN_PAIRS), _split(seed, "validation", VALIDATION_PAIRS)
+
+
+def _split(seed: int, split: str, count: int) -> list[Pair]:
+    """So many different pairs of all kinds in turn, every other one a paraphrase."""
+    rng = stream(seed, "pairs", int(split == "validation"))
+    found: list[Pair] = []
+    known: set[frozenset[str]] = set()
+    kinds = [
+        kind for kind, about in _source()["kinds"].items() for _ in range(about.get("share", 1))
+    ]
+    for kind in cycle(kinds):
+        same, near = (_sentences(rng, kind, is_same, split) for is_same in (True, False))
+        # Kinds of few words have few sentences, and say nothing new after a while.
+        if {frozenset(same), frozenset(near)} & known:
+            continue
+        for label, sentences in ((1, same), (0, near)):
+            known.add(frozenset(sentences))
+            found.append(Pair(f"{split}-{len(found)}", *sentences, label, kind))
+        if len(found) >= count:
+            return found
+    raise AssertionError("there are no kinds")
+
+
+def _sentences(rng: np.random.Generator, kind: str, is_same: bool, split: str) -> tuple[str, str]:
+    """Two sentences of a kind, which say the same if `is_same`."""
+    about = _source()["kinds"][kind]
+    values = _drawn(rng, about["slots"], split)
+    swapped = _swapped(values, about["swap"])
+    if rng.random() < 0.5:
+        values, swapped = swapped, values
+    one, other = about["pairs"][rng.integers(len(about["pairs"]))]
+    sentences = [one.format(**values), other.format(**(values if is_same else swapped))]
+    first, second = (text[0].upper() + text[1:] for text in rng.permutation(sentences).tolist())
+    return first, second
+
+
+def _drawn(rng: np.random.Generator, slots: dict[str, str], split: str) -> Values:
+    """A value for each slot; two slots of one list get different ones.
+
+    A slot of several names, such as "x p q", takes an entry of a list apart.
+    """
+    values: Values = {}
+    used: list[Any] = []
+    for names, source in slots.items():
+        entries = _source()["lists"][source]
+        of_split = [
+            entry
+            for place, entry in enumerate(entries, start=1)
+            if (place % HELD_OUT == 0) == (split == "validation") and entry not in used
+        ]
+        entry = of_split[rng.integers(len(of_split))]
+        used.append(entry)
+        several = names.split()
+        values |= dict(zip(several, entry, strict=True)) if len(several) > 1 else {names: entry}
+    return values
+
+
+def _swapped(values: Values, swap: list[str]) -> Values:
+    """The values with those of the first names of `swap` at the second ones, and the other way round."""
+    one, other = (names.split() for names in swap)
+    exchanged = dict(zip([*one, *other], [*other, *one], strict=True))
+    return {name: values[exchanged.get(name, name)] for name in values}
+
+
+@cache
+def _source() -> dict[str, Any]:
+    name = "sentences.yaml"
+    text = files("qa_research.tasks.paraphrase").joinpath(name).read_text(encoding="utf-8")
+    content: dict[str, Any] = parse_yaml(text, name)
+    return content

@@ -1,0 +1,180 @@
+"""A training on pairs: it stops anywhere and resumes bit for bit, is read back, scored and compared."""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+
+from qa_research.launch.compose import checked
+from qa_research.runs.compare import side_by_side
+from qa_research.runs.directory import read_record, run_directory
+from qa_research.runs.open import open_run
+from qa_research.signals import Stopped
+from qa_research.tasks.evaluation import evaluate
+from qa_research.tasks.labelled import MEASURED
+from qa_research.training.story import train
+from tests.tasks.paraphrase.signalling import SignallingPairs
+from tests.training.reading import recording_of, result_of, rows_of
+from tests.training.signalling import CrashError, Plan
+from tests.training.test_exact_resume import describe, stopping_points
+
+TINY = (
+    "data.train_examples=44",
+    "data.validation_examples=60",
+    "data.batch_size=8",
+    "data.eval_batch_size=16",
+    "model.hidden_size=16",
+    "model.num_hidden_layers=2",
+    "model.num_attention_heads=2",
+    "model.intermediate_size=32",
+    "model.vocab_size=300",
+    "model.dropout=0.3",
+    "model._target_=tests.tasks.paraphrase.signalling.SignallingPairs",
+    "trainer.max_epochs=2",
+    "trainer.val_check_interval=0.34",
+    "trainer.precision=32-true",
+    "trainer.log_every_n_steps=1",
+    "train.threads=1",
+    "train.progress=none",
+    "train.stop_at=null",
+    "logger.graph=false",
+)
+LOOKING = ("capture.questions=3", "capture.every_n_steps=2", "capture.max_step_fraction=null")
+
+
+@pytest.fixture
+def pairs(composed, tmp_path, cache):
+    """A checked config of a tiny training on pairs, whose runs lie in the test's own folder."""
+
+    def make(*overrides: str, runs: str = "runs") -> dict:
+        places = [f"paths.runs={tmp_path / runs}", f"paths.cache={cache}"]
+        looks = () if any(word.startswith("capture=") for word in overrides) else LOOKING
+        words = ["+experiment=paraphrase", "model=pairs_bert_tiny", *TINY, *looks, *places]
+        return checked(composed(*words, *overrides))
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _no_plan():
+    yield
+    SignallingPairs.follow()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    """Results of trainings that were not stopped, by their accumulation."""
+    return {}
+
+
+@pytest.mark.parametrize("point", stopping_points(24), ids=describe)
+def test_a_stopped_training_resumes_bit_for_bit(pairs, uninterrupted, point):
+    accumulate, workers, plan = point
+    settings = (f"trainer.accumulate_grad_batches={accumulate}",)
+    if accumulate not in uninterrupted:
+        whole = run_directory(config := pairs(*settings, runs="whole"))
+        train(config)
+        uninterrupted[accumulate] = (result_of(whole), read_record(whole), recording_of(whole))
+    config = pairs(*settings, f"data.num_workers={workers}")
+    plans = [plan]
+    if plan.number == signal.SIGUSR1:
+        # Training continues after the save, so something else has to end it: a crash, later on.
+        plans.append(Plan("training", 12, None))
+    SignallingPairs.follow(*plans)
+    with pytest.raises((Stopped, CrashError)):
+        train(config)
+    SignallingPairs.follow()
+    train(config)
+    run = run_directory(config)
+    result, expected, recording = uninterrupted[accumulate]
+    assert result_of(run) == result
+    record = read_record(run)
+    assert len(record["resumed"]) == 1
+    for key in ("steps", "best", "best_step", "train_samples", "fingerprints", "pairs"):
+        assert record[key] == expected[key], key
+    found = recording_of(run)
+    assert found.keys() == recording.keys()
+    for group, arrays in recording.items():
+        assert arrays.identical(found[group]), group
+
+
+@pytest.fixture
+def trained(pairs):
+    config = pairs("capture=none")
+    train(config)
+    return run_directory(config)
+
+
+def test_what_it_measures_writes_and_tells(trained):
+    record = read_record(trained)
+    assert set(MEASURED) <= set(rows_of(trained)[0])
+    assert record["pairs"] | {"train": 44} == record["pairs"]
+    parts = {part: record["pairs"][part] for part in ("choosing", "temperature", "scored")}
+    assert sum(parts.values()) == 60 and min(parts.values()) > 0
+    rows = json.loads((trained / "predictions/validation.json").read_text())
+    scored = [row for row in rows if not row["chose"]]
+    assert len(scored) == parts["scored"]
+    accuracy = 100 * np.mean([row["correct"] for row in scored])
+    assert record["best"]["val/accuracy"] == pytest.approx(accuracy)
+
+
+def test_it_is_read_back_and_says_the_same(trained):
+    opened = open_run(trained)
+    found = opened.own("validation")
+    result = evaluate(opened, found)
+    best = read_record(trained)["best"]
+    for name in ("val/accuracy", "val/f1"):
+        assert result.scores["all"][name].value == pytest.approx(best[name])
+        assert result.scores["all"][name].low <= best[name] <= result.scores["all"][name].high
+    calibration = result.as_json()["calibration"]
+    assert 100 * calibration["smooth_error"] == pytest.approx(best["val/smooth_ece"], abs=0.01)
+    assert calibration["loss"] == pytest.approx(best["val/loss"], abs=1e-5)
+    fitted = calibration["at_temperature"]
+    assert fitted["temperature"] == pytest.approx(best["val/temperature"])
+    assert fitted["loss"] == pytest.approx(best["val/loss_at_temperature"], abs=1e-5)
+    assert any("temperature" in line for line in result.lines())
+    example = opened.example({"first": "The nurse thanked the pilot.", "second": "It rained."})
+    (row,) = opened.rows([example])
+    assert row["prediction"] in ("paraphrase", "not a paraphrase") and "correct" not in row
+
+
+def test_its_files_are_written_with_a_diagram(trained, tmp_path):
+    opened = open_run(trained)
+    names = evaluate(opened, opened.own("validation")).write(tmp_path / "out")
+    assert names == ["predictions.json", "scores.json", "mistakes.csv", "reliability.png"]
+    assert (tmp_path / "out/reliability.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pairs_that_have_changed_since_are_refused(trained, tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("label\tsentence1\tsentence2\n1\ta\tb\n0\tc\td\n")
+    opened = open_run(trained)
+    assert len(opened.rows(opened.of_file(str(path), "utf-8").rows)) == 2
+    opened.config["data"]["seed"] = 5
+    with pytest.raises(ValueError, match="the validation pairs have changed since this run"):
+        opened.own("validation")
+
+
+def test_two_runs_are_compared_by_accuracy_and_f1(pairs):
+    configs = [pairs("capture=none", f"seed={seed}") for seed in (1, 2)]
+    for config in configs:
+        train(config)
+    (pair,) = side_by_side([run_directory(config) for config in configs]).pairs
+    assert [metric["name"] for metric in pair.comparison.metrics] == ["val/accuracy", "val/f1"]
+    assert pair.comparison.left_out > 0
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("checkpoint.monitor=val/accuracy", "use choosing/accuracy"),
+        ("data.choosing_share=0.9", "leave no validation examples to score"),
+        ("data.train_examples=99999", "data.train_examples=99999, but there are only 6000"),
+        ("data.max_tokens=600", "data.max_tokens=600 is more than the 512 tokens"),
+        ("capture=default", "capture.logits"),
+    ],
+)
+def test_what_does_not_fit_is_refused(pairs, override, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        train(pairs(override))
