@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, BertConfig
 
 from qa_research.forward.opened import opened_pass
+from qa_research.model.places import Places
 from qa_research.tasks.stages import NOBODY_KNOWS, STAGES, passing_of
 from qa_research.tasks.watching import PADDING, Outputs, Watched, WatchedExample
 
@@ -93,3 +94,39 @@ def test_a_pair_of_which_nobody_said_what_is_true_is_not_scored(opened):
     found = opened_pass(opened, False)
     assert found.stages[-1] == NOBODY_KNOWS
     assert tuple(stage.name for stage in found.stages) == STAGES
+
+
+class Scaled(torch.nn.Module):
+    """A network of our own that brings its head's output to another scale."""
+
+    places = Places(head="head")
+
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Linear(3, 1)
+
+    def forward(self, vectors):
+        return 10 + 2 * self.head(vectors)
+
+
+def test_a_logit_is_the_heads_and_what_its_network_makes_of_it_is_said():
+    torch.manual_seed(1)
+    network, vectors = Scaled(), torch.tensor([[1.0, 2, 3]])
+    example = WatchedExample("s", "asked", "", "", "acg", "acg", (), ("x",), ("x",), ((0, 3),))
+    outputs = Outputs("number", ("prediction",), torch.tensor([0.0]), lambda output: output)
+    seen = torch.ones(1, 1, dtype=torch.bool)
+    watched = Watched((example,), {"vectors": vectors}, seen, (PADDING, "x"), outputs)
+    opened = SimpleNamespace(
+        network=network,
+        step=0,
+        name="scaled",
+        label="best",
+        passing=lambda is_known, n_best: passing_of(watched, is_known),
+    )
+    head, postprocess = opened_pass(opened, False).stages[3:5]
+    ((_, _, products, bias, logit),) = head.tables[0].rows
+    assert products + bias == pytest.approx(logit, abs=1e-6)
+    assert logit == pytest.approx(float(network.head(vectors).detach()), abs=1e-6)
+    ((_, prediction),) = postprocess.tables[0].rows
+    assert prediction == pytest.approx(10 + 2 * logit, abs=1e-5)
+    assert f"Of it the network makes {prediction:.4f}." in head.sentences[0]

@@ -60,7 +60,8 @@ def opened_pass(opened: Opened[Any], row: Any, n_best: int = 5) -> Pass:
     tables = _lookups(anatomy)
     modules = {module: name for name, module in network.named_modules()}
     points = {modules[module]: HookPoint(module, "output", _to_cpu) for module in tables}
-    with tap(points) as looked_up:
+    made = {"logits": HookPoint(output_layer(network), "output", _to_cpu)}
+    with tap(points) as looked_up, tap(made) as logits:
         forward = forward_watched(network, passing.watched, opened.step or 0, [*sites, FINAL])
     tensors = dict(looked_up) | {_name(site): value for site, value in forward.values.items()}
     rows = _looked_up(looked_up, passing)
@@ -74,7 +75,7 @@ def opened_pass(opened: Opened[Any], row: Any, n_best: int = 5) -> Pass:
         passing.preprocess,
         _tokenize(passing),
         Stage("model", "ids -> hidden states", _about(network, passing, note), (_table(rows),)),
-        _head(network, forward, passing, modules),
+        _head(forward, logits["logits"][0], passing, modules),
         *passing.finish(forward.scores[0]),
     ]
     return Pass(f"{opened.name}, {opened.label}", tuple(stages), tensors)
@@ -235,6 +236,10 @@ def _tokenize(passing: Passing) -> Stage:
     )
 
 
+def _said(scores: Tensor) -> str:
+    return ", ".join(f"{score:.4f}" for score in scores.tolist())
+
+
 def _chars(chars: tuple[int, int]) -> str:
     return f"{chars[0]}-{chars[1]}" if chars[0] < chars[1] else ""
 
@@ -250,10 +255,10 @@ def _around(passing: Passing, count: int) -> frozenset[int]:
 
 
 def _head(
-    network: nn.Module, forward: Forward, passing: Passing, modules: dict[nn.Module, str]
+    forward: Forward, logits: Tensor, passing: Passing, modules: dict[nn.Module, str]
 ) -> Stage:
-    """The output layer: each logit is a sum of products and a bias."""
-    head, hidden = output_layer(network), forward.values[FINAL][0]
+    """The output layer, which made the `logits`: each is a sum of products and a bias."""
+    head, hidden = output_layer(forward.network), forward.values[FINAL][0]
     weight = head.weight.detach().float().cpu()
     bias = torch.zeros(len(weight)) if head.bias is None else head.bias.detach().float().cpu()
     tokens, names = passing.watched.examples[0].tokens, passing.watched.outputs.rows
@@ -263,16 +268,19 @@ def _head(
     rows = []
     for i, name in enumerate(() if is_pooled else names):
         place = passing.places[i] if has_tokens else 0
-        vector, score = (hidden[place], scores[i, place]) if has_tokens else (hidden, scores[i])
+        vector, logit = (hidden[place], logits[place, i]) if has_tokens else (hidden, logits[i])
         where = f"{place} ({tokens[place]})" if has_tokens else "none: all of it"
-        rows.append((name, where, float(weight[i] @ vector), float(bias[i]), float(score)))
+        rows.append((name, where, float(weight[i] @ vector), float(bias[i]), float(logit)))
     sentence = (
         f"{modules[head]} is a linear layer, weights {list(weight.shape)} and biases {list(bias.shape)}: it "
         f"reads {[1, *hidden.shape]} and makes {[1, *hidden.shape[:-1], len(weight)]}. A logit is the sum "
         f"over {weight.shape[1]} units of weight x hidden value, plus the bias."
     )
-    if is_pooled:
-        sentence += f" Those of all tokens are pooled into {scores.tolist()}."
+    if is_pooled or (not has_tokens and not torch.equal(logits, scores)):
+        # Pooled over the tokens, or brought to the scale of the data.
+        sentence += (
+            f" Of {'those of all tokens' if is_pooled else 'it'} the network makes {_said(scores)}."
+        )
     tables = [Table(("score", "token", "sum of products", "bias", "logit"), tuple(rows))]
     if has_tokens and not is_pooled:
         each = [(i, token, *scores[:, i].tolist()) for i, token in enumerate(tokens)]
