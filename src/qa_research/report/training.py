@@ -84,6 +84,7 @@ def title_of(source: Source) -> str:
     data = data_name(config) or readable_run(source.directory)
     if not source.has_questions:
         start = f" from {begin}" if weights else ""
-        return f"How well does {name} learn the {source.examples} of {data}{start}?"
+        of = f"the {source.examples} of {data}" if data != source.examples else f"our own {data}"
+        return f"How well does {name} learn {of}{start}?"
     asked = "the built-in questions" if data == "builtin" else f"the questions of {data}"
     return f"How well does {name} learn to answer {asked} from {begin}?"
