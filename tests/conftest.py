@@ -11,7 +11,10 @@ import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook("qa_research.tasks.answering", "beartype.beartype")
+install_import_hook(
+    ["qa_research.tasks.answering", "qa_research.tasks.sequences", "qa_research.model.encoder"],
+    "beartype.beartype",
+)
 # As every command has it (console.start_logging): libraries read it when they are imported.
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 

@@ -32,8 +32,18 @@ OF_SECTIONS = {"task": {"answer", "data", "model"}}
 NEEDED = ("data.train_path=a.json", "data.validation_path=b.json")
 
 
+# Options of other tasks, whose config has no section `answer`, and an experiment of such a task.
+OF_TASKS = {
+    ("task", "sequences"): "sequence_cnn",
+    ("data", "motifs"): "sequence_cnn",
+    ("data", "sequence_files"): "sequence_cnn",
+}
+
+
 def overrides_for(group: str, option: str) -> list[str]:
-    extra = NEEDED if option == "squad_file" else ()
+    extra = NEEDED if option in ("squad_file", "sequence_files") else ()
+    if experiment := OF_TASKS.get((group, option)):
+        return [f"+experiment={experiment}", f"{group}={option}", *extra]
     extra = ("model.weights=some/directory",) if option == "as_weights" else extra
     return [f"{group}={option}", *extra]
 

@@ -47,10 +47,8 @@ def test_the_parts_of_another_verb_are_not_shown():
 
 def test_what_is_chosen_on_the_command_line_is_what_is_shown():
     lines = shown("train", "model=minilm", "+experiment=overfit")
-    assert (
-        "model=minilm" in lines
-        and "  or model=as_weights, bert_base, bert_mini, bert_tiny, modernbert_tiny" in lines
-    )
+    assert "model=minilm" in lines
+    assert any(line.startswith("  or model=as_weights, bert_base, bert_mini") for line in lines)
     assert any(line.startswith("  data.batch_size=10 ") for line in lines)
     with pytest.raises(ValueError, match="model.lrr; did you mean model.lr"):
         show_help("train", ["--help", "model.lrr=3"])

@@ -22,3 +22,20 @@ def sinusoidal(positions: int, units: int) -> Float[Tensor, "position unit"]:
     position = torch.arange(positions, dtype=torch.float64)
     angle = position[:, None] / 10000 ** ((unit - unit % 2) / units)
     return torch.where(unit % 2 == 0, angle.sin(), angle.cos()).float()
+
+
+def rotated(
+    values: Float[Tensor, "example head position unit"],
+) -> Float[Tensor, "example head position unit"]:
+    """Queries or keys, each pair of units (2j, 2j + 1) turned by pos / 10000^(2j/width).
+
+    The product of a turned query and a turned key depends on their distance, not on where they are.
+    Source: Su et al. 2021, RoFormer, section 3.2.
+    """
+    positions, width = values.shape[-2:]
+    pair = torch.arange(0, width, 2, device=values.device)
+    angles = torch.arange(positions, device=values.device)[:, None] / 10000 ** (pair / width)
+    sine, cosine = angles.sin(), angles.cos()
+    even, odd = values[..., 0::2], values[..., 1::2]
+    turned = (even * cosine - odd * sine, even * sine + odd * cosine)
+    return torch.stack(turned, dim=-1).flatten(-2).to(values.dtype)

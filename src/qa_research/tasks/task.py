@@ -122,6 +122,9 @@ class Task(ABC):
     # used, because that may import Lightning, which takes seconds.
     reopened: ClassVar[Sequence[str] | None] = None
 
+    # Whether `afterwards` has something to say of a run that only looked, and took no step.
+    afterwards_without_steps: ClassVar[bool] = False
+
     data: "TaskData"
     module: "LearningModule"
 

@@ -60,7 +60,7 @@ def add_result(record: dict[str, Any], bundle: TrainerBundle, task: Task) -> Non
         "error": None,
     }
     _add_intervals(record, checkpoints.directory.parent, task)
-    if record["steps"]:
+    if record["steps"] or task.afterwards_without_steps:
         _add_afterwards(record, bundle, task)
     if checkpoints.while_training is not None:
         record["best_while_training"] = checkpoints.while_training
