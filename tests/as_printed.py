@@ -57,6 +57,7 @@ import json, pathlib
 from skimage import data, io
 from qa_research.tasks.answering.corpus import generate
 from qa_research.tasks.answering.squad import squad_json
+from qa_research.tasks.sequences.motifs import generate as with_motifs
 corpus, yours = generate(0), pathlib.Path("yours")
 yours.mkdir()
 for name in ("train-v1.1", "dev-v1.1"):
@@ -66,6 +67,8 @@ for name in ("train-v1.1", "dev-v1.1"):
 (yours / "dev-v2.0.json").write_text(json.dumps(squad_json(corpus.validation[:120], "v2.0")))
 rows = [{"id": r.id, "context": r.context, "question": r.question} for r in corpus.validation[:20]]
 (yours / "new.jsonl").write_text("\\n".join(map(json.dumps, rows)))
+rows = [f"{r.letters},{r.label}" for r in with_motifs(0, "train", 200)]
+(yours / "sequences.csv").write_text("\\n".join(["sequence,label", *rows]))
 answers = {r.id: r.answers[0].text for r in corpus.validation[:120]}
 pathlib.Path("predictions.json").write_text(json.dumps(answers))
 pathlib.Path("notice.txt").write_text("Group K meets in the barn. Ms Lund teaches group B.")

@@ -44,8 +44,10 @@ SHORT_TRAINING = (
     "data.train_questions=96 data.validation_questions=96 trainer.max_steps=2 "
     "trainer.val_check_interval=1.0 model.warmup_fraction=0.0"
 )
+SHORT_SEQUENCES = "data.made_train=200 data.made_validation=100 trainer.max_epochs=1"
 SHORTENED = {
-    r"^python train\.py(?!.*(--help|--cfg|--version))": SHORT_TRAINING,
+    r"^python train\.py(?!.*(--help|--cfg|--version|=sequence_))": SHORT_TRAINING,
+    r"^python train\.py.*=sequence_(?!.*sequence_files)": SHORT_SEQUENCES,
     r"^qa-research stacks .*-- python train\.py": SHORT_TRAINING,
     r"search=optuna": "hydra.sweeper.n_trials=2",
     r"^qa-research explain(?!.*(--help|--cfg))": (

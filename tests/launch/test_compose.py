@@ -34,6 +34,10 @@ NEEDED = ("data.train_path=a.json", "data.validation_path=b.json")
 
 # Options of other tasks, whose config has no section `answer`, and an experiment of such a task.
 OF_TASKS = {
+    ("task", "paraphrase"): "paraphrase",
+    ("data", "pairs"): "paraphrase",
+    ("data", "pairs_file"): "paraphrase",
+    ("data", "mrpc"): "paraphrase",
     ("task", "sequences"): "sequence_cnn",
     ("data", "motifs"): "sequence_cnn",
     ("data", "sequence_files"): "sequence_cnn",
@@ -41,7 +45,7 @@ OF_TASKS = {
 
 
 def overrides_for(group: str, option: str) -> list[str]:
-    extra = NEEDED if option in ("squad_file", "sequence_files") else ()
+    extra = NEEDED if option in ("squad_file", "sequence_files", "pairs_file") else ()
     if experiment := OF_TASKS.get((group, option)):
         return [f"+experiment={experiment}", f"{group}={option}", *extra]
     extra = ("model.weights=some/directory",) if option == "as_weights" else extra
