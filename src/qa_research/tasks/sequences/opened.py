@@ -9,15 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from qa_research.config import build
+from qa_research.tasks.dividing import linked
 from qa_research.tasks.opened import Examples, Opened, Told
 from qa_research.tasks.sequences.sequence import (
     LabelledSequence,
     checked_letters,
     one_hot,
     read_sequences,
+    windows_of,
 )
 from qa_research.tasks.sequences.watched import watched_sequences
-from qa_research.tasks.task import StoredRun
+from qa_research.tasks.task import PARAGRAPH, StoredRun
 from qa_research.tasks.watching import Watched
 
 AT_ONCE = 256
@@ -42,7 +44,7 @@ class TrainedRegression(Opened[LabelledSequence]):
         return Examples(rows, Path(path).name, "file")
 
     def example(self, given: Mapping[str, str]) -> LabelledSequence:
-        letters = checked_letters(given["sequence"], "--input sequence", self.max_letters)
+        letters = checked_letters(given["sequence"], "--sequence", self.max_letters)
         return LabelledSequence("asked", letters, None)
 
     def told(self, row: LabelledSequence) -> Told:
@@ -52,7 +54,10 @@ class TrainedRegression(Opened[LabelledSequence]):
         return watched_sequences([("file", row) for row in examples])
 
     def rows(self, examples: Sequence[LabelledSequence]) -> list[dict[str, Any]]:
-        return rows_of(self.network, examples)
+        shift = int(self.config["data"]["overlap_letters"])
+        groups = linked([windows_of(row.letters, shift) for row in examples])
+        rows = rows_of(self.network, examples)
+        return [row | {PARAGRAPH: group} for row, group in zip(rows, groups, strict=True)]
 
     @property
     def why_none_is_right(self) -> str:

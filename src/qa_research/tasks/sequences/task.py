@@ -188,10 +188,10 @@ class SequenceTask(Task):
         return lines
 
     def next_commands(self, directory: Path, record: Mapping[str, Any]) -> list[tuple[str, str]]:
-        asking = command_line("qa-research", "ask", directory) + " --input sequence=acgtn"
+        asking = command_line("qa-research", "ask", directory) + " --sequence acgtn"
         return [
             (
-                "Score it on other sequences",
+                "Score others",
                 command_line("qa-research", "evaluate", directory) + " --data FILE",
             ),
             ("Ask it", asking),
