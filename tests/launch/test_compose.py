@@ -48,7 +48,7 @@ def overrides_for(group: str, option: str) -> list[str]:
     extra = NEEDED if option in ("squad_file", "sequence_files", "pairs_file") else ()
     if experiment := OF_TASKS.get((group, option)):
         return [f"+experiment={experiment}", f"{group}={option}", *extra]
-    extra = ("model.weights=some/directory",) if option == "as_weights" else extra
+    extra = ("model.weights=some/directory",) if option.endswith("as_weights") else extra
     return [f"{group}={option}", *extra]
 
 
