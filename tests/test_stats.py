@@ -352,6 +352,7 @@ def test_what_is_said_of_dependent_questions():
         "1.2 (exact match) and 1.3 (F1) times as wide as if the questions were independent"
     )
     assert "counts as independent" in dependence({"F1": None}, "questions")
+    assert dependence({"accuracy": 1.5}, "pairs").startswith("Several pairs share a text, so")
 
 
 def _covers(ratio, rate) -> bool:

@@ -431,9 +431,15 @@ def dependence(wider: Mapping[str, float | None], examples: str) -> str:
     if all(f"{times:.1f}" == "1.0" for times in wider.values()):
         return ""
     times = " and ".join(f"{times:.1f} ({label})" for label, times in wider.items())
+    # What questions share is a paragraph; sentences and letters may be shared in part.
+    why = (
+        "are about one paragraph, so paragraphs are resampled"
+        if examples == "questions"
+        else "share a text, so those that do are resampled together"
+    )
     return (
-        f"Several {examples} are about one paragraph, so paragraphs are resampled: the intervals are {times} "
-        f"times as wide as if the {examples} were independent"
+        f"Several {examples} {why}: the intervals are {times} times as wide as if the {examples} were "
+        "independent"
     )
 
 

@@ -56,7 +56,10 @@ def test_names_that_exist_pass(words):
             ["capture/recorders=[attentoin]"],
             "there is no capture/recorders=attentoin; did you mean attention?",
         ),
-        (["capture=null"], "capture=null is not a choice; known: default, everything, none"),
+        (
+            ["capture=null"],
+            "capture=null is not a choice; known: default, everything, examples, none",
+        ),
         (["paths.runs=a=b"], "special characters need quotes: 'paths.runs=\"a=b\"'"),
         (
             ["train.stop_at_exact_match=100"],

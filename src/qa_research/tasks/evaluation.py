@@ -48,6 +48,7 @@ class Evaluation:
     choosing: Mapping[str, Score]
     mistakes: Sequence[Mistake] | None
     unlabelled: int
+    chose: str
     calibrated: Calibrated | None = None
 
     @cached_property
@@ -91,7 +92,7 @@ class Evaluation:
             ]
             total = next(iter(self.choosing.values())).total
             lines.append(
-                f"{total:,} more {self.examples} chose the best weights and are scored apart: "
+                f"{total:,} more {self.examples} {self.chose} and are scored apart: "
                 f"{', '.join(told)}"
             )
         if self.calibration is not None:
@@ -163,6 +164,7 @@ def evaluate(opened: Opened[Any], found: Examples[Any]) -> Evaluation:
         choosing=_scores(chose, metrics) if apart else {},
         mistakes=_mistakes(opened, found, rows),
         unlabelled=len(rows) - len(scored),
+        chose=opened.chose,
         calibrated=opened.calibrated(fresh) if fresh else None,
     )
 

@@ -78,6 +78,8 @@ class Opened(StoredRun, ABC, Generic[Row]):
     network: "nn.Module"
 
     asked_with: ClassVar[Sequence[str]]
+    # What those of `Examples.choosing` did.
+    chose: ClassVar[str] = "chose the best weights"
 
     @abstractmethod
     def own(self, split: str) -> Examples[Row]:

@@ -139,6 +139,18 @@ def test_it_is_read_back_and_says_the_same(trained):
     assert row["prediction"] in ("paraphrase", "not a paraphrase") and "correct" not in row
 
 
+def test_while_it_is_trained_no_temperature_is_known(trained):
+    path = trained / "run.json"
+    record = json.loads(path.read_text())
+    del record["best"]
+    path.write_text(json.dumps(record))
+    opened = open_run(trained)
+    result = evaluate(opened, opened.own("validation"))
+    assert "at_temperature" not in result.as_json()["calibration"] or (
+        result.as_json()["calibration"]["at_temperature"] is None
+    )
+
+
 def test_its_files_are_written_with_a_diagram(trained, tmp_path):
     opened = open_run(trained)
     names = evaluate(opened, opened.own("validation")).write(tmp_path / "out")
@@ -171,6 +183,8 @@ def test_two_runs_are_compared_by_accuracy_and_f1(pairs):
         ("checkpoint.monitor=val/accuracy", "use choosing/accuracy"),
         ("data.choosing_share=0.9", "leave no validation examples to score"),
         ("data.train_examples=99999", "data.train_examples=99999, but there are only 6000"),
+        ("data.kinds=[thing,verb]", "data.kinds"),
+        ("data.kinds=[]", "data.kinds"),
         ("data.max_tokens=600", "data.max_tokens=600 is more than the 512 tokens"),
         ("capture=default", "capture.logits"),
     ],

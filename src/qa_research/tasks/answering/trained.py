@@ -101,6 +101,11 @@ class TrainedAnswerer(Opened[Question]):
         suited, rules = self.suited_to(examples), rules_for(examples)
         return lambda some: rows_of(some, suited.answer(some), rules)
 
+    @property
+    def examples(self) -> str:
+        # A model that was trained elsewhere has no config that says so.
+        return "questions"
+
     def fingerprint(self, examples: Sequence[Question]) -> str:
         return fingerprint(examples)
 

@@ -6,10 +6,11 @@ was thanked by the pilot.". So words, their number and what two sentences share 
 meaning decide. Validation has words of its own.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import cycle
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,33 +21,40 @@ from qa_research.tasks.paraphrase.pairs import Pair
 TRAIN_PAIRS, VALIDATION_PAIRS = 6_000, 1_000
 # Every so many-th entry of a list is kept for validation.
 HELD_OUT = 4
+# After so many sentences in a row that were there before, there are hardly any others.
+MOST_IN_VAIN = 1_000
 Values = dict[str, Any]
+Lexical = Literal["thing", "mood", "act", "clock", "amount", "duration"]
+Kind = Literal[Lexical, "roles", "trade", "preference", "state"]
 
 
-def generate(seed: int) -> tuple[list[Pair], list[Pair]]:
+def generate(seed: int, kinds: Sequence[Kind]) -> tuple[list[Pair], list[Pair]]:
     """The pairs to train on, and those to validate on; as many paraphrases as near misses in each."""
-    return _split(seed, "train", TRAIN_PAIRS), _split(seed, "validation", VALIDATION_PAIRS)
+    known = _source()["kinds"]
+    turns = [kind for kind in known if kind in kinds for _ in range(known[kind]["share"])]
+    train = _split(seed, "train", TRAIN_PAIRS, turns)
+    return train, _split(seed, "validation", VALIDATION_PAIRS, turns)
 
 
-def _split(seed: int, split: str, count: int) -> list[Pair]:
-    """So many different pairs of all kinds in turn, every other one a paraphrase."""
+def _split(seed: int, split: str, count: int, turns: Sequence[str]) -> list[Pair]:
+    """So many different pairs of kinds in turn, or as many as there are; every other one a paraphrase."""
     rng = stream(seed, "pairs", int(split == "validation"))
     found: list[Pair] = []
     known: set[frozenset[str]] = set()
-    kinds = [
-        kind for kind, about in _source()["kinds"].items() for _ in range(about.get("share", 1))
-    ]
-    for kind in cycle(kinds):
+    in_vain = 0
+    for kind in cycle(turns):
+        if len(found) >= count or in_vain == MOST_IN_VAIN:
+            break
         same, near = (_sentences(rng, kind, is_same, split) for is_same in (True, False))
         # Kinds of few words have few sentences, and say nothing new after a while.
         if {frozenset(same), frozenset(near)} & known:
+            in_vain += 1
             continue
+        in_vain = 0
         for label, sentences in ((1, same), (0, near)):
             known.add(frozenset(sentences))
             found.append(Pair(f"{split}-{len(found)}", *sentences, label, kind))
-        if len(found) >= count:
-            return found
-    raise AssertionError("there are no kinds")
+    return found
 
 
 def _sentences(rng: np.random.Generator, kind: str, is_same: bool, split: str) -> tuple[str, str]:

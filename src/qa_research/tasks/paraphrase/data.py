@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import MinLen
 from numpy.typing import NDArray
 
 from qa_research.files import UTF_8, check_encoding
 from qa_research.model.tokenizer import EncodedPairs, encode_pairs
 from qa_research.tasks.hub import fetched, files_by_split
-from qa_research.tasks.paraphrase.corpus import generate
+from qa_research.tasks.paraphrase.corpus import Kind, generate
 from qa_research.tasks.paraphrase.pairs import Pair, fingerprint, pairs_of_rows, read_pairs
 from qa_research.tasks.parted import SPLITS, LabelledBatches, PartedData
 
@@ -58,10 +59,14 @@ class PairData(PartedData):
 
 
 class BuiltinPairs(PairData):
-    """Our own pairs, generated from `seed`."""
+    """Our own pairs of some kinds, generated from `seed`."""
+
+    def __init__(self, kinds: Annotated[list[Kind], MinLen(1)], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.kinds = kinds
 
     def read(self, split: str) -> list[Pair]:
-        return generate(self.seed)[SPLITS.index(split)]
+        return generate(self.seed, self.kinds)[SPLITS.index(split)]
 
 
 class FilePairs(PairData):

@@ -33,6 +33,7 @@ class OpenedPairs(Opened[Pair]):
     network: PreTrainedModel
     tokenizer: Any
 
+    chose: ClassVar[str] = "chose the best weights or fitted the temperature"
     asked_with: ClassVar[Sequence[str]] = ("first", "second")
 
     def own(self, split: str) -> Examples[Pair]:
@@ -73,8 +74,10 @@ class OpenedPairs(Opened[Pair]):
 
     def calibrated(self, rows: Sequence[Mapping[str, Any]]) -> Calibrated:
         logits, labels = ([row[key] for row in rows] for key in ("logits", "label"))
-        # Fitted with the best weights; of others it is not known.
-        fitted = self.record["best"]["val/temperature"] if self.label == "best" else None
+        # Fitted with the best weights; of others, and while it is still trained, it is not known.
+        fitted = (
+            self.record.get("best", {}).get("val/temperature") if self.label == "best" else None
+        )
         return Calibrated(np.array(logits), np.array(labels), fitted)
 
 
