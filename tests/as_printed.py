@@ -69,6 +69,11 @@ rows = [{"id": r.id, "context": r.context, "question": r.question} for r in corp
 (yours / "new.jsonl").write_text("\\n".join(map(json.dumps, rows)))
 rows = [f"{r.letters},{r.label}" for r in with_motifs(0, "train", 200)]
 (yours / "sequences.csv").write_text("\\n".join(["sequence,label", *rows]))
+pairs = ["label\\tsentence1\\tsentence2"]
+for kind in range(100):
+    pairs += [f"1\\tAnn has {kind} hats.\\tHats: {kind}.", f"0\\tBob has {kind} hats.\\tHats: none, {kind}."]
+for name in ("pairs", "dev"):
+    (yours / f"{name}.tsv").write_text("\\n".join(pairs))
 answers = {r.id: r.answers[0].text for r in corpus.validation[:120]}
 pathlib.Path("predictions.json").write_text(json.dumps(answers))
 pathlib.Path("notice.txt").write_text("Group K meets in the barn. Ms Lund teaches group B.")

