@@ -145,7 +145,7 @@ def test_every_key_that_is_named_exists(composed):
         composed("+experiment=sequence_linear", "data=sequence_files", "data.train_path=a"),
         composed("+experiment=paraphrase_mrpc"),
         *(composed(f"logger={name}") for name in ("wandb", "mlflow")),
-        composed("+experiment=paraphrase_mrpc"),
+        composed("+experiment=paraphrase"),
         compose("explain", ["classifier=torchvision"]),
     ]
     keys = set()
