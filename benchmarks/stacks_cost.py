@@ -1,7 +1,7 @@
 """What sampling costs a training: python benchmarks/stacks_cost.py [--model bert_tiny|minilm] [--minutes 4].
 
-One training of the built-in questions is done twice, and sampled in every second stretch of some seconds
-only: in the order off, on, on, off, and the second time on, off, off, on. A training can be repeated, so the
+One training of the built-in questions is done twice, and sampled in every second block of some steps only:
+in the order off, on, on, off, and the second time on, off, off, on. A training can be repeated, so the
 same step has the same batch in both, and is compared with itself: its time with samples with that without.
 bert_tiny has steps of some 50 ms on two cores, minilm of some 500 ms. Captures and checkpoints are off.
 `--every` samples more often, which shows that a cost is seen.
@@ -30,7 +30,7 @@ SETTINGS = {
     "bert_tiny": ["+experiment=nopretrain"],
     "minilm": ["+experiment=pretrained"],
 }
-STRETCH_S = {"bert_tiny": 0.5, "minilm": 4.0}
+STEPS_OF_A_BLOCK = {"bert_tiny": 16, "minilm": 8}
 SETTLED_AFTER_S = 10.0
 ORDER = (False, True, True, False)
 BLOCK = 10
@@ -38,25 +38,19 @@ RESAMPLES = 10_000
 
 
 class SometimesSampler(Sampler):
-    """Samples only in some stretches of the time, each `length_s` seconds long."""
+    """Samples only in some blocks of optimizer steps, each of `size` steps."""
 
-    def __init__(
-        self, folder: Path, mean_s: float, length_s: float, order: tuple[bool, ...]
-    ) -> None:
+    def __init__(self, folder: Path, mean_s: float, size: int, order: tuple[bool, ...]) -> None:
         super().__init__(folder, mean_s, seed=1, begun_s=None)
-        self.length_s, self.order = length_s, order
-        self.zero_s = time.monotonic()
+        self.size, self.order = size, order
 
-    def stretch_of(self, moment: float) -> int:
-        """The number of the stretch that a moment is in."""
-        return int((moment - self.zero_s) / self.length_s)
-
-    def is_on(self, stretch: int) -> bool:
-        """Whether samples are taken in it."""
-        return self.order[stretch % len(self.order)]
+    def is_on(self, step: int) -> bool:
+        """Whether samples are taken in this step."""
+        return self.order[step // self.size % len(self.order)]
 
     def _ask(self, target: Target) -> None:
-        if self.is_on(self.stretch_of(time.monotonic())):
+        target.read_steps()
+        if target.steps and self.is_on(target.steps[-1][1] + 1):
             super()._ask(target)
         else:
             target.next_s += target.clock.expovariate(1 / self.mean_s)
@@ -103,20 +97,20 @@ def _steps(
         process = subprocess.Popen(
             words, env={**os.environ, FOLDER: str(folder)}, stderr=subprocess.DEVNULL
         )
-        sampler = SometimesSampler(folder, mean_s, STRETCH_S[model], order)
+        sampler = SometimesSampler(folder, mean_s, STEPS_OF_A_BLOCK[model], order)
         end = time.monotonic() + 60 * minutes
         sampler.run_until(lambda: process.poll() is not None or time.monotonic() > end)
         process.kill()
         process.wait()
         sampler.end()
         (target,) = sampler.targets
-    steps = {}
     settled = target.steps[0][0] + SETTLED_AFTER_S
-    for (begins, _), (ends, number) in pairwise(target.steps):
-        stretch = sampler.stretch_of(begins)
-        # A step that reaches into another stretch is of neither.
-        if begins > settled and stretch == sampler.stretch_of(ends):
-            steps[number] = Step(ends - begins, sampler.is_on(stretch))
+    # The first step of a block may be sampled in its beginning, or not.
+    steps = {
+        number: Step(ends - begins, sampler.is_on(number))
+        for (begins, _), (ends, number) in pairwise(target.steps)
+        if begins > settled and number % sampler.size
+    }
     return steps, len(target.asked)
 
 

@@ -96,7 +96,7 @@ class Target:
         self.take(self.reader.dumps())
         with suppress(OSError, ValueError):
             self.said = read_json(self.path)
-        self._read_steps()
+        self.read_steps()
 
     def end(self) -> None:
         """Take over all that is left once it answers no more."""
@@ -127,7 +127,8 @@ class Target:
         (answered,) = NUMBER.unpack_from(self.shared, ANSWERED)
         return bool(answered >= self.questions)
 
-    def _read_steps(self) -> None:
+    def read_steps(self) -> None:
+        """Take over the steps that have ended since."""
         data = self.steps_file.read()
         # Not a part of one that is just being written.
         rest = len(data) % STEP.size
