@@ -149,3 +149,11 @@ def test_of_no_examples_nothing_is_said():
     for work in (lambda: calibration(*nothing, None), lambda: fit_temperature(*nothing)):
         with pytest.raises(ValueError, match="no examples"):
             work()
+
+
+def test_the_binned_error_by_hand():
+    # 0.95 and 0.99 share the last of 15 bins: |1.94 - 1| / 4; 0.5 and 0.52 share one: |1.02 - 1| / 4.
+    confidence, right = np.array([0.95, 0.99, 0.5, 0.52]), np.array([1.0, 0.0, 1.0, 0.0])
+    assert binned_calibration_error(confidence, right) == pytest.approx((0.94 + 0.02) / 4)
+    # A confidence of 1 belongs to the last bin.
+    assert binned_calibration_error(np.array([1.0]), np.array([1.0])) == 0.0

@@ -12,9 +12,7 @@ from sklearn.metrics import f1_score
 from qa_research.scores import STATISTICS, statistic_difference, statistic_interval
 from qa_research.tasks.task import Metric, check_metrics
 
-PEARSON, SPEARMAN, F1, ECE = (
-    STATISTICS[name] for name in ("pearson", "spearman", "f1", "calibration_error")
-)
+PEARSON, SPEARMAN, F1 = (STATISTICS[name] for name in ("pearson", "spearman", "f1"))
 
 
 def correlated(n, seed=0, noise=1.0):
@@ -42,13 +40,6 @@ def test_correlations_are_those_of_numpy_and_scipy_also_with_ties(pairs):
 def test_f1_is_that_of_scikit_learn(pairs):
     columns = np.array(pairs, dtype=float).T
     assert F1.of(columns) == pytest.approx(f1_score(columns[1], columns[0], zero_division=0.0))
-
-
-def test_the_calibration_error_by_hand():
-    # 0.95 and 0.99 share the last of 15 bins: |1.94 - 1| / 4; 0.5 and 0.52 share one: |1.02 - 1| / 4.
-    columns = np.array([[0.95, 0.99, 0.5, 0.52], [1.0, 0.0, 1.0, 0.0]])
-    assert ECE.of(columns) == pytest.approx((0.94 + 0.02) / 4)
-    assert ECE.of(np.array([[1.0], [1.0]])) == 0.0
 
 
 @pytest.mark.parametrize("name", STATISTICS)

@@ -14,8 +14,6 @@ from numpy import ndarray
 from qa_research.stats import CONFIDENCE, RESAMPLES, TOLERANCE, Interval, batch_sizes
 from qa_research.streams import stream
 
-BINS = 15
-
 Columns = Float[ndarray, "column example"]
 Weights = Float[ndarray, "draw example"]
 
@@ -67,29 +65,11 @@ def f1(columns: Columns, weights: Weights) -> Float[ndarray, " draw"]:
     return found
 
 
-def calibration_error(columns: Columns, weights: Weights) -> Float[ndarray, " draw"]:
-    """How far confidence (in [0, 1]) is from the share of right answers (0 or 1), in BINS equal bins.
-
-    Of few examples it is above 0 even of a perfectly calibrated network: of three examples in a bin, half
-    cannot be right.
-
-    Source: Naeini, Cooper & Hauskrecht 2015, Obtaining Well Calibrated Probabilities Using Bayesian Binning.
-    """
-    confidence, right = columns
-    # A confidence of 1 belongs to the last bin.
-    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    apart = np.zeros((len(confidence), BINS))
-    apart[np.arange(len(bins)), bins] = confidence - right
-    found: Float[ndarray, " draw"] = np.abs(weights @ apart).sum(axis=1) / weights.sum(axis=1)
-    return found
-
-
 # What a metric of a config may name as its `statistic`.
 STATISTICS: Mapping[str, Statistic] = {
     "pearson": Statistic(pearson),
     "spearman": Statistic(spearman),
     "f1": Statistic(f1, least=(1.0, 0.0), most=(1.0, 1.0)),
-    "calibration_error": Statistic(calibration_error),
 }
 
 

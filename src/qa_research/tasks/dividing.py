@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
-from qa_research.streams import stream_seed
+from qa_research.streams import stream, stream_seed
+
+Row = TypeVar("Row")
 
 
 def drawn_groups(sizes: Mapping[str, int], share: float, seed: int, name: str) -> set[str]:
@@ -21,6 +24,32 @@ def drawn_groups(sizes: Mapping[str, int], share: float, seed: int, name: str) -
             chosen.add(group)
             count += sizes[group]
     return chosen
+
+
+def chosen(rows: Sequence[Row], count: int | None, key: str, seed: int) -> list[Row]:
+    """`count` of the rows (None: all), drawn by `seed`; `key`: of the config, which says how many.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    if count is None:
+        return list(rows)
+    if count > len(rows):
+        raise ValueError(f"{key}={count}, but there are only {len(rows)}; null means all")
+    return [rows[i] for i in stream(seed, "choice").permutation(len(rows))[:count]]
+
+
+def check_one_is_given(validation_path: str | None, validation_share: float | None) -> None:
+    """Refuse data of files with neither a file to validate on nor a share of the other, or with both.
+
+    Raises:
+        ValueError: with what was given.
+    """
+    if (validation_path is None) == (validation_share is None):
+        raise ValueError(
+            f"data.validation_path={validation_path or 'null'} and data.validation_share="
+            f"{'null' if validation_share is None else validation_share}: give one of them"
+        )
 
 
 def linked(texts: Sequence[Sequence[str]]) -> list[int]:

@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from qa_research.model.tokenizer import EncodedPairs
-from qa_research.streams import stream
 from qa_research.tasks.batched import BatchedData
-from qa_research.tasks.dividing import linked, parts_of
+from qa_research.tasks.dividing import chosen, linked, parts_of
 
 SPLITS = ("train", "validation")
 CHOOSING, TEMPERATURE, SCORED = "choosing", "temperature", "scored"
@@ -77,7 +76,10 @@ class PartedData(BatchedData):
         Raises:
             ValueError, OSError: they cannot be read, or there are too few.
         """
-        self.train, self.validation = (self._chosen(self.read(split), split) for split in SPLITS)
+        self.train, self.validation = (
+            chosen(self.read(split), self.counts[split], f"data.{split}_examples", self.seed)
+            for split in SPLITS
+        )
         self.groups = linked([self.texts(row) for row in self.validation])
         names = [self.texts(self.validation[group])[0] for group in self.groups]
         try:
@@ -95,18 +97,6 @@ class PartedData(BatchedData):
     def which(self, part: str) -> NDArray[np.int64]:
         """The places of the validation examples of a part."""
         return np.flatnonzero(np.array(self.parts) == part)
-
-    def _chosen(self, rows: list[Any], split: str) -> list[Any]:
-        """`data.<split>_examples` of them (None: all), drawn by `data.seed`."""
-        count = self.counts[split]
-        if count is None:
-            return rows
-        if count > len(rows):
-            raise ValueError(
-                f"data.{split}_examples={count}, but there are only {len(rows)}; null means all"
-            )
-        order = stream(self.seed, "choice").permutation(len(rows))[:count]
-        return [rows[i] for i in order]
 
 
 class LabelledBatches(Dataset[dict[str, Tensor]]):

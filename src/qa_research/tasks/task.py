@@ -37,7 +37,7 @@ class Metric(TypedDict):
     better: Literal["higher", "lower"]
     scale: float
     per_example: NotRequired[str]
-    statistic: NotRequired[Literal["pearson", "spearman", "f1", "calibration_error"]]
+    statistic: NotRequired[Literal["pearson", "spearman", "f1"]]
     of: NotRequired[list[str]]
 
 

@@ -33,6 +33,7 @@ from qa_research.tasks.answering.question import (
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import Windows, cached_windows, fingerprint, too_long
 from qa_research.tasks.batched import BatchedData
+from qa_research.tasks.dividing import check_one_is_given, chosen
 
 log = logging.getLogger(__name__)
 # Of so many unusable rows it is found out whether their answers could be moved, for the advice in a refusal.
@@ -120,12 +121,14 @@ class QuestionData(BatchedData):
         validation = splits.validation
         if splits.share is not None:
             train, validation = self._divided(train, splits)
-        self.train = self._chosen(train, "train", self.train_questions)
+        self.train = chosen(train, self.train_questions, "data.train_questions", self.seed)
         if self.validate_on_train:
             self.validation = self.train
         else:
             usable = self._usable(validation, "validation", splits.names[1])
-            self.validation = self._chosen(usable, "validation", self.validation_questions)
+            self.validation = chosen(
+                usable, self.validation_questions, "data.validation_questions", self.seed
+            )
         self.choosing = choosing_ids(self.validation, self.choosing_share, self.seed)
         self.chances = splits.chances
         self.read_fingerprints = {
@@ -281,19 +284,6 @@ class QuestionData(BatchedData):
             )
         return f"{shown}; data.on_bad_rows=drop skips them"
 
-    def _chosen(
-        self, questions: Sequence[Question], split: str, count: int | None
-    ) -> list[Question]:
-        """`count` questions (None: all), drawn by `data.seed`."""
-        if count is None:
-            return list(questions)
-        if count > len(questions):
-            raise ValueError(
-                f"data.{split}_questions={count}, but there are only {len(questions)}; null means all"
-            )
-        order = stream(self.seed, "choice").permutation(len(questions))[:count]
-        return [questions[i] for i in order]
-
 
 _WITHOUT_NETWORK = (
     "These work without a network: data=builtin, data=squad_file with data.train_path= and "
@@ -329,11 +319,7 @@ class FileData(QuestionData):
     ) -> None:
         super().__init__(**settings)
         check_encoding(encoding, "data.encoding")
-        if (validation_path is None) == (validation_share is None):
-            raise ValueError(
-                f"data.validation_path={validation_path or 'null'} and data.validation_share="
-                f"{'null' if validation_share is None else validation_share}: give one of them"
-            )
+        check_one_is_given(validation_path, validation_share)
         self.encoding = encoding
         self.train_path = train_path
         self.validation_path = validation_path

@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from qa_research.files import check_encoding
-from qa_research.streams import stream
 from qa_research.tasks.batched import BatchedData
-from qa_research.tasks.dividing import linked, parts_of
+from qa_research.tasks.dividing import check_one_is_given, chosen, linked, parts_of
 from qa_research.tasks.sequences.motifs import generate
 from qa_research.tasks.sequences.sequence import (
     LabelledSequence,
@@ -75,7 +74,8 @@ class SequenceData(BatchedData):
         """
         self.read(max_letters)
         self.train, self.validation = (
-            self._chosen(getattr(self, split), split) for split in SPLITS
+            chosen(getattr(self, split), self.counts[split], f"data.{split}_sequences", self.seed)
+            for split in SPLITS
         )
         self.groups = linked([self._windows(row) for row in self.validation])
         try:
@@ -124,18 +124,6 @@ class SequenceData(BatchedData):
 
     def _windows(self, row: LabelledSequence) -> list[str]:
         return windows_of(row.letters, self.overlap_letters)
-
-    def _chosen(self, rows: list[LabelledSequence], split: str) -> list[LabelledSequence]:
-        """`data.<split>_sequences` of them (None: all), drawn by `data.seed`."""
-        count = self.counts[split]
-        if count is None:
-            return rows
-        if count > len(rows):
-            raise ValueError(
-                f"data.{split}_sequences={count}, but there are only {len(rows)}; null means all"
-            )
-        order = stream(self.seed, "choice").permutation(len(rows))[:count]
-        return [rows[i] for i in order]
 
 
 class Batches(Dataset[dict[str, Tensor]]):
@@ -199,11 +187,7 @@ class SequenceFiles(SequenceData):
     ) -> None:
         super().__init__(**settings)
         check_encoding(encoding, "data.encoding")
-        if (validation_path is None) == (validation_share is None):
-            raise ValueError(
-                f"data.validation_path={validation_path or 'null'} and data.validation_share="
-                f"{'null' if validation_share is None else validation_share}: give one of them"
-            )
+        check_one_is_given(validation_path, validation_share)
         self.paths = {"train": train_path, "validation": validation_path, "test": test_path}
         self.validation_share = validation_share
         self.encoding = encoding
