@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from qa_research.tasks.parted import PartedData
     from qa_research.tasks.stages import Passing
     from qa_research.tasks.watching import Watched
 
@@ -201,6 +202,12 @@ class Opened(StoredRun, ABC, Generic[Row]):
         """A sha256 of examples: the same for equal ones."""
         words = [asdict(self.told(row)) for row in examples]
         return hashlib.sha256(json.dumps(words, ensure_ascii=False).encode()).hexdigest()
+
+    def read_again(self, data: "PartedData", split: str) -> Examples[Row]:
+        """The run's own examples, as `own` has them, of its data, which is not loaded yet."""
+        data.load()
+        self.check_unchanged(split, data.fingerprints()[split])
+        return data.examples_of(split)
 
     def check_unchanged(self, split: str, fingerprint: str) -> None:
         """Refuse examples of the run that are not those of its training, by what run.json has of them.

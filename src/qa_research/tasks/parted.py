@@ -1,114 +1,128 @@
-"""Data whose validation examples choose weights, fit a temperature, or are scored: three parts."""
+"""Data whose validation examples are divided into parts: some choose the best weights, others are scored."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import torch
 from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset
 
-from qa_research.model.tokenizer import EncodedPairs
 from qa_research.tasks.batched import BatchedData
 from qa_research.tasks.dividing import chosen, linked, parts_of
+from qa_research.tasks.opened import Examples
+from qa_research.tasks.task import PARAGRAPH
 
 SPLITS = ("train", "validation")
 CHOOSING, TEMPERATURE, SCORED = "choosing", "temperature", "scored"
 
 
 class PartedData(BatchedData):
-    """Labelled examples of one source. A subclass reads them and says of which texts each is made.
+    """Examples of one source. A subclass reads them and says of which texts each is made.
 
-    Of the validation examples, `choosing_share` choose the best weights, `temperature_share` fit the
-    temperature, and scores are of the others; those that share a text are in one part.
-
-    Raises:
-        ValueError: both shares together leave nothing to score.
+    Of the validation examples, `choosing_share` choose the best weights, and scores are of what no share is
+    of; those that share a text are in one part. `examples`: what they are called, as in the names of keys.
     """
+
+    examples: ClassVar[str] = "examples"
 
     def __init__(
         self,
         name: str,
-        train_examples: Annotated[int, Ge(2)] | None,
-        validation_examples: Annotated[int, Ge(6)] | None,
         choosing_share: Annotated[float, Gt(0), Lt(1)],
-        temperature_share: Annotated[float, Gt(0), Lt(1)],
         seed: Annotated[int, Ge(0), Le(2**63 - 1)],
-        max_tokens: Annotated[int, Ge(8)],
         batch_size: Annotated[int, Ge(1)],
         eval_batch_size: Annotated[int, Ge(1)],
         num_workers: Annotated[int, Ge(0), Le(256)],
     ) -> None:
         super().__init__()
-        if choosing_share + temperature_share >= 1:
-            raise ValueError(
-                f"data.choosing_share={choosing_share:g} and data.temperature_share={temperature_share:g} "
-                "leave no validation examples to score; together they must be less than 1"
-            )
         self.name = name
-        self.counts = {"train": train_examples, "validation": validation_examples}
-        self.shares = {CHOOSING: choosing_share, TEMPERATURE: temperature_share}
+        self.shares = {CHOOSING: choosing_share}
         self.seed = seed
-        self.max_tokens = max_tokens
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
+        # How many of each split are chosen; None: all.
+        self.counts: dict[str, int | None] = {}
         self.train: list[Any] = []
         self.validation: list[Any] = []
+        self.test: list[Any] = []
         # Of each validation example: what it is for, and which belong together.
         self.parts: list[str] = []
         self.groups: list[int] = []
 
     @abstractmethod
-    def read(self, split: str) -> list[Any]:
-        """All examples of `train` or `validation`."""
+    def read(self) -> Mapping[str, list[Any]]:
+        """All examples of `train` and `validation`, and perhaps of `test`."""
 
     @abstractmethod
     def texts(self, example: Any) -> Sequence[str]:
-        """The texts of an example."""
+        """The texts of an example; those that share one belong together."""
+
+    @abstractmethod
+    def fingerprint(self, examples: Sequence[Any]) -> str:
+        """A sha256 of all that examples are, in their order."""
 
     def load(self) -> None:
-        """Read both splits, and divide the validation examples.
+        """Read all splits, and divide the validation examples.
 
         Raises:
             ValueError, OSError: they cannot be read, or there are too few.
         """
+        found = self.read()
         self.train, self.validation = (
-            chosen(self.read(split), self.counts[split], f"data.{split}_examples", self.seed)
+            chosen(found[split], self.counts[split], f"data.{split}_{self.examples}", self.seed)
             for split in SPLITS
         )
-        self.groups = linked([self.texts(row) for row in self.validation])
-        names = [self.texts(self.validation[group])[0] for group in self.groups]
+        self.test = found.get("test", [])
         try:
-            self.parts = parts_of(names, self.shares, SCORED, self.seed)
+            self.groups, self.parts = self.divided(self.validation, self.shares, SCORED)
         except ValueError as error:
             raise ValueError(
-                f"the {len(names)} validation examples of data={self.name} cannot be divided: {error}"
+                f"the {len(self.validation)} validation {self.examples} of data={self.name} cannot be "
+                f"divided: {error}"
             ) from error
+
+    def divided(
+        self, rows: Sequence[Any], shares: Mapping[str, float], rest: str
+    ) -> tuple[list[int], list[str]]:
+        """Of each of some examples its group, and the part that it is in; see `dividing.parts_of`."""
+        groups = self.groups_of(rows)
+        names = [self.group_name(rows[group]) for group in groups]
+        return groups, parts_of(names, shares, rest, self.seed)
+
+    def groups_of(self, rows: Sequence[Any]) -> list[int]:
+        """A number for each of some examples: those that belong together have the same one."""
+        return linked([self.texts(row) for row in rows])
+
+    def group_name(self, first: Any) -> str:
+        """What the group is called whose first example this is: with the seed, that says where it goes."""
+        return self.texts(first)[0]
 
     @property
     def sizes(self) -> dict[str, int]:
         """How many validation examples are in each part."""
-        return {part: self.parts.count(part) for part in (CHOOSING, TEMPERATURE, SCORED)}
+        return {part: self.parts.count(part) for part in (*self.shares, SCORED)}
 
     def which(self, part: str) -> NDArray[np.int64]:
         """The places of the validation examples of a part."""
         return np.flatnonzero(np.array(self.parts) == part)
 
+    def marked(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """A row of each validation example with its part, whether it chose something, and its group."""
+        return [
+            # What fits a temperature chose something, too: no score is of it.
+            {**row, "part": part, "chose": part != SCORED, PARAGRAPH: group}
+            for row, part, group in zip(rows, self.parts, self.groups, strict=True)
+        ]
 
-class LabelledBatches(Dataset[dict[str, Tensor]]):
-    """`EncodedPairs.padded` with `label` and `example`, the place of each."""
+    def fingerprints(self) -> dict[str, str]:
+        """A sha256 of each split."""
+        return {split: self.fingerprint(getattr(self, split)) for split in SPLITS}
 
-    def __init__(self, encoded: EncodedPairs, labels: Sequence[int], pad_token_id: int) -> None:
-        self.encoded, self.pad_token_id = encoded, pad_token_id
-        self.label = torch.tensor(labels)
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def __getitems__(self, places: list[int]) -> dict[str, Tensor]:
-        own = {"label": self.label[places], "example": torch.tensor(places)}
-        return self.encoded.padded(places, self.pad_token_id) | own
+    def examples_of(self, split: str) -> Examples[Any]:
+        """`train` or `validation`, as a finished run is asked them."""
+        rows = getattr(self, split)
+        parts = self.parts if split == "validation" else [SCORED] * len(rows)
+        apart = [row.id for row, part in zip(rows, parts, strict=True) if part != SCORED]
+        return Examples(rows, self.name, split, frozenset(apart))

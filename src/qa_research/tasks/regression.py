@@ -1,8 +1,7 @@
 """LightningModules whose network says one number of each example, for any task; a class a kind of network."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -23,20 +22,15 @@ from qa_research.model.ridge import RidgeNetwork, solved
 from qa_research.scores import STATISTICS
 from qa_research.streams import stream_seed
 from qa_research.tasks.learning import LearningModule
+from qa_research.tasks.parted import CHOOSING, SCORED
+from qa_research.tasks.regression_data import NumberData
 
 Width = Annotated[int, Ge(1), Le(100_000)]
 Layers = Annotated[int, Ge(1), Le(1_000)]
 AtOnce = Annotated[int, Ge(1), Le(1_000)]
 Dropout = Annotated[float, Ge(0), Lt(1)]
-
-
-class NumberData(Protocol):
-    """Data with numbers; `scored`: the places of validation examples by `val` and `choosing`."""
-
-    scored: dict[str, NDArray[np.int64]]
-
-    def labels(self, split: str) -> NDArray[np.float64]: ...
-    def in_order(self, split: str) -> Iterable[Mapping[str, Tensor]]: ...
+# What a validation measures is named so, by the part that it is of.
+MEASURED_OF = {"val": SCORED, "choosing": CHOOSING}
 
 
 class NumberModule(LearningModule):
@@ -69,6 +63,12 @@ class NumberModule(LearningModule):
     def halts(self) -> bool:
         """Whether a validation measures how many steps a position takes."""
         return False
+
+    @property
+    def measured(self) -> list[str]:
+        """The names of all that a validation measures."""
+        quantities = ["loss", "pearson", "spearman", *(["steps"] if self.halts else [])]
+        return [f"{split}/{quantity}" for split in MEASURED_OF for quantity in quantities]
 
     @abstractmethod
     def make(self) -> NumberNetwork:
@@ -114,7 +114,8 @@ class NumberModule(LearningModule):
         self.predicted, steps = np.array([rows[place] for place in range(len(rows))]).T
         self.steps = None if np.isnan(steps).any() else steps
         measured: dict[str, float] = {}
-        for split, places in data.scored.items():
+        for split, part in MEASURED_OF.items():
+            places = data.which(part)
             measured |= correlations(
                 split, self.predicted[places], data.labels("validation")[places]
             )
@@ -257,7 +258,7 @@ def solve(network: RidgeNetwork, data: NumberData, penalties: list[float]) -> No
     mean, scale = network.label_mean.item(), network.label_scale.item()
     features = {split: _features(network, data, split) for split in ("train", "validation")}
     numbers = {split: (data.labels(split) - mean) / scale for split in ("train", "validation")}
-    choosing = data.scored["choosing"]
+    choosing = data.which(CHOOSING)
     tried = []
     for penalty in penalties:
         weights, bias = solved(features["train"], numbers["train"], penalty)

@@ -51,7 +51,8 @@ PERCENT = 100.0
 # A row of predictions may have this key, a whole number: examples with the same one belong together.
 PARAGRAPH = "paragraph"
 # What a validation measures is named so: examples that chose nothing, and those that choose.
-VALIDATED = ("val/", "choosing/")
+CHOOSES = "choosing/"
+VALIDATED = ("val/", CHOOSES)
 
 
 def better(name: str, metrics: Sequence[Metric]) -> Literal["higher", "lower"]:
@@ -181,10 +182,11 @@ class Task(ABC):
         """The names of all that a validation measures, in the order of metrics.csv."""
 
     def may_choose(self) -> list[str]:
-        """Those of `measured` that may choose the best weights or end a training: all, unless scores are
-        claimed on examples that choose nothing.
+        """Those of `measured` that may choose the best weights or end a training: where some examples do so,
+        and scores are claimed on others, what is measured on those that choose; else all.
         """
-        return self.measured()
+        names = self.measured()
+        return [name for name in names if name.startswith(CHOOSES)] or names
 
     @abstractmethod
     def progress_text(self, measured: Mapping[str, float]) -> tuple[str, str]:

@@ -42,9 +42,12 @@ def test_columns_may_stand_between_commas_tabs_and_blanks(tmp_path, name):
         ("", "is empty"),
         ("\n \n", "is empty"),
         ("sequence,label\n", "has a header and no sequences"),
-        ("sequence,label\nacgt,1\nacgt\n", "line 3: 1 columns; expected 2"),
-        ("sequence,label\nacgt,1,2\n", "line 2: 3 columns; expected 2"),
-        ("acgt 1\nacgt 1 2\n", "line 2: 3 columns; expected 2"),
+        (
+            "sequence,label\nacgt,1\nacgt\n",
+            "line 3 has 1 column, and the first line has 2 (sequence, label)",
+        ),
+        ("sequence,label\nacgt,1,2\n", "line 2 has 3 columns, and the first line has 2"),
+        ("acgt 1\nacgt 1 2\n", "line 2 has 3 columns, and the first line has 2"),
         ("sequence,label\nacgt,high\n", "line 2: the label is 'high'; expected a finite number"),
         ("sequence,label\nacgt,nan\n", "line 2: the label is 'nan'; expected a finite number"),
         ("sequence,label\nacgt,-inf\n", "line 2: the label is '-inf'; expected a finite number"),
@@ -56,7 +59,24 @@ def test_columns_may_stand_between_commas_tabs_and_blanks(tmp_path, name):
             "sequence,label\nacgtacgta,1\n",
             "line 2: a sequence of 9 letters, and the model reads at",
         ),
-        ("sequence,score\nacgt,1\n", "line 1: there is no column label, only sequence, score"),
+        (
+            "sequence,score\nacgt,1\n",
+            "line 1 names no column 'label': found 'sequence', 'score'; expected",
+        ),
+        (
+            "seq,label\nacgt,1\n",
+            "line 1 names no column 'sequence': found 'seq', 'label'; expected",
+        ),
+        (
+            "seq,score\nacgt,1\n",
+            "line 1: letter 1 of the sequence is 's'; expected a, c, g, t or n, in ",
+        ),
+        (
+            "seq,score\nacgt,1\n",
+            "the first line names no columns: expected a first line that names",
+        ),
+        ("label,sequence,label\n1,acgt,1\n", "line 1 names the column 'label' 2 times"),
+        ("acgt\n", "line 1 has no column 'label': found 'sequence'; expected a first line"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_line(tmp_path, text, sentence):
@@ -66,8 +86,18 @@ def test_what_cannot_be_read_is_refused_by_line(tmp_path, text, sentence):
 
 
 def test_labels_are_needed_only_where_something_is_learned(tmp_path):
-    (row,) = read(tmp_path, "sequence\nacgt\n", needs_labels=False)
-    assert row.letters == "acgt" and row.label is None
+    for text in (
+        "sequence\nacgt\n",
+        "acgt\n",
+        "sequence,label\nacgt,\n",
+        "label\tsequence\n\tacgt\n",
+    ):
+        (row,) = read(tmp_path, text, needs_labels=False)
+        assert row.letters == "acgt" and row.label is None
+    first, second = read(tmp_path, "sequence,label\nacgt,\nacgt,2\n", needs_labels=False)
+    assert (first.label, second.label) == (None, 2.0)
+    with pytest.raises(ValueError, match="line 2: the label is 'high'"):
+        read(tmp_path, "sequence,label\nacgt,high\n", needs_labels=False)
 
 
 def test_a_missing_file_is_said():

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from annotated_types import MinLen
-from numpy.typing import NDArray
 
 from qa_research.files import UTF_8, check_encoding
-from qa_research.model.tokenizer import EncodedPairs, encode_pairs
 from qa_research.tasks.hub import fetched, files_by_split
+from qa_research.tasks.labelled_texts import LabelledTexts
 from qa_research.tasks.paraphrase.corpus import Kind, generate
 from qa_research.tasks.paraphrase.pairs import Pair, fingerprint, pairs_of_rows, read_pairs
-from qa_research.tasks.parted import SPLITS, LabelledBatches, PartedData
+from qa_research.tasks.parted import SPLITS
 
 IN_HUB_LAYOUT = (
     "expected files such as train.parquet and validation.parquet, or train.tsv and dev.tsv, with the columns "
@@ -25,11 +23,8 @@ WITHOUT_NETWORK = (
 )
 
 
-class PairData(PartedData):
-    """Pairs of one source, tokenised and batched. A subclass implements `read`.
-
-    Call `load()`, then `prepare(...)` with a tokenizer, then the loaders.
-    """
+class PairData(LabelledTexts):
+    """Pairs of one source in batches; a subclass implements `read`."""
 
     train: list[Pair]
     validation: list[Pair]
@@ -37,25 +32,8 @@ class PairData(PartedData):
     def texts(self, example: Pair) -> Sequence[str]:
         return example.first, example.second
 
-    def prepare(self, tokenizer: Any, order_seed: int) -> None:
-        """Tokenise both splits."""
-        self.encoded: dict[str, EncodedPairs] = {}
-        for split, pairs in zip(SPLITS, (self.train, self.validation), strict=True):
-            firsts, seconds = zip(*map(self.texts, pairs), strict=True)
-            self.encoded[split] = encode_pairs(tokenizer, firsts, seconds, self.max_tokens)
-        self.pad_token_id = int(tokenizer.pad_token_id)
-        self.order_seed = order_seed
-
-    def fingerprints(self) -> dict[str, str]:
-        """A sha256 of each split's pairs."""
-        return {"train": fingerprint(self.train), "validation": fingerprint(self.validation)}
-
-    def lengths(self, split: str) -> NDArray[np.int64]:
-        return self.encoded[split].lengths
-
-    def batches_of(self, split: str) -> LabelledBatches:
-        labels = [pair.label for pair in getattr(self, split)]
-        return LabelledBatches(self.encoded[split], labels, self.pad_token_id)
+    def fingerprint(self, examples: Sequence[Pair]) -> str:
+        return fingerprint(examples)
 
 
 class BuiltinPairs(PairData):
@@ -65,8 +43,8 @@ class BuiltinPairs(PairData):
         super().__init__(**settings)
         self.kinds = kinds
 
-    def read(self, split: str) -> list[Pair]:
-        return generate(self.seed, self.kinds)[SPLITS.index(split)]
+    def read(self) -> dict[str, list[Pair]]:
+        return dict(zip(SPLITS, generate(self.seed, self.kinds), strict=True))
 
 
 class FilePairs(PairData):
@@ -80,8 +58,11 @@ class FilePairs(PairData):
         self.paths = {"train": train_path, "validation": validation_path}
         self.encoding = encoding
 
-    def read(self, split: str) -> list[Pair]:
-        return read_pairs(self.paths[split], f"data.{split}_path", self.encoding, "data.encoding")
+    def read(self) -> dict[str, list[Pair]]:
+        return {
+            split: read_pairs(path, f"data.{split}_path", self.encoding, "data.encoding")
+            for split, path in self.paths.items()
+        }
 
 
 class HubPairs(PairData):
@@ -93,15 +74,19 @@ class HubPairs(PairData):
         super().__init__(**settings)
         self.source, self.subset, self.revision = dataset, subset, revision
 
-    def read(self, split: str) -> list[Pair]:
+    def read(self) -> dict[str, list[Pair]]:
         name = f"data.dataset={self.source}"
         path = Path(self.source).expanduser()
         found = files_by_split(path, (".tsv", ".txt")) if path.is_dir() else {}
-        if split in found:
-            pairs = [read_pairs(str(file), "data.dataset", UTF_8) for file in found[split]]
-            return [pair for of_file in pairs for pair in of_file]
+        if found.keys() >= set(SPLITS):
+            return {split: _of_files(found[split]) for split in SPLITS}
         source, subset = (str(path), None) if path.is_dir() else (self.source, self.subset)
         tables = fetched(source, self.revision, name, IN_HUB_LAYOUT, WITHOUT_NETWORK, subset)
-        if split not in tables:
-            raise ValueError(f"{name} has no split {split!r}; it has {', '.join(tables)}")
-        return pairs_of_rows(list(tables[split]), f"{name}, {split}")
+        for split in SPLITS:
+            if split not in tables:
+                raise ValueError(f"{name} has no split {split!r}; it has {', '.join(tables)}")
+        return {split: pairs_of_rows(list(tables[split]), f"{name}, {split}") for split in SPLITS}
+
+
+def _of_files(paths: Sequence[Path]) -> list[Pair]:
+    return [pair for path in paths for pair in read_pairs(str(path), "data.dataset", UTF_8)]

@@ -17,7 +17,7 @@ from qa_research.model.kept import read_network
 from qa_research.tasks.asked_texts import logits_of
 from qa_research.tasks.dividing import linked
 from qa_research.tasks.opened import Calibrated, Examples, Opened, Told
-from qa_research.tasks.paraphrase.pairs import Pair, fingerprint, pair_of, read_pairs
+from qa_research.tasks.paraphrase.pairs import Pair, pair_of, read_pairs
 from qa_research.tasks.task import PARAGRAPH, StoredRun
 from qa_research.tasks.watched_texts import LabelledPair, watched_pairs
 from qa_research.tasks.watching import Watched
@@ -37,13 +37,7 @@ class OpenedPairs(Opened[Pair]):
     asked_with: ClassVar[Sequence[str]] = ("first", "second")
 
     def own(self, split: str) -> Examples[Pair]:
-        data = build("data", self.config["data"])
-        data.load()
-        pairs: list[Pair] = getattr(data, split)
-        self.check_unchanged(split, fingerprint(pairs))
-        parts = data.parts if split == "validation" else ["scored"] * len(pairs)
-        apart = [pair.id for pair, part in zip(pairs, parts, strict=True) if part != "scored"]
-        return Examples(pairs, data.name, split, frozenset(apart))
+        return self.read_again(build("data", self.config["data"]), split)
 
     def of_file(self, path: str, encoding: str) -> Examples[Pair]:
         pairs = read_pairs(path, "--data", encoding, "--encoding", labelled=False)

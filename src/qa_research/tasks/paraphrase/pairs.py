@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from qa_research.files import UTF_8, json_kind
-from qa_research.tasks.tables import Table, read_table
+from qa_research.tasks.tables import Table, tab_table
 
 # What a row must have, by what we call it: in the Microsoft files, and in GLUE's and anybody's TSV.
 MICROSOFT = ("Quality", "#1 ID", "#2 ID", "#1 String", "#2 String")
@@ -44,10 +44,10 @@ def read_pairs(
         FileNotFoundError: there is no such file.
         ValueError: it has another first line, a line of it is no pair, or there are none.
     """
-    table = read_table(path, key, encoding, option, EXPECTED)
+    table = tab_table(path, key, encoding, option, EXPECTED)
     columns = _columns(table, labelled)
     pairs = []
-    for number, (where, cells) in enumerate(table.rows(), start=1):
+    for number, (_, where, cells) in enumerate(table.rows(), start=1):
         row = {ours: "-".join(cells[i] for i in places) for ours, places in columns.items()}
         pairs.append(_pair({"id": str(number)} | row, where, labelled))
     return _checked(pairs, table.name, labelled)
@@ -95,15 +95,12 @@ def _columns(table: Table, labelled: bool) -> dict[str, list[int]]:
     header = table.header
     if header == MICROSOFT:
         return {LABEL: [0], "id": [1, 2], FIRST: [3], SECOND: [4]}
-    found = {key: [header.index(key)] for key in (LABEL, FIRST, SECOND) if key in header}
-    missing = [key for key in (FIRST, SECOND, *((LABEL,) if labelled else ())) if key not in found]
-    if missing:
-        shown = ", ".join(repr(column[:40]) for column in header[:6])
-        raise ValueError(
-            f"{table.name}, line 1 names no column {missing[0]!r}: found {shown}; {EXPECTED}"
-        )
+    has_labels = labelled or LABEL in header
+    places = table.places((FIRST, SECOND, LABEL) if has_labels else (FIRST, SECOND))
     own = next((key for key in IDS if key in header), None)
-    return found if own is None else found | {"id": [header.index(own)]}
+    if own is not None:
+        places["id"] = header.index(own)
+    return {key: [place] for key, place in places.items()}
 
 
 def _pair(cells: Mapping[str, Any], where: str, labelled: bool) -> Pair:

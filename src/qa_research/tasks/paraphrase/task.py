@@ -13,7 +13,7 @@ from qa_research.model.tokenizer import encode_pairs, tokenizer_fingerprint
 from qa_research.model.weights import weights_fingerprint
 from qa_research.tasks.paraphrase.opened import OpenedPairs, reopen, row_of, watched_of
 from qa_research.tasks.paraphrase.pairs import Pair, read_pairs
-from qa_research.tasks.task import PARAGRAPH, StoredRun, Task
+from qa_research.tasks.task import StoredRun, Task
 from qa_research.tasks.watching import Watching, choose_examples
 from qa_research.text import command_line, plural
 
@@ -68,7 +68,7 @@ class ParaphraseTask(Task):
         data = self.data
         pairs = {"train": len(data.train), "validation": len(data.validation)} | data.sizes
         cut = {split: encoded.cut for split, encoded in data.encoded.items()}
-        return {"data": data.name, "pairs": pairs, "cut": cut}
+        return {"data": data.name, "pairs": pairs, "cut": cut, "loss_unit": "nats"}
 
     def description(self) -> list[str]:
         data, parts = self.data, self.data.sizes
@@ -88,21 +88,13 @@ class ParaphraseTask(Task):
     def measured(self) -> list[str]:
         return list(self.module.measured)
 
-    def may_choose(self) -> list[str]:
-        return [name for name in self.measured() if name.startswith("choosing/")]
-
     def progress_text(self, measured: Mapping[str, float]) -> tuple[str, str]:
         sure = f"  (too sure by {measured['val/overconfidence']:.1f} points)"
         return f"accuracy {measured['val/accuracy']:.1f}  F1 {measured['val/f1']:.1f}", sure
 
     def predictions(self) -> list[dict[str, Any]]:
-        data = self.data
-        rows = zip(data.validation, self.module.logits, data.parts, data.groups, strict=True)
-        return [
-            # What fits the temperature chose something, too: no score is of it.
-            row_of(pair, logits) | {"part": part, "chose": part != "scored", PARAGRAPH: group}
-            for pair, logits, part, group in rows
-        ]
+        rows = zip(self.data.validation, self.module.logits, strict=True)
+        return self.data.marked([row_of(pair, logits) for pair, logits in rows])
 
     def watching(self, request: int | str | Sequence[str | int]) -> Watching:
         data = self.data
@@ -140,9 +132,6 @@ class ParaphraseTask(Task):
     @classmethod
     def reopen(cls, run: StoredRun, weights: Mapping[str, Tensor]) -> OpenedPairs:
         return reopen(run, weights)
-
-    def size_of(self, batch: Mapping[str, Tensor]) -> int:
-        return len(batch["example"])
 
 
 def _of_file(path: str) -> list[Pair]:

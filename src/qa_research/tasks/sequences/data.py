@@ -1,146 +1,68 @@
-"""Sequences from files, or generated with known motifs, and their batches for Lightning."""
+"""Sequences from files, or generated with known motifs."""
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import torch
 from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from qa_research.files import check_encoding
-from qa_research.tasks.batched import BatchedData
-from qa_research.tasks.dividing import check_one_is_given, chosen, linked, parts_of
+from qa_research.tasks.asked_numbers import Vectors
+from qa_research.tasks.dividing import check_one_is_given
+from qa_research.tasks.parted import SPLITS
+from qa_research.tasks.regression_data import NumberData
 from qa_research.tasks.sequences.motifs import generate
 from qa_research.tasks.sequences.sequence import (
     LabelledSequence,
     fingerprint,
-    one_hot,
+    one_hot_of,
     read_sequences,
     windows_of,
 )
 
-SPLITS = ("train", "validation")
 
+class SequenceData(NumberData):
+    """Sequences of one source in batches; a subclass implements `read`.
 
-class SequenceData(BatchedData):
-    """Sequences of one source in batches. A subclass implements `read`.
-
-    Of the validation sequences `choosing_share` choose the best weights, and scores are of the others. What
-    is the same but for a shift of `overlap_letters` is in one part. Call `load()`, then the loaders.
+    What is the same but for a shift of `overlap_letters` is in one part of validation. Set `max_letters`, the
+    most that the model reads, before `load()`.
     """
+
+    examples: ClassVar[str] = "sequences"
+    max_letters: int
 
     def __init__(
         self,
-        name: str,
         train_sequences: Annotated[int, Ge(2)] | None,
         validation_sequences: Annotated[int, Ge(4)] | None,
-        choosing_share: Annotated[float, Gt(0), Lt(1)],
         overlap_letters: Annotated[int, Ge(0)],
-        seed: Annotated[int, Ge(0), Le(2**63 - 1)],
-        batch_size: Annotated[int, Ge(1)],
-        eval_batch_size: Annotated[int, Ge(1)],
-        num_workers: Annotated[int, Ge(0), Le(256)],
+        **settings: Any,
     ) -> None:
-        super().__init__()
-        self.name = name
+        super().__init__(**settings)
         self.counts = {"train": train_sequences, "validation": validation_sequences}
-        self.choosing_share = choosing_share
         self.overlap_letters = overlap_letters
-        self.seed = seed
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
-        self.num_workers = num_workers
-        self.train: list[LabelledSequence] = []
-        self.validation: list[LabelledSequence] = []
-        self.test: list[LabelledSequence] = []
-        # By `val` and `choosing`: the places of the validation sequences that are scored as such.
-        self.scored: dict[str, NDArray[np.int64]] = {}
-        # Of each validation sequence, which are the same but for a shift.
-        self.groups: list[int] = []
 
-    @abstractmethod
-    def read(self, max_letters: int) -> None:
-        """Put all sequences of the source into `train`, `validation` and `test`, which may stay empty."""
+    def texts(self, example: LabelledSequence) -> Sequence[str]:
+        return windows_of(example.letters, self.overlap_letters)
 
-    def load(self, max_letters: int) -> None:
-        """Read all sequences, and divide those of validation.
+    def group_name(self, first: LabelledSequence) -> str:
+        return first.letters
 
-        Raises:
-            ValueError, OSError: they cannot be read, or there are too few.
-        """
-        self.read(max_letters)
-        self.train, self.validation = (
-            chosen(getattr(self, split), self.counts[split], f"data.{split}_sequences", self.seed)
-            for split in SPLITS
-        )
-        self.groups = linked([self._windows(row) for row in self.validation])
-        try:
-            shares = {"choosing": self.choosing_share}
-            parts = np.array(self._parts(self.validation, self.groups, shares, "val"))
-        except ValueError as error:
-            raise ValueError(
-                f"the {len(self.validation)} validation sequences of data={self.name} cannot be divided: "
-                f"{error}"
-            ) from error
-        self.scored = {name: np.flatnonzero(parts == name) for name in ("val", "choosing")}
-
-    def fingerprints(self) -> dict[str, str]:
-        """A sha256 of each split."""
-        return {split: fingerprint(getattr(self, split)) for split in SPLITS}
-
-    def labels(self, split: str) -> NDArray[np.float64]:
-        """[sequence]"""
-        return np.array([row.label for row in getattr(self, split)], dtype=np.float64)
+    def fingerprint(self, examples: Sequence[LabelledSequence]) -> str:
+        return fingerprint(examples)
 
     def overlapping(self) -> int:
         """How many validation sequences are, but for a shift, a training one."""
-        known = {window for row in self.train for window in self._windows(row)}
-        return sum(not known.isdisjoint(self._windows(row)) for row in self.validation)
+        known = {window for row in self.train for window in self.texts(row)}
+        return sum(not known.isdisjoint(self.texts(row)) for row in self.validation)
 
     def lengths(self, split: str) -> NDArray[np.int64]:
         return np.array([len(row.letters) for row in getattr(self, split)])
 
-    def batches_of(self, split: str) -> "Batches":
-        return Batches(getattr(self, split))
-
-    def in_order(self, split: str) -> Iterator[dict[str, Tensor]]:
-        """All batches of a split, in its own order."""
-        batches, size = self.batches_of(split), self.eval_batch_size
-        for start in range(0, len(batches), size):
-            yield batches.__getitems__(range(start, min(start + size, len(batches))))
-
-    def _parts(
-        self,
-        rows: Sequence[LabelledSequence],
-        groups: Sequence[int],
-        shares: dict[str, float],
-        rest: str,
-    ) -> list[str]:
-        return parts_of([rows[group].letters for group in groups], shares, rest, self.seed)
-
-    def _windows(self, row: LabelledSequence) -> list[str]:
-        return windows_of(row.letters, self.overlap_letters)
-
-
-class Batches(Dataset[dict[str, Tensor]]):
-    """Sequences for a loader, which asks for a padded batch at a time."""
-
-    def __init__(self, rows: Sequence[LabelledSequence]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitems__(self, places: Sequence[int]) -> dict[str, Tensor]:
-        """`vectors` and `mask` (see `one_hot`), `label` and `place`, all by example."""
-        rows = [self.rows[place] for place in places]
-        vectors, mask = one_hot([row.letters for row in rows])
-        labels = torch.tensor([row.label for row in rows], dtype=torch.float32)
-        return {"vectors": vectors, "mask": mask, "label": labels, "place": torch.tensor(places)}
+    @property
+    def vectors(self) -> Vectors[LabelledSequence]:
+        return one_hot_of
 
 
 class MotifData(SequenceData):
@@ -155,15 +77,15 @@ class MotifData(SequenceData):
         super().__init__(**settings)
         self.made = {"train": made_train, "validation": made_validation}
 
-    def read(self, max_letters: int) -> None:
-        self.train, self.validation = (
-            generate(self.seed, split, self.made[split]) for split in SPLITS
-        )
-        longest = max(len(row.letters) for row in self.train)
-        if longest > max_letters:
+    def read(self) -> dict[str, list[LabelledSequence]]:
+        rows = {split: generate(self.seed, split, self.made[split]) for split in SPLITS}
+        longest = max(len(row.letters) for row in rows["train"])
+        if longest > self.max_letters:
             raise ValueError(
-                f"data={self.name} has sequences of {longest} letters, and model.max_positions={max_letters}"
+                f"data={self.name} has sequences of {longest} letters, and model.max_positions="
+                f"{self.max_letters}"
             )
+        return rows
 
 
 class SequenceFiles(SequenceData):
@@ -192,25 +114,29 @@ class SequenceFiles(SequenceData):
         self.validation_share = validation_share
         self.encoding = encoding
 
-    def read(self, max_letters: int) -> None:
-        for split, path in self.paths.items():
-            if path is not None:
-                rows = read_sequences(
-                    path, f"data.{split}_path", self.encoding, max_letters, split[0]
-                )
-                setattr(self, split, rows)
+    def read(self) -> dict[str, list[LabelledSequence]]:
+        rows = {
+            split: read_sequences(
+                path, f"data.{split}_path", self.encoding, self.max_letters, split[0]
+            )
+            for split, path in self.paths.items()
+            if path is not None
+        }
         if self.validation_share is not None:
-            self._divide(self.validation_share)
+            rows |= self._halves(rows["train"], self.validation_share)
+        return rows
 
-    def _divide(self, share: float) -> None:
+    def _halves(
+        self, rows: Sequence[LabelledSequence], share: float
+    ) -> dict[str, list[LabelledSequence]]:
+        """The sequences of one file, divided into both splits."""
         try:
-            groups = linked([self._windows(row) for row in self.train])
-            parts = self._parts(self.train, groups, {"validation": share}, "train")
+            _, parts = self.divided(rows, {"validation": share}, "train")
         except ValueError as error:
             raise ValueError(
                 f"data.train_path={self.paths['train']}: data.validation_share={share:g}: {error}"
             ) from error
-        divided = list(zip(self.train, parts, strict=True))
-        self.train, self.validation = (
-            [row for row, part in divided if part == split] for split in SPLITS
-        )
+        return {
+            split: [row for row, part in zip(rows, parts, strict=True) if part == split]
+            for split in SPLITS
+        }

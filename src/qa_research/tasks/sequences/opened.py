@@ -6,23 +6,22 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from qa_research.config import build
+from qa_research.tasks.asked_numbers import rows_of
 from qa_research.tasks.dividing import linked
 from qa_research.tasks.opened import Examples, Opened, Told
 from qa_research.tasks.sequences.sequence import (
     LabelledSequence,
     checked_letters,
-    one_hot,
+    one_hot_of,
     read_sequences,
     windows_of,
 )
 from qa_research.tasks.sequences.watched import watched_sequences
-from qa_research.tasks.task import PARAGRAPH, StoredRun
+from qa_research.tasks.task import StoredRun
 from qa_research.tasks.watching import Watched
-
-AT_ONCE = 256
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,11 +32,8 @@ class TrainedRegression(Opened[LabelledSequence]):
 
     def own(self, split: str) -> Examples[LabelledSequence]:
         data: Any = build("data", self.config["data"])
-        data.load(self.max_letters)
-        self.check_unchanged(split, data.fingerprints()[split])
-        rows = getattr(data, split)
-        chose = data.scored["choosing"] if split == "validation" else ()
-        return Examples(rows, data.name, split, frozenset(rows[place].id for place in chose))
+        data.max_letters = self.max_letters
+        return self.read_again(data, split)
 
     def of_file(self, path: str, encoding: str) -> Examples[LabelledSequence]:
         rows = read_sequences(path, "--data", encoding, self.max_letters, "f", needs_labels=False)
@@ -56,8 +52,7 @@ class TrainedRegression(Opened[LabelledSequence]):
     def rows(self, examples: Sequence[LabelledSequence]) -> list[dict[str, Any]]:
         shift = int(self.config["data"]["overlap_letters"])
         groups = linked([windows_of(row.letters, shift) for row in examples])
-        rows = rows_of(self.network, examples)
-        return [row | {PARAGRAPH: group} for row, group in zip(rows, groups, strict=True)]
+        return rows_of(self.network, examples, one_hot_of, groups)
 
     @property
     def why_none_is_right(self) -> str:
@@ -67,21 +62,6 @@ class TrainedRegression(Opened[LabelledSequence]):
     def max_letters(self) -> int:
         """How many letters the network reads at most."""
         return int(self.config["model"]["max_positions"])
-
-
-def rows_of(network: nn.Module, examples: Sequence[LabelledSequence]) -> list[dict[str, Any]]:
-    """What a network in eval mode says of sequences, as `Opened.rows` has it."""
-    device = next(network.parameters()).device
-    rows: list[dict[str, Any]] = []
-    for start in range(0, len(examples), AT_ONCE):
-        some = examples[start : start + AT_ONCE]
-        letters, mask = one_hot([row.letters for row in some])
-        with torch.inference_mode():
-            numbers = network(letters.to(device), mask.to(device)).tolist()
-        for row, number in zip(some, numbers, strict=True):
-            truth = {} if row.label is None else {"truth": row.label}
-            rows.append({"id": row.id, "prediction": number} | truth)
-    return rows
 
 
 def reopen(run: StoredRun, weights: Mapping[str, Tensor]) -> TrainedRegression:

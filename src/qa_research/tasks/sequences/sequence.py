@@ -1,24 +1,23 @@
 """A sequence of letters with a label: read from text, and as numbers that a network reads."""
 
-import csv
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from qa_research.files import read_text
+from qa_research.tasks.tables import loose_table
 from qa_research.text import shown_value
 
 # Those with a unit of their own; n is any of them, and has none.
 LETTERS = "acgt"
 ANY = "n"
 SEQUENCE, LABEL = "sequence", "label"
+EXPECTED = f"expected a first line that names the columns {SEQUENCE} and {LABEL}, or lines such as acgtn,0.5"
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,13 @@ def one_hot(
     codes = np.frombuffer(padded, dtype=np.uint8).reshape(len(sequences), longest)
     units = codes[:, :, None] == np.frombuffer(LETTERS.encode(), dtype=np.uint8)
     return torch.from_numpy(units.astype(np.float32)), torch.from_numpy(codes != ord(" "))
+
+
+def one_hot_of(
+    rows: Sequence[LabelledSequence],
+) -> tuple[Float[Tensor, "example letter 4"], Bool[Tensor, "example letter"]]:
+    """`one_hot` of the letters of sequences."""
+    return one_hot([row.letters for row in rows])
 
 
 def checked_letters(text: str, where: str, max_letters: int) -> str:
@@ -75,62 +81,41 @@ def read_sequences(
     """The sequences of a text file: columns `sequence` and `label` between commas, tabs or blanks.
 
     Without a header there are these two columns. `key`: what the user calls the path, as `data.train_path`;
-    `prefix` and the number of its line are a sequence's id.
+    `prefix` and the number of its line are a sequence's id. Unless it `needs_labels`, a file may lack the
+    column, or a line its label.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is empty, or a line is not what it should be; file and line are said.
     """
-    name = f"{key}={path}"
-    text = read_text(
-        Path(path), name, encoding, "--encoding" if key == "--data" else "data.encoding"
-    )
-    lines = [(i, line) for i, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    if not lines:
-        raise ValueError(f"{name} is empty; expected lines such as acgtn,0.5")
-    first = lines[0][1]
-    delimiter = next((mark for mark in ",\t" if mark in first), None)
-    header = [word.strip().lower() for word in _fields(first, delimiter)]
-    if SEQUENCE in header:
-        lines = lines[1:]
-    else:
-        header = [SEQUENCE, LABEL][: len(header)] + header[2:]
-    if needs_labels and LABEL not in header:
-        raise ValueError(f"{name}, line 1: there is no column {LABEL}, only {', '.join(header)}")
-    if not lines:
-        raise ValueError(f"{name} has a header and no sequences")
-    rows = _rows(lines, delimiter, header, name)
-    return [_read(row, where, max_letters, f"{prefix}{line}") for line, where, row in rows]
+    option = "--encoding" if key == "--data" else "data.encoding"
+    table = loose_table(path, key, encoding, option, EXPECTED, (SEQUENCE, LABEL))
+    has_labels = needs_labels or LABEL in table.header
+    places = table.places((SEQUENCE, LABEL) if has_labels else (SEQUENCE,))
+    rows: list[LabelledSequence] = []
+    for number, where, cells in table.rows():
+        try:
+            letters = checked_letters(cells[places[SEQUENCE]], where, max_letters)
+        except ValueError as error:
+            if rows or table.is_named:
+                raise
+            raise ValueError(f"{error}; the first line names no columns: {EXPECTED}") from error
+        label = cells[places[LABEL]].strip() if has_labels else ""
+        known = _number(label, where) if label or needs_labels else None
+        rows.append(LabelledSequence(f"{prefix}{number}", letters, known))
+    if not rows:
+        raise ValueError(f"{table.name} has a header and no sequences")
+    return rows
 
 
-def _rows(
-    lines: Iterable[tuple[int, str]], delimiter: str | None, header: Sequence[str], name: str
-) -> Iterator[tuple[int, str, dict[str, str]]]:
-    for line, text in lines:
-        fields = _fields(text, delimiter)
-        where = f"{name}, line {line}"
-        if len(fields) != len(header):
-            raise ValueError(f"{where}: {len(fields)} columns; expected {len(header)}")
-        yield line, where, dict(zip(header, fields, strict=True))
-
-
-def _fields(line: str, delimiter: str | None) -> list[str]:
-    return line.split() if delimiter is None else next(csv.reader([line], delimiter=delimiter))
-
-
-def _read(row: dict[str, str], where: str, max_letters: int, identity: str) -> LabelledSequence:
-    letters = checked_letters(row[SEQUENCE], where, max_letters)
-    if LABEL not in row:
-        return LabelledSequence(identity, letters, None)
+def _number(label: str, where: str) -> float:
     try:
-        label = float(row[LABEL])
+        number = float(label)
     except ValueError:
-        label = math.nan
-    if not math.isfinite(label):
-        raise ValueError(
-            f"{where}: the label is {shown_value(row[LABEL])}; expected a finite number"
-        )
-    return LabelledSequence(identity, letters, label)
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{where}: the label is {shown_value(label)}; expected a finite number")
+    return number
 
 
 def windows_of(letters: str, overlap_letters: int) -> list[str]:

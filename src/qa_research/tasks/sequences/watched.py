@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from qa_research.model.tokenizer import Off
-from qa_research.tasks.sequences.sequence import ANY, LabelledSequence, one_hot
+from qa_research.tasks.sequences.sequence import ANY, LabelledSequence, one_hot_of
 from qa_research.tasks.watching import PADDING, PREDICTION, Outputs, Watched, WatchedExample
 
 LETTER = "sequence"
@@ -16,7 +16,7 @@ SHOWN = 24
 def watched_sequences(chosen: Sequence[tuple[str, LabelledSequence]]) -> Watched:
     """(split, sequence) as one batch."""
     rows = [row for _, row in chosen]
-    vectors, mask = one_hot([row.letters for row in rows])
+    vectors, mask = one_hot_of(rows)
     labels = torch.tensor([row.label or 0.0 for row in rows], dtype=torch.float32)
     return Watched(
         examples=tuple(_example(split, row) for split, row in chosen),

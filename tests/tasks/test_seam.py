@@ -1,0 +1,29 @@
+"""What the seam promises: a further task is a small folder, and what tasks share names none of them."""
+
+from pathlib import Path
+
+import pytest
+
+import qa_research.tasks
+
+TASKS = Path(qa_research.tasks.__file__).parent
+MOST_LINES = 600
+
+
+@pytest.mark.parametrize("task", ["paraphrase", "sequences"])
+def test_a_further_task_is_at_most_600_lines(task):
+    files = list((TASKS / task).glob("*.py"))
+    assert files
+    lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
+    assert lines <= MOST_LINES, f"{task} has {lines} lines: what can other tasks share?"
+
+
+def test_what_tasks_share_names_none_of_them():
+    for file in TASKS.glob("*.py"):
+        # Models from elsewhere are opened by the one task that has some.
+        if file.name in ("elsewhere.py", "earlier_configs.py", "run_qa.py"):
+            continue
+        text = file.read_text(encoding="utf-8")
+        for task in ("answering", "paraphrase", "sequences"):
+            assert f"import qa_research.tasks.{task}" not in text
+            assert f"from qa_research.tasks.{task}" not in text, file.name
