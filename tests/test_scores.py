@@ -51,6 +51,25 @@ def test_an_example_that_weighs_twice_counts_as_two(name):
     assert found == pytest.approx(STATISTICS[name].of(np.repeat(columns, weights, axis=1)))
 
 
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (1e6, 1e-2), (0.0, 1e-20)])
+def test_draws_at_once_are_each_that_of_examples_that_occur_so_often(name, shift, scale):
+    rng = np.random.default_rng(2)
+    # With ties, and with examples that do not occur, as in an exchange.
+    columns = shift + scale * rng.integers(0, 9, (2, 40)).astype(float)
+    weights = rng.integers(0, 4, (25, 40))
+    found = STATISTICS[name].compute(columns, weights.astype(float))
+    each = [STATISTICS[name].of(np.repeat(columns, row, axis=1)) for row in weights]
+    assert found == pytest.approx(np.array(each), abs=1e-9)
+
+
+def test_a_draw_in_which_a_column_is_constant_has_no_correlation():
+    columns = np.array([[1.0, 1.0, 2.0, 5.0], [3.0, 4.0, 4.0, 4.0]])
+    weights = np.array([[1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.3]])
+    for statistic in (PEARSON, SPEARMAN):
+        assert statistic.compute(columns, weights).tolist() == [0.0, 0.0]
+
+
 def test_an_interval_covers_the_true_correlation_about_as_often_as_it_says():
     true = 1 / np.sqrt(2)
     found = [statistic_interval(PEARSON, correlated(60, seed), None) for seed in range(60)]

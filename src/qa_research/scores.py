@@ -14,6 +14,9 @@ from numpy import ndarray
 from qa_research.stats import CONFIDENCE, RESAMPLES, TOLERANCE, Interval, batch_sizes
 from qa_research.streams import stream
 
+# The variance of a constant column of the size of 1 is not quite 0.
+ROUNDING = 1e-12
+
 Columns = Float[ndarray, "column example"]
 Weights = Float[ndarray, "draw example"]
 
@@ -43,14 +46,23 @@ class Statistic:
 
 def pearson(columns: Columns, weights: Weights) -> Float[ndarray, " draw"]:
     """The correlation of the first column with the second; 0 where one of them is constant."""
-    x, y = columns - columns.mean(axis=1, keepdims=True)
-    return _correlation(x[None], y[None], weights)
+    # Sums over examples are products of matrices, which takes a twentieth of the time.
+    x, y = (_standardised(column) for column in columns)
+    shares = weights / weights.sum(axis=1, keepdims=True)
+    moments = shares @ np.array([x, y, x * x, y * y, x * y]).T
+    mean_x, mean_y, xx, yy, xy = moments.T
+    return _correlation(xy - mean_x * mean_y, xx - mean_x**2, yy - mean_y**2)
 
 
 def spearman(columns: Columns, weights: Weights) -> Float[ndarray, " draw"]:
     """The correlation of the ranks, equal values sharing the mean of theirs; 0 where a column is constant."""
-    x, y = (_ranks(column, weights) for column in columns)
-    return _correlation(x, y, weights)
+    # By example first, so that the draws of one example lie side by side.
+    shares = np.ascontiguousarray((weights / weights.sum(axis=1, keepdims=True)).T)
+    x, y = (_ranks(column, shares) for column in columns)
+    weighted = shares * x
+    spread_x = np.einsum("ed,ed->d", weighted, x)
+    spread_y = np.einsum("ed,ed,ed->d", shares, y, y)
+    return _correlation(np.einsum("ed,ed->d", weighted, y), spread_x, spread_y)
 
 
 def f1(columns: Columns, weights: Weights) -> Float[ndarray, " draw"]:
@@ -137,10 +149,8 @@ def _ends(
     statistic: Statistic, columns: Columns, group_of: Int[ndarray, " example"]
 ) -> tuple[float, float]:
     """The ends of an interval whose resampled units are the groups."""
-    lows, highs = [], []
-    for weights, extra in _drawn(group_of):
-        lows.append(_with(statistic, columns, statistic.least, weights, extra))
-        highs.append(_with(statistic, columns, statistic.most, weights, extra))
+    drawn = [_least_and_most(statistic, columns, *weights) for weights in _drawn(group_of)]
+    lows, highs = zip(*drawn, strict=True)
     return _tails(np.concatenate(lows), np.concatenate(highs))
 
 
@@ -149,16 +159,11 @@ def _ends_of_difference(
 ) -> tuple[float, float]:
     """The same of a difference, which is least if the added example pulls the second run down."""
     lows, highs = [], []
-    for weights, extra in _drawn(group_of):
-        least = [
-            _with(statistic, columns, statistic.least, weights, extra)
-            for columns in (first, second)
-        ]
-        most = [
-            _with(statistic, columns, statistic.most, weights, extra) for columns in (first, second)
-        ]
-        lows.append(least[1] - most[0])
-        highs.append(most[1] - least[0])
+    for weights in _drawn(group_of):
+        one_low, one_high = _least_and_most(statistic, first, *weights)
+        other_low, other_high = _least_and_most(statistic, second, *weights)
+        lows.append(other_low - one_high)
+        highs.append(other_high - one_low)
     return _tails(np.concatenate(lows), np.concatenate(highs))
 
 
@@ -172,18 +177,22 @@ def _drawn(group_of: Int[ndarray, " example"]) -> Iterator[tuple[Weights, Weight
         yield weights, size * rng.standard_exponential((draws, 1))
 
 
-def _with(
-    statistic: Statistic,
-    columns: Columns,
-    added: tuple[float, ...] | None,
-    weights: Weights,
-    extra: Weights,
-) -> Float[ndarray, " draw"]:
-    """The number with one more example of the weights `extra`, if there is one to add."""
-    if added is None:
-        return statistic.compute(columns, weights)
-    more = np.concatenate([columns, np.array(added)[:, None]], axis=1)
-    return statistic.compute(more, np.concatenate([weights, extra], axis=1))
+def _least_and_most(
+    statistic: Statistic, columns: Columns, weights: Weights, extra: Weights
+) -> tuple[Float[ndarray, " draw"], Float[ndarray, " draw"]]:
+    """The number with one more example of the weights `extra`, the least and the most possible one.
+
+    Where nothing bounds the number, none is added, and both are the same.
+    """
+    if statistic.least is None or statistic.most is None:
+        found = statistic.compute(columns, weights)
+        return found, found
+    weights = np.concatenate([weights, extra], axis=1)
+    low, high = (
+        statistic.compute(np.concatenate([columns, np.array(added)[:, None]], axis=1), weights)
+        for added in (statistic.least, statistic.most)
+    )
+    return low, high
 
 
 def _tails(lows: Float[ndarray, " draw"], highs: Float[ndarray, " draw"]) -> tuple[float, float]:
@@ -209,27 +218,40 @@ def _p_of_exchanges(
     return (1 + as_far) / (1 + RESAMPLES)
 
 
-def _ranks(column: Float[ndarray, " example"], weights: Weights) -> Float[ndarray, "draw example"]:
-    """Of each example the weight of those below it, and half that of those equal to it."""
+def _standardised(column: Float[ndarray, " example"]) -> Float[ndarray, " example"]:
+    """With the mean 0 and the variance 1, or 0 where it is constant."""
+    centred = column - column.mean()
+    deviation = float(np.sqrt(np.square(centred).mean()))
+    found: Float[ndarray, " example"] = centred / deviation if deviation > 0 else centred
+    return found
+
+
+def _ranks(
+    column: Float[ndarray, " example"], shares: Float[ndarray, "example draw"]
+) -> Float[ndarray, "example draw"]:
+    """Of each example the share of those below it, and half that of those equal to it, less the mean of that.
+
+    The mean is always a half: of any two shares each is below the other, or half of both are equal.
+    """
     values, place = np.unique(column, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    starts = np.searchsorted(place[order], np.arange(len(values)))
-    equal = np.add.reduceat(weights[:, order], starts, axis=1)
-    below = np.cumsum(equal, axis=1) - equal
-    ranks: Float[ndarray, "draw example"] = (below + equal / 2)[:, place]
-    return ranks
+    equal = shares[np.argsort(place, kind="stable")]
+    if len(values) < len(column):
+        starts = np.searchsorted(np.sort(place), np.arange(len(values)))
+        equal = np.add.reduceat(equal, starts, axis=0)
+    ranks = np.cumsum(equal, axis=0)
+    ranks -= equal / 2 + 0.5
+    found: Float[ndarray, "example draw"] = ranks[place]
+    return found
 
 
 def _correlation(
-    x: Float[ndarray, "any example"], y: Float[ndarray, "any example"], weights: Weights
+    together: Float[ndarray, " draw"],
+    spread_x: Float[ndarray, " draw"],
+    spread_y: Float[ndarray, " draw"],
 ) -> Float[ndarray, " draw"]:
-    """The weighted correlation; `x` and `y` have a row for each draw, or one row for all."""
-    share = weights / weights.sum(axis=1, keepdims=True)
-    x = x - (share * x).sum(axis=1, keepdims=True)
-    y = y - (share * y).sum(axis=1, keepdims=True)
-    spread = np.sqrt((share * x * x).sum(axis=1) * (share * y * y).sum(axis=1))
-    together = (share * x * y).sum(axis=1)
+    """A covariance divided by the root of both variances, of columns whose own variance is 1 at most."""
+    spread = np.sqrt(np.maximum(spread_x, 0) * np.maximum(spread_y, 0))
     found: Float[ndarray, " draw"] = np.divide(
-        together, spread, out=np.zeros_like(together), where=spread > TOLERANCE * TOLERANCE
+        together, spread, out=np.zeros_like(together), where=spread > ROUNDING
     )
     return found
