@@ -1,7 +1,8 @@
-"""The outputs and figures in docs/forward_pass.md: `python -m tests.forward_page [RUN]` makes them anew.
+"""The outputs and figures in docs/forward_pass.md; `python -m tests.forward_page [RUN [PAIRS]]` renews them.
 
-RUN is the pretrained network of `make demo`, and its outputs are those of `qa-research forward RUN`; each
-block that shows one starts with the stage it shows. Without RUN only figures are drawn and Python blocks run.
+RUN is the pretrained network of `make demo`, PAIRS a run of `+experiment=paraphrase`, and their outputs are
+those of `qa-research forward`; each block that shows one starts with the stage it shows; those of PAIRS are in
+the section on other tasks. Without runs only figures are drawn and Python blocks run.
 """
 
 import contextlib
@@ -22,11 +23,13 @@ from tests.commands import ROOT
 
 PAGE = ROOT / "docs" / "forward_pass.md"
 QUESTION = "builtin-validation-00002"
+PAIR = "validation-1"
+OTHERS = "## Other tasks\n"
 PYTHON = r"(```python\n(.*?)```\n\n)```text\n.*?```"
 
 
 def with_stages(page: str, shown: str) -> str:
-    """The page with these stages, as `qa-research forward` prints them."""
+    """A part of the page with the stages that it shows, as `qa-research forward` prints them."""
     parts = re.split(r"\n\n(?=\d \w+   )", shown.strip())[1:]
     assert len(parts) == len(STAGES)
     for number, (name, part) in enumerate(zip(STAGES, parts, strict=True), start=1):
@@ -34,7 +37,7 @@ def with_stages(page: str, shown: str) -> str:
         page, count = re.subn(
             rf"```text\n{number} {name}\b.*?```", lambda _, b=block: b, page, flags=re.S
         )
-        assert count == 1, name
+        assert count <= 1, name
     return page
 
 
@@ -80,15 +83,24 @@ def draw(folder: Path) -> None:
     save_figure(positions(encoding, title, (8, 24)), folder / "positions.png")
 
 
-def main(run: str | None = None, *more: str) -> None:
+def forward(run: str, identity: str) -> str:
+    """What `qa-research forward` prints of one of a run's own examples."""
     from qa_research.cli.verbs import run as run_verb
 
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert run_verb(["forward", run, "--question", identity]) == 0
+    return out.getvalue()
+
+
+def main(run: str | None = None, pairs: str | None = None) -> None:
     page = PAGE.read_text(encoding="utf-8")
+    of_questions, heading, others = page.partition(OTHERS)
     if run is not None:
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            assert run_verb(["forward", run, "--question", QUESTION, *more]) == 0
-        page = with_stages(page, out.getvalue())
+        of_questions = with_stages(of_questions, forward(run, QUESTION))
+    if pairs is not None:
+        others = with_stages(others, forward(pairs, PAIR))
+    page = of_questions + heading + others
     PAGE.write_text(with_printed(page), encoding="utf-8")
     draw(PAGE.parent / "images")
 

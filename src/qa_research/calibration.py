@@ -16,6 +16,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from qa_research.streams import stream
+from qa_research.text import plural
 
 BINS = 15
 # Of [0, 1], on which residuals are smoothed; half a cell is the largest error of a confidence.
@@ -90,7 +91,8 @@ class Calibration:
             f"{lean} points",
             f"Smooth calibration error {_with_floor(self.smooth_error, self.smooth_floor)}",
             f"In {BINS} bins {_with_floor(self.binned_error, self.binned_floor)}",
-            f"Brier score {self.brier:.4f}, loss {self.loss:.4f} nats, over {self.total:,} {examples}",
+            f"Brier score {self.brier:.4f}, loss {self.loss:.4f} nats, over "
+            f"{plural(self.total, examples.removesuffix('s'))}",
         ]
         if (at := self.at_temperature) is not None:
             lines.append(

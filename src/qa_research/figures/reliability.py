@@ -1,4 +1,6 @@
-"""Confidence beside the share of right answers: a reliability diagram. Reads and saves nothing."""
+"""Confidence beside the share of right answers, at one state or over a training. Reads and saves nothing."""
+
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from qa_research.calibration import Reliability, reliability
-from qa_research.figures.panels import COLOURS, GREY, PlainFigure
+from qa_research.figures.panels import COLOURS, GREY, PlainFigure, legend_above
 from qa_research.stats import exact_ratio
 
 # Of examples, for the points beside the curve: as many in each.
@@ -54,6 +56,27 @@ def reliability_diagram(
     )
     upper.legend(loc="upper left", fontsize=8, frameon=False)
     _amounts(lower, curve, lowest)
+    return figure
+
+
+def confidence_over_steps(
+    steps: NDArray[np.int64],
+    accuracy: NDArray[np.float64],
+    confidence: NDArray[np.float64],
+    losses: Mapping[str, NDArray[np.float64]],
+) -> Figure:
+    """At each validation accuracy and mean confidence, in percent, and below them losses in nats by name."""
+    figure = PlainFigure(figsize=(5.6, 4.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    shares = {"accuracy": accuracy, "mean confidence": confidence}
+    for panel, lines in ((upper, shares), (lower, losses)):
+        for place, (name, values) in enumerate(lines.items()):
+            panel.plot(steps, values, "o-", ms=3, lw=1.6, color=COLOURS[place], label=name)
+        legend_above(panel, len(lines))
+        panel.grid(axis="y", alpha=0.3)
+        panel.spines[["top", "right"]].set_visible(False)
+    upper.set(ylabel="percent")
+    lower.set(ylabel="loss, nats", xlabel="optimizer step", ylim=(0, None))
     return figure
 
 

@@ -11,6 +11,7 @@ from qa_research.figures.curves import (
     exact_match_by_kind,
     training_loss,
 )
+from qa_research.figures.reliability import confidence_over_steps
 from qa_research.pages.document import (
     Block,
     Column,
@@ -20,6 +21,7 @@ from qa_research.pages.document import (
     Section,
     Table,
     Text,
+    Value,
 )
 from qa_research.report.glance import score_words
 from qa_research.report.live import curves_data
@@ -29,6 +31,8 @@ from qa_research.report.sources import Source
 from qa_research.tasks.task import PERCENT, Metric
 from qa_research.text import sentence_case, singular
 
+# What a validation must have measured to tell how sure the network was.
+CONFIDENCE = ("accuracy", "overconfidence", "loss", "loss_at_temperature")
 # More kinds than this cannot be told apart in one panel; the table has them all.
 MOST_DRAWN = 6
 
@@ -70,6 +74,7 @@ def _table(source: Source) -> Table:
                 else ("–",)
             )
         rows.append(tuple(row))
+    rows += [_baseline(source, name) for name in source.record.get("baselines", {})]
     caption: Text = (
         "At step ",
         source.value("record", "whole", key="best_step"),
@@ -80,6 +85,20 @@ def _table(source: Source) -> Table:
         else f"; of the {source.examples} that did not choose it.",
     )
     return Table(tuple(columns), tuple(rows), caption)
+
+
+def _baseline(source: Source, name: str) -> tuple[Text, ...]:
+    """What a model that the run is told beside scored on the same examples."""
+
+    def value(metric: str, end: str, form: str) -> Value:
+        return source.value("record", form, key=f"baselines.{name}.{metric}.{end}")
+
+    row: list[Text] = [(name,), (value(source.metrics[0]["name"], "total", "whole"),)]
+    for metric in source.metrics:
+        known, form = metric["name"], source.form_of(metric["name"])
+        low, high = value(known, "low", form), value(known, "high", form)
+        row.append((value(known, "value", form), " [", low, ", ", high, "]"))
+    return tuple(row)
 
 
 def curves_picture(
@@ -135,6 +154,33 @@ def learning_section(source: Source) -> Section:
         ".",
     ]
     return Section("learning", "Loss", (drawn, Paragraph(tuple(words))))
+
+
+def has_confidence(source: Source) -> bool:
+    """Whether validations measured how sure the network was."""
+    return all(len(source.column(f"val/{name}").steps) for name in CONFIDENCE)
+
+
+def confidence_section(source: Source) -> Section:
+    """How sure the network was at each validation, beside how often it was right."""
+    found = {name: source.column(f"val/{name}") for name in CONFIDENCE}
+    accuracy, over, loss, fitted = (found[name].values for name in CONFIDENCE)
+    steps, examples = found[CONFIDENCE[0]].steps, source.examples
+    losses = {"loss": loss, "loss at the fitted temperature": fitted}
+    drawn = picture(
+        "confidence_over_steps",
+        confidence_over_steps(steps, accuracy, accuracy + over, losses),
+        "Two panels over the optimizer steps: accuracy and mean confidence; the loss as it is, and at the "
+        "fitted temperature.",
+        (f"Each validation, of the {examples} that chose nothing.",),
+        {"step": steps.tolist()} | {name: curve.values.tolist() for name, curve in found.items()},
+    )
+    words = (
+        "A wrong answer costs the more the surer the network is of it, without end. Where accuracy does not "
+        f"fall and the loss rises, the network is only too sure; a temperature fitted on other {examples}, "
+        "which changes no answer, takes that away.",
+    )
+    return Section("confidence", "Confidence", (drawn, Paragraph(words)))
 
 
 def _fit_words(source: Source) -> Text:

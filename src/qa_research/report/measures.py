@@ -53,13 +53,14 @@ def read_curves(directory: Path, metric: Metric) -> dict[str, Curve]:
     columns = rows[0].keys() if rows else ()
     for column in columns:
         if column == metric["name"] or column.startswith(f"{metric['name']}_"):
-            curve = _curve(rows, column, path)
+            curve = read_curve(rows, column, path)
             if len(curve.steps):
                 curves[column[len(metric["name"]) + 1 :] or "all"] = curve
     return curves
 
 
-def _curve(rows: Sequence[Mapping[str, str]], column: str, path: Path) -> Curve:
+def read_curve(rows: Sequence[Mapping[str, str]], column: str, path: Path) -> Curve:
+    """A column of metrics.csv where it was measured."""
     measured = [row for row in rows if row.get(column)]
     return Curve(
         np.array([int(row["step"]) for row in measured], dtype=np.int64),

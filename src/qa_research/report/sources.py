@@ -26,6 +26,7 @@ from qa_research.report.legend import Entry, legend_of
 from qa_research.report.measures import (
     Curve,
     RouteOverTime,
+    read_curve,
     read_curves,
     route_over_time,
 )
@@ -194,6 +195,10 @@ class Source:
     def curves(self) -> dict[str, Curve]:
         """The first metric over the training, by kind."""
         return read_curves(self.directory, self.metrics[0])
+
+    def column(self, name: str) -> Curve:
+        """A column of metrics.csv where it was measured; empty if it never was."""
+        return read_curve(self.rows, name, self.directory / METRICS)
 
     @property
     def lacks(self) -> list[str]:

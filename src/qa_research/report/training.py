@@ -9,7 +9,12 @@ from qa_research.report.answers import answer_section
 from qa_research.report.architecture import architecture_section
 from qa_research.report.cost import cost_section, efficacy_section, states
 from qa_research.report.glance import configuration_section, lead
-from qa_research.report.learning import learning_section, scores_section
+from qa_research.report.learning import (
+    confidence_section,
+    has_confidence,
+    learning_section,
+    scores_section,
+)
 from qa_research.report.sources import Source, moment_of
 from qa_research.report.time_spent import time_section
 from qa_research.report.watched import watched_section
@@ -20,6 +25,7 @@ from qa_research.runs.places import data_name, weights_name
 SECTIONS: tuple[Callable[[Source], Section], ...] = (
     scores_section,
     learning_section,
+    confidence_section,
     architecture_section,
     watched_section,
     weights_section,
@@ -56,6 +62,8 @@ def training_report(source: Source, default: Mapping[str, Any]) -> Document:
 
 def _belongs(make: Callable[[Source], Section], source: Source) -> bool:
     """Whether a report of this run has the section."""
+    if make is confidence_section:
+        return has_confidence(source)
     return source.has_questions or make not in _HAS_SOMETHING or _HAS_SOMETHING[make](source)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from qa_research.streams import stream, stream_seed
+from qa_research.text import plural
 
 Row = TypeVar("Row")
 
@@ -85,8 +86,8 @@ def parts_of(names: Sequence[str], shares: Mapping[str, float], rest: str, seed:
     left = Counter(names)
     if len(left) <= len(shares):
         raise ValueError(
-            f"they are {len(left)} groups of examples that share a text, and {len(shares) + 1} are needed: "
-            f"for {', '.join([*shares, rest])}"
+            f"examples that share a text make {plural(len(left), 'group')}, and {len(shares) + 1} are "
+            f"needed: for {', '.join([*shares, rest])}"
         )
     found: dict[str, str] = {}
     open_share = 1.0

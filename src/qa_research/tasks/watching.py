@@ -127,13 +127,14 @@ class Watching:
     """The watched examples of a training, and what recorders have to know of its batches.
 
     `max_tokens`: the longest example of a batch. `batch_size`: examples of a batch. `is_compiled`: training
-    calls no hooks.
+    calls no hooks. `mask`: what a batch calls its mask [example token], which is 0 where there is padding.
     """
 
     watched: Watched
     max_tokens: int
     batch_size: int
     is_compiled: bool
+    mask: str = "attention_mask"
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from qa_research.tasks.paraphrase.corpus import generate
+from qa_research.tasks.paraphrase.corpus import entries_of, generate, source
 from qa_research.tasks.paraphrase.pairs import Pair
 
 # In percent: more than that no classifier may get right that does not read sentences as sentences.
 MOST = 60.0
+LISTS, ONLY_TO_TRAIN = source()["lists"], source()["only_to_train"]
 # As in conf/data/pairs.yaml.
 DEFAULT = ("thing", "mood", "act", "clock", "amount", "duration")
 
@@ -83,6 +84,19 @@ def test_validation_has_words_of_its_own_in_every_pair(corpus):
     known = {word for pair in train for word in words(f"{pair.first} {pair.second}")}
     new = [set(words(f"{pair.first} {pair.second}")) - known for pair in validation]
     assert np.mean([bool(some) for some in new]) > 0.8
+
+
+def test_what_is_only_trained_on_has_no_word_that_validates():
+    def entries(name: str, split: str) -> list[set[str]]:
+        shown = [e if isinstance(e, list) else [e] for e in entries_of(name, split)]
+        return [set(words(" ".join(map(str, one)))) for one in shown]
+
+    small = set(words("a the of on it is to in up off out and not"))
+    kept = {word for name in LISTS for one in entries(name, "validation") for word in one} - small
+    for name, added in ONLY_TO_TRAIN.items():
+        assert all(entry in entries_of(name, "train") for entry in added)
+        assert all(entry not in entries_of(name, "validation") for entry in added)
+        assert not {word for one in added for word in words(" ".join(one))} & kept
 
 
 def test_the_same_seed_makes_the_same_pairs():

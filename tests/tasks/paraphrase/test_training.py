@@ -158,6 +158,18 @@ def test_its_files_are_written_with_a_diagram(trained, tmp_path):
     assert (tmp_path / "out/reliability.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_its_report_shows_how_sure_it_was_at_each_validation(trained, verb):
+    code, _, err = verb("report", str(trained))
+    assert code == 0, err
+    (header, *rows) = (trained / "figures/confidence_over_steps.csv").read_text().splitlines()
+    assert header == "step,accuracy,overconfidence,loss,loss_at_temperature"
+    measured = [row for row in rows_of(trained) if row["val/loss"]]
+    assert [row.split(",")[0] for row in rows] == [row["step"] for row in measured]
+    assert float(rows[-1].split(",")[3]) == pytest.approx(float(measured[-1]["val/loss"]))
+    code, said, err = verb("report", str(trained), "--verify")
+    assert code == 0 and "no difference" in said, err
+
+
 def test_pairs_that_have_changed_since_are_refused(trained, tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("label\tsentence1\tsentence2\n1\ta\tb\n0\tc\td\n")

@@ -106,7 +106,7 @@ def test_it_trains_and_is_read_back(small):
     assert scores["val/pearson"].value == pytest.approx(record["best"]["val/pearson"], abs=1e-5)
 
 
-def test_baselines_stand_beside_every_result(small, caplog):
+def test_baselines_stand_beside_every_result(small, caplog, verb):
     config = small()
     with caplog.at_level("INFO"):
         train(config)
@@ -119,6 +119,10 @@ def test_baselines_stand_beside_every_result(small, caplog):
         assert scores["val/pearson"]["total"] == 32
         shown = f"{name}  +{scores['val/pearson']['value']:.3f} ".replace("  +", r"\s+")
         assert re.search(shown, caplog.text)
+    code, _, err = verb("report", str(run_directory(config)))
+    assert code == 0, err
+    page = (run_directory(config) / "report.html").read_text()
+    assert all(name in page for name in record["baselines"])
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,11 @@ def test_runs_are_listed_sorted_and_compared(small, tmp_path):
 
 
 def test_it_is_looked_into_and_learns_the_same(small):
-    settings = ("capture.every_n_steps=4", "capture.max_step_fraction=null")
+    settings = (
+        "capture.every_n_steps=4",
+        "capture.max_step_fraction=null",
+        "+capture/recorders@capture=batch_attention",
+    )
     alone = small(runs="alone")
     watched = small("capture=examples", *settings, "capture.questions=3", runs="watched")
     train(alone)
@@ -167,6 +175,10 @@ def test_it_is_looked_into_and_learns_the_same(small):
     recorded = recording_of(run_directory(watched))
     assert recorded["outputs"]["step"].values.tolist() == [0, 4, 8, 12]
     assert recorded["attention"].sizes["head"] == 2
+    of_batch = recorded["batch_attention"]
+    assert of_batch["tokens"].values.tolist() == [0, 60, 60, 60]
+    assert of_batch["weight"][1:].sum("key").values == pytest.approx(1.0, abs=0.01)
+    assert "token_id" not in of_batch
 
 
 def test_a_sequence_is_explained_letter_by_letter_and_its_motifs_are_known(small):
@@ -249,10 +261,16 @@ def test_paths_are_honoured_and_a_test_file_is_scored_once(from_file, tmp_path, 
         (["data.train_sequences=65"], "data.train_sequences=65, but there are only"),
         (["data.encoding=klingon"], "data.encoding=klingon is not an encoding"),
         (["model.penalties=[]"], "model.penalties names no penalty"),
+        (
+            ["data.train_path={same}"],
+            "all 2 sequences have the label 3; two different ones are needed",
+        ),
         (["model.kmer=9"], "model.kmer must be less than or equal to 6"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused(from_file, tmp_path, overrides, sentence):
+    (tmp_path / "same.csv").write_text("acgt,3\ncgta,3\n")
+    overrides = [override.format(same=tmp_path / "same.csv") for override in overrides]
     own = any("data.validation_" in override for override in overrides)
     share = () if own else ("data.validation_share=0.1",)
     with pytest.raises((ValueError, FileNotFoundError), match=re.escape(sentence)):

@@ -47,23 +47,27 @@ class BatchAttentionRecorder(AttentionLayersRecorder):
         self.batch_sites = self.choose_layers(key, subject.network)
         self.network = subject.network
         self.heads = Anatomy(subject.network).heads
+        self.mask = subject.training.mask
+        self.has_ids = "input_ids" in subject.training.watched.inputs
         self._clear(subject.training.max_tokens)
 
     def after_batch(self, values: Mapping[Site, Tensor], batch: Mapping[str, Tensor]) -> None:
         self.forget_step()
         row = self.row
-        if row >= len(batch["input_ids"]):
+        if row >= len(batch[self.mask]):
             return  # the last batch of an epoch may be smaller
-        mask = batch["attention_mask"][row : row + 1].bool().cpu()
+        mask = batch[self.mask][row : row + 1].bool().cpu()
         count = int(mask.sum())
         own = {site: values[site][row : row + 1].float().cpu() for site in self.batch_sites}
         for i, layer in enumerate(self.layers):
             weight = attention_of(self.network, layer, own, mask)[0]
             self.weight[i, :, :count, :count] = to_numpy(weight[:, :count, :count], self.dtype)
-        self.token_id[:count] = batch["input_ids"][row, :count].cpu().numpy()
+        if self.has_ids:
+            self.token_id[:count] = batch["input_ids"][row, :count].cpu().numpy()
         self.tokens[...] = count
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
+        ids = Array(("token",), self.token_id.copy(), "1", "the row's tokens; -1: none")
         return {
             "weight": Array(
                 ("layer", "head", "query", "key"),
@@ -71,7 +75,7 @@ class BatchAttentionRecorder(AttentionLayersRecorder):
                 "probability",
                 "attention in the training step's own forward pass, before dropout",
             ),
-            "token_id": Array(("token",), self.token_id.copy(), "1", "the row's tokens; -1: none"),
+            **({"token_id": ids} if self.has_ids else {}),
             "tokens": Array(
                 (),
                 self.tokens.copy(),

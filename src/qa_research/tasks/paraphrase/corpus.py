@@ -3,7 +3,7 @@
 A near miss (sentences.yaml has them) differs from a paraphrase in one word, or in the places of two:
 "The nurse thanked the pilot." is said again by "The pilot was thanked by the nurse.", and not by "The nurse
 was thanked by the pilot.". So words, their number and what two sentences share say nothing, and order and
-meaning decide. Validation has words of its own.
+meaning decide. Validation has words of its own, and so has a part of what is trained on.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ Kind = Literal[Lexical, "roles", "trade", "preference", "state"]
 
 def generate(seed: int, kinds: Sequence[Kind]) -> tuple[list[Pair], list[Pair]]:
     """The pairs to train on, and those to validate on; as many paraphrases as near misses in each."""
-    known = _source()["kinds"]
+    known = source()["kinds"]
     turns = [kind for kind in known if kind in kinds for _ in range(known[kind]["share"])]
     train = _split(seed, "train", TRAIN_PAIRS, turns)
     return train, _split(seed, "validation", VALIDATION_PAIRS, turns)
@@ -59,7 +59,7 @@ def _split(seed: int, split: str, count: int, turns: Sequence[str]) -> list[Pair
 
 def _sentences(rng: np.random.Generator, kind: str, is_same: bool, split: str) -> tuple[str, str]:
     """Two sentences of a kind, which say the same if `is_same`."""
-    about = _source()["kinds"][kind]
+    about = source()["kinds"][kind]
     values = _drawn(rng, about["slots"], split)
     swapped = _swapped(values, about["swap"])
     if rng.random() < 0.5:
@@ -77,18 +77,24 @@ def _drawn(rng: np.random.Generator, slots: dict[str, str], split: str) -> Value
     """
     values: Values = {}
     used: list[Any] = []
-    for names, source in slots.items():
-        entries = _source()["lists"][source]
-        of_split = [
-            entry
-            for place, entry in enumerate(entries, start=1)
-            if (place % HELD_OUT == 0) == (split == "validation") and entry not in used
-        ]
-        entry = of_split[rng.integers(len(of_split))]
+    for names, list_name in slots.items():
+        unused = [entry for entry in entries_of(list_name, split) if entry not in used]
+        entry = unused[rng.integers(len(unused))]
         used.append(entry)
         several = names.split()
         values |= dict(zip(several, entry, strict=True)) if len(several) > 1 else {names: entry}
     return values
+
+
+def entries_of(name: str, split: str) -> list[Any]:
+    """Those of a list of sentences.yaml that pairs of a split are made of."""
+    validates = split == "validation"
+    kept = [
+        entry
+        for place, entry in enumerate(source()["lists"][name], start=1)
+        if (place % HELD_OUT == 0) == validates
+    ]
+    return kept if validates else kept + source()["only_to_train"].get(name, [])
 
 
 def _swapped(values: Values, swap: list[str]) -> Values:
@@ -99,7 +105,8 @@ def _swapped(values: Values, swap: list[str]) -> Values:
 
 
 @cache
-def _source() -> dict[str, Any]:
+def source() -> dict[str, Any]:
+    """What pairs are made of, as sentences.yaml has it."""
     name = "sentences.yaml"
     text = files("qa_research.tasks.paraphrase").joinpath(name).read_text(encoding="utf-8")
     content: dict[str, Any] = parse_yaml(text, name)

@@ -20,6 +20,7 @@ from qa_research.tasks.sequences.sequence import (
     read_sequences,
     windows_of,
 )
+from qa_research.text import plural
 
 
 class SequenceData(NumberData):
@@ -116,14 +117,20 @@ class SequenceFiles(SequenceData):
 
     def read(self) -> dict[str, list[LabelledSequence]]:
         rows = {
-            split: read_sequences(
-                path, f"data.{split}_path", self.encoding, self.max_letters, split[0]
-            )
-            for split, path in self.paths.items()
-            if path is not None
+            split: self._read(split, path) for split, path in self.paths.items() if path is not None
         }
         if self.validation_share is not None:
             rows |= self._halves(rows["train"], self.validation_share)
+        return rows
+
+    def _read(self, split: str, path: str) -> list[LabelledSequence]:
+        key = f"data.{split}_path"
+        rows = read_sequences(path, key, self.encoding, self.max_letters, split[0])
+        if len({row.label for row in rows}) == 1:
+            raise ValueError(
+                f"{key}={path}: all {plural(len(rows), 'sequence')} have the label {rows[0].label:g}; two "
+                "different ones are needed to learn and to score"
+            )
         return rows
 
     def _halves(

@@ -62,7 +62,8 @@ class SequenceTask(RegressionTask):
         splits = {"train": data.train, "validation": data.validation}
         chosen = choose_examples(request, splits, data.seed, self._of_file, "sequence")
         longest = max(int(data.lengths(split).max()) for split in splits)
-        return Watching(watched_sequences(chosen), longest, data.batch_size, is_compiled=False)
+        watched = watched_sequences(chosen)
+        return Watching(watched, longest, data.batch_size, is_compiled=False, mask="mask")
 
     def _of_file(self, path: str) -> list[LabelledSequence]:
         return read_sequences(path, "capture.questions", UTF_8, self.module.max_positions, "f")
