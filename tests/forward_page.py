@@ -1,7 +1,7 @@
 """The outputs and figures in docs/forward_pass.md; `python -m tests.forward_page [RUN [PAIRS]]` renews them.
 
 RUN is the pretrained network of `make demo`, PAIRS a run of `+experiment=paraphrase`, and their outputs are
-those of `qa-research forward`; each block that shows one starts with the stage it shows; those of PAIRS are in
+those of `qa-research forward`; each block that shows one starts with its stage, and those of PAIRS are in
 the section on other tasks. Without runs only figures are drawn and Python blocks run.
 """
 

@@ -158,6 +158,65 @@ def test_its_files_are_written_with_a_diagram(trained, tmp_path):
     assert (tmp_path / "out/reliability.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is empty; expected a first line of tabs between Quality"),
+        ("label,sentence1,sentence2\n1,a,b\n", "line 1 names no column 'sentence1'"),
+        (
+            "Quality\t#1 ID\t#1 String\n",
+            "line 1 names no column 'sentence1': found 'Quality', '#1 ID'",
+        ),
+        ("sentence1\tsentence2\na\tb\tc\n", "line 2 has 3 columns, and the first line has 2"),
+        ("label\tsentence1\tsentence2\nyes\ta\tb\n", "line 2: the label is 'yes'; expected 1"),
+    ],
+)
+def test_a_file_that_is_none_of_pairs_is_refused_by_line(trained, tmp_path, verb, text, sentence):
+    path = tmp_path / "asked.tsv"
+    path.write_text(text)
+    code, _, err = verb("evaluate", str(trained), "--data", str(path))
+    assert code == 2 and f"--data={path}" in err and sentence in err, err
+    assert "Traceback" not in err and err.count("\n") == 1
+
+
+def test_pairs_with_quotes_and_without_labels_are_asked(trained, tmp_path, verb):
+    path = tmp_path / "asked.tsv"
+    path.write_text(
+        'label\tsentence1\tsentence2\n\t"I said so," he said.\tHe said, "I did.\n1\ta"\tb\n'
+    )
+    out = ("--out", str(tmp_path / "out"))
+    code, said, err = verb("evaluate", str(trained), "--data", str(path), "--json", *out)
+    assert code == 0, err
+    assert (json.loads(said)["total"], json.loads(said)["unlabelled"]) == (1, 1)
+    code, _, err = verb("predict", str(trained), "--data", str(path), *out)
+    assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "label\tsentence1\tsentence2\n1\ta\tb\n1\tc\td\n",
+            "all 2 pairs have the label 1; both labels",
+        ),
+        (
+            "label\tsentence1\tsentence2\n1\ta\tb\n0\tc\n",
+            "line 3 has 2 columns, and the first line has 3",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(pairs, tmp_path, text, sentence):
+    path = tmp_path / "pairs.tsv"
+    path.write_text(text)
+    config = pairs(
+        *("data=pairs_file", f"data.train_path={path}", f"data.validation_path={path}"),
+        "capture=none",
+    )
+    with pytest.raises(ValueError, match=f"data.train_path={path}.*{sentence}"):
+        train(config)
+    assert not list((tmp_path / "runs").glob("*/*/run.json"))
+
+
 def test_its_report_shows_how_sure_it_was_at_each_validation(trained, verb):
     code, _, err = verb("report", str(trained))
     assert code == 0, err

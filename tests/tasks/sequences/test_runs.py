@@ -278,6 +278,35 @@ def test_what_cannot_be_trained_on_is_refused(from_file, tmp_path, overrides, se
     assert not list((tmp_path / "runs").glob("*/*/run.json"))
 
 
+def test_files_are_asked_with_and_without_labels_or_refused_by_line(solved, tmp_path, verb):
+    config = solved("sequence_linear")
+    train(config)
+    run, path = str(run_directory(config)), tmp_path / "asked.csv"
+
+    def asked(text: str, *words: str) -> tuple[int, str]:
+        path.write_text(text)
+        code, said, err = verb(*words, run, "--data", str(path), "--out", str(tmp_path / "out"))
+        return code, said if code == 0 else err
+
+    for text, known in (("acgt\nttga\n", 0), ("sequence,label\nacgt,\nttga,1\nttgc,2\n", 2)):
+        code, said = asked(text, "predict")
+        assert code == 0, said
+        code, said = asked(text, "evaluate", "--json")
+        assert code == 0, said
+        assert json.loads(said)["total"] == known
+    for text, sentence in {
+        "": "is empty; expected a first line that names the columns",
+        "sequence,label\nacgt,1,2\n": "line 2 has 3 columns, and the first line has 2",
+        "sequence,label\nacgt,high\n": "line 2: the label is 'high'; expected a finite number",
+        "sequence,label\nacgt,1\nacgz,1\n": "line 3: letter 4 of the sequence is 'z'; expected a, c, g",
+        f"sequence\n{'a' * 300}\n": "line 2: a sequence of 300 letters, and the model reads at most",
+        "seq,label\nacgt,1\n": "line 1 names no column 'sequence': found 'seq', 'label'",
+    }.items():
+        code, err = asked(text, "evaluate")
+        assert code == 2 and f"--data={path}" in err and sentence in err, err
+        assert "Traceback" not in err and err.count("\n") == 1
+
+
 def test_motifs_longer_than_the_model_reads_are_refused(small):
     with pytest.raises(ValueError, match="sequences of 60 letters, and model.max_positions=50"):
         train(small("model.max_positions=50"))
