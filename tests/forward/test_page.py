@@ -10,7 +10,7 @@ from qa_research.forward.show import show_pass
 from qa_research.runs.open import open_run
 from tests.commands import blocks
 from tests.conftest import make_question
-from tests.forward_page import PAGE, PYTHON, printed, with_stages
+from tests.forward_page import OTHERS, PAGE, PYTHON, printed, with_stages
 from tests.model_folders import write_model
 
 ROW = make_question(7, "Who teaches chess?", "Ms Lund")
@@ -24,10 +24,11 @@ def shown(tokenizer, tmp_path, capsys):
     return capsys.readouterr().out
 
 
-def stage(number: int) -> list[str]:
-    """The lines of a stage in the page."""
-    (found,) = [b for b in blocks(PAGE, "text") if re.match(rf"{number} \w+   ", b)]
-    return found.splitlines()
+def stage(number: int, of_pair: bool = False) -> list[str]:
+    """The lines of a stage in the page, of the question or of the pair, which comes after it."""
+    found = [b for b in blocks(PAGE, "text") if re.match(rf"{number} \w+   ", b)]
+    assert len(found) == (2 if number > 3 else 1)
+    return found[of_pair].splitlines()
 
 
 def rows(number: int, words: int) -> list[list[str]]:
@@ -36,7 +37,7 @@ def rows(number: int, words: int) -> list[list[str]]:
 
 
 def test_each_stage_stands_there_with_todays_heading_and_columns(shown):
-    page = PAGE.read_text(encoding="utf-8")
+    page, _, _ = PAGE.read_text(encoding="utf-8").partition(OTHERS)
     today = with_stages(page, shown)
     for heading in re.findall(r"^\d \w+   .*$", today, re.MULTILINE):
         assert heading in page
@@ -63,6 +64,22 @@ def test_the_probabilities_there_follow_from_the_logits():
     for start, end, score, probability in found:
         assert start + end == pytest.approx(score, abs=2e-4)
         assert math.exp(score - float(total)) == pytest.approx(probability, abs=2e-4)
+
+
+def test_the_numbers_of_the_pair_follow_from_each_other():
+    numbers = rf"({NUMBER}) +({NUMBER}) +({NUMBER})$"
+    head = re.findall(numbers, "\n".join(stage(4, of_pair=True)), re.MULTILINE)
+    said = re.findall(numbers, "\n".join(stage(5, of_pair=True)), re.MULTILINE)
+    assert len(head) == len(said) == 2
+    for (products, bias, logit), (again, exponential, probability) in zip(head, said, strict=True):
+        assert float(products) + float(bias) == pytest.approx(float(logit), abs=2e-4)
+        assert again == logit and math.exp(float(logit)) == pytest.approx(
+            float(exponential), rel=1e-3
+        )
+        total = sum(float(row[1]) for row in said)
+        assert float(exponential) / total == pytest.approx(float(probability), abs=1e-4)
+    (loss,) = re.findall(rf"^loss +({NUMBER})", "\n".join(stage(6, of_pair=True)), re.MULTILINE)
+    assert any(-math.log(float(row[2])) == pytest.approx(float(loss), abs=1e-3) for row in said)
 
 
 def test_its_python_prints_what_stands_below_it():

@@ -105,6 +105,6 @@ def test_ctrl_c_while_modules_are_imported_shows_no_traceback(tmp_path, command)
         time.sleep(wait_s)
         process.send_signal(signal.SIGINT)
         _, text = process.communicate(timeout=60)
-        # A fast machine may have ended before; a slow one has not begun with Python yet, and the signal ends it.
+        # A fast machine may have ended before; a slow one has not begun with Python, and the signal ends it.
         assert process.returncode in (130, 0, -signal.SIGINT) and "Traceback" not in text, text
         assert process.returncode != -signal.SIGINT or not text, text
