@@ -11,6 +11,7 @@ VERBS_OF_A_RUN: dict[str, Words] = {
     "evaluate": (),
     "ask": ASKING,
     "forward": ASKING,
+    "probe": (),
     "export": ("exported",),
     "bundle": ("--out", "bundles"),
     "attribute": ASKING,
@@ -65,6 +66,7 @@ DATA = (
     "folder",
 )
 EVERY_VERB = (
+    "probe",
     *("resume", "evaluate", "ask", "export", "attribute", "watch", "report", "score", "doctor"),
     "forward",
     *(
@@ -80,6 +82,7 @@ EVERY_VERB = (
     *("runs remove", "ledger sql", "ledger export", "ledger import", "bundle", "runs import"),
 )
 NEEDING_WORDS = (
+    "probe",
     *(
         "resume",
         "evaluate",
@@ -115,6 +118,16 @@ OF_RUN: tuple[Words, ...] = (
     ("ask", "{run}", *ASKING, "--n-best", "0"),
     ("ask", "{run}", *ASKING, "--n-best", "many"),
     ("ask", "{run}", "--question", "Who? " * 2000, "--context", "Ms Lund."),
+    ("probe", "{run}", "--read", "mood"),
+    ("probe", "{run}", "--read", ""),
+    ("probe", "{run}", "--steps", "7"),
+    ("probe", "{run}", "--steps", "all,best"),
+    ("probe", "{run}", "--questions", "0"),
+    ("probe", "{run}", "--questions", "3", "--threads", "1"),
+    ("probe", "{run}", "--random", "0"),
+    ("probe", "{run}", "--recorded"),
+    ("probe", "{run}", "--recorded", "--steps", "all"),
+    ("probe", "{run}", "--format", "gif"),
     ("forward", "{run}"),
     ("forward", "{run}", "--question", "Who?"),
     ("forward", "{run}", "--question", "nobody-asked-this"),

@@ -185,6 +185,7 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
         ("RUN", *ASKED, *RUNS),
         *(("RUN", "--question", HOSTILE[name], *RUNS) for name in ("colour", "C1", "slash")),
     ],
+    "probe": [("RUN", *RUNS, "--questions", "40", "--random", "1", "--out", "NEW")],
     "efficacy ask": [
         ("RUN", "--questions", "12", *RUNS),
         ("RUN", "--rounds", "2", *RUNS),
@@ -291,6 +292,8 @@ REFUSED: list[tuple[str, ...]] = [
     ("ask", "RUN", "--question", "Who?", "--context-file", "no TEXT", *RUNS),
     ("forward", "RUN", "--question", "Who?", "--context-file", "no TEXT", *RUNS),
     ("forward", "RUN", *ASKED, "--input", "TEXT=1", *RUNS),
+    ("probe", "RUN", "--read", "TEXT", *RUNS),
+    ("probe", "RUN", "--steps", "no TEXT", *RUNS),
     ("ask", "RUN", "--input", "no TEXT=1", *RUNS),
     ("ask", "RUN", "--input", "no TEXT", *RUNS),
     ("attribute", "RUN", *ASKED, "--method", "TEXT", *RUNS),

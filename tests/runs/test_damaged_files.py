@@ -20,6 +20,7 @@ OF_A_RUN = {
     "predict": ("RUN", "--threads", "1"),
     "ask": ("RUN", *ASKED, "--threads", "1"),
     "forward": ("RUN", *ASKED, "--threads", "1"),
+    "probe": ("RUN", "--threads", "1"),
     "attribute": ("RUN", *ASKED, "--threads", "1"),
     "efficacy ask": ("RUN", "--threads", "1"),
     "squad show": ("0", "--run", "RUN"),

@@ -14,6 +14,7 @@ from qa_research.cli.efficacy import efficacy_app
 from qa_research.cli.forward import forward
 from qa_research.cli.ledger import ledger_app
 from qa_research.cli.options import DEFAULT_RUNS, Run, Runs
+from qa_research.cli.probe import probe
 from qa_research.cli.report import report
 from qa_research.cli.runs import runs_app
 from qa_research.cli.squad import squad_app
@@ -27,8 +28,8 @@ class Verbs(TyperGroup):
     """Lists the verbs in the order in which they are needed; Typer would put groups of verbs last."""
 
     order = (
-        "train resume runs evaluate predict ask forward efficacy squad watch report attribute explain stacks "
-        "score export bundle ledger doctor"
+        "train resume runs evaluate predict ask forward efficacy squad watch report attribute probe explain "
+        "stacks score export bundle ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -178,6 +179,7 @@ def resume(
 app.command()(watch)
 app.command()(report)
 app.command()(attribute)
+app.command()(probe)
 app.command()(evaluate)
 app.command()(predict)
 app.add_typer(efficacy_app, name="efficacy")

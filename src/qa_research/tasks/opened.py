@@ -147,6 +147,10 @@ class Opened(StoredRun, ABC, Generic[Row]):
             "(Opened.watched)"
         )
 
+    def group_of(self, row: Row) -> str:
+        """What an example asks for, as one of a few classes such as `room`; empty: nobody knows."""
+        return ""
+
     def passing(self, row: Row, n_best: int) -> "Passing":
         """One example on its way through the network, and what comes before and after it, in stages.
 

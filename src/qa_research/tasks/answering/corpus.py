@@ -6,6 +6,7 @@ question must be matched with the subject of the fact; a model that cannot do th
 """
 
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -172,6 +173,9 @@ KINDS: dict[str, FactKind] = {
     ),
 }
 
+_SUBJECT = re.compile(r"\bgroup [A-Z]\b")
+_ASKING = {form: name for name, kind in KINDS.items() for form in kind.questions}
+
 ASIDES = (
     "All are welcome.",
     "Please read this notice with care.",
@@ -317,6 +321,15 @@ def _notice(rng: random.Random, facts: Sequence[Fact]) -> tuple[str, list[int]]:
         starts[part] = len(text)
         text += fact.value + fact.after
     return text, starts
+
+
+def asked_for(question: str) -> str:
+    """The kind of fact that a question of the built-in corpus asks for; empty of another question.
+
+    >>> asked_for("Where does group B meet?"), asked_for("Who is it?")
+    ('room', '')
+    """
+    return _ASKING.get(_SUBJECT.sub("{s}", question), "")
 
 
 def _capital(text: str) -> str:

@@ -28,6 +28,7 @@ from qa_research.model.weights import write_sums
 from qa_research.tasks.answering.asking import Asking, write_asking
 from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.choosing import those_left
+from qa_research.tasks.answering.corpus import asked_for
 from qa_research.tasks.answering.decode import (
     Answer,
     AnswerSettings,
@@ -52,11 +53,13 @@ from qa_research.tasks.answering.score import Rules, paragraphs_of, rules_for, s
 from qa_research.tasks.answering.source import find_source, taken_apart
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.stages import passing_of
+from qa_research.tasks.answering.watched import watched_windows
 from qa_research.tasks.answering.windows import fingerprint, make_windows, too_long
 from qa_research.tasks.batches import batches_of_tokens
 from qa_research.tasks.opened import Answering, Examples, Opened, Told
 from qa_research.tasks.stages import Passing
 from qa_research.tasks.task import StoredRun
+from qa_research.tasks.watching import Watched
 from qa_research.text import plural
 
 log = logging.getLogger(__name__)
@@ -117,6 +120,15 @@ class TrainedAnswerer(Opened[Question]):
         window = (data["max_tokens"], data["stride_tokens"])
         (answer,) = suited.answer([row])
         return passing_of(row, answer, suited.tokenizer, window, suited.answering, n_best)
+
+    def watched(self, examples: Sequence[Question]) -> Watched:
+        data = self.config["data"]
+        window = (data["max_tokens"], data["stride_tokens"])
+        asked = [("asked", row) for row in examples]
+        return watched_windows(asked, self.tokenizer, *window, self.answering)
+
+    def group_of(self, row: Question) -> str:
+        return asked_for(row.question)
 
     @property
     def right(self) -> str:

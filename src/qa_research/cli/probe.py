@@ -1,0 +1,135 @@
+"""The verb that probes layers."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qa_research.cli.options import (
+    DEFAULT_FORMAT,
+    DEFAULT_RUNS,
+    DEFAULT_SEED,
+    AsJson,
+    Out,
+    PictureFormat,
+    Run,
+    Runs,
+    Seed,
+    Threads,
+    checked_format,
+    opened_recording,
+)
+from qa_research.text import print_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qa_research.probe.probing import Probed, ProbeRequest
+
+Read = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="answer, kind, position or group; also several, with commas",
+        show_default="all that the data have",
+    ),
+]
+Steps = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="best, last, kept steps with commas, or all: a curve over training",
+        show_default="best",
+    ),
+]
+Questions = Annotated[
+    int, typer.Option(metavar="N", min=1, help="examples at most; half of the texts train probes")
+]
+Random = Annotated[
+    int, typer.Option("--random", metavar="N", min=1, help="draws of random directions to erase")
+]
+Recorded = Annotated[
+    bool, typer.Option("--recorded", help="read the run's recording, and compute nothing anew")
+]
+
+
+def probe(
+    run: Run,
+    read: Read = None,
+    steps: Steps = None,
+    questions: Questions = 400,
+    random: Random = 20,
+    recorded: Recorded = False,
+    seed: Seed = DEFAULT_SEED,
+    out: Out = None,
+    picture_format: PictureFormat = DEFAULT_FORMAT,
+    runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Probe what can be read from each layer, by linear probes with control tasks.
+
+    Is this token in the answer, what kind of question is it, where is the token, what is asked for; beside a
+    network of random weights, and what the task loses without the directions found.
+    """
+    names = _names(read or [])
+    checked_format(picture_format)
+    if recorded and steps is not None:
+        raise ValueError("--recorded reads every capture of the recording; leave out --steps")
+    from qa_research.console import start_logging
+    from qa_research.probe.probing import ProbeRequest
+    from qa_research.runs.directory import check_writable, find_run
+    from qa_research.threads import use_threads
+
+    start_logging()
+    directory = find_run(run, runs)
+    folder = (out or directory / "probes").expanduser()
+    check_writable(folder, "--out DIR")
+    use_threads(threads)
+    request = ProbeRequest(names, questions, random, seed)
+    found = _recorded(directory, request) if recorded else _probed(directory, steps, request)
+    from qa_research.figures.saving import save_figure
+    from qa_research.files import write_text
+    from qa_research.probe.figure import probe_figure
+    from qa_research.probe.show import show_files, show_probed
+    from qa_research.text import json_text
+
+    picture, table = folder / f"probes.{picture_format}", folder / "probes.json"
+    save_figure(probe_figure(found), picture)
+    write_text(table, json_text(found.as_json()))
+    if as_json:
+        print_json({**found.as_json(), "table": str(table), "figure": str(picture)})
+        return
+    show_probed(found)
+    show_files(table, picture)
+
+
+def _names(typed: list[str]) -> tuple[str, ...]:
+    """The labels of --read, each once.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    from qa_research.probe.labels import NAMES
+
+    names = tuple(dict.fromkeys(name for word in typed for name in word.split(",")))
+    if unknown := [name for name in names if name not in NAMES]:
+        *most, last = NAMES
+        raise ValueError(f"--read must be {', '.join(most)} or {last}, got {unknown[0]!r}")
+    return names
+
+
+def _probed(directory: "Path", steps: str | None, request: "ProbeRequest") -> "Probed":
+    from qa_research.probe.probing import probe_steps
+    from qa_research.runs.checkpoints import kept_steps
+    from qa_research.runs.open import open_run
+
+    names = kept_steps(directory) if steps == "all" else (steps or "best").split(",")
+    return probe_steps([open_run(directory, name) for name in dict.fromkeys(names)], request)
+
+
+def _recorded(directory: "Path", request: "ProbeRequest") -> "Probed":
+    from qa_research.probe.probing import probe_recording
+    from qa_research.runs.open import open_run
+
+    recording = opened_recording(directory)
+    return probe_recording(open_run(directory), recording, request)
