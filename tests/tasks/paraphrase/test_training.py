@@ -109,7 +109,7 @@ def trained(pairs):
 def test_what_it_measures_writes_and_tells(trained):
     record = read_record(trained)
     assert set(MEASURED) <= set(rows_of(trained)[0])
-    assert record["pairs"] | {"train": 44} == record["pairs"]
+    assert record["pairs"] | {"train": 44} == record["pairs"] and record["loss_unit"] == "nats"
     parts = {part: record["pairs"][part] for part in ("choosing", "temperature", "scored")}
     assert sum(parts.values()) == 60 and min(parts.values()) > 0
     rows = json.loads((trained / "predictions/validation.json").read_text())

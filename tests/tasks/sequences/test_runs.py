@@ -31,6 +31,11 @@ SETTINGS = (
     "model.dropout=0.3",
     "model.ponder_cost=0.01",
     "model.layers=2",
+    "capture=examples",
+    "capture/recorders=[outputs,head_weights,dynamics]",
+    "capture.questions=2",
+    "capture.every_n_steps=2",
+    "capture.max_step_fraction=null",
 )
 MOMENTS = {"training": BATCHES * EPOCHS, "validation": 3 * EPOCHS, "validation's end": 1}
 
@@ -65,7 +70,8 @@ def test_a_stopped_training_resumes_bit_for_bit(small, uninterrupted, point):
     if accumulate not in uninterrupted:
         whole = small(*settings, runs="whole")
         train(whole)
-        uninterrupted[accumulate] = result_of(run_directory(whole))
+        run = run_directory(whole)
+        uninterrupted[accumulate] = (result_of(run), recording_of(run))
     config = small(*settings, f"data.num_workers={workers}")
     plans = [plan]
     if plan.number == signal.SIGUSR1:
@@ -77,7 +83,12 @@ def test_a_stopped_training_resumes_bit_for_bit(small, uninterrupted, point):
     SignallingTransformer.follow()
     train(config)
     assert read_record(run_directory(config))["resumed"][0]["step"] > 0
-    assert result_of(run_directory(config)) == uninterrupted[accumulate]
+    result, recording = uninterrupted[accumulate]
+    assert result_of(run_directory(config)) == result
+    found = recording_of(run_directory(config))
+    assert found.keys() == recording.keys()
+    for group, arrays in recording.items():
+        assert arrays.identical(found[group]), group
 
 
 def test_it_trains_and_is_read_back(small):
