@@ -101,7 +101,8 @@ def test_a_damaged_model_is_one_sentence_or_answers(run, file):
 def test_facts_of_the_data_are_checked_where_they_are_read(run, verb):
     path = run / "run.json"
     whole = json.loads(path.read_text())
-    for key in ("too_long", "guessing", "best_while_training", "capture", "best"):
+    keys = ("too_long", "guessing", "best_while_training", "capture", "best", "baselines", "test")
+    for key in (*keys, "loss_unit"):
         path.write_text(json.dumps(whole | {key: 5}))
         for words in (("predict", str(run), "--threads", "1"), ("resume", str(run))):
             code, _, err = verb(*words)

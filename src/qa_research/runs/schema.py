@@ -57,6 +57,17 @@ class MeanInterval(TypedDict):
     wider: float | None
 
 
+class Scored(TypedDict):
+    """A metric of `total` examples with its 95 % interval; see `scoring.Score`."""
+
+    __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc]
+    value: float
+    low: float
+    high: float
+    total: int
+    wider: float | None
+
+
 class Record(TypedDict):
     """run.json. Old records lack some keys, and a run that has not validated yet has no scores."""
 
@@ -83,6 +94,10 @@ class Record(TypedDict):
     train_s: NotRequired[float | None]
     validation_s: NotRequired[float | None]
     peak_memory_mb: NotRequired[float | None]
+    # What the run is told beside, by name and metric; and its scores of data that are scored once.
+    baselines: NotRequired[dict[str, dict[str, Scored]]]
+    test: NotRequired[dict[str, Scored]]
+    loss_unit: NotRequired[str]
     best_while_training: NotRequired[dict[str, float] | None]
     precision_while_training: NotRequired[str]
     capture: NotRequired[CaptureCost | None]
