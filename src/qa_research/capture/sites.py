@@ -10,6 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from qa_research.model.bert import head_of
+from qa_research.model.layers import STEMS
 from qa_research.model.places import Places, Side
 
 # Those that a config may name; all are `hidden_size` wide. Recorders need the others.
@@ -55,15 +56,15 @@ _OUTSIDE: dict[str, tuple[str, Side]] = {
     "head_output": ("head.norm", "output"),
     "body_output": ("model.final_norm", "output"),
 }
-# By model type: the module that holds the layers, and the sites of each layer.
-KNOWN: dict[str, tuple[str, dict[str, tuple[str, Side]]]] = {
-    "bert": ("bert.encoder.layer", _BERT),
-    "camembert": ("roberta.encoder.layer", _BERT),
-    "distilbert": ("distilbert.transformer.layer", _DISTILBERT),
-    "electra": ("electra.encoder.layer", _BERT),
-    "modernbert": ("model.layers", _MODERNBERT),
-    "roberta": ("roberta.encoder.layer", _BERT),
-    "xlm-roberta": ("roberta.encoder.layer", _BERT),
+# By model type: the sites of each layer. Which module holds the layers, model.layers says.
+KNOWN: dict[str, dict[str, tuple[str, Side]]] = {
+    "bert": _BERT,
+    "camembert": _BERT,
+    "distilbert": _DISTILBERT,
+    "electra": _BERT,
+    "modernbert": _MODERNBERT,
+    "roberta": _BERT,
+    "xlm-roberta": _BERT,
 }
 
 
@@ -152,7 +153,7 @@ class Anatomy:
                     f"for: {', '.join(KNOWN)}. capture=none trains without looking inside, and "
                     "capture/recorders=[logits,head_weights] records what every network has"
                 )
-            self.stem, self.sites = KNOWN[kind]
+            self.stem, self.sites = STEMS[kind], KNOWN[kind]
             self.layers = int(config.num_hidden_layers)
             self.heads = int(config.num_attention_heads)
             self.hidden_size = int(config.hidden_size)

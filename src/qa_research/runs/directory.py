@@ -42,7 +42,7 @@ WITHOUT_EFFECT = (
 )
 
 # Keys that count as if they did not exist where they are null, since runs of earlier versions have none.
-WITHOUT_EFFECT_IF_NULL = ("data.validation_share",)
+WITHOUT_EFFECT_IF_NULL = ("data.validation_share", "finetuning")
 
 # In a run that was imported from a bundle: what the bundle said of itself.
 MANIFEST = "bundle.json"

@@ -133,6 +133,7 @@ class Config(TypedDict):
     trainer: NotRequired[dict[str, Any]]
     checkpoint: NotRequired[dict[str, Any]]
     capture: NotRequired[dict[str, Any] | None]
+    finetuning: NotRequired[dict[str, Any] | None]
     answer: NotRequired[dict[str, Any]]
     train: NotRequired[dict[str, Any]]
     paths: NotRequired[dict[str, Any]]

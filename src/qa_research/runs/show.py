@@ -124,6 +124,7 @@ def _facts(
         "finished": local_time(entry.finished) if entry.finished else None,
         "steps": None if entry.steps is None else f"{entry.steps}, best at {entry.best_step}",
         "time": _durations(entry),
+        "finetuning": _strategy(entry.config.get("finetuning")),
         "seed": None if entry.seed is None else str(entry.seed),
         "data": f"{entry.data}, {splits} {examples}" if splits else entry.data,
         "fingerprints": ", ".join(f"{k} {v[:DIGITS]}" for k, v in entry.fingerprints.items()),
@@ -132,6 +133,15 @@ def _facts(
         "command": command_line(*entry.command),
         "id": entry.id,
     }
+
+
+def _strategy(section: Mapping[str, Any] | None) -> str | None:
+    """A strategy of finetuning in a few words, such as `TopK, layers=2`; None: everything trains."""
+    if not section:
+        return None
+    name = str(section.get("_target_")).rpartition(".")[2]
+    keys = (f"{key}={value}" for key, value in section.items() if key != "_target_")
+    return ", ".join((name, *keys))
 
 
 def _show_scores(console: Screen, entry: RunEntry, intervals: Mapping[str, "Interval"]) -> None:

@@ -61,6 +61,8 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     config = {key: _with_todays_class(value) for key, value in config.items()}
     # The first versions had no capture.
     config.setdefault("capture", None)
+    # Version 0.3: other strategies than to train everything.
+    config.setdefault("finetuning", None)
     # Version 0.3: other trackers than TensorBoard; some steps are kept without being asked for.
     config.setdefault("logger", dict(_TENSORBOARD))
     if isinstance(config.get("checkpoint"), dict):

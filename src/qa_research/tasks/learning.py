@@ -2,7 +2,8 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import lightning.pytorch as pl
@@ -41,6 +42,17 @@ class NonFiniteLossError(ValueError):
     """The loss or its gradient is not finite: training cannot continue."""
 
 
+@dataclass(frozen=True)
+class Share:
+    """Parameters that train alike.
+
+    `factor`: what the learning rate after so many steps is multiplied with; 0 while they do not train.
+    """
+
+    parameters: Sequence[nn.Parameter]
+    factor: Callable[[int], float]
+
+
 class TaskData(pl.LightningDataModule):
     """The data of a task, whose order of batches a resumed run can enter in the middle."""
 
@@ -68,6 +80,7 @@ class LearningModule(pl.LightningModule):
     A subclass makes `network`, and its `training_step` returns `self.share_of_step(loss, batch_idx)`, where
     `loss` is the mean over the batch. A step is then the mean over all of its examples, however they are
     divided among batches and processes: a batch of one weighs an eighth of a batch of eight.
+    `shares`: parameters that do not all train alike, the first at the rate that curves show; None: they do.
     """
 
     network: nn.Module
@@ -91,6 +104,7 @@ class LearningModule(pl.LightningModule):
         self.decay: Decay = decay
         self.gradient_norm = torch.zeros(())
         self.batch_loss = torch.zeros(())
+        self.shares: Sequence[Share] | None = None
         self._sizes: tuple[int, Sequence[int]] = (-1, ())
 
     def share_of_step(self, loss: Tensor, batch_idx: int) -> Tensor:
@@ -143,8 +157,9 @@ class LearningModule(pl.LightningModule):
             )
 
     def configure_optimizers(self) -> Any:
+        groups, factors = self._parameter_groups()
         optimizer = torch.optim.AdamW(
-            list(self._parameter_groups()),
+            groups,
             lr=self.lr,
             betas=self.betas,
             eps=self.adam_epsilon,
@@ -154,17 +169,31 @@ class LearningModule(pl.LightningModule):
         # A run that only looks has no step.
         total = max(int(self.trainer.estimated_stepping_batches), 1)
         warmup = int(self.warmup_fraction * total)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(step, warmup, total, self.decay)
-        )
+
+        def rate(factor: Callable[[int], float]) -> Callable[[int], float]:
+            return lambda step: learning_rate_factor(step, warmup, total, self.decay) * factor(step)
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, list(map(rate, factors)))
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
-    def _parameter_groups(self) -> Iterator[dict[str, Any]]:
-        """Weight decay for matrices, none for biases and normalisation weights (Devlin et al. 2019)."""
+    def _parameter_groups(self) -> tuple[list[dict[str, Any]], list[Callable[[int], float]]]:
+        """The optimizer's groups, and for each the factor of its learning rate by step.
+
+        They are the same at every step, and in a resumed training: what does not train has no gradient, and
+        so no update.
+        """
         parameters = [p for p in self.network.parameters() if p.requires_grad]
+        shares = self.shares or [Share(parameters, lambda _: 1.0)]
+        groups: list[dict[str, Any]] = []
+        for share in shares:
+            groups += self._by_decay(share.parameters)
+        return groups, [share.factor for share in shares for _ in range(2)]
+
+    def _by_decay(self, parameters: Sequence[nn.Parameter]) -> Iterator[dict[str, Any]]:
+        """Weight decay for matrices, none for biases and normalisation weights (Devlin et al. 2019)."""
         yield {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay}
         yield {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}
 

@@ -35,6 +35,7 @@ def new_record(setup: Setup) -> dict[str, Any]:
         "command": ["qa-research", "train", *sys.argv[1:]],
         "fingerprints": setup.task.fingerprints(),
         **setup.task.facts(),
+        **({"finetuning": setup.plan.facts()} if setup.plan else {}),
         "versions": installed_versions(),
         "git": git_state(),
         "machine": machine(),

@@ -136,6 +136,7 @@ class Settings:
     task: dict[str, Any]
     data: dict[str, Any]
     model: dict[str, Any]
+    finetuning: dict[str, Any] | None
     trainer: dict[str, Any]
     checkpoint: dict[str, Any]
     capture: dict[str, Any] | None

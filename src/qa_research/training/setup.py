@@ -1,6 +1,7 @@
 """The objects that a config describes, and every check that can be made before a run is touched."""
 
 import logging
+import math
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from qa_research.tasks.task import Task
 from qa_research.text import did_you_mean
 from qa_research.trackers.tracker import Tracker
 from qa_research.training.best import weights_bytes
+from qa_research.training.finetuning.plan import Plan, plan_of
 from qa_research.training.kept import FEWEST, how_many
 from qa_research.training.trainer import check_trainer, processes_of
 
@@ -34,13 +36,15 @@ STATES, WEIGHTS = 3, 3
 class Setup:
     """A task with its data read and its network made, before anything is trained.
 
-    `report`: how the network was made. `capture`: what records the training's inside, or None. `tracker`:
-    where its curves go. `config`: with absolute paths, so that the run finds its data again from anywhere;
-    `composed`: as it was typed. `inputs`: the sha256 of what was read, as `runs.told.inputs_of` has it.
+    `report`: how the network was made. `plan`: what of it trains when; None: everything, always. `capture`:
+    what records the training's inside, or None. `tracker`: where its curves go. `config`: with absolute paths,
+    so that the run finds its data again from anywhere; `composed`: as it was typed. `inputs`: the sha256 of what
+    was read, as `runs.told.inputs_of` has it.
     """
 
     task: Task
     report: list[str]
+    plan: Plan | None
     capture: Capture | None
     tracker: Tracker
     config: dict[str, Any]
@@ -52,6 +56,8 @@ class Setup:
         self.task.prepare(_cache(self.config), self.config["seed"])
         _check_shares(self.task, processes_of(self.config["trainer"]))
         _check_part(self.task, self.config["trainer"].get("limit_train_batches"))
+        if self.plan:
+            self.plan.check_steps(_most_steps(self.task, self.config["trainer"]))
 
 
 def set_up(config: dict[str, Any]) -> Setup:
@@ -71,6 +77,7 @@ def set_up(config: dict[str, Any]) -> Setup:
     # Before they are read, so that a change while they are read is noticed the next time.
     inputs = inputs_of(config)
     report = task.load(cache, config["seed"])
+    plan = _plan(config["finetuning"], task, processes_of(config["trainer"]))
     capture: Capture | None = None
     if config["capture"]:
         capture = build_capture(config["capture"])
@@ -78,7 +85,7 @@ def set_up(config: dict[str, Any]) -> Setup:
     _check_measured(task, "checkpoint.monitor=", [config["checkpoint"]["monitor"]])
     _check_measured(task, "train.stop_at: ", config["train"]["stop_at"] or {})
     absolute = with_absolute_paths(config)
-    return Setup(task, report, capture, tracker, absolute, config, inputs)
+    return Setup(task, report, plan, capture, tracker, absolute, config, inputs)
 
 
 def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any]) -> None:
@@ -156,6 +163,31 @@ def _check_part(task: Task, limit: float | None) -> None:
         raise ValueError(
             f"trainer.limit_train_batches={limit} of the {batches} batches of an epoch is less than one"
         )
+
+
+def _plan(section: Mapping[str, Any] | None, task: Task, processes: int) -> Plan | None:
+    """What of the network trains when, as `finetuning` says; the module's optimizer will follow it."""
+    if section is None:
+        return None
+    if processes > 1:
+        raise ValueError(
+            f"trainer.devices={processes} does not go with a strategy of finetuning, which trains in one "
+            "process: trainer.devices=1, or finetuning=full"
+        )
+    plan = plan_of(build("finetuning", section), task.network)
+    task.module.shares = plan.shares()
+    return plan
+
+
+def _most_steps(task: Task, trainer: Mapping[str, Any]) -> int:
+    """How many optimizer steps a training of one process has, unless something ends it early."""
+    batches = len(task.data.train_dataloader())
+    limit: int | float | None = trainer.get("limit_train_batches")
+    if limit is not None:
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    steps: int = math.ceil(batches / trainer["accumulate_grad_batches"]) * trainer["max_epochs"]
+    most: int = trainer["max_steps"]
+    return steps if most < 0 else min(steps, most)
 
 
 def _check_measured(task: Task, setting: str, names: Iterable[str]) -> None:

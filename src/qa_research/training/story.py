@@ -107,7 +107,9 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
         check_prepared(directory, existing.record, task)
     signals.check()
     record = existing.record if existing.record and point else new_record(setup)
-    start = Start(record["id"], signals, existing.step, task, setup.capture, setup.tracker)
+    start = Start(
+        record["id"], signals, existing.step, task, setup.plan, setup.capture, setup.tracker
+    )
     bundle = make_trainer(config, directory, start)
     check_disk(directory, task.network, config["checkpoint"])
     # From here on signals only set a flag, which the training checks at the end of each step.
@@ -116,7 +118,8 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
         if not point:
             task.write_model(directory)
         log.info("Run: %s", directory)
-        for line in (*setup.report, *task.description()):
+        planned = setup.plan.description() if setup.plan else []
+        for line in (*setup.report, *task.description(), *planned):
             log.info("%s", line)
         if point:
             log.info("Resuming after step %d (%s)", point.step, point.path.name)
@@ -225,7 +228,7 @@ def _train_as_child(directory: Path, config: dict[str, Any], signals: Signals) -
         with signals.deferred():
             setup = set_up(config)
             setup.prepare()
-            start = Start("", signals, 0, setup.task, setup.capture, setup.tracker)
+            start = Start("", signals, 0, setup.task, setup.plan, setup.capture, setup.tracker)
             return _fit(setup, make_trainer(config, directory, start), directory, resume_from)
     except Stopped:
         # The first process reports it. Lightning would kill it if a child ended with an exit code.

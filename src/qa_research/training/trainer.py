@@ -24,6 +24,8 @@ from qa_research.signals import Signals
 from qa_research.tasks.task import Task
 from qa_research.trackers.tracker import TrackedRun, Tracker
 from qa_research.training.best import Checkpoints
+from qa_research.training.finetuning.plan import Plan
+from qa_research.training.finetuning.thawing import Thawing
 from qa_research.training.metrics import Curves
 from qa_research.training.progress import TrainingProgress
 from qa_research.training.resumable import DurableCheckpointIO, ExactCheckpoints
@@ -115,6 +117,7 @@ class Start:
     signals: Signals
     step: int
     task: Task
+    plan: Plan | None
     capture: Capture | None
     tracker: Tracker
 
@@ -141,6 +144,7 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
     saving = ExactCheckpoints(start.signals, checkpoints.every_n_minutes, folder, start.run_id)
     callbacks: list[pl.Callback] = [
         ValidationBetweenSteps(),
+        *([Thawing(start.plan)] if start.plan else []),
         progress,
         Curves(tracked, start.tracker, task),
     ]

@@ -57,6 +57,7 @@ class DynamicsRecorder(Recorder):
     def prepare(self, key: str, subject: Subject) -> None:
         # The initial weights, even if a run is resumed: its checkpoint is loaded later.
         self.is_scaled = subject.is_scaled
+        # A strategy of finetuning may let some of them train later: their gradients are zero until then.
         named = [(n, p) for n, p in subject.network.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in named]
         self.first = [p.detach().cpu().clone() for _, p in named]
@@ -73,7 +74,7 @@ class DynamicsRecorder(Recorder):
         }
 
     def before_step(self, network: nn.Module, step: int, is_captured: bool) -> None:
-        parameters: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
+        parameters: list[Tensor] = [network.get_parameter(name) for name in self.names]
         norms = torch.stack(
             [
                 p.new_zeros((), dtype=torch.float32) if p.grad is None else p.grad.norm().float()
@@ -92,7 +93,7 @@ class DynamicsRecorder(Recorder):
                 }
 
     def record(self, forward: Forward) -> Mapping[str, Array]:
-        parameters = [p.detach() for p in forward.network.parameters() if p.requires_grad]
+        parameters = [forward.network.get_parameter(name).detach() for name in self.names]
         nothing = torch.full((len(parameters),), torch.nan)
         gradients, self.gradients = self.gradients, None
         before, self.before = self.before, []
