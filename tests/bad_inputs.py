@@ -490,6 +490,7 @@ TRAIN = (
         "paths.cache=/dev/null/x",
     ),
     *("paths.runs=null", "task.examples=3"),
+    *("~finetuning", "finetuning=magic", "finetuning=3", "finetuning.layers=1"),
 )
 CAPTURE = (
     *(

@@ -37,9 +37,9 @@ class Setup:
     """A task with its data read and its network made, before anything is trained.
 
     `report`: how the network was made. `plan`: what of it trains when; None: everything, always. `capture`:
-    what records the training's inside, or None. `tracker`: where its curves go. `config`: with absolute paths,
-    so that the run finds its data again from anywhere; `composed`: as it was typed. `inputs`: the sha256 of what
-    was read, as `runs.told.inputs_of` has it.
+    what records the training's inside, or None. `tracker`: where its curves go. `config`: with absolute
+    paths, so that the run finds its data again from anywhere; `composed`: as it was typed. `inputs`: the
+    sha256 of what was read, as `runs.told.inputs_of` has it.
     """
 
     task: Task

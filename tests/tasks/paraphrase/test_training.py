@@ -56,6 +56,22 @@ def pairs(composed, tmp_path, cache):
     return make
 
 
+def test_a_training_that_thaws_resumes_bit_for_bit_and_is_read_back(pairs):
+    # Of 12 steps; stopped where a layer thaws.
+    settings = ("capture=none", "finetuning=gradual", "finetuning.every_n_steps=3")
+    whole = pairs(*settings, runs="whole")
+    train(whole)
+    config = pairs(*settings)
+    SignallingPairs.follow(Plan("training", 6, signal.SIGINT))
+    with pytest.raises(Stopped):
+        train(config)
+    SignallingPairs.follow()
+    train(config)
+    assert result_of(run_directory(config)) == result_of(run_directory(whole))
+    opened = open_run(run_directory(config), "best")
+    assert 0 <= evaluate(opened, opened.own("validation")).scores["all"]["val/accuracy"].value <= 100
+
+
 @pytest.fixture(autouse=True)
 def _no_plan():
     yield

@@ -318,6 +318,13 @@ def test_files_are_asked_with_and_without_labels_or_refused_by_line(solved, tmp_
         assert "Traceback" not in err and err.count("\n") == 1
 
 
+def test_a_strategy_of_finetuning_is_refused(small):
+    config = small("finetuning=frozen")
+    with pytest.raises(ValueError, match=r"where a TransformerNetwork has its layers is not known"):
+        train(config)
+    assert not run_directory(config).exists()
+
+
 def test_motifs_longer_than_the_model_reads_are_refused(small):
     with pytest.raises(ValueError, match="sequences of 60 letters, and model.max_positions=50"):
         train(small("model.max_positions=50"))
