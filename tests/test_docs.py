@@ -146,6 +146,7 @@ def test_every_key_that_is_named_exists(composed):
         composed("+experiment=paraphrase_mrpc"),
         *(composed(f"logger={name}") for name in ("wandb", "mlflow")),
         composed("+experiment=paraphrase"),
+        *(composed(f"finetuning={name}") for name in ("top_k", "gradual", "discriminative")),
         compose("explain", ["classifier=torchvision"]),
     ]
     keys = set()

@@ -24,7 +24,7 @@ OPTIONS = [
     for folder in sorted(conf_directory().iterdir())
     if folder.is_dir() and folder.name not in (*ADDED, *OF_EXPLAIN)
     for file in sorted(folder.glob("*.yaml"))
-    if file.stem != "none"
+    if (folder.name, file.stem) not in (("capture", "none"), ("finetuning", "full"))
 ]
 RECORDERS = sorted(file.stem for file in (conf_directory() / "capture/recorders").glob("*.yaml"))
 EXPERIMENTS = sorted(file.stem for file in (conf_directory() / "experiment").glob("*.yaml"))
@@ -86,6 +86,11 @@ def test_every_recorder_composes_and_its_keys_fit_the_constructor(composed, reco
 
 def test_no_capture_is_a_choice(composed):
     assert checked(composed("capture=none"))["capture"] is None
+
+
+def test_training_everything_is_a_choice_and_the_default(composed):
+    assert checked(composed("finetuning=full")) == checked(composed())
+    assert checked(composed())["finetuning"] is None
 
 
 def assert_fits(name, section, given_in_code):
