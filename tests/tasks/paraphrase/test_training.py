@@ -69,7 +69,9 @@ def test_a_training_that_thaws_resumes_bit_for_bit_and_is_read_back(pairs):
     train(config)
     assert result_of(run_directory(config)) == result_of(run_directory(whole))
     opened = open_run(run_directory(config), "best")
-    assert 0 <= evaluate(opened, opened.own("validation")).scores["all"]["val/accuracy"].value <= 100
+    assert (
+        0 <= evaluate(opened, opened.own("validation")).scores["all"]["val/accuracy"].value <= 100
+    )
 
 
 @pytest.fixture(autouse=True)

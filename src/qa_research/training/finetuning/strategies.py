@@ -21,7 +21,7 @@ class Strategy(ABC):
     def factors(self, step: int, layers: int) -> Factors:
         """What the learning rate of each part is multiplied with, after `step` optimizer steps.
 
-        In the order of depth: embeddings, each of the `layers`, head. With a factor of 0 a part does not train.
+        In the order of depth: embeddings, each of the `layers`, head. A part of factor 0 does not train.
         """
 
     def thaws(self, layers: int) -> tuple[int, ...]:
