@@ -11,7 +11,7 @@ from tests.capture.conftest import KINDS, POST_NORM, make_network
 EVERYWHERE = [
     FINAL,
     Site("embeddings"),
-    *[Site(name, layer) for name in KNOWN["bert"][1] for layer in (0, 1)],
+    *[Site(name, layer) for name in KNOWN["bert"] for layer in (0, 1)],
 ]
 
 
