@@ -5,7 +5,7 @@ from matplotlib.colors import to_rgb
 
 from qa_research.figures.panels import COLOURS, GREY
 from qa_research.figures.reach import LEAST, reach, steps_taken
-from tests.figures.drawn import collisions
+from tests.figures.drawn import collisions, texts
 
 
 def heights(panel):
@@ -20,6 +20,9 @@ def test_each_network_has_a_bar_where_it_sees():
     np.testing.assert_allclose(middles, [-2, -1, 0, 1, 2])
     assert first.get_title("left") == "a CNN" and first.get_yscale() == "log"
     assert not collisions(figure)
+    written = [text for text, _ in texts(figure)]
+    assert "0.01" in written and "$x$" in written
+    assert not any("mathdefault" in text for text in written)
 
 
 def test_steps_stand_over_their_tokens_and_marked_ones_have_a_colour():

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from qa_research.figures.panels import COLOURS, GREY, PlainFigure, plain
@@ -32,6 +33,8 @@ def reach(by_name: Mapping[str, NDArray[np.float64]]) -> Figure:
         panel.set_title(name, fontsize=10, loc="left")
         plain(panel)
         panel.set(yscale="log", ylim=(LEAST, 2), xlim=(distances[0] - 1, distances[-1] + 1))
+        # Labels of logarithmic axes are formulas otherwise, which a PlainFigure shows as their source.
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panels[-1].set_xlabel("distance from the middle position")
     figure.supylabel("strength of the gradient", fontsize=10)
     return figure
