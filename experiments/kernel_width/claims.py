@@ -42,25 +42,18 @@ def row(name: str, width: str, at: dict[str, float], says: Passages) -> None:
 
 def without_root(measured: dict[str, Any], says: Passages) -> None:
     """What leaving out the root does, beside what another draw of masks does."""
-    root, usual = f"{measured['without root']:.4g}", f"{measured['usual']:.4g}"
-    of_root = [found["widths"][root] for found in measured["pictures"].values()]
-    of_seeds = [found["widths"][usual] for found in measured["pictures"].values()]
+    pictures = measured["pictures"].values()
+    of_root = [found["widths"][f"{measured['without root']:.4g}"] for found in pictures]
+    of_seeds = [found["widths"][f"{measured['usual']:.4g}"] for found in pictures]
     says(
         "correlate with those with it by {:.3f} to {:.3f} on the same masks",
-        min(at["same masks, ranks"] for at in of_root),
-        max(at["same masks, ranks"] for at in of_root),
+        *ends(of_root, "same masks, ranks"),
     )
-    says(
-        "other masks correlate by {:.3f} to {:.3f}",
-        min(at["other masks, ranks"] for at in of_seeds),
-        max(at["other masks, ranks"] for at in of_seeds),
-    )
+    says("other masks correlate by {:.3f} to {:.3f}", *ends(of_seeds, "other masks, ranks"))
     says(
         "shares {:.2f} to {:.2f} of the top four, other masks {:.2f} to {:.2f}",
-        min(at["same masks, top"] for at in of_root),
-        max(at["same masks, top"] for at in of_root),
-        min(at["other masks, top"] for at in of_seeds),
-        max(at["other masks, top"] for at in of_seeds),
+        *ends(of_root, "same masks, top"),
+        *ends(of_seeds, "other masks, top"),
     )
     nearer = sum(
         a["same masks, ranks"] > b["other masks, ranks"]
@@ -69,10 +62,8 @@ def without_root(measured: dict[str, Any], says: Passages) -> None:
     says("in {} of {} pictures", nearer, len(of_root))
     says(
         "{:,.0f} to {:,.0f} masks count instead of {:,.0f} to {:,.0f}",
-        min(at["masks that count"] for at in of_root),
-        max(at["masks that count"] for at in of_root),
-        min(at["masks that count"] for at in of_seeds),
-        max(at["masks that count"] for at in of_seeds),
+        *ends(of_root, "masks that count"),
+        *ends(of_seeds, "masks that count"),
     )
 
 
@@ -81,23 +72,19 @@ def extremes(pictures: dict[str, Any], says: Passages) -> None:
     narrow = [found["widths"]["0.05"] for found in pictures.values()]
     none = [found["widths"]["inf"] for found in pictures.values()]
     says(
-        "At a width of 0.05 only {:,.0f} to {:,.0f} of the masks count".replace("0.05", "{}"),
-        0.05,
-        min(at["masks that count"] for at in narrow),
-        max(at["masks that count"] for at in narrow),
+        "At a width of {} only {:,.0f} to {:,.0f} of the masks count",
+        "0.05",
+        *ends(narrow, "masks that count"),
     )
-    says(
-        "two draws share {:.2f} to {:.2f} of the top four",
-        min(at["other masks, top"] for at in narrow),
-        max(at["other masks, top"] for at in narrow),
-    )
-    says(
-        "R² of {:.2f} to {:.2f}",
-        min(at["r2"] for at in narrow),
-        max(at["r2"] for at in narrow),
-    )
+    says("two draws share {:.2f} to {:.2f} of the top four", *ends(narrow, "other masks, top"))
+    says("R² of {:.2f} to {:.2f}", *ends(narrow, "r2"))
     says(
         "All masks with equal weight rank the segments as the usual kernel does up to {:.3f} to {:.3f}",
-        min(at["same masks, ranks"] for at in none),
-        max(at["same masks, ranks"] for at in none),
+        *ends(none, "same masks, ranks"),
     )
+
+
+def ends(rows: list[dict[str, float]], key: str) -> tuple[float, float]:
+    """The least and the most of a value."""
+    values = [row[key] for row in rows]
+    return min(values), max(values)

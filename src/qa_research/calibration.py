@@ -16,7 +16,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from qa_research.streams import stream
-from qa_research.text import plural
+from qa_research.text import plural, singular
 
 BINS = 15
 # Of [0, 1], on which residuals are smoothed; half a cell is the largest error of a confidence.
@@ -92,7 +92,7 @@ class Calibration:
             f"Smooth calibration error {_with_floor(self.smooth_error, self.smooth_floor)}",
             f"In {BINS} bins {_with_floor(self.binned_error, self.binned_floor)}",
             f"Brier score {self.brier:.4f}, loss {self.loss:.4f} nats, over "
-            f"{plural(self.total, examples.removesuffix('s'))}",
+            f"{plural(self.total, singular(examples))}",
         ]
         if (at := self.at_temperature) is not None:
             lines.append(

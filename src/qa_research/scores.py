@@ -46,7 +46,7 @@ class Statistic:
 
 def pearson(columns: Columns, weights: Weights) -> Float[ndarray, " draw"]:
     """The correlation of the first column with the second; 0 where one of them is constant."""
-    # Sums over examples are products of matrices, which takes a twentieth of the time.
+    # Sums over examples are products of matrices: all draws at once, without a table of draws and examples.
     x, y = (_standardised(column) for column in columns)
     shares = weights / weights.sum(axis=1, keepdims=True)
     moments = shares @ np.array([x, y, x * x, y * y, x * y]).T

@@ -140,6 +140,15 @@ def singular(examples: str) -> str:
     return examples.removesuffix("s")
 
 
+def names_in(words: Iterable[str]) -> list[str]:
+    """The names of an option that is given several times, or once with commas; each once.
+
+    >>> names_in(["a, b", "a"])
+    ['a', 'b']
+    """
+    return list(dict.fromkeys(name.strip() for word in words for name in word.split(",")))
+
+
 def plural(number: int, noun: str) -> str:
     """`1 seed`, `8,100 questions`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

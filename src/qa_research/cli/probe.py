@@ -18,7 +18,7 @@ from qa_research.cli.options import (
     checked_format,
     opened_recording,
 )
-from qa_research.text import print_json
+from qa_research.text import names_in, print_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +111,7 @@ def _names(typed: list[str]) -> tuple[str, ...]:
     """
     from qa_research.probe.labels import NAMES
 
-    names = tuple(dict.fromkeys(name for word in typed for name in word.split(",")))
+    names = tuple(names_in(typed))
     if unknown := [name for name in names if name not in NAMES]:
         *most, last = NAMES
         raise ValueError(f"--read must be {', '.join(most)} or {last}, got {unknown[0]!r}")
@@ -123,8 +123,8 @@ def _probed(directory: "Path", steps: str | None, request: "ProbeRequest") -> "P
     from qa_research.runs.checkpoints import kept_steps
     from qa_research.runs.open import open_run
 
-    names = kept_steps(directory) if steps == "all" else (steps or "best").split(",")
-    return probe_steps([open_run(directory, name) for name in dict.fromkeys(names)], request)
+    names = kept_steps(directory) if steps == "all" else names_in([steps or "best"])
+    return probe_steps([open_run(directory, name) for name in names], request)
 
 
 def _recorded(directory: "Path", request: "ProbeRequest") -> "Probed":

@@ -181,7 +181,7 @@ def _plan(section: Mapping[str, Any] | None, task: Task, processes: int) -> Plan
 
 def _most_steps(task: Task, trainer: Mapping[str, Any]) -> int:
     """How many optimizer steps a training of one process has, unless something ends it early."""
-    batches = len(task.data.train_dataloader())
+    batches = len(task.data.batch_sizes(0))
     limit: int | float | None = trainer.get("limit_train_batches")
     if limit is not None:
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from qa_research.explain.ranking import StableTop, p_of_beaten, ranks_sentence
 from qa_research.explain.saved import read_document, restored, write_document
+from qa_research.text import names_in
 
 FORMAT = "attribution-1"
 NAMES = {"gradients": "Integrated gradients", "erasure": "Word erasure", "lime": "LIME"}
@@ -41,7 +42,7 @@ def methods_of(words: Sequence[str], usual: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         ValueError: an unknown method.
     """
-    named = [name.strip() for word in words for name in word.split(",")]
+    named = names_in(words)
     if unknown := [name for name in named if name not in METHODS]:
         raise ValueError(
             f"--method {unknown[0] or words[0]} is unknown; these are known: {', '.join(METHODS)}"
