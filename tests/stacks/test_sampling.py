@@ -252,7 +252,8 @@ def test_hundreds_of_samples_in_a_job_of_submitit_requeue_and_save_nothing(tmp_p
     assert entry.samples >= 300 and run.status == "finished" and entry.run_id == run.id
     logs = "".join(path.read_text() for path in tmp_path.rglob("*.err"))
     logs += "".join(path.read_text() for path in tmp_path.rglob("*.out"))
-    assert not re.search("requeue|Bypassing|Caught signal|Saved", logs, re.IGNORECASE)
+    # What submitit and a training say when a signal comes; a verdict on a slow disk may say "saved", too.
+    assert not re.search("requeue|Bypassing|Caught signal|Saved step|Stopped by", logs, re.IGNORECASE)
 
 
 @pytest.mark.slow
