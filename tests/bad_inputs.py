@@ -409,6 +409,7 @@ TRAIN = (
         "model.tokenizer=package:",
         "model.compile=maybe",
     ),
+    *("model.reinit_top=0", "model.reinit_top=most", "model.reinit_top=1", "model.reinit_top=all"),
     *("data.train_questions=0", "data.train_questions=100000000", "data.validation_questions=-5"),
     *(
         "data.seed=-1",

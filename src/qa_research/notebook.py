@@ -28,7 +28,13 @@ from qa_research.figures.curves import question_losses
 from qa_research.figures.logits import logits_over_steps
 from qa_research.figures.panels import COLOURS, PlainFigure, legend_above, plain
 from qa_research.ledger.runs import counts_key
-from qa_research.runs.directory import find_run, read_config, read_record, run_name
+from qa_research.runs.directory import (
+    find_run,
+    read_config,
+    read_record,
+    run_name,
+    trained_model,
+)
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.predictions import read_run_predictions
 from qa_research.runs.store import checkpoints_of, live_status, read_entry
@@ -235,10 +241,9 @@ class Run:
             for metric in self.config["task"]["metrics"]
             if metric["name"] in self.scores
         ]
-        model, weights = self.config["model"]["name"], self.config["model"].get("weights", "random")
         return [
             ("status", f"{self.status}{steps}{best}"),
-            ("model", f"{model}, weights {weights}, seed {self.config['seed']}"),
+            ("model", trained_model(self.config["model"], self.config["seed"])),
             ("data", f"{record.get('data', '')}: {', '.join(splits)} {examples}"),
             ("scores", ", ".join(scores)),
             ("checkpoints", ", ".join(self.checkpoints)),

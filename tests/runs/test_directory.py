@@ -242,3 +242,17 @@ def test_on_a_full_disk_no_run_is_created(tmp_path):
     with full_disk(10), pytest.raises(OSError, match=r"run/config\.yaml'$"):
         create(tmp_path / "s" / "run", CONFIG)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_kept_whole_are_the_run_of_an_earlier_version():
+    config = {"study": "s", "seed": 3, "model": {"name": "tiny", "weights": "package:some/path"}}
+    named = {**config, "model": {**config["model"], "reinit_top": None}}
+    assert config_hash(named) == config_hash(config)
+    top = {**config, "model": {**config["model"], "reinit_top": 2}}
+    assert config_hash(top) != config_hash(config)
+
+
+def test_a_run_whose_top_layers_are_drawn_anew_says_so_in_its_name(tmp_path):
+    model = {"name": "tiny", "weights": "package:some/path", "reinit_top": "all"}
+    config = {"study": "s", "seed": 3, "model": model, "paths": {"runs": str(tmp_path)}}
+    assert run_directory(config).name.startswith("tiny-some_reinit_all-s3-")

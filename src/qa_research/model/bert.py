@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from qa_research.console import readable_size
+from qa_research.model.reinit import Top, drawn_anew, reinitialise, told
 from qa_research.model.weights import (
     HUB_ERRORS,
     OFFLINE_CHOICES,
@@ -109,23 +110,26 @@ def build(
     seed: int,
     family: Family = "bert",
     purpose: Purpose = QUESTIONS,
+    reinit_top: Top | None = None,
 ) -> Built:
     """A network in float32 and in training mode, from random or given weights; by default for questions.
 
     New parameters are drawn under `torch.manual_seed(seed)`, so that `seed=42` yields the same weights as
     `set_seed(42)` followed by Hugging Face's own constructor. The global generator is left unchanged.
-    `vocab_size` is the tokenizer's. `family`: of random weights; given ones bring their own.
+    `vocab_size` is the tokenizer's. `family`: of random weights; given ones bring their own. `reinit_top`: so
+    many of the top layers of given weights are drawn anew. What the weights lack, such as the output layer,
+    is the same with and without it.
 
     Raises:
         FileNotFoundError: the weights do not exist or cannot be fetched.
-        ValueError: they do not fit the architecture or the tokenizer, or sizes are missing.
+        ValueError: they do not fit architecture or tokenizer, or have fewer layers; sizes are missing.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if weights == "random":
             built = _random(architecture, dropout, vocab_size, family, purpose)
         else:
-            built = _loaded(weights, architecture, dropout, vocab_size, purpose)
+            built = _loaded(weights, architecture, dropout, vocab_size, purpose, reinit_top)
     # `from_pretrained` returns a network in eval mode, and Lightning would leave it there, without dropout.
     built.network.train()
     return built
@@ -354,6 +358,7 @@ def _loaded(
     dropout: float | None,
     vocab_size: int,
     purpose: Purpose,
+    reinit_top: Top | None,
 ) -> Built:
     try:
         config = read_config("model.weights", weights)
@@ -361,7 +366,8 @@ def _loaded(
         raise not_fetched(weights, "model.weights", error) from error
     for key, value in purpose.config.items():
         setattr(config, key, value)
-    _check_config(weights, config, architecture, vocab_size, purpose)
+    bare = _checked_skeleton(weights, config, architecture, vocab_size, purpose)
+    top = drawn_anew(bare, reinit_top, weights) if reinit_top else frozenset()
     for key, value in _dropouts(config, dropout).items():
         setattr(config, key, value)
     try:
@@ -380,16 +386,23 @@ def _loaded(
         raise ValueError(
             f"model.weights={weights} do not fit their own config.json: {reason}"
         ) from error
-    return Built(network, _loading_report(weights, network, info))
+    # What the weights lack has been drawn already.
+    anew = top - set(info["missing_keys"])
+    report = _loading_report(weights, network, info, len(anew))
+    if reinit_top:
+        reinitialise(network, anew)
+        report += (told(anew, reinit_top, network.config.num_hidden_layers),)
+    return Built(network, report)
 
 
-def _check_config(
+def _checked_skeleton(
     weights: str,
     config: PretrainedConfig,
     architecture: Architecture,
     vocab_size: int,
     purpose: Purpose,
-) -> None:
+) -> PreTrainedModel:
+    """The network of given weights without memory, once they are known to fit what is asked for."""
     for key, wanted in asdict(architecture).items():
         found = getattr(config, key, None)
         if wanted is not None and found is not None and wanted != found:
@@ -408,16 +421,21 @@ def _check_config(
             f"{purpose.name} model; these do: {KNOWN_TYPES} "
             f"(without a network: {OFFLINE_CHOICES})"
         )
+    bare = skeleton(config, purpose)
     try:
-        head_of(skeleton(config, purpose))
+        head_of(bare)
     except ValueError as error:
         raise ValueError(f"model.weights={weights}: {error}") from error
+    return bare
 
 
-def _loading_report(weights: str, network: PreTrainedModel, info: Any) -> tuple[str, ...]:
+def _loading_report(
+    weights: str, network: PreTrainedModel, info: Any, anew: int
+) -> tuple[str, ...]:
+    """What became of the tensors of a file of weights; `anew`: so many that it has are drawn anew."""
     missing, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
     total = len(network.state_dict())
-    lines = [f"Loaded: {total - len(missing)} of {total} tensors from {weights}."]
+    lines = [f"Loaded: {total - len(missing) - anew} of {total} tensors from {weights}."]
     if missing:
         lines.append(f"Newly initialised: {_modules(missing)}.")
     if unused:

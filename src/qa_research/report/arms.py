@@ -11,6 +11,7 @@ from qa_research.efficacy.figure import efficacy_figure
 from qa_research.pages.document import Block, Column, Command, Paragraph, Section, Table, Text
 from qa_research.report.comparison import Report
 from qa_research.report.cost import states
+from qa_research.report.glance import weights
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, kinds_of, taken_from
 from qa_research.runs.directory import flattened, has_no_effect, run_name
@@ -95,7 +96,7 @@ def _arm(
         )
     name: Text = (first.value("config", key="model.name"),)
     if "weights" in first.entry.config["model"]:
-        name = (*name, " from ", first.value("config", key="model.weights"))
+        name = (*name, " from ", *weights(first))
     return (name, tuple(seeds), *cells)
 
 

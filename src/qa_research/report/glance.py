@@ -152,7 +152,15 @@ def _begin(source: Source) -> tuple[str, Text]:
     seed = source.value("config", key="seed")
     if "weights" not in source.entry.config["model"]:
         return "seed", (seed,)
-    return "weights", (source.value("config", key="model.weights"), ", seed ", seed)
+    return "weights", (*weights(source), ", seed ", seed)
+
+
+def weights(source: Source) -> Text:
+    """Which weights a training began from, and what of them was drawn anew."""
+    given: Text = (source.value("config", key="model.weights"),)
+    if source.entry.config["model"].get("reinit_top") is None:
+        return given
+    return (*given, ", reinit_top=", source.value("config", key="model.reinit_top"))
 
 
 def _data(source: Source) -> Text:

@@ -20,7 +20,7 @@ from qa_research.report.time_spent import time_section
 from qa_research.report.watched import watched_section
 from qa_research.report.weights import has_weights, weights_section
 from qa_research.runs.directory import readable_run
-from qa_research.runs.places import data_name, weights_name
+from qa_research.runs.places import data_name, start_of, weights_name
 
 SECTIONS: tuple[Callable[[Source], Section], ...] = (
     scores_section,
@@ -87,7 +87,9 @@ def title_of(source: Source) -> str:
     """What the run asks, as a question."""
     config = source.entry.config
     weights = weights_name(config)
-    begin = "random weights" if weights == "random" else f"the weights of {weights}"
+    begin = start_of(config["model"])
+    # Of a part of them, or of none, it says so itself.
+    begin = f"the weights of {begin}" if begin == weights else begin
     name = config["model"]["name"]
     data = data_name(config) or readable_run(source.directory)
     if not source.has_questions:

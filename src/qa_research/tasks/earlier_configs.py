@@ -81,6 +81,9 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     # Version 0.3: random weights of other families than BERT's.
     if "weights" in model:
         model.setdefault("family", "bert")
+    # Version 0.3: given weights in part. Networks that read text have a tokenizer, whatever their task.
+    if isinstance(config.get("model"), dict) and "tokenizer" in config["model"]:
+        config["model"].setdefault("reinit_top", None)
     if "trainer" in config:
         config["trainer"] = _with_todays_interval(config["trainer"])
     # Version 0.3: attention without SDPA where that trains faster.

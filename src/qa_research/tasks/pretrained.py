@@ -20,6 +20,7 @@ from qa_research.model.bert import (
     in_float32,
     input_names,
 )
+from qa_research.model.reinit import Top
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
 from qa_research.model.weights import first_line
 from qa_research.tasks.learning import Decay, LearningModule
@@ -38,6 +39,7 @@ class TextModule(LearningModule):
         self,
         name: str,
         weights: str,
+        reinit_top: Top | None,
         family: Family,
         tokenizer: str | None,
         vocab_size: Annotated[int, Ge(100), Le(10_000_000)],
@@ -62,6 +64,7 @@ class TextModule(LearningModule):
         )
         self.name = name
         self.weights = weights
+        self.reinit_top: Top | None = reinit_top
         self.family: Family = family
         self.tokenizer_source = tokenizer
         self.vocab_size = vocab_size
@@ -74,6 +77,11 @@ class TextModule(LearningModule):
         )
         if weights == "random":
             check_sizes(self.architecture, vocab_size)
+            if reinit_top is not None:
+                raise ValueError(
+                    f"model.reinit_top={reinit_top} draws layers of given weights anew, and all of "
+                    "model.weights=random are new: leave it out, or name weights"
+                )
         self.dropout = dropout
         self.plain_attention_below = plain_attention_below
         self.compiles = compile
@@ -98,6 +106,7 @@ class TextModule(LearningModule):
             seed,
             self.family,
             purpose,
+            self.reinit_top,
         )
         self.network = built.network
         self._input_names = input_names(built.network)
