@@ -184,6 +184,10 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     "forward": [
         ("RUN", *ASKED, *RUNS),
         *(("RUN", "--question", HOSTILE[name], *RUNS) for name in ("colour", "C1", "slash")),
+        *(
+            ("RUN", *ASKED, *RUNS, "--figures", "--out", "NEW", "--format", end)
+            for end in ("png", "svg")
+        ),
     ],
     "probe": [("RUN", *RUNS, "--questions", "40", "--random", "1", "--out", "NEW")],
     "efficacy ask": [

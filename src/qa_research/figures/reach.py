@@ -1,4 +1,4 @@
-"""How far networks look from one position, and how many steps each position of an example takes."""
+"""How far networks look from a position, where attention goes in an example, and the steps of its tokens."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,11 +9,14 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from qa_research.figures.panels import COLOURS, GREY, PlainFigure, plain
+from qa_research.figures.tokens import LONGEST_TEXT, shortened
 
 # Weaker ones are not drawn: a gradient of exactly 0 has no logarithm.
 LEAST = 1e-4
 # Readable on a phone.
 INCHES = 5.2
+# Of an example by token; and the inches that a token takes.
+MOST_TOKENS, ROOM = 96, 0.12
 
 
 def reach(by_name: Mapping[str, NDArray[np.float64]]) -> Figure:
@@ -51,15 +54,63 @@ def steps_taken(
 
     Marked positions are coloured. `most`: steps that the network allows.
     """
-    figure = PlainFigure(figsize=(8.4, 0.6 + 1.25 * len(rows)), layout="constrained")
-    panels: Any = figure.subplots(len(rows), 1, sharey=True, squeeze=False)[:, 0]
+    longest = max((tokens for tokens, _, _ in rows), key=len)
+    figure, panels = _by_token(len(rows), longest)
     for panel, (tokens, steps, marked) in zip(panels, rows, strict=True):
-        places = np.arange(len(steps))
-        colours = [COLOURS[1] if place in set(marked) else GREY for place in places]
-        panel.bar(places, steps, width=0.85, color=colours)
-        plain(panel)
-        panel.set_xticks(places, tokens, fontsize=8)
-        panel.tick_params(axis="x", length=0)
-        panel.set(ylim=(0, most), xlim=(-1, len(steps)))
+        _bars(panel, tokens, steps, marked)
+        panel.set(ylim=(0, most), xlim=(-1, min(len(steps), MOST_TOKENS)))
     figure.supylabel("steps", fontsize=10)
     return figure
+
+
+def attention_received(
+    by_layer: Mapping[str, NDArray[np.float64]],
+    tokens: Sequence[str],
+    marked: Sequence[int],
+    marked_as: str,
+) -> Figure:
+    """The attention that each token of an example receives: a panel for each layer, by its name.
+
+    Weights [head query key]; a bar is the mean over heads and queries, a dashed line what each token would
+    have if all had the same. Marked tokens, which are `marked_as`, are coloured, and their share is said.
+    """
+    figure, panels = _by_token(len(by_layer), tokens)
+    for panel, (name, weights) in zip(panels, by_layer.items(), strict=True):
+        received = np.asarray(weights, dtype=np.float64).mean(axis=(0, 1))
+        _bars(panel, tokens, received, marked)
+        panel.axhline(1 / len(received), color=GREY, lw=0.8, linestyle="--")
+        panel.set_xlim(-1, min(len(received), MOST_TOKENS))
+        told = name
+        if marked:
+            share, even = received[list(marked)].sum(), len(marked) / len(received)
+            told += f": {share:.0%} goes to {marked_as} tokens, which are {even:.0%} of all"
+        panel.set_title(told, fontsize=9, loc="left")
+    figure.supylabel("attention received", fontsize=10)
+    return figure
+
+
+def _by_token(count: int, tokens: Sequence[str]) -> tuple[Figure, Any]:
+    """A figure with panels that are wide enough for the tokens, one below the other."""
+    shown = tokens[:MOST_TOKENS]
+    width = max(8.4, 1.2 + ROOM * len(shown))
+    longest = max(len(shortened(token, LONGEST_TEXT)) for token in shown)
+    below = 0.0 if longest == 1 else 0.07 * longest
+    figure = PlainFigure(figsize=(width, 0.6 + (1.25 + below) * count), layout="constrained")
+    if len(tokens) > MOST_TOKENS:
+        figure.supxlabel(f"the first {MOST_TOKENS} of {len(tokens)} tokens", fontsize=9)
+    return figure, figure.subplots(count, 1, sharey=True, squeeze=False)[:, 0]
+
+
+def _bars(
+    panel: Any, tokens: Sequence[str], values: NDArray[np.float64], marked: Sequence[int]
+) -> None:
+    """A bar over each token, coloured where it is marked."""
+    places = np.arange(min(len(values), MOST_TOKENS))
+    own = set(marked)
+    colours = [COLOURS[1] if place in own else GREY for place in places]
+    panel.bar(places, values[: len(places)], width=0.85, color=colours)
+    plain(panel)
+    texts = [shortened(token, LONGEST_TEXT) for token in tokens[: len(places)]]
+    is_letters = all(len(text) == 1 for text in texts)
+    panel.set_xticks(places, texts, fontsize=8 if is_letters else 7)
+    panel.tick_params(axis="x", length=0, rotation=0 if is_letters else 90)

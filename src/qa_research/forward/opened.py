@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from qa_research.capture.forward import Forward, HookPoint, forward_watched, tap
 from qa_research.capture.sites import FINAL, Anatomy, Site, module_of, output_layer
+from qa_research.model.one_number import NumberNetwork
 from qa_research.tasks.opened import Opened
 from qa_research.tasks.stages import Passing, Stage, Table
+from qa_research.tasks.watching import Watched
 
 # Of each vector the first numbers are shown.
 SHOWN = 3
@@ -30,16 +33,24 @@ _INSIDE = {
     "mlp": "output of the feed-forward network",
     "layer_output": "with what went into it: the layer's output",
 }
+# What the name of each layer's weights ends in.
+ATTENTION = ": attention"
+# What a network that halts is asked for besides: how often each token was updated.
+STEPS = "steps"
 COLUMNS = ("tensor", "shape", "first numbers", "what it is", "where")
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One example, opened. `run`: what it passed. `tensors`: what the stages show numbers of, by name."""
+    """One example, opened. `run`: what it passed. `tensors`: what the stages show numbers of, by name.
+
+    `watched`: the example as a batch of one.
+    """
 
     run: str
     stages: tuple[Stage, ...]
     tensors: dict[str, Tensor]
+    watched: Watched
 
     def as_json(self) -> dict[str, Any]:
         """As JSON's values."""
@@ -71,14 +82,34 @@ def opened_pass(opened: Opened[Any], row: Any, n_best: int = 5) -> Pass:
             if weights is not None:
                 tensors[row[0]] = weights
     rows += _read_by_head(forward, modules)
+    sentences, tables_of_model = list(_about(network, passing, note)), [_table(rows)]
+    halting = network.halting if isinstance(network, NumberNetwork) else None
+    if halting is not None and halting.steps is not None:
+        tensors[STEPS] = _to_cpu(halting.steps)
+        told, table = _halted(tensors[STEPS][0], passing)
+        sentences.append(told)
+        tables_of_model.append(table)
     stages = [
         passing.preprocess,
         _tokenize(passing),
-        Stage("model", "ids -> hidden states", _about(network, passing, note), (_table(rows),)),
+        Stage("model", "ids -> hidden states", tuple(sentences), tuple(tables_of_model)),
         _head(forward, logits["logits"][0], passing, modules),
         *passing.finish(forward.scores[0]),
     ]
-    return Pass(f"{opened.name}, {opened.label}", tuple(stages), tensors)
+    return Pass(f"{opened.name}, {opened.label}", tuple(stages), tensors, passing.watched)
+
+
+def _halted(steps: Tensor, passing: Passing) -> tuple[str, Table]:
+    """How often each token was updated before it halted: the means in a sentence, and a table of all."""
+    watched = passing.watched
+    example = watched.examples[0]
+    told = f"Its layer was applied to each token until that halted: {steps.mean():.2f} times on average"
+    if marked := list(example.marked):
+        others = np.delete(steps.numpy(), marked)
+        told += f", {steps[marked].mean():.2f} to {watched.marked_as} tokens"
+        told += f" and {others.mean():.2f} to the others" if len(others) else ""
+    rows = tuple(zip(range(len(steps)), example.tokens, steps.int().tolist(), strict=True))
+    return f"{told}.", Table(("number", "token", STEPS), rows, _around(passing, len(rows)))
 
 
 def _looked_up(found: Mapping[str, Tensor], passing: Passing) -> list[tuple[Any, ...]]:
@@ -172,7 +203,7 @@ def _attention(
     head, key = divmod(int(own.argmax()), own.shape[1])
     token = passing.watched.examples[0].tokens[key]
     what = f"most is {own[head, key]:.3f}, in head {head}, to token {key} ({token})"
-    name, numbers = f"layer {layer}: attention", tuple(own[0, :SHOWN].tolist())
+    name, numbers = f"layer {layer}{ATTENTION}", tuple(own[0, :SHOWN].tolist())
     return (name, list(weights.shape), numbers, what, "from queries and keys"), weights
 
 

@@ -43,6 +43,11 @@ class NumberNetwork(nn.Module):
         """The number in standard deviations from the mean."""
         raise NotImplementedError
 
+    @property
+    def by_position(self) -> nn.Module | None:
+        """What puts out the last state of each position; None: nothing does, all are read at once."""
+        return None
+
     def standardise(self, mean: float, scale: float) -> None:
         """Let numbers be so many `scale` from `mean`; labels that are all the same have no scale."""
         self.label_mean.fill_(mean)
@@ -71,6 +76,10 @@ class RecurrentNetwork(NumberNetwork):
         make = nn.RNN if kind == "rnn" else nn.LSTM
         self.recurrent = make(units, hidden_size, layers, batch_first=True)
         self.head = nn.Linear(hidden_size, 1)
+
+    @property
+    def by_position(self) -> nn.Module:
+        return self.recurrent
 
     def number(self, vectors: Vectors, mask: Mask) -> Numbers:
         states = self.recurrent(vectors)[0]
@@ -133,6 +142,10 @@ class ConvolutionalNetwork(NumberNetwork):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, 1)
 
+    @property
+    def by_position(self) -> nn.Module:
+        return self.layers[-1]
+
     def number(self, vectors: Vectors, mask: Mask) -> Numbers:
         states = vectors
         for layer in self.layers:
@@ -157,6 +170,10 @@ class TransformerNetwork(NumberNetwork):
         self.pooling: Pooling = pooling
         self.head = nn.Linear(settings.width, 1)
         self.places = self.encoder.places("encoder", "head")
+
+    @property
+    def by_position(self) -> nn.Module:
+        return self.encoder
 
     def number(self, vectors: Vectors, mask: Mask) -> Numbers:
         found: Encoded = self.encoder(self.projection(vectors), mask)

@@ -19,6 +19,7 @@ from qa_research.explain.words.sheet import word_sheet
 from qa_research.explain.words.show import show_attribution
 from qa_research.model.tokenizer import Off
 from qa_research.tasks.opened import Opened, Told
+from qa_research.tasks.watching import NO_WORD
 from tests.capture.examples import MOTIF, pair_network, watched_letters, watched_pairs
 
 REQUEST = AttributionRequest(("gradients", "erasure", "lime"), 60, 1, 3, False)
@@ -118,11 +119,27 @@ def test_erasure_is_the_fall_of_the_output_without_that_letter(letters):
     assert reader.predict(np.ones((1, len(values)), dtype=bool), "x").score == pytest.approx(6.1)
 
 
-def test_gradients_of_letters_sum_to_the_change(letters):
+def test_gradients_of_letters_sum_to_the_change_from_their_shuffles(letters):
     reader = reader_of(letters, 0)
-    found = example_gradients(reader)
-    assert sum(found.span) == pytest.approx(6.0, rel=0.05) and found.doubt is None
-    assert found.start is None and not found.is_answer
+    found = example_gradients(reader, seed=1)
+    with torch.inference_mode():
+        said = reader.scores(torch.cat([reader.whole, reader.references(1)]))[:, 0]
+    assert sum(found.span) == pytest.approx(float(said[0] - said[1:].mean()), rel=0.05)
+    assert found.doubt is None and found.start is None and not found.is_answer
+    assert "steps from each of 20 shuffles, " in found.caption
+    assert example_gradients(reader, seed=1) == found != example_gradients(reader, seed=2)
+
+
+def test_shuffles_have_the_same_letters_in_other_orders_and_leave_what_is_no_word(letters):
+    one = letters.all_watched.examples[0]
+    words = (NO_WORD, *range(len(one.tokens) - 1))
+    examples = (replace(one, words=words), *letters.all_watched.examples[1:])
+    opened = replace(letters, all_watched=replace(letters.all_watched, examples=examples))
+    reader = reader_of(opened, 0)
+    found = reader.references(seed=3)
+    assert torch.equal(found.sum(dim=1), reader.whole.sum(dim=1).expand(len(found), -1))
+    assert torch.equal(found[:, 0], reader.whole[:, 0].expand(len(found), -1))
+    assert len({tuple(own.flatten().tolist()) for own in found}) == len(found)
 
 
 def test_gradients_of_words_sum_to_the_change_of_the_chosen_logit(pairs):
@@ -132,8 +149,9 @@ def test_gradients_of_words_sum_to_the_change_of_the_chosen_logit(pairs):
         assert sum(len(text) for text in words_of(reader)) == len(words)
         full, blank = (np.full((1, len(reader.units)), on) for on in (True, False))
         change = reader.predict(full, "x").score - reader.predict(blank, "x").score
-        found = example_gradients(reader)
+        found = example_gradients(reader, seed=1)
         assert sum(found.span) == pytest.approx(change[0], rel=0.06)
+        assert found.shuffles == 0 and "shuffles" not in found.caption
         scores = reader.scores(reader.switched(full))[0]
         assert reader.row == int(scores.argmax())
 

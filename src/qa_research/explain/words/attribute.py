@@ -177,7 +177,7 @@ def attribute_example(opened: Opened[Any], row: Any, request: AttributionRequest
 def _measure_example(reader: ExampleReader, request: AttributionRequest) -> dict[str, MethodValues]:
     found: dict[str, MethodValues] = {}
     if "gradients" in request.methods:
-        found["gradients"] = example_gradients(reader)
+        found["gradients"] = example_gradients(reader, request.seed)
     if "erasure" in request.methods:
         found["erasure"] = example_erasure(reader)
     if "lime" in request.methods:

@@ -29,11 +29,14 @@ from qa_research.explain.words.result import (
     all_rounded,
 )
 from qa_research.model.tokenizer import Off
+from qa_research.streams import stream
 from qa_research.tasks.opened import Opened
 from qa_research.tasks.watching import NO_WORD, Watched, WatchedExample
 
 # In one batch, padding included.
 MOST_TOKENS = {"cpu": 2048, "cuda": 16_384}
+# Of a sequence, from which its gradients are integrated.
+SHUFFLES = 20
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,31 @@ class ExampleReader:
         """Where the network is."""
         return next(self.network.parameters()).device
 
+    @property
+    def whole(self) -> Float[Tensor, "one token ..."]:
+        """The input that tokens are switched in, with all words on."""
+        return self.watched.inputs[self.watched.switched].to(self.device)
+
+    def references(self, seed: int) -> Float[Tensor, "reference token ..."]:
+        """Inputs without what words say: all words off; or of vectors SHUFFLES, their words in other orders.
+
+        Example: letters "gat" and three shuffles: "tag", "gta", "agt".
+        """
+        if not self.whole.is_floating_point():
+            return self.switched(np.zeros((1, len(self.units)), dtype=bool))
+        places = np.flatnonzero(self._word_of != NO_WORD)
+        draw = stream(seed, "shuffled")
+        found = self.whole.repeat(SHUFFLES, *[1] * (self.whole.ndim - 1))
+        for own in found:
+            own[places] = self.whole[0, draw.permutation(places)]
+        return found
+
     def switched(self, masks: Bool[ndarray, "mask unit"]) -> Float[Tensor, "mask token ..."]:
         """The input that tokens are switched in, with the words off that are False in a mask.
 
         Words [-1, 0, 1, 1, -1] and the mask [True, False] keep the tokens 0, 1 and 4.
         """
-        full = self.watched.inputs[self.watched.switched].to(self.device)
+        full = self.whole
         stays = np.ones((len(masks), 1), dtype=bool)
         # Index -1, NO_WORD, is the last column, which is always on.
         on = torch.from_numpy(np.concatenate([masks, stays], axis=1)[:, self._word_of])
@@ -126,11 +148,7 @@ class ExampleReader:
         size = max(1, MOST_TOKENS[self.device.type] // len(self.example.tokens))
         batches = [masks[i : i + size] for i in range(0, len(masks), size)]
         with torch.inference_mode():
-            scores = torch.cat(list(self._batches(batches, what))).double().cpu()
-        if not torch.isfinite(scores).all():
-            raise ValueError(
-                "the network's outputs are not finite numbers: there is nothing to explain"
-            )
+            scores = finite(torch.cat(list(self._batches(batches, what))))
         score = scores[:, self.row].numpy()
         if self.is_number:
             return ExamplePredictions(score, score)
@@ -157,6 +175,19 @@ class ExampleReader:
     ) -> Iterator[Float[Tensor, "text row"]]:
         for masks in tracked(batches, what):
             yield self.scores(self.switched(masks))
+
+
+def finite(scores: Tensor) -> Tensor:
+    """The scores in double precision, on the CPU.
+
+    Raises:
+        ValueError: one of them is not finite.
+    """
+    if not torch.isfinite(scores).all():
+        raise ValueError(
+            "the network's outputs are not finite numbers: there is nothing to explain"
+        )
+    return scores.double().cpu()
 
 
 def reader_of(opened: Opened[Any], row: Any) -> ExampleReader:
@@ -186,31 +217,42 @@ def example_erasure(reader: ExampleReader) -> ErasureValues:
     return ErasureValues(**reader.by_word((score[0] - score[1:])[None]))
 
 
-def example_gradients(reader: ExampleReader, most_steps: int = MOST_STEPS) -> GradientValues:
+def example_gradients(
+    reader: ExampleReader, seed: int, most_steps: int = MOST_STEPS
+) -> GradientValues:
     """Integrated gradients of the explained score, by word; see `gradients.integrated_gradients`.
 
-    Along the straight line in the input where that is of vectors, such as letters, else in its embeddings.
+    Along straight lines from `references`. Of tokens with ids there is one, in their embeddings. Of vectors,
+    such as letters, there are SHUFFLES in the input, and a value is the mean over them: an input of zeros is
+    none that the network was trained on, and what it makes of it says little about letters.
+
+    Source: Shrikumar, Greenside, Kundaje 2017, DeepLIFT, section 4.2, which shuffles references; Erion et al.
+        2021, expected gradients, which averages over them.
     """
-    count = len(reader.units)
-    ends = np.stack([np.ones(count, dtype=bool), np.zeros(count, dtype=bool)])
-    full, blank = (reader.switched(end[None]) for end in ends)
-    score = reader.predict(ends, "Integrated gradients").score
-    change = np.array([score[0] - score[1]])
-    attribute = _integrator(reader, full, blank)
+    whole, references = reader.whole, reader.references(seed)
+    with torch.inference_mode():
+        ends = finite(reader.explained(torch.cat([whole, references]))).numpy()
+    change = np.array([ends[0] - ends[1:].mean()])
+    attribute = _integrator(reader, whole, references)
     steps = min(FIRST_STEPS, most_steps)
     while True:
         values = reader.of_words(attribute(steps))[None]
         error = share_missing(values, change)
         if (error <= LARGEST_ERROR).all() or steps == most_steps:
-            return GradientValues(**reader.by_word(values), steps=steps, error=all_rounded(error))
+            return GradientValues(
+                **reader.by_word(values),
+                steps=steps,
+                error=all_rounded(error),
+                shuffles=len(references) if whole.is_floating_point() else 0,
+            )
         steps = min(2 * steps, most_steps)
 
 
 def _integrator(
-    reader: ExampleReader, full: Tensor, blank: Tensor
+    reader: ExampleReader, whole: Tensor, references: Tensor
 ) -> Callable[[int], Float[ndarray, " token"]]:
-    """What integrates gradients in so many steps, by token."""
-    if full.is_floating_point():
+    """What integrates gradients in so many steps from each reference, by token: their mean."""
+    if whole.is_floating_point():
         method: Any = IntegratedGradients(reader.explained)
     else:
         method = LayerIntegratedGradients(reader.explained, _embeddings(reader.network))
@@ -220,14 +262,14 @@ def _integrator(
         # A recurrent network on a GPU has no gradients in eval mode but without cuDNN.
         with torch.backends.cudnn.flags(enabled=False):
             found = method.attribute(
-                full,
-                baselines=blank,
+                whole.expand_as(references),
+                baselines=references,
                 n_steps=steps,
                 method="gausslegendre",
-                internal_batch_size=size,
+                internal_batch_size=max(size, len(references)),
             )
         by_token: Float[ndarray, " token"] = (
-            found.detach()[0].flatten(1).sum(1).double().cpu().numpy()
+            found.detach().mean(0).flatten(1).sum(1).double().cpu().numpy()
         )
         return by_token
 

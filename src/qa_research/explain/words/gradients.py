@@ -42,7 +42,9 @@ def integrated_gradients(reader: Reader, most_steps: int = MOST_STEPS) -> Gradie
         values = _integrated(reader, steps)
         error = share_missing(values, change)
         if (error <= LARGEST_ERROR).all() or steps == most_steps:
-            return GradientValues(**reader.by_word(values), steps=steps, error=all_rounded(error))
+            return GradientValues(
+                **reader.by_word(values), steps=steps, error=all_rounded(error), shuffles=0
+            )
         steps = min(2 * steps, most_steps)
 
 

@@ -24,10 +24,10 @@ from qa_research.explain.words.result import NAMES, WordValues
 from qa_research.figures.panels import COLOURS, GREY, PlainFigure
 from qa_research.tasks.opened import Opened
 
-# LIME would take a thousand forward passes for each example.
-METHODS: Mapping[str, Callable[[ExampleReader], WordValues]] = {
+# Of a reader and a seed. LIME would take a thousand forward passes for each example.
+METHODS: Mapping[str, Callable[[ExampleReader, int], WordValues]] = {
     "gradients": example_gradients,
-    "erasure": example_erasure,
+    "erasure": lambda reader, _seed: example_erasure(reader),
 }
 
 
@@ -85,7 +85,7 @@ def find_planted(
         areas: dict[bool, list[float]] = {True: [], False: []}
         for reader in tracked(readers, method):
             for is_trained, network in ((True, opened.network), (False, random)):
-                values = METHODS[method](replace(reader, network=network))
+                values = METHODS[method](replace(reader, network=network), seed)
                 strength = np.abs(np.array(values.span, dtype=np.float64))
                 areas[is_trained].append(auc(strength, marked_words(reader)))
         found.append(Found(method, tuple(areas[True]), tuple(areas[False])))

@@ -192,10 +192,15 @@ class ErasureValues(WordValues):
 
 @dataclass(frozen=True)
 class GradientValues(WordValues):
-    """Integrated gradients; `error` by output: by which share the sum over words is off."""
+    """Integrated gradients; `error` by output: by which share the sum over words is off.
+
+    `shuffles`: the mean over so many lines, each from the words in another order; 0: one line, from the text
+    with all words off, as in files of earlier versions.
+    """
 
     steps: int
     error: Values
+    shuffles: int = 0
 
     @property
     def largest_error(self) -> float:
@@ -206,7 +211,8 @@ class GradientValues(WordValues):
     def caption(self) -> str:
         """The method's name, its steps, and its largest error."""
         worst = 100 * self.largest_error
-        return f"{NAMES['gradients']} ({self.steps} steps, {worst:.1f} % of the sum missing)"
+        each = f" from each of {self.shuffles} shuffles" if self.shuffles else ""
+        return f"{NAMES['gradients']} ({self.steps} steps{each}, {worst:.1f} % of the sum missing)"
 
     @property
     def doubt(self) -> str | None:
