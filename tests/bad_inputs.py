@@ -495,6 +495,11 @@ TRAIN = (
         "paths.cache=/dev/null/x",
     ),
     *("paths.runs=null", "task.examples=3"),
+    *("data.curriculum=hardest", "data.curriculum=3", "data.curriculum_epochs=1"),
+    *(
+        "data.curriculum=loss trainer.max_epochs=1",
+        "data.curriculum=facts data.curriculum_epochs=0",
+    ),
     *("~finetuning", "finetuning=magic", "finetuning=3", "finetuning.layers=1"),
 )
 CAPTURE = (

@@ -253,7 +253,9 @@ def test_hundreds_of_samples_in_a_job_of_submitit_requeue_and_save_nothing(tmp_p
     logs = "".join(path.read_text() for path in tmp_path.rglob("*.err"))
     logs += "".join(path.read_text() for path in tmp_path.rglob("*.out"))
     # What submitit and a training say when a signal comes; a verdict on a slow disk may say "saved", too.
-    assert not re.search("requeue|Bypassing|Caught signal|Saved step|Stopped by", logs, re.IGNORECASE)
+    assert not re.search(
+        "requeue|Bypassing|Caught signal|Saved step|Stopped by", logs, re.IGNORECASE
+    )
 
 
 @pytest.mark.slow

@@ -10,16 +10,21 @@ Noted = dict[str, Any]
 
 
 class Noting(Signalling):
-    """By the number of steps done: `weights`, `trains`, `state` (of the optimizer) and `groups`."""
+    """By the number of steps done: `weights`, `trains`, `state` (of the optimizer) and `groups`.
+
+    `served`: the windows of each batch.
+    """
 
     noted: ClassVar[dict[int, Noted]] = {}
+    served: ClassVar[list[list[int]]] = []
 
     @classmethod
     def forget(cls) -> None:
-        cls.noted = {}
+        cls.noted, cls.served = {}, []
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         self.noted[self.trainer.global_step] = self._now()
+        self.served.append(batch["window"].tolist())
         return super().training_step(batch, batch_idx)
 
     def _now(self) -> Noted:

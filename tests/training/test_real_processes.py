@@ -56,11 +56,14 @@ def the_run(tmp_path: Path, runs: str) -> Path:
     return run
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [("trainer=cpu",), ("trainer=ddp", "data.batch_size=4", "trainer.accumulate_grad_batches=2")],
-    ids="-".join,
+# From the second epoch on the losses of the first one, of which each process has a part, order the batches.
+SHARED = (
+    *("trainer=ddp", "data.batch_size=4", "trainer.accumulate_grad_batches=2"),
+    *("data.curriculum=loss", "data.curriculum_epochs=2"),
 )
+
+
+@pytest.mark.parametrize("shape", [("trainer=cpu",), SHARED], ids=["cpu", "ddp"])
 def test_signals_stop_and_the_same_command_resumes_bit_for_bit(tmp_path, shape):
     shape = (*shape, "trainer.precision=32-true")
     code, text = finish(start(tmp_path, "whole", *shape))

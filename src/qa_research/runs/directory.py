@@ -41,7 +41,13 @@ WITHOUT_EFFECT = (
 )
 
 # Keys that count as if they did not exist where they are null, since runs of earlier versions have none.
-WITHOUT_EFFECT_IF_NULL = ("data.validation_share", "finetuning", "model.reinit_top")
+WITHOUT_EFFECT_IF_NULL = (
+    "data.validation_share",
+    "data.curriculum",
+    "data.curriculum_epochs",
+    "finetuning",
+    "model.reinit_top",
+)
 
 # In a run that was imported from a bundle: what the bundle said of itself.
 MANIFEST = "bundle.json"

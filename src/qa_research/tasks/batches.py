@@ -1,14 +1,15 @@
 """Which examples form which batch, grouped by length, so that batches have little padding; for any task.
 
-The order is a pure function of (seed, epoch, world size).
+The order is a pure function of (seed, epoch, world size), and of the difficulties of a curriculum.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qa_research.streams import stream
+from qa_research.tasks.curriculum import Curriculum, easy_first
 
 # Examples are sorted by length only within groups of this many batches: the batches then differ from
 # epoch to epoch and still have almost no padding.
@@ -16,18 +17,25 @@ BATCHES_PER_GROUP = 50
 
 
 def batch_order(
-    lengths: NDArray[np.integer], batch_size: int, seed: int, epoch: int, world_size: int
+    lengths: NDArray[np.integer],
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    world_size: int,
+    curriculum: Curriculum | None = None,
 ) -> list[NDArray[np.int64]]:
     """The global batches of an epoch: indices of examples, `batch_size * world_size` per batch.
 
-    Every example is in exactly one batch. One batch may be smaller.
+    Every example is in exactly one batch, unless a curriculum chooses others. One batch may be smaller.
 
     Example: 7 of them, batches of 2, groups of 2 batches instead of 50. Shuffled: 3 0 6 5 | 1 4 2.
     Sorted by length within each group, longest first: 6 3 5 0 | 4 2 1. Batches: [6 3] [5 0] [4 2] [1],
     which are then served in random order, so that the long ones do not all come first.
     """
-    rng = stream(seed, "order", epoch)
     size = batch_size * world_size
+    if curriculum and not curriculum.is_over(epoch):
+        return easy_first(curriculum, lengths, size, seed, epoch)
+    rng = stream(seed, "order", epoch)
     shuffled = rng.permutation(len(lengths))
     batches: list[NDArray[np.int64]] = []
     for begin in range(0, len(shuffled), size * BATCHES_PER_GROUP):
@@ -61,7 +69,7 @@ class TrainingBatches:
     (which then weighs nothing; see `LearningModule.share_of_step`).
     Deterministic for (seed, epoch, world size); draws nothing from the global generators. A run that
     resumes in the middle of an epoch skips the batches it has seen (`start_at`), but `len()` remains
-    that of the whole epoch, because Lightning's loops count with it.
+    that of the whole epoch, because Lightning's loops count with it. `curriculum_of`: that of an epoch.
 
     Example: an epoch has 10 batches, and a run stopped in epoch 2 after 4 of them. `start_at(2, 4)`: the
     first iteration serves batches 4 to 9 of epoch 2; from `set_epoch(3)` on, all 10. `len()` is 10.
@@ -74,12 +82,14 @@ class TrainingBatches:
         seed: int,
         rank: int,
         world_size: int,
+        curriculum_of: Callable[[int], Curriculum | None] = lambda _: None,
     ) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
+        self.curriculum_of = curriculum_of
         self.epoch = 0
         self.skipped = (0, 0)
 
@@ -101,7 +111,8 @@ class TrainingBatches:
         return -(-len(self.lengths) // (self.batch_size * self.world_size))
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = batch_order(self.lengths, self.batch_size, self.seed, self.epoch, self.world_size)
+        sizes = (self.batch_size, self.seed, self.epoch, self.world_size)
+        order = batch_order(self.lengths, *sizes, self.curriculum_of(self.epoch))
         epoch, batches = self.skipped
         for batch in order[batches:] if self.epoch == epoch else order:
             share = batch[self.rank :: self.world_size]

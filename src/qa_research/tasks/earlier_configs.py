@@ -84,6 +84,10 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     # Version 0.3: given weights in part. Networks that read text have a tokenizer, whatever their task.
     if isinstance(config.get("model"), dict) and "tokenizer" in config["model"]:
         config["model"].setdefault("reinit_top", None)
+    # Version 0.3: easy examples may come first, in any task with batches.
+    if isinstance(config.get("data"), dict) and "num_workers" in config["data"]:
+        config["data"].setdefault("curriculum", None)
+        config["data"].setdefault("curriculum_epochs", None)
     if "trainer" in config:
         config["trainer"] = _with_todays_interval(config["trainer"])
     # Version 0.3: attention without SDPA where that trains faster.

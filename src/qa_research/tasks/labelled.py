@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from qa_research.calibration import (
     confidence_of,
@@ -44,8 +45,14 @@ class TwoLabels(TextModule):
         return self.make_network(TWO_LABELS, seed)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        loss: Tensor = self.network(**self.inputs_of(batch), labels=batch["label"]).loss
-        return self.share_of_step(loss, batch_idx)
+        output, labels = (
+            self.network(**self.inputs_of(batch), labels=batch["label"]),
+            batch["label"],
+        )
+        self.note_losses(
+            batch["example"], lambda: cross_entropy(output.logits, labels, reduction="none")
+        )
+        return self.share_of_step(output.loss, batch_idx)
 
     def on_validation_epoch_start(self) -> None:
         self._logits = []

@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -73,6 +73,25 @@ class TaskData(pl.LightningDataModule):
         is served another example, which weighs nothing.
         """
 
+    def check_curriculum(self, epochs: int) -> None:
+        """Does the order of a curriculum, if there is one, come to its end in so many epochs?
+
+        Raises:
+            ValueError: it does not.
+        """
+
+    def order_in_words(self) -> list[str]:
+        """A line on the order of batches, if it is not that of any training."""
+        return []
+
+    @property
+    def wants_losses(self) -> bool:
+        """Whether the order of batches depends on the losses of examples."""
+        return False
+
+    def note_losses(self, losses: Iterable[tuple[int, float]]) -> None:
+        """Take the latest losses of training examples: the place and the loss of each."""
+
 
 class LearningModule(pl.LightningModule):
     """A LightningModule that optimises `network` with AdamW.
@@ -134,6 +153,16 @@ class LearningModule(pl.LightningModule):
         total = sum(sizes[first : min(first + batches, int(trainer.num_training_batches))])
         own = len(range(trainer.global_rank, sizes[batch_idx], processes))
         return loss * (own * batches * processes / total)
+
+    def note_losses(self, places: Tensor, losses: Callable[[], Tensor]) -> None:
+        """Tell the data what loss each example of a training batch has [example], if it wants to know."""
+        untyped: Any = self.trainer  # Lightning's types do not know its datamodule
+        data: TaskData = untyped.datamodule
+        if data.wants_losses:
+            with torch.no_grad():
+                own = list(zip(places.tolist(), losses().tolist(), strict=True))
+            # All processes make the same order, and each of them may be the one that saves the losses.
+            data.note_losses(self.from_all_processes(own))
 
     def configure_gradient_clipping(
         self,

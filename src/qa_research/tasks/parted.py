@@ -34,8 +34,9 @@ class PartedData(BatchedData):
         batch_size: Annotated[int, Ge(1)],
         eval_batch_size: Annotated[int, Ge(1)],
         num_workers: Annotated[int, Ge(0), Le(256)],
+        **order: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**order)
         self.name = name
         self.shares = {CHOOSING: choosing_share}
         self.seed = seed

@@ -56,6 +56,7 @@ class Setup:
         self.task.prepare(_cache(self.config), self.config["seed"])
         _check_shares(self.task, processes_of(self.config["trainer"]))
         _check_part(self.task, self.config["trainer"].get("limit_train_batches"))
+        self.task.data.check_curriculum(self.config["trainer"]["max_epochs"])
         if self.plan:
             self.plan.check_steps(_most_steps(self.task, self.config["trainer"]))
 

@@ -119,7 +119,8 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
             task.write_model(directory)
         log.info("Run: %s", directory)
         planned = setup.plan.description() if setup.plan else []
-        for line in (*setup.report, *task.description(), *planned):
+        order = task.data.order_in_words()
+        for line in (*setup.report, *task.description(), *order, *planned):
             log.info("%s", line)
         if point:
             log.info("Resuming after step %d (%s)", point.step, point.path.name)

@@ -13,6 +13,8 @@ SETTINGS = {
     "train_questions": None,
     "validation_questions": None,
     "choosing_share": 0.2,
+    "curriculum": None,
+    "curriculum_epochs": None,
     "seed": 0,
     "validate_on_train": False,
     "on_bad_rows": "error",

@@ -19,6 +19,8 @@ SETTINGS = {
     "train_examples": None,
     "validation_examples": None,
     "choosing_share": 0.2,
+    "curriculum": None,
+    "curriculum_epochs": None,
     "temperature_share": 0.2,
     "seed": 0,
     "max_tokens": 32,

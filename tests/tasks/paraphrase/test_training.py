@@ -74,6 +74,21 @@ def test_a_training_that_thaws_resumes_bit_for_bit_and_is_read_back(pairs):
     )
 
 
+def test_losses_order_an_epoch_and_a_stop_in_it_changes_nothing(pairs):
+    settings = ("capture=none", "data.curriculum=loss", "data.num_workers=2")
+    whole, plain = pairs(*settings, runs="whole"), pairs("capture=none", runs="plain")
+    train(whole)
+    train(plain)
+    config = pairs(*settings)
+    SignallingPairs.follow(Plan("training", 9, signal.SIGINT))
+    with pytest.raises(Stopped):
+        train(config)
+    SignallingPairs.follow()
+    train(config)
+    stopped = result_of(run_directory(config))
+    assert stopped == result_of(run_directory(whole)) != result_of(run_directory(plain))
+
+
 @pytest.fixture(autouse=True)
 def _no_plan():
     yield

@@ -91,6 +91,27 @@ def test_a_stopped_training_resumes_bit_for_bit(small, uninterrupted, point):
         assert arrays.identical(found[group]), group
 
 
+def test_losses_order_an_epoch_and_a_stop_in_it_changes_nothing(small):
+    plain = [word for word in SETTINGS if not word.startswith("capture")]
+    settings = (*plain, "data.curriculum=loss")
+    results = []
+    for words, runs, stop in (
+        (settings, "whole", None),
+        (settings, "stopped", 9),
+        (plain, "plain", None),
+    ):
+        config = small(*words, "capture=none", runs=runs)
+        if stop:
+            SignallingTransformer.follow(Plan("training", stop, signal.SIGINT))
+            with pytest.raises(Stopped):
+                train(config)
+            SignallingTransformer.follow()
+        train(config)
+        results.append(result_of(run_directory(config)))
+    whole, stopped, without = results
+    assert stopped == whole != without
+
+
 def test_it_trains_and_is_read_back(small):
     config = small("model.ponder_cost=0.01", "model.layers=3")
     train(config)

@@ -8,7 +8,7 @@ question must be matched with the subject of the fact; a model that cannot do th
 import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qa_research.streams import stream_seed
 from qa_research.tasks.answering.question import Gold, Question
@@ -221,12 +221,13 @@ class Corpus:
     """Both splits, which have no context in common.
 
     `chances`: of each question, by its id, that a guesser is right who recognizes the kind of answer and
-    picks one of the candidates at random.
+    picks one of the candidates at random. `facts`: how many the notice of each question states.
     """
 
     train: list[Question]
     validation: list[Question]
     chances: dict[str, float]
+    facts: dict[str, int]
 
     @property
     def guessing(self) -> dict[str, float]:
@@ -237,18 +238,26 @@ class Corpus:
 def generate(seed: int) -> Corpus:
     """20,000 training and 1,000 validation questions, half of each `match`; equal for equal seeds."""
     contexts: set[str] = set()
-    validation, chances = _split(seed, "validation", VALIDATION_QUESTIONS, contexts)
-    train, of_train = _split(seed, "train", TRAIN_QUESTIONS, contexts)
-    return Corpus(train, validation, chances | of_train)
+    validation = _split(seed, "validation", VALIDATION_QUESTIONS, contexts)
+    train = _split(seed, "train", TRAIN_QUESTIONS, contexts)
+    chances, facts = validation.chances | train.chances, validation.facts | train.facts
+    return Corpus(train.questions, validation.questions, chances, facts)
 
 
-def _split(
-    seed: int, name: str, total: int, contexts: set[str]
-) -> tuple[list[Question], dict[str, float]]:
+@dataclass(frozen=True)
+class _Split:
+    """Questions, and by their ids what `Corpus` says of them."""
+
+    questions: list[Question] = field(default_factory=list)
+    chances: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, int] = field(default_factory=dict)
+
+
+def _split(seed: int, name: str, total: int, contexts: set[str]) -> _Split:
     """`total` questions about contexts that are not yet in `contexts`, and the guesser's chance of each."""
     rng = random.Random(stream_seed(seed, f"corpus-{name}"))
-    questions: list[Question] = []
-    chances: dict[str, float] = {}
+    split = _Split()
+    questions = split.questions
     # Half of the questions must be `match`. A notice of four to six facts has three or more of one kind
     # and at least one other, and gets a question of each. With three facts there is room for one or the
     # other: both questions are `match` or both are `lookup`. Such notices come in pairs, `match` first; if
@@ -281,8 +290,9 @@ def _split(
                 )
             )
             # So many facts are of the kind that is asked for.
-            chances[questions[-1].id] = 1 / n_match if i < n_match else 1.0
-    return questions, chances
+            split.chances[questions[-1].id] = 1 / n_match if i < n_match else 1.0
+            split.facts[questions[-1].id] = n_facts
+    return split
 
 
 def _facts(rng: random.Random, n_match: int, n_lookup: int) -> list[Fact]:

@@ -33,6 +33,7 @@ from qa_research.tasks.answering.question import (
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import Windows, cached_windows, fingerprint, too_long
 from qa_research.tasks.batched import BatchedData
+from qa_research.tasks.curriculum import Measure
 from qa_research.tasks.dividing import check_one_is_given, chosen
 
 log = logging.getLogger(__name__)
@@ -78,8 +79,9 @@ class QuestionData(BatchedData):
         batch_size: Annotated[int, Ge(1)],
         eval_batch_size: Annotated[int, Ge(1)],
         num_workers: Annotated[int, Ge(0), Le(256)],
+        **order: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**order)
         if stride_tokens >= max_tokens:
             raise ValueError(
                 f"data.stride_tokens={stride_tokens} must be less than data.max_tokens={max_tokens}: "
@@ -294,8 +296,18 @@ _WITHOUT_NETWORK = (
 class BuiltinData(QuestionData):
     """The corpus of school notices, generated from `seed`."""
 
+    # How many facts the notice of each question has, by its id.
+    facts: dict[str, int]
+
+    def difficulties(self, measure: Measure) -> NDArray[np.float64]:
+        if measure != "facts":
+            return super().difficulties(measure)
+        facts = np.array([self.facts[row.id] for row in self.train], dtype=np.float64)
+        return facts[self.train_windows.question]
+
     def read(self) -> Splits:
         corpus = generate(self.seed)
+        self.facts = corpus.facts
         names = ("data=builtin", "data=builtin")
         return Splits(corpus.train, corpus.validation, names, corpus.chances)
 

@@ -67,8 +67,9 @@ class QuestionAnswering(TextModule):
             )
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        loss: Tensor = self.network(**self.inputs_of(batch)).loss
-        return self.share_of_step(loss, batch_idx)
+        output = self.network(**self.inputs_of(batch))
+        self.note_losses(batch["window"], lambda: _losses(output, batch))
+        return self.share_of_step(output.loss, batch_idx)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         output = self.network(**self.inputs_of(batch))
