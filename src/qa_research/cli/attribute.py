@@ -53,13 +53,15 @@ Question = Annotated[
         "--example",
         metavar="TEXT|ID",
         help="what to ask; without a text to ask, the id of one of the run's questions, or of its "
-        "examples of another task; with --watched the id or the text of a watched question, or a part of it",
+        "examples of another task; with --watched the id or the text of a watched one, or a part of it",
     ),
 ]
 Watched = Annotated[
     bool,
     typer.Option(
-        "--watched", help="explain the watched questions of the run, at each kept checkpoint"
+        "--watched",
+        help="explain the watched questions of the run, or examples of another task, at each kept "
+        "checkpoint",
     ),
 ]
 Method = Annotated[
@@ -273,19 +275,15 @@ def _attribute_watched(
     folder = (out or directory / "attributions").expanduser()
     check_writable(folder, "--out DIR")
     recording = opened_recording(directory)
-    if recording.outputs is not None:
-        raise ValueError(
-            "--watched explains the true answers of questions over the steps; of another task --example ID "
-            "explains one of the run's examples, with --checkpoint NAME at any kept step"
-        )
-    from qa_research.explain.words.attribute import over_steps
     from qa_research.explain.words.page import folder_name, write_attribution
     from qa_research.explain.words.show import show_steps
+    from qa_research.explain.words.steps import examples_over_steps, over_steps
 
     numbers = range(len(recording.questions))
     chosen = [recording.find_question(question)] if question is not None else list(numbers)
     shown: list[dict[str, Any]] = []
-    for result in over_steps(directory, recording, chosen, request):
+    explained = over_steps if recording.outputs is None else examples_over_steps
+    for result in explained(directory, recording, chosen, request):
         parts = [result.question_id, repr(request)]
         name = folder_name(result.question_id, "watched", parts)
         files = write_attribution(result, folder / name, picture_format)
@@ -296,4 +294,4 @@ def _attribute_watched(
                 f"Page     {files.page}\nPicture  {files.picture}\nNumbers  {files.numbers}\n"
             )
     if as_json:
-        print_json({"questions": shown})
+        print_json({"questions" if recording.outputs is None else "examples": shown})

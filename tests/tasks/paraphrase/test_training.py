@@ -281,6 +281,37 @@ def test_two_runs_are_compared_by_accuracy_and_f1(pairs):
     assert pair.comparison.left_out > 0
 
 
+def test_the_true_labels_of_watched_pairs_are_explained_at_each_kept_step(pairs, verb, tmp_path):
+    config = pairs("capture.questions=2", "checkpoint.keep_every_n_steps=6", "model.dropout=0.0")
+    train(config)
+    run = run_directory(config)
+    code, out, _ = verb(
+        "attribute", str(run), "--watched", "--json", "--out", str(tmp_path / "out"), "--seed", "3"
+    )
+    assert code == 0
+    found = json.loads(out)["examples"]
+    recorded = recording_of(run)["outputs"]
+    for number, document in enumerate(found):
+        assert document["says"] == "label" and document["steps"] == [6, 12]
+        (truth,) = document["answers"]
+        assert document["quantity"] == (
+            f"Explained is the logit of the label “{truth}”, which is true, at every step."
+        )
+        own = recorded["probability"].isel(question=number).sel(step=[6, 12])
+        assert document["probability"] == pytest.approx(own.values.tolist(), rel=1e-3)
+        assert document["methods"]["erasure"]["start"] is None
+    code, out, _ = verb(
+        "attribute",
+        str(run),
+        "--watched",
+        "--example",
+        found[0]["question_id"],
+        "--out",
+        str(tmp_path),
+    )
+    assert code == 0 and "true label, %" in out and found[1]["question_id"] not in out
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [

@@ -9,7 +9,12 @@ import signal
 import numpy as np
 import pytest
 
+from qa_research.capture.recording.reader import Recording
+from qa_research.explain.words.attribute import AttributionRequest
+from qa_research.explain.words.page import write_attribution
 from qa_research.explain.words.planted import find_planted
+from qa_research.explain.words.result import AttributionOverSteps
+from qa_research.explain.words.steps import examples_over_steps
 from qa_research.launch.compose import checked
 from qa_research.runs.compare import side_by_side
 from qa_research.runs.directory import read_record, run_directory
@@ -220,6 +225,30 @@ def test_a_sequence_is_explained_letter_by_letter_and_its_motifs_are_known(small
     rows = opened.own("validation").rows[:3]
     for found in find_planted(opened, rows, seed=0):
         assert len(found.trained) == len(found.randomised) == 3
+
+
+def test_watched_sequences_are_explained_at_each_kept_step(small, tmp_path):
+    watching = ("capture.questions=3", "capture.every_n_steps=6", "capture.max_step_fraction=null")
+    config = small("capture=examples", *watching, "checkpoint.keep_every_n_steps=6")
+    train(config)
+    run = run_directory(config)
+    recording = Recording(run / "recording.zarr")
+    request = AttributionRequest(("gradients", "erasure"), 10, 1, 3, False)
+    found = examples_over_steps(run, recording, [2, 0], request)
+    said = recording.read("outputs")["prediction"]
+    for number, result in zip((2, 0), found, strict=True):
+        assert result.question_id == recording.questions[number]["id"]
+        assert result.steps == (6, 12) and result.shuffles == 20
+        recorded = said.isel(question=number).sel(step=[6, 12]).values
+        assert result.probability == pytest.approx(recorded, rel=1e-4)
+        for values in result.methods.values():
+            assert values.start is None and [len(row) for row in values.span] == [60, 60]
+        files = write_attribution(result, tmp_path / str(number))
+        assert AttributionOverSteps.load(files.numbers) == result
+        page = files.page.read_text()
+        assert f'True number: <strong dir="auto">{result.answers[0]}</strong>' in page
+        assert "The letters at each kept step" in page and "start from 20 shuffles" in page
+        assert "span" not in re.sub(r"<[^>]*>|{.*}", "", page.split("<main>")[1])
 
 
 @pytest.fixture

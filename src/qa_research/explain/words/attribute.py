@@ -1,20 +1,18 @@
 """Which words made an answer: a run is asked, and its answer attributed to words by each method in turn.
 
-Also which words carry the true answer of a watched question, at each kept checkpoint of its training.
+At each kept checkpoint of a training: steps.py.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from qa_research.capture.recording.reader import Recording
 from qa_research.explain.ranking import chance_jaccard
 from qa_research.explain.words.example import (
     ExampleReader,
@@ -25,21 +23,17 @@ from qa_research.explain.words.example import (
 )
 from qa_research.explain.words.faithfulness import faithfulness
 from qa_research.explain.words.gradients import MOST_STEPS, integrated_gradients, word_erasure
-from qa_research.explain.words.lime import LOWEST_R2, word_lime
+from qa_research.explain.words.lime import word_lime
 from qa_research.explain.words.reader import (
     Explained,
     Reader,
     WordReader,
     answered_span,
-    true_span,
 )
 from qa_research.explain.words.result import (
-    LARGEST_ERROR,
     NAMES,
-    OUTPUTS,
     Agreement,
     Attribution,
-    AttributionOverSteps,
     ExplainedWindow,
     Faithfulness,
     GradientValues,
@@ -48,17 +42,13 @@ from qa_research.explain.words.result import (
     ShownText,
     ShownWord,
     Span,
-    StepValues,
-    all_rounded,
     number_text,
     rounded,
     rounded_or_none,
     strongest,
 )
-from qa_research.runs.checkpoints import kept_steps
-from qa_research.runs.open import open_run
 from qa_research.stats import rank_correlation, top_overlap
-from qa_research.tasks.answering.trained import TrainedAnswerer, answerer_of
+from qa_research.tasks.answering.trained import TrainedAnswerer
 from qa_research.tasks.opened import Opened
 from qa_research.text import plural
 
@@ -66,10 +56,6 @@ log = logging.getLogger(__name__)
 
 # Below this the network prefers other spans together to the one that is explained.
 UNSURE = 0.5
-# Over many checkpoints a sum that is slightly off at one of them is reported rather than refined.
-MOST_STEPS_PER_CHECKPOINT = 80
-# Warnings name at most so many steps.
-NAMED_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -105,7 +91,7 @@ def attribute(
         reader.off.token,
     )
     log.info("Attributing by %s", ", ".join(NAMES[name] for name in request.methods))
-    methods = _measure(reader, request, MOST_STEPS)
+    methods = measure(reader, request, MOST_STEPS)
     # The values by which each method ranks the words: those for the sum of both logits.
     rankings = {
         name: np.array([values.span[number] for number in reader.units], dtype=np.float64)
@@ -123,7 +109,7 @@ def attribute(
         answer_probability=rounded_or_none(answer.probability),
         probability=rounded(full),
         quantity=_quantity(explained),
-        text=_shown(explained),
+        text=shown(explained),
         methods=methods,
         agreement=_agreement(rankings, request.top),
         faithfulness=faithful,
@@ -148,7 +134,7 @@ def attribute_example(opened: Opened[Any], row: Any, request: AttributionRequest
     _check_top(reader, request.top)
     log.info("%d words in %d tokens", len(reader.units), len(reader.example.tokens))
     log.info("Attributing by %s", ", ".join(NAMES[name] for name in request.methods))
-    methods = _measure_example(reader, request)
+    methods = measure_example(reader, request, MOST_STEPS)
     rankings = {name: np.array(values.span, dtype=np.float64) for name, values in methods.items()}
     faithful, full = _faithfulness(reader, rankings, request.seed)
     said = number_text(full) if reader.is_number else reader.watched.outputs.rows[reader.row]
@@ -174,10 +160,13 @@ def attribute_example(opened: Opened[Any], row: Any, request: AttributionRequest
     )
 
 
-def _measure_example(reader: ExampleReader, request: AttributionRequest) -> dict[str, MethodValues]:
+def measure_example(
+    reader: ExampleReader, request: AttributionRequest, most_steps: int
+) -> dict[str, MethodValues]:
+    """The values by each requested method; gradients are integrated in at most so many steps."""
     found: dict[str, MethodValues] = {}
     if "gradients" in request.methods:
-        found["gradients"] = example_gradients(reader, request.seed)
+        found["gradients"] = example_gradients(reader, request.seed, most_steps)
     if "erasure" in request.methods:
         found["erasure"] = example_erasure(reader)
     if "lime" in request.methods:
@@ -220,9 +209,10 @@ def _faithfulness(
     return replace(found, answer_stays=answer_stays), full
 
 
-def _measure(
+def measure(
     reader: Reader, request: AttributionRequest, most_steps: int
 ) -> dict[str, MethodValues]:
+    """The values by each requested method; gradients are integrated in at most so many steps."""
     found: dict[str, MethodValues] = {}
     if "gradients" in request.methods:
         found["gradients"] = integrated_gradients(reader, most_steps)
@@ -263,7 +253,8 @@ def _agreement(rankings: Mapping[str, Float[ndarray, " other"]], top: int) -> tu
     return tuple(found)
 
 
-def _shown(explained: Explained) -> ShownText:
+def shown(explained: Explained) -> ShownText:
+    """A question and its window as pages show them."""
     reader, text = explained.reader, explained.reader.text
     start, end = text.context_chars
     in_span = set(explained.span_words)
@@ -304,156 +295,3 @@ def _quantity(explained: Explained) -> str:
         f"Explained is the answered span “{explained.span_text}”: the start logit at its first "
         "token, the end logit at its last, and their sum."
     )
-
-
-@dataclass(frozen=True)
-class _AtStep:
-    """One question at one checkpoint: the true span's probability there, and the methods' values."""
-
-    step: int
-    checkpoint: str
-    probability: float
-    methods: Mapping[str, MethodValues]
-
-    @property
-    def error(self) -> float | None:
-        """The largest of integrated gradients; None without that method."""
-        values = self.methods.get("gradients")
-        return values.largest_error if isinstance(values, GradientValues) else None
-
-    @property
-    def lime(self) -> LimeValues | None:
-        """What LIME found, if it was asked for."""
-        values = self.methods.get("lime")
-        return values if isinstance(values, LimeValues) else None
-
-
-def over_steps(
-    directory: Path, recording: Recording, chosen: Sequence[int], request: AttributionRequest
-) -> list[AttributionOverSteps]:
-    """The watched questions `chosen`, by number, at every kept checkpoint of the run in `directory`.
-
-    A question whose true span is not in the window that was watched is skipped with a warning.
-
-    Raises:
-        ValueError: the run kept no steps, the recording has no true spans, or no question remains.
-    """
-    names = kept_steps(directory)
-    spans = _true_spans(recording)
-    # Windows and words are the same at every checkpoint; only the network changes.
-    explained: dict[int, Explained] = {}
-    found: dict[int, list[_AtStep]] = {number: [] for number in chosen}
-    run_name = ""
-    for i, name in enumerate(names):
-        log.info("Checkpoint %s (%d of %d)", name, i + 1, len(names))
-        run = answerer_of(open_run(directory, name))
-        if not explained:
-            run_name = run.name
-            explained = _explained(run, recording, {number: spans[number] for number in chosen})
-        step = run.step if run.step is not None else int(name)
-        for number, span in explained.items():
-            reader = replace(span.reader, network=run.network)
-            probability = float(reader.predict_full().probability[0])
-            methods = _measure(reader, request, MOST_STEPS_PER_CHECKPOINT)
-            found[number].append(_AtStep(step, name, probability, methods))
-    return [
-        _joined(run_name, recording.questions[number], span, found[number], request.seed)
-        for number, span in explained.items()
-    ]
-
-
-def _explained(
-    run: TrainedAnswerer, recording: Recording, spans: Mapping[int, tuple[int, int]]
-) -> dict[int, Explained]:
-    """The true spans of watched questions, without those that are not in the watched window."""
-    explained = {}
-    for number, (first, last) in spans.items():
-        described = recording.questions[number]
-        span = true_span(run, described, first, last)
-        if span is None:
-            log.warning(
-                "%s is skipped: its true span is not in the window that was watched",
-                described["id"],
-            )
-        else:
-            explained[number] = span
-    if not explained:
-        raise ValueError("no true span to explain: it is not in the window that was watched")
-    return explained
-
-
-def _true_spans(recording: Recording) -> list[tuple[int, int]]:
-    """First and last token of each watched question's true span, from any recorder that has questions."""
-    for name in recording.recorders:
-        data = recording.read(name)
-        if "true_first" in data.coords:
-            columns = (data[end].to_numpy().tolist() for end in ("true_first", "true_last"))
-            return list(zip(*columns, strict=True))
-    raise ValueError(
-        f"{recording.path} has no true spans, only {', '.join(recording.recorders)}. Train with logits "
-        "among capture/recorders"
-    )
-
-
-def _joined(
-    run: str,
-    described: Mapping[str, Any],
-    explained: Explained,
-    found: Sequence[_AtStep],
-    seed: int,
-) -> AttributionOverSteps:
-    """One question's results at all steps, as one."""
-    return AttributionOverSteps(
-        run=run,
-        question_id=described["id"],
-        split=described["split"],
-        answers=tuple(described["answers"]),
-        quantity=_quantity_over_steps(explained),
-        text=_shown(explained),
-        steps=tuple(at.step for at in found),
-        checkpoints=tuple(at.checkpoint for at in found),
-        probability=all_rounded(at.probability for at in found),
-        methods={
-            name: StepValues(
-                **{out: tuple(getattr(at.methods[name], out) for at in found) for out in OUTPUTS}
-            )
-            for name in found[0].methods
-        },
-        error=tuple(rounded_or_none(at.error) for at in found),
-        unseen_r2=tuple(at.lime.unseen_r2 if at.lime else None for at in found),
-        warnings=(*explained.notes, *_doubts_over_steps(found)),
-        seed=seed,
-    )
-
-
-def _doubts_over_steps(found: Sequence[_AtStep]) -> list[str]:
-    off = [at.step for at in found if at.error is not None and at.error > LARGEST_ERROR]
-    # Without an R2, for logits that never changed, LIME has nothing to say either.
-    unsure = [at.step for at in found if at.lime and (at.lime.unseen_r2 or 0.0) < LOWEST_R2]
-    sentences = []
-    if off:
-        sentences.append(
-            f"Integrated gradients do not add up at {_named(off)}: their sum is off by more than "
-            f"{100 * LARGEST_ERROR:.0f} %."
-        )
-    if unsure:
-        sentences.append(
-            f"LIME is not reliable at {_named(unsure)}: on masks it was not fitted to, its linear "
-            f"model's R² is below {LOWEST_R2}."
-        )
-    return sentences
-
-
-def _quantity_over_steps(explained: Explained) -> str:
-    """What is explained, in a sentence."""
-    if explained.reader.target.is_null:
-        what = "“no answer”, which is right, at token 0, [CLS]"
-    else:
-        what = f"the true span “{explained.span_text}”"
-    return f"Explained is {what}: its start logit, its end logit, and their sum, at every step the same."
-
-
-def _named(steps: Sequence[int]) -> str:
-    """ "step 10", "steps 10, 20", or the first few "and more"."""
-    shown = ", ".join(map(str, steps[:NAMED_STEPS]))
-    return f"step{'s' if len(steps) > 1 else ''} {shown}{' and more' if len(steps) > NAMED_STEPS else ''}"

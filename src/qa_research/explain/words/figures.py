@@ -199,9 +199,12 @@ def _limits(found: Faithfulness) -> tuple[float, float]:
 
 
 def draw_probability(panel: Axes, result: AttributionOverSteps) -> None:
-    """The true span's probability over the steps."""
+    """The probability of the true span or label over the steps; or the prediction, and what is true."""
     panel.plot(result.steps, _numbers(result.probability), color=TRUE, marker=".", lw=1.5)
-    panel.set_ylim(-0.04, 1.04)
+    if result.text.says == "prediction":
+        panel.axhline(float(result.answers[0]), color=TRUE, lw=1, linestyle="--")
+    else:
+        panel.set_ylim(-0.04, 1.04)
     step_ticks(panel.xaxis, np.array(result.steps))
     _plain(panel)
 
@@ -253,25 +256,27 @@ def words_over_steps(result: AttributionOverSteps) -> Figure:
     for (above, below), (name, found) in zip(panels.T, values.items(), strict=True):
         draw_probability(above, result)
         above.set_title(NAMES[name], fontsize=10, weight="bold")
-        _heat_map(below, found[:, shown], np.array(result.steps))
+        _heat_map(below, found[:, shown], np.array(result.steps), result.text.measure)
         _label_rows(below, [words[word] for word in shown] if below is panels[1, 0] else [])
-    panels[0, 0].set_ylabel("probability\nof the span", fontsize=8)
-    title = f"{result.text.question} – the words of {result.text.quoted_span}"
+    text, measured = result.text, result.measured.replace("of the true", "\nof the")
+    panels[0, 0].set_ylabel(measured.replace(" \n", "\n"), fontsize=8)
+    what = "the prediction" if text.says == "prediction" else result.truth
+    title = f"{text.title} – the {text.unit}s of {what}"
     lines = textwrap.wrap(drawable(title), int(width / 0.085))
     if len(shown) < len(words):
-        lines.append(f"(the {len(shown)} strongest of {len(words)} words)")
+        lines.append(f"(the {len(shown)} strongest of {len(words)} {text.unit}s)")
     figure.suptitle("\n".join(lines), fontsize=11, parse_math=False)
     return figure
 
 
 def _heat_map(
-    panel: Axes, values: Float[ndarray, "step word"], steps: Int[ndarray, " step"]
+    panel: Axes, values: Float[ndarray, "step word"], steps: Int[ndarray, " step"], measure: str
 ) -> None:
     image = step_map(panel, values, steps, strongest(values), SIGNED, along="x")
     panel.set_xlabel("optimizer step", fontsize=9)
     bar = panel.figure.colorbar(image, ax=panel, fraction=0.05, aspect=40)
     bar.ax.tick_params(labelsize=7)
-    bar.set_label("logits: orange opposes, blue supports", fontsize=8)
+    bar.set_label(f"{measure}: orange opposes, blue supports", fontsize=8)
 
 
 def _label_rows(panel: Axes, words: Sequence[ShownWord]) -> None:

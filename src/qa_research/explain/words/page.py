@@ -32,7 +32,6 @@ from qa_research.explain.words.figures import (
 from qa_research.explain.words.result import (
     CURVES,
     NAMES,
-    OUTPUTS,
     Attribution,
     AttributionOverSteps,
     Faithfulness,
@@ -72,12 +71,12 @@ def curves_chart(found: Faithfulness, kind: str, about: str = "Probability") -> 
 
 
 def probability_chart(result: AttributionOverSteps) -> Markup:
-    """The true span's probability over the training."""
+    """The probability of what is true, or the prediction, over the training."""
     figure = PlainFigure(figsize=SIZE, layout="constrained")
     panel = figure.subplots()
     draw_probability(panel, result)
     panel.set_xlabel("optimizer step")
-    return inline_svg(figure, "Probability of the true span over the training", PAGE_COLOURS)
+    return inline_svg(figure, f"{result.measured.capitalize()} over the training", PAGE_COLOURS)
 
 
 def inline_svg(figure: Figure, about: str, colours: Mapping[str, str]) -> Markup:
@@ -209,11 +208,11 @@ def attribution_page(result: Attribution) -> str:
 
 
 def steps_page(result: AttributionOverSteps) -> str:
-    """The page of a watched question: a table words x steps for each method, coloured."""
+    """The page of a watched example: a table words x steps for each method, coloured."""
     tables = {
         (name, output): heat_rows(result.text, getattr(values, output))
         for name, values in result.methods.items()
-        for output in OUTPUTS
+        for output in result.text.outputs
     }
     return _render("steps.html.jinja", result, tables=tables, chart=probability_chart(result))
 

@@ -441,6 +441,12 @@ class Attribution(_Saved):
     top: int
     seed: int
 
+    @property
+    def shuffles(self) -> int:
+        """From so many shuffles of the words gradients were integrated; 0: from all words off."""
+        found = self.methods.get("gradients")
+        return found.shuffles if isinstance(found, GradientValues) else 0
+
     def top_words(self, method: str) -> list[TopWord]:
         """The `top` words that support the span most by one method, strongest first."""
         values = self.methods[method]
@@ -457,17 +463,18 @@ class Attribution(_Saved):
 class StepValues:
     """`WordValues` at each step: [step][word]."""
 
-    start: tuple[Values, ...]
-    end: tuple[Values, ...]
+    start: tuple[Values, ...] | None
+    end: tuple[Values, ...] | None
     span: tuple[Values, ...]
 
 
 @dataclass(frozen=True)
 class AttributionOverSteps(_Saved):
-    """The words that carry the true span of a watched question, at each kept step of a training.
+    """The words that carry what is true of a watched example, at each kept step of a training.
 
-    The span is the same at every step, whatever the network answers there. By step: `probability` of the
-    span, the largest `error` of integrated gradients, and LIME's `unseen_r2`; None without that method.
+    Explained is the true span of a question, the true label, or the prediction, whatever the network says at
+    a step. By step: `probability` of the span or the label, or the number; the largest `error` of integrated
+    gradients, and LIME's `unseen_r2`, None without that method. `shuffles`: see `GradientValues`.
     """
 
     run: str
@@ -484,6 +491,20 @@ class AttributionOverSteps(_Saved):
     unseen_r2: Values
     warnings: tuple[str, ...]
     seed: int
+    shuffles: int = 0
+
+    @property
+    def truth(self) -> str:
+        """What is true, in quotation marks where it is text; of a question the span, or "no answer"."""
+        says = self.text.says
+        return " / ".join(self.answers) if says == "prediction" else self.text.quoted_span
+
+    @property
+    def measured(self) -> str:
+        """What `probability` is, in words."""
+        if self.text.says == "prediction":
+            return "prediction"
+        return f"probability of the true {'span' if self.text.is_answer else 'label'}"
 
 
 def strongest(rankings: Sequence[Any]) -> list[int]:

@@ -13,6 +13,7 @@ from qa_research.explain.words.result import (
     Faithfulness,
     LimeValues,
     Values,
+    number_text,
     signed,
 )
 
@@ -41,18 +42,29 @@ def show_attribution(result: Attribution) -> None:
 
 
 def show_steps(result: AttributionOverSteps, most: int) -> None:
-    """Of a watched question: at each step the true span's probability, and each method's top words."""
+    """Of a watched example: at each step the probability of what is true, and each method's top words."""
     console = Screen()
-    console.print(styled((result.text.question, "bold"), f"   ({result.question_id})"))
+    console.print(styled((result.text.title, "bold"), f"   ({result.question_id})"))
     console.print(result.quantity)
     rows = []
-    words = [word.text for word in result.text.words]
+    is_number = result.text.says == "prediction"
+    is_letters, digits = result.text.unit == "letter", 2 if is_number else 1
+    # Letters are told apart by their places.
+    words = [
+        f"{word.text}{number if is_letters else ''}"
+        for number, word in enumerate(result.text.words)
+    ]
     for i, (step, probability) in enumerate(zip(result.steps, result.probability, strict=True)):
-        shown = "-" if probability is None else f"{100 * probability:.1f}"
-        strongest = (_strongest(words, found.span[i], most) for found in result.methods.values())
+        value = 0.0 if probability is None else probability
+        shown = number_text(value) if is_number else f"{100 * value:.1f}"
+        shown = "-" if probability is None else shown
+        strongest = (
+            _strongest(words, found.span[i], most, digits) for found in result.methods.values()
+        )
         rows.append([str(step), shown, *strongest])
     titles = [f"{NAMES[name]}: strongest" for name in result.methods]
-    console.table(["step", "true span, %", *titles], rows, right={0, 1})
+    what = "prediction" if is_number else f"true {'span' if result.text.is_answer else 'label'}, %"
+    console.table(["step", what, *titles], rows, right={0, 1})
     _show_warnings(console, result.warnings)
 
 
@@ -89,8 +101,8 @@ def _show_faithfulness(console: Screen, found: Faithfulness) -> None:
     console.table(header, rows, right=range(1, len(header)))
 
 
-def _strongest(words: Sequence[str], values: Values, most: int) -> str:
+def _strongest(words: Sequence[str], values: Values, most: int, digits: int) -> str:
     """The words that support the span most, with their values."""
     support = [(n, value) for n, value in enumerate(values) if value is not None and value > 0]
     support.sort(key=lambda found: -found[1])
-    return "  ".join(f"{words[n]} {signed(value, 1)}" for n, value in support[:most])
+    return "  ".join(f"{words[n]} {signed(value, digits)}" for n, value in support[:most])
