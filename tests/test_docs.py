@@ -147,6 +147,7 @@ def test_every_key_that_is_named_exists(composed):
         *(composed(f"logger={name}") for name in ("wandb", "mlflow")),
         composed("+experiment=paraphrase"),
         *(composed(f"finetuning={name}") for name in ("top_k", "gradual", "discriminative")),
+        *(composed(f"finetuning={name}") for name in ("lora", "bottleneck", "pals")),
         compose("explain", ["classifier=torchvision"]),
     ]
     keys = set()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qa_research.capture.forward import HookPoint, forward_watched, silenced, tap
-from qa_research.capture.sites import FINAL, KNOWN, SITE_NAMES, Anatomy, Site, chosen_layers
+from qa_research.capture.sites import FINAL, KNOWN, SITE_NAMES, Anatomy, Site
 from qa_research.model.bert import input_names
 from tests.capture.conftest import KINDS, POST_NORM, make_network
 
@@ -153,13 +153,10 @@ def test_a_silenced_head_adds_nothing_and_others_are_unchanged(network, watched)
     )
 
 
-def test_unknown_heads_layers_and_networks_are_named(network):
+def test_unknown_heads_and_networks_are_named(network):
     message = "no head 2 in layer 1.*layers 0 to 1.*heads 0 to 1"
     with pytest.raises(ValueError, match=message), silenced(network, [(1, 2)]):
         pass
-    with pytest.raises(ValueError, match=r"capture.attention.layers has 6.*layers 0 to 5"):
-        chosen_layers("capture.attention.layers", [0, 6], 6)
-    assert chosen_layers("k", [-1, 0, 5], 6) == [0, 5] and chosen_layers("k", None, 3) == [0, 1, 2]
     network.config.model_type = "xlnet"
     with pytest.raises(
         ValueError, match="xlnet.*bert, camembert, distilbert, electra.*capture=none"

@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from qa_research.capture.sites import KNOWN
-from qa_research.model.layers import STEMS, layers_of
+from qa_research.model.layers import ADDENDS, STEMS, chosen_layers, layers_of
 
 SIZES = {
     "vocab_size": 60,
@@ -44,7 +44,7 @@ CONFIGS = {
 
 
 def test_capture_and_finetuning_know_the_same_networks():
-    assert STEMS.keys() == KNOWN.keys() == CONFIGS.keys()
+    assert STEMS.keys() == ADDENDS.keys() == KNOWN.keys() == CONFIGS.keys()
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -81,3 +81,9 @@ def test_a_network_of_an_unknown_type_is_refused():
     )
     with pytest.raises(ValueError, match="where a network of the type gpt2 has its layers is not"):
         layers_of(network)
+
+
+def test_layers_are_chosen_from_either_end():
+    assert chosen_layers("k", [-1, 0, 5], 6) == [0, 5] and chosen_layers("k", None, 3) == [0, 1, 2]
+    with pytest.raises(ValueError, match=r"capture.attention.layers has 6.*layers 0 to 5"):
+        chosen_layers("capture.attention.layers", [0, 6], 6)

@@ -210,20 +210,3 @@ def _known(network: nn.Module) -> PreTrainedModel:
             "inside"
         )
     return network
-
-
-def chosen_layers(key: str, wanted: list[int] | None, count: int) -> list[int]:
-    """The layers that `key` names: None is all, -1 the last one; sorted, without repetition.
-
-    Raises:
-        ValueError: a layer that the network does not have.
-    """
-    if wanted is None:
-        return list(range(count))
-    for layer in wanted:
-        if not -count <= layer < count:
-            raise ValueError(
-                f"{key} has {layer}; this network has the layers 0 to {count - 1} (or -1, the last, "
-                f"to -{count})"
-            )
-    return sorted({layer % count for layer in wanted})

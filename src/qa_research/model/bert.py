@@ -2,7 +2,8 @@
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from transformers import (
 )
 
 from qa_research.console import readable_size
+from qa_research.model.adapters import Adapters, with_adapters
 from qa_research.model.reinit import Top, drawn_anew, reinitialise, told
 from qa_research.model.weights import (
     HUB_ERRORS,
@@ -136,14 +138,20 @@ def build(
 
 
 def stored(
-    directory: Path, weights: Mapping[str, Tensor], name: str, purpose: Purpose = QUESTIONS
+    directory: Path,
+    weights: Mapping[str, Tensor],
+    name: str,
+    purpose: Purpose = QUESTIONS,
+    adapters: Adapters | None = None,
 ) -> PreTrainedModel:
     """The network in float32 and in evaluation mode that a run's `model/` describes, with these weights.
 
-    `name`: what the weights are called in an error. Nothing large is allocated before both fit each other.
+    `name`: what the weights are called in an error. `adapters`: what was added to it. Nothing large is
+    allocated before both fit each other.
 
     Raises:
-        ValueError: its config.json does not describe a network, or the weights are those of another one.
+        ValueError: its config.json does not describe a network, the weights are those of another one, or
+            the adapters cannot be added to it.
     """
     config = read_config("model", str(directory))
     path = directory / CONFIG_JSON
@@ -152,20 +160,34 @@ def stored(
             f"{name} does not fit the network of {path}: it has {len(weights)} tensors in all for "
             f"num_hidden_layers={layers}"
         )
-    difference = None
+    with _described_by(path, purpose):
+        bare = skeleton(config, purpose)
     try:
-        wanted = {
-            key: tensor.shape for key, tensor in skeleton(config, purpose).state_dict().items()
-        }
-        found = {key: tensor.shape for key, tensor in weights.items()}
-        if (difference := _first_difference(wanted, found)) is None:
-            return _working_network(config, weights, purpose)
+        with_adapters(bare, adapters)
+    except ValueError as error:
+        raise ValueError(f"what was added to the network of {path} cannot be: {error}") from error
+    wanted = {key: tensor.shape for key, tensor in bare.state_dict().items()}
+    found = {key: tensor.shape for key, tensor in weights.items()}
+    if difference := _first_difference(wanted, found):
+        raise ValueError(f"{name} does not fit the network of {path}: {difference}")
+    with _described_by(path, purpose):
+        return _working_network(config, weights, purpose, adapters)
+
+
+@contextmanager
+def _described_by(path: Path, purpose: Purpose) -> Iterator[None]:
+    """What transformers raises, as a sentence on the config.json that it was given.
+
+    Raises:
+        ValueError: that.
+    """
+    try:
+        yield
     except Exception as error:
-        # What transformers raises depends on which of its many values is wrong.
+        # What it raises depends on which of its many values is wrong.
         raise ValueError(
             f"{path} does not describe a {purpose.name} network: {first_line(error)}"
         ) from error
-    raise ValueError(f"{name} does not fit the network of {path}: {difference}")
 
 
 def read_config(key: str, source: str) -> PretrainedConfig:
@@ -189,12 +211,16 @@ def read_config(key: str, source: str) -> PretrainedConfig:
 
 
 def _working_network(
-    config: PretrainedConfig, weights: Mapping[str, Tensor], purpose: Purpose
+    config: PretrainedConfig,
+    weights: Mapping[str, Tensor],
+    purpose: Purpose,
+    adapters: Adapters | None,
 ) -> PreTrainedModel:
     """A network in evaluation mode that has read two tokens: some settings are only used then."""
     network: PreTrainedModel = purpose.auto.from_config(
         config, dtype=torch.float32, trust_remote_code=False
     )
+    with_adapters(network, adapters)
     network.load_state_dict(weights)
     head_of(network)
     with torch.inference_mode():
@@ -202,11 +228,11 @@ def _working_network(
     return network
 
 
-def without_memory(network: PreTrainedModel) -> PreTrainedModel:
-    """Another network of the same class and config, as `skeleton` makes one."""
+def without_memory(network: PreTrainedModel, adapters: Adapters | None = None) -> PreTrainedModel:
+    """Another network of the same class, config and adapters, as `skeleton` makes one."""
     with torch.random.fork_rng(), torch.device("meta"):
         bare: PreTrainedModel = type(network)._from_config(network.config)
-        return bare
+        return with_adapters(bare, adapters)
 
 
 def skeleton(config: PretrainedConfig, purpose: Purpose = QUESTIONS) -> PreTrainedModel:

@@ -16,6 +16,19 @@ STEMS = {
     "xlm-roberta": "roberta.encoder.layer",
 }
 
+_BERT = ("attention.output.dense", "output.dense")
+# By model type: the modules of a layer, below it, whose outputs are added to what the layer reads: what
+# attention adds, and what the feed-forward network adds.
+ADDENDS = {
+    "bert": _BERT,
+    "camembert": _BERT,
+    "distilbert": ("attention.out_lin", "ffn"),
+    "electra": _BERT,
+    "modernbert": ("attn.Wo", "mlp"),
+    "roberta": _BERT,
+    "xlm-roberta": _BERT,
+}
+
 
 @dataclass(frozen=True)
 class Part:
@@ -30,6 +43,21 @@ class Part:
         return sum(parameter.numel() for parameter in self.parameters.values())
 
 
+def stem_of(network: nn.Module) -> str:
+    """The module that holds the layers.
+
+    Raises:
+        ValueError: it is not known where this network has its layers.
+    """
+    kind = network.config.model_type if isinstance(network, PreTrainedModel) else None
+    if kind not in STEMS:
+        called = f"network of the type {kind}" if kind else type(network).__name__
+        raise ValueError(
+            f"where a {called} has its layers is not known; it is known for: {', '.join(STEMS)}"
+        )
+    return STEMS[kind]
+
+
 def layers_of(network: nn.Module) -> list[Part]:
     """Embeddings, each layer, head: every parameter of the network is in exactly one of these.
 
@@ -41,13 +69,7 @@ def layers_of(network: nn.Module) -> list[Part]:
     Raises:
         ValueError: it is not known where this network has its layers.
     """
-    kind = network.config.model_type if isinstance(network, PreTrainedModel) else None
-    if kind not in STEMS:
-        called = f"network of the type {kind}" if kind else type(network).__name__
-        raise ValueError(
-            f"where a {called} has its layers is not known; it is known for: {', '.join(STEMS)}"
-        )
-    stem = STEMS[kind]
+    stem = stem_of(network)
     body = stem.partition(".")[0]
     count = len(list(network.get_submodule(stem).children()))
     parts = [Part(name, {}) for name in ("embeddings", *_names(count), "head")]
@@ -58,6 +80,23 @@ def layers_of(network: nn.Module) -> list[Part]:
             place = 0 if name.startswith(f"{body}.embeddings") else count + 1
         parts[place].parameters[name] = parameter
     return parts
+
+
+def chosen_layers(key: str, wanted: list[int] | None, count: int) -> list[int]:
+    """The layers that `key` names: None is all, -1 the last one; sorted, without repetition.
+
+    Raises:
+        ValueError: a layer that the network does not have.
+    """
+    if wanted is None:
+        return list(range(count))
+    for layer in wanted:
+        if not -count <= layer < count:
+            raise ValueError(
+                f"{key} has {layer}; this network has the layers 0 to {count - 1} (or -1, the last, "
+                f"to -{count})"
+            )
+    return sorted({layer % count for layer in wanted})
 
 
 def _names(count: int) -> list[str]:

@@ -15,6 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from qa_research.files import write_text
+from qa_research.model.adapters import Adapters
 from qa_research.model.architecture import ARCHITECTURE, VERSION, Blueprint, Module
 from qa_research.model.bert import input_names, longest_window, without_memory
 from qa_research.model.graph import Axis, Edge, Graph, Node, Shape, drawn_depth
@@ -61,22 +62,26 @@ class UntraceableError(Exception):
     """Why a network has no graph, as the rest of a sentence."""
 
 
-def describe(network: PreTrainedModel) -> Blueprint:
+def describe(network: PreTrainedModel, adapters: Adapters | None = None) -> Blueprint:
     """The architecture of a network, whose graph is traced on a device without memory.
+
+    `adapters`: what was added to it.
 
     Takes a tenth of a second for a BERT of base size, and changes nothing: neither the network nor the
     state of any random generator.
     """
     modules = _modules(network)
     try:
-        return Blueprint(modules, traced(network), None)
+        return Blueprint(modules, traced(network, adapters), None)
     except UntraceableError as error:
         return Blueprint(modules, None, str(error))
 
 
-def write_architecture(directory: Path, network: PreTrainedModel) -> None:
-    """Write `describe(network)` into a run's directory."""
-    found = describe(network)
+def write_architecture(
+    directory: Path, network: PreTrainedModel, adapters: Adapters | None = None
+) -> None:
+    """Write `describe(network, adapters)` into a run's directory."""
+    found = describe(network, adapters)
     content = {
         "version": VERSION,
         "modules": [_as_json(module) for module in found.modules],
@@ -86,7 +91,7 @@ def write_architecture(directory: Path, network: PreTrainedModel) -> None:
     write_text(directory / ARCHITECTURE, _text(content))
 
 
-def traced(network: PreTrainedModel) -> Graph:
+def traced(network: PreTrainedModel, adapters: Adapters | None = None) -> Graph:
     """The graph of a network down to the parts of its layers, such as BERT's attention.
 
     Shapes are those of several windows of some tokens; both lengths are told apart from any other by
@@ -98,7 +103,7 @@ def traced(network: PreTrainedModel) -> Graph:
     """
     from torchview import draw_graph
 
-    bare = without_memory(network)
+    bare = without_memory(network, adapters)
     classes = {name: type(module).__name__ for name, module in bare.named_modules()}
     axes = _axes(bare)
     known = [name for name in INPUTS if name in input_names(bare)]

@@ -4,12 +4,15 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import lightning.pytorch as pl
 import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from qa_research.model.adapters import Adapters
 
 Decay = Literal["linear", "cosine", "constant"]
 
@@ -100,9 +103,11 @@ class LearningModule(pl.LightningModule):
     `loss` is the mean over the batch. A step is then the mean over all of its examples, however they are
     divided among batches and processes: a batch of one weighs an eighth of a batch of eight.
     `shares`: parameters that do not all train alike, the first at the rate that curves show; None: they do.
+    `adapters`: what was added to the network; None: nothing.
     """
 
     network: nn.Module
+    adapters: "Adapters | None" = None
 
     def __init__(
         self,
@@ -125,6 +130,17 @@ class LearningModule(pl.LightningModule):
         self.batch_loss = torch.zeros(())
         self.shares: Sequence[Share] | None = None
         self._sizes: tuple[int, Sequence[int]] = (-1, ())
+
+    def add(self, adapters: "Adapters", seed: int) -> None:
+        """Add small modules to the network, once it is made.
+
+        Raises:
+            ValueError: the network is none to which they can be added.
+        """
+        raise ValueError(
+            f"finetuning={adapters.kind} adds to the layers of a network that reads text, and this is a "
+            f"{type(self.network).__name__}; finetuning=full trains any"
+        )
 
     def share_of_step(self, loss: Tensor, batch_idx: int) -> Tensor:
         """A batch's mean loss with the weight of its examples. It is checked to be finite with its gradient.

@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from qa_research.model.adapters import Adapters
 from qa_research.model.attention import use_plain_below
 from qa_research.model.bert import (
     Architecture,
@@ -115,6 +116,10 @@ class TextModule(LearningModule):
         if self.compiles:
             self.network.compile(dynamic=True)
         return built.report
+
+    def add(self, adapters: Adapters, seed: int) -> None:
+        adapters.add(self.network, seed)
+        self.adapters = adapters
 
     def reads(self, inputs: dict[str, Tensor], what: str) -> Any:
         """What the network puts out for one example, before anything is slow; `what`: one, in words.

@@ -21,7 +21,9 @@ from qa_research.tasks.task import Task
 from qa_research.text import did_you_mean
 from qa_research.trackers.tracker import Tracker
 from qa_research.training.best import weights_bytes
+from qa_research.training.finetuning.adapted import Adapted
 from qa_research.training.finetuning.plan import Plan, plan_of
+from qa_research.training.finetuning.strategies import Strategy
 from qa_research.training.kept import FEWEST, how_many
 from qa_research.training.trainer import check_trainer, processes_of
 
@@ -78,7 +80,7 @@ def set_up(config: dict[str, Any]) -> Setup:
     # Before they are read, so that a change while they are read is noticed the next time.
     inputs = inputs_of(config)
     report = task.load(cache, config["seed"])
-    plan = _plan(config["finetuning"], task, processes_of(config["trainer"]))
+    plan = _plan(config, task)
     capture: Capture | None = None
     if config["capture"]:
         capture = build_capture(config["capture"])
@@ -166,8 +168,9 @@ def _check_part(task: Task, limit: float | None) -> None:
         )
 
 
-def _plan(section: Mapping[str, Any] | None, task: Task, processes: int) -> Plan | None:
+def _plan(config: Mapping[str, Any], task: Task) -> Plan | None:
     """What of the network trains when, as `finetuning` says; the module's optimizer will follow it."""
+    section, processes = config["finetuning"], processes_of(config["trainer"])
     if section is None:
         return None
     if processes > 1:
@@ -175,7 +178,10 @@ def _plan(section: Mapping[str, Any] | None, task: Task, processes: int) -> Plan
             f"trainer.devices={processes} does not go with a strategy of finetuning, which trains in one "
             "process: trainer.devices=1, or finetuning=full"
         )
-    plan = plan_of(build("finetuning", section), task.network)
+    strategy: Strategy = build("finetuning", section)
+    if isinstance(strategy, Adapted):
+        task.module.add(strategy.adapters, config["seed"])
+    plan = plan_of(strategy, task.network)
     task.module.shares = plan.shares()
     return plan
 

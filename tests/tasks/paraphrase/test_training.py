@@ -5,8 +5,10 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 
 from qa_research.launch.compose import checked
+from qa_research.runs.checkpoints import load_network_weights
 from qa_research.runs.compare import side_by_side
 from qa_research.runs.directory import read_record, run_directory
 from qa_research.runs.open import open_run
@@ -87,6 +89,34 @@ def test_losses_order_an_epoch_and_a_stop_in_it_changes_nothing(pairs):
     train(config)
     stopped = result_of(run_directory(config))
     assert stopped == result_of(run_directory(whole)) != result_of(run_directory(plain))
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        ("finetuning=lora", "finetuning.rank=2", "finetuning.targets=[query,dense]"),
+        pytest.param(("finetuning=bottleneck", "finetuning.width=4"), marks=pytest.mark.slow),
+        pytest.param(
+            ("finetuning=pals", "finetuning.width=8", "finetuning.heads=2"), marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_adapters_train_with_the_pooler_and_are_read_back(pairs, strategy):
+    config = pairs("capture=none", *strategy, "trainer.max_steps=4")
+    train(config)
+    weights = load_network_weights(run_directory(config) / "checkpoints/last.ckpt")
+    opened = open_run(run_directory(config), "last")
+    network = opened.network.state_dict()
+    assert network.keys() == weights.keys()
+    assert all(torch.equal(network[name].cpu(), tensor) for name, tensor in weights.items())
+    stages = read_record(run_directory(config))["finetuning"]["trained"]
+    added = sum(p.numel() for n, p in opened.network.named_parameters() if is_added(n))
+    # The pooler, 16 x 16, and the output layer, 2 x 16, with their biases.
+    assert stages == [{"step": 0, "parameters": added + 16 * 17 + 2 * 17}]
+
+
+def is_added(name):
+    return any(mark in name for mark in (".lora_", ".adapter.", ".pal."))
 
 
 @pytest.fixture(autouse=True)

@@ -368,9 +368,16 @@ def test_files_are_asked_with_and_without_labels_or_refused_by_line(solved, tmp_
         assert "Traceback" not in err and err.count("\n") == 1
 
 
-def test_a_strategy_of_finetuning_is_refused(small):
-    config = small("finetuning=frozen")
-    with pytest.raises(ValueError, match=r"where a TransformerNetwork has its layers is not known"):
+@pytest.mark.parametrize(
+    ("strategy", "sentence"),
+    [
+        ("frozen", "where a TransformerNetwork has its layers is not known"),
+        ("bottleneck", "finetuning=bottleneck adds to the layers of a network that reads text, and"),
+    ],
+)
+def test_a_strategy_of_finetuning_is_refused(small, strategy, sentence):
+    config = small(f"finetuning={strategy}")
+    with pytest.raises(ValueError, match=sentence):
         train(config)
     assert not run_directory(config).exists()
 

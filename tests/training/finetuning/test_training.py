@@ -6,9 +6,11 @@ import signal
 
 import pytest
 import torch
+from transformers import AutoModelForQuestionAnswering, BertForQuestionAnswering
 
 from qa_research.launch.compose import checked
 from qa_research.runs.directory import config_hash, read_record
+from qa_research.runs.open import open_run
 from qa_research.signals import Stopped
 from tests.tiny_run import train
 from tests.training.noting import Noting
@@ -26,18 +28,29 @@ SETTINGS = (
 )
 # Thaws after steps 2, 4 and 6.
 GRADUAL = ("finetuning=gradual", "finetuning.every_n_steps=2")
+ADAPTED = {
+    "lora": ("finetuning=lora", "finetuning.rank=2"),
+    "bottleneck": ("finetuning=bottleneck", "finetuning.width=4"),
+    "pals": ("finetuning=pals", "finetuning.width=8", "finetuning.heads=2"),
+}
 STRATEGIES = {
     "frozen": ("finetuning=frozen",),
     "top_k": ("finetuning=top_k",),
     "gradual": GRADUAL,
     "discriminative": ("finetuning=discriminative",),
+    **ADAPTED,
 }
 SHOWN = {
     "frozen": "Frozen",
     "top_k": "TopK, layers=1",
     "gradual": "Gradual, every_n_steps=2",
     "discriminative": "Discriminative, decay=0.8",
+    "lora": "Lora, rank=2, .*, lr_factor=5.0",
+    "bottleneck": "Bottleneck, width=4, layers=None, lr_factor=5.0",
+    "pals": "Pals, width=8, heads=2, layers=None, lr_factor=5.0",
 }
+# How the names of what is added begin.
+ADDED = {"lora": "lora_", "bottleneck": "adapter", "pals": "pal"}
 PARTS = {
     "head": ("qa_outputs.",),
     "layer 1": ("bert.encoder.layer.1.",),
@@ -92,6 +105,35 @@ def test_exactly_the_intended_parameters_change(tiny, strategy, trained):
             assert updates == step + 1 - began, (step, name)
 
 
+@pytest.mark.parametrize("strategy", ADAPTED)
+def test_exactly_the_adapters_and_the_head_change(tiny, strategy):
+    noted = noted_of(tiny(*SETTINGS, *ADAPTED[strategy], "model.decay=constant"))
+    first, last = noted[0], noted[STEPS - 1]
+    intended = {
+        name
+        for name in first["weights"]
+        if name.startswith("qa_outputs.") or f".{ADDED[strategy]}" in name
+    }
+    assert len(intended) > 2
+    for step, now in noted.items():
+        assert now["trains"] == intended, step
+        changed = {n for n, w in now["weights"].items() if first["weights"][n] != w}
+        assert changed <= intended, step
+        assert now["state"].keys() == (intended if step else set())
+    # The first gradients of A in LoRA are 0, as those of all but the way back in a PAL.
+    changed = {n for n, w in last["weights"].items() if first["weights"][n] != w}
+    assert changed == intended
+
+
+def test_adapters_have_a_rate_of_their_own(tiny):
+    noted = noted_of(tiny(*SETTINGS, *ADAPTED["bottleneck"], "finetuning.lr_factor=3"))
+    for step, now in noted.items():
+        peak = 1e-3 * (1 - step / STEPS)
+        # The head, the adapters, and what does not train; matrices and vectors of each.
+        expected = [peak, peak, 3 * peak, 3 * peak, *[0.0] * 6]
+        assert [g["lr"] for g in now["groups"]] == pytest.approx(expected, rel=1e-12), step
+
+
 def test_rates_are_those_of_the_strategy_at_every_step(tiny):
     noted = noted_of(tiny(*SETTINGS, "finetuning=discriminative", "finetuning.decay=0.5"))
     for step, now in noted.items():
@@ -118,8 +160,9 @@ def unbroken():
         *(pytest.param("gradual", stop, marks=pytest.mark.slow) for stop in (4, 5, 6)),
         *(
             pytest.param(strategy, 3, marks=pytest.mark.slow)
-            for strategy in ("frozen", "top_k", "discriminative")
+            for strategy in ("frozen", "top_k", "discriminative", "bottleneck", "pals")
         ),
+        ("lora", 3),
     ],
 )
 def test_a_stop_changes_nothing(tiny, tmp_path, unbroken, strategy, stop):
@@ -192,16 +235,52 @@ def test_a_run_with_a_strategy_is_asked_as_any_other(tiny, verb, tmp_path, strat
     config = tiny(*settings, *STRATEGIES[strategy])
     train(config)
     run = str(directory_of(config))
-    for words in (
-        ("ask", run, "--question", "Who?", "--context", "Ms Lund teaches chess."),
-        ("evaluate", run),
-        ("export", run, str(tmp_path / "exported")),
-    ):
+    asked = ("ask", run, "--question", "Who?", "--context", "Ms Lund teaches chess.")
+    for words in (asked, ("evaluate", run), ("forward", *asked[1:])):
         code, _, said = verb(*words)
+        assert code == 0, said
+    code, _, said = verb("export", run, str(tmp_path / "exported"))
+    if strategy in ("bottleneck", "pals"):
+        assert code == 2 and f"finetuning={strategy} added modules" in said
+        assert not (tmp_path / "exported").exists()
+    else:
         assert code == 0, said
     code, shown, said = verb("runs", "show", run)
     assert code == 0, said
     assert re.search(rf"^finetuning +{SHOWN[strategy]}$", shown, re.MULTILINE)
+
+
+def test_lora_is_exported_as_a_plain_network_with_equal_logits(tiny, tmp_path):
+    config = tiny(*SETTINGS, *ADAPTED["lora"], "model.lr=0.05")
+    train(config)
+    opened = open_run(directory_of(config), "last")
+    opened.export(tmp_path / "exported")
+    plain = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "exported")
+    inputs = {"input_ids": torch.arange(5, 45).view(2, 20)}
+    with torch.no_grad():
+        ours, theirs = opened.network(**inputs), plain.eval()(**inputs)
+    for key in ("start_logits", "end_logits"):
+        torch.testing.assert_close(theirs[key], ours[key], rtol=0, atol=1e-5)
+    # The head has learned, and is there; and so have the layers.
+    initial = BertForQuestionAnswering(plain.config).state_dict()
+    assert plain.state_dict().keys() == initial.keys()
+    trained = opened.network.state_dict()
+    assert torch.equal(plain.qa_outputs.weight, trained["qa_outputs.weight"])
+    query = "bert.encoder.layer.0.attention.self.query"
+    change = plain.state_dict()[f"{query}.weight"] - trained[f"{query}.base_layer.weight"]
+    assert torch.linalg.matrix_rank(change) == 2
+
+
+def test_a_run_without_the_file_of_its_adapters_is_refused(tiny):
+    config = tiny(*SETTINGS, *ADAPTED["lora"])
+    train(config)
+    run = directory_of(config)
+    (run / "model/adapters.json").unlink()
+    with pytest.raises(ValueError, match=r"adapters\.json is missing"):
+        open_run(run)
+    (run / "model/model.sha256").unlink()
+    with pytest.raises(ValueError, match=r"does not fit the network of .*base_layer|query"):
+        open_run(run)
 
 
 def test_training_everything_is_the_run_it_was_before_there_were_strategies(tiny):
@@ -227,6 +306,14 @@ def test_training_everything_is_the_run_it_was_before_there_were_strategies(tiny
         ((*GRADUAL, "+trainer.limit_train_batches=3"), "and this training has 3 steps"),
         ((*GRADUAL, "+trainer.limit_train_batches=0.5"), "and this training has 3 steps"),
         (
+            ("finetuning=lora", "finetuning.rank=17"),
+            "finetuning.rank=17 is more than 16, the width",
+        ),
+        (("finetuning=lora", "finetuning.targets=[qury]"), "finetuning.targets has qury, and a"),
+        (("finetuning=lora", "finetuning.layers=[2]"), "finetuning.layers has 2; this network has"),
+        (("finetuning=bottleneck",), "finetuning.width=48 is more than the 16 units"),
+        (("finetuning=pals", "finetuning.width=9"), "finetuning.width=9 must be a multiple of"),
+        (
             ("finetuning=frozen", "trainer.devices=2"),
             "trainer.devices=2 does not go with a strategy",
         ),
@@ -247,6 +334,24 @@ def test_what_cannot_be_followed_is_refused_before_a_run_exists(tiny, overrides,
 def test_a_decay_out_of_range_is_refused(tiny, override):
     with pytest.raises(ValueError, match=r"^finetuning\.decay must be "):
         checked(tiny("finetuning=discriminative", override))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "override", "sentence"),
+    [
+        ("lora", "rank=0", r"finetuning\.rank must be at least 1"),
+        ("lora", "alpha=0", r"finetuning\.alpha must be "),
+        ("lora", "targets=[]", r"finetuning\.targets must "),
+        ("lora", "targets=query", r"finetuning\.targets must be "),
+        ("bottleneck", "width=0", r"finetuning\.width must be at least 1"),
+        ("bottleneck", "layers=[]", r"finetuning\.layers must "),
+        ("pals", "heads=0", r"finetuning\.heads must be at least 1"),
+        ("pals", "lr_factor=-1", r"finetuning\.lr_factor must be "),
+    ],
+)
+def test_settings_out_of_range_are_refused(tiny, strategy, override, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        checked(tiny(f"finetuning={strategy}", f"finetuning.{override}"))
 
 
 def test_moments_of_what_no_longer_trains_are_dropped():

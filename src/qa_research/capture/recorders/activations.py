@@ -17,7 +17,8 @@ from qa_research.capture.recorders.recorder import (
     to_numpy,
 )
 from qa_research.capture.recording.arrays import Array, Coordinate
-from qa_research.capture.sites import SITE_NAMES, Anatomy, Site, chosen_layers
+from qa_research.capture.sites import SITE_NAMES, Anatomy, Site
+from qa_research.model.layers import chosen_layers
 
 
 class ActivationsRecorder(Recorder):

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from qa_research.capture.forward import Forward
 from qa_research.capture.recording.arrays import Array, Coordinate
-from qa_research.capture.sites import Anatomy, Site, chosen_layers
+from qa_research.capture.sites import Anatomy, Site
 from qa_research.capture.watched import shared_coordinates
+from qa_research.model.layers import chosen_layers
 from qa_research.tasks.watching import Watched, Watching
 
 # The arrays of one capture by recorder and name.

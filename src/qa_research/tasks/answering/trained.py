@@ -23,7 +23,7 @@ from qa_research.config import build, check_value
 from qa_research.console import tracked
 from qa_research.files import UTF_8, written_folder
 from qa_research.model.bert import QUESTIONS, input_names, longest_window
-from qa_research.model.kept import read_network
+from qa_research.model.kept import read_adapters, read_network
 from qa_research.model.weights import write_sums
 from qa_research.tasks.answering.asking import Asking, write_asking
 from qa_research.tasks.answering.batches import padded_batch
@@ -164,14 +164,19 @@ class TrainedAnswerer(Opened[Question]):
     def export(self, directory: Path) -> None:
         """Write a Hugging Face directory, whole or not at all; its model computes the same logits.
 
+        What LoRA has learned is merged into the weights.
+
         Raises:
             FileExistsError: the directory exists and is not empty.
+            ValueError: modules were added to the network that cannot be merged into its weights.
         """
+        adapters = read_adapters(self.directory / "model")
+        network = adapters.merged(self.network) if adapters else self.network
         tokenizer = deepcopy(self.tokenizer)
         if longest := longest_window(self.network.config):
             tokenizer.model_max_length = longest
         with written_folder(directory) as new:
-            self.network.save_pretrained(new)
+            network.save_pretrained(new)
             tokenizer.save_pretrained(new)
             write_asking(new, self._asking())
             write_sums(new)

@@ -6,22 +6,27 @@ from typing import Any
 
 from torch import nn
 
+from qa_research.model.adapters import Adapters
 from qa_research.model.layers import Part, layers_of
 from qa_research.tasks.learning import Share
+from qa_research.training.finetuning.adapted import Adapted
 from qa_research.training.finetuning.strategies import Strategy
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What of a network trains when. `parts`: by depth, the embeddings first and the head last."""
+    """What of a network trains when.
+
+    `parts`: by depth, the embeddings first and the head last; before it those adapters that were added.
+    """
 
     strategy: Strategy
     parts: list[Part]
 
     @property
     def layers(self) -> int:
-        """Of the network: its parts without the embeddings and the head."""
-        return len(self.parts) - 2
+        """How many the network has."""
+        return sum(part.name.startswith("layer ") for part in self.parts)
 
     @property
     def size(self) -> int:
@@ -77,7 +82,7 @@ class Plan:
 
 
 def plan_of(strategy: Strategy, network: nn.Module) -> Plan:
-    """The plan of a strategy for a network.
+    """The plan of a strategy for a network, to which its adapters have been added.
 
     Raises:
         ValueError: this network cannot be trained so, or its layers are not known.
@@ -88,6 +93,21 @@ def plan_of(strategy: Strategy, network: nn.Module) -> Plan:
         raise ValueError(
             f"finetuning trains some layers of a network, and {error}; finetuning=full trains any"
         ) from error
+    if isinstance(strategy, Adapted):
+        parts = _with_adapters(parts, strategy.adapters)
     plan = Plan(strategy, parts)
     strategy.check(plan.layers)
     return plan
+
+
+def _with_adapters(parts: list[Part], adapters: Adapters) -> list[Part]:
+    """The same parts without what was added to the layers, which becomes a part before the head."""
+    added = Part("adapters", {})
+    own = []
+    for part in parts:
+        kept = Part(part.name, {})
+        for name, parameter in part.parameters.items():
+            target = added if adapters.owns(name) else kept
+            target.parameters[name] = parameter
+        own.append(kept)
+    return [*own[:-1], added, own[-1]]

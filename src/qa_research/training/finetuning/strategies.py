@@ -21,7 +21,8 @@ class Strategy(ABC):
     def factors(self, step: int, layers: int) -> Factors:
         """What the learning rate of each part is multiplied with, after `step` optimizer steps.
 
-        In the order of depth: embeddings, each of the `layers`, head. A part of factor 0 does not train.
+        In the order of depth: embeddings, each of the `layers`, head; before the head the adapters, if the
+        strategy adds some. A part of factor 0 does not train.
         """
 
     def thaws(self, layers: int) -> tuple[int, ...]:
