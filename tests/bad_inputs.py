@@ -414,6 +414,7 @@ TRAIN = (
         "model.compile=maybe",
     ),
     *("model.reinit_top=0", "model.reinit_top=most", "model.reinit_top=1", "model.reinit_top=all"),
+    *("model.pretraining=other", "model.pretraining_steps=5", "model.pretraining_lr=0"),
     *("data.train_questions=0", "data.train_questions=100000000", "data.validation_questions=-5"),
     *(
         "data.seed=-1",

@@ -55,6 +55,7 @@ SHORTENED = {
     r"^python train\.py.*sequence_files": "trainer.max_epochs=1",
     r"^python train\.py.*=paraphrase": SHORT_PAIRS,
     r"^qa-research stacks .*-- python train\.py": SHORT_TRAINING,
+    r"model\.pretraining=self": "model.pretraining_steps=2",
     r"finetuning=gradual": "finetuning.every_n_steps=1 trainer.max_steps=9 trainer.max_epochs=3",
     r"search=optuna": "hydra.sweeper.n_trials=2",
     r"^qa-research explain(?!.*(--help|--cfg))": (

@@ -72,6 +72,7 @@ EXPERIMENTS = {
     "moment": (f"model.weights={PACKAGED}", "capture.questions=4"),
     "unit_287": (f"model.weights={PACKAGED}",),
     "paraphrase": ("data.train_examples=64", "data.validation_examples=60"),
+    "masked_words": ("data.train_questions=64", "data.validation_questions=16"),
     "paraphrase_mrpc": ("data.dataset={mrpc}", "data.max_tokens=64", "trainer=cpu"),
     "squad_nopretrain": ("model.tokenizer=null",),
     **{f"sequence_{name}": SEQUENCES for name in ("transformer", "universal", "cnn", "rnn")},

@@ -10,7 +10,7 @@ TASKS = Path(qa_research.tasks.__file__).parent
 MOST_LINES = 600
 
 
-@pytest.mark.parametrize("task", ["paraphrase", "sequences"])
+@pytest.mark.parametrize("task", ["paraphrase", "sequences", "masked_words"])
 def test_a_further_task_is_at_most_600_lines(task):
     files = list((TASKS / task).glob("*.py"))
     assert files
@@ -24,6 +24,6 @@ def test_what_tasks_share_names_none_of_them():
         if file.name in ("elsewhere.py", "earlier_configs.py", "run_qa.py"):
             continue
         text = file.read_text(encoding="utf-8")
-        for task in ("answering", "paraphrase", "sequences"):
+        for task in ("answering", "paraphrase", "sequences", "masked_words"):
             assert f"import qa_research.tasks.{task}" not in text
             assert f"from qa_research.tasks.{task}" not in text, file.name

@@ -16,6 +16,7 @@ from qa_research.ledger.runs import Ledger
 from qa_research.model.weights import weights_fingerprint
 from qa_research.runs.named import NamedModel
 from qa_research.runs.open import open_model
+from qa_research.runs.places import RANDOM, start_of
 from qa_research.tasks.answering.question import DROPPING, OnBadRows
 from qa_research.tasks.answering.trained import (
     SPLITS,
@@ -188,9 +189,7 @@ def subject_of(opened: Opened[Any], found: Examples[Any]) -> Subject:
         run=opened.name,
         step=opened.step,
         weights=weights_fingerprint(opened.network),
-        pretrained=opened.config["model"].get("weights", "random") != "random"
-        if opened.is_run
-        else None,
+        pretrained=start_of(opened.config["model"]) != RANDOM if opened.is_run else None,
     )
     numbers = [
         i

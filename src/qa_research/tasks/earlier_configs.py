@@ -81,9 +81,11 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     # Version 0.3: random weights of other families than BERT's.
     if "weights" in model:
         model.setdefault("family", "bert")
-    # Version 0.3: given weights in part. Networks that read text have a tokenizer, whatever their task.
+    # Version 0.3: given weights in part, and a pretraining on the task's own texts. Networks that read text
+    # have a tokenizer, whatever their task.
     if isinstance(config.get("model"), dict) and "tokenizer" in config["model"]:
-        config["model"].setdefault("reinit_top", None)
+        for key in ("reinit_top", "pretraining", "pretraining_steps", "pretraining_lr"):
+            config["model"].setdefault(key, None)
     # Version 0.3: easy examples may come first, in any task with batches.
     if isinstance(config.get("data"), dict) and "num_workers" in config["data"]:
         config["data"].setdefault("curriculum", None)

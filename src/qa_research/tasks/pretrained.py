@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le, Lt
@@ -17,7 +17,6 @@ from qa_research.model.bert import (
     Purpose,
     build,
     check_sizes,
-    head_of,
     in_float32,
     input_names,
 )
@@ -41,6 +40,9 @@ class TextModule(LearningModule):
         name: str,
         weights: str,
         reinit_top: Top | None,
+        pretraining: Literal["self"] | None,
+        pretraining_steps: Annotated[int, Ge(1)] | None,
+        pretraining_lr: Annotated[float, Gt(0)] | None,
         family: Family,
         tokenizer: str | None,
         vocab_size: Annotated[int, Ge(100), Le(10_000_000)],
@@ -83,6 +85,8 @@ class TextModule(LearningModule):
                     f"model.reinit_top={reinit_top} draws layers of given weights anew, and all of "
                     "model.weights=random are new: leave it out, or name weights"
                 )
+        _check_pretraining(pretraining, pretraining_steps, pretraining_lr, reinit_top)
+        self.pretraining = pretraining
         self.dropout = dropout
         self.plain_attention_below = plain_attention_below
         self.compiles = compile
@@ -111,7 +115,7 @@ class TextModule(LearningModule):
         )
         self.network = built.network
         self._input_names = input_names(built.network)
-        head_of(self.network).register_forward_hook(in_float32)
+        purpose.head(self.network).register_forward_hook(in_float32)
         use_plain_below(self.network, self.plain_attention_below)
         if self.compiles:
             self.network.compile(dynamic=True)
@@ -144,3 +148,20 @@ class TextModule(LearningModule):
     def inputs_of(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """What of a batch the network takes, without labels, indices and the like."""
         return {name: tensor for name, tensor in batch.items() if name in self._input_names}
+
+
+def _check_pretraining(
+    pretraining: str | None, steps: int | None, lr: float | None, reinit_top: Top | None
+) -> None:
+    """Refuse settings of a pretraining that there is not, and layers that would be drawn anew after one."""
+    for key, value in (("pretraining_steps", steps), ("pretraining_lr", lr)):
+        if value is not None and pretraining is None:
+            raise ValueError(
+                f"model.{key}={value:g} is of a pretraining on the task's own texts, and there is none: "
+                "model.pretraining=null"
+            )
+    if pretraining is not None and reinit_top is not None:
+        raise ValueError(
+            f"model.reinit_top={reinit_top} and model.pretraining={pretraining} exclude each other: leave "
+            "out one of them"
+        )

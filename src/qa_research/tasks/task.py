@@ -150,6 +150,21 @@ class Task(ABC):
             ValueError, OSError: they cannot be made as the config asks.
         """
 
+    def first_training(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The checked config of another training whose weights this one begins with; None: there is none.
+
+        `config`: of this one. The other one is done first, unless it is finished; `start_from` then has it.
+        """
+        return None
+
+    def start_from(self, run: StoredRun, weights: "Mapping[str, Tensor]") -> list[str]:
+        """After `load`: begin with the weights of the `first_training`; a sentence on each kind of tensor.
+
+        Raises:
+            ValueError: they do not fit, or that training had other data.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def prepare(self, cache: Path, seed: int) -> None:
         """Turn the data into batches of tensors; not part of `load` because it is slow."""

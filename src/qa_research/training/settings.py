@@ -120,8 +120,10 @@ def study_of(config: Mapping[str, Any]) -> str:
     ('nopretrain', 'pretrained')
     """
     model = config.get("model")
-    weights = model.get("weights", "random") if isinstance(model, Mapping) else "random"
-    return "nopretrain" if weights == "random" else "pretrained"
+    if not isinstance(model, Mapping):
+        return "nopretrain"
+    is_random = model.get("weights", "random") == "random" and model.get("pretraining") is None
+    return "nopretrain" if is_random else "pretrained"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,17 @@ from torch import nn
 from qa_research.capture.callback import Capture
 from qa_research.config import build, build_capture
 from qa_research.console import readable_size
-from qa_research.runs.directory import check_writable
+from qa_research.runs.checkpoints import (
+    find_checkpoint,
+    network_weights,
+    read_checkpoint,
+    stated_step,
+)
+from qa_research.runs.directory import check_writable, read_record, run_name
 from qa_research.runs.places import with_absolute_paths
+from qa_research.runs.schema import check_has
 from qa_research.runs.told import inputs_of
-from qa_research.tasks.task import Task
+from qa_research.tasks.task import StoredRun, Task
 from qa_research.text import did_you_mean
 from qa_research.trackers.tracker import Tracker
 from qa_research.training.best import weights_bytes
@@ -41,7 +48,8 @@ class Setup:
     `report`: how the network was made. `plan`: what of it trains when; None: everything, always. `capture`:
     what records the training's inside, or None. `tracker`: where its curves go. `config`: with absolute
     paths, so that the run finds its data again from anywhere; `composed`: as it was typed. `inputs`: the
-    sha256 of what was read, as `runs.told.inputs_of` has it.
+    sha256 of what was read, as `runs.told.inputs_of` has it. `first`: the config of a training whose weights
+    this one begins with, or None.
     """
 
     task: Task
@@ -52,6 +60,31 @@ class Setup:
     config: dict[str, Any]
     composed: dict[str, Any]
     inputs: dict[str, str] | None
+    first: dict[str, Any] | None
+
+    def begin_with(self, directory: Path) -> None:
+        """Take the best weights of the first training, which is finished, from its directory.
+
+        Raises:
+            ValueError, FileNotFoundError: it has none, or they do not fit.
+        """
+        path = find_checkpoint(directory / "checkpoints", "best")
+        content, record = read_checkpoint(path), read_record(directory) or {}
+        check_has(directory / "run.json", record, ("fingerprints",))
+        run = StoredRun(
+            directory=directory,
+            checkpoint=path,
+            step=stated_step(content),
+            config=self.first or {},
+            record=record,
+            name=run_name(directory),
+            results=directory,
+            is_run=True,
+        )
+        self.report[:] = self.task.start_from(run, network_weights(content))
+        if self.capture:
+            # Its recorders have seen other initial weights.
+            _watch(self.capture, self.task, self.config)
 
     def prepare(self) -> None:
         """Turn the data into batches of tensors, or read them from the cache."""
@@ -84,11 +117,22 @@ def set_up(config: dict[str, Any]) -> Setup:
     capture: Capture | None = None
     if config["capture"]:
         capture = build_capture(config["capture"])
-        capture.watch(task, gradients_are_scaled=config["trainer"]["precision"] == "16-mixed")
+        _watch(capture, task, config)
     _check_measured(task, "checkpoint.monitor=", [config["checkpoint"]["monitor"]])
     _check_measured(task, "train.stop_at: ", config["train"]["stop_at"] or {})
     absolute = with_absolute_paths(config)
-    return Setup(task, report, plan, capture, tracker, absolute, config, inputs)
+    first = task.first_training(absolute)
+    if first and processes_of(config["trainer"]) > 1:
+        raise ValueError(
+            f"trainer.devices={config['trainer']['devices']} does not go with a training that begins with "
+            "another one, since both train in one process: trainer.devices=1, or do without "
+            "model.pretraining"
+        )
+    return Setup(task, report, plan, capture, tracker, absolute, config, inputs, first)
+
+
+def _watch(capture: Capture, task: Task, config: Mapping[str, Any]) -> None:
+    capture.watch(task, gradients_are_scaled=config["trainer"]["precision"] == "16-mixed")
 
 
 def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any]) -> None:

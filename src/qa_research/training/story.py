@@ -6,6 +6,7 @@ Details are elsewhere: setup makes the objects, claim decides what to resume, tr
 import logging
 import os
 import signal
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 
 from qa_research.capture.answers import keep_at_end
-from qa_research.console import log_to_file
+from qa_research.console import close_log_file, log_to_file
 from qa_research.files import naming
 from qa_research.garbage import has_started
 from qa_research.runs.checkpoints import LAST, PREVIOUS
@@ -21,13 +22,14 @@ from qa_research.runs.directory import (
     check_free,
     check_writable,
     is_finished,
+    is_held,
     lock,
     run_directory,
 )
 from qa_research.runs.schema import check_has
 from qa_research.runs.store import save_record
 from qa_research.runs.told import Told, remember
-from qa_research.signals import Signals, Stopped, without_number
+from qa_research.signals import SECONDS_BETWEEN_LOOKS, Signals, Stopped, without_number
 from qa_research.streams import stream_seed
 from qa_research.training.announcing import ToldSteps, announced
 from qa_research.training.claim import (
@@ -82,6 +84,8 @@ def train_in(directory: Path, config: dict[str, Any]) -> float:
             check_free(directory)
         setup = set_up(config)
         task = setup.task
+        if setup.first and not only_report:
+            _train_first(setup, setup.first)
         with nullcontext() if only_report else lock(directory):
             existing = find_existing(directory, mode, task)
             if existing.record and existing.is_finished:
@@ -95,6 +99,26 @@ def train_in(directory: Path, config: dict[str, Any]) -> float:
         # A signal that came too late to stop this run; the rest of a sweep must not start.
         signals.check(score)
     return score
+
+
+def _train_first(setup: Setup, config: dict[str, Any]) -> None:
+    """Do the training whose weights this one begins with, go on with it, or find it finished; and take them.
+
+    If another process is doing it, as in a sweep in parallel, wait for its end.
+    """
+    directory = run_directory(config)
+    if is_held(directory):
+        log.info("Waiting for another process, which trains %s", directory)
+    while is_held(directory):
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    if is_finished(directory):
+        log.info("Begins with %s, which is finished", directory)
+    else:
+        log.info("First the training that this one begins with: %s", directory)
+        train_in(directory, config)
+        # What follows belongs to another run's train.log.
+        close_log_file()
+    setup.begin_with(directory)
 
 
 def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals: Signals) -> float:

@@ -2,7 +2,7 @@
 
 import logging
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,12 +29,14 @@ from qa_research.tasks.answering.question import (
     describe_bad_rows,
     find_bad_rows,
     shared_with,
+    texts_of,
 )
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import Windows, cached_windows, fingerprint, too_long
 from qa_research.tasks.batched import BatchedData
 from qa_research.tasks.curriculum import Measure
 from qa_research.tasks.dividing import check_one_is_given, chosen
+from qa_research.tasks.unlabelled import Text
 
 log = logging.getLogger(__name__)
 # Of so many unusable rows it is found out whether their answers could be moved, for the advice in a refusal.
@@ -198,6 +200,17 @@ class QuestionData(BatchedData):
         """So many training questions, or all if there are fewer, drawn by `data.seed`."""
         order = stream(self.seed, "training sample").permutation(len(self.train))[:count]
         return [self.train[i] for i in order]
+
+    def texts_alone(self, split: str) -> list[Text]:
+        """The contexts of a split, each once; those of questions that choose do so, too."""
+        rows: list[Question] = getattr(self, split)
+        is_scored = split == "validation"
+        chose = {row.context for row in rows if is_scored and row.id in self.choosing}
+        return [Text(c, c in chose) for c in dict.fromkeys(row.context for row in rows)]
+
+    def vocabulary_texts(self) -> Iterator[str]:
+        """Contexts and questions of the training."""
+        return texts_of(self.train)
 
     def fingerprints(self) -> dict[str, str]:
         """A sha256 of each split's questions, with those that no window has room for.

@@ -16,8 +16,6 @@ from qa_research.model.bert import (
     input_names,
 )
 from qa_research.model.kept import write_network
-from qa_research.model.tokenizer import tokenizer_fingerprint
-from qa_research.model.weights import weights_fingerprint
 from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.choosing import FEWEST_TO_DIVIDE, context_digest
 from qa_research.tasks.answering.decode import Answer, AnswerSettings
@@ -29,7 +27,8 @@ from qa_research.tasks.answering.score import rules_for, score_questions
 from qa_research.tasks.answering.trained import LABELS, TrainedAnswerer, answers_of, reopen
 from qa_research.tasks.answering.watched import choose_questions, watched_windows
 from qa_research.tasks.answering.windows import make_windows, windows_fingerprint
-from qa_research.tasks.task import Metric, StoredRun, Task
+from qa_research.tasks.pretraining import TextTask
+from qa_research.tasks.task import Metric, StoredRun
 from qa_research.tasks.watching import Watching
 from qa_research.text import command_line, plural
 
@@ -49,7 +48,7 @@ CLOSE_TO_GUESSING = 10.0
 ASKING = ' --question "..." --context "..."'
 
 
-class AnsweringTask(Task):
+class AnsweringTask(TextTask):
     """Questions about a context whose answer is a span of it."""
 
     fingerprinted: ClassVar[Mapping[str, str]] = {
@@ -125,10 +124,7 @@ class AnsweringTask(Task):
         )
 
     def fingerprints(self) -> dict[str, str]:
-        found = self.data.fingerprints() | {
-            "weights": weights_fingerprint(self.network),
-            "tokenizer": tokenizer_fingerprint(self.module.tokenizer),
-        }
+        found = self.own_fingerprints()
         return found | {"windows": self.windows} if self.windows else found
 
     def check_resumed(self, fingerprints: Mapping[str, str]) -> None:
@@ -164,6 +160,7 @@ class AnsweringTask(Task):
             "too_long": self.data.too_long,
             "exactness": {name: found.as_json() for name, found in self.exactness.items()},
             "guessing": self.data.guessing,
+            **self.start_facts(),
         }
 
     def description(self) -> list[str]:

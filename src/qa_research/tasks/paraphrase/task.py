@@ -9,11 +9,11 @@ from torch import Tensor
 
 from qa_research.model.bert import check_window, count_parameters, input_names
 from qa_research.model.kept import write_network
-from qa_research.model.tokenizer import encode_pairs, tokenizer_fingerprint
-from qa_research.model.weights import weights_fingerprint
+from qa_research.model.tokenizer import encode_pairs
 from qa_research.tasks.paraphrase.opened import OpenedPairs, reopen, row_of, watched_of
 from qa_research.tasks.paraphrase.pairs import Pair, read_pairs
-from qa_research.tasks.task import StoredRun, Task
+from qa_research.tasks.pretraining import TextTask
+from qa_research.tasks.task import StoredRun
 from qa_research.tasks.watching import Watching, choose_examples
 from qa_research.text import command_line, plural
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WORTH_TELLING = 2.0
 
 
-class ParaphraseTask(Task):
+class ParaphraseTask(TextTask):
     """Pairs of sentences that say the same (label 1) or not (label 0)."""
 
     fingerprinted: ClassVar[Mapping[str, str]] = {
@@ -41,8 +41,7 @@ class ParaphraseTask(Task):
     def load(self, cache: Path, seed: int) -> list[str]:
         data = self.data
         data.load()
-        texts = (text for pair in data.train for text in (pair.first, pair.second))
-        tokenizer = self.module.tokenizer_of(texts, cache)
+        tokenizer = self.module.tokenizer_of(data.vocabulary_texts(), cache)
         report = self.module.build(seed)
         check_window(self.network, data.max_tokens)
         first = data.train[0]
@@ -59,16 +58,14 @@ class ParaphraseTask(Task):
         return {name: batch[name] for name in sorted(input_names(self.network) & batch.keys())}
 
     def fingerprints(self) -> dict[str, str]:
-        return self.data.fingerprints() | {
-            "weights": weights_fingerprint(self.network),
-            "tokenizer": tokenizer_fingerprint(self.module.tokenizer),
-        }
+        return self.own_fingerprints()
 
     def facts(self) -> dict[str, Any]:
         data = self.data
         pairs = {"train": len(data.train), "validation": len(data.validation)} | data.sizes
         cut = {split: encoded.cut for split, encoded in data.encoded.items()}
-        return {"data": data.name, "pairs": pairs, "cut": cut, "loss_unit": "nats"}
+        own = {"data": data.name, "pairs": pairs, "cut": cut, "loss_unit": "nats"}
+        return own | self.start_facts()
 
     def description(self) -> list[str]:
         data, parts = self.data, self.data.sizes

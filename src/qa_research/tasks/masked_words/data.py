@@ -1,0 +1,108 @@
+"""The texts of other tasks' data in batches, whose words are hidden when a batch is used."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from qa_research.streams import stream
+from qa_research.tasks.batched import BatchedData
+from qa_research.tasks.masked_words.masking import Masking
+from qa_research.tasks.unlabelled import HasTexts, Piece, PieceBatches, pieces_of
+
+SPLITS = ("train", "validation")
+# The streams that hide words: of training in each epoch others, of validation always the same.
+MASKS, SCORED_MASKS = "masks", "masks of validation"
+
+
+class MaskedTexts(BatchedData):
+    """The texts of `source`, the data of another task, as its section of the config describes them.
+
+    Which words of a training text are hidden is drawn by the run's seed, the epoch and the text, so it is
+    another choice in each epoch and the same one in a resumed training. Those of validation are drawn by
+    `data.seed`, and never change.
+
+    Raises:
+        ValueError: its examples are not made of texts.
+    """
+
+    def __init__(self, source: Any) -> None:
+        super().__init__()
+        if not isinstance(source, HasTexts):
+            raise ValueError(
+                f"data={getattr(source, 'name', source)} has no texts whose words could be hidden; "
+                "data=contexts, contexts_file, contexts_hub and pairs have some"
+            )
+        self.source = source
+        self.name, self.seed = source.name, source.seed
+        self.max_tokens = source.max_tokens
+        self.batch_size, self.eval_batch_size = source.batch_size, source.eval_batch_size
+        self.num_workers = source.num_workers
+        self.pieces: dict[str, tuple[Piece, ...]] = {}
+
+    def load(self) -> Iterable[str]:
+        """Read the texts; those that a tokenizer is trained on."""
+        self.source.load()
+        return self.source.vocabulary_texts()
+
+    def tokenise(self, tokenizer: Any, masking: Masking, order_seed: int) -> None:
+        """Turn both splits into pieces.
+
+        Raises:
+            ValueError: one of them has no text.
+        """
+        self.masking = masking
+        for split in SPLITS:
+            texts = self.source.texts_alone(split)
+            self.pieces[split] = pieces_of(texts, tokenizer, self.max_tokens, split)
+        self.pad_token_id = int(tokenizer.pad_token_id)
+        self.order_seed = order_seed
+
+    def on_before_batch_transfer(
+        self, batch: dict[str, Tensor], dataloader_idx: int
+    ) -> dict[str, Tensor]:
+        """Hide words; here, since the loader does not know the epoch, and tensors are still on the CPU."""
+        if self.trainer is None or not self.trainer.training:
+            return hidden(batch, self.pieces["validation"], self.masking, (self.seed, SCORED_MASKS))
+        drawn_by = (self.order_seed, MASKS, self.trainer.current_epoch)
+        return hidden(batch, self.pieces["train"], self.masking, drawn_by)
+
+    def lengths(self, split: str) -> NDArray[np.int64]:
+        return np.array([len(piece.ids) for piece in self.pieces[split]], dtype=np.int64)
+
+    def batches_of(self, split: str) -> "PieceBatches":
+        return PieceBatches(self.pieces[split], self.pad_token_id)
+
+    def scored(self) -> NDArray[np.bool_]:
+        """Which validation pieces are scored: those that choose nothing, or all if all choose."""
+        chose = self.chose()
+        return ~chose | chose.all()
+
+    def chose(self) -> NDArray[np.bool_]:
+        """Which validation pieces choose the best weights; all, if those that should have no text."""
+        chose = np.array([piece.chose for piece in self.pieces["validation"]])
+        return chose | ~chose.any()
+
+
+def hidden(
+    batch: dict[str, Tensor],
+    pieces: Sequence[Piece] | Mapping[int, Piece],
+    masking: Masking,
+    drawn_by: tuple[int, str] | tuple[int, str, int],
+) -> dict[str, Tensor]:
+    """The batch with words hidden; `drawn_by`: a stream's seed, name and index, before the piece's number.
+
+    Adds `hidden` [piece token], where a word is to be told, and `told` [word], what stood there.
+    """
+    seed, name, *index = drawn_by
+    ids = batch["input_ids"].clone()
+    which = torch.zeros_like(ids, dtype=torch.bool)
+    for row, number in enumerate(batch["example"].tolist()):
+        piece = pieces[number]
+        replaced, places = masking.of(piece.ids, piece.places, stream(seed, name, *index, number))
+        ids[row, : len(replaced)] = torch.from_numpy(replaced)
+        which[row, torch.from_numpy(places)] = True
+    return batch | {"input_ids": ids, "hidden": which, "told": batch["input_ids"][which]}
