@@ -69,6 +69,7 @@ EXPERIMENTS = {
     "overfit": ("data.train_questions=8", "data.batch_size=8", "trainer.max_epochs=1"),
     "smoke": (),
     "demo": ("trainer.val_check_interval=2",),
+    "arms": (f"model.weights={PACKAGED}",),
     "moment": (f"model.weights={PACKAGED}", "capture.questions=4"),
     "unit_287": (f"model.weights={PACKAGED}",),
     "paraphrase": ("data.train_examples=64", "data.validation_examples=60"),
@@ -101,7 +102,7 @@ def test_every_experiment_runs_two_batches(composed, squad_files, tmp_path, cach
     overrides = [f"+experiment={experiment}", *own]
     if experiment.startswith("squad"):
         overrides += [*squad_files, "trainer=cpu"]
-    if experiment in ("demo", "nopretrain", "pretrained", "smoke", "moment", "unit_287"):
+    if experiment in ("arms", "demo", "nopretrain", "pretrained", "smoke", "moment", "unit_287"):
         overrides += ["data.train_questions=64", "data.validation_questions=16"]
     if experiment.startswith("paraphrase"):
         overrides += ["model.weights=random", "model.tokenizer=null"]
