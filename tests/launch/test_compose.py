@@ -38,6 +38,8 @@ OF_TASKS = {
     ("data", "pairs"): "paraphrase",
     ("data", "pairs_file"): "paraphrase",
     ("data", "mrpc"): "paraphrase",
+    ("task", "masked_words"): "masked_words",
+    **{("data", f"contexts{of}"): "masked_words" for of in ("", "_file", "_hub")},
     ("task", "sequences"): "sequence_cnn",
     ("data", "motifs"): "sequence_cnn",
     ("data", "sequence_files"): "sequence_cnn",
@@ -45,7 +47,7 @@ OF_TASKS = {
 
 
 def overrides_for(group: str, option: str) -> list[str]:
-    extra = NEEDED if option in ("squad_file", "sequence_files", "pairs_file") else ()
+    extra = NEEDED if option.endswith(("_file", "_files")) else ()
     if experiment := OF_TASKS.get((group, option)):
         return [f"+experiment={experiment}", f"{group}={option}", *extra]
     extra = ("model.weights=some/directory",) if option.endswith("as_weights") else extra

@@ -1,6 +1,6 @@
 """Pairs of texts with a label, tokenised and in batches; some of validation fit a temperature."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from qa_research.model.tokenizer import EncodedPairs, encode_pairs
-from qa_research.tasks.parted import CHOOSING, SPLITS, TEMPERATURE, PartedData
+from qa_research.tasks.parted import CHOOSING, SCORED, SPLITS, TEMPERATURE, PartedData
+from qa_research.tasks.unlabelled import Text
 
 
 class LabelledTexts(PartedData):
@@ -43,6 +44,21 @@ class LabelledTexts(PartedData):
         self.counts = {"train": train_examples, "validation": validation_examples}
         self.max_tokens = max_tokens
         self.encoded: dict[str, EncodedPairs] = {}
+
+    def texts_alone(self, split: str) -> list[Text]:
+        """The texts of a split, each once. Those that fit a temperature choose, too: no score is of them."""
+        rows: list[Any] = getattr(self, split)
+        parts = self.parts if split == "validation" else [SCORED] * len(rows)
+        found = {
+            text: part != SCORED
+            for row, part in zip(rows, parts, strict=True)
+            for text in self.texts(row)
+        }
+        return [Text(text, chose) for text, chose in found.items()]
+
+    def vocabulary_texts(self) -> Iterator[str]:
+        """The texts of the training."""
+        return (text for row in self.train for text in self.texts(row))
 
     def prepare(self, tokenizer: Any, order_seed: int) -> None:
         """Tokenise both splits."""

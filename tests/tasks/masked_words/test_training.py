@@ -141,8 +141,7 @@ def test_both_arms_of_a_seed_begin_alike(begun):
     assert body and all(torch.equal(random[name], masked[name]) for name in body)
 
 
-@pytest.mark.parametrize("stopped", [SignallingMasked, Signalling])
-def test_a_stop_in_either_training_changes_nothing(begun, tmp_path, monkeypatch, stopped):
+def test_stops_in_both_trainings_change_nothing(begun, tmp_path, monkeypatch):
     monkeypatch.setenv("QA_RESEARCH_ALLOW", "tests")
     monkeypatch.setattr(pretraining, "MODULE", SIGNALLING)
     whole, config = (
@@ -150,16 +149,18 @@ def test_a_stop_in_either_training_changes_nothing(begun, tmp_path, monkeypatch,
         for name in ("whole", "stopped")
     )
     train(whole)
-    stopped.follow(Plan("training", 2, signal.SIGINT))
-    with pytest.raises(Stopped):
-        train(config)
-    stopped.follow()
-    # Where the first training was stopped, the other one has not begun.
-    assert run_directory(config).exists() == (stopped is Signalling)
+    for stopped in (SignallingMasked, Signalling):
+        stopped.follow(Plan("training", 2, signal.SIGINT))
+        with pytest.raises(Stopped):
+            train(config)
+        stopped.follow()
+        # Where the first training was stopped, the other one has not begun.
+        assert run_directory(config).exists() == (stopped is Signalling)
     train(config)
     for part in (config_of_pretraining, dict):
         runs = [run_directory(part(one)) for one in (whole, config)]
         assert result_of(runs[0]) == result_of(runs[1])
+        assert len(read_record(runs[1])["resumed"]) == 1
 
 
 def test_a_finished_run_is_told_without_the_pretraining_that_it_began_with(begun, capsys):

@@ -1,6 +1,6 @@
 """Pairs from the built-in set, from files or from a hub, and their batches for Lightning."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +11,7 @@ from qa_research.tasks.hub import fetched, files_by_split
 from qa_research.tasks.labelled_texts import LabelledTexts
 from qa_research.tasks.paraphrase.corpus import Kind, generate
 from qa_research.tasks.paraphrase.pairs import Pair, fingerprint, pairs_of_rows, read_pairs
-from qa_research.tasks.parted import SCORED, SPLITS
-from qa_research.tasks.unlabelled import Text
+from qa_research.tasks.parted import SPLITS
 
 IN_HUB_LAYOUT = (
     "expected files such as train.parquet and validation.parquet, or train.tsv and dev.tsv, with the columns "
@@ -32,21 +31,6 @@ class PairData(LabelledTexts):
 
     def texts(self, example: Pair) -> Sequence[str]:
         return example.first, example.second
-
-    def texts_alone(self, split: str) -> list[Text]:
-        """The sentences of a split, each once. Those that fit a temperature choose, too."""
-        rows: list[Pair] = getattr(self, split)
-        parts = self.parts if split == "validation" else [SCORED] * len(rows)
-        found = {
-            text: part != SCORED
-            for pair, part in zip(rows, parts, strict=True)
-            for text in self.texts(pair)
-        }
-        return [Text(text, chose) for text, chose in found.items()]
-
-    def vocabulary_texts(self) -> Iterator[str]:
-        """The sentences of the training."""
-        return (text for pair in self.train for text in self.texts(pair))
 
     def fingerprint(self, examples: Sequence[Pair]) -> str:
         return fingerprint(examples)
