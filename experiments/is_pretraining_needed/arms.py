@@ -17,9 +17,9 @@ ARMS = {
     "pretrained": "pretrained",
     "reinit_3": "pretrained, top 3 layers new",
     "embeddings": "pretrained embeddings only",
-    "self": "first 400 steps of hidden words",
+    "self": "400 steps of hidden words first",
     "random": "random",
-    "longer": "random, as much compute as hidden words and answers",
+    "longer": "random, 600 steps",
 }
 
 

@@ -23,7 +23,7 @@ from experiments.is_pretraining_needed.arms import (
     work_of,
 )
 from experiments.study import origin
-from qa_research.figures.panels import COLOURS, PlainFigure, legend_above
+from qa_research.figures.panels import COLOURS, PlainFigure
 from qa_research.runs.compare import Shares, compare, part_of, read_shares
 from qa_research.runs.directory import read_config, read_record
 from qa_research.runs.metrics import read_metrics
@@ -138,7 +138,7 @@ def by_seed(arm: dict[str, Any], control: dict[str, Any]) -> dict[str, list[floa
 def draw(measured: dict[str, Any], runs: Path) -> dict[str, Figure]:
     """F1 over the steps, a panel a data set, a line an arm: the mean of its seeds, between least and most."""
     sets = measured["data"]
-    figure = PlainFigure(figsize=(5.5 * len(sets), 4.2), layout="constrained")
+    figure = PlainFigure(figsize=(max(6.5, 5 * len(sets)), 5), layout="constrained")
     for place, (name, found) in enumerate(sets.items()):
         axes = figure.add_subplot(1, len(sets), place + 1)
         for colour, (arm, words) in zip(COLOURS, ARMS.items(), strict=False):
@@ -154,5 +154,5 @@ def draw(measured: dict[str, Any], runs: Path) -> dict[str, Figure]:
         axes.set_ylabel("F1, questions that chose nothing")
         axes.set_ylim(0, 100)
         if not place:
-            legend_above(axes, 2)
+            figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return {"figure.png": figure}

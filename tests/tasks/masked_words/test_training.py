@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import signal
-from threading import Event, Thread, Timer
+from threading import Event, Thread
 
 import pytest
 import torch
@@ -197,21 +197,25 @@ def test_pairs_begin_with_their_own_sentences_too(composed, tmp_path, cache):
 def test_a_pretraining_of_another_process_is_waited_for(begun, caplog):
     config = begun("trainer.max_steps=0")
     first = run_directory(config_of_pretraining(config))
-    is_held, is_free = Event(), Event()
+    waiting = f"Waiting for another process, which trains {first}"
+    is_held, has_ended = Event(), Event()
 
     def hold():
         with lock(first):
             is_held.set()
-            is_free.wait(30)
+            while waiting not in caplog.messages and not has_ended.wait(0.1):
+                pass
 
     other = Thread(target=hold)
     other.start()
     assert is_held.wait(30)
-    Timer(2.0, is_free.set).start()
-    with caplog.at_level(logging.INFO, "qa_research"):
-        train(config)
-    other.join()
-    assert f"Waiting for another process, which trains {first}" in caplog.messages
+    try:
+        with caplog.at_level(logging.INFO, "qa_research"):
+            train(config)
+    finally:
+        has_ended.set()
+        other.join()
+    assert waiting in caplog.messages
     assert read_record(first)["status"] == "finished"
 
 
