@@ -72,8 +72,9 @@ class TextTask(Task):
 def config_of_pretraining(config: Mapping[str, Any]) -> dict[str, Any]:
     """The checked config of the masked language modelling that a training begins with.
 
-    Network, tokenizer, data, seed and study are its own; task, steps and learning rate are those of
-    `+experiment=masked_words`, unless `model.pretraining_steps` and `model.pretraining_lr` say otherwise.
+    Network, tokenizer, data, seed and study are its own, but it has no curriculum; task, steps and learning
+    rate are those of `+experiment=masked_words`, unless `model.pretraining_steps` and
+    `model.pretraining_lr` say otherwise.
     """
     conf = conf_directory()
     task = read_yaml(conf / "task" / f"{MASKED}.yaml")
@@ -92,7 +93,8 @@ def config_of_pretraining(config: Mapping[str, Any]) -> dict[str, Any]:
         "study": config["study"],
         "seed": config["seed"],
         "task": task["task"],
-        "data": config["data"],
+        # So arms that differ in their curriculum begin with the same weights.
+        "data": {**config["data"], "curriculum": None, "curriculum_epochs": None},
         "model": {
             **model,
             **alone,

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from qa_research.model.tokenizer import forget_settings, text_ids
+from qa_research.tasks.curriculum import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class HasTexts(Protocol):
     batch_size: int
     eval_batch_size: int
     num_workers: int
+    curriculum: Measure | None
+    curriculum_epochs: float
 
     def load(self) -> None:
         """Read all splits."""

@@ -30,12 +30,12 @@ class MaskedTexts(BatchedData):
     """
 
     def __init__(self, source: Any) -> None:
-        super().__init__()
         if not isinstance(source, HasTexts):
             raise ValueError(
                 f"data={getattr(source, 'name', source)} has no texts whose words could be hidden; "
                 "data=contexts, contexts_file, contexts_hub and pairs have some"
             )
+        super().__init__(source.curriculum, source.curriculum_epochs if source.curriculum else None)
         self.source = source
         self.name, self.seed = source.name, source.seed
         self.max_tokens = source.max_tokens

@@ -54,7 +54,11 @@ class MaskedWords(TextModule):
         return report
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        loss = nn.functional.cross_entropy(self.logits_of(batch), batch["told"])
+        logits = self.logits_of(batch)
+        loss = nn.functional.cross_entropy(logits, batch["told"])
+        self.note_losses(
+            batch["example"], lambda: torch.tensor([s.loss for s in scores_of(logits, batch)])
+        )
         return self.share_of_step(loss, batch_idx)
 
     def on_validation_epoch_start(self) -> None:
