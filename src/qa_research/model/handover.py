@@ -7,6 +7,9 @@ from transformers import PreTrainedModel
 
 from qa_research.model.bert import modules_of
 
+# In the name of a matrix that peft has put something beside.
+LORA = ".base_layer."
+
 
 def take_body(
     network: PreTrainedModel, weights: Mapping[str, Tensor], source: str
@@ -22,16 +25,22 @@ def take_body(
     """
     body = f"{network.base_model_prefix}."
     own = network.state_dict()
-    taken = {name: tensor for name, tensor in weights.items() if name.startswith(body)}
-    for name, tensor in taken.items():
-        if name not in own or own[name].shape != tensor.shape:
-            shape = list(own[name].shape) if name in own else "none"
+    # LoRA keeps a matrix that it changes under another name.
+    names = {name.replace(LORA, "."): name for name in own}
+    taken: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        if not name.startswith(body):
+            continue
+        here = names.get(name, name)
+        if here not in own or own[here].shape != tensor.shape:
+            shape = list(own[here].shape) if here in own else "none"
             raise ValueError(
                 f"{name} is {list(tensor.shape)} in {source}, and {shape} in the network that begins with it"
             )
+        taken[here] = tensor
     network.load_state_dict(taken, strict=False)
     new = sorted(own.keys() - taken.keys())
-    unused = sorted(weights.keys() - taken.keys())
+    unused = sorted(name for name in weights if not name.startswith(body))
     lines = [f"Loaded: {len(taken)} of {len(own)} tensors from {source}."]
     if new:
         lines.append(f"Newly initialised: {modules_of(new)}.")

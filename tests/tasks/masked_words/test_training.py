@@ -133,6 +133,21 @@ def test_answering_begins_with_the_body_of_the_pretraining_and_a_head_of_its_own
     assert own.name.startswith("bert_tiny-self-builtin-s1-")
 
 
+@pytest.mark.parametrize("strategy", ["lora", "bottleneck"])
+def test_what_a_strategy_adds_is_added_to_the_pretrained_body(begun, strategy):
+    config = begun("trainer.max_steps=0", f"finetuning={strategy}", "finetuning.layers=[0]")
+    small = "rank" if strategy == "lora" else "width"
+    config["finetuning"][small] = 4
+    train(config)
+    first = run_directory(config_of_pretraining(config))
+    before = load_network_weights(first / "checkpoints/best.ckpt")
+    after = load_network_weights(run_directory(config) / "checkpoints/best.ckpt")
+    here = {name.replace(".base_layer.", "."): tensor for name, tensor in after.items()}
+    body = [name for name in before if name.startswith("bert.")]
+    assert body and all(torch.equal(here[name], before[name]) for name in body)
+    assert len(after) > len(body) + 2
+
+
 def test_both_arms_of_a_seed_begin_alike(begun):
     alone = begun("model.pretraining=null", "model.pretraining_steps=null")
     random = set_up(alone).task.network.state_dict()

@@ -138,7 +138,7 @@ class MaskedWordsTask(Task):
         ]
 
     def write_model(self, directory: Path) -> None:
-        write_network(directory, self.network, self.module.tokenizer)
+        write_network(directory, self.network, self.module.tokenizer, self.module.adapters)
 
     @classmethod
     def reopen(cls, run: StoredRun, weights: Mapping[str, Tensor]) -> OpenedMaskedWords:
