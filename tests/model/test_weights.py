@@ -23,6 +23,18 @@ def test_json_that_cannot_be_read_is_named_before_transformers_sees_it(
         check_files(tmp_path)
 
 
+@pytest.mark.parametrize("has_config", [True, False])
+def test_an_adapter_is_not_taken_for_the_weights_of_its_base(has_config, tmp_path):
+    # With peft installed, transformers would fetch the base that such a file names.
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base"}')
+    if has_config:
+        (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(
+        ValueError, match=r"^model\.weights=\S+ is an adapter of org/base, not a whole"
+    ):
+        locate(str(tmp_path), "model.weights")
+
+
 @pytest.fixture
 def directory(tmp_path):
     for name in ("config.json", "tokenizer.json"):

@@ -214,9 +214,7 @@ def check_model(directory: Path, typed: str) -> dict[str, Any]:
         FileNotFoundError: it holds none; the message says what it holds instead.
         ValueError: it cannot be asked: an adapter, code from elsewhere, an architecture for something else.
     """
-    if (directory / ADAPTER).is_file():
-        raise ValueError(f"{typed} is an adapter{_base_of_adapter(directory)}, not a whole model; "
-                         "merge it (merge_and_unload in peft) and save that")  # fmt: skip
+    check_is_whole(directory, typed)
     if not (directory / CONFIG).is_file():
         raise FileNotFoundError(what_it_is(directory, typed))
     config = read_json(directory / CONFIG)
@@ -237,6 +235,19 @@ def check_model(directory: Path, typed: str) -> dict[str, Any]:
     if _HEAD.search(str(made)) and "ForQuestionAnswering" not in str(made):
         raise ValueError(without_head(typed, str(made)))
     return config
+
+
+def check_is_whole(directory: Path, typed: str) -> None:
+    """Refuse a directory that says it is an adapter: transformers would load its base from somewhere else.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if (directory / ADAPTER).is_file():
+        raise ValueError(
+            f"{typed} is an adapter{_base_of_adapter(directory)}, not a whole model; merge it "
+            "(merge_and_unload in peft) and save that"
+        )
 
 
 def without_head(typed: str, made: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qa_research.files import read_json, read_text, write_text
+from qa_research.model.folder import check_is_whole
 
 if TYPE_CHECKING:
     import torch
@@ -29,12 +30,13 @@ def locate(source: str, key: str) -> str:
 
     Raises:
         FileNotFoundError: no such package, or no such directory.
-        ValueError: `package:` without a name, or a file of JSON that cannot be read.
+        ValueError: `package:` without a name, an adapter, or a file of JSON that cannot be read.
     """
     if source.startswith("package:"):
         return str(_in_package(source, key))
     path = Path(source).expanduser()
     if path.is_dir():
+        check_is_whole(path, f"{key}={source}")
         if not (path / "config.json").is_file():
             raise FileNotFoundError(
                 f"{key}={source} holds no config.json; expected a Hugging Face model directory"
