@@ -13,6 +13,8 @@ RATE_SEED = 0
 DATA = ("builtin", "squad")
 # The steps of the arm that trains on, on either; all others take fewer.
 LONGER = (450, 600)
+# What each other arm is compared with.
+CONTROL = "random"
 # By arm: the words of a table.
 ARMS = {
     "pretrained": "pretrained",

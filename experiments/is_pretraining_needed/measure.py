@@ -15,6 +15,7 @@ from scipy.stats import t
 
 from experiments.is_pretraining_needed.arms import (
     ARMS,
+    CONTROL,
     DATA,
     RATE_SEED,
     arm_of,
@@ -29,8 +30,6 @@ from qa_research.runs.directory import read_config, read_record
 from qa_research.runs.metrics import read_metrics
 
 METRICS = ("exact_match", "f1")
-# What each other arm is compared with.
-CONTROL = "random"
 
 
 def measure(runs: Path) -> dict[str, Any]:
