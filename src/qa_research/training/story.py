@@ -85,6 +85,10 @@ def train_in(directory: Path, config: dict[str, Any]) -> float:
         setup = set_up(config)
         task = setup.task
         if setup.first and not only_report:
+            # What is wrong with this training is said before the other one begins.
+            if not find_existing(directory, mode, task).record:
+                check_mode(task, config["checkpoint"])
+            setup.prepare()
             _train_first(setup, setup.first)
         with nullcontext() if only_report else lock(directory):
             existing = find_existing(directory, mode, task)

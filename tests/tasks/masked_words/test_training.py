@@ -242,6 +242,8 @@ def test_a_pretraining_of_another_process_is_waited_for(begun, caplog):
             r"model.pretraining_steps=4 is of a pretraining on the task's",
         ),
         (("model.reinit_top=1", f"model.weights={PACKAGED}"), "exclude each other: leave out one"),
+        (("train.resume=must",), "train.resume=must, but there is no run"),
+        (("finetuning=gradual",), r"finetuning.every_n_steps=50 would thaw"),
         (("trainer.devices=2",), "trainer.devices=2 does not go with a training that begins with"),
     ],
 )
