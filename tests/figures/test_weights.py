@@ -3,7 +3,11 @@ import pytest
 from matplotlib.colors import to_hex
 
 from qa_research.figures.panels import COLOURS
-from qa_research.figures.weights import head_weight_change, head_weights_at_start
+from qa_research.figures.weights import (
+    head_weight_change,
+    head_weight_maps,
+    head_weights_at_start,
+)
 from tests.figures.drawn import collisions, texts
 from tests.figures.synthetic import head_weights
 
@@ -72,6 +76,28 @@ def test_no_text_touches_another(n_units, seed):
     assert not collisions(head_weight_change(recording))
 
 
+def test_maps_show_every_step_of_both_rows_and_the_mean_size_of_the_change():
+    recording = head_weights(64)
+    figure = head_weight_maps(recording)
+    assert not collisions(figure)
+    absolute = recording["change"].sel(measure="absolute")
+    # Three columns of maps, a row each, and below them the means.
+    maps, trend = figure.axes[1], figure.axes[7]
+    shown = maps.images[0].get_array()
+    np.testing.assert_allclose(shown, absolute.sel(row="start").values, rtol=1e-6)
+    for line, row in zip(trend.lines, ROWS, strict=False):
+        means = np.abs(absolute.sel(row=row).values.astype(float)).mean(axis=1)
+        np.testing.assert_allclose(line.get_ydata(), means, rtol=1e-6)
+
+
+def test_a_scale_ends_at_the_usual_extreme_whatever_one_weight_did():
+    recording = head_weights(128)
+    before = head_weight_maps(recording).axes[0].images[0].get_clim()
+    recording["change"].loc[{"measure": "percent", "row": "end", "unit": 28}] = 1e9
+    after = head_weight_maps(recording).axes[0].images[0].get_clim()
+    assert after[1] < 10 * before[1]
+
+
 def test_weights_that_began_at_zero_or_diverged_are_not_named():
     recording = head_weights(16)
     recording["change"].loc[{"measure": "percent", "row": "end"}] = np.inf
@@ -87,3 +113,5 @@ def test_what_is_not_recorded_is_refused():
         head_weights_at_start(head_weights(steps=[50, 100]))
     with pytest.raises(ValueError, match="'change' holds no step yet"):
         head_weight_change(head_weights().isel(step=slice(0)))
+    with pytest.raises(ValueError, match="a map over steps needs two of them"):
+        head_weight_maps(head_weights(steps=[0]))

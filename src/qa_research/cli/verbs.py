@@ -20,6 +20,7 @@ from qa_research.cli.runs import runs_app
 from qa_research.cli.squad import squad_app
 from qa_research.cli.stacks import stacks_app
 from qa_research.cli.watch import watch
+from qa_research.cli.weights import weights
 from qa_research.signals import Signals, exit_code_of, without_debug
 from qa_research.text import command_line, print_line, print_note
 
@@ -28,8 +29,8 @@ class Verbs(TyperGroup):
     """Lists the verbs in the order in which they are needed; Typer would put groups of verbs last."""
 
     order = (
-        "train resume runs evaluate predict ask forward efficacy squad watch report attribute probe explain "
-        "stacks score export bundle ledger doctor"
+        "train resume runs evaluate predict ask forward efficacy squad watch report attribute probe weights "
+        "explain stacks score export bundle ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -180,6 +181,7 @@ app.command()(watch)
 app.command()(report)
 app.command()(attribute)
 app.command()(probe)
+app.command()(weights)
 app.command()(evaluate)
 app.command()(predict)
 app.add_typer(efficacy_app, name="efficacy")

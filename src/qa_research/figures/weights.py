@@ -3,12 +3,15 @@
 Reads and saves nothing.
 """
 
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
 
 from qa_research.figures.panels import (
     COLOURS,
@@ -20,6 +23,10 @@ from qa_research.figures.panels import (
     plain,
     point_out,
     recorded,
+    start_at_zero,
+    step_map,
+    step_ticks,
+    steps_of,
 )
 
 QA_ROWS = ["start", "end"]
@@ -109,6 +116,57 @@ def head_weight_change(dataset: xr.Dataset) -> Figure:
         title += f"\n(named: the {NAMED} units of each row that changed most)"
     figure.suptitle(title, fontsize=11)
     return figure
+
+
+def head_weight_maps(dataset: xr.Dataset) -> Figure:
+    """How the weights moved: for each row and measure a map of [step, unit], and the mean |change| by step.
+
+    Each measure has one scale for all rows, whose end is the 99th percentile of |change|: in percent a few
+    weights that began near zero would leave all others white. `dataset` is the group `head_weights`.
+
+    Raises:
+        ValueError: fewer than two steps are recorded.
+    """
+    change, rows = recorded(dataset, "change").compute(), rows_of(dataset)
+    steps = steps_of(change)
+    if len(steps) < 2:
+        raise ValueError("a map over steps needs two of them; only one is recorded")
+    figure = PlainFigure(figsize=(WIDTH, 2.2 + 2.1 * len(rows)), layout="constrained")
+    panels = figure.subplots(len(rows) + 1, len(MEASURES), squeeze=False)
+    for column, (measure, (label, _)) in enumerate(MEASURES.items()):
+        values = [numbers(at(change, measure=measure, row=row), "step", "unit") for row in rows]
+        most = _usual_extreme(values)
+        for panel, row, own in zip(panels[:, column], rows, values, strict=False):
+            image = step_map(panel, own, steps, most)
+            panel.set(xlabel="unit", ylabel=f"{row} row\nstep" if column == 0 else "")
+        panels[0, column].set_title(f"{measure} change", loc="left", fontsize=10)
+        bar = figure.colorbar(image, ax=list(panels[: len(rows), column]), location="bottom")
+        bar.set_label(label, fontsize=8)
+        bar.ax.tick_params(labelsize=7)
+        _trend(panels[-1, column], steps, dict(zip(rows, values, strict=True)))
+    panels[-1, 0].set_ylabel("mean |change|")
+    legend_above(panels[-1, -1], len(rows))
+    figure.suptitle(f"Change of the {output_layer(rows)}'s weights over the steps", fontsize=11)
+    return figure
+
+
+def _usual_extreme(values: Sequence[NDArray[np.float64]]) -> float:
+    sizes = np.abs(np.concatenate([one.ravel() for one in values]))
+    sizes = sizes[np.isfinite(sizes)]
+    return float(np.percentile(sizes, 99)) if sizes.any() else 1.0
+
+
+def _trend(
+    panel: Axes, steps: NDArray[np.int64], by_row: Mapping[str, NDArray[np.float64]]
+) -> None:
+    """The mean |change| of each row; its median would hide the few that percent is about."""
+    for (row, values), colour in zip(by_row.items(), cycle(COLOURS), strict=False):
+        sizes = np.where(np.isfinite(values), np.abs(values), np.nan)
+        panel.plot(steps, np.nanmean(sizes, axis=1), color=colour, lw=1.2, label=f"{row} row")
+    start_at_zero(panel)
+    plain(panel, 4)
+    step_ticks(panel.xaxis, steps, 4)
+    panel.set_xlabel("step")
 
 
 def rows_of(dataset: xr.Dataset) -> list[str]:

@@ -7,6 +7,7 @@ from qa_research.figures.weights import (
     MEASURES,
     QA_ROWS,
     head_weight_change,
+    head_weight_maps,
     head_weights_at_start,
     output_layer,
     rows_of,
@@ -65,6 +66,8 @@ def weights_section(source: Source) -> Section:
     if int(data["step"].values[0]) == 0:
         blocks.append(_start(data))
     blocks += [_change(source, data), _ranking(source), Paragraph(_correlations(source))]
+    if data.sizes["step"] > 1:
+        blocks.append(_over_steps(data))
     return Section("weights", heading, tuple(blocks))
 
 
@@ -109,6 +112,25 @@ def _change(source: Source, data: xr.Dataset) -> Block:
             "one learned.",
         ),
         {"unit": data["unit"].values.tolist()} | columns,
+    )
+
+
+def _over_steps(data: xr.Dataset) -> Block:
+    sizes = abs(data["change"]).mean("unit")
+    columns = {
+        f"mean of the {row} row, {measure}": sizes.sel(measure=measure, row=row).values.tolist()
+        for measure in MEASURES
+        for row in rows_of(data)
+    }
+    return picture(
+        "head_weight_maps",
+        head_weight_maps(data),
+        "Maps of each weight's change over the steps by three measures, and the mean size of the change.",
+        (
+            "The change of each weight at each recorded step, and the mean size of the change. Colours end "
+            "at the 99th percentile of a measure: in percent a few weights would leave all others white.",
+        ),
+        {"step": data["step"].values.tolist()} | columns,
     )
 
 

@@ -17,7 +17,11 @@ from qa_research.figures.attention import answer_to_match, attention_over_steps
 from qa_research.figures.curves import fit_decay, question_losses, training_loss
 from qa_research.figures.logits import logits_at_three_steps, logits_over_steps, unit_by_token
 from qa_research.figures.saving import save_figure
-from qa_research.figures.weights import head_weight_change, head_weights_at_start
+from qa_research.figures.weights import (
+    head_weight_change,
+    head_weight_maps,
+    head_weights_at_start,
+)
 from qa_research.files import write_text, written_folder
 from qa_research.runs.metrics import number_in, read_metrics
 from qa_research.watch.example import AnyFilm, ExampleFilm, hardest_example, make_example_film
@@ -328,6 +332,8 @@ def _draw_head_weights(recording: Recording, *_: Any) -> Figures:
     if 0 in data["step"].values:
         yield "head_weights_at_start", head_weights_at_start(data)
     yield "head_weight_change", head_weight_change(data)
+    if data.sizes["step"] > 1:
+        yield "head_weight_maps", head_weight_maps(data)
 
 
 def _draw_attention(recording: Recording, index: int, tokens: list[str], asked: str) -> Figures:

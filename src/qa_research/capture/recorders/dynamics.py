@@ -2,7 +2,6 @@
 
 import logging
 import math
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -15,24 +14,9 @@ from torch import Tensor, nn
 from qa_research.capture.forward import Forward
 from qa_research.capture.recorders.recorder import Recorder, Subject, Summaries, to_numpy
 from qa_research.capture.recording.arrays import Array, Coordinate
+from qa_research.model.parameters import JOINT, KINDS, kind_of, layer_of
 
 log = logging.getLogger(__name__)
-# What a parameter belongs to: the first kind whose pattern matches its name. Recordings store their numbers.
-_PATTERNS = (
-    ("embeddings", r"(^|\.)embeddings\.(?!LayerNorm|norm)"),
-    ("query", r"\.(query|q_lin)\."),
-    ("key", r"\.(key|k_lin)\."),
-    ("value", r"\.(value|v_lin)\."),
-    ("attention_output", r"\.(attention\.output\.dense|out_lin|attn\.Wo)\."),
-    ("mlp_in", r"\.(intermediate\.dense|ffn\.lin1|mlp\.Wi)\."),
-    ("mlp_out", r"\.(output\.dense|ffn\.lin2|mlp\.Wo)\."),
-    ("norm", r"LayerNorm|layer_norm|norm\."),
-    ("head", r"^(qa_outputs|classifier|head)\."),
-)
-KINDS = (*[kind for kind, _ in _PATTERNS], "other")
-# One matrix for queries, keys and values; named only in recordings of networks that have it.
-JOINT, _JOINT = "query_key_value", re.compile(r"\.Wqkv\.")
-_LAYER = re.compile(r"\.layers?\.(\d+)\.")
 # Steps that set a gradient's usual size before anything counts as an explosion.
 WARM_UP = 20
 
@@ -205,16 +189,3 @@ def _relative(after: Tensor, before: Tensor) -> Tensor:
     """Norm of the change, divided by the norm before; NaN if that is zero."""
     size = before.norm().float()
     return torch.where(size > 0, (after - before).norm().float() / size, torch.nan)
-
-
-def kind_of(name: str) -> str:
-    """What a parameter belongs to, one of KINDS or JOINT, from its Hugging Face name."""
-    if _JOINT.search(name):
-        return JOINT
-    return next((kind for kind, pattern in _PATTERNS if re.search(pattern, name)), "other")
-
-
-def layer_of(name: str) -> int:
-    """The layer of a parameter, from 0; -1 outside the layers."""
-    found = _LAYER.search(name)
-    return int(found[1]) if found else -1

@@ -1,0 +1,77 @@
+"""The verb that measures weight matrices."""
+
+from typing import Annotated
+
+import typer
+
+from qa_research.cli.options import (
+    DEFAULT_FORMAT,
+    DEFAULT_RUNS,
+    AsJson,
+    Out,
+    PictureFormat,
+    Run,
+    Runs,
+    Threads,
+    checked_format,
+)
+from qa_research.text import names_in, print_json
+
+Steps = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="best, last, or kept steps with commas",
+        show_default="all kept steps, or best",
+    ),
+]
+
+
+def weights(
+    run: Run,
+    steps: Steps = None,
+    out: Out = None,
+    picture_format: PictureFormat = DEFAULT_FORMAT,
+    runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the weight matrices: directions used, redundancy, rate of change.
+
+    Each beside random matrices of the same shape, at the kept steps; and of each head what it attends by and
+    what it carries over.
+    """
+    checked_format(picture_format)
+    from qa_research.console import start_logging
+    from qa_research.runs.checkpoints import find_checkpoint, step_of
+    from qa_research.runs.directory import check_writable, find_run
+    from qa_research.runs.store import checkpoints_of
+    from qa_research.threads import use_threads
+
+    start_logging()
+    directory = find_run(run, runs)
+    folder = (out or directory / "weights").expanduser()
+    check_writable(folder, "--out DIR")
+    use_threads(threads)
+    kept = [name for name in checkpoints_of(directory) if name.isdecimal()]
+    names = kept or ["best"] if steps is None else list(names_in([steps]))
+    from qa_research.runs.open import open_run
+    from qa_research.weights.measuring import measure
+
+    opened = open_run(directory, names[-1])
+    files = [(name, find_checkpoint(directory / "checkpoints", name)) for name in names]
+    found = measure(opened, [(name, step_of(path), path) for name, path in files])
+    from qa_research.figures.saving import save_figure
+    from qa_research.files import write_text
+    from qa_research.text import json_text
+    from qa_research.weights.figure import weights_figure
+    from qa_research.weights.show import show_files, show_measured
+
+    picture, table = folder / f"weights.{picture_format}", folder / "weights.json"
+    save_figure(weights_figure(found), picture)
+    write_text(table, json_text(found.as_json()))
+    if as_json:
+        print_json({**found.as_json(), "table": str(table), "figure": str(picture)})
+        return
+    show_measured(found)
+    show_files(table, picture)
