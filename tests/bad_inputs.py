@@ -12,6 +12,7 @@ VERBS_OF_A_RUN: dict[str, Words] = {
     "ask": ASKING,
     "forward": ASKING,
     "probe": (),
+    "weights": (),
     "export": ("exported",),
     "bundle": ("--out", "bundles"),
     "attribute": ASKING,
@@ -66,7 +67,7 @@ DATA = (
     "folder",
 )
 EVERY_VERB = (
-    "probe",
+    *("probe", "weights"),
     *("resume", "evaluate", "ask", "export", "attribute", "watch", "report", "score", "doctor"),
     "forward",
     *(
@@ -82,7 +83,7 @@ EVERY_VERB = (
     *("runs remove", "ledger sql", "ledger export", "ledger import", "bundle", "runs import"),
 )
 NEEDING_WORDS = (
-    "probe",
+    *("probe", "weights"),
     *(
         "resume",
         "evaluate",
@@ -128,6 +129,9 @@ OF_RUN: tuple[Words, ...] = (
     ("probe", "{run}", "--recorded"),
     ("probe", "{run}", "--recorded", "--steps", "all"),
     ("probe", "{run}", "--format", "gif"),
+    ("weights", "{run}", "--steps", "7"),
+    ("weights", "{run}", "--steps", ""),
+    ("weights", "{run}", "--format", "gif"),
     ("forward", "{run}"),
     ("forward", "{run}", "--question", "Who?"),
     ("forward", "{run}", "--question", "nobody-asked-this"),

@@ -229,13 +229,14 @@ def test_the_readme_is_short_and_leads_to_every_page():
 
 
 @pytest.mark.parametrize("page", [README, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
-def test_the_tree_shows_every_package_and_module(page):
+def test_the_tree_shows_every_package_and_that_of_developers_every_module(page):
     (tree,) = [block for block in blocks(page, "text") if "src/qa_research/" in block]
     shown = re.findall(r"^  (\w+(?:/|\.py))  ", tree, re.MULTILINE)
     source = [path for path in (ROOT / "src/qa_research").iterdir() if path.name[0] not in "._"]
     packages = [f"{path.name}/" for path in source if path.is_dir()]
     modules = [path.name for path in source if path.suffix == ".py" and path.stem != "__init__"]
-    assert sorted(shown) == sorted(packages + modules)
+    # The first five minutes need no list of modules.
+    assert sorted(shown) == sorted(packages + (modules if page != README else []))
 
 
 def test_every_make_target_that_is_named_exists_and_has_its_help():

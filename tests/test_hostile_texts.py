@@ -189,6 +189,7 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
             for end in ("png", "svg")
         ),
     ],
+    "weights": [("RUN", *RUNS, "--out", "NEW")],
     "probe": [("RUN", *RUNS, "--questions", "40", "--random", "1", "--out", "NEW")],
     "efficacy ask": [
         ("RUN", "--questions", "12", *RUNS),
@@ -298,6 +299,7 @@ REFUSED: list[tuple[str, ...]] = [
     ("forward", "RUN", *ASKED, "--input", "TEXT=1", *RUNS),
     ("probe", "RUN", "--read", "TEXT", *RUNS),
     ("probe", "RUN", "--steps", "no TEXT", *RUNS),
+    ("weights", "RUN", "--steps", "no TEXT", *RUNS),
     ("ask", "RUN", "--input", "no TEXT=1", *RUNS),
     ("ask", "RUN", "--input", "no TEXT", *RUNS),
     ("attribute", "RUN", *ASKED, "--method", "TEXT", *RUNS),

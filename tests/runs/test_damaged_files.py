@@ -21,6 +21,7 @@ OF_A_RUN = {
     "ask": ("RUN", *ASKED, "--threads", "1"),
     "forward": ("RUN", *ASKED, "--threads", "1"),
     "probe": ("RUN", "--threads", "1"),
+    "weights": ("RUN", "--threads", "1"),
     "attribute": ("RUN", *ASKED, "--threads", "1"),
     "efficacy ask": ("RUN", "--threads", "1"),
     "squad show": ("0", "--run", "RUN"),

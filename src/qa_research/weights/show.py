@@ -27,8 +27,10 @@ def show_measured(found: Measured) -> None:
     console.print(
         f"Weights of checkpoint {last}{over}; chance: random matrices of the same shape.\n"
     )
-    rows = [_row(one) for one in found.matrices]
-    console.table(HEADER, rows, right=range(2, len(HEADER)), whole=(0, 1))
+    # With one checkpoint there is no change to show.
+    columns = len(HEADER) if several else len(HEADER) - 1
+    rows = [_row(one)[:columns] for one in found.matrices]
+    console.table(HEADER[:columns], rows, right=range(2, columns), whole=(0, 1))
     if found.heads:
         _show_heads(console, found.heads)
     for note in found.notes:

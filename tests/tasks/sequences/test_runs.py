@@ -372,7 +372,10 @@ def test_files_are_asked_with_and_without_labels_or_refused_by_line(solved, tmp_
     ("strategy", "sentence"),
     [
         ("frozen", "where a TransformerNetwork has its layers is not known"),
-        ("bottleneck", "finetuning=bottleneck adds to the layers of a network that reads text, and"),
+        (
+            "bottleneck",
+            "finetuning=bottleneck adds to the layers of a network that reads text, and",
+        ),
     ],
 )
 def test_a_strategy_of_finetuning_is_refused(small, strategy, sentence):
