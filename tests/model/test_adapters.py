@@ -25,6 +25,7 @@ from qa_research.model.layers import ADDENDS
 from qa_research.model.lora import LoraAdapters
 from qa_research.model.pals import PalAdapters
 from qa_research.model.tracing import describe
+from qa_research.model.weights import weights_fingerprint
 from tests.model.test_layers import CONFIGS, SIZES
 
 # Linear modules of the layers, where they are not called as in BERT.
@@ -108,6 +109,14 @@ def test_initial_values_depend_on_the_seed_alone(kind):
     first, again, other = drawn
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_has_the_fingerprint_that_it_had(kind):
+    network, adapters = network_of(), adapters_of(kind)
+    before = weights_fingerprint(network)
+    adapters.add(network, seed=1)
+    assert weights_fingerprint(network, adapters) == before != weights_fingerprint(network)
 
 
 @pytest.mark.parametrize("kind", KINDS)

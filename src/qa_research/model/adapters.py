@@ -4,12 +4,13 @@ Here is what all kinds share; each kind has its own file.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le, MinLen
 from pydantic import ConfigDict
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qa_research.model.layers import chosen_layers, stem_of
@@ -65,6 +66,10 @@ class Adapters(ABC):
     def owns(self, name: str) -> bool:
         """Whether a parameter of this name is one of theirs, and not the network's own."""
         return any(part.startswith(self.mark) for part in name.split("."))
+
+    def without(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of the tensors of a network that has them, the network's own, under its own names."""
+        return {name: tensor for name, tensor in tensors.items() if not self.owns(name)}
 
     def merged(self, network: PreTrainedModel) -> PreTrainedModel:
         """A copy of a network that has them, without them, and with equal outputs.

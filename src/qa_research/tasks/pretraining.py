@@ -62,7 +62,7 @@ class TextTask(Task):
         if self.module.pretraining is not None and self.begun_with is None:
             # A finished run can be told without the one that it began with.
             return found
-        return found | {"weights": weights_fingerprint(self.module.network)}
+        return found | {"weights": weights_fingerprint(self.module.network, self.module.adapters)}
 
     def start_facts(self) -> dict[str, Any]:
         """What run.json says about the run that this one begins with; nothing if there is none."""

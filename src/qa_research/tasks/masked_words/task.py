@@ -70,7 +70,7 @@ class MaskedWordsTask(Task):
 
     def fingerprints(self) -> dict[str, str]:
         return self.data.source.fingerprints() | {
-            "weights": weights_fingerprint(self.network),
+            "weights": weights_fingerprint(self.network, self.module.adapters),
             "tokenizer": tokenizer_fingerprint(self.module.tokenizer),
         }
 
