@@ -34,6 +34,8 @@ from tests.verbs import VERBS
 
 FOLDER = "it's [x] $x$ <b> \x1b[31m\u202e runs"
 STUDY = "[bold]$x_$ <b> \u202e :smile:"
+# Verbs that end with 1 where what they check is not well, as a training that validates on what it learned.
+JUDGES = {"sanity"}
 MODEL = "[x] $_$ 'q'"
 SIZES = [word for word in TINY if "_questions=" not in word]
 
@@ -132,7 +134,7 @@ def printed(verb, place, monkeypatch) -> Callable[..., str]:
 
     def run(*words: str) -> str:
         code, out, err = verb(*words)
-        assert code == 0, err
+        assert code == 0 or (code == 1 and words[0] in JUDGES), err
         assert not OBEYED.search(out + err)
         return out
 
@@ -169,6 +171,7 @@ time.sleep(0.5)
 """
 THROUGH: dict[str, list[tuple[str, ...]]] = {
     "train": [("TRAIN", "seed=2")],
+    "sanity": [("TRAIN", "seed=2")],
     "resume": [("RUN", *RUNS)],
     "runs list": [RUNS],
     "runs show": [("RUN", *RUNS)],

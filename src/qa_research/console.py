@@ -22,6 +22,9 @@ from rich.text import Text
 
 from qa_research.text import aligned, disarmed
 
+# Columns of a terminal that a text beside another one is given at least.
+NARROWEST = 20
+
 
 class _Disarmed:
     """A renderable whose text a terminal shows and does not obey; rich's own codes are not text."""
@@ -87,6 +90,16 @@ class Screen(Console):
         for number, row in enumerate(cells):
             table.add_row(*row, style="dim" if number in dim else None)
         self.print(table)
+
+    def beside(self, left: Text, right: Text) -> None:
+        """Print a line of two columns; on a terminal the right one is folded, and stays right of the left."""
+        if self.is_terminal:
+            room = max(self.width - left.cell_len, NARROWEST)
+            lines = right.wrap(self, room)
+            for line in lines:
+                line.rstrip()
+            right = Text("\n" + " " * left.cell_len).join(lines)
+        self.print(left + right)
 
 
 def styled(*parts: str | tuple[str, str], lines: bool = True) -> Text:

@@ -30,7 +30,7 @@ OF_A_RUN = {
     "bundle": ("RUN", "--out", "OUT"),
 }
 OTHERS = {
-    *("train", "explain", "score", "doctor", "runs list", "runs scan", "efficacy table"),
+    *("train", "sanity", "explain", "score", "doctor", "runs list", "runs scan", "efficacy table"),
     *("efficacy plot", "squad search", "squad browse", "squad repeats", "ledger sql"),
     # It reads two data sets.
     "squad shift",

@@ -17,6 +17,7 @@ from qa_research.cli.options import DEFAULT_RUNS, Run, Runs
 from qa_research.cli.probe import probe
 from qa_research.cli.report import report
 from qa_research.cli.runs import runs_app
+from qa_research.cli.sanity import sanity
 from qa_research.cli.squad import squad_app
 from qa_research.cli.stacks import stacks_app
 from qa_research.cli.watch import watch
@@ -29,8 +30,8 @@ class Verbs(TyperGroup):
     """Lists the verbs in the order in which they are needed; Typer would put groups of verbs last."""
 
     order = (
-        "train resume runs evaluate predict ask forward efficacy squad watch report attribute probe weights "
-        "explain stacks score export bundle ledger doctor"
+        "train sanity resume runs evaluate predict ask forward efficacy squad watch report attribute probe "
+        "weights explain stacks score export bundle ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -177,6 +178,7 @@ def resume(
         resume_run(run, overrides or [], runs)
 
 
+app.command()(sanity)
 app.command()(watch)
 app.command()(report)
 app.command()(attribute)

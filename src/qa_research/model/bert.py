@@ -338,6 +338,11 @@ def input_names(network: torch.nn.Module) -> frozenset[str]:
     return names if types > 1 else names - {"token_type_ids"}
 
 
+def types_argument(network: torch.nn.Module) -> str | None:
+    """What the network calls token types; None if it tells no two of them apart."""
+    return "token_type_ids" if "token_type_ids" in input_names(network) else None
+
+
 def count_parameters(network: torch.nn.Module) -> int:
     """How many parameters are trained."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -40,6 +40,13 @@ def chosen(rows: Sequence[Row], count: int | None, key: str, seed: int) -> list[
     return [rows[i] for i in stream(seed, "choice").permutation(len(rows))[:count]]
 
 
+def drawn(rows: Sequence[Row], most: int, seed: int) -> list[Row]:
+    """At most so many of the rows, drawn by `seed` and in their order."""
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[i] for i in sorted(stream(seed, "sample").permutation(len(rows))[:most])]
+
+
 def check_one_is_given(validation_path: str | None, validation_share: float | None) -> None:
     """Refuse data of files with neither a file to validate on nor a share of the other, or with both.
 

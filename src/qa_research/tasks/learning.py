@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -41,6 +41,18 @@ def learning_rate_factor(step: int, warmup_steps: int, total_steps: int, decay: 
     return 1.0 - done if decay == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
 
 
+def quartered(heads: int = 1, **widths: int) -> dict[str, int]:
+    """About a quarter of each width, an even number of units for each head; nothing if one is that narrow.
+
+    >>> quartered(heads=2, hidden_size=128, intermediate_size=512)
+    {'hidden_size': 32, 'intermediate_size': 128}
+    >>> quartered(heads=2, hidden_size=4, intermediate_size=512)
+    {}
+    """
+    found = {name: heads * max(2 * (width // heads // 8), 2) for name, width in widths.items()}
+    return found if all(found[name] < width for name, width in widths.items()) else {}
+
+
 class NonFiniteLossError(ValueError):
     """The loss or its gradient is not finite: training cannot continue."""
 
@@ -60,6 +72,12 @@ class TaskData(pl.LightningDataModule):
     """The data of a task, whose order of batches a resumed run can enter in the middle."""
 
     name: str
+
+    def keep_some(self, count: int) -> None:
+        """Keep about so many training examples, drawn by the data's seed, for those who need few batches.
+
+        After the data are read, and before batches are made. Data that are quickly prepared may keep all.
+        """
 
     @abstractmethod
     def start_at(self, epoch: int, batches: int) -> None:
@@ -130,6 +148,11 @@ class LearningModule(pl.LightningModule):
         self.batch_loss = torch.zeros(())
         self.shares: Sequence[Share] | None = None
         self._sizes: tuple[int, Sequence[int]] = (-1, ())
+
+    @property
+    def narrower(self) -> Mapping[str, int]:
+        """Settings of the section `model` that make this network a quarter as wide; empty: none do."""
+        return {}
 
     def add(self, adapters: "Adapters", seed: int) -> None:
         """Add small modules to the network, once it is made.

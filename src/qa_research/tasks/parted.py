@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import NDArray
 
 from qa_research.tasks.batched import BatchedData
-from qa_research.tasks.dividing import chosen, linked, parts_of
+from qa_research.tasks.dividing import chosen, drawn, linked, parts_of
 from qa_research.tasks.opened import Examples
 from qa_research.tasks.task import PARAGRAPH
 
@@ -83,6 +83,10 @@ class PartedData(BatchedData):
                 f"the {len(self.validation)} validation {self.examples} of data={self.name} cannot be "
                 f"divided: {error}"
             ) from error
+
+    def keep_some(self, count: int) -> None:
+        # Not of validation, whose parts would have to stay divided, and which is the smaller split.
+        self.train = drawn(self.train, count, self.seed)
 
     def divided(
         self, rows: Sequence[Any], shares: Mapping[str, float], rest: str

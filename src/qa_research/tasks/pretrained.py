@@ -1,6 +1,6 @@
 """A LightningModule whose network is one of Hugging Face's that reads text, from random or given weights."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +23,7 @@ from qa_research.model.bert import (
 from qa_research.model.reinit import Top
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
 from qa_research.model.weights import first_line
-from qa_research.tasks.learning import Decay, LearningModule
+from qa_research.tasks.learning import Decay, LearningModule, quartered
 
 
 class TextModule(LearningModule):
@@ -90,6 +90,20 @@ class TextModule(LearningModule):
         self.dropout = dropout
         self.plain_attention_below = plain_attention_below
         self.compiles = compile
+
+    @property
+    def narrower(self) -> Mapping[str, int]:
+        own = self.architecture
+        # Given weights have the width that they were trained with.
+        if self.weights != "random" or not (
+            own.hidden_size and own.intermediate_size and own.num_attention_heads
+        ):
+            return {}
+        return quartered(
+            own.num_attention_heads,
+            hidden_size=own.hidden_size,
+            intermediate_size=own.intermediate_size,
+        )
 
     def tokenizer_of(self, texts: Iterable[str], cache: Path) -> Any:
         """The tokenizer: the one named in the config, the weights' own, or one trained on the texts."""

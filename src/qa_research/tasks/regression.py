@@ -1,6 +1,7 @@
 """LightningModules whose network says one number of each example, for any task; a class a kind of network."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from qa_research.model.one_number import (
 from qa_research.model.ridge import RidgeNetwork, solved
 from qa_research.scores import STATISTICS
 from qa_research.streams import stream_seed
-from qa_research.tasks.learning import LearningModule
+from qa_research.tasks.learning import LearningModule, quartered
 from qa_research.tasks.parted import CHOOSING, SCORED
 from qa_research.tasks.regression_data import NumberData
 
@@ -136,6 +137,10 @@ class Recurrent(NumberModule):
         self.kind: Literal["rnn", "lstm"] = kind
         self.sizes = (hidden_size, layers)
 
+    @property
+    def narrower(self) -> Mapping[str, int]:
+        return quartered(hidden_size=self.sizes[0])
+
     def make(self) -> NumberNetwork:
         return RecurrentNetwork(self.kind, self.units, *self.sizes)
 
@@ -167,6 +172,10 @@ class Convolutional(NumberModule):
         self.sizes = (width, at_once, layers)
         self.pooling: Pooling = pooling
         self.dropout = dropout
+
+    @property
+    def narrower(self) -> Mapping[str, int]:
+        return quartered(width=self.sizes[0])
 
     def make(self) -> NumberNetwork:
         return ConvolutionalNetwork(self.units, *self.sizes, self.pooling, self.dropout)
@@ -201,6 +210,11 @@ class Transformer(NumberModule):
         self.at_once = at_once
         self.pooling: Pooling = pooling
         self.ponder_cost = ponder_cost
+
+    @property
+    def narrower(self) -> Mapping[str, int]:
+        own = self.encoder
+        return quartered(own.heads, width=own.width, mlp_width=own.mlp_width)
 
     @property
     def halts(self) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qa_research.tasks.learning import LearningModule, TaskData
     from qa_research.tasks.opened import Opened
     from qa_research.tasks.watching import Watching
+    from qa_research.tasks.wiring import Wiring
 
 
 class Metric(TypedDict):
@@ -254,6 +255,16 @@ class Task(ABC):
         """
         raise ValueError(
             f"capture cannot look into a training on {self.examples}; capture=none trains without it"
+        )
+
+    def wiring(self) -> "Wiring":
+        """After `load`: how batches hang together with examples and the network, to check it.
+
+        Raises:
+            ValueError: this task does not say it.
+        """
+        raise ValueError(
+            f"sanity cannot check a training on {self.examples}: {type(self).__name__} has no wiring"
         )
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

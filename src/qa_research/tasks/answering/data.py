@@ -35,7 +35,7 @@ from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.windows import Windows, cached_windows, fingerprint, too_long
 from qa_research.tasks.batched import BatchedData
 from qa_research.tasks.curriculum import Measure
-from qa_research.tasks.dividing import check_one_is_given, chosen
+from qa_research.tasks.dividing import check_one_is_given, chosen, drawn
 from qa_research.tasks.unlabelled import Text
 
 log = logging.getLogger(__name__)
@@ -151,6 +151,14 @@ class QuestionData(BatchedData):
             self.validation = self.train
         else:
             self.validation = self._short_enough(self.validation, "validation", tokenizer)
+        self.choosing = those_left(self.choosing, self.validation)
+
+    def keep_some(self, count: int) -> None:
+        self.train = drawn(self.train, count, self.seed)
+        if self.validate_on_train:
+            self.validation = self.train
+        else:
+            self.validation = drawn(self.validation, count, self.seed)
         self.choosing = those_left(self.choosing, self.validation)
 
     def prepare(self, tokenizer: Any, cache: Path, order_seed: int) -> None:

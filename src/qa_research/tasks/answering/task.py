@@ -27,9 +27,11 @@ from qa_research.tasks.answering.score import rules_for, score_questions
 from qa_research.tasks.answering.trained import LABELS, TrainedAnswerer, answers_of, reopen
 from qa_research.tasks.answering.watched import choose_questions, watched_windows
 from qa_research.tasks.answering.windows import make_windows, windows_fingerprint
+from qa_research.tasks.answering.wiring import wiring_of
 from qa_research.tasks.pretraining import TextTask
 from qa_research.tasks.task import Metric, StoredRun
 from qa_research.tasks.watching import Watching
+from qa_research.tasks.wiring import Wiring
 from qa_research.text import command_line, plural
 
 if TYPE_CHECKING:
@@ -122,6 +124,9 @@ class AnsweringTask(TextTask):
             batch_size=data.batch_size,
             is_compiled=module.compiles,
         )
+
+    def wiring(self) -> Wiring:
+        return wiring_of(self)
 
     def fingerprints(self) -> dict[str, str]:
         found = self.own_fingerprints()

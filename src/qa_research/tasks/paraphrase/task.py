@@ -15,6 +15,8 @@ from qa_research.tasks.paraphrase.pairs import Pair, read_pairs
 from qa_research.tasks.pretraining import TextTask
 from qa_research.tasks.task import StoredRun
 from qa_research.tasks.watching import Watching, choose_examples
+from qa_research.tasks.wired_texts import wiring_of_pairs
+from qa_research.tasks.wiring import Wiring
 from qa_research.text import command_line, plural
 
 if TYPE_CHECKING:
@@ -99,6 +101,9 @@ class ParaphraseTask(TextTask):
         chosen = choose_examples(request, splits, data.seed, _of_file, "pair")
         watched = watched_of(chosen, self.module.tokenizer, data.max_tokens, self.network)
         return Watching(watched, data.max_tokens, data.batch_size, self.module.compiles)
+
+    def wiring(self) -> Wiring:
+        return wiring_of_pairs(self.module, self.data, ("first", "second"))
 
     def result(self, record: Mapping[str, Any]) -> list[str]:
         best, pairs = record["best"], record["pairs"]

@@ -10,10 +10,12 @@ from qa_research.files import UTF_8
 from qa_research.tasks.opened import Opened
 from qa_research.tasks.regression_task import RegressionTask
 from qa_research.tasks.sequences.opened import reopen
-from qa_research.tasks.sequences.sequence import LabelledSequence, read_sequences
+from qa_research.tasks.sequences.sequence import ANY, LETTERS, LabelledSequence, read_sequences
 from qa_research.tasks.sequences.watched import watched_sequences
 from qa_research.tasks.task import StoredRun
 from qa_research.tasks.watching import Watching, choose_examples
+from qa_research.tasks.wired_numbers import wiring_of_numbers
+from qa_research.tasks.wiring import Wiring
 from qa_research.text import command_line
 
 if TYPE_CHECKING:
@@ -64,6 +66,9 @@ class SequenceTask(RegressionTask):
         longest = max(int(data.lengths(split).max()) for split in splits)
         watched = watched_sequences(chosen)
         return Watching(watched, longest, data.batch_size, is_compiled=False, mask="mask")
+
+    def wiring(self) -> Wiring:
+        return wiring_of_numbers(self.module, self.data, LETTERS, ANY, lambda row: row.letters)
 
     def _of_file(self, path: str) -> list[LabelledSequence]:
         return read_sequences(path, "capture.questions", UTF_8, self.module.max_positions, "f")
