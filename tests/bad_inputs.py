@@ -320,6 +320,7 @@ WITHOUT_RUN: tuple[Words, ...] = (
     ("sanity", "modle=x"),
     ("sanity", "seed=1,2"),
     ("sanity", "+experiment=nowhere"),
+    ("sanity", "+experiment=masked_words"),
     ("sanity", "data=squad_file"),
     ("sanity", "data=squad_file", "data.train_path={files}", "data.validation_path={good}"),
     ("train", "--cfg", "jobs"),

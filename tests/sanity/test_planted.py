@@ -190,10 +190,15 @@ def test_a_network_that_is_too_slow_to_learn_by_heart_is_not_red(monkeypatch, ca
 
 
 @pytest.mark.parametrize(
-    "override", ["finetuning=frozen", "finetuning=discriminative", "data.curriculum=loss"]
+    "overrides",
+    [
+        *(("finetuning=frozen",), ("finetuning=discriminative",), ("data.curriculum=loss",)),
+        *(("finetuning=lora",), ("finetuning=bottleneck", "finetuning.width=16")),
+    ],
+    ids=" ".join,
 )
-def test_what_trains_less_or_in_another_order_is_not_red(override, cache):
-    assert reds(verdicts("answering", (override,), cache)) == set()
+def test_what_trains_less_or_in_another_order_is_not_red(overrides, cache):
+    assert reds(verdicts("answering", overrides, cache)) == set()
 
 
 def test_what_a_check_does_to_the_weights_is_undone(cache):

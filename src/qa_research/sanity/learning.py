@@ -48,6 +48,10 @@ def parameters_get_gradients(bench: Bench) -> Found:
     """Every parameter that is trained gets a gradient, and the output layer is trained."""
     with bench.as_at_first():
         missing = _without_gradient(bench)
+        if missing:
+            # What zeros are multiplied with at first, as LoRA's first matrix, gets one after a step.
+            _own_steps(bench, bench.few, 1)
+            missing = _without_gradient(bench)
     named, head = list(bench.network.named_parameters()), bench.head
     frozen = [name for name, p in named if not p.requires_grad]
     is_frozen = any(name.rpartition(".")[0] == head for name in frozen)
@@ -55,7 +59,7 @@ def parameters_get_gradients(bench: Bench) -> Found:
     first = f" (first: {missing[0]})" if missing else ""
     return Found.judged(
         not missing and not is_frozen,
-        f"{len(missing)} of {len(named) - len(frozen)} trained tensors get no gradient{first}; "
+        f"{len(missing)} of {len(bench.trained)} trained tensors get no gradient{first}; "
         f"{len(frozen)} are frozen{fault}",
         "0, and an output layer that is trained",
         "requires_grad, detach() and no_grad(), and parts of the network that the loss does not depend on",

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
+from qa_research.config import class_of
 from qa_research.sanity import data, learning, memory, passes
 from qa_research.sanity.bench import Bench, first_rows, rows_of, weights_of
 from qa_research.sanity.check import Check, Checked
+from qa_research.tasks.task import Task
 from qa_research.tasks.wiring import Batch, Wiring
 from qa_research.training.setup import set_up
 
@@ -33,6 +35,12 @@ def lay_out(config: Mapping[str, Any]) -> Bench:
     Raises:
         ValueError, OSError: the config cannot be trained, or its task cannot be checked.
     """
+    kind: type[Task] = class_of("task", config["task"])
+    if kind.wiring is Task.wiring:
+        raise ValueError(
+            f"sanity cannot check a training on {config['task']['examples']}: this task does not say how its "
+            "batches hang together with its examples"
+        )
     # Nothing is recorded, and compiling takes a minute.
     plain = {**config, "capture": None}
     if "compile" in plain["model"]:
