@@ -52,7 +52,8 @@ class TextTask(Task):
             "step": run.step,
         }
         source = f"{run.name} ({run.label}, step {run.step:,})"
-        return list(take_body(self.module.network, weights, source))
+        module = self.module
+        return list(take_body(module.network, module.adapters, weights, source))
 
     def own_fingerprints(self) -> dict[str, str]:
         """A sha256 of the data, of the tokenizer and, once they are known, of the initial weights."""

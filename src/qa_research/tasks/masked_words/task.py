@@ -102,8 +102,8 @@ class MaskedWordsTask(Task):
             f"{data.lengths('train').mean():.0f} tokens on average; {100 * self.masked_share:g} % are hidden",
             f"Model: {self.module.name}, {count_parameters(self.network) / 1e6:.1f} million parameters, "
             f"{plural(torch.get_num_threads(), 'thread')}",
-            f"{plural(chose, 'validation text')} choose the best weights, and val/... are of {scored:,}; "
-            f"telling always the most frequent token would be right for {self.most_frequent:.1f} %",
+            f"{'All' if chose == validation else f'{chose:,}'} validation texts choose the best weights; "
+            f"val/... are of {scored:,}, of which the most frequent token is {self.most_frequent:.1f} %",
         ]
 
     def measured(self) -> list[str]:
