@@ -11,6 +11,7 @@ from qa_research.figures.attention import attention_over_steps
 from qa_research.figures.curves import question_losses
 from qa_research.figures.logits import logits_at_three_steps, logits_over_steps, unit_by_token
 from qa_research.figures.panels import spread
+from qa_research.figures.reach import attention_received
 from qa_research.figures.shares import logit_shares
 from qa_research.pages.document import (
     Block,
@@ -27,6 +28,7 @@ from qa_research.pages.document import (
 from qa_research.report.live import questions_data
 from qa_research.report.pictures import picture
 from qa_research.report.sources import Source, taken_from, unreadable
+from qa_research.watch.example import ExampleFilm
 from qa_research.watch.example_strip import example_strip
 from qa_research.watch.film import Film, moved_most
 from qa_research.watch.story import SITES, examples_of, hardest_learned
@@ -123,7 +125,33 @@ def _examples(source: Source) -> Section:
         ("What it says of the first of them over the training.",),
         {"step": films[0].steps.tolist(), "says": films[0].scores.tolist()},
     )
-    return Section("watched", "Watched examples", (table, strip))
+    return Section("watched", "Watched examples", (table, strip, *_attended(source, films)))
+
+
+def _attended(source: Source, films: list[ExampleFilm]) -> Iterator[Block]:
+    """Where attention goes at the last capture in an example of which it is known what matters."""
+    data = source.groups.get("attention")
+    marked = [number for number, film in enumerate(films) if film.marked]
+    if data is None or not data.sizes["step"] or not marked:
+        return
+    film = films[marked[0]]
+    own = slice(len(film.tokens))
+    weight = data["weight"].isel(question=marked[0], step=-1, query=own, key=own)
+    by_layer = {
+        f"layer {layer}": weight.sel(layer=layer).to_numpy().astype(np.float64)
+        for layer in weight["layer"].to_numpy().tolist()
+    }
+    yield Paragraph(("Where attention goes in: ", Quoted(film.text)))
+    yield picture(
+        "attention_received",
+        attention_received(by_layer, film.tokens, film.marked, film.marked_as),
+        f"The attention that each token receives, by layer; {film.marked_as} tokens are red.",
+        (
+            "The attention that each token receives at the last capture, the mean over heads and over all "
+            f"tokens that look; red: {film.marked_as} tokens; dashed: if all received the same.",
+        ),
+        columns_of(weight.mean(["head", "query"]), "attention received"),
+    )
 
 
 def _strip(film: Film) -> tuple[Block, ...]:

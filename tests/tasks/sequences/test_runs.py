@@ -227,6 +227,20 @@ def test_a_sequence_is_explained_letter_by_letter_and_its_motifs_are_known(small
         assert len(found.trained) == len(found.randomised) == 3
 
 
+def test_a_report_shows_where_attention_goes_in_a_sequence_with_motifs(small, verb, tmp_path):
+    config = small("capture=examples", "capture.questions=3")
+    train(config)
+    run = run_directory(config)
+    assert verb("report", str(run), "--out", str(tmp_path / "report"))[0] == 0
+    table = (tmp_path / "report" / "figures" / "attention_received.csv").read_text()
+    rows = [line.split(",") for line in table.splitlines()]
+    received = [float(row[rows[0].index("attention received")]) for row in rows[1:]]
+    # One layer of 60 letters.
+    assert len(received) == 60 and sum(received) == pytest.approx(1.0, abs=0.01)
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "red: motif tokens" in page
+
+
 def test_watched_sequences_are_explained_at_each_kept_step(small, tmp_path):
     watching = ("capture.questions=3", "capture.every_n_steps=6", "capture.max_step_fraction=null")
     config = small("capture=examples", *watching, "checkpoint.keep_every_n_steps=6")
