@@ -5,7 +5,7 @@ python train.py -m +experiment=sequence_transformer,sequence_cnn,sequence_rnn,se
     trainer.max_epochs=3 capture=none logger=csv train.threads=1 train.progress=none
 python train.py -m +experiment=sequence_transformer model.positions=none model.name=without_positions study=sequence_models_motifs seed=1,2,3,4,5 \
     trainer.max_epochs=3 capture=none logger=csv train.threads=1 train.progress=none
-python train.py +experiment=sequence_transformer model=sequence_sparse study=sequence_models_figures seed=1 \
+python train.py -m +experiment=sequence_transformer model=sequence_sparse study=sequence_models_motifs seed=1,2,3,4,5 \
     trainer.max_epochs=3 capture=none logger=csv train.threads=1 train.progress=none
 python train.py +experiment=sequence_universal study=sequence_models_steps seed=1 \
     trainer.max_epochs=3 capture=none logger=csv train.threads=1 train.progress=none

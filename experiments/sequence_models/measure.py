@@ -32,7 +32,7 @@ SEEDS = (1, 2, 3, 4, 5)
 NETWORKS: dict[str, tuple[int, ...]] = {
     "sequence_transformer": SEEDS,
     "sequence_universal": (1,),
-    "sequence_sparse": (1,),
+    "sequence_sparse": SEEDS,
     "without_positions": SEEDS,
     "sequence_cnn": SEEDS,
     "lecture_lstm": SEEDS,

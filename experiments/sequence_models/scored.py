@@ -16,7 +16,7 @@ from qa_research.tasks.task import PARAGRAPH
 RIDGES = ("sequence_linear", "sequence_kmer")
 KEYS = ("prediction", "truth")
 # Networks that have a study of their own: they are trained once.
-PARTS = {"sequence_sparse": "figures", "sequence_universal": "steps"}
+PARTS = {"sequence_universal": "steps"}
 
 # Predictions and labels [key, sequence] of those that chose nothing, and the group of each.
 Scored = tuple[NDArray[np.float64], NDArray[np.int64]]
