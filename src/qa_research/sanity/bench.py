@@ -85,7 +85,7 @@ class Bench:
         return list(self.network.named_parameters())[-1][0].rpartition(".")[0]
 
     def narrower(self) -> "Bench | None":
-        """The same with a network a quarter as wide; None if no settings of the model make one."""
+        """The same with the narrowest network of its kind; None if no settings of the model make one."""
         sizes = self.task.module.narrower
         if not sizes:
             return None

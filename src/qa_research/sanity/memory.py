@@ -51,7 +51,7 @@ def blank_is_worse(bench: Bench) -> Found:
 
 
 def capacity_counts(bench: Bench) -> Found:
-    """The same steps teach less to a network a quarter as wide, or to the output layer alone."""
+    """The same steps teach less to the narrowest network of its kind, or to the output layer alone."""
     own = memorised(bench)
     if why := _unlearned(own):
         return why

@@ -41,16 +41,16 @@ def learning_rate_factor(step: int, warmup_steps: int, total_steps: int, decay: 
     return 1.0 - done if decay == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
 
 
-def quartered(heads: int = 1, **widths: int) -> dict[str, int]:
-    """About a quarter of each width, an even number of units for each head; nothing if one is that narrow.
+def narrowest(heads: int = 1, **widths: int) -> dict[str, int]:
+    """Each width with two units for each head, as rotary positions need; nothing if one has no more.
 
-    >>> quartered(heads=2, hidden_size=128, intermediate_size=512)
-    {'hidden_size': 32, 'intermediate_size': 128}
-    >>> quartered(heads=2, hidden_size=4, intermediate_size=512)
+    >>> narrowest(heads=2, hidden_size=128, intermediate_size=512)
+    {'hidden_size': 4, 'intermediate_size': 4}
+    >>> narrowest(heads=2, hidden_size=4, intermediate_size=512)
     {}
     """
-    found = {name: heads * max(2 * (width // heads // 8), 2) for name, width in widths.items()}
-    return found if all(found[name] < width for name, width in widths.items()) else {}
+    least = 2 * heads
+    return dict.fromkeys(widths, least) if min(widths.values()) > least else {}
 
 
 class NonFiniteLossError(ValueError):
@@ -151,7 +151,7 @@ class LearningModule(pl.LightningModule):
 
     @property
     def narrower(self) -> Mapping[str, int]:
-        """Settings of the section `model` that make this network a quarter as wide; empty: none do."""
+        """Settings of the section `model` that make this network as narrow as can be; empty: none do."""
         return {}
 
     def add(self, adapters: "Adapters", seed: int) -> None:

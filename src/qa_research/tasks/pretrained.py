@@ -23,7 +23,7 @@ from qa_research.model.bert import (
 from qa_research.model.reinit import Top
 from qa_research.model.tokenizer import load_tokenizer, trained_wordpiece
 from qa_research.model.weights import first_line
-from qa_research.tasks.learning import Decay, LearningModule, quartered
+from qa_research.tasks.learning import Decay, LearningModule, narrowest
 
 
 class TextModule(LearningModule):
@@ -99,7 +99,7 @@ class TextModule(LearningModule):
             own.hidden_size and own.intermediate_size and own.num_attention_heads
         ):
             return {}
-        return quartered(
+        return narrowest(
             own.num_attention_heads,
             hidden_size=own.hidden_size,
             intermediate_size=own.intermediate_size,

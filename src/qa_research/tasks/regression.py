@@ -22,7 +22,7 @@ from qa_research.model.one_number import (
 from qa_research.model.ridge import RidgeNetwork, solved
 from qa_research.scores import STATISTICS
 from qa_research.streams import stream_seed
-from qa_research.tasks.learning import LearningModule, quartered
+from qa_research.tasks.learning import LearningModule, narrowest
 from qa_research.tasks.parted import CHOOSING, SCORED
 from qa_research.tasks.regression_data import NumberData
 
@@ -139,7 +139,7 @@ class Recurrent(NumberModule):
 
     @property
     def narrower(self) -> Mapping[str, int]:
-        return quartered(hidden_size=self.sizes[0])
+        return narrowest(hidden_size=self.sizes[0])
 
     def make(self) -> NumberNetwork:
         return RecurrentNetwork(self.kind, self.units, *self.sizes)
@@ -175,7 +175,7 @@ class Convolutional(NumberModule):
 
     @property
     def narrower(self) -> Mapping[str, int]:
-        return quartered(width=self.sizes[0])
+        return narrowest(width=self.sizes[0])
 
     def make(self) -> NumberNetwork:
         return ConvolutionalNetwork(self.units, *self.sizes, self.pooling, self.dropout)
@@ -214,7 +214,7 @@ class Transformer(NumberModule):
     @property
     def narrower(self) -> Mapping[str, int]:
         own = self.encoder
-        return quartered(own.heads, width=own.width, mlp_width=own.mlp_width)
+        return narrowest(own.heads, width=own.width, mlp_width=own.mlp_width)
 
     @property
     def halts(self) -> bool:
