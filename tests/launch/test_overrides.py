@@ -91,7 +91,7 @@ def test_names_that_exist_pass(words):
         (["~experiment"], "experiment was not chosen, so ~experiment has nothing to remove"),
         (["model={lr: 3}"], "model={lr: 3} is not a choice; known: as_weights, bert_base"),
         (["model=[minilm,bert_tiny]"], "model=[minilm,bert_tiny] is not a choice; known: "),
-        (["+experiment="], "+experiment= is not a choice; known: demo, moment, nopretrain"),
+        (["+experiment="], "+experiment= is not a choice; known: arms, demo, masked_words"),
         (["model/lr=3"], "there is no config key model/lr; did you mean model.lr?"),
         (["+seed=3"], "seed has a value already; without +: seed=3"),
         # Hydra's own settings.

@@ -1,7 +1,7 @@
 """Tasks on text whose network may first learn to fill in hidden words of the task's own training texts."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -10,8 +10,11 @@ from qa_research.model.handover import take_body
 from qa_research.model.tokenizer import tokenizer_fingerprint
 from qa_research.model.weights import weights_fingerprint
 from qa_research.plain import read_yaml
-from qa_research.tasks.pretrained import TextModule
 from qa_research.tasks.task import StoredRun, Task
+
+if TYPE_CHECKING:
+    # It imports Lightning, which takes longer than an answer of a finished run does.
+    from qa_research.tasks.pretrained import TextModule
 
 # The task and the experiment of conf/ that hide words, and the class of its module.
 MASKED = "masked_words"
@@ -30,7 +33,7 @@ class TextTask(Task):
     Pretraining Corpora). Only its output layer is then as it would be without.
     """
 
-    module: TextModule
+    module: "TextModule"
     # What run.json says of the run that this one begins with.
     begun_with: Mapping[str, Any] | None = None
 
