@@ -1,21 +1,17 @@
 """The texts of other tasks' data in batches, whose words are hidden when a batch is used."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qa_research.streams import stream
 from qa_research.tasks.batched import BatchedData
-from qa_research.tasks.masked_words.masking import Masking
+from qa_research.tasks.masking import MASKS, SCORED_MASKS, Masking, hidden
 from qa_research.tasks.unlabelled import HasTexts, Piece, PieceBatches, pieces_of
 
 SPLITS = ("train", "validation")
-# The streams that hide words: of training in each epoch others, of validation always the same.
-MASKS, SCORED_MASKS = "masks", "masks of validation"
 
 
 class MaskedTexts(BatchedData):
@@ -85,24 +81,3 @@ class MaskedTexts(BatchedData):
         """Which validation pieces choose the best weights; all, if those that should have no text."""
         chose = np.array([piece.chose for piece in self.pieces["validation"]])
         return chose | ~chose.any()
-
-
-def hidden(
-    batch: dict[str, Tensor],
-    pieces: Sequence[Piece] | Mapping[int, Piece],
-    masking: Masking,
-    drawn_by: tuple[int, str] | tuple[int, str, int],
-) -> dict[str, Tensor]:
-    """The batch with words hidden; `drawn_by`: a stream's seed, name and index, before the piece's number.
-
-    Adds `hidden` [piece token], where a word is to be told, and `told` [word], what stood there.
-    """
-    seed, name, *index = drawn_by
-    ids = batch["input_ids"].clone()
-    which = torch.zeros_like(ids, dtype=torch.bool)
-    for row, number in enumerate(batch["example"].tolist()):
-        piece = pieces[number]
-        replaced, places = masking.of(piece.ids, piece.places, stream(seed, name, *index, number))
-        ids[row, : len(replaced)] = torch.from_numpy(replaced)
-        which[row, torch.from_numpy(places)] = True
-    return batch | {"input_ids": ids, "hidden": which, "told": batch["input_ids"][which]}

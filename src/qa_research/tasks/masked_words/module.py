@@ -1,7 +1,7 @@
 """The LightningModule of masked language modelling: hidden words are told from those around them."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -10,24 +10,11 @@ from torch import Tensor, nn
 from qa_research.model.bert import MASKED_WORDS
 from qa_research.model.some_tokens import OnlySome
 from qa_research.tasks.masked_words.data import MaskedTexts
+from qa_research.tasks.masking import Score, scores_of
 from qa_research.tasks.pretrained import TextModule
 
 LOSS, ACCURACY = "loss", "accuracy"
 MEASURED = tuple(f"{part}/{name}" for part in ("val", "choosing") for name in (LOSS, ACCURACY))
-
-
-@dataclass(frozen=True)
-class Score:
-    """Of one piece: the mean cross entropy of its hidden words in nats, and how many were told right."""
-
-    loss: float
-    right: int
-    hidden: int
-
-    @property
-    def accuracy(self) -> float:
-        """The share that was told right."""
-        return self.right / self.hidden
 
 
 class MaskedWords(TextModule):
@@ -36,6 +23,8 @@ class MaskedWords(TextModule):
     The loss is the mean cross entropy of a batch's hidden words in nats; that of an untrained network is near
     the logarithm of its vocabulary's size. `scores`: of the latest validation, by the piece's number.
     """
+
+    measured: ClassVar[Sequence[str]] = MEASURED
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -95,12 +84,3 @@ class MaskedWords(TextModule):
         untyped: Any = self.trainer  # Lightning's types do not know its datamodule
         data: MaskedTexts = untyped.datamodule
         return data
-
-
-def scores_of(logits: Tensor, batch: dict[str, Tensor]) -> list[Score]:
-    """The score of each piece of a batch, from the scores of its hidden words."""
-    losses = nn.functional.cross_entropy(logits.float(), batch["told"], reduction="none")
-    is_right = logits.argmax(dim=-1) == batch["told"]
-    counts = batch["hidden"].sum(dim=1).tolist()
-    parts = zip(torch.split(losses, counts), torch.split(is_right, counts), counts, strict=True)
-    return [Score(float(loss.mean()), int(told.sum()), count) for loss, told, count in parts]

@@ -18,9 +18,13 @@ from qa_research.model.bert import MASKED_WORDS, input_names
 from qa_research.model.kept import read_network
 from qa_research.model.some_tokens import OnlySome
 from qa_research.tasks.batches import batches_of_tokens
-from qa_research.tasks.masked_words.data import SCORED_MASKS, hidden
-from qa_research.tasks.masked_words.masking import masking_of
-from qa_research.tasks.masked_words.module import Score, scores_of
+from qa_research.tasks.masking import (
+    SCORED_MASKS,
+    Score,
+    hidden,
+    masking_of,
+    scores_of,
+)
 from qa_research.tasks.opened import Examples, Opened, Told
 from qa_research.tasks.task import PARAGRAPH, StoredRun
 from qa_research.tasks.unlabelled import Piece, PieceBatches, Text, pieces_of

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,12 +14,14 @@ from qa_research.model.bert import check_window, count_parameters
 from qa_research.model.kept import write_network
 from qa_research.model.tokenizer import tokenizer_fingerprint
 from qa_research.model.weights import weights_fingerprint
-from qa_research.tasks.masked_words.data import SPLITS, MaskedTexts
-from qa_research.tasks.masked_words.masking import masking_of
-from qa_research.tasks.masked_words.module import MEASURED, MaskedWords
 from qa_research.tasks.masked_words.opened import OpenedMaskedWords, reopen, row_of
+from qa_research.tasks.masking import masking_of
 from qa_research.tasks.task import Metric, StoredRun, Task
 from qa_research.text import command_line, plural
+
+if TYPE_CHECKING:
+    from qa_research.tasks.masked_words.data import MaskedTexts
+    from qa_research.tasks.masked_words.module import MaskedWords
 
 
 class MaskedWordsTask(Task):
@@ -36,8 +38,8 @@ class MaskedWordsTask(Task):
         "tokenizer": "pieces and rules of the tokenizer",
     }
     reopened: ClassVar[Sequence[str] | None] = ()
-    data: MaskedTexts
-    module: MaskedWords
+    data: "MaskedTexts"
+    module: "MaskedWords"
 
     def __init__(
         self,
@@ -47,6 +49,9 @@ class MaskedWordsTask(Task):
         data: Any,
         model: Any,
     ) -> None:
+        # Only a training needs its loaders, and Lightning with them.
+        from qa_research.tasks.masked_words.data import MaskedTexts
+
         super().__init__(examples, metrics, MaskedTexts(data), model)
         self.masked_share = masked_share
 
@@ -96,7 +101,7 @@ class MaskedWordsTask(Task):
     def description(self) -> list[str]:
         data = self.data
         chose, scored = int(data.chose().sum()), int(data.scored().sum())
-        train, validation = (len(data.pieces[split]) for split in SPLITS)
+        train, validation = (len(data.pieces[split]) for split in data.pieces)
         return [
             f"Data: {data.name}, {train:,} training and {validation:,} validation texts of "
             f"{data.lengths('train').mean():.0f} tokens on average; {100 * self.masked_share:g} % are hidden",
@@ -107,7 +112,7 @@ class MaskedWordsTask(Task):
         ]
 
     def measured(self) -> list[str]:
-        return list(MEASURED)
+        return list(self.module.measured)
 
     def progress_text(self, measured: Mapping[str, float]) -> tuple[str, str]:
         return f"accuracy {measured['val/accuracy']:.1f}", ""

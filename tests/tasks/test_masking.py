@@ -8,8 +8,7 @@ from transformers import AutoModelForMaskedLM, BertTokenizer
 
 from qa_research.model.some_tokens import OnlySome
 from qa_research.streams import stream
-from qa_research.tasks.masked_words.data import hidden
-from qa_research.tasks.masked_words.masking import Masking, masking_of
+from qa_research.tasks.masking import Masking, hidden, masking_of
 from qa_research.tasks.unlabelled import Piece, PieceBatches, Text, pieces_of
 from tests.model.test_layers import CONFIGS
 
