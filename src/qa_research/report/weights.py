@@ -128,7 +128,8 @@ def _over_steps(data: xr.Dataset) -> Block:
         "Maps of each weight's change over the steps by three measures, and the mean size of the change.",
         (
             "The change of each weight at each recorded step, and the mean size of the change. Colours end "
-            "at the 99th percentile of a measure: in percent a few weights would leave all others white.",
+            "where all but one in a hundred of a measure's changes lie: in percent a few weights would leave "
+            "all others white.",
         ),
         {"step": data["step"].values.tolist()} | columns,
     )
