@@ -150,10 +150,12 @@ class BatchedData(TaskData):
 
     def batch_sizes(self, epoch: int) -> list[int]:
         sizes = (self.batch_size, self.order_seed, epoch, self._rank()[1])
-        lengths = self.lengths("train")
-        # How large batches are does not depend on the difficulties, which are not known of a later epoch.
-        pace = Curriculum(np.zeros(len(lengths)), self.curriculum_epochs, int(self.wants_losses))
-        order = batch_order(lengths, *sizes, pace if self.curriculum else None)
+        lengths, pace = self.lengths("train"), None
+        if self.curriculum is not None:
+            # How large batches are does not depend on difficulties, which are not known of a later epoch.
+            equal = np.zeros(len(lengths))
+            pace = Curriculum(equal, self.curriculum_epochs, int(self.wants_losses))
+        order = batch_order(lengths, *sizes, pace)
         return [len(batch) for batch in order]
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:

@@ -108,7 +108,10 @@ def measure(opened: Opened[Any], checkpoints: Sequence[tuple[str, int | None, Pa
             at = At(step, _spread_of_product(left, right), None)
             by_head.setdefault(key, []).append(at)
         before, previous = matrices, step
-    chance = {shape: _chance(shape) for shape in tracked(sorted(set(shapes.values())), "Chance")}
+    chance = {
+        shape: _chance(shape)
+        for shape in tracked(sorted(set(shapes.values())), "Measuring random matrices")
+    }
     histories = tuple(
         MatrixHistory(
             name, kind_of(name), layer_of(name), shapes[name], chance[shapes[name]], tuple(steps)

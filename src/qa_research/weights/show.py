@@ -37,11 +37,11 @@ def show_measured(found: Measured) -> None:
         console.print(note)
 
 
-def show_files(*files: Path) -> None:
+def show_files(table: Path, picture: Path) -> None:
     """Where the numbers and the pictures are."""
     print_line()
-    for file in files:
-        print_line(file)
+    for what, file in (("Table", table), ("Figure", picture)):
+        print_line(f"{what:<9}{file}")
 
 
 def _row(one: MatrixHistory) -> Sequence[str]:
