@@ -1,9 +1,11 @@
 """The verb that probes layers."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qa_research.cli.findings import pass_on
 from qa_research.cli.options import (
     DEFAULT_FORMAT,
     DEFAULT_RUNS,
@@ -18,7 +20,7 @@ from qa_research.cli.options import (
     checked_format,
     opened_recording,
 )
-from qa_research.text import names_in, print_json
+from qa_research.text import names_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,20 +89,12 @@ def probe(
     use_threads(threads)
     request = ProbeRequest(names, questions, random, seed)
     found = _recorded(directory, request) if recorded else _probed(directory, steps, request)
-    from qa_research.figures.saving import save_figure
-    from qa_research.files import write_text
     from qa_research.probe.figure import probe_figure
-    from qa_research.probe.show import show_files, show_probed
-    from qa_research.text import json_text
+    from qa_research.probe.show import show_probed
 
-    picture, table = folder / f"probes.{picture_format}", folder / "probes.json"
-    save_figure(probe_figure(found), picture)
-    write_text(table, json_text(found.as_json()))
-    if as_json:
-        print_json({**found.as_json(), "table": str(table), "figure": str(picture)})
-        return
-    show_probed(found)
-    show_files(table, picture)
+    table, picture = folder / "probes.json", folder / f"probes.{picture_format}"
+    show = None if as_json else partial(show_probed, found)
+    pass_on(found.as_json(), probe_figure(found), table, picture, show)
 
 
 def _names(typed: list[str]) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 """The verb that measures weight matrices."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from qa_research.cli.findings import pass_on
 from qa_research.cli.options import (
     DEFAULT_FORMAT,
     DEFAULT_RUNS,
@@ -15,7 +17,7 @@ from qa_research.cli.options import (
     Threads,
     checked_format,
 )
-from qa_research.text import names_in, print_json
+from qa_research.text import names_in
 
 Steps = Annotated[
     str | None,
@@ -61,17 +63,9 @@ def weights(
     opened = open_run(directory, names[-1])
     files = [(name, find_checkpoint(directory / "checkpoints", name)) for name in names]
     found = measure(opened, [(name, step_of(path), path) for name, path in files])
-    from qa_research.figures.saving import save_figure
-    from qa_research.files import write_text
-    from qa_research.text import json_text
     from qa_research.weights.figure import weights_figure
-    from qa_research.weights.show import show_files, show_measured
+    from qa_research.weights.show import show_measured
 
-    picture, table = folder / f"weights.{picture_format}", folder / "weights.json"
-    save_figure(weights_figure(found), picture)
-    write_text(table, json_text(found.as_json()))
-    if as_json:
-        print_json({**found.as_json(), "table": str(table), "figure": str(picture)})
-        return
-    show_measured(found)
-    show_files(table, picture)
+    table, picture = folder / "weights.json", folder / f"weights.{picture_format}"
+    show = None if as_json else partial(show_measured, found)
+    pass_on(found.as_json(), weights_figure(found), table, picture, show)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from qa_research.console import Screen
 from qa_research.probe.linear import Accuracy
 from qa_research.probe.probing import Erasing, Probed, Reading
-from qa_research.text import print_line
 
 HEADER = (
     *("step", "site", "accuracy", "control", "selectivity", "95 % interval"),
@@ -77,9 +76,3 @@ def _show_erasings(console: Screen, erasings: Sequence[Erasing]) -> None:
         name = f"random, {len(losses)} times"
         rows.append((one.label, one.site, count, name, f"{100 * one.probe[2]:.1f}", right, loss))
     console.table(ERASED, rows, right=(2, 4, 5, 6))
-
-
-def show_files(table: object, picture: object) -> None:
-    """Where the files went."""
-    print_line(f"Table    {table}")
-    print_line(f"Figure   {picture}")

@@ -1,12 +1,10 @@
 """What the weight matrices are like, on the screen."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from qa_research.console import Screen
-from qa_research.text import print_line
 from qa_research.weights.measuring import OV, QK, HeadHistory, MatrixHistory, Measured
 
 HEADER = (
@@ -35,13 +33,6 @@ def show_measured(found: Measured) -> None:
         _show_heads(console, found.heads)
     for note in found.notes:
         console.print(note)
-
-
-def show_files(table: Path, picture: Path) -> None:
-    """Where the numbers and the pictures are."""
-    print_line()
-    for what, file in (("Table", table), ("Figure", picture)):
-        print_line(f"{what:<9}{file}")
 
 
 def _row(one: MatrixHistory) -> Sequence[str]:

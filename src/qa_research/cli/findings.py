@@ -1,0 +1,33 @@
+"""How verbs that measure a run pass on what they found: a table, a picture, and the screen or JSON."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qa_research.text import print_json, print_line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def pass_on(
+    values: Mapping[str, Any],
+    figure: "Figure",
+    table: Path,
+    picture: Path,
+    show: Callable[[], None] | None,
+) -> None:
+    """Write `values` to `table` and the figure to `picture`; then `show`, or print JSON if that is None."""
+    from qa_research.figures.saving import save_figure
+    from qa_research.files import write_text
+    from qa_research.text import json_text
+
+    save_figure(figure, picture)
+    write_text(table, json_text(values))
+    if show is None:
+        print_json({**values, "table": str(table), "figure": str(picture)})
+        return
+    show()
+    print_line()
+    print_line(f"Table    {table}")
+    print_line(f"Figure   {picture}")
