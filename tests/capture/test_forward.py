@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from qa_research.capture.forward import HookPoint, forward_watched, silenced, tap
+from qa_research.capture.forward import HookPoint, changed, forward_watched, silenced, tap
 from qa_research.capture.sites import FINAL, KNOWN, SITE_NAMES, Anatomy, Site
 from qa_research.model.bert import input_names
 from tests.capture.conftest import KINDS, POST_NORM, make_network
@@ -151,6 +151,30 @@ def test_a_silenced_head_adds_nothing_and_others_are_unchanged(network, watched)
         torch.equal(forward_watched(network, watched, 0).scores, before.scores)
         and hooks_of(network) == 0
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_put_at_a_site_is_what_comes_next(kind, tokenizer, watched):
+    network = make_network(kind, len(tokenizer))
+    site = Site("layer_output", 0)
+    other = forward_watched(network, watched, 0, [site]).values[site] + 1
+    with changed(network, {site: lambda _: other}):
+        assert torch.equal(forward_watched(network, watched, 0, [site]).values[site], other)
+    assert hooks_of(network) == 0
+
+
+def test_no_change_is_left_when_the_network_raises_or_a_site_is_missing(network, watched):
+    def explode(_):
+        raise RuntimeError("in the middle")
+
+    sites = {Site("context", 0): torch.neg, Site("mlp", 1): explode}
+    with pytest.raises(RuntimeError, match="in the middle"), changed(network, sites):
+        forward_watched(network, watched, 0)
+    assert hooks_of(network) == 0
+    sites = {Site("context", 0): torch.neg, Site("query_key_value", 1): torch.neg}
+    with pytest.raises(ValueError, match="no query_key_value"), changed(network, sites):
+        pass
+    assert hooks_of(network) == 0
 
 
 def test_unknown_heads_and_networks_are_named(network):

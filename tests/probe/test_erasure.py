@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from qa_research.capture.forward import changed
 from qa_research.capture.sites import Site, module_of
 from qa_research.probe.activations import activations_of, batches, sites_of
-from qa_research.probe.erasure import Whitening, changed, erased
+from qa_research.probe.erasure import Whitening, erased
 from qa_research.probe.linear import predicted
 from qa_research.runs.open import open_run
 from tests.conftest import make_question
@@ -33,14 +34,11 @@ def planted(opened, count=64):
     for label in labels:
         # Noise in the embeddings, so that no two passes are equal.
         shift = torch.from_numpy(rng.standard_normal(len(direction))).float() * 0.1
-        with (
-            changed(opened.network, Site("embeddings"), lambda found, shift=shift: found + shift),
-            changed(
-                opened.network,
-                Site("layer_output", LAYER),
-                lambda found, label=label: found + int(label) * direction,
-            ),
-        ):
+        changes = {
+            Site("embeddings"): lambda found, shift=shift: found + shift,
+            Site("layer_output", LAYER): lambda found, label=label: found + int(label) * direction,
+        }
+        with changed(opened.network, changes):
             found = activations_of(opened.network, [watched], sites, "")
         for site in sites:
             values[site].append(found.values[site][0][2])

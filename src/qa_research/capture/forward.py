@@ -1,5 +1,5 @@
-"""Looking into a network while it runs, without changing it: hooks that keep values, a forward pass over the
-watched examples that leaves no trace in the training, attention recomputed from it, and silenced heads.
+"""Looking into a network while it runs, without changing it: hooks that keep values or change what passes, a
+forward pass over the watched examples that leaves no trace in the training, and attention recomputed from it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -200,10 +200,40 @@ def attention_weights(
 
 
 @contextmanager
+def changed(
+    network: nn.Module, changes: Mapping[Site, Callable[[Tensor], Tensor]]
+) -> Iterator[None]:
+    """While it lasts, what passes each site is what its change makes of it.
+
+    Hooks change what passes; the network itself is not changed. No hook remains afterwards, even if the
+    network raises.
+
+    Raises:
+        ValueError: a site that the network does not have.
+    """
+    with ExitStack() as hooks:
+        for site, change in changes.items():
+            hooks.callback(_register_change(*module_of(network, site), change).remove)
+        yield
+
+
+def _register_change(
+    module: nn.Module, side: Side, change: Callable[[Tensor], Tensor]
+) -> RemovableHandle:
+    if side == "input":
+        return module.register_forward_pre_hook(lambda _, given: (change(given[0]), *given[1:]))
+
+    def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (change(output[0]), *output[1:])
+        return change(output)
+
+    return module.register_forward_hook(after)
+
+
+@contextmanager
 def silenced(network: nn.Module, heads: Iterable[tuple[int, int]]) -> Iterator[None]:
     """While it lasts, the given (layer, head) contribute nothing: their part of the context is zero.
-
-    Hooks change what passes through the network; the network itself is not changed.
 
     Raises:
         ValueError: a head that the network does not have, or a network of an unknown type.
@@ -219,14 +249,12 @@ def silenced(network: nn.Module, heads: Iterable[tuple[int, int]]) -> Iterator[N
             )
         by_layer.setdefault(layer, []).append(head)
 
-    def without(silent: list[int]) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
+    def without(silent: list[int]) -> Callable[[Tensor], Tensor]:
         factor = torch.ones(anatomy.heads, size)
         factor[silent] = 0.0
         flat = factor.flatten()
-        return lambda _, inputs: (inputs[0] * flat.to(inputs[0]), *inputs[1:])
+        return lambda context: context * flat.to(context)
 
-    with ExitStack() as hooks:
-        for layer, silent in by_layer.items():
-            projection = anatomy.module(Site("context", layer))[0]
-            hooks.callback(projection.register_forward_pre_hook(without(silent)).remove)
+    without_heads = {Site("context", layer): without(silent) for layer, silent in by_layer.items()}
+    with changed(network, without_heads):
         yield

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +10,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from qa_research.capture.sites import Site, module_of
+from qa_research.capture.forward import changed
+from qa_research.capture.sites import Site
 
 # Directions in which values vary less than this share of the most are taken for none.
 LEAST_VARIANCE = 1e-6
@@ -92,30 +92,10 @@ class Whitening:
 def erased(network: nn.Module, site: Site, eraser: Eraser) -> Iterator[None]:
     """While it lasts, what passes the site lacks the eraser's directions, at every token.
 
-    A hook changes what passes; the network itself is not changed, and no hook remains.
+    The network itself is not changed.
     """
-    with changed(network, site, _on_tensors(eraser)):
+    with changed(network, {site: _on_tensors(eraser)}):
         yield
-
-
-@contextmanager
-def changed(network: nn.Module, site: Site, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """While it lasts, `change` is made to what passes the site."""
-    module, side = module_of(network, site)
-    if side == "input":
-        handle = module.register_forward_pre_hook(lambda _, given: (change(given[0]), *given[1:]))
-    else:
-
-        def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
-            if isinstance(output, tuple):
-                return (change(output[0]), *output[1:])
-            return change(output)
-
-        handle = module.register_forward_hook(after)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _on_tensors(eraser: Eraser) -> Callable[[Tensor], Tensor]:
