@@ -19,6 +19,7 @@ from qa_research.stats import (
     observed_needed,
     questions_needed,
     rank_correlation,
+    ratio_intervals,
     share_difference,
     shares_differ,
     sign_flips,
@@ -399,3 +400,21 @@ def test_equal_shares_seldom_differ_and_unequal_ones_do():
     assert shares_differ((0, 5), (0, 9)) == shares_differ((5, 5), (9, 9)) == 1.0
     # The usual statistic of 5 of 10 and 9 of 10 is 3.81; times 19 / 20 it is 3.62, and p is 0.057.
     assert shares_differ((5, 10), (9, 10)) == pytest.approx(0.0571, abs=1e-4)
+
+
+def test_an_interval_of_ratios_holds_the_true_one_and_resamples_groups():
+    rng = np.random.default_rng(1)
+    below = rng.uniform(1, 3, (60, 40))
+    above = 0.3 * below + rng.normal(0, 0.5, (60, 40))
+    groups = np.arange(40)
+    ends = [ratio_intervals(a[None], b, groups)[0] for a, b in zip(above, below, strict=True)]
+    assert np.mean([low <= 0.3 <= high for low, high in ends]) > 0.85
+    # Each example four times is no more than once, if the four are said to belong together.
+    (once,) = ratio_intervals(above[:1], below[0], groups)
+    repeated = (np.repeat(above[:1], 4, axis=1), np.repeat(below[0], 4))
+    (together,) = ratio_intervals(*repeated, np.repeat(groups, 4))
+    (alone,) = ratio_intervals(*repeated, np.arange(160))
+    assert together == pytest.approx(once, abs=1e-12)
+    assert alone[1] - alone[0] < 0.7 * (once[1] - once[0])
+    with pytest.raises(ValueError, match="no values"):
+        ratio_intervals(np.zeros((1, 0)), np.zeros(0), np.zeros(0, int))

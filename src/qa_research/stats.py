@@ -353,6 +353,35 @@ def mean_intervals(
     ]
 
 
+def ratio_intervals(
+    above: Float[ndarray, "measure example"],
+    below: Float[ndarray, " example"],
+    groups: Int[ndarray, " example"],
+) -> list[tuple[float, float]]:
+    """The ends of a 95 % interval of sum(above) / sum(below) for each measure, over other examples.
+
+    Examples with one number of `groups` are resampled together, and all measures with the same draws. It
+    means something only where the mean of `below` is not near zero; of few examples it is too narrow.
+
+    Example: above 1, 0, 3 and below 2, 2, 4 have the ratio 4 / 8 = 0.5; with the weights 1, 0.5, 2 of one
+    draw, (1 + 0 + 6) / (2 + 1 + 8) = 0.64. The interval holds the middle 95 % of 10,000 such ratios.
+
+    Raises:
+        ValueError: no examples.
+    Source: Rubin 1981, The Bayesian Bootstrap, Annals of Statistics 9.
+    """
+    if not len(below):
+        raise ValueError("the ratio of no values is not defined")
+    _, group_of = np.unique(groups, return_inverse=True)
+    sums = np.stack([np.bincount(group_of, weights=row) for row in (*above, below)])
+    weights = stream(0, "ratios").standard_exponential((RESAMPLES, sums.shape[1]))
+    drawn = weights @ sums.T
+    ratios = drawn[:, :-1] / drawn[:, -1:]
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(ratios, [tail, 100 - tail], axis=0)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
 def _independent(
     values: Float[ndarray, "measure example"], bounds: tuple[float, float] | None
 ) -> list[tuple[float, float]]:
