@@ -147,6 +147,18 @@ class Opened(StoredRun, ABC, Generic[Row]):
             "(Opened.watched)"
         )
 
+    def counterpart(self, row: Row, seed: int) -> Row | None:
+        """The example with as small a change as makes another answer right; None: there is none of this one.
+
+        `seed`: draws one where there are several. `why_no_counterpart` says which examples have one.
+        """
+        return None
+
+    @property
+    def why_no_counterpart(self) -> str:
+        """Of which examples there are counterparts, as a clause."""
+        return f"its task makes no minimal pairs of {self.examples}"
+
     def group_of(self, row: Row) -> str:
         """What an example asks for, as one of a few classes such as `room`; empty: nobody knows."""
         return ""

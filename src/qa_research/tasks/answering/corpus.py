@@ -173,7 +173,8 @@ KINDS: dict[str, FactKind] = {
     ),
 }
 
-_SUBJECT = re.compile(r"\bgroup [A-Z]\b")
+# Of a question or in the middle of a sentence: one that begins a sentence has a capital.
+SUBJECT = re.compile(r"\bgroup [A-Z]\b")
 _ASKING = {form: name for name, kind in KINDS.items() for form in kind.questions}
 
 ASIDES = (
@@ -339,7 +340,7 @@ def asked_for(question: str) -> str:
     >>> asked_for("Where does group B meet?"), asked_for("Who is it?")
     ('room', '')
     """
-    return _ASKING.get(_SUBJECT.sub("{s}", question), "")
+    return _ASKING.get(SUBJECT.sub("{s}", question), "")
 
 
 def _capital(text: str) -> str:

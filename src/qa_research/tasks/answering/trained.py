@@ -29,6 +29,7 @@ from qa_research.tasks.answering.asking import Asking, write_asking
 from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.choosing import those_left
 from qa_research.tasks.answering.corpus import asked_for
+from qa_research.tasks.answering.counterparts import counterpart
 from qa_research.tasks.answering.decode import (
     Answer,
     AnswerSettings,
@@ -126,6 +127,13 @@ class TrainedAnswerer(Opened[Question]):
         window = (data["max_tokens"], data["stride_tokens"])
         asked = [("asked", row) for row in examples]
         return watched_windows(asked, self.tokenizer, *window, self.answering)
+
+    def counterpart(self, row: Question, seed: int) -> Question | None:
+        return counterpart(row, seed)
+
+    @property
+    def why_no_counterpart(self) -> str:
+        return "minimal pairs are made of the `match` questions of the built-in notices alone"
 
     def group_of(self, row: Question) -> str:
         return asked_for(row.question)
