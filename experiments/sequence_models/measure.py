@@ -28,17 +28,17 @@ from qa_research.stats import mean_intervals
 from qa_research.tasks.sequences.sequence import one_hot_of
 
 SEEDS = (1, 2, 3, 4, 5)
-# By what a run's name begins with, its seeds.
-NETWORKS: dict[str, tuple[int, ...]] = {
-    "sequence_transformer": SEEDS,
-    "sequence_universal": (1,),
-    "sequence_sparse": SEEDS,
-    "without_positions": SEEDS,
-    "sequence_cnn": SEEDS,
-    "lecture_lstm": SEEDS,
-    "lecture_rnn": SEEDS,
-    "lecture_linear": SEEDS,
-}
+# What a run's name begins with.
+NETWORKS = (
+    "sequence_transformer",
+    "sequence_universal",
+    "sequence_sparse",
+    "without_positions",
+    "sequence_cnn",
+    "lecture_lstm",
+    "lecture_rnn",
+    "lecture_linear",
+)
 HALTS = "sequence_universal"
 # What speed.py writes.
 SPEED = "sequence_models_speed.json"
@@ -61,7 +61,7 @@ def motifs(runs: Path, speed: Mapping[str, float]) -> dict[str, Any]:
     """All networks were validated on the same sequences; a ridge is the same with every seed."""
     ridges = {name: scored(of_network(runs, "motifs", name, (1,))[1]) for name in RIDGES}
     found: dict[str, Any] = {}
-    for name, wanted in (NETWORKS | dict.fromkeys(RIDGES, (1,))).items():
+    for name, wanted in {**dict.fromkeys(NETWORKS, SEEDS), **dict.fromkeys(RIDGES, (1,))}.items():
         own = of_network(runs, "motifs", name, wanted)
         seeds = {}
         for seed, run in own.items():
@@ -79,7 +79,7 @@ def halting(runs: Path) -> dict[str, Any]:
     Means over the sequences that chose nothing and have motifs, each with its letters' mean.
     """
     found = {}
-    for seed, run in of_network(runs, "motifs", HALTS, NETWORKS[HALTS]).items():
+    for seed, run in of_network(runs, "motifs", HALTS, SEEDS).items():
         opened = open_run(run)
         own, network = opened.own("validation"), opened.network.eval()
         rows = [row for row in own.rows if row.planted and row.id not in own.choosing]

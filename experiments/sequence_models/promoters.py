@@ -26,7 +26,7 @@ from qa_research.scores import STATISTICS
 from qa_research.tasks.sequences.sequence import read_sequences, windows_of
 from qa_research.tasks.task import PARAGRAPH
 
-NETWORKS = ("sequence_transformer", "sequence_cnn", "lecture_linear")
+NETWORKS = ("sequence_transformer", "without_positions", "sequence_cnn", "lecture_linear")
 SEEDS = (1, 2, 3)
 
 

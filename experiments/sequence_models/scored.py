@@ -15,8 +15,6 @@ from qa_research.tasks.task import PARAGRAPH
 
 RIDGES = ("sequence_linear", "sequence_kmer")
 KEYS = ("prediction", "truth")
-# Networks that have a study of their own: they are trained once.
-PARTS = {"sequence_universal": "steps"}
 
 # Predictions and labels [key, sequence] of those that chose nothing, and the group of each.
 Scored = tuple[NDArray[np.float64], NDArray[np.int64]]
@@ -30,7 +28,7 @@ def of_network(
     Raises:
         FileNotFoundError: one is missing.
     """
-    folder, found = runs / f"sequence_models_{PARTS.get(network, part)}", {}
+    folder, found = runs / f"sequence_models_{part}", {}
     for seed in seeds:
         own = [
             run
