@@ -12,7 +12,7 @@ from qa_research.training.setup import set_up
 RATE_SEED = 0
 DATA = ("builtin", "squad")
 # The steps of the arm that trains on, on either; all others take fewer.
-LONGER = (450, 600)
+LONGER = (450, 400)
 # What each other arm is compared with.
 CONTROL = "random"
 # By arm: the words of a table.
@@ -20,7 +20,7 @@ ARMS = {
     "pretrained": "pretrained",
     "reinit_3": "pretrained, top 3 layers new",
     "embeddings": "pretrained embeddings only",
-    "self": "300 steps of hidden words first",
+    "self": "hidden words first",
     "random": "random",
     "longer": "random, trained on",
 }
