@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from qa_research.model.attended import attention_of_scores, local, scores, strided
-from qa_research.model.places import Places
+from qa_research.model.places import Half, Places
 from qa_research.model.positions import rotated, sinusoidal
 
 PositionKind = Literal["none", "sinusoidal", "learned", "rotary"]
@@ -30,6 +30,12 @@ _SITES: dict[str, tuple[str, Literal["input", "output"]]] = {
     "mlp": ("mlp", "output"),
     "layer_output": ("", "output"),
 }
+_ATTENTION = Half(
+    ("attention_norm", "attention"),
+    ("attention.query", "attention.key", "attention.value"),
+    "attention.output",
+)
+_MLP = Half(("mlp_norm", "mlp"), ("mlp.0",), "mlp.2")
 
 
 @dataclass(frozen=True)
@@ -195,6 +201,8 @@ class Encoder(nn.Module):
             hidden_size=own.width,
             sites=_SITES,
             attends=self.attention,
+            attention=_ATTENTION,
+            mlp=_MLP,
         )
 
     def attention(self, layer: int, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 They know no task: a vector may be a letter's, and a position is where it stands.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -169,7 +170,7 @@ class TransformerNetwork(NumberNetwork):
         self.encoder = AdaptiveEncoder(settings) if halts else Encoder(settings)
         self.pooling: Pooling = pooling
         self.head = nn.Linear(settings.width, 1)
-        self.places = self.encoder.places("encoder", "head")
+        self.places = replace(self.encoder.places("encoder", "head"), before=("projection",))
 
     @property
     def by_position(self) -> nn.Module:
