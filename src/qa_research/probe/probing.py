@@ -27,7 +27,7 @@ from qa_research.probe.erasure import Whitening
 from qa_research.probe.labels import NAMES, Items, items_of
 from qa_research.probe.linear import Accuracy, Tally, accuracy_of, predicted, tally
 from qa_research.streams import stream
-from qa_research.tasks.opened import Examples, Opened
+from qa_research.tasks.opened import Opened
 from qa_research.tasks.watching import Watched, WatchedExample
 
 # With fewer texts on one side neither a probe nor an interval means anything.
@@ -125,8 +125,8 @@ def probe_steps(opened: Sequence[Opened[Any]], request: ProbeRequest) -> Probed:
     """
     first, last = opened[0], opened[-1]
     sites = sites_of(first.network)
-    rows, notes = _own(first, request)
-    asked = _asked(first, rows, request, notes)
+    rows, note = first.drawn(request.questions, stream(request.seed, "probe-examples"))
+    asked = _asked(first, rows, request, (note,) if note else ())
     floor = _floor(asked, first, sites, request)
     readings: list[Reading] = []
     for each in opened:
@@ -169,20 +169,6 @@ def probe_recording(opened: Opened[Any], recording: Recording, request: ProbeReq
         for one in _readings(step, activations, floor, asked, sites, request)
     ]
     return _probed(opened, asked, readings, [])
-
-
-def _own(opened: Opened[Any], request: ProbeRequest) -> tuple[list[Any], tuple[str, ...]]:
-    """Validation examples that chose nothing, drawn with the seed; if all chose, any of them, and a note."""
-    own: Examples[Any] = opened.own("validation")
-    left = [row for row in own.rows if opened.told(row).id not in own.choosing]
-    notes: tuple[str, ...] = ()
-    if not left:
-        left = list(own.rows)
-        notes = (
-            f"All validation {opened.examples} {opened.chose}, and so did those that are read.",
-        )
-    order = stream(request.seed, "probe-examples").permutation(len(left))
-    return [left[i] for i in sorted(order[: request.questions])], notes
 
 
 def _asked(

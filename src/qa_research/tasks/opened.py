@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from qa_research.tasks.task import Metric, StoredRun
+from qa_research.text import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,6 +136,32 @@ class Opened(StoredRun, ABC, Generic[Row]):
                 if self.told(row).id == identity:
                     return row
         raise ValueError(f"--question {identity} is the id of none of the run's {self.examples}")
+
+    def drawn(
+        self, most: int, rng: "np.random.Generator", kinds: Sequence[str] = ()
+    ) -> tuple[list[Row], str]:
+        """Validation examples that chose nothing, at most so many, in their own order.
+
+        If all chose, any of them, and a sentence that says so; else it is empty. `kinds`: only such examples.
+
+        Raises:
+            ValueError: there are none of a kind, or they have changed since the training.
+        """
+        own = self.own("validation")
+        known = {self.told(row).kind for row in own.rows}
+        for kind in kinds:
+            if kind not in known:
+                near = did_you_mean(kind, known - {""})
+                raise ValueError(f"no validation {self.examples} are of the kind {kind!r}{near}")
+        left = [row for row in own.rows if self.told(row).id not in own.choosing]
+        note = ""
+        if not left:
+            left = list(own.rows)
+            note = f"All validation {self.examples} {self.chose}, and so did those that are read."
+        if kinds:
+            left = [row for row in left if self.told(row).kind in kinds]
+        order = rng.permutation(len(left))
+        return [left[i] for i in sorted(order[:most])], note
 
     def watched(self, examples: Sequence[Row]) -> "Watched":
         """Examples as one batch, to be looked at and explained, as `Task.watching` has them.
