@@ -191,10 +191,27 @@ def start_logging() -> None:
 
 
 def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """The items, with a progress bar on a terminal and an occasional line elsewhere; one item has neither."""
-    if len(items) < 2:
+    """The items, with a progress bar on a terminal and an occasional line elsewhere; one item has neither.
+
+    Nor has a loop inside another one: what is shown is how far the outer one is.
+    """
+    if len(items) < 2 or _Shown.loops:
         yield from items
         return
+    _Shown.loops += 1
+    try:
+        yield from _with_progress(items, what)
+    finally:
+        _Shown.loops -= 1
+
+
+class _Shown:
+    """How many loops show their progress now."""
+
+    loops = 0
+
+
+def _with_progress(items: Sequence[Item], what: str) -> Iterator[Item]:
     if screen.is_terminal:
         yield from track(items, what, console=screen, transient=True)
         return

@@ -67,6 +67,17 @@ def value_of(columns: Columns, metric: Metric) -> float:
     return float(own[0].mean()) * metric["scale"]
 
 
+def weighted_values(
+    columns: Columns, metric: Metric, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The metric, in its unit, for each row of weights of the examples [draw example]."""
+    own = _own(columns, metric)
+    if "statistic" in metric:
+        return STATISTICS[metric["statistic"]].compute(own, weights) * metric["scale"]
+    means: NDArray[np.float64] = weights @ own[0] / weights.sum(axis=1)
+    return means * metric["scale"]
+
+
 def interval_of(columns: Columns, metric: Metric, groups: NDArray[np.int64] | None) -> Interval:
     """The metric's 95 % interval, in its unit, over other examples of the same kind."""
     own = _own(columns, metric)
