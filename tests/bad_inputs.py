@@ -5,6 +5,7 @@ from collections.abc import Iterator
 Words = tuple[str, ...]
 
 # {run}: a finished run; {files}: a folder of unusable files; {good}: a file of questions.
+GRAFTED = ("--from", "last", "--into", "best")
 ASKING = ("--question", "Who?", "--context", "Ms Lund teaches chess.")
 VERBS_OF_A_RUN: dict[str, Words] = {
     "resume": (),
@@ -13,6 +14,7 @@ VERBS_OF_A_RUN: dict[str, Words] = {
     "forward": ASKING,
     "probe": (),
     "weights": (),
+    "graft": GRAFTED,
     "export": ("exported",),
     "bundle": ("--out", "bundles"),
     "attribute": ASKING,
@@ -67,7 +69,7 @@ DATA = (
     "folder",
 )
 EVERY_VERB = (
-    *("probe", "weights"),
+    *("probe", "weights", "graft"),
     *("resume", "evaluate", "ask", "export", "attribute", "watch", "report", "score", "doctor"),
     "forward",
     *(
@@ -83,7 +85,7 @@ EVERY_VERB = (
     *("runs remove", "ledger sql", "ledger export", "ledger import", "bundle", "runs import"),
 )
 NEEDING_WORDS = (
-    *("probe", "weights"),
+    *("probe", "weights", "graft"),
     *(
         "resume",
         "evaluate",
@@ -132,6 +134,17 @@ OF_RUN: tuple[Words, ...] = (
     ("weights", "{run}", "--steps", "7"),
     ("weights", "{run}", "--steps", ""),
     ("weights", "{run}", "--format", "gif"),
+    ("graft", "{run}"),
+    ("graft", "{run}", "--from", "last"),
+    ("graft", "{run}", "--from", "last", "--into", "last"),
+    ("graft", "{run}", "--from", "last", "--into", "7"),
+    ("graft", "{run}", "--from", "", "--into", "last"),
+    ("graft", "{run}", "--from", "{good}", "--into", "last"),
+    ("graft", "{run}", *GRAFTED, "--format", "gif"),
+    ("graft", "{run}", *GRAFTED, "--questions", "1"),
+    ("graft", "{run}", *GRAFTED, "--random", "0"),
+    ("graft", "{run}", *GRAFTED, "--orders", "3"),
+    ("graft", "{run}", *GRAFTED, "--out", "/dev/null/x"),
     ("forward", "{run}"),
     ("forward", "{run}", "--question", "Who?"),
     ("forward", "{run}", "--question", "nobody-asked-this"),

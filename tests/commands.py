@@ -11,6 +11,9 @@ README = ROOT / "README.md"
 MANUAL = sorted((ROOT / "docs").glob("*.md"))
 # What is printed for somebody to replace, as `python -m tests.as_printed` replaces it.
 PLACEHOLDERS = {
+    # The two steps that such a short training keeps.
+    r"(?<=--from )STEP\b": "2",
+    r"(?<=--into )STEP\b": "1",
     r"(?<=remove )RUN\b": "$(basename runs/printed/*-s3-*)",
     r"\bRUN\b(?!=)": "printed/bert_tiny-random-builtin-s1",
     r"\bA B\b": "printed/bert_tiny-random-builtin-s1 printed/bert_tiny-random-builtin-s2",
@@ -65,6 +68,7 @@ SHORTENED = {
     r"efficacy (?!table|plot|ask)\S+$|--rounds|--until-width": "--max-questions 30 --max-minutes 0.2",
     # The files called yours have fewer; of an option that is given twice the last counts.
     r"--questions 300": "--questions 20",
+    r"^qa-research graft": "--random 2 --questions 20",
     r"^qa-research attribute(?!.*gradients,erasure)": "--samples 20",
 }
 

@@ -155,6 +155,7 @@ def shown(request, printed, monkeypatch) -> Callable[..., str]:
 
 ASKED = ("--question", HOSTILE["title"] + " who?", "--context", asked(HOSTILE["colour"]).context)
 RUNS = ("--runs", FOLDER)
+GRAFTED = ("--from", "last", "--into", "2")
 BROWSED = ("--data", f"{FOLDER}.json", "--cache", "cache")
 EXPLAINED = (
     *("segmenter=grid", "segmenter.rows=2", "segmenter.columns=1", "trust.random_orders=20"),
@@ -193,6 +194,7 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
         ),
     ],
     "weights": [("RUN", *RUNS, "--out", "NEW")],
+    "graft": [("RUN", *GRAFTED, "--random", "1", "--shapley", *RUNS, "--out", "NEW")],
     "probe": [("RUN", *RUNS, "--questions", "40", "--random", "1", "--out", "NEW")],
     "efficacy ask": [
         ("RUN", "--questions", "12", *RUNS),
@@ -303,6 +305,10 @@ REFUSED: list[tuple[str, ...]] = [
     ("probe", "RUN", "--read", "TEXT", *RUNS),
     ("probe", "RUN", "--steps", "no TEXT", *RUNS),
     ("weights", "RUN", "--steps", "no TEXT", *RUNS),
+    ("graft", "RUN", "--from", "no TEXT", "--into", "last", *RUNS),
+    ("graft", "RUN", "--from", "last", "--into", "no TEXT", *RUNS),
+    *(("graft", "RUN", *GRAFTED, option, "TEXT", *RUNS) for option in ("--parts", "--metric")),
+    ("graft", "RUN", *GRAFTED, "--kind", "no TEXT", *RUNS),
     ("ask", "RUN", "--input", "no TEXT=1", *RUNS),
     ("ask", "RUN", "--input", "no TEXT", *RUNS),
     ("attribute", "RUN", *ASKED, "--method", "TEXT", *RUNS),

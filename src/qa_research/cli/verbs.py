@@ -12,6 +12,7 @@ from qa_research.cli.bundle import bundle
 from qa_research.cli.doctor import doctor
 from qa_research.cli.efficacy import efficacy_app
 from qa_research.cli.forward import forward
+from qa_research.cli.graft import graft
 from qa_research.cli.ledger import ledger_app
 from qa_research.cli.options import DEFAULT_RUNS, Run, Runs
 from qa_research.cli.probe import probe
@@ -31,7 +32,7 @@ class Verbs(TyperGroup):
 
     order = (
         "train sanity resume runs evaluate predict ask forward efficacy squad watch report attribute probe "
-        "weights explain stacks score export bundle ledger doctor"
+        "weights graft explain stacks score export bundle ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -184,6 +185,7 @@ app.command()(report)
 app.command()(attribute)
 app.command()(probe)
 app.command()(weights)
+app.command()(graft)
 app.command()(evaluate)
 app.command()(predict)
 app.add_typer(efficacy_app, name="efficacy")
