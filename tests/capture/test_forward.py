@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from qa_research.capture.forward import HookPoint, changed, forward_watched, silenced, tap
+from qa_research.capture.forward import (
+    HookPoint,
+    beginning_at,
+    changed,
+    forward_watched,
+    read_by_layers,
+    silenced,
+    tap,
+)
 from qa_research.capture.sites import FINAL, KNOWN, SITE_NAMES, Anatomy, Site
 from qa_research.model.bert import input_names
 from tests.capture.conftest import KINDS, POST_NORM, make_network
@@ -174,6 +182,22 @@ def test_no_change_is_left_when_the_network_raises_or_a_site_is_missing(network,
     sites = {Site("context", 0): torch.neg, Site("query_key_value", 1): torch.neg}
     with pytest.raises(ValueError, match="no query_key_value"), changed(network, sites):
         pass
+    assert hooks_of(network) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pass_that_begins_at_a_layer_is_the_whole_one(kind, tokenizer, watched):
+    network = make_network(kind, len(tokenizer), attn_implementation="sdpa")
+    with read_by_layers(network) as read:
+        whole = forward_watched(network, watched, 0)
+    below = {"below": HookPoint(*Anatomy(network).module(Site("layer_output", 0)))}
+    with beginning_at(network, 1, read[1]), tap(below) as seen:
+        again = forward_watched(network, watched, 0)
+    assert torch.equal(again.scores, whole.scores) and len(seen["below"]) == 1
+    with beginning_at(network, 1, read[1] + 1):
+        assert not torch.equal(forward_watched(network, watched, 0).scores, whole.scores)
+    with beginning_at(network, 0, read[0]):
+        assert torch.equal(forward_watched(network, watched, 0).scores, whole.scores)
     assert hooks_of(network) == 0
 
 

@@ -232,6 +232,47 @@ def _register_change(
 
 
 @contextmanager
+def beginning_at(network: nn.Module, layer: int, read: Tensor) -> Iterator[None]:
+    """While it lasts, a layer of one of Hugging Face's networks reads `read`, and those below hardly compute.
+
+    `read`: what the layer has read of the same examples, as `read_by_layers` has it. What changes from this
+    layer on only is so computed in less time, and equal to the last bit. Hooks give the layers below a batch
+    of one example (of none, they could not tell the shapes of their heads).
+    """
+    examples = len(read)
+
+    def of_one(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(of_one, value))
+        is_of_batch = isinstance(value, Tensor) and value.shape[:1] == (examples,)
+        return value[:1] if is_of_batch else value
+
+    def with_one(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        return of_one(given), {name: of_one(value) for name, value in named.items()}
+
+    with ExitStack() as hooks:
+        layers = _layers(network)
+        for module in layers[:layer]:
+            hooks.callback(module.register_forward_pre_hook(with_one, with_kwargs=True).remove)
+        reading = layers[layer].register_forward_pre_hook(lambda _, given: (read, *given[1:]))
+        hooks.callback(reading.remove)
+        yield
+
+
+@contextmanager
+def read_by_layers(network: nn.Module) -> Iterator[dict[int, Tensor]]:
+    """A dict that fills with what each layer reads while the network runs; see `tap`."""
+    points = {n: HookPoint(module, "input") for n, module in enumerate(_layers(network))}
+    with tap(points) as found:
+        yield found
+
+
+def _layers(network: nn.Module) -> list[nn.Module]:
+    anatomy = Anatomy(network)
+    return [network.get_submodule(f"{anatomy.stem}.{n}") for n in range(anatomy.layers)]
+
+
+@contextmanager
 def silenced(network: nn.Module, heads: Iterable[tuple[int, int]]) -> Iterator[None]:
     """While it lasts, the given (layer, head) contribute nothing: their part of the context is zero.
 
