@@ -15,6 +15,7 @@ VERBS_OF_A_RUN: dict[str, Words] = {
     "probe": (),
     "weights": (),
     "graft": GRAFTED,
+    "patch": (),
     "export": ("exported",),
     "bundle": ("--out", "bundles"),
     "attribute": ASKING,
@@ -69,7 +70,7 @@ DATA = (
     "folder",
 )
 EVERY_VERB = (
-    *("probe", "weights", "graft"),
+    *("probe", "weights", "graft", "patch"),
     *("resume", "evaluate", "ask", "export", "attribute", "watch", "report", "score", "doctor"),
     "forward",
     *(
@@ -85,7 +86,7 @@ EVERY_VERB = (
     *("runs remove", "ledger sql", "ledger export", "ledger import", "bundle", "runs import"),
 )
 NEEDING_WORDS = (
-    *("probe", "weights", "graft"),
+    *("probe", "weights", "graft", "patch"),
     *(
         "resume",
         "evaluate",
@@ -145,6 +146,16 @@ OF_RUN: tuple[Words, ...] = (
     ("graft", "{run}", *GRAFTED, "--random", "0"),
     ("graft", "{run}", *GRAFTED, "--orders", "3"),
     ("graft", "{run}", *GRAFTED, "--out", "/dev/null/x"),
+    ("patch", "{run}", "--steps", "7"),
+    ("patch", "{run}", "--steps", ""),
+    ("patch", "{run}", "--what", "mood"),
+    ("patch", "{run}", "--what", ""),
+    ("patch", "{run}", "--pairs", "0"),
+    ("patch", "{run}", "--question", "nobody-asked-this"),
+    ("patch", "{run}", "--pairs-file", "missing.json"),
+    ("patch", "{run}", "--pairs-file", "{files}/list.json"),
+    ("patch", "{run}", "--pairs-file", "{good}", "--question", "q1"),
+    ("patch", "{run}", "--format", "gif"),
     ("forward", "{run}"),
     ("forward", "{run}", "--question", "Who?"),
     ("forward", "{run}", "--question", "nobody-asked-this"),

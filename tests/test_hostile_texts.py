@@ -48,6 +48,15 @@ def asked(text: str) -> Question:
     return Question(text, f"Notice {text}", context, question, golds, "who")
 
 
+def minimal_pair(text: str) -> list[Question]:
+    """Two questions about the text that differ in a letter, which is the answer."""
+    context = f"a b {text}"
+    return [
+        Question(f"{letter} {text}", text, context, f"Who {text[:40]} {letter}?", (gold,), "who")
+        for letter, gold in (("a", Gold("a", 0)), ("b", Gold("b", 2)))
+    ]
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of hostile data, and below FOLDER the run that was trained on it and watched it."""
@@ -55,6 +64,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [asked(text) for text in HOSTILE.values()]
     (root / "data.json").write_text(json.dumps(squad_json(rows, "1.1")))
     (root / f"{FOLDER}.json").write_text(json.dumps(squad_json(rows, "1.1")))
+    pairs = [row for text in HOSTILE.values() for row in minimal_pair(text)]
+    (root / "pairs.json").write_text(json.dumps(squad_json(pairs, "1.1")))
     predicted = [{"id": text, "prediction_text": text} for text in HOSTILE.values()]
     (root / "predictions.json").write_text(json.dumps(predicted))
     states = [(f"{text}-7-{text}", 1, 3, text) for text in HOSTILE.values()]
@@ -195,6 +206,7 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     ],
     "weights": [("RUN", *RUNS, "--out", "NEW")],
     "graft": [("RUN", *GRAFTED, "--random", "1", "--shapley", *RUNS, "--out", "NEW")],
+    "patch": [("RUN", *RUNS, "--steps", "best", "--pairs-file", "pairs.json", "--out", "NEW")],
     "probe": [("RUN", *RUNS, "--questions", "40", "--random", "1", "--out", "NEW")],
     "efficacy ask": [
         ("RUN", "--questions", "12", *RUNS),
@@ -309,6 +321,10 @@ REFUSED: list[tuple[str, ...]] = [
     ("graft", "RUN", "--from", "last", "--into", "no TEXT", *RUNS),
     *(("graft", "RUN", *GRAFTED, option, "TEXT", *RUNS) for option in ("--parts", "--metric")),
     ("graft", "RUN", *GRAFTED, "--kind", "no TEXT", *RUNS),
+    ("patch", "RUN", "--steps", "no TEXT", *RUNS),
+    ("patch", "RUN", "--what", "no TEXT", *RUNS),
+    ("patch", "RUN", "--question", "no TEXT", *RUNS),
+    ("patch", "RUN", "--pairs-file", "./no TEXT", *RUNS),
     ("ask", "RUN", "--input", "no TEXT=1", *RUNS),
     ("ask", "RUN", "--input", "no TEXT", *RUNS),
     ("attribute", "RUN", *ASKED, "--method", "TEXT", *RUNS),

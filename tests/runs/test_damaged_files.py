@@ -23,6 +23,7 @@ OF_A_RUN = {
     "probe": ("RUN", "--threads", "1"),
     "weights": ("RUN", "--threads", "1"),
     "graft": ("RUN", "--from", "last", "--into", "best", "--threads", "1"),
+    "patch": ("RUN", "--threads", "1"),
     "attribute": ("RUN", *ASKED, "--threads", "1"),
     "efficacy ask": ("RUN", "--threads", "1"),
     "squad show": ("0", "--run", "RUN"),

@@ -15,6 +15,7 @@ from qa_research.cli.forward import forward
 from qa_research.cli.graft import graft
 from qa_research.cli.ledger import ledger_app
 from qa_research.cli.options import DEFAULT_RUNS, Run, Runs
+from qa_research.cli.patch import patch
 from qa_research.cli.probe import probe
 from qa_research.cli.report import report
 from qa_research.cli.runs import runs_app
@@ -32,7 +33,7 @@ class Verbs(TyperGroup):
 
     order = (
         "train sanity resume runs evaluate predict ask forward efficacy squad watch report attribute probe "
-        "weights graft explain stacks score export bundle ledger doctor"
+        "weights graft patch explain stacks score export bundle ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -186,6 +187,7 @@ app.command()(attribute)
 app.command()(probe)
 app.command()(weights)
 app.command()(graft)
+app.command()(patch)
 app.command()(evaluate)
 app.command()(predict)
 app.add_typer(efficacy_app, name="efficacy")

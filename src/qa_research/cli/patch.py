@@ -1,0 +1,110 @@
+"""The verb that patches activations."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from qa_research.cli.findings import pass_on
+from qa_research.cli.options import (
+    DEFAULT_ENCODING,
+    DEFAULT_FORMAT,
+    DEFAULT_RUNS,
+    DEFAULT_SEED,
+    AsJson,
+    Encoding,
+    Out,
+    PictureFormat,
+    Run,
+    Runs,
+    Seed,
+    Threads,
+    checked_format,
+)
+from qa_research.text import names_in
+
+Questions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--question",
+        metavar="ID",
+        help="ids of examples that have another one to be compared with; may be repeated",
+        show_default="--pairs of them, drawn",
+    ),
+]
+Pairs = Annotated[
+    int, typer.Option(metavar="N", min=1, help="minimal pairs, about different texts")
+]
+PairsFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="pairs of your own: each two examples that follow each other"
+    ),
+]
+Steps = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="best, last, or kept steps with commas",
+        show_default="all kept steps, or best",
+    ),
+]
+What = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="heads, feed_forward, layers, positions, or one of them such as heads.3.2; also with commas",
+        show_default="heads,feed_forward",
+    ),
+]
+
+
+def patch(
+    run: Run,
+    question: Questions = None,
+    pairs: Pairs = 16,
+    pairs_file: PairsFile = None,
+    steps: Steps = None,
+    what: What = None,
+    seed: Seed = DEFAULT_SEED,
+    encoding: Encoding = DEFAULT_ENCODING,
+    out: Out = None,
+    picture_format: PictureFormat = DEFAULT_FORMAT,
+    runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Patch activations of one text into another, at the kept steps of a run.
+
+    The two texts differ in a word, and so in the right answer. What each head, feed-forward network, layer
+    and position carries of that is told beside patches from unrelated texts, and beside its ablation.
+    """
+    checked_format(picture_format)
+    if pairs_file is not None and question:
+        raise ValueError("--pairs-file has the pairs; leave out --question")
+    from qa_research.console import start_logging
+    from qa_research.runs.checkpoints import find_checkpoint
+    from qa_research.runs.directory import check_writable, find_run
+    from qa_research.runs.store import checkpoints_of
+    from qa_research.threads import use_threads
+
+    start_logging()
+    directory = find_run(run, runs)
+    folder = (out or directory / "patching").expanduser()
+    check_writable(folder, "--out DIR")
+    use_threads(threads)
+    kept = [name for name in checkpoints_of(directory) if name.isdecimal()]
+    names = kept or ["best"] if steps is None else list(names_in([steps]))
+    for name in names:
+        find_checkpoint(directory / "checkpoints", name)
+    from qa_research.interventions.patching.figure import patching_figure
+    from qa_research.interventions.patching.patching import PatchRequest, patch_steps
+    from qa_research.interventions.patching.show import show_patched
+
+    request = PatchRequest(
+        tuple(question or ()), pairs, pairs_file, encoding, tuple(names_in(what or [])), seed
+    )
+    found = patch_steps(directory, names, request)
+    table, picture = folder / "patching.json", folder / f"patching.{picture_format}"
+    show = None if as_json else partial(show_patched, found)
+    pass_on(found.as_json(), patching_figure(found), table, picture, show)
