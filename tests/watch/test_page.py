@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from qa_research.runs.patched import PatchedQuestion
 from qa_research.text import disarmed
 from qa_research.watch.film import make_film
 from qa_research.watch.page import film_data, film_page
@@ -41,6 +42,28 @@ def test_the_page_holds_the_films_numbers():
     found = Page(film_page(film, "a run")).film
     assert found == film_data(film)
     np.testing.assert_allclose(found["start"], film.start, atol=5.1e-6)
+
+
+PATCHED = PatchedQuestion(
+    other_asked=f"Who is {HOSTILE}?",
+    other_answer=HOSTILE,
+    steps=(10, 30),
+    clean=(0.5, 6.0),
+    corrupted=(0.4, -4.0),
+    names=("heads.3.2", "feed_forward.1"),
+    leads=((0.4, 0.4), (1.0, -4.5)),
+)
+
+
+def test_what_patching_found_stands_under_the_slider():
+    film = film_of(describe())
+    page = Page(film_page(film, "a run", patched=PATCHED))
+    assert page.film["patching"]["leads"] == [[0.4, 0.4], [1.0, -4.5]]
+    assert page.film["patching"]["names"] == ["heads.3.2", "feed_forward.1"]
+    assert disarmed(HOSTILE) in page.text and [tag for tag, _ in page.tags].count("script") == 2
+    without = Page(film_page(film, "a run"))
+    assert "What carries the answer" in page.text
+    assert "What carries the answer" not in without.text and "patching" not in without.film
 
 
 def test_the_page_needs_no_other_file():
@@ -95,6 +118,7 @@ def test_every_element_that_the_script_asks_for_exists(with_attention):
         "attention-step",
         "head-charts",
     }
+    asked -= {"patching", "patching-leads"}
     assert asked - set(ids) == (set() if with_attention else of_attention)
 
 

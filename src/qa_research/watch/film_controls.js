@@ -16,6 +16,7 @@ const chartOf = (id, choices) => lineChart(byId(id), {
 });
 const curves = makeCurves(chartOf);
 const attention = byId("map") && attentionView(() => { showHead(); writeAddress(); });
+const patching = byId("patching") && patchingView();
 const headCharts = byId("head-charts") && Object.fromEntries(
   ["entropy", "distance"].map((name) => [
     name,
@@ -35,6 +36,7 @@ function show(capture) {
   showContext(shown);
   curves.show(shown);
   if (attention) attention.showStep(step);
+  if (patching) patching.show(step);
   markHead(step);
   if (!playing) writeAddress();
 }

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qa_research.pages.html import one_file
+from qa_research.runs.patched import PatchedQuestion
 from qa_research.tasks.answering.windows import pieces
 from qa_research.watch.example import ExampleFilm
 from qa_research.watch.film import (
@@ -23,7 +24,7 @@ from qa_research.watch.film import (
 DECIMALS = 5
 KIT = ("kit.css", "charts.css", "page.js", "charts.js")
 INDEX = "index.html"
-SCRIPTS = ("film.js", "film_attention.js", "film_controls.js")
+SCRIPTS = ("film.js", "film_attention.js", "film_patching.js", "film_controls.js")
 EXAMPLE_SCRIPTS = ("example.js", *SCRIPTS[1:])
 
 
@@ -36,17 +37,23 @@ class FilmLink:
 
 
 def film_page(
-    film: Film, run: str, before: FilmLink | None = None, after: FilmLink | None = None
+    film: Film,
+    run: str,
+    before: FilmLink | None = None,
+    after: FilmLink | None = None,
+    patched: PatchedQuestion | None = None,
 ) -> str:
     """The page: a slider over the captures, and for each the answer, the losses and the attention.
 
     `run`: the run's name, for people. `before` and `after`: the films of the nearest watched questions.
+    `patched`: what patching found of this one.
     All of the question's text is escaped, and the browser is told to run only this page's own script.
     It opens where the answer becomes right, at the head whose attention from the answer moved most; `#step=N`
     and `#layer=L&head=H` after its address open it elsewhere, `&shade=attention` with the head's text.
     """
-    values = {"run": run, "film": film, "data": film_data(film), "index": INDEX}
-    values |= {"before": before, "after": after}
+    data = film_data(film) | ({} if patched is None else {"patching": _patching(patched)})
+    values = {"run": run, "film": film, "data": data, "index": INDEX}
+    values |= {"before": before, "after": after, "patched": patched}
     return one_file("qa_research.watch", "film.html.jinja", "film.css", SCRIPTS, values, kit=KIT)
 
 
@@ -156,6 +163,17 @@ def _heads(heads: FilmHeads) -> dict[str, Any]:
         "layers": list(heads.layers),
         "entropy": _numbers(heads.entropy),
         "distance": _numbers(heads.distance),
+    }
+
+
+def _patching(patched: PatchedQuestion) -> dict[str, Any]:
+    """`leads`: [step][name], in logits; see `PatchedQuestion`."""
+    return {
+        "steps": list(patched.steps),
+        "clean": _numbers(np.array(patched.clean)),
+        "corrupted": _numbers(np.array(patched.corrupted)),
+        "names": list(patched.names),
+        "leads": _numbers(np.array(patched.leads)),
     }
 
 

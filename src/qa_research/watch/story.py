@@ -24,6 +24,7 @@ from qa_research.figures.weights import (
 )
 from qa_research.files import write_text, written_folder
 from qa_research.runs.metrics import number_in, read_metrics
+from qa_research.runs.patched import PatchedQuestion, patched_question
 from qa_research.watch.example import AnyFilm, ExampleFilm, hardest_example, make_example_film
 from qa_research.watch.example_strip import example_strip
 from qa_research.watch.film import Film, make_film, moved_most
@@ -115,7 +116,7 @@ def watch_question(
     pdf. `every`: make the films of the other questions, too.
 
     Raises:
-        ValueError: what the network says was not recorded, or the recording is damaged.
+        ValueError: what the network says was not recorded, or the recording or patching.json is damaged.
     """
     films = films_without_attention(recording)
     shown = to_show(films) if shown is None else shown
@@ -126,7 +127,8 @@ def watch_question(
     drawn = []
     with written_folder(folder, replace=True) as new:
         for index, film in with_attention(recording, made):
-            page, strip = _drawn(film, run, *neighbours(rows, index))
+            patched = patched_question(recording.path.parent, film.question_id)
+            page, strip = _drawn(film, run, *neighbours(rows, index), patched)
             write_text(new / page_name(film.question_id), page)
             if index == shown:
                 save_figure(strip(), new / f"{name}.{picture_format}")
@@ -153,12 +155,16 @@ def watch_question(
 
 
 def _drawn(
-    film: AnyFilm, run: str, before: FilmLink | None, after: FilmLink | None
+    film: AnyFilm,
+    run: str,
+    before: FilmLink | None,
+    after: FilmLink | None,
+    patched: PatchedQuestion | None,
 ) -> tuple[str, Callable[[], Figure]]:
     """The page of a film, and what draws its strip."""
     if isinstance(film, ExampleFilm):
         return example_page(film, run, before, after), lambda: example_strip(film)
-    return film_page(film, run, before, after), lambda: film_strip(film)
+    return film_page(film, run, before, after, patched), lambda: film_strip(film)
 
 
 def films_without_attention(recording: Recording) -> list[AnyFilm]:
