@@ -7,7 +7,8 @@ from qa_research.capture.recording.files import RECORDING
 from qa_research.capture.recording.reader import Recording
 from qa_research.capture.sites import Site
 from qa_research.cli.verbs import run
-from qa_research.probe.activations import activations_of, batches, sites_of, untrained
+from qa_research.model.untrained import untrained
+from qa_research.probe.activations import activations_of, batches, sites_of
 from qa_research.probe.figure import probe_figure
 from qa_research.probe.labels import NAMES, items_of
 from qa_research.probe.probing import ProbeRequest, probe_recording, probe_steps

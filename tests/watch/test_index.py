@@ -1,11 +1,8 @@
 """The list of all watched questions, and which films it and they link to."""
 
-import numpy as np
-
 from qa_research.watch.film import make_film
 from qa_research.watch.index import (
     IndexRow,
-    curve_path,
     index_page,
     links_of,
     neighbours,
@@ -63,8 +60,3 @@ def test_the_list_says_how_each_question_ended():
     assert f"Right at step 50: {n_right} of 4" in text and n_right
     for film in FILMS:
         assert f"{100 * film.true_probability[-1]:.1f} %" in text
-
-
-def test_a_small_curve_is_to_scale_and_interrupted_where_there_is_no_number():
-    steps = np.array([0, 10, 20, 100])
-    assert curve_path(steps, np.array([0.0, 1.0, np.nan, 0.5])) == "M2.0 26.0L13.6 2.0M118.0 14.0"

@@ -1,23 +1,19 @@
 """What passes the layers of a network over some examples: computed anew, or read from a recording."""
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import nn
-from transformers import PreTrainedModel
 
 from qa_research.capture.forward import forward_watched
 from qa_research.capture.recording.reader import Recording
 from qa_research.capture.sites import Anatomy, Site
 from qa_research.console import tracked
 from qa_research.probe.labels import WHOLE, Items
-from qa_research.streams import stream_seed
 from qa_research.tasks.opened import Opened
 from qa_research.tasks.watching import Watched
 
@@ -113,19 +109,3 @@ def recorded_activations(
             own = chosen.transpose("question", "token", "unit").values
             values[site] = [own[i, :length] for i, length in enumerate(lengths)]
         yield step, Activations(values)
-
-
-def untrained(network: nn.Module, seed: int) -> nn.Module:
-    """A network of the same architecture with weights drawn anew, in eval mode on the same device."""
-    device = next(network.parameters()).device
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(stream_seed(seed, "probe-untrained") % 2**63)
-        if isinstance(network, PreTrainedModel):
-            fresh: nn.Module = type(network)(copy.deepcopy(network.config))
-        else:
-            fresh = copy.deepcopy(network)
-            for module in fresh.modules():
-                again = getattr(module, "reset_parameters", None)
-                if again is not None:
-                    again()
-    return fresh.to(device).eval()

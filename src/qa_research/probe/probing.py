@@ -13,6 +13,7 @@ from numpy import ndarray
 from qa_research.capture.recording.reader import Recording
 from qa_research.capture.sites import Site
 from qa_research.console import tracked
+from qa_research.model.untrained import untrained
 from qa_research.probe.activations import (
     Activations,
     activations_of,
@@ -20,13 +21,12 @@ from qa_research.probe.activations import (
     name_of,
     recorded_activations,
     sites_of,
-    untrained,
 )
 from qa_research.probe.effect import Cost, cost_of
 from qa_research.probe.erasure import Whitening
 from qa_research.probe.labels import NAMES, Items, items_of
 from qa_research.probe.linear import Accuracy, Tally, accuracy_of, predicted, tally
-from qa_research.streams import stream
+from qa_research.streams import stream, stream_seed
 from qa_research.tasks.opened import Opened
 from qa_research.tasks.watching import Watched, WatchedExample
 
@@ -232,9 +232,9 @@ def _floor(
     asked: _Asked, opened: Opened[Any], sites: Sequence[Site], request: ProbeRequest
 ) -> dict[tuple[str, Site], Accuracy]:
     """How well each label is read at each site of a network of random weights."""
-    random = activations_of(
-        untrained(opened.network, request.seed), asked.watched, sites, "Looking into random weights"
-    )
+    seed = stream_seed(request.seed, "probe-untrained") % 2**63
+    network = untrained(opened.network, seed)
+    random = activations_of(network, asked.watched, sites, "Looking into random weights")
     places = [(items, site) for items in asked.items.values() for site in sites]
     return {
         (items.name, site): _read(items, random, site, asked, request.seed)

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from markupsafe import escape
-from numpy.typing import NDArray
 
 from qa_research.files import file_name
+from qa_research.pages.curve import HEIGHT, WIDTH, curve_path
 from qa_research.pages.html import one_file
 from qa_research.text import disarmed
 from qa_research.watch.example import AnyFilm, ExampleFilm
 from qa_research.watch.page import INDEX, FilmLink
 
-# In pixels: the small curve of a question, and the room at its edges for half of the line.
-WIDTH, HEIGHT, EDGE = 120, 28, 2
 # Of a page, in characters: its head names the run.
 HEAD = 4000
 
@@ -119,19 +117,3 @@ def _words(film: AnyFilm) -> dict[str, str]:
     if film.is_number:
         return {"noun": "example", "says": film.rows[0], "last": "how near it is to the true value"}
     return {"noun": "example", "says": "label", "last": "probability of the true label"}
-
-
-def curve_path(steps: NDArray[np.int64], values: NDArray[np.float64]) -> str:
-    """A line over the steps, to scale, from 0 (below) to 1 (above); interrupted where a value is no number.
-
-    Two values 0 and 1 at steps 0 and 50: `M2.0 26.0L118.0 2.0`.
-    """
-    span = max(int(steps[-1] - steps[0]), 1)
-    across = EDGE + (steps - steps[0]) / span * (WIDTH - 2 * EDGE)
-    down = HEIGHT - EDGE - values * (HEIGHT - 2 * EDGE)
-    path, pen = "", "M"
-    for x, y in zip(across, down, strict=True):
-        if np.isfinite(y):
-            path += f"{pen}{x:.1f} {y:.1f}"
-        pen = "L" if np.isfinite(y) else "M"
-    return path
