@@ -13,7 +13,7 @@ from qa_research.model.bert import input_names
 from qa_research.model.tokenizer import encode_pairs
 from qa_research.tasks.batches import batches_of_tokens
 
-# Per batch, padding included; see answering.trained.
+# Per batch, padding included; see answering.logits.
 MOST_TOKENS = {"cpu": 2048, "cuda": 16_384}
 
 

@@ -70,6 +70,24 @@ class Calibrated:
     temperature: float | None
 
 
+@dataclass(frozen=True)
+class OnTruth:
+    """What a network makes of the truth of some examples.
+
+    By example: the `probability` of the truth, which training raises, and NaN where no text that the network
+    reads holds it; whether the network answers right (`is_right`), as scores have it; and the number of its
+    `group`, which those have in common that share a text.
+    """
+
+    probability: "NDArray[np.float64]"
+    is_right: "NDArray[np.bool_]"
+    group: "NDArray[np.int64]"
+
+
+# The same of a network, which is that of the run with the weights of any of its steps, in eval mode.
+TruthOf = Callable[["nn.Module"], OnTruth]
+
+
 @dataclass(frozen=True, repr=False)
 class Opened(StoredRun, ABC, Generic[Row]):
     """A trained network, in eval mode on one device, in float32.
@@ -189,6 +207,19 @@ class Opened(StoredRun, ABC, Generic[Row]):
     def group_of(self, row: Row) -> str:
         """What an example asks for, as one of a few classes such as `room`; empty: nobody knows."""
         return ""
+
+    def truth_of(self, examples: Sequence[Row]) -> TruthOf:
+        """What says how probable a network of this run finds the truth of these examples.
+
+        They are prepared once, for the weights of any number of steps.
+
+        Raises:
+            ValueError: what this task's network says has no probability, or nobody said what is true.
+        """
+        raise ValueError(
+            f"{self.name} says no probability of what is true of its {self.examples} (its task has no "
+            "Opened.truth_of); runs that answer questions, or choose a label for a pair, do"
+        )
 
     def passing(self, row: Row, n_best: int) -> "Passing":
         """One example on its way through the network, and what comes before and after it, in stages.

@@ -20,8 +20,9 @@ from qa_research.explain.words.text import Text, masked_ids, texts_of, unit_of_t
 from qa_research.model.bert import input_names
 from qa_research.model.tokenizer import Off, off_token
 from qa_research.tasks.answering.decode import Answer, span_scores
+from qa_research.tasks.answering.logits import MOST_TOKENS
 from qa_research.tasks.answering.question import Question, asked_question
-from qa_research.tasks.answering.trained import MOST_TOKENS, TrainedAnswerer
+from qa_research.tasks.answering.trained import TrainedAnswerer
 from qa_research.tasks.answering.windows import Windows, make_windows
 
 

@@ -23,8 +23,9 @@ from qa_research.tasks.answering.earlier_windows import made_otherwise
 from qa_research.tasks.answering.facts import facts_of
 from qa_research.tasks.answering.generalisation import generalisation, on_training
 from qa_research.tasks.answering.labels import Exactness, exactness
+from qa_research.tasks.answering.logits import LABELS
 from qa_research.tasks.answering.score import rules_for, score_questions
-from qa_research.tasks.answering.trained import LABELS, TrainedAnswerer, answers_of, reopen
+from qa_research.tasks.answering.trained import TrainedAnswerer, answers_of, reopen
 from qa_research.tasks.answering.watched import choose_questions, watched_windows
 from qa_research.tasks.answering.windows import make_windows, windows_fingerprint
 from qa_research.tasks.answering.wiring import wiring_of

@@ -14,19 +14,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-import torch
 from annotated_types import Ge
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from qa_research.config import build, check_value
-from qa_research.console import tracked
 from qa_research.files import UTF_8, written_folder
-from qa_research.model.bert import QUESTIONS, input_names, longest_window
+from qa_research.model.bert import QUESTIONS, longest_window
 from qa_research.model.kept import read_adapters, read_network
 from qa_research.model.weights import write_sums
 from qa_research.tasks.answering.asking import Asking, write_asking
-from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.choosing import those_left
 from qa_research.tasks.answering.corpus import asked_for
 from qa_research.tasks.answering.counterparts import counterpart
@@ -37,6 +34,7 @@ from qa_research.tasks.answering.decode import (
     spans_of_batch,
 )
 from qa_research.tasks.answering.facts import facts_of
+from qa_research.tasks.answering.logits import logits_of
 from qa_research.tasks.answering.moving import with_moved_answers
 from qa_research.tasks.answering.question import (
     DROPPING,
@@ -54,19 +52,16 @@ from qa_research.tasks.answering.score import Rules, paragraphs_of, rules_for, s
 from qa_research.tasks.answering.source import find_source, taken_apart
 from qa_research.tasks.answering.squad import read_questions
 from qa_research.tasks.answering.stages import passing_of
+from qa_research.tasks.answering.truth import truth_of_questions
 from qa_research.tasks.answering.watched import watched_windows
 from qa_research.tasks.answering.windows import fingerprint, make_windows, too_long
-from qa_research.tasks.batches import batches_of_tokens
-from qa_research.tasks.opened import Answering, Examples, Opened, Told
+from qa_research.tasks.opened import Answering, Examples, Opened, Told, TruthOf
 from qa_research.tasks.stages import Passing
 from qa_research.tasks.task import StoredRun
 from qa_research.tasks.watching import Watched
 from qa_research.text import plural
 
 log = logging.getLogger(__name__)
-# Per batch, padding included. About 2,000 tokens stay in a CPU's caches; the best for a GPU was not measured.
-MOST_TOKENS = {"cpu": 2048, "cuda": 16_384}
-LABELS = {"start_positions", "end_positions"}
 SPLITS = ("validation", "train")
 
 
@@ -115,6 +110,11 @@ class TrainedAnswerer(Opened[Question]):
 
     def by_id(self, identity: str) -> Question:
         return question_by_id(self.config, self.record, identity)
+
+    def truth_of(self, examples: Sequence[Question]) -> TruthOf:
+        data, suited = self.config["data"], self.suited_to(examples)
+        window = (data["max_tokens"], data["stride_tokens"])
+        return truth_of_questions(examples, suited.tokenizer, window, suited.answering)
 
     def passing(self, row: Question, n_best: int) -> Passing:
         data, suited = self.config["data"], self.suited_to([row])
@@ -254,21 +254,11 @@ def answers_of(
 ) -> list[Answer]:
     """What a network in eval mode answers; `window`: its tokens, and those that two of them share."""
     windows = make_windows(questions, tokenizer, *window)
-    batches = batches_of_tokens(windows.lengths, MOST_TOKENS[network.device.type])
     spans = []
-    with torch.inference_mode():
-        for indices in tracked(batches, "Answering"):
-            batch = padded_batch(windows, indices, tokenizer.pad_token_id)
-            names = input_names(network) & batch.keys() - LABELS
-            output = network(**{n: batch[n].to(network.device) for n in names})
-            spans += spans_of_batch(
-                output.start_logits.cpu(),
-                output.end_logits.cpu(),
-                windows,
-                indices,
-                settings.max_answer_tokens,
-                settings.n_best,
-            )
+    for indices, start, end in logits_of(network, windows, tokenizer.pad_token_id):
+        spans += spans_of_batch(
+            start, end, windows, indices, settings.max_answer_tokens, settings.n_best
+        )
     return join_windows(
         questions,
         windows,

@@ -16,7 +16,14 @@ from qa_research.model.bert import TWO_LABELS
 from qa_research.model.kept import read_network
 from qa_research.tasks.asked_texts import logits_of
 from qa_research.tasks.dividing import linked
-from qa_research.tasks.opened import Calibrated, Examples, Opened, Told
+from qa_research.tasks.opened import (
+    Calibrated,
+    Examples,
+    OnTruth,
+    Opened,
+    Told,
+    TruthOf,
+)
 from qa_research.tasks.paraphrase.pairs import Pair, pair_of, read_pairs
 from qa_research.tasks.task import PARAGRAPH, StoredRun
 from qa_research.tasks.watched_texts import LabelledPair, watched_pairs
@@ -60,6 +67,21 @@ class OpenedPairs(Opened[Pair]):
     @property
     def right(self) -> str | None:
         return "correct"
+
+    def truth_of(self, examples: Sequence[Pair]) -> TruthOf:
+        labels = np.array([-1 if pair.label is None else pair.label for pair in examples])
+        if (labels < 0).any():
+            raise ValueError("nobody said of some pairs whether they are paraphrases")
+        firsts, seconds = [pair.first for pair in examples], [pair.second for pair in examples]
+        longest = self.config["data"]["max_tokens"]
+        group = np.array(linked([*zip(firsts, seconds, strict=True)]))
+
+        def measure(network: Any) -> OnTruth:
+            logits = logits_of(network, self.tokenizer, firsts, seconds, longest)
+            chances = softmax(logits, axis=1)[np.arange(len(labels)), labels]
+            return OnTruth(chances, logits.argmax(axis=1) == labels, group)
+
+        return measure
 
     def watched(self, examples: Sequence[Pair]) -> Watched:
         longest = self.config["data"]["max_tokens"]
