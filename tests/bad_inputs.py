@@ -14,6 +14,7 @@ VERBS_OF_A_RUN: dict[str, Words] = {
     "forward": ASKING,
     "probe": (),
     "weights": (),
+    "data-map": (),
     "graft": GRAFTED,
     "patch": (),
     "export": ("exported",),
@@ -70,7 +71,7 @@ DATA = (
     "folder",
 )
 EVERY_VERB = (
-    *("probe", "weights", "graft", "patch"),
+    *("probe", "weights", "data-map", "graft", "patch"),
     *("resume", "evaluate", "ask", "export", "attribute", "watch", "report", "score", "doctor"),
     "forward",
     *(
@@ -86,7 +87,7 @@ EVERY_VERB = (
     *("runs remove", "ledger sql", "ledger export", "ledger import", "bundle", "runs import"),
 )
 NEEDING_WORDS = (
-    *("probe", "weights", "graft", "patch"),
+    *("probe", "weights", "data-map", "graft", "patch"),
     *(
         "resume",
         "evaluate",
@@ -135,6 +136,21 @@ OF_RUN: tuple[Words, ...] = (
     ("weights", "{run}", "--steps", "7"),
     ("weights", "{run}", "--steps", ""),
     ("weights", "{run}", "--format", "gif"),
+    ("data-map", "{run}", "--steps", "7"),
+    ("data-map", "{run}", "--steps", "last", "--ambiguous", "3"),
+    ("data-map", "{run}", "--questions", "0"),
+    ("data-map", "{run}", "--questions", "1000000"),
+    ("data-map", "{run}", "--questions", "nobody"),
+    ("data-map", "{run}", "--questions", "{files}/binary.json"),
+    ("data-map", "{run}", "--questions", "{files}/empty.json"),
+    ("data-map", "{run}", "--marked", "nobody"),
+    ("data-map", "{run}", "--marked", "{files}"),
+    ("data-map", "{run}", "--hard", "-1"),
+    ("data-map", "{run}", "--easy", "many"),
+    ("data-map", "{run}", "--max-minutes", "0"),
+    ("data-map", "{run}", "--max-minutes", "nan"),
+    ("data-map", "{run}", "--max-minutes", "1e-9", "--threads", "1"),
+    ("data-map", "{run}", "--format", "gif"),
     ("graft", "{run}"),
     ("graft", "{run}", "--from", "last"),
     ("graft", "{run}", "--from", "last", "--into", "last"),

@@ -10,6 +10,7 @@ import pytest
 
 from qa_research.explain.images.sheet import draw_explanation
 from qa_research.explain.words.page import attribution_page, steps_page
+from qa_research.interventions.data_map.page import map_page
 from qa_research.stacks.flame import flame_page
 from qa_research.watch.film import make_film
 from qa_research.watch.index import IndexRow, index_page
@@ -25,6 +26,7 @@ from tests.browser import (
 )
 from tests.explain.images.explanations import make_explanation, write
 from tests.explain.words.attributions import an_attribution, over_steps
+from tests.interventions.data_map.maps import make_map
 from tests.report.test_comparison import make_page
 from tests.stacks.recordings import chosen, make_recording
 from tests.watch.recordings import describe, make_attention, make_heads, make_logits
@@ -65,6 +67,9 @@ def pages(tmp_path_factory):
         "attribution over steps": steps_page(over_steps()),
         "flame graph": flame_page(chosen(make_recording(), name=RUN)),
         "explanation": explained.page.read_text(encoding="utf-8"),
+        "data map": map_page(
+            make_map(), lambda one: [f"qa-research fork {RUN.split()[-1]} --without {one}"]
+        ),
         "report": make_page(folder / "runs", title=RUN)[0],
     }
     for name, text in made.items():
@@ -75,7 +80,7 @@ def pages(tmp_path_factory):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_its_width_and_runs_without_an_error(pages, tmp_path, scheme):
-    assert_pages_fit(open_page(pages / WRAPPER, tmp_path, scheme), 8)
+    assert_pages_fit(open_page(pages / WRAPPER, tmp_path, scheme), 9)
 
 
 @needs_axe

@@ -22,6 +22,7 @@ OF_A_RUN = {
     "forward": ("RUN", *ASKED, "--threads", "1"),
     "probe": ("RUN", "--threads", "1"),
     "weights": ("RUN", "--threads", "1"),
+    "data-map": ("RUN", "--threads", "1"),
     "graft": ("RUN", "--from", "last", "--into", "best", "--threads", "1"),
     "patch": ("RUN", "--threads", "1"),
     "attribute": ("RUN", *ASKED, "--threads", "1"),

@@ -16,8 +16,12 @@ def pass_on(
     table: Path,
     picture: Path,
     show: Callable[[], None] | None,
+    page: Path | None = None,
 ) -> None:
-    """Write `values` to `table` and the figure to `picture`; then `show`, or print JSON if that is None."""
+    """Write `values` to `table` and the figure to `picture`; then `show`, or print JSON if that is None.
+
+    `page`: one that has been written, to be told, too.
+    """
     from qa_research.figures.saving import save_figure
     from qa_research.files import write_text
     from qa_research.text import json_text
@@ -25,9 +29,12 @@ def pass_on(
     save_figure(figure, picture)
     write_text(table, json_text(values))
     if show is None:
-        print_json({**values, "table": str(table), "figure": str(picture)})
+        paths = {"table": str(table), "figure": str(picture)}
+        print_json({**values, **paths} | ({} if page is None else {"page": str(page)}))
         return
     show()
     print_line()
     print_line(f"Table    {table}")
     print_line(f"Figure   {picture}")
+    if page is not None:
+        print_line(f"Page     {page}")

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from qa_research.garbage import has_started
+from qa_research.text import names_in
 from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
@@ -190,6 +191,32 @@ def is_id(question: str | None, context: str | None, context_file: Path | None) 
     """
     no_text = context is None and context_file is None
     return no_text and bool(question) and not re.search(r"[\s?]", question or "")
+
+
+def ids_in(typed: str, option: str) -> tuple[str, ...]:
+    """The ids that an option names, each once: with commas, or one a line in a file.
+
+    Raises:
+        ValueError: there is none, or the file is no text.
+    """
+    if _is_file(typed):
+        from qa_research.files import read_text
+
+        lines = read_text(Path(typed), f"{option} {typed}").splitlines()
+        ids = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    else:
+        ids = tuple(name for name in names_in([typed]) if name)
+    if not ids:
+        raise ValueError(f"{option} {typed} names no id")
+    return ids
+
+
+def _is_file(typed: str) -> bool:
+    try:
+        return Path(typed).is_file()
+    except OSError:
+        # Many ids together are longer than a name can be.
+        return False
 
 
 def a_number(value: float | None) -> float | None:

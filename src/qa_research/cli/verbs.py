@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from qa_research.cli.answers import ask, evaluate, export, predict, score
 from qa_research.cli.attribute import attribute
 from qa_research.cli.bundle import bundle
+from qa_research.cli.data_map import data_map
 from qa_research.cli.doctor import doctor
 from qa_research.cli.efficacy import efficacy_app
 from qa_research.cli.forward import forward
@@ -33,7 +34,7 @@ class Verbs(TyperGroup):
 
     order = (
         "train sanity resume runs evaluate predict ask forward efficacy squad watch report attribute probe "
-        "weights graft patch explain stacks score export bundle ledger doctor"
+        "weights data-map graft patch explain stacks score export bundle ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -186,6 +187,7 @@ app.command()(report)
 app.command()(attribute)
 app.command()(probe)
 app.command()(weights)
+app.command()(data_map)
 app.command()(graft)
 app.command()(patch)
 app.command()(evaluate)

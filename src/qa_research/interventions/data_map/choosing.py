@@ -1,0 +1,111 @@
+"""Which training examples are put on a map, and whether there is time for all of them."""
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qa_research.streams import stream
+from qa_research.tasks.opened import Opened
+
+log = logging.getLogger(__name__)
+SPLIT = "train"
+# So many examples are measured to tell what all of them will take.
+TIMED = 32
+# What takes less is not announced.
+SECONDS_TOLD = 2.0
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """`questions`: how many examples are drawn with `seed`, or their ids; None: all. `marked`: ids of those
+    that are known to be odd, such as those with a wrong answer. `max_minutes`: what it may take.
+    """
+
+    questions: int | tuple[str, ...] | None
+    marked: tuple[str, ...]
+    max_minutes: float
+    seed: int
+
+
+def chosen(opened: Opened[Any], request: MapRequest) -> tuple[list[Any], int]:
+    """The training examples that are asked for, in the order of the data, and how many there are in all.
+
+    Raises:
+        FileNotFoundError: their file is gone.
+        ValueError: they have changed, an id is none of theirs, there are fewer, or there is nothing to find.
+    """
+    rows = list(opened.own(SPLIT).rows)
+    ids = [opened.told(row).id for row in rows]
+    _check_known(request.marked, ids, "--marked", opened)
+    places = _places(opened, ids, request)
+    marked = set(request.marked)
+    count = sum(ids[place] in marked for place in places)
+    if marked and count in (0, len(places)):
+        raise ValueError(
+            f"--marked: {'none' if not count else 'all'} of the {len(places):,} {opened.examples} on the map "
+            "are marked, so there is nothing to tell apart; leave out --questions, or mark others"
+        )
+    return [rows[place] for place in places], len(rows)
+
+
+def _places(opened: Opened[Any], ids: Sequence[str], request: MapRequest) -> list[int]:
+    wanted = request.questions
+    if wanted is None:
+        return list(range(len(ids)))
+    if isinstance(wanted, int):
+        if wanted > len(ids):
+            raise ValueError(
+                f"--questions {wanted} is more than the {len(ids):,} training {opened.examples} of "
+                f"{opened.name}; without it all are measured"
+            )
+        drawn = stream(request.seed, "data-map").permutation(len(ids))[:wanted]
+        return sorted(drawn.tolist())
+    _check_known(wanted, ids, "--questions", opened)
+    asked = set(wanted)
+    return [place for place, identity in enumerate(ids) if identity in asked]
+
+
+def _check_known(
+    wanted: Sequence[str], ids: Sequence[str], option: str, opened: Opened[Any]
+) -> None:
+    known = set(ids)
+    if missing := [one for one in wanted if one not in known]:
+        raise ValueError(
+            f"{option}: {missing[0]} is the id of none of the {len(ids):,} training {opened.examples} of "
+            f"{opened.name}; ids there look like {ids[0]}"
+        )
+
+
+def check_time(opened: Opened[Any], rows: Sequence[Any], passes: int, request: MapRequest) -> bool:
+    """Tell what so many passes over the examples will take, judged by a few; whether that is long.
+
+    Raises:
+        ValueError: it is more than it may take.
+    """
+    drawn = stream(request.seed, "data-map-time").permutation(len(rows))[:TIMED]
+    some = [rows[place] for place in drawn.tolist()]
+    measure = opened.truth_of(some)
+    # The first pass is slower than those that follow.
+    measure(opened.network)
+    start = time.perf_counter()
+    measure(opened.network)
+    seconds = (time.perf_counter() - start) * len(rows) / len(some) * passes
+    what = f"{len(rows):,} {opened.examples} {passes} times"
+    allowed = 60 * request.max_minutes
+    if seconds > allowed:
+        fit = math.floor(len(rows) * allowed / seconds)
+        way = f"--questions {fit} draws as many as fit, " if fit else ""
+        raise ValueError(
+            f"asking {what} would take about {_duration(seconds)}, and --max-minutes allows "
+            f"{request.max_minutes:g}; {way}--max-minutes {math.ceil(seconds / 60)} allows all"
+        )
+    if seconds > SECONDS_TOLD:
+        log.info("Asking %s takes about %s", what, _duration(seconds))
+    return seconds > SECONDS_TOLD
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
