@@ -14,16 +14,9 @@ from transformers import PreTrainedModel
 from qa_research.config import build, check_value
 from qa_research.model.bert import TWO_LABELS
 from qa_research.model.kept import read_network
-from qa_research.tasks.asked_texts import logits_of
+from qa_research.tasks.asked_texts import logits_of, truth_of_labels
 from qa_research.tasks.dividing import linked
-from qa_research.tasks.opened import (
-    Calibrated,
-    Examples,
-    OnTruth,
-    Opened,
-    Told,
-    TruthOf,
-)
+from qa_research.tasks.opened import Calibrated, Examples, Opened, Told, TruthOf
 from qa_research.tasks.paraphrase.pairs import Pair, pair_of, read_pairs
 from qa_research.tasks.task import PARAGRAPH, StoredRun
 from qa_research.tasks.watched_texts import LabelledPair, watched_pairs
@@ -69,19 +62,7 @@ class OpenedPairs(Opened[Pair]):
         return "correct"
 
     def truth_of(self, examples: Sequence[Pair]) -> TruthOf:
-        labels = np.array([-1 if pair.label is None else pair.label for pair in examples])
-        if (labels < 0).any():
-            raise ValueError("nobody said of some pairs whether they are paraphrases")
-        firsts, seconds = [pair.first for pair in examples], [pair.second for pair in examples]
-        longest = self.config["data"]["max_tokens"]
-        group = np.array(linked([*zip(firsts, seconds, strict=True)]))
-
-        def measure(network: Any) -> OnTruth:
-            logits = logits_of(network, self.tokenizer, firsts, seconds, longest)
-            chances = softmax(logits, axis=1)[np.arange(len(labels)), labels]
-            return OnTruth(chances, logits.argmax(axis=1) == labels, group)
-
-        return measure
+        return truth_of_labels(examples, self.tokenizer, self.config["data"]["max_tokens"])
 
     def watched(self, examples: Sequence[Pair]) -> Watched:
         longest = self.config["data"]["max_tokens"]
