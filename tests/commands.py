@@ -11,9 +11,9 @@ README = ROOT / "README.md"
 MANUAL = sorted((ROOT / "docs").glob("*.md"))
 # What is printed for somebody to replace, as `python -m tests.as_printed` replaces it.
 PLACEHOLDERS = {
-    # The two steps that such a short training keeps.
-    r"(?<=--from )STEP\b": "2",
-    r"(?<=--into )STEP\b": "1",
+    # The steps that this run keeps.
+    r"(?<=--from )STEP\b": "4",
+    r"(?<=--into )STEP\b": "2",
     r"(?<=remove )RUN\b": "$(basename runs/printed/*-s3-*)",
     r"\bRUN\b(?!=)": "printed/bert_tiny-random-builtin-s1",
     r"\bA B\b": "printed/bert_tiny-random-builtin-s1 printed/bert_tiny-random-builtin-s2",
