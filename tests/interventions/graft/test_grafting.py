@@ -19,6 +19,7 @@ from tests.tasks.sequences.conftest import TINY as SEQUENCES
 from tests.tiny_run import TINY, train
 from tests.training.reading import directory_of
 
+HIDDEN = ("data.train_questions=30", "trainer.max_steps=8", "trainer.val_check_interval=4")
 REQUEST = GraftRequest(("heads",), (), None, 40, 5, None, 1)
 
 
@@ -112,7 +113,16 @@ def test_the_verb_writes_what_it_tells(run, verb, tmp_path):
 
 
 def test_one_kind_by_another_metric_on_the_screen(run, verb, tmp_path):
-    words = ("--parts", "head,attention 1", "--kind", "match", "--metric", "f1", "--format", "svg")
+    words = (
+        "--parts",
+        "head,attention 1,norm 1",
+        "--kind",
+        "match",
+        "--metric",
+        "f1",
+        "--format",
+        "svg",
+    )
     code, told, err = verb("graft", str(run), *STEPS, *words, "--out", str(tmp_path))
     assert code == 0 and "F1 of 24 questions that chose nothing" in told, err
     assert "step 2 with one part of step 6" in told and "step 6 with one part of step 2" in told
@@ -168,14 +178,16 @@ def test_steps_that_were_not_kept_or_are_the_same_are_one_sentence(run, verb, tm
     [
         ("+experiment=paraphrase", "model=pairs_bert_tiny", *PAIRS),
         (*SEQUENCES, "model.layers=2"),
+        # Its decoder shares its matrix with the embeddings.
+        ("+experiment=masked_words", *TINY, *HIDDEN),
     ],
-    ids=["pairs", "sequences"],
+    ids=["pairs", "sequences", "hidden words"],
 )
 def test_runs_of_other_tasks_are_grafted_too(composed, tmp_path, cache, verb, words):
     places = (f"paths.runs={tmp_path / 'runs'}", f"paths.cache={cache}", "capture=none")
-    config = composed(*words, *places, "checkpoint.keep_every_n_steps=4")
+    config = composed(*words, *places, "checkpoint.keep_every_n_steps=2")
     train(config)
-    steps = ("--from", "8", "--into", "4", "--random", "2", "--threads", "1")
+    steps = ("--from", "4", "--into", "2", "--random", "2", "--threads", "1")
     out = ("--out", str(tmp_path / "out"))
     code, _, err = verb("graft", str(directory_of(config)), *steps, "--shapley", *out)
     assert code == 0, err

@@ -107,11 +107,11 @@ def test_random_sets_are_as_large_as_what_they_are_compared_with(kind, division)
     dissection = Dissection(network_of(kind))
     compared = 0
     for part in dissection.parts(division):
-        control = dissection.random_kind(part)
+        control = dissection.control_of(part)
         if control is None:
             assert part.layer is None or part.kind == "norm"
             continue
-        drawn = [dissection.random(*control, stream(seed, "test")) for seed in (1, 1, 2)]
+        drawn = [dissection.random(control, stream(seed, "test")) for seed in (1, 1, 2)]
         sizes = {size_of(masks, dissection.tensors) for masks in drawn}
         # ModernBERT's first layer has no normalisation before its attention.
         if kind != "modernbert" or division == "heads":
@@ -143,7 +143,7 @@ def test_what_adapters_add_belongs_to_modules_and_to_no_head():
     dissection = Dissection(network)
     attention = next(p for p in dissection.parts("modules") if p.name == "attention 0")
     assert any("adapter" in name for name in attention.masks)
-    assert dissection.random_kind(attention) is None
+    assert dissection.control_of(attention) is None
     with pytest.raises(ValueError, match="cannot be divided into heads, because of .*adapter"):
         dissection.parts("heads")
     assert list(chosen_parts(dissection, ["attention 0"])[0]) == ["modules"]

@@ -12,6 +12,7 @@ from qa_research.interventions.graft.effects import ALL
 from qa_research.interventions.graft.grafting import FROM, INTO, SIDES, Grafted, GraftedPart
 from qa_research.interventions.graft.parts import ATTENTION, ATTENTION_HEAD, MLP, Division
 from qa_research.interventions.graft.sharing import Share
+from qa_research.tasks.task import PERCENT
 
 OTHER = {INTO: FROM, FROM: INTO}
 # Of kinds of parts; what is neither is drawn as a layer is.
@@ -28,7 +29,7 @@ def graft_figure(found: Grafted) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False)
     for row, (division, parts) in zip(panels, found.parts.items(), strict=True):
         for panel, side in zip(row, SIDES, strict=False):
-            if division == "heads":
+            if _has_heads(parts):
                 _map_heads(panel, found, parts, side)
             else:
                 _draw_parts(panel, found, parts, side)
@@ -37,11 +38,15 @@ def graft_figure(found: Grafted) -> Figure:
                 fontsize=10,
                 loc="left",
             )
-        if division != "heads":
+        if not _has_heads(parts):
             _share_limits(row[0], row[1])
         if columns == 3:
             _draw_shares(row[2], found, division)
     return figure
+
+
+def _has_heads(parts: Sequence[GraftedPart]) -> bool:
+    return any(part.kind == ATTENTION_HEAD for part in parts)
 
 
 def _share_limits(*panels: Axes) -> None:
@@ -130,7 +135,7 @@ def _name_places(panel: Axes, parts: Sequence[GraftedPart]) -> None:
 
 
 def _unit(found: Grafted) -> str:
-    return found.metric["label"] + (", %" if found.metric["scale"] == 100 else "")
+    return found.metric["label"] + (", %" if found.metric["scale"] == PERCENT else "")
 
 
 def _map_heads(panel: Axes, found: Grafted, parts: Sequence[GraftedPart], side: str) -> None:
@@ -160,7 +165,7 @@ def _map_heads(panel: Axes, found: Grafted, parts: Sequence[GraftedPart], side: 
                 *(
                     column,
                     row,
-                    f"{value:+.0f}" if found.metric["scale"] == 100 else f"{value:+.2f}",
+                    f"{value:+.0f}" if found.metric["scale"] == PERCENT else f"{value:+.2f}",
                 ),
                 ha="center",
                 va="center",
@@ -189,7 +194,7 @@ def _draw_shares(panel: Axes, found: Grafted, division: Division) -> None:
             error_kw={"elinewidth": 1, "capsize": 2},
         )
     _name_places(panel, parts)
-    panel.set_ylabel(f"share of the difference in {_unit(found)}")
+    panel.set_ylabel("share, points" if found.metric["scale"] == PERCENT else "share")
     panel.spines[["top", "right"]].set_visible(False)
     orders = found.shapley[division].orders
     how = "exact" if orders is None else f"{orders} orders"

@@ -20,6 +20,7 @@ from qa_research.interventions.graft.effects import (
     effect_of,
 )
 from qa_research.interventions.graft.parts import (
+    Control,
     Dissection,
     Division,
     Masks,
@@ -151,8 +152,9 @@ def graft(into: Opened[Any], source: Opened[Any], request: GraftRequest) -> Graf
     random = _random_sets(columns, asked, controls, request)
 
     def grafted(part: Part) -> GraftedPart:
-        control = random.get(controls.get(part.name, ""))
-        return _grafted_part(part, columns, asked, control, (own, theirs))
+        control = controls.get(part.name)
+        sets = None if control is None else random[control.name]
+        return _grafted_part(part, columns, asked, sets, (own, theirs))
 
     found = {division: tuple(map(grafted, some)) for division, some in parts.items()}
     shapley = {
@@ -211,19 +213,15 @@ def _sharing(whole: frozenset[str], request: GraftRequest) -> list[Division]:
     return found
 
 
-def _controls(dissection: Dissection, parts: Sequence[Part]) -> dict[str, str]:
-    """By part the name of its random sets."""
-    kinds = {part.name: dissection.random_kind(part) for part in parts}
-    return {name: _control_name(*kind) for name, kind in kinds.items() if kind is not None}
+def _controls(dissection: Dissection, parts: Sequence[Part]) -> dict[str, Control]:
+    """By part what it is compared with, if there is something."""
+    found = {part.name: dissection.control_of(part) for part in parts}
+    return {name: control for name, control in found.items() if control is not None}
 
 
-def _control_name(kind: str, layer: int | None) -> str:
-    return kind if layer is None else f"{kind} of layer {layer}"
-
-
-def _draw_name(control: str, draw: int) -> str:
+def _draw_name(control: Control, draw: int) -> str:
     """What a draw is called; no part is called so."""
-    return f"random {control}, draw {draw}"
+    return f"random {control.name}, draw {draw}"
 
 
 def _part_jobs(parts: Mapping[Division, Sequence[Part]]) -> list[_Job]:
@@ -234,33 +232,31 @@ def _part_jobs(parts: Mapping[Division, Sequence[Part]]) -> list[_Job]:
 
 
 def _random_jobs(
-    dissection: Dissection, controls: Mapping[str, str], request: GraftRequest
+    dissection: Dissection, controls: Mapping[str, Control], request: GraftRequest
 ) -> list[_Job]:
     """The draws of each control, both ways round: the same weights are replaced either way."""
     jobs = []
-    for name in dict.fromkeys(controls.values()):
-        kind, _, layer = name.partition(" of layer ")
+    for control in dict.fromkeys(controls.values()):
         for draw in range(request.random):
-            rng = stream(request.seed, f"graft-random {name}", draw)
-            masks = dissection.random(kind, int(layer) if layer else None, rng)
-            jobs += [_Job(side, _draw_name(name, draw), masks) for side in SIDES]
+            rng = stream(request.seed, f"graft-random {control.name}", draw)
+            masks = dissection.random(control, rng)
+            jobs += [_Job(side, _draw_name(control, draw), masks) for side in SIDES]
     return jobs
 
 
 def _random_sets(
     columns: Mapping[tuple[str, str], Columns],
     asked: Asked,
-    controls: Mapping[str, str],
+    controls: Mapping[str, Control],
     request: GraftRequest,
 ) -> dict[str, RandomSets]:
+    """What the draws of each control scored, by its name."""
     found = {}
-    for name in dict.fromkeys(controls.values()):
-        scores = {
-            side: [asked.values(columns[side, _draw_name(name, n)]) for n in range(request.random)]
-            for side in SIDES
-        }
-        found[name] = RandomSets(
-            name,
+    for control in dict.fromkeys(controls.values()):
+        draws = [_draw_name(control, draw) for draw in range(request.random)]
+        scores = {side: [asked.values(columns[side, draw]) for draw in draws] for side in SIDES}
+        found[control.name] = RandomSets(
+            control.name,
             {
                 side: {kind: tuple(one[kind] for one in some) for kind in asked.by_kind}
                 for side, some in scores.items()

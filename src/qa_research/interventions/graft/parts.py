@@ -37,6 +37,19 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Control:
+    """Random sets of as many weights as a part of this kind has. `layer`: of that layer; None: of all."""
+
+    kind: str
+    layer: int | None
+
+    @property
+    def name(self) -> str:
+        """`attention`, or `attention head of layer 3`."""
+        return self.kind if self.layer is None else f"{self.kind} of layer {self.layer}"
+
+
+@dataclass(frozen=True)
 class Units:
     """The tensors of one layer's attention or feed-forward network, by which of its units they belong to.
 
@@ -181,32 +194,29 @@ class Dissection:
         others = [name for name in left if name not in vectors]
         return Units(count, width, rows, columns, tuple(vectors), tuple(others))
 
-    def random_kind(self, part: Part) -> tuple[str, int | None] | None:
-        """What random sets a part is compared with: their kind, and their layer (None: all layers).
-
-        None: nothing else is of its kind, or it cannot be divided.
-        """
+    def control_of(self, part: Part) -> Control | None:
+        """What a part is compared with; None: nothing else is of its kind, or it cannot be divided."""
         halves = {ATTENTION: self.attention, MLP: self.mlp, LAYER: [*self.attention, *self.mlp]}
         if part.kind == ATTENTION_HEAD:
-            return (ATTENTION_HEAD, part.layer) if self.built.heads > 1 else None
+            return Control(ATTENTION_HEAD, part.layer) if self.built.heads > 1 else None
         if part.kind not in halves or self.built.layers < 2:
             return None
         if any(units.others or not units.columns for units in halves[part.kind]):
             return None
-        return part.kind, None
+        return Control(part.kind, None)
 
-    def random(self, kind: str, layer: int | None, rng: np.random.Generator) -> Masks:
+    def random(self, control: Control, rng: np.random.Generator) -> Masks:
         """As many numbers as a part of this kind has, drawn as whole units.
 
         A head's: as many units of the same layer's attention. A module's: as many units of that kind, and as
-        many outputs, from all layers together. A layer's: both of its modules'.
+        many outputs, from all layers together (ModernBERT's first layer normalises nothing, and so has fewer
+        numbers for its outputs). A layer's: both of its modules'.
         """
-        if kind == ATTENTION_HEAD:
-            assert layer is not None
-            units = self.attention[layer]
+        if control.layer is not None:
+            units = self.attention[control.layer]
             return units.of(_drawn(units.count, units.count // self.built.heads, rng), None)
         kinds = {ATTENTION: [self.attention], MLP: [self.mlp], LAYER: [self.attention, self.mlp]}
-        return united(_over_layers(halves, rng) for halves in kinds[kind])
+        return united(_over_layers(halves, rng) for halves in kinds[control.kind])
 
 
 def _over_layers(halves: Sequence[Units], rng: np.random.Generator) -> Masks:
