@@ -158,6 +158,8 @@ def test_a_file_with_no_pairs_is_refused(second, sentence, directory, verb, tmp_
 def test_what_cannot_be_patched_is_one_sentence(directory, verb, tmp_path):
     cases = [
         (("--steps", "3"), "there is no checkpoint 3; this run has best, last, 2, 4"),
+        (("--what", "heads.5.1"), "--what heads.5.1 is no part of this network; did you mean"),
+        (("--what", "mood"), "it has heads, feed_forward, layers, positions"),
         (("--question", "x", "--pairs-file", "x.json"), "leave out --question"),
         (("--pairs-file", "gone.json"), "gone.json"),
     ]

@@ -20,7 +20,9 @@ from qa_research.interventions.patching.figure import patching_figure
 from qa_research.interventions.patching.pairs import PairBatch, token_groups
 from qa_research.interventions.patching.patching import (
     MEASURES,
+    Estimate,
     Leads,
+    Patch,
     Patched,
     _bands,
     _shares,
@@ -171,6 +173,18 @@ def test_a_planted_head_is_shown_first_and_drawn(tokenizer, capsys):
     assert rows[0].split()[0] == f"heads.{layer}.{head}"
     assert not collisions(patching_figure(found))
     assert not collisions(patching_figure(replace(found, steps=found.steps[:1])))
+
+
+def test_what_restores_nothing_is_not_beyond_chance():
+    def patched(low, chance):
+        restored = Estimate(low + 0.1, low, low + 0.2)
+        return Patch("heads.0.0", "heads", 0, restored, None, None, None, chance, ())
+
+    assert patched(0.3, (-0.1, 0.2)).is_beyond_chance
+    assert not patched(0.1, (-0.1, 0.2)).is_beyond_chance
+    # Unrelated texts make it worse; that does not make nothing something.
+    assert not patched(0.0, (-0.4, -0.1)).is_beyond_chance
+    assert not patched(0.3, None).is_beyond_chance
 
 
 def test_shares_are_of_the_gap_as_the_manual_says():

@@ -34,6 +34,7 @@ from qa_research.interventions.patching.components import (
     components_of,
 )
 from qa_research.interventions.patching.pairs import (
+    CHANGED,
     Own,
     Pair,
     PairBatch,
@@ -108,9 +109,9 @@ class Patch:
 
     @property
     def is_beyond_chance(self) -> bool:
-        """Whether all of the interval of `restored` is above the chance band."""
+        """Whether all of the interval of `restored` is above the chance band, and above zero."""
         low = self.restored.low if self.restored is not None else None
-        return low is not None and self.chance is not None and low > self.chance[1]
+        return low is not None and self.chance is not None and low > max(self.chance[1], 0.0)
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,9 @@ def patch_steps(directory: Path, checkpoints: Sequence[str], request: PatchReque
         FileNotFoundError: there is no such checkpoint or file.
     """
     opened = open_run(directory, checkpoints[0])
+    # Before examples are read, which takes longer; what groups of tokens there are is only known then.
+    without_groups = [name for name in request.what if not name.startswith(f"{POSITIONS}.")]
+    chosen(without_groups, components_of(opened.network, (CHANGED,)))
     pairs, reference, notes = _pairs(opened, request)
     batches = batches_of(opened, pairs)
     known = components_of(opened.network, batches[0].groups)
