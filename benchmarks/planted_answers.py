@@ -1,8 +1,8 @@
 """Are wrong answers of the training data hard to learn? python benchmarks/planted_answers.py
 
 Of the answers 2 % are replaced: half by other words of the context, half by the answer to another question
-about it. A network is trained on all, and `qa-research data-map --marked` says how well its measures find the
-replaced ones, beside what knows nothing of the training.
+about it. A network is trained on all, and `qa-research data-map RUN --marked FILE` says how well its measures
+find the replaced ones, beside what knows nothing of the training.
 """
 
 import argparse
@@ -139,7 +139,8 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.02, help="of the answers is replaced")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of the training")
-    options = parser.parse_args()
+    # Overrides may stand after options, which `parse_args` would not take.
+    options = parser.parse_intermixed_args()
     folder: Path = options.folder
     folder.mkdir(parents=True)
     ids = plant(folder, options)
