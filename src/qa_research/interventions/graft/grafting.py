@@ -358,4 +358,7 @@ def _without_control(found: Mapping[Division, Sequence[GraftedPart]]) -> str:
     shown = [name for name in names if not name.startswith("norm ")]
     if len(shown) < len(names):
         shown.append("norm")
-    return f"No random sets for {', '.join(shown)}: nothing else in this network is of that kind."
+    return (
+        f"No random sets for {', '.join(shown)}: nothing else in this network is of that kind, or it cannot "
+        "be divided into units."
+    )
