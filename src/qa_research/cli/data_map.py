@@ -89,7 +89,7 @@ def data_map(
     """Map the training examples: easy, ambiguous and hard to learn.
 
     By how probable the truth of each was at the kept steps: its mean, its spread, when it was first right and
-    how often forgotten. Wrong answers of the data are mostly hard to learn.
+    how often forgotten. Wrong answers of the data tend to be hard to learn.
     """
     checked_format(picture_format)
     if not max_minutes > 0:
