@@ -152,7 +152,7 @@ def test_a_file_with_no_pairs_is_refused(second, sentence, directory, verb, tmp_
     path = write_squad(tmp_path / "pairs.json", written)
     words = ("patch", str(directory), "--steps", "2", "--out", str(tmp_path / "out"))
     code, _, err = verb(*words, "--pairs-file", path)
-    assert code == 2 and sentence in err and f"--pairs-file {path}" in err
+    assert code == 2 and sentence in err and f"--pairs-file={path}" in err
 
 
 def test_what_cannot_be_patched_is_one_sentence(directory, verb, tmp_path):
@@ -161,7 +161,7 @@ def test_what_cannot_be_patched_is_one_sentence(directory, verb, tmp_path):
         (("--what", "heads.5.1"), "--what heads.5.1 is no part of this network; did you mean"),
         (("--what", "mood"), "it has heads, feed_forward, layers, positions"),
         (("--question", "x", "--pairs-file", "x.json"), "leave out --question"),
-        (("--pairs-file", "gone.json"), "gone.json"),
+        (("--pairs-file", "gone.json"), "--pairs-file=gone.json"),
     ]
     for words, sentence in cases:
         code, _, err = verb("patch", str(directory), "--out", str(tmp_path), *words)

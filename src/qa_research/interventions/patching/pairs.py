@@ -215,13 +215,17 @@ def pairs_of_file(opened: Opened[Any], path: str, encoding: str) -> list[Pair]:
         FileNotFoundError: there is no such file.
         ValueError: it cannot be read, has an odd number of examples, or two that are no pair.
     """
-    rows = opened.of_file(path, encoding).rows
+    try:
+        rows = opened.of_file(path, encoding).rows
+    except (ValueError, FileNotFoundError) as error:
+        # It calls its file by the option that other verbs have.
+        raise type(error)(str(error).replace("--data=", "--pairs-file=")) from error
     if len(rows) % 2:
         raise ValueError(
-            f"--pairs-file {path} has {len(rows)} {opened.examples}, and each two that follow each other are "
+            f"--pairs-file={path} has {len(rows)} {opened.examples}, and each two that follow each other are "
             "a pair: there must be an even number"
         )
-    return _checked(opened, list(zip(rows[::2], rows[1::2], strict=True)), f"--pairs-file {path}: ")
+    return _checked(opened, list(zip(rows[::2], rows[1::2], strict=True)), f"--pairs-file={path}: ")
 
 
 def _checked(opened: Opened[Any], twos: Sequence[tuple[Any, Any]], name: str) -> list[Pair]:
