@@ -211,6 +211,14 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     ],
     "graft": [("RUN", *GRAFTED, "--random", "1", "--shapley", *RUNS, "--out", "NEW")],
     "patch": [("RUN", *RUNS, "--steps", "best", "--pairs-file", "pairs.json", "--out", "NEW")],
+    "replay": [("RUN", "--from-start", *RUNS)],
+    "fork": [("RUN", "--at", "1", "--from-start", "seed=2", *RUNS)],
+    "what-if": [
+        (
+            *("RUN", "--at", "1", "--to", "2", "--silence", "heads.0.0", "--from-start"),
+            *("--random", "1", "--questions", "4", *RUNS, "--out", "NEW"),
+        )
+    ],
     "probe": [("RUN", *RUNS, "--questions", "40", "--random", "1", "--out", "NEW")],
     "efficacy ask": [
         ("RUN", "--questions", "12", *RUNS),
@@ -331,6 +339,10 @@ REFUSED: list[tuple[str, ...]] = [
     ("patch", "RUN", "--what", "no TEXT", *RUNS),
     ("patch", "RUN", "--question", "no TEXT", *RUNS),
     ("patch", "RUN", "--pairs-file", "./no TEXT", *RUNS),
+    ("replay", "RUN", "--record", "TEXT", *RUNS),
+    ("fork", "RUN", "--at", "1", "TEXT=1", *RUNS),
+    ("fork", "RUN", "--at", "1", "--relabel", "TEXT", *RUNS),
+    ("what-if", "RUN", "--at", "1", "--to", "2", "--silence", "TEXT", "--from-start", *RUNS),
     ("ask", "RUN", "--input", "no TEXT=1", *RUNS),
     ("ask", "RUN", "--input", "no TEXT", *RUNS),
     ("attribute", "RUN", *ASKED, "--method", "TEXT", *RUNS),

@@ -50,7 +50,7 @@ COMPUTING = {
     *("squad show", "squad browse", "squad stats"),
 }
 # Their keys come from conf/: train.threads, and threads of explain.
-WITH_KEYS = {"train", "sanity", "resume", "explain"}
+WITH_KEYS = {"train", "sanity", "resume", "explain", "replay", "fork", "what-if"}
 WITH_ONE_THREAD = {
     *("runs list", "runs show", "runs compare", "runs scan", "runs remove", "efficacy table"),
     *("bundle", "runs import"),

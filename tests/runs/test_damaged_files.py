@@ -14,6 +14,9 @@ ASKED = ("--question", "Who?", "--context", "Ms Lund teaches.")
 # Every verb that reads the config of the run that it is given.
 OF_A_RUN = {
     "resume": ("RUN",),
+    "replay": ("RUN",),
+    "fork": ("RUN", "--at", "1"),
+    "what-if": ("RUN", "--at", "1", "--to", "2", "--silence", "heads.0.0"),
     "runs show": ("RUN",),
     "runs compare": ("RUN", "RUN"),
     "evaluate": ("RUN", "--threads", "1"),

@@ -172,7 +172,7 @@ class FrozenHead(ChangedNetwork):
 class HeadLeftOut:
     """The optimizer is made of the body's parameters only."""
 
-    def _parameter_groups(self):
+    def parameter_groups(self, shares):
         body = list(self.network.children())[:-1]
         parameters = [parameter for part in body for parameter in part.parameters()]
         return [{"params": parameters, "weight_decay": 0.0}], [lambda step: 1.0]

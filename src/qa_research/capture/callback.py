@@ -380,7 +380,9 @@ class Capture(pl.Callback):
 
     def _start(self, trainer: pl.Trainer) -> None:
         self.step = trainer.global_step
-        start = self.session.resume if self.step else self.session.start
+        # A fork that records what the run before it did not has no captures yet.
+        goes_on = self.step and self.session.latest is not None
+        start = self.session.resume if goes_on else self.session.start
         self.budget.resume()
         with self.budget.spending(counts=False):
             start(self.step, int(trainer.estimated_stepping_batches))

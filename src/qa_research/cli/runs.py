@@ -34,9 +34,11 @@ def list_runs(
 ) -> None:
     """List runs with their scores and sizes.
 
-    The newest first; sorted by a score, the best first; by steps or size, the largest.
+    The newest first, forks below their runs; sorted by a score, the best first; by steps or size, the
+    largest.
     """
     from qa_research.console import start_logging
+    from qa_research.runs.family import as_tree
     from qa_research.runs.listing import headline, sorted_runs
     from qa_research.runs.listing import list_runs as listed
     from qa_research.runs.show import show_list
@@ -62,7 +64,10 @@ def list_runs(
     scores = headline(found)
     if "/" in sort and sort not in scores:
         scores.append(sort)
-    show_list(found, scores)
+    tree = [(run, 0) for run in found]
+    if sort == "started":
+        tree = as_tree([(run, run.entry) for run in found])
+    show_list(tree, scores)
 
 
 @runs_app.command()

@@ -18,6 +18,7 @@ from qa_research.cli.ledger import ledger_app
 from qa_research.cli.options import DEFAULT_RUNS, Run, Runs
 from qa_research.cli.patch import patch
 from qa_research.cli.probe import probe
+from qa_research.cli.replay import fork, replay
 from qa_research.cli.report import report
 from qa_research.cli.runs import runs_app
 from qa_research.cli.sanity import sanity
@@ -25,6 +26,7 @@ from qa_research.cli.squad import squad_app
 from qa_research.cli.stacks import stacks_app
 from qa_research.cli.watch import watch
 from qa_research.cli.weights import weights
+from qa_research.cli.what_if import what_if
 from qa_research.signals import Signals, exit_code_of, without_debug
 from qa_research.text import command_line, print_line, print_note
 
@@ -33,8 +35,9 @@ class Verbs(TyperGroup):
     """Lists the verbs in the order in which they are needed; Typer would put groups of verbs last."""
 
     order = (
-        "train sanity resume runs evaluate predict ask forward efficacy squad watch report attribute probe "
-        "weights data-map graft patch explain stacks score export bundle ledger doctor"
+        "train sanity resume replay fork what-if runs evaluate predict ask forward efficacy squad "
+        "watch report attribute probe weights data-map graft patch explain stacks score export bundle "
+        "ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -181,6 +184,9 @@ def resume(
         resume_run(run, overrides or [], runs)
 
 
+app.command()(replay)
+app.command()(fork)
+app.command()(what_if)
 app.command()(sanity)
 app.command()(watch)
 app.command()(report)

@@ -37,8 +37,8 @@ def resume(run: str, overrides: Sequence[str], runs: Path) -> float:
     directory = find_run(run, runs)
     plain = read_config(directory)
     check_unedited(directory, plain, read_record(directory) or {})
-    _add_missing(plain, directory)
-    _check_whole(plain, directory / "config.yaml")
+    add_missing(plain, directory)
+    check_whole(plain, directory / "config.yaml")
     for override in overrides:
         if override.startswith(f"{LOGGER}="):
             plain[LOGGER] = _logger(override.partition("=")[2])
@@ -96,7 +96,7 @@ def _logger(name: str) -> dict[str, Any]:
     return section
 
 
-def _add_missing(plain: dict[str, Any], directory: Path) -> None:
+def add_missing(plain: dict[str, Any], directory: Path) -> None:
     """Add the defaults of keys that are newer than the run, where they cannot change the result."""
     for key in CHANGEABLE:
         section, _, name = key.partition(".")
@@ -106,7 +106,7 @@ def _add_missing(plain: dict[str, Any], directory: Path) -> None:
             plain[section][name] = default_config()[section][name]
 
 
-def _check_whole(plain: dict[str, Any], path: Path) -> None:
+def check_whole(plain: dict[str, Any], path: Path) -> None:
     """Refuse a config that lacks what a training reads."""
     check_sections(path, plain, ["task", *sections_of_task(plain["task"])])
     defaults = default_config()

@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,10 +168,15 @@ def short_name(source: str) -> str:
 
 def weights_fingerprint(network: "torch.nn.Module", adapters: "Adapters | None" = None) -> str:
     """A sha256 of the names and values of all tensors; of a network with adapters, as if it had none."""
-    digest = hashlib.sha256()
     tensors = network.state_dict()
     if adapters is not None:
         tensors = adapters.without(tensors)
+    return tensors_fingerprint(tensors)
+
+
+def tensors_fingerprint(tensors: "Mapping[str, torch.Tensor]") -> str:
+    """A sha256 of the names and values of tensors."""
+    digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     return digest.hexdigest()

@@ -31,6 +31,7 @@ from qa_research.report.sources import Source, kinds_of, moment_of, taken_from
 from qa_research.report.verdicts import kinds_compared, status_words
 from qa_research.runs.compare import Differences
 from qa_research.runs.directory import flattened, run_name
+from qa_research.runs.family import parting_step
 from qa_research.text import command_line, sentence_case
 from qa_research.watch.film import Film
 
@@ -69,6 +70,8 @@ def _verdicts(sources: Sequence[Source]) -> list[Block]:
         blocks.append(Paragraph((sources[0].value("verdict", second=place),), "verdict"))
         if kinds_compared(sources[0], other):
             blocks.append(Paragraph((sources[0].value("verdict_by_kind", second=place),)))
+        if parting_step(sources[0].entry, other.entry) is not None:
+            blocks.append(Paragraph((sources[0].value("parting", second=place),)))
     return blocks
 
 

@@ -9,6 +9,7 @@ from qa_research.pages.document import Text
 from qa_research.report.sources import MOST_TOLD, Source, taken_from
 from qa_research.runs.compare import SIGNIFICANT, Difference, compare, part_of, read_shares
 from qa_research.runs.directory import flattened
+from qa_research.runs.family import parting_step
 from qa_research.runs.metrics import METRICS, number_in
 from qa_research.runs.predictions import PREDICTIONS
 from qa_research.stats import holm
@@ -27,6 +28,14 @@ def verdict(source: Source, second: int) -> str:
     pair = source.beside.pairs[second - 1]
     said = replace(pair, first=f"“{source.name}”", second=f"“{other.name}”").verdict
     return _typeset(said.replace("`", ""))
+
+
+@taken_from("run.json")
+def parting(source: Source, second: int) -> str:
+    """Until which step two runs are one training, of which one or both are forks."""
+    other = source.siblings[second]
+    step = parting_step(source.entry, other.entry)
+    return f"“{source.name}” and “{other.name}” are one training until step {step}."
 
 
 @taken_from(str(PREDICTIONS))

@@ -124,7 +124,7 @@ def find_resume_point(
             continue
         if "exact" not in checkpoint:
             continue  # The final weights of a finished training, which hold no state to resume from.
-        _check_is_ours(path, checkpoint, run_id, shapes)
+        check_belongs(path, checkpoint, run_id, shapes)
         return FoundPoint(ResumePoint(path, checkpoint["global_step"]), tuple(damaged))
     return FoundPoint(None, tuple(damaged))
 
@@ -320,12 +320,19 @@ def _check_steps(path: Path, checkpoint: Mapping[str, Any]) -> None:
             )
 
 
-def _check_is_ours(
+def check_belongs(
     path: Path,
     checkpoint: dict[str, Any],
     run_id: str,
     shapes: Mapping[str, tuple[int, ...]],
 ) -> None:
+    """Refuse a state to go on from that is not whole, or not of a run and its network.
+
+    `shapes`: those of the network's tensors by name.
+
+    Raises:
+        ValueError: what it lacks, or whose it is.
+    """
     # Whoever resumes needs all of it; a file of weights needs none of it.
     for key in _TO_RESUME:
         if key not in checkpoint:

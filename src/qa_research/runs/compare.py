@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from qa_research.ledger.runs import RunEntry
 from qa_research.runs.directory import flattened, has_no_effect
+from qa_research.runs.family import parting_step
+from qa_research.runs.forks import FORK
 from qa_research.runs.metrics import METRICS, count_validations
 from qa_research.runs.predictions import chose_of, read_run_predictions
 from qa_research.runs.store import live_status, read_entry
@@ -295,7 +297,8 @@ class SideBySide:
     """Several runs, called by the letters in `labels`; each difference has one value per run.
 
     `config`: keys that can change a result. `without_effect`: keys that cannot. `making`: data,
-    fingerprints, versions, git.
+    fingerprints, versions, git. `parting_steps`: until which step each of the others is the same training as
+    the first run, as it is a fork of it or both are forks of another; None: they are not.
     """
 
     labels: list[str]
@@ -306,6 +309,7 @@ class SideBySide:
     making: Differences
     scores: Differences
     pairs: list[Pair]
+    parting_steps: list[int | None]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON; a key that a run does not have is omitted."""
@@ -320,6 +324,7 @@ class SideBySide:
             "making": self._by_label(self.making),
             "scores": self._by_label(self.scores),
             "pairs": [pair.as_json() for pair in self.pairs],
+            "parting_steps": dict(zip(self.labels[1:], self.parting_steps, strict=True)),
         }
 
     def _by_label(self, differences: Differences) -> dict[str, dict[str, Any]]:
@@ -348,7 +353,8 @@ def side_by_side(directories: Sequence[Path]) -> SideBySide:
         if first.id == second.id:
             raise ValueError(f"{second.name} and {first.name} are the same run, or a copy of it")
     labels = list(string.ascii_uppercase[: len(entries)])
-    config = differences([flattened(entry.config) for entry in entries])
+    configs = [{k: v for k, v in entry.config.items() if k != FORK} for entry in entries]
+    config = differences([flattened(config) for config in configs])
     without_effect = {key: values for key, values in config.items() if has_no_effect(key)}
     return SideBySide(
         labels=labels,
@@ -359,6 +365,7 @@ def side_by_side(directories: Sequence[Path]) -> SideBySide:
         making=differences([_making(entry) for entry in entries]),
         scores=table([entry.scores for entry in entries]),
         pairs=_pairs(labels, entries),
+        parting_steps=[parting_step(entries[0], entry) for entry in entries[1:]],
     )
 
 

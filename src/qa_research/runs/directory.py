@@ -38,11 +38,27 @@ WITHOUT_EFFECT = (
     "checkpoint.keep_every_n_steps",
     "checkpoint.keep_weights_mb",
     "checkpoint.every_n_minutes",
+    "checkpoint.anchors_every_n_steps",
+    "checkpoint.anchors_mb",
 )
 
 # Keys that count as if they did not exist where they are null, since runs of earlier versions have none.
 WITHOUT_EFFECT_IF_NULL = (
-    *("data.validation_share", "data.curriculum", "data.curriculum_epochs", "finetuning"),
+    *(
+        "train.until_step",
+        "train.silence",
+        "train.silence_since",
+        "train.silence_until",
+        "train.silence_with",
+        "data.without",
+        "data.only",
+        "data.holes",
+        "data.relabel",
+        "data.validation_share",
+        "data.curriculum",
+        "data.curriculum_epochs",
+        "finetuning",
+    ),
     *("model.reinit_top", "model.pretraining", "model.pretraining_steps", "model.pretraining_lr"),
 )
 

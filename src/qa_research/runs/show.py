@@ -14,7 +14,9 @@ from rich.text import Text
 
 from qa_research.console import Screen, readable_size, styled
 from qa_research.ledger.runs import DATA_SPLITS, RunEntry
-from qa_research.runs.directory import no_weights
+from qa_research.runs.directory import no_weights, read_record
+from qa_research.runs.family import origin_in
+from qa_research.runs.forks import FORK, told_fork
 from qa_research.runs.listing import DAMAGED, GONE, ListedRun
 from qa_research.runs.places import data_name, weights_name
 from qa_research.runs.store import KILLED, UNCLEAR, checkpoints_of, size_by_part
@@ -42,12 +44,15 @@ _MEANINGS = {
 }
 
 
-def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
-    """One line per run with the named scores; on a narrow terminal its name is on a line above."""
+def show_list(runs: Sequence[tuple[ListedRun, int]], scores: Sequence[str]) -> None:
+    """One line per run with the named scores; on a narrow terminal its name is on a line above.
+
+    `runs`: each with its depth, which is more than 0 if the run that it is a fork of stands above it.
+    """
     header = ["run", "status", "data", "weights", *scores, "steps", "started", "size"]
     rows = [
         [
-            run.entry.name,
+            _in_tree(run.entry, depth),
             run.status,
             data_name(run.entry.config) or run.entry.data or "-",
             weights_name(run.entry.config) or "-",
@@ -56,7 +61,7 @@ def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
             local_time(run.entry.started),
             "-" if run.status == GONE else readable_size(run.size_bytes),
         ]
-        for run in runs
+        for run, depth in runs
     ]
     right = {*range(4, 5 + len(scores)), len(header) - 1}
     console = Screen()
@@ -66,16 +71,23 @@ def show_list(runs: Sequence[ListedRun], scores: Sequence[str]) -> None:
     lines = aligned_with_names(console, header, rows, right)
     start = max(len(row[0]) for row in [header, *rows]) + 2
     console.print(styled((lines[0], "dim")))
-    for line, run in zip(lines[1:], runs, strict=True):
+    for line, (run, _) in zip(lines[1:], runs, strict=True):
         text = Text(line)
         offset = line.index("\n") + 3 if "\n" in line else start
         text.stylize(_STYLES[run.status], offset, offset + len(run.status))
         console.print(text)
-    for status in dict.fromkeys(run.status for run in runs):
+    for status in dict.fromkeys(run.status for run, _ in runs):
         if status in _MEANINGS:
             console.print(f"{status}: {_MEANINGS[status]}")
-    total = readable_size(sum(run.size_bytes for run in runs))
+    total = readable_size(sum(run.size_bytes for run, _ in runs))
     console.print(f"{len(runs)} run{'' if len(runs) == 1 else 's'}, {total}")
+
+
+def _in_tree(entry: RunEntry, depth: int) -> str:
+    """A run's name; of a fork below its run, where it parts from it."""
+    origin = origin_in(entry.config)
+    at = f" (fork at step {origin['step']})" if origin else ""
+    return f"{'   ' * (depth - 1)}└─ {entry.name}{at}" if depth else f"{entry.name}{at}"
 
 
 def show_run(
@@ -115,6 +127,7 @@ def _facts(
     changes = ", with uncommitted changes" if entry.git_modified else ""
     return {
         "status": f"{status}: {_MEANINGS[status]}" if status in _MEANINGS else status,
+        "fork": _fork(directory),
         "error": entry.error,
         "next": next_command,
         "where": str(directory),
@@ -133,6 +146,12 @@ def _facts(
         "command": command_line(*entry.command),
         "id": entry.id,
     }
+
+
+def _fork(directory: Path) -> str | None:
+    """Of which run and step a run is a fork, and what was changed; None: it is none."""
+    fork = (read_record(directory) or {}).get(FORK)
+    return told_fork(fork) if fork else None
 
 
 def _strategy(section: Mapping[str, Any] | None) -> str | None:
@@ -203,6 +222,9 @@ def show_pairs(found: "SideBySide") -> None:
     console = Screen()
     for label, entry, status in zip(found.labels, found.entries, found.statuses, strict=True):
         console.print(f"{label}  {entry.name}   ({status})")
+    for label, step in zip(found.labels[1:], found.parting_steps, strict=True):
+        if step is not None:
+            console.print(f"{found.labels[0]} and {label} are one training until step {step}")
     if found.config:
         _show_table("what differs in the config", found.labels, _cells(found.config))
     else:

@@ -1,7 +1,7 @@
 """Loaders of any task whose examples differ in length: batches of like lengths, in a resumable order."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,17 +14,25 @@ from torch.utils.data import DataLoader, Dataset
 from qa_research.tasks.batches import ScoringBatches, TrainingBatches, batch_order
 from qa_research.tasks.curriculum import Curriculum, Measure
 from qa_research.tasks.learning import TaskData
+from qa_research.tasks.left_out import Edits, Holes, LeftOut, check_some_remain, left_of, which_of
 from qa_research.tasks.loader import Loader
+
+# What becomes of the places of examples that are left out, in words.
+PLACES = {
+    "empty": "their places in the batches stay empty, and the others weigh what they did",
+    "next": "the next ones take their places",
+}
 
 
 class BatchedData(TaskData):
     """Data in batches of examples of like lengths; a subclass says the lengths, and what makes a batch.
 
     Set `order_seed` before the loaders are asked for. `curriculum`: what makes an example difficult, if easy
-    ones are to come first; `curriculum_epochs`: until all take part (None: 1).
+    ones are to come first; `curriculum_epochs`: until all take part (None: 1). `without`, `only`, `holes` and
+    `relabel`: see `Edits`.
 
     Raises:
-        ValueError: there is a number of epochs and no curriculum.
+        ValueError: there is a number of epochs and no curriculum, or edits contradict each other.
     """
 
     batch_size: int
@@ -37,6 +45,10 @@ class BatchedData(TaskData):
         self,
         curriculum: Measure | None,
         curriculum_epochs: Annotated[float, Gt(0), Le(10_000)] | None,
+        without: list[str | int] | None,
+        only: list[str | int] | None,
+        holes: Holes | None,
+        relabel: dict[str, Any] | None,
     ) -> None:
         super().__init__()
         if curriculum is None and curriculum_epochs is not None:
@@ -44,6 +56,15 @@ class BatchedData(TaskData):
                 f"data.curriculum_epochs={curriculum_epochs:g} says how long a curriculum takes, and there "
                 "is none: data.curriculum=length, facts or loss"
             )
+        self.edits = Edits(without, only, holes, relabel)
+        self.edits.check()
+        if curriculum is not None and (without is not None or only is not None):
+            raise ValueError(
+                f"data.curriculum={curriculum} makes an order of all training examples, and data.without and "
+                "data.only leave some out; use one of them"
+            )
+        # Since which epoch and batch some are left out, if that is not where this training begins.
+        self.edited_since: tuple[int, int] | None = None
         self.curriculum = curriculum
         self.curriculum_epochs = curriculum_epochs or 1.0
         # By training example: its latest loss, NaN if it had none yet; and the losses that the order of an
@@ -62,6 +83,43 @@ class BatchedData(TaskData):
         It is sent to the workers of a loader, so it holds tensors and plain values only.
         """
 
+    def ids(self) -> list[str]:
+        """The id of each training example; several have one where a question has several windows."""
+        untyped: Any = self
+        return [str(row.id) for row in untyped.train]
+
+    def batches_in(self, epoch: int) -> list[list[str]]:
+        """The ids of the examples in each batch of an epoch of all training examples, over all processes."""
+        ids, sizes = self.ids(), (self.batch_size, self.order_seed, epoch, self._rank()[1])
+        order = batch_order(self.lengths("train"), *sizes, self.curriculum_of(epoch))
+        return [[ids[place] for place in batch] for batch in order]
+
+    def relabelled(self, row: Any, answer: Any) -> Any:
+        """A training example with another answer, as `data.relabel` says it.
+
+        Raises:
+            ValueError: it cannot have that one.
+        """
+        raise ValueError(f"data={self.name} has no answers that data.relabel could change")
+
+    def with_other_answers(self, rows: Sequence[Any]) -> list[Any]:
+        """Training examples as read, those of `data.relabel` with their other answers.
+
+        Raises:
+            ValueError: one that is named is not there, or cannot have that answer.
+        """
+        wanted = {str(one): answer for one, answer in (self.edits.relabel or {}).items()}
+        which_of([str(row.id) for row in rows], list(wanted), "data.relabel")
+        found = []
+        for row in rows:
+            if str(row.id) in wanted:
+                try:
+                    row = self.relabelled(row, wanted[str(row.id)])
+                except ValueError as error:
+                    raise ValueError(f"data.relabel: {row.id}: {error}") from error
+            found.append(row)
+        return found
+
     def difficulties(self, measure: Measure) -> NDArray[np.float64]:
         """How difficult each training example is, in tokens or facts.
 
@@ -75,12 +133,31 @@ class BatchedData(TaskData):
             "no such number; data.curriculum=length and loss are known of any example"
         )
 
-    def check_curriculum(self, epochs: int) -> None:
-        """Once the data are prepared: does their curriculum come to its end in so many epochs?
+    def left_out(self) -> LeftOut | None:
+        """The training examples that are not trained on; None: all are.
 
         Raises:
-            ValueError: it does not, it orders nothing, or its difficulties are not known.
+            ValueError: one that is named is not there, or too many are.
         """
+        edits = self.edits
+        if edits.without is None and edits.only is None:
+            return None
+        ids = self.ids()
+        if edits.only is not None:
+            which = ~which_of(ids, edits.only, "data.only")
+        else:
+            which = which_of(ids, edits.without or (), "data.without")
+        check_some_remain(*left_of(ids, which), is_only=edits.only is not None)
+        return LeftOut(which, edits.holes or "empty", self.edited_since or self.position)
+
+    def check_order(self, epochs: int) -> None:
+        """Once the data are prepared: can they be served so, in so many epochs?
+
+        Raises:
+            ValueError: a curriculum does not come to its end, orders nothing, or its difficulties are not
+                known; or what is to be left out is not there.
+        """
+        self.left_out()
         if self.curriculum is None:
             return
         needed = self.curriculum_epochs + (self.curriculum == "loss")
@@ -99,6 +176,9 @@ class BatchedData(TaskData):
             )
 
     def order_in_words(self) -> list[str]:
+        if found := self.left_out():
+            count, total = left_of(self.ids(), found.which)
+            return [f"Left out: {count:,} of {total:,} training examples; {PLACES[found.holes]}"]
         if self.curriculum is None:
             return []
         later = "from the second epoch on, " if self.wants_losses else ""
@@ -131,22 +211,31 @@ class BatchedData(TaskData):
         return Curriculum(difficulty, self.curriculum_epochs, first_epoch=1)
 
     def state_dict(self) -> dict[str, Any]:
-        if not self.wants_losses:
-            return {}
-        epoch, losses = self.ordered_by
-        return {
-            "losses": torch.from_numpy(self.losses.copy()),
-            "epoch": epoch,
-            "ordered_by": torch.from_numpy(losses.copy()),
-        }
+        state: dict[str, Any] = {}
+        if self.edits.without is not None or self.edits.only is not None:
+            state["edited_since"] = list(self.edited_since or (0, 0))
+        if self.wants_losses:
+            epoch, losses = self.ordered_by
+            state |= {
+                "losses": torch.from_numpy(self.losses.copy()),
+                "epoch": epoch,
+                "ordered_by": torch.from_numpy(losses.copy()),
+            }
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if "edited_since" in state_dict:
+            epoch, batches = state_dict["edited_since"]
+            self.edited_since = (epoch, batches)
         if self.wants_losses:
             self.losses = state_dict["losses"].numpy().copy()
             self.ordered_by = (state_dict["epoch"], state_dict["ordered_by"].numpy().copy())
 
     def start_at(self, epoch: int, batches: int) -> None:
         self.position = (epoch, batches)
+        # A fork with these edits begins here; a training that is resumed has loaded where it began.
+        if self.edited_since is None:
+            self.edited_since = self.position
 
     def batch_sizes(self, epoch: int) -> list[int]:
         sizes = (self.batch_size, self.order_seed, epoch, self._rank()[1])
@@ -158,6 +247,13 @@ class BatchedData(TaskData):
         order = batch_order(lengths, *sizes, pace)
         return [len(batch) for batch in order]
 
+    def served_sizes(self, epoch: int) -> list[int]:
+        if (found := self.left_out()) is None:
+            return self.batch_sizes(epoch)
+        sizes = (self.batch_size, self.order_seed, epoch, self._rank()[1])
+        order = batch_order(self.lengths("train"), *sizes)
+        return [len(batch) for batch in found.applied(order, epoch)]
+
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         rank, world_size = self._rank()
         sampler = TrainingBatches(
@@ -167,6 +263,7 @@ class BatchedData(TaskData):
             rank,
             world_size,
             self.curriculum_of,
+            self.left_out(),
         )
         # Workers prefetch as soon as there is an iterator, which is before Lightning sets the epoch.
         sampler.start_at(*self.position)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qa_research.streams import stream
 from qa_research.tasks.curriculum import Curriculum, easy_first
+from qa_research.tasks.left_out import LeftOut
 
 # Examples are sorted by length only within groups of this many batches: the batches then differ from
 # epoch to epoch and still have almost no padding.
@@ -66,10 +67,11 @@ class TrainingBatches:
     """A batch sampler for a DataLoader: this process's share of each global batch, epoch by epoch.
 
     Of a batch with fewer examples than processes, those without a share are served its first one
-    (which then weighs nothing; see `LearningModule.share_of_step`).
+    (which then weighs nothing; see `LearningModule.share_of_step`); so is a batch of none but left out ones.
     Deterministic for (seed, epoch, world size); draws nothing from the global generators. A run that
     resumes in the middle of an epoch skips the batches it has seen (`start_at`), but `len()` remains
     that of the whole epoch, because Lightning's loops count with it. `curriculum_of`: that of an epoch.
+    `left_out`: the examples without which it trains.
 
     Example: an epoch has 10 batches, and a run stopped in epoch 2 after 4 of them. `start_at(2, 4)`: the
     first iteration serves batches 4 to 9 of epoch 2; from `set_epoch(3)` on, all 10. `len()` is 10.
@@ -83,6 +85,7 @@ class TrainingBatches:
         rank: int,
         world_size: int,
         curriculum_of: Callable[[int], Curriculum | None] = lambda _: None,
+        left_out: LeftOut | None = None,
     ) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
@@ -90,6 +93,7 @@ class TrainingBatches:
         self.rank = rank
         self.world_size = world_size
         self.curriculum_of = curriculum_of
+        self.left_out = left_out
         self.epoch = 0
         self.skipped = (0, 0)
 
@@ -113,10 +117,12 @@ class TrainingBatches:
     def __iter__(self) -> Iterator[list[int]]:
         sizes = (self.batch_size, self.seed, self.epoch, self.world_size)
         order = batch_order(self.lengths, *sizes, self.curriculum_of(self.epoch))
+        served = self.left_out.applied(order, self.epoch) if self.left_out else order
         epoch, batches = self.skipped
-        for batch in order[batches:] if self.epoch == epoch else order:
+        skipped = batches if self.epoch == epoch else 0
+        for batch, whole in zip(served[skipped:], order[skipped:], strict=True):
             share = batch[self.rank :: self.world_size]
-            yield (share if len(share) else batch[:1]).tolist()
+            yield (share if len(share) else whole[:1]).tolist()
 
 
 class ScoringBatches:

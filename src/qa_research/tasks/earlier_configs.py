@@ -67,6 +67,13 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     config.setdefault("logger", dict(_TENSORBOARD))
     if isinstance(config.get("checkpoint"), dict):
         config["checkpoint"].setdefault("keep_weights_mb", None)
+        # Version 0.3: whole states are kept at some steps.
+        config["checkpoint"].setdefault("anchors_every_n_steps", None)
+        config["checkpoint"].setdefault("anchors_mb", None)
+    # Version 0.3: a training may end before its plan does.
+    if isinstance(config.get("train"), dict):
+        for key in ("until_step", "silence", "silence_since", "silence_until", "silence_with"):
+            config["train"].setdefault(key, None)
     # What is not a section stays as it is: it may be damaged, which its reader says. Other tasks came later,
     # so their sections are as they are today.
     data, model = (_of_answering(config.get(name)) for name in ("data", "model"))
@@ -90,6 +97,9 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(config.get("data"), dict) and "num_workers" in config["data"]:
         config["data"].setdefault("curriculum", None)
         config["data"].setdefault("curriculum_epochs", None)
+        # Version 0.3: a training without some of its examples, or with other answers.
+        for key in ("without", "only", "holes", "relabel"):
+            config["data"].setdefault(key, None)
     if "trainer" in config:
         config["trainer"] = _with_todays_interval(config["trainer"])
     # Version 0.3: attention without SDPA where that trains faster.

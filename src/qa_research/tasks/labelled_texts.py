@@ -1,6 +1,7 @@
 """Pairs of texts with a label, tokenised and in batches; some of validation fit a temperature."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -44,6 +45,13 @@ class LabelledTexts(PartedData):
         self.counts = {"train": train_examples, "validation": validation_examples}
         self.max_tokens = max_tokens
         self.encoded: dict[str, EncodedPairs] = {}
+
+    def relabelled(self, row: Any, answer: Any) -> Any:
+        """A pair with another label."""
+        labels = sorted({one.label for one in self.train})
+        if answer not in labels or isinstance(answer, bool):
+            raise ValueError(f"a label is one of {', '.join(map(str, labels))}, got {answer!r:.60}")
+        return replace(row, label=answer)
 
     def texts_alone(self, split: str) -> list[Text]:
         """The texts of a split, each once. Those that fit a temperature choose, too: no score is of them."""

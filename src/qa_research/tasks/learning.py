@@ -94,11 +94,18 @@ class TaskData(pl.LightningDataModule):
         is served another example, which weighs nothing.
         """
 
-    def check_curriculum(self, epochs: int) -> None:
-        """Does the order of a curriculum, if there is one, come to its end in so many epochs?
+    def served_sizes(self, epoch: int) -> Sequence[int]:
+        """How many of them are trained on: fewer where examples are left out and their places stay empty.
+
+        A step is still divided by `batch_sizes`, so the others weigh what they would with them.
+        """
+        return self.batch_sizes(epoch)
+
+    def check_order(self, epochs: int) -> None:
+        """Once the data are prepared: can they be served so, in so many epochs?
 
         Raises:
-            ValueError: it does not.
+            ValueError: a curriculum does not come to its end, or what is to be left out is not there.
         """
 
     def order_in_words(self) -> list[str]:
@@ -147,7 +154,8 @@ class LearningModule(pl.LightningModule):
         self.gradient_norm = torch.zeros(())
         self.batch_loss = torch.zeros(())
         self.shares: Sequence[Share] | None = None
-        self._sizes: tuple[int, Sequence[int]] = (-1, ())
+        # An epoch, the sizes of its batches, and how many of each are trained on.
+        self._sizes: tuple[int, Sequence[int], Sequence[int]] = (-1, (), ())
 
     @property
     def narrower(self) -> Mapping[str, int]:
@@ -177,21 +185,21 @@ class LearningModule(pl.LightningModule):
         """
         self.batch_loss = loss.detach()
         trainer = self.trainer
-        if self._sizes[0] != trainer.current_epoch:
+        epoch = trainer.current_epoch
+        if self._sizes[0] != epoch:
             untyped: Any = trainer  # Lightning's types do not know its datamodule
-            self._sizes = (
-                trainer.current_epoch,
-                untyped.datamodule.batch_sizes(trainer.current_epoch),
-            )
-        sizes, batches, processes = (
-            self._sizes[1],
-            trainer.accumulate_grad_batches,
-            trainer.world_size,
-        )
+            data: TaskData = untyped.datamodule
+            self._sizes = (epoch, data.batch_sizes(epoch), data.served_sizes(epoch))
+        _, sizes, served = self._sizes
+        batches, processes = trainer.accumulate_grad_batches, trainer.world_size
         first = batch_idx - batch_idx % batches
         total = sum(sizes[first : min(first + batches, int(trainer.num_training_batches))])
-        own = len(range(trainer.global_rank, sizes[batch_idx], processes))
+        own = len(range(trainer.global_rank, served[batch_idx], processes))
         return loss * (own * batches * processes / total)
+
+    def forget_sizes(self) -> None:
+        """Ask the data again how large batches are, as other examples may be left out of them."""
+        self._sizes = (-1, (), ())
 
     def note_losses(self, places: Tensor, losses: Callable[[], Tensor]) -> None:
         """Tell the data what loss each example of a training batch has [example], if it wants to know."""
@@ -225,7 +233,7 @@ class LearningModule(pl.LightningModule):
             )
 
     def configure_optimizers(self) -> Any:
-        groups, factors = self._parameter_groups()
+        groups, factors = self.parameter_groups(self.shares)
         optimizer = torch.optim.AdamW(
             groups,
             lr=self.lr,
@@ -247,14 +255,16 @@ class LearningModule(pl.LightningModule):
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
-    def _parameter_groups(self) -> tuple[list[dict[str, Any]], list[Callable[[int], float]]]:
-        """The optimizer's groups, and for each the factor of its learning rate by step.
+    def parameter_groups(
+        self, shares: Sequence[Share] | None
+    ) -> tuple[list[dict[str, Any]], list[Callable[[int], float]]]:
+        """The optimizer's groups where parameters train so, and for each the factor of its rate by step.
 
         They are the same at every step, and in a resumed training: what does not train has no gradient, and
         so no update.
         """
         parameters = [p for p in self.network.parameters() if p.requires_grad]
-        shares = self.shares or [Share(parameters, lambda _: 1.0)]
+        shares = shares or [Share(parameters, lambda _: 1.0)]
         groups: list[dict[str, Any]] = []
         for share in shares:
             groups += self._by_decay(share.parameters)

@@ -75,6 +75,7 @@ class PartedData(BatchedData):
             chosen(found[split], self.counts[split], f"data.{split}_{self.examples}", self.seed)
             for split in SPLITS
         )
+        self.train = self.with_other_answers(self.train)
         self.test = found.get("test", [])
         try:
             self.groups, self.parts = self.divided(self.validation, self.shares, SCORED)

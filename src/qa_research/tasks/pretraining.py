@@ -73,12 +73,16 @@ class TextTask(Task):
         return {"pretraining": dict(self.begun_with)} if self.begun_with else {}
 
 
+# Keys of the data that say in which order, and on which examples, another training is trained.
+OF_ORDER = ("curriculum", "curriculum_epochs", "without", "only", "holes", "relabel")
+
+
 def config_of_pretraining(config: Mapping[str, Any]) -> dict[str, Any]:
     """The checked config of the masked language modelling that a training begins with.
 
-    Network, tokenizer, data, seed and study are its own, but it has no curriculum; task, steps and learning
-    rate are those of `+experiment=masked_words`, unless `model.pretraining_steps` and
-    `model.pretraining_lr` say otherwise.
+    Network, tokenizer, data, seed and study are its own, but it has no curriculum and leaves nothing out.
+    Task, steps and learning rate are those of `+experiment=masked_words`, unless
+    `model.pretraining_steps` and `model.pretraining_lr` say otherwise.
     """
     conf = conf_directory()
     task = read_yaml(conf / "task" / f"{MASKED}.yaml")
@@ -97,8 +101,8 @@ def config_of_pretraining(config: Mapping[str, Any]) -> dict[str, Any]:
         "study": config["study"],
         "seed": config["seed"],
         "task": task["task"],
-        # So arms that differ in their curriculum begin with the same weights.
-        "data": {**config["data"], "curriculum": None, "curriculum_epochs": None},
+        # So arms that differ in these begin with the same weights.
+        "data": {**config["data"], **dict.fromkeys(OF_ORDER)},
         "model": {
             **model,
             **alone,

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,12 @@ class NumberData(PartedData):
     @abstractmethod
     def vectors(self) -> Vectors[Any]:
         """What makes vectors of some examples; a function of a module, as it is sent to workers."""
+
+    def relabelled(self, row: Any, answer: Any) -> Any:
+        """An example with another number."""
+        if isinstance(answer, bool) or not isinstance(answer, int | float):
+            raise ValueError(f"a label is a number, got {answer!r:.60}")
+        return replace(row, label=float(answer))
 
     def labels(self, split: str) -> NDArray[np.float64]:
         """[example]"""

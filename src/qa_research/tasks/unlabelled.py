@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from qa_research.model.tokenizer import forget_settings, text_ids
 from qa_research.tasks.curriculum import Measure
+from qa_research.tasks.left_out import Edits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class HasTexts(Protocol):
     num_workers: int
     curriculum: Measure | None
     curriculum_epochs: float
+    edits: Edits
 
     def load(self) -> None:
         """Read all splits."""

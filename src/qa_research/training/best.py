@@ -28,6 +28,7 @@ class Checkpoints(pl.Callback):
     `keep_every_n_steps`: null leaves the choice to `keep_weights_mb`, the room for about ten evenly spaced
     steps (see training.kept; null keeps none). `every_n_minutes`: how often the full state is saved, to
     resume from after a crash (null: only when a signal asks for it; see training.resumable).
+    `anchors_every_n_steps` and `anchors_mb`: whole states that stay (see training.anchors).
     `predictions`: returns those of the latest validation.
     """
 
@@ -38,6 +39,8 @@ class Checkpoints(pl.Callback):
         keep_every_n_steps: Annotated[int, Ge(1)] | None,
         keep_weights_mb: Annotated[float, Gt(0)] | None,
         every_n_minutes: Annotated[float, Gt(0)] | None,
+        anchors_every_n_steps: Annotated[int, Ge(1)] | None,
+        anchors_mb: Annotated[float, Gt(0)] | None,
         directory: Path,
         predictions: Callable[[], list[dict[str, Any]]],
     ) -> None:
@@ -48,6 +51,8 @@ class Checkpoints(pl.Callback):
         # Of how many steps the training is planned, and how many of them are kept if nobody chose.
         self.total = self.count = 0
         self.every_n_minutes = every_n_minutes
+        self.anchors_every_n_steps = anchors_every_n_steps
+        self.anchors_mb = anchors_mb
         self.directory = directory
         self.predictions = predictions
         self.best: dict[str, float] = {}

@@ -6,15 +6,15 @@ MOST, FEWEST = 10, 2
 DOUBLINGS = 3
 
 
-def how_many(weights_bytes: int, budget_mb: float | None) -> int:
-    """How many steps' weights have room in the budget: 2 to 10, or none. None: nothing is to be kept.
+def how_many(weights_bytes: int, budget_mb: float | None, fewest: int = FEWEST) -> int:
+    """How many files of so many bytes have room in the budget: `fewest` to 10, or none. None: none is wanted.
 
     Example: of 8 MB each, 10 (80 MB); of 91 MB in a budget of 200 MB, 2; of 438 MB, none.
     """
     if budget_mb is None:
         return 0
     count = min(MOST, int(budget_mb * 1e6 // max(weights_bytes, 1)))
-    return count if count >= FEWEST else 0
+    return count if count >= fewest else 0
 
 
 def kept_until(step: int, total: int, count: int) -> list[int]:

@@ -27,12 +27,21 @@ class TrainSettings:
     `resume`: `auto` reports a finished run and resumes an interrupted one; `must` only resumes and
     never starts one; `never` keeps the old directory under another name and starts again.
     `threads`: of torch on the CPU (null: torch's own choice). `stop_at`: training ends early as soon as
-    one of these validation metrics is reached (null: never; a metric's null turns it off).
+    one of these validation metrics is reached (null: never; a metric's null turns it off). `until_step`: it
+    ends after this step, with the learning rates of the whole training (null: at its planned end). `silence`:
+    parts of the network that put out nothing, such as `heads.3.5` (see capture.components), in the steps
+    after `silence_since` (null: 0) and up to `silence_until` (null: the last); or, with `silence_with=mean`,
+    the mean of what they put out over the batch (null: zero).
     `progress`: `auto` shows bars on a terminal and lines elsewhere.
     """
 
     resume: Literal["auto", "never", "must"]
     stop_at: dict[str, float | None] | None
+    until_step: Annotated[int, Ge(1)] | None
+    silence: list[str] | None
+    silence_since: Annotated[int, Ge(0)] | None
+    silence_until: Annotated[int, Ge(0)] | None
+    silence_with: Literal["zero", "mean"] | None
     threads: Annotated[int, Ge(1), Le(MOST_THREADS)] | None
     progress: Literal["auto", "bar", "lines", "none"]
 

@@ -2,18 +2,15 @@
 
 import logging
 import math
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from qa_research.capture.callback import Capture
 from qa_research.config import build, build_capture
-from qa_research.console import readable_size
 from qa_research.runs.checkpoints import (
     find_checkpoint,
     network_weights,
@@ -27,18 +24,13 @@ from qa_research.runs.told import inputs_of
 from qa_research.tasks.task import StoredRun, Task
 from qa_research.text import did_you_mean
 from qa_research.trackers.tracker import Tracker
-from qa_research.training.best import weights_bytes
 from qa_research.training.finetuning.adapted import Adapted
 from qa_research.training.finetuning.plan import Plan, plan_of
 from qa_research.training.finetuning.strategies import Strategy
-from qa_research.training.kept import FEWEST, how_many
+from qa_research.training.silencing import check_silence
 from qa_research.training.trainer import check_trainer, processes_of
 
 log = logging.getLogger(__name__)
-# Weights and the two moments of AdamW.
-TENSORS_PER_STATE = 3
-# last.ckpt, previous.ckpt and the one being written; best.ckpt, its successor, and the final weights.
-STATES, WEIGHTS = 3, 3
 
 
 @dataclass(frozen=True)
@@ -91,7 +83,7 @@ class Setup:
         self.task.prepare(_cache(self.config), self.config["seed"])
         _check_shares(self.task, processes_of(self.config["trainer"]))
         _check_part(self.task, self.config["trainer"].get("limit_train_batches"))
-        self.task.data.check_curriculum(self.config["trainer"]["max_epochs"])
+        self.task.data.check_order(self.config["trainer"]["max_epochs"])
         if self.plan:
             self.plan.check_steps(_most_steps(self.task, self.config["trainer"]))
 
@@ -114,6 +106,9 @@ def set_up(config: dict[str, Any]) -> Setup:
     inputs = inputs_of(config)
     report = task.load(cache, config["seed"])
     plan = _plan(config, task)
+    is_compiled = bool(config["model"].get("compile"))
+    if silent := check_silence(config["train"], task.network, is_compiled):
+        report.append(silent)
     capture: Capture | None = None
     if config["capture"]:
         capture = build_capture(config["capture"])
@@ -133,44 +128,6 @@ def set_up(config: dict[str, Any]) -> Setup:
 
 def _watch(capture: Capture, task: Task, config: Mapping[str, Any]) -> None:
     capture.watch(task, gradients_are_scaled=config["trainer"]["precision"] == "16-mixed")
-
-
-def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any]) -> None:
-    """Log how much room the checkpoints need at most, and which steps are kept.
-
-    Example: 1 MB of weights needs 3 states of 3 MB and 3 files of weights, 12 MB, and 10 MB for ten steps.
-
-    Raises:
-        OSError: less is free.
-    """
-    weights = weights_bytes(network)
-    every, budget = checkpoint["keep_every_n_steps"], checkpoint["keep_weights_mb"]
-    count = 0 if every else how_many(weights, budget)
-    # While one is dropped for the next, there is one more.
-    needed = weights * (STATES * TENSORS_PER_STATE + WEIGHTS + (count + 1 if count else 0))
-    place = directory
-    while not place.exists():
-        place = place.parent
-    # A resumed run replaces its last, previous and best.ckpt, but not those of every n-th step.
-    replaced = "*.ckpt" if count else "[!s]*.ckpt"
-    present = sum(p.stat().st_size for p in (directory / "checkpoints").glob(replaced))
-    needed = max(needed - present, 0)
-    free = shutil.disk_usage(place).free
-    more = f", and {readable_size(weights)} more every {every} steps" if every else ""
-    if count:
-        more = f", {readable_size(count * weights)} of it for the weights of {count} steps"
-    elif budget and not every:
-        more = (
-            f" (the weights of single steps are not kept: {FEWEST} of {readable_size(weights)} are more than "
-            f"checkpoint.keep_weights_mb={budget:g})"
-        )
-    need, room = readable_size(needed), readable_size(free)
-    log.info("Disk: the checkpoints need up to %s%s; %s are free", need, more, room)
-    if needed > free:
-        raise OSError(
-            f"the checkpoints need up to {need} and only {room} are free in {place}; choose another "
-            "place with paths.runs=DIR"
-        )
 
 
 def check_mode(task: Task, checkpoint: Mapping[str, Any]) -> None:
@@ -232,13 +189,17 @@ def _plan(config: Mapping[str, Any], task: Task) -> Plan | None:
 
 def _most_steps(task: Task, trainer: Mapping[str, Any]) -> int:
     """How many optimizer steps a training of one process has, unless something ends it early."""
-    batches = len(task.data.batch_sizes(0))
-    limit: int | float | None = trainer.get("limit_train_batches")
-    if limit is not None:
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    batches = batches_of_epoch(len(task.data.batch_sizes(0)), trainer.get("limit_train_batches"))
     steps: int = math.ceil(batches / trainer["accumulate_grad_batches"]) * trainer["max_epochs"]
     most: int = trainer["max_steps"]
     return steps if most < 0 else min(steps, most)
+
+
+def batches_of_epoch(batches: int, limit: int | float | None) -> int:
+    """How many batches an epoch has of those there are; `limit`: `trainer.limit_train_batches`."""
+    if limit is None:
+        return batches
+    return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
 
 
 def _check_measured(task: Task, setting: str, names: Iterable[str]) -> None:

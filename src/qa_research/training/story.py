@@ -26,6 +26,7 @@ from qa_research.runs.directory import (
     lock,
     run_directory,
 )
+from qa_research.runs.forks import FORK, origin_of, told_fork
 from qa_research.runs.schema import check_has
 from qa_research.runs.store import save_record
 from qa_research.runs.told import Told, remember
@@ -38,6 +39,9 @@ from qa_research.training.claim import (
     find_existing,
     start_or_resume,
 )
+from qa_research.training.disk import check_disk
+from qa_research.training.forking import begin_fork, check_can_begin
+from qa_research.training.looks import Look
 from qa_research.training.record import (
     add_early_end,
     add_result,
@@ -45,7 +49,7 @@ from qa_research.training.record import (
     time_until_training,
     told_result,
 )
-from qa_research.training.setup import Setup, check_disk, check_mode, set_up
+from qa_research.training.setup import Setup, check_mode, set_up
 from qa_research.training.trainer import (
     Start,
     TrainerBundle,
@@ -60,7 +64,7 @@ RESUME_FROM = "QA_RESEARCH_RESUME_FROM"
 IS_FINISHED = "This run is finished; train.resume=never trains it again."
 
 
-def train(config: dict[str, Any]) -> float:
+def train(config: dict[str, Any], look: Look | None = None) -> float:
     """Train as a checked config describes; the best score of `checkpoint.monitor`.
 
     A finished run of the same config is reported and not repeated; an interrupted one is resumed.
@@ -69,11 +73,11 @@ def train(config: dict[str, Any]) -> float:
         ValueError, OSError: the request cannot be carried out; no run has been changed then.
         Stopped: a signal asked to stop, and everything that had to be saved is saved.
     """
-    return train_in(run_directory(config), config)
+    return train_in(run_directory(config), config, look)
 
 
-def train_in(directory: Path, config: dict[str, Any]) -> float:
-    """`train` for a run in `directory`."""
+def train_in(directory: Path, config: dict[str, Any], look: Look | None = None) -> float:
+    """`train` for a run in `directory`. `look`: called after each step, of a training in one process."""
     with Signals() as signals:
         if _is_child_process():
             return _train_as_child(directory, config, signals)
@@ -99,7 +103,7 @@ def train_in(directory: Path, config: dict[str, Any]) -> float:
                 return _tell(directory, existing.record, setup)
             if only_report:
                 raise ValueError(f"{directory} changed while it was being read; start again")
-            score = _train_locked(directory, setup, existing, signals)
+            score = _train_locked(directory, setup, existing, signals, look)
         # A signal that came too late to stop this run; the rest of a sweep must not start.
         signals.check(score)
     return score
@@ -125,18 +129,27 @@ def _train_first(setup: Setup, config: dict[str, Any]) -> None:
     setup.begin_with(directory)
 
 
-def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals: Signals) -> float:
+def _train_locked(
+    directory: Path, setup: Setup, existing: ExistingRun, signals: Signals, look: Look | None
+) -> float:
     """Start or resume, train, and record how it ended."""
     config, task, point = setup.config, setup.task, existing.resume_point
+    origin = origin_of(config) if FORK in config and not point else None
     if not existing.record:
         check_mode(task, config["checkpoint"])
+    if origin:
+        check_can_begin(origin, config)
     setup.prepare()
     if existing.record and point:
         check_prepared(directory, existing.record, task)
     signals.check()
     record = existing.record if existing.record and point else new_record(setup)
+    first_step = existing.step
+    if origin:
+        record["fork"] = origin.facts(config)
+        first_step = origin.anchor.step
     start = Start(
-        record["id"], signals, existing.step, task, setup.plan, setup.capture, setup.tracker
+        record["id"], signals, first_step, task, setup.plan, setup.capture, setup.tracker, look
     )
     bundle = make_trainer(config, directory, start)
     check_disk(directory, task.network, config["checkpoint"])
@@ -145,19 +158,23 @@ def _train_locked(directory: Path, setup: Setup, existing: ExistingRun, signals:
         log_to_file(directory / "train.log")
         if not point:
             task.write_model(directory)
+        if origin:
+            point = begin_fork(origin, directory, record["id"], setup)
         log.info("Run: %s", directory)
         planned = setup.plan.description() if setup.plan else []
         order = task.data.order_in_words()
         for line in (*setup.report, *task.description(), *order, *planned):
             log.info("%s", line)
-        if point:
+        if origin:
+            log.info("Forked from %s", told_fork(record["fork"]))
+        elif point:
             log.info("Resuming after step %d (%s)", point.step, point.path.name)
         try:
             # Some libraries write on threads of their own, and do not say what.
             with naming(directory):
                 _fit(setup, bundle, directory, str(point.path) if point else None)
         except BaseException as error:
-            add_early_end(record, error, bundle, existing.step)
+            add_early_end(record, error, bundle, first_step)
             if record["steps"]:
                 _save_early_end(directory, record, config)
             if not isinstance(error, Stopped):

@@ -20,16 +20,21 @@ from qa_research.capture.callback import Capture
 from qa_research.config import build, check_value
 from qa_research.files import write_text
 from qa_research.runs.directory import run_name
+from qa_research.runs.forks import FORK
 from qa_research.signals import Signals
 from qa_research.tasks.task import Task
 from qa_research.trackers.tracker import TrackedRun, Tracker
+from qa_research.training.altered import Altered
+from qa_research.training.anchors import Anchors
 from qa_research.training.best import Checkpoints
 from qa_research.training.finetuning.plan import Plan
 from qa_research.training.finetuning.thawing import Thawing
+from qa_research.training.looks import Ending, Look, Looking
 from qa_research.training.metrics import Curves
 from qa_research.training.progress import TrainingProgress
 from qa_research.training.resumable import DurableCheckpointIO, ExactCheckpoints
 from qa_research.training.settings import TrainerKeys, with_units
+from qa_research.training.silencing import Silencing, window_of
 
 log = logging.getLogger(__name__)
 EXPECTED_WARNINGS = (
@@ -111,7 +116,7 @@ class TrainerBundle:
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts with. `step`: the one it resumes from, 0 for a new run."""
+    """What a training starts with. `step`: the one it resumes from or is forked at, 0 for a new run."""
 
     run_id: str
     signals: Signals
@@ -120,6 +125,7 @@ class Start:
     plan: Plan | None
     capture: Capture | None
     tracker: Tracker
+    look: Look | None = None
 
 
 def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> TrainerBundle:
@@ -151,7 +157,18 @@ def make_trainer(config: Mapping[str, Any], directory: Path, start: Start) -> Tr
     if start.capture:
         start.capture.write_to(directory, start.tracker)
         callbacks.append(start.capture)
-    callbacks += [checkpoints, *_early_stopping(task, config["train"]["stop_at"] or {}), saving]
+    window = window_of(config["train"])
+    anchors = Anchors(checkpoints.anchors_every_n_steps, checkpoints.anchors_mb, directory)
+    callbacks += [checkpoints, *_early_stopping(task, config["train"]["stop_at"] or {})]
+    callbacks += [
+        *([Altered()] if FORK in config else []),
+        *([Silencing(window)] if window else []),
+        *([Looking(start.look)] if start.look else []),
+        anchors,
+        # After the anchors: whoever goes on from one does not end there.
+        Ending(config["train"]["until_step"]),
+        saving,
+    ]
     # Hints about hardware and products; warnings and errors still come through.
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)

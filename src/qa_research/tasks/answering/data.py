@@ -3,7 +3,7 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from qa_research.tasks.answering.question import (
     DROPPING,
     MOVING,
     BadRow,
+    Gold,
     OnBadRows,
     Question,
     Shared,
@@ -125,7 +126,8 @@ class QuestionData(BatchedData):
         validation = splits.validation
         if splits.share is not None:
             train, validation = self._divided(train, splits)
-        self.train = chosen(train, self.train_questions, "data.train_questions", self.seed)
+        train = chosen(train, self.train_questions, "data.train_questions", self.seed)
+        self.train = self.with_other_answers(train)
         if self.validate_on_train:
             self.validation = self.train
         else:
@@ -168,6 +170,21 @@ class QuestionData(BatchedData):
         self.validation_windows = cached_windows(self.validation, *settings)
         self.pad_token_id = int(tokenizer.pad_token_id)
         self.order_seed = order_seed
+
+    def ids(self) -> list[str]:
+        return [self.train[place].id for place in self.train_windows.question]
+
+    def relabelled(self, row: Question, answer: Any) -> Question:
+        """A question with another answer: a text that stands once in its context; an empty one: none."""
+        if not isinstance(answer, str):
+            raise ValueError(f"an answer is a text, got {answer!r}")
+        if not answer:
+            return replace(row, answers=())
+        if (count := row.context.count(answer)) != 1:
+            raise ValueError(
+                f"{answer!r:.60} stands {count} times in its context, and must stand once"
+            )
+        return replace(row, answers=(Gold(answer, row.context.index(answer)),))
 
     def lengths(self, split: str) -> NDArray[np.int64]:
         return self._windows(split).lengths

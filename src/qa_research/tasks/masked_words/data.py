@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qa_research.tasks.batched import BatchedData
+from qa_research.tasks.left_out import Edits
 from qa_research.tasks.masking import MASKS, SCORED_MASKS, Masking, hidden
 from qa_research.tasks.unlabelled import HasTexts, Piece, PieceBatches, pieces_of
 
@@ -31,7 +32,13 @@ class MaskedTexts(BatchedData):
                 f"data={getattr(source, 'name', source)} has no texts whose words could be hidden; "
                 "data=contexts, contexts_file, contexts_hub and pairs have some"
             )
-        super().__init__(source.curriculum, source.curriculum_epochs if source.curriculum else None)
+        if source.edits != Edits():
+            raise ValueError(
+                "data.without, data.only and data.relabel name the examples of another task, and here their "
+                "texts are trained on, each once"
+            )
+        epochs = source.curriculum_epochs if source.curriculum else None
+        super().__init__(source.curriculum, epochs, None, None, None, None)
         self.source = source
         self.name, self.seed = source.name, source.seed
         self.max_tokens = source.max_tokens

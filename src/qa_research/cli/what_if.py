@@ -1,0 +1,155 @@
+"""The verb that asks what a training would have been without some of its examples or parts."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qa_research.cli.findings import pass_on
+from qa_research.cli.options import (
+    DEFAULT_FORMAT,
+    DEFAULT_RUNS,
+    DEFAULT_SEED,
+    AsJson,
+    Out,
+    PictureFormat,
+    Run,
+    Runs,
+    Seed,
+    checked_format,
+)
+from qa_research.cli.replay import Anyway, FromStart
+from qa_research.text import names_in
+
+
+def what_if(
+    run: Run,
+    first: Annotated[
+        int,
+        typer.Option("--at", metavar="STEP", min=1, help="the step after which it would differ"),
+    ],
+    until: Annotated[int, typer.Option("--to", metavar="STEP", min=1, help="the last step")],
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without",
+            metavar="ID,...|FILE",
+            help="leave out these training examples; a FILE has an id on each line",
+        ),
+    ] = None,
+    holes: Annotated[
+        str | None,
+        typer.Option(
+            "--holes",
+            metavar="empty|next",
+            help="their places in the batches stay empty, or the next examples move up",
+            show_default="empty",
+        ),
+    ] = None,
+    silence: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--silence",
+            metavar="NAME,...",
+            help="or these parts put out nothing: heads.3.5, feed_forward.3, layers.3",
+        ),
+    ] = None,
+    silence_until: Annotated[
+        int | None,
+        typer.Option(
+            "--until",
+            metavar="STEP",
+            min=0,
+            help="the last step of --silence",
+            show_default="the last step",
+        ),
+    ] = None,
+    silence_with: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="zero|mean",
+            help="what they put out instead; mean: over the tokens of a batch",
+            show_default="zero",
+        ),
+    ] = None,
+    draws: Annotated[
+        int,
+        typer.Option("--random", metavar="N", min=1, help="random changes of the same size"),
+    ] = 20,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            "--every",
+            metavar="N",
+            min=1,
+            help="score each N-th step",
+            show_default="about ten times",
+        ),
+    ] = None,
+    questions: Annotated[
+        int,
+        typer.Option(
+            "--questions",
+            metavar="N",
+            min=2,
+            help="validation examples to score, that chose nothing",
+        ),
+    ] = 200,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--kind", metavar="NAME,...", help="only examples of this kind"),
+    ] = None,
+    level: Annotated[
+        float | None,
+        typer.Option(
+            "--reach",
+            metavar="SCORE",
+            help="say when this score is reached",
+            show_default="halfway from the first to the last",
+        ),
+    ] = None,
+    from_start: FromStart = False,
+    anyway: Anyway = False,
+    out: Out = None,
+    picture_format: PictureFormat = DEFAULT_FORMAT,
+    seed: Seed = DEFAULT_SEED,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Ask what a training would have been without some examples or parts.
+
+    The same steps are trained again from the same state: as they were, changed, and with random changes of
+    the same size, which show what any change of that size does.
+    """
+    checked_format(picture_format)
+    from qa_research.console import start_logging
+    from qa_research.runs.directory import check_writable, find_run
+
+    start_logging()
+    directory = find_run(run, runs)
+    folder: Path = (out or directory / "what_if").expanduser()
+    check_writable(folder, "--out DIR")
+    from qa_research.interventions.what_if.figure import what_if_figure
+    from qa_research.interventions.what_if.show import show_what_if
+    from qa_research.launch.what_if import Question
+    from qa_research.launch.what_if import what_if as found_if
+
+    asked = Question(
+        without=without or (),
+        holes=holes,
+        silence=silence or (),
+        silence_until=silence_until,
+        silence_with=silence_with,
+        draws=draws,
+        every=every,
+        questions=questions,
+        kinds=names_in(kind or []),
+        level=level,
+        seed=seed,
+    )
+    found = found_if(run, first, until, asked, runs, from_start, anyway)
+    table, picture = folder / "what_if.json", folder / f"what_if.{picture_format}"
+    show = None if as_json else partial(show_what_if, found)
+    pass_on(found.as_json(), what_if_figure(found), table, picture, show)

@@ -1,0 +1,49 @@
+"""A training as it was and changed, beside random changes: scores over the steps, by kind of example."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from qa_research.figures.panels import COLOURS, GREY, PlainFigure, plain
+from qa_research.interventions.what_if.effects import StepEffect, WhatIf
+from qa_research.tasks.task import PERCENT
+
+
+def what_if_figure(found: WhatIf) -> Figure:
+    """Lines: as it was, changed (with the interval of the difference), each random change, and the bound."""
+    kinds = list(found.effects)
+    kinds = kinds[1:] if len(kinds) > 1 else kinds
+    figure = PlainFigure(figsize=(4.2 * len(kinds), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
+    unit = ", %" if found.metric["scale"] == PERCENT else ""
+    for panel, kind in zip(panels, kinds, strict=True):
+        _draw(panel, found.effects[kind], found.random_words)
+        level = found.reached[kind].level
+        panel.axhline(level, color=GREY, lw=0.6, ls=":")
+        panel.set_title(kind)
+        panel.set_xlabel("optimizer step")
+        panel.set_ylabel(f"{found.metric['label']}{unit}")
+        plain(panel)
+    panels[0].legend(fontsize=7, frameon=False)
+    figure.suptitle(found.changed, fontsize=9)
+    return figure
+
+
+def _draw(panel: Axes, effects: tuple[StepEffect, ...], random_words: str) -> None:
+    steps = [one.step for one in effects]
+    for number in range(len(effects[0].random)):
+        name = random_words if number == 0 else None
+        panel.plot(
+            steps, [e.random[number] for e in effects], color=GREY, lw=0.7, alpha=0.5, label=name
+        )
+    bounds = [one.bound for one in effects if one.bound is not None]
+    if bounds:
+        panel.plot(steps, bounds, color=COLOURS[2], ls="--", lw=1.2, label="whole layers")
+    low, high = (
+        [one.as_it_was + end for one, end in zip(effects, ends, strict=True)]
+        for ends in ([one.low for one in effects], [one.high for one in effects])
+    )
+    panel.fill_between(steps, low, high, color=COLOURS[1], alpha=0.15, lw=0)
+    panel.plot(
+        steps, [e.as_it_was for e in effects], color=COLOURS[0], marker=".", label="as it was"
+    )
+    panel.plot(steps, [e.changed for e in effects], color=COLOURS[1], marker=".", label="changed")

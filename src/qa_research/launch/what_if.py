@@ -1,0 +1,278 @@
+"""What if?: a stretch of a training without some examples or parts, beside random ones of the same size."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from qa_research.capture.components import Silence, components_of, named, units_like
+from qa_research.config import check_value
+from qa_research.console import tracked
+from qa_research.interventions.replay.proof import Witness, kept_weights
+from qa_research.interventions.what_if.changes import (
+    BOUND,
+    CHANGED,
+    RANDOM,
+    REFERENCE,
+    Change,
+    random_examples,
+    random_parts,
+)
+from qa_research.interventions.what_if.effects import (
+    StepEffect,
+    WhatIf,
+    by_kind,
+    effect_at,
+    reached_of,
+)
+from qa_research.launch.fork import (
+    check_step,
+    ensure_anchor,
+    ids_in,
+    parent_config,
+    parent_record,
+)
+from qa_research.runs.anchors import anchor_file
+from qa_research.runs.directory import find_run, run_name
+from qa_research.runs.open import open_run
+from qa_research.signals import Signals
+from qa_research.streams import stream
+from qa_research.tasks.left_out import Edits, Holes, which_of
+from qa_research.tasks.opened import Opened
+from qa_research.tasks.scoring import Columns, columns_of, groups_of
+from qa_research.tasks.task import Metric
+from qa_research.text import names_in, plural
+from qa_research.training.looks import Look
+from qa_research.training.rerun import Reruns
+from qa_research.training.silencing import Window
+
+# How many times scores are measured if nobody says how often.
+SCORINGS = 10
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked. `without`: ids or files; `silence`: names of parts, until `silence_until`
+    (None: the end).
+
+    `questions`: how many examples are scored at most, of the `kinds` (empty: all). `level`: of a score, of
+    which it is told when it is reached; None: halfway.
+    """
+
+    without: Sequence[str] = ()
+    holes: str | None = None
+    silence: Sequence[str] = ()
+    silence_until: int | None = None
+    silence_with: str | None = None
+    draws: int = 20
+    every: int | None = None
+    questions: int = 200
+    kinds: Sequence[str] = ()
+    level: float | None = None
+    seed: int = 1
+
+
+def what_if(
+    run: str, first: int, until: int, asked: Question, runs: Path, from_start: bool, anyway: bool
+) -> WhatIf:
+    """Train the steps after `first` up to `until` as they were, changed, and with random changes.
+
+    Raises:
+        FileNotFoundError, ValueError: no such run, step, example or part; or nothing to compare with.
+    """
+    if bool(asked.without) == bool(asked.silence):
+        raise ValueError("say what would be different: --without ID,... or --silence NAME,...")
+    check_value("--holes", asked.holes, Holes | None)
+    check_value("--with", asked.silence_with, Silence | None)
+    directory = find_run(run, runs)
+    record = parent_record(directory, anyway)
+    check_step(record, first)
+    check_step(record, until, "--to")
+    if until <= first:
+        raise ValueError(f"--to {until} must be after --at {first}")
+    opened = open_run(directory)
+    rows, note = opened.drawn(asked.questions, stream(asked.seed, "what-if-examples"), asked.kinds)
+    ensure_anchor(directory, record, first, from_start)
+    started = time.monotonic()
+    reruns = Reruns(parent_config(directory), anchor_file(directory, first), until, directory)
+    changes, notes = _changes(reruns, asked)
+    every = asked.every or max(1, -(-(until - first) // SCORINGS))
+    scorer = _Scorer(opened, rows, opened.metrics[0], [*range(first, until, every), until])
+    witness = Witness(kept_weights(directory, first, until))
+    found = _trained(reruns, changes, asked, scorer, witness)
+    effects = _effects(found, scorer)
+    return WhatIf(
+        run=run_name(directory),
+        first=first,
+        until=until,
+        changed=_words(asked, changes, first, until),
+        random_words=_random_words(asked, changes),
+        examples=len(rows),
+        example_name=opened.examples,
+        metric=scorer.metric,
+        effects=effects,
+        reached={k: reached_of(own, asked.level, scorer.metric) for k, own in effects.items()},
+        exact=all(proof.difference is None for proof in witness.proofs),
+        compared=len(witness.proofs),
+        seconds=time.monotonic() - started,
+        notes=(*notes, *([note] if note else [])),
+    )
+
+
+# What a training scored, by step; and by its role all trainings that had it.
+Scores = dict[int, Columns]
+Found = dict[str, list[Scores]]
+
+
+def _trained(
+    reruns: Reruns,
+    changes: Sequence[Change],
+    asked: Question,
+    scorer: "_Scorer",
+    witness: Witness,
+) -> Found:
+    """Train the steps once for each change; the one that is as it was is compared with what was kept."""
+    found: Found = {}
+    how: Any = asked.silence_with or "zero"
+    holes: Any = asked.holes
+    begin = reruns.first
+    with Signals() as signals:
+        for change in tracked(changes, "Training again"):
+            found.setdefault(change.role, []).append(scorer.fresh())
+            look: Look = scorer
+            if change.role == REFERENCE:
+                look = _both(scorer, witness)
+            edits = Edits(without=list(change.without), holes=holes) if change.without else None
+            window = (
+                Window(change.silent, begin, asked.silence_until, how) if change.silent else None
+            )
+            reruns.train(look, signals, edits, window)
+    return found
+
+
+def _both(first: Look, second: Look) -> Look:
+    def look(step: int, network: nn.Module) -> None:
+        first(step, network)
+        second(step, network)
+
+    return look
+
+
+def _effects(found: Found, scorer: "_Scorer") -> dict[str, tuple[StepEffect, ...]]:
+    """By kind of example the effects over the steps."""
+    groups = groups_of(scorer.told)
+
+    def at(step: int, places: NDArray[np.int64]) -> StepEffect:
+        def own(scores: Scores) -> Columns:
+            return {key: column[places] for key, column in scores[step].items()}
+
+        return effect_at(
+            step,
+            own(found[REFERENCE][0]),
+            own(found[CHANGED][0]),
+            [own(one) for one in found[RANDOM]],
+            own(found[BOUND][0]) if BOUND in found else None,
+            scorer.metric,
+            None if groups is None else groups[places],
+        )
+
+    return {
+        kind: tuple(at(step, places) for step in sorted(scorer.steps))
+        for kind, places in by_kind(scorer.told).items()
+    }
+
+
+class _Scorer:
+    """Scores a network in training at some steps, by a copy of its weights, which leaves no trace in it."""
+
+    def __init__(
+        self, opened: Opened[Any], rows: Sequence[Any], metric: Metric, steps: Sequence[int]
+    ) -> None:
+        self.opened, self.rows, self.metric, self.steps = opened, rows, metric, set(steps)
+        self.asked = opened.answering_of(rows)
+        self.found: dict[int, Columns] = {}
+        self.told: list[dict[str, Any]] = []
+
+    def fresh(self) -> dict[int, Columns]:
+        """Where the scores of the next training go, by step."""
+        self.found = {}
+        return self.found
+
+    def __call__(self, step: int, network: nn.Module) -> None:
+        if step not in self.steps:
+            return
+        self.opened.network.load_state_dict(network.state_dict())
+        with torch.random.fork_rng([]):
+            rows = self.asked(self.rows)
+        self.told = self.told or rows
+        self.found[step] = columns_of(rows, [self.metric])
+
+
+def _changes(reruns: Reruns, asked: Question) -> tuple[list[Change], list[str]]:
+    """As it was, changed, the random changes, and the bound; and notes on them."""
+    rng = stream(asked.seed, "what-if-random")
+    if asked.without:
+        return _without(reruns, asked, rng)
+    return _silent(reruns, asked, rng)
+
+
+def _without(
+    reruns: Reruns, asked: Question, rng: np.random.Generator
+) -> tuple[list[Change], list[str]]:
+    ids = ids_in(asked.without)
+    known: Any = reruns.task.data
+    which_of(known.ids(), ids, "--without")
+    served = reruns.served()
+    used = [one for one in ids if served.get(one)]
+    notes = []
+    if used and len(used) < len(ids):
+        notes.append(
+            f"These steps train on {len(used)} of the {plural(len(ids), 'example')} that are left out; each "
+            "random change leaves out as many that they train on as often"
+        )
+    random = random_examples(ids, served, asked.draws, rng)
+    return [Change(REFERENCE), Change(CHANGED, without=tuple(ids)), *random], notes
+
+
+def _silent(
+    reruns: Reruns, asked: Question, rng: np.random.Generator
+) -> tuple[list[Change], list[str]]:
+    network = reruns.task.network
+    parts = named(names_in(asked.silence), network, "--silence")
+    known = components_of(network) + units_like(parts, network)
+    sets = random_parts(parts, known, asked.draws, rng)
+    random = [Change(RANDOM, silent=tuple(part.name for part in own)) for own in sets]
+    notes = []
+    if len(random) < asked.draws:
+        notes.append(
+            f"There are only {plural(len(random), 'other set')} of such parts: all were tried"
+        )
+    bound = []
+    if any(part.number is not None for part in parts):
+        layers = sorted({part.layer for part in parts})
+        bound = [Change(BOUND, silent=tuple(f"layers.{layer}" for layer in layers))]
+    names = tuple(part.name for part in parts)
+    return [Change(REFERENCE), Change(CHANGED, silent=names), *random, *bound], notes
+
+
+def _words(asked: Question, changes: Sequence[Change], first: int, until: int) -> str:
+    changed = next(change for change in changes if change.role == CHANGED)
+    if changed.without:
+        shown = ", ".join(changed.without[:3]) + (", ..." if len(changed.without) > 3 else "")
+        return f"without {plural(len(changed.without), 'training example')} ({shown})"
+    end = until if asked.silence_until is None else asked.silence_until
+    how = " (their mean instead)" if asked.silence_with == "mean" else ""
+    return f"{', '.join(changed.silent)} silent in steps {first + 1} to {end}{how}"
+
+
+def _random_words(asked: Question, changes: Sequence[Change]) -> str:
+    random = [change for change in changes if change.role == RANDOM]
+    if asked.without:
+        return f"{len(random)} times as many other examples of these steps left out"
+    return f"{plural(len(random), 'set')} of as many other parts of the same layers or kinds silent"

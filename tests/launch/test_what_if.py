@@ -1,0 +1,80 @@
+"""The same steps trained again and again, as they were and changed."""
+
+import pytest
+
+from qa_research.interventions.what_if.show import show_what_if
+from qa_research.launch.what_if import Question, what_if
+from tests.training.kept_whole import WHOLE, copied
+
+
+@pytest.fixture
+def whole(tiny, tmp_path_factory):
+    """The directory of a finished run with states of steps 3, 6, 9 and 12."""
+    return copied(tiny, WHOLE, tmp_path_factory.getbasetemp())
+
+
+def asked(run, first=6, until=12, **question):
+    question = Question(questions=12, draws=2, **question)
+    return what_if(
+        str(run), first, until, question, run.parent.parent, from_start=False, anyway=False
+    )
+
+
+def ids_of(run):
+    from qa_research.runs.open import open_run
+
+    return [row.id for row in open_run(run).own("train").rows]
+
+
+def test_without_examples_beside_random_ones(whole, capsys):
+    found = asked(whole, without=ids_of(whole)[:3], every=3)
+    assert found.exact and found.compared == 4
+    steps = [effect.step for effect in found.effects["all"]]
+    assert steps == [6, 9, 12]
+    first, last = found.effects["all"][0], found.effects["all"][-1]
+    # At the fork all are one training.
+    assert first.change == 0 and first.random == (first.as_it_was,) * 2
+    assert len(last.random) == 2 and last.bound is None
+    show_what_if(found)
+    said = capsys.readouterr().out
+    assert (
+        "without 3 training examples" in said
+        and "the same, bit for bit (4 kept states compared)" in said
+    )
+
+
+def test_silent_parts_beside_other_parts_and_whole_layers(whole):
+    found = asked(whole, silence=["heads.1.0"], silence_until=9)
+    assert found.exact and "heads.1.0 silent in steps 7 to 9" in found.changed
+    # The layer has one other head.
+    assert any("only 1 other set" in note for note in found.notes)
+    assert all(effect.bound is not None for effect in found.effects["all"])
+    assert all(len(effect.random) == 1 for effect in found.effects["all"])
+
+
+def test_silence_of_no_length_changes_nothing(whole):
+    found = asked(whole, silence=["feed_forward.0"], silence_until=6)
+    assert all(effect.change == 0 for effect in found.effects["all"])
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ({}, "say what would be different"),
+        ({"without": ["a"], "silence": ["heads.0.0"]}, "say what would be different"),
+        ({"without": ["nobody"]}, "--without: nobody is not the id of a training example"),
+        ({"silence": ["heads.9.9"]}, "--silence heads.9.9 is no part of this network"),
+        ({"silence": ["heads.0.0"], "silence_with": "half"}, "--with must be 'zero' or 'mean'"),
+        ({"without": ["x"], "kinds": ["what"]}, "of the kind 'what'"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_sentence(whole, question, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        asked(whole, **question)
+
+
+def test_steps_must_be_a_stretch(whole):
+    with pytest.raises(ValueError, match="--to 6 must be after --at 6"):
+        asked(whole, first=6, until=6, without=["x"])
+    with pytest.raises(ValueError, match="--to 99 is not one of this run's steps"):
+        asked(whole, until=99, without=["x"])
