@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from qa_research.capture.components import Component
 from qa_research.capture.forward import changed, forward_watched
 from qa_research.capture.sites import Site
 from qa_research.interventions.patching.components import (
-    Component,
+    Positions,
     changes,
     chosen,
     components_of,
@@ -108,7 +109,7 @@ def test_what_a_change_leaves_alone_is_the_same_to_the_bit(tokenizer):
     (change,) = changes(Component("heads", 0, 1), network, {site: other}, batch.groups).values()
     assert torch.equal(change(value)[..., :8], value[..., :8])
     assert torch.equal(change(value)[..., 8:], other[..., 8:])
-    at = Component("positions", None, group="changed")
+    at = Positions(None, "changed")
     (change,) = changes(at, network, {Site("embeddings"): other}, batch.groups).values()
     own = batch.groups["changed"]
     assert own.sum(dim=1).tolist() == [1] * 4

@@ -47,7 +47,7 @@ class Component:
         return tuple(Site(name, self.layer) for name in _SITES[self.kind])
 
 
-def components_of(network: nn.Module) -> list[Component]:
+def parts_of(network: nn.Module) -> list[Component]:
     """All heads, feed-forward networks and layers of a network, kind by kind; without single units.
 
     Raises:
@@ -80,7 +80,7 @@ def named(names: Iterable[str], network: nn.Module, option: str) -> list[Compone
     Raises:
         ValueError: a name of none; `option`: where it was given.
     """
-    known = components_of(network)
+    known = parts_of(network)
     width = Anatomy(network).hidden_size
     found: list[Component] = []
     for name in names:
@@ -121,15 +121,15 @@ def silencing(
     for one in components:
         for site in one.sites:
             own = where.setdefault(site, torch.zeros(anatomy.hidden_size, dtype=torch.bool))
-            own |= _units(one, anatomy)
+            own |= units_of(one, anatomy)
     return {site: _without(units, how) for site, units in where.items()}
 
 
-def _units(one: Component, anatomy: Anatomy) -> Bool[Tensor, " unit"]:
-    """Which units of its sites are a part's own."""
+def units_of(one: Component, anatomy: Anatomy) -> Bool[Tensor, "..."]:
+    """Which units of its sites are a part's own; of one that is not divided, a single True."""
     units = torch.arange(anatomy.hidden_size)
     if one.number is None:
-        return torch.ones(anatomy.hidden_size, dtype=torch.bool)
+        return torch.tensor(True)
     if one.kind == HEADS:
         # Heads are next to each other: of 384 units and 12 heads, head 2 has 64 to 95.
         return units // (anatomy.hidden_size // anatomy.heads) == one.number

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from qa_research.capture.components import Silence, components_of, named, units_like
+from qa_research.capture.components import Silence, named, parts_of, units_like
 from qa_research.config import check_value
 from qa_research.console import tracked
 from qa_research.interventions.replay.proof import Witness, kept_weights
@@ -245,7 +245,7 @@ def _silent(
 ) -> tuple[list[Change], list[str]]:
     network = reruns.task.network
     parts = named(names_in(asked.silence), network, "--silence")
-    known = components_of(network) + units_like(parts, network)
+    known = parts_of(network) + units_like(parts, network)
     sets = random_parts(parts, known, asked.draws, rng)
     random = [Change(RANDOM, silent=tuple(part.name for part in own)) for own in sets]
     notes = []

@@ -1,77 +1,77 @@
 """What is patched: heads, feed-forward networks, layers and positions, by name, and the values put there."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
+from qa_research.capture.components import (
+    ADDED,
+    CONTEXT,
+    FEED_FORWARD,
+    HEADS,
+    LAYERS,
+    NEAR_NAMES,
+    Change,
+    Component,
+    parts_of,
+    units_of,
+)
 from qa_research.capture.sites import Anatomy, Site
 
-HEADS, FEED_FORWARD, LAYERS, POSITIONS = KINDS = ("heads", "feed_forward", "layers", "positions")
+POSITIONS = "positions"
+KINDS = (HEADS, FEED_FORWARD, LAYERS, POSITIONS)
 EMBEDDINGS = "embeddings"
-# Where a component's output passes: what all heads put out before their projection, what the feed-forward
-# network adds, and the residual stream.
-CONTEXT, ADDED, STREAM = "context", "mlp", "layer_output"
-NEAR_NAMES = 3
-
-# What is made of a value that passes a site.
-Change = Callable[[Tensor], Tensor]
+# Where tokens pass on their way: the residual stream.
+STREAM = "layer_output"
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
-    """A part of a network, or some tokens on their way through it.
+class Positions:
+    """Some tokens on their way through the network, after a layer (None: the embeddings).
 
-    `layer`: from 0; None: the embeddings, of positions. `head`: of heads. `group`: of positions, what tokens
-    they are.
+    `group`: which tokens they are.
     """
 
-    kind: str
+    kind: ClassVar[str] = POSITIONS
+    number: ClassVar[None] = None
     layer: int | None
-    head: int | None = None
-    group: str = ""
+    group: str
 
     @property
     def name(self) -> str:
-        """Such as `heads.3.2`, `feed_forward.1`, `layers.0` or `positions.embeddings.changed`."""
-        part = self.group if self.head is None else str(self.head)
+        """Such as `positions.embeddings.changed`."""
         layer = EMBEDDINGS if self.layer is None else str(self.layer)
-        return ".".join(filter(None, (self.kind, layer, part)))
+        return ".".join(filter(None, (POSITIONS, layer, self.group)))
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        """Where it puts out what it computes."""
-        if self.kind == POSITIONS:
-            return (Site(EMBEDDINGS) if self.layer is None else Site(STREAM, self.layer),)
-        names = {HEADS: (CONTEXT,), FEED_FORWARD: (ADDED,), LAYERS: (CONTEXT, ADDED)}[self.kind]
-        return tuple(Site(name, self.layer) for name in names)
+        """Where they pass."""
+        return (Site(EMBEDDINGS) if self.layer is None else Site(STREAM, self.layer),)
 
 
-def components_of(network: nn.Module, groups: Iterable[str]) -> list[Component]:
+Patchable = Component | Positions
+
+
+def components_of(network: nn.Module, groups: Iterable[str]) -> list[Patchable]:
     """All that a network has, layer by layer; `groups`: of tokens, by name.
 
     Raises:
         ValueError: where it computes what is not known.
     """
     anatomy = Anatomy(network)
-    layers = range(anatomy.layers)
-    found: list[Component] = []
-    if anatomy.heads and CONTEXT in anatomy.sites:
-        found += [Component(HEADS, layer, n) for layer in layers for n in range(anatomy.heads)]
-    if ADDED in anatomy.sites:
-        found += [Component(FEED_FORWARD, layer) for layer in layers]
-    if {CONTEXT, ADDED} <= anatomy.sites.keys():
-        found += [Component(LAYERS, layer) for layer in layers]
+    found: list[Patchable] = [*parts_of(network)]
     if STREAM in anatomy.sites:
-        at = (None, *layers)
-        found += [Component(POSITIONS, layer, group=group) for layer in at for group in groups]
+        at = (None, *range(anatomy.layers))
+        found += [Positions(layer, group) for layer in at for group in groups]
     return found
 
 
-def chosen(names: Sequence[str], known: Sequence[Component]) -> list[Component]:
+def chosen(names: Sequence[str], known: Sequence[Patchable]) -> list[Patchable]:
     """Those of `known` that are named, or whose names begin with a given one and a dot; in their order.
 
     Example: `heads.3` is all heads of layer 3, `positions.embeddings.changed` one component.
@@ -101,7 +101,7 @@ def everything(network: nn.Module) -> tuple[Site, ...]:
 
 
 def changes(
-    component: Component,
+    component: Patchable,
     network: nn.Module,
     values: Mapping[Site, Tensor],
     groups: Mapping[str, Bool[Tensor, "example token"]],
@@ -110,9 +110,10 @@ def changes(
 
     `values`: by site [example token unit], or what is broadcast to it. `groups`: by name its tokens.
     """
-    where = _units(component, network)
-    if component.kind == POSITIONS:
-        where = groups[component.group][:, :, None]
+    if isinstance(component, Positions):
+        where: Bool[Tensor, ...] = groups[component.group][:, :, None]
+    else:
+        where = units_of(component, Anatomy(network))
     return {site: putting(values[site], where) for site in component.sites}
 
 
@@ -123,13 +124,3 @@ def putting(values: Tensor, where: Bool[Tensor, "..."]) -> Change:
         return torch.where(where.to(passing.device), values.to(passing), passing)
 
     return change
-
-
-def _units(component: Component, network: nn.Module) -> Bool[Tensor, "..."]:
-    """Which units of its sites are a component's own."""
-    if component.head is None:
-        return torch.tensor(True)
-    anatomy = Anatomy(network)
-    # Heads are next to each other: of 384 units and 12 heads, head 2 has 64 to 95.
-    size = anatomy.hidden_size // anatomy.heads
-    return torch.arange(anatomy.hidden_size) // size == component.head

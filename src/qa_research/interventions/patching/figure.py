@@ -8,8 +8,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from qa_research.capture.components import FEED_FORWARD, HEADS, LAYERS
 from qa_research.figures.panels import GREY, PlainFigure, evenly_spaced, signed_map
-from qa_research.interventions.patching.components import FEED_FORWARD, HEADS, LAYERS, POSITIONS
+from qa_research.interventions.patching.components import POSITIONS
 from qa_research.interventions.patching.patching import Patch, Patched, PatchedStep
 
 MOST_STEPS = 6

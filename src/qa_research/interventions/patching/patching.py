@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
+from qa_research.capture.components import FEED_FORWARD, HEADS, Change
 from qa_research.capture.forward import (
     beginning_at,
     changed,
@@ -23,12 +24,9 @@ from qa_research.capture.forward import (
 from qa_research.capture.sites import Site, places_of
 from qa_research.console import tracked
 from qa_research.interventions.patching.components import (
-    FEED_FORWARD,
-    HEADS,
     KINDS,
-    POSITIONS,
-    Change,
-    Component,
+    Patchable,
+    Positions,
     changes,
     chosen,
     components_of,
@@ -223,7 +221,7 @@ def _pairs(
     return completed, reference, tuple(notes)
 
 
-def _usual(known: Sequence[Component]) -> list[str]:
+def _usual(known: Sequence[Patchable]) -> list[str]:
     """Heads and feed-forward networks, or whatever else the network has."""
     kinds = [kind for kind in KINDS if any(one.kind == kind for one in known)]
     if not kinds:
@@ -233,7 +231,7 @@ def _usual(known: Sequence[Component]) -> list[str]:
     return [kind for kind in kinds if kind in USUAL] or kinds
 
 
-def _sites(components: Sequence[Component]) -> list[Site]:
+def _sites(components: Sequence[Patchable]) -> list[Site]:
     return list(dict.fromkeys(site for one in components for site in one.sites))
 
 
@@ -262,7 +260,7 @@ def mean_values(
 def measure(
     network: nn.Module,
     batches: Sequence[PairBatch],
-    components: Sequence[Component],
+    components: Sequence[Patchable],
     means: Mapping[Site, Float[Tensor, " unit"]],
     seed: int,
     told: str = "Patching",
@@ -282,7 +280,7 @@ def measure(
 def _measure_batch(
     network: nn.Module,
     batch: PairBatch,
-    components: Sequence[Component],
+    components: Sequence[Patchable],
     means: Mapping[Site, Float[Tensor, " unit"]],
     rng: np.random.Generator,
     told: str,
@@ -358,7 +356,7 @@ def _told(
     checkpoint: str,
     step: int | None,
     leads: Leads,
-    components: Sequence[Component],
+    components: Sequence[Patchable],
     groups: Int[ndarray, " pair"],
     seed: int,
 ) -> PatchedStep:
@@ -428,7 +426,7 @@ def _shares(leads: Leads, groups: Int[ndarray, " pair"]) -> list[list[Estimate |
 
 
 def _bands(
-    leads: Leads, components: Sequence[Component], groups: Int[ndarray, " pair"], seed: int
+    leads: Leads, components: Sequence[Patchable], groups: Int[ndarray, " pair"], seed: int
 ) -> list[tuple[float, float] | None]:
     """Of each component the chance band of `restored`: what DRAWS random sets of patches like it give.
 
@@ -453,10 +451,10 @@ def _bands(
     return [found[key] for key in keys]
 
 
-def _alike(component: Component) -> tuple[Any, ...]:
+def _alike(component: Patchable) -> tuple[Any, ...]:
     if component.kind == HEADS:
         return component.kind, component.layer
-    return component.kind, component.group if component.kind == POSITIONS else ""
+    return component.kind, component.group if isinstance(component, Positions) else ""
 
 
 def _means(values: Float[ndarray, "measure pair"], groups: Int[ndarray, " pair"]) -> list[Estimate]:
