@@ -10,10 +10,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+from qa_research.text import names_in
 
 UTF_8 = "utf-8"
 # Longer byte order marks first: that of UTF-32 begins with that of UTF-16.
@@ -399,3 +401,27 @@ def _real(file: Any, path: Path, temporary: Path | None) -> Path:
     if temporary is None or not Path(file).is_relative_to(temporary):
         return Path(file)
     return path / Path(file).relative_to(temporary)
+
+
+def ids_named(words: Iterable[str], option: str) -> list[str]:
+    """The ids that words name, each once: with commas between them, or one a line in a file of that name.
+
+    Raises:
+        ValueError: a file is no text; `option`: where it was given.
+    """
+    found: list[str] = []
+    for word in words:
+        if _is_file(word):
+            lines = read_text(Path(word).expanduser(), f"{option} {word}").splitlines()
+            found += [line.strip() for line in lines if line.strip()]
+        else:
+            found += [name for name in names_in([word]) if name]
+    return list(dict.fromkeys(found))
+
+
+def _is_file(typed: str) -> bool:
+    try:
+        return Path(typed).expanduser().is_file()
+    except OSError:
+        # Many ids together are longer than a name can be.
+        return False

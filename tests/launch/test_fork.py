@@ -6,7 +6,8 @@ import signal
 import pytest
 import torch
 
-from qa_research.launch.fork import Edits, Silenced, fork, ids_in
+from qa_research.files import ids_named
+from qa_research.launch.fork import Edits, Silenced, fork
 from qa_research.launch.resume import resume
 from qa_research.runs.anchors import anchor_file
 from qa_research.runs.checkpoints import load_network_weights, read_checkpoint
@@ -250,7 +251,8 @@ def test_another_answer_is_trained_on(whole):
 
 def test_ids_are_typed_or_in_a_file(tmp_path):
     (tmp_path / "ids.txt").write_text("c\n\nd, with a comma\nc\n")
-    assert ids_in(["a,b", str(tmp_path / "ids.txt")]) == ["a", "b", "c", "d, with a comma"]
+    words = ["a,b", str(tmp_path / "ids.txt")]
+    assert ids_named(words, "--without") == ["a", "b", "c", "d, with a comma"]
 
 
 def _training_rows(run):

@@ -11,7 +11,6 @@ import typer
 from typer.core import TyperGroup
 
 from qa_research.garbage import has_started
-from qa_research.text import names_in
 from qa_research.threads import use_threads
 
 if TYPE_CHECKING:
@@ -199,24 +198,12 @@ def ids_in(typed: str, option: str) -> tuple[str, ...]:
     Raises:
         ValueError: there is none, or the file is no text.
     """
-    if _is_file(typed):
-        from qa_research.files import read_text
+    from qa_research.files import ids_named
 
-        lines = read_text(Path(typed), f"{option} {typed}").splitlines()
-        ids = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
-    else:
-        ids = tuple(name for name in names_in([typed]) if name)
+    ids = tuple(ids_named([typed], option))
     if not ids:
         raise ValueError(f"{option} {typed} names no id")
     return ids
-
-
-def _is_file(typed: str) -> bool:
-    try:
-        return Path(typed).is_file()
-    except OSError:
-        # Many ids together are longer than a name can be.
-        return False
 
 
 def a_number(value: float | None) -> float | None:

@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from qa_research.config import check_section, conf_directory, unknown_key
-from qa_research.files import read_text
+from qa_research.files import ids_named
 from qa_research.launch.compose import default_config
 from qa_research.launch.refusals import plain_sentence
 from qa_research.launch.resume import add_missing, check_whole
@@ -63,9 +63,9 @@ class Edits:
         """
         changed: dict[str, Any] = {}
         if self.without:
-            changed["without"] = ids_in(self.without)
+            changed["without"] = ids_named(self.without, "--without")
         if self.only:
-            changed["only"] = ids_in(self.only)
+            changed["only"] = ids_named(self.only, "--only")
         if self.holes:
             changed["holes"] = self.holes
         if self.relabel:
@@ -99,20 +99,6 @@ class Silenced:
             "silence_until": self.until,
             "silence_with": self.how,
         }
-
-
-def ids_in(words: Sequence[str]) -> list[str]:
-    """The ids that words name: those of a file if it is one, with one on each line; else with commas."""
-    found: list[str] = []
-    for word in words:
-        path = Path(word).expanduser()
-        if path.suffix and path.is_file():
-            found += [
-                line.strip() for line in read_text(path, str(path)).splitlines() if line.strip()
-            ]
-        else:
-            found += names_in([word])
-    return list(dict.fromkeys(found))
 
 
 def _relabelled(word: str) -> tuple[str, Any]:

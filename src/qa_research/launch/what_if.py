@@ -14,6 +14,7 @@ from torch import nn
 from qa_research.capture.components import Silence, named, parts_of, units_like
 from qa_research.config import check_value
 from qa_research.console import tracked
+from qa_research.files import ids_named
 from qa_research.interventions.replay.proof import Witness, kept_weights
 from qa_research.interventions.what_if.changes import (
     BOUND,
@@ -34,7 +35,6 @@ from qa_research.interventions.what_if.effects import (
 from qa_research.launch.fork import (
     check_step,
     ensure_anchor,
-    ids_in,
     parent_config,
     parent_record,
 )
@@ -225,7 +225,7 @@ def _changes(reruns: Reruns, asked: Question) -> tuple[list[Change], list[str]]:
 def _without(
     reruns: Reruns, asked: Question, rng: np.random.Generator
 ) -> tuple[list[Change], list[str]]:
-    ids = ids_in(asked.without)
+    ids = ids_named(asked.without, "--without")
     known: Any = reruns.task.data
     which_of(known.ids(), ids, "--without")
     served = reruns.served()

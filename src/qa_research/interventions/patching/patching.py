@@ -25,6 +25,7 @@ from qa_research.capture.sites import Site, places_of
 from qa_research.console import tracked
 from qa_research.interventions.patching.components import (
     KINDS,
+    POSITIONS,
     Patchable,
     Positions,
     changes,
