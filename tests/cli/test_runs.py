@@ -160,7 +160,7 @@ def test_a_terminal_that_is_too_narrow_gets_names_whole(runs, monkeypatch, capsy
     # Rich takes this for a terminal of 80 columns without colours.
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("TERM", "dumb")
-    show_list(list_runs(runs).runs, ["val/exact_match", "val/f1"])
+    show_list([(run, 0) for run in list_runs(runs).runs], ["val/exact_match", "val/f1"])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert f"pretrained/{NAME.format(3)}" in lines

@@ -32,7 +32,7 @@ Parts = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
-        help="layers, modules, heads, or all; or parts, such as 'attention 3,head 3.5'",
+        help="layers, modules, heads, or all; or parts, such as 'attention.3,heads.3.5'",
         show_default="modules",
     ),
 ]

@@ -47,7 +47,7 @@ def test_a_planted_head_is_found_both_ways_round(letters, seed):
 def test_the_layer_and_the_attention_of_the_head_are_given_the_difference(letters):
     before, after = without_and_with(letters, 1, 2, 0)
     found = graft(before, after, GraftRequest(("layers", "modules"), (), "f1", 40, 2, 4, 1))
-    for division, name in (("layers", "layer 1"), ("modules", "attention 1")):
+    for division, name in (("layers", "layers.1"), ("modules", "attention.1")):
         shared = found.shapley[division]
         shares = {share.name: share.value for share in shared.shares["all"]}
         assert sum(shares.values()) == pytest.approx(shared.total["all"])
@@ -115,7 +115,7 @@ def test_the_verb_writes_what_it_tells(run, verb, tmp_path):
 def test_one_kind_by_another_metric_on_the_screen(run, verb, tmp_path):
     words = (
         "--parts",
-        "head,attention 1,norm 1",
+        "head,attention.1,norms.1",
         "--kind",
         "match",
         "--metric",
@@ -138,7 +138,7 @@ def test_on_a_terminal_no_row_is_folded(letters, monkeypatch, capsys, columns):
     show_grafted(graft(before, after, GraftRequest(("modules",), (), None, 10, 2, 4, 1)))
     lines = capsys.readouterr().out.splitlines()
     assert max(len(line.rstrip()) for line in lines) <= columns
-    parts = [line for line in lines if line.startswith(("attention 1", "feed-forward 1"))]
+    parts = [line for line in lines if line.startswith(("attention.1", "feed_forward.1"))]
     assert len(parts) == 6 and all(" to " in line for line in parts)
 
 
@@ -151,7 +151,7 @@ def test_what_cannot_be_grafted_is_one_sentence(run, letters):
         assert "\n" not in str(error.value)
         return str(error.value)
 
-    assert "near it are head 1.1" in refused("modules", "head 1.7")
+    assert "near it are heads.1.1" in refused("modules", "heads.1.7")
     assert "did you mean match?" in refused("modules", kind="mtach")
     assert "did you mean f1?" in refused("modules", metric="f2")
     assert "--parts layers, modules or both" in refused("heads", orders=4)

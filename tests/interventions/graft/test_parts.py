@@ -68,7 +68,7 @@ def test_with_all_parts_it_is_the_other_network_to_the_last_bit(kind, division):
 @pytest.mark.parametrize("kind", [*CONFIGS, OWN])
 def test_a_heads_weights_are_those_that_make_its_output(kind):
     network = network_of(kind)
-    part = next(p for p in Dissection(network).parts("heads") if p.name == "head 1.1")
+    part = next(p for p in Dissection(network).parts("heads") if p.name == "heads.1.1")
     nothing = {name: torch.zeros_like(tensor) for name, tensor in tensors_of(network).items()}
     with grafted(network, nothing, part.masks):
         without = logits_of(network, kind)
@@ -85,20 +85,20 @@ def test_a_heads_weights_are_those_that_make_its_output(kind):
 def test_parts_of_bert_are_called_and_made_as_documented():
     dissection = Dissection(network_of("bert"))
     names = {division: [p.name for p in dissection.parts(division)] for division in DIVISIONS}
-    assert names["layers"] == ["embeddings", "layer 0", "layer 1", "layer 2", "head"]
-    assert names["modules"][:4] == ["embeddings", "attention 0", "feed-forward 0", "attention 1"]
+    assert names["layers"] == ["embeddings", "layers.0", "layers.1", "layers.2", "head"]
+    assert names["modules"][:4] == ["embeddings", "attention.0", "feed_forward.0", "attention.1"]
     assert len(names["modules"]) == 2 + 2 * 3
-    assert names["heads"][1:5] == ["head 0.0", "head 0.1", "norm 0", "feed-forward 0"]
+    assert names["heads"][1:5] == ["heads.0.0", "heads.0.1", "norms.0", "feed_forward.0"]
     by_name = {p.name: p for d in DIVISIONS for p in dissection.parts(d)}
     layer = "bert.encoder.layer.0."
-    assert by_name["norm 0"].masks.keys() == {
+    assert by_name["norms.0"].masks.keys() == {
         f"{layer}attention.output.dense.bias",
         f"{layer}attention.output.LayerNorm.weight",
         f"{layer}attention.output.LayerNorm.bias",
     }
-    assert f"{layer}output.LayerNorm.weight" in by_name["feed-forward 0"].masks
+    assert f"{layer}output.LayerNorm.weight" in by_name["feed_forward.0"].masks
     # 8 of 16 rows of three matrices with their biases, and 8 columns of one.
-    assert size_of(by_name["head 0.1"].masks, dissection.tensors) == 3 * (8 * 16 + 8) + 16 * 8
+    assert size_of(by_name["heads.0.1"].masks, dissection.tensors) == 3 * (8 * 16 + 8) + 16 * 8
 
 
 @pytest.mark.parametrize("kind", [*CONFIGS, OWN])
@@ -127,12 +127,12 @@ def test_parts_are_chosen_by_their_names():
     dissection = Dissection(network_of("bert"))
     found, whole = chosen_parts(dissection, ["all"])
     assert list(found) == list(DIVISIONS) and whole == set(DIVISIONS)
-    found, whole = chosen_parts(dissection, ["layers", "head 2.1", "attention 1", "layer 0"])
+    found, whole = chosen_parts(dissection, ["layers", "heads.2.1", "attention.1", "layers.0"])
     assert whole == {"layers"} and len(found["layers"]) == 5
-    assert [part.name for part in found["modules"]] == ["attention 1"]
-    assert [part.name for part in found["heads"]] == ["head 2.1"]
+    assert [part.name for part in found["modules"]] == ["attention.1"]
+    assert [part.name for part in found["heads"]] == ["heads.2.1"]
     with pytest.raises(ValueError, match=r"'head 3\.1'.*near it are .*head 2\.1"):
-        chosen_parts(dissection, ["head 3.1"])
+        chosen_parts(dissection, ["heads.3.1"])
     with pytest.raises(ValueError, match="name layers, modules, heads, or all"):
         chosen_parts(dissection, ["nose"])
 
@@ -141,12 +141,12 @@ def test_what_adapters_add_belongs_to_modules_and_to_no_head():
     network = network_of("bert")
     BottleneckAdapters(width=4, layers=None).add(network, seed=1)
     dissection = Dissection(network)
-    attention = next(p for p in dissection.parts("modules") if p.name == "attention 0")
+    attention = next(p for p in dissection.parts("modules") if p.name == "attention.0")
     assert any("adapter" in name for name in attention.masks)
     assert dissection.control_of(attention) is None
     with pytest.raises(ValueError, match="cannot be divided into heads, because of .*adapter"):
         dissection.parts("heads")
-    assert list(chosen_parts(dissection, ["attention 0"])[0]) == ["modules"]
+    assert list(chosen_parts(dissection, ["attention.0"])[0]) == ["modules"]
 
 
 def test_a_network_whose_layers_are_not_known_is_one_sentence():

@@ -355,9 +355,9 @@ def _without_control(found: Mapping[Division, Sequence[GraftedPart]]) -> str:
     )
     if not names:
         return ""
-    shown = [name for name in names if not name.startswith("norm ")]
+    shown = [name for name in names if not name.startswith("norms.")]
     if len(shown) < len(names):
-        shown.append("norm")
+        shown.append("norms")
     return (
         f"No random sets for {', '.join(shown)}: nothing else in this network is of that kind, or it cannot "
         "be divided into units."

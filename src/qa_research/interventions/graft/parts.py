@@ -18,13 +18,22 @@ Division = Literal["layers", "modules", "heads"]
 DIVISIONS: tuple[Division, ...] = get_args(Division)
 EMBEDDINGS, LAYER, ATTENTION, MLP, HEAD = "embeddings", "layer", "attention", "feed-forward", "head"
 ATTENTION_HEAD, NORM = "attention head", "norm"
+# What the names of parts inside layers begin with; heads and feed-forward networks are called as elsewhere
+# (see capture.components).
+STEMS = {
+    LAYER: "layers",
+    ATTENTION: "attention",
+    MLP: "feed_forward",
+    ATTENTION_HEAD: "heads",
+    NORM: "norms",
+}
 # By name of a tensor, which of its numbers: a mask that broadcasts to its shape; None: all of them.
 Masks = Mapping[str, Tensor | None]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a network's weights: `embeddings`, `feed-forward 2`, or `head 3.5`, head 5 of layer 3.
+    """A part of a network's weights: `embeddings`, `feed_forward.2`, or `heads.3.5`, head 5 of layer 3.
 
     `layer`: None outside the layers. `number`: of an attention head in its layer, else None.
     """
@@ -143,13 +152,13 @@ class Dissection:
 
     def _layers(self) -> list[Part]:
         return [
-            Part(f"{LAYER} {number}", LAYER, number, dict.fromkeys(names))
+            Part(f"{STEMS[LAYER]}.{number}", LAYER, number, dict.fromkeys(names))
             for number, names in enumerate(self.layer_names)
         ]
 
     def _modules(self) -> list[Part]:
         return [
-            Part(f"{kind} {number}", kind, number, dict.fromkeys(units.names))
+            Part(f"{STEMS[kind]}.{number}", kind, number, dict.fromkeys(units.names))
             for number, both in enumerate(zip(self.attention, self.mlp, strict=True))
             for kind, units in zip((ATTENTION, MLP), both, strict=True)
         ]
@@ -167,11 +176,17 @@ class Dissection:
             for head in range(self.built.heads):
                 own = torch.arange(units.count) // width == head
                 found.append(
-                    Part(f"head {number}.{head}", ATTENTION_HEAD, number, units.of(own, None), head)
+                    Part(
+                        f"{STEMS[ATTENTION_HEAD]}.{number}.{head}",
+                        ATTENTION_HEAD,
+                        number,
+                        units.of(own, None),
+                        head,
+                    )
                 )
             rest = dict.fromkeys(units.vectors)
-            found.append(Part(f"{NORM} {number}", NORM, number, rest))
-            found.append(Part(f"{MLP} {number}", MLP, number, dict.fromkeys(mlp.names)))
+            found.append(Part(f"{STEMS[NORM]}.{number}", NORM, number, rest))
+            found.append(Part(f"{STEMS[MLP]}.{number}", MLP, number, dict.fromkeys(mlp.names)))
         return found
 
     def _units(self, number: int, half: Half, taken: Sequence[str] = ()) -> Units:
