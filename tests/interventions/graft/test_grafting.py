@@ -32,7 +32,7 @@ def test_a_planted_head_is_found_both_ways_round(letters, seed):
     layer, head = seed % LAYERS, seed // LAYERS % HEADS
     before, after = without_and_with(letters, layer, head, seed)
     found = graft(before, after, REQUEST)
-    name = f"head {layer}.{head}"
+    name = f"heads.{layer}.{head}"
     assert found.base[FROM]["all"].score == 100 and found.base[INTO]["all"].score < 50
     gained, lost = changes(found, "heads", INTO), changes(found, "heads", FROM)
     assert max(gained, key=gained.get) == name == min(lost, key=lost.get)
