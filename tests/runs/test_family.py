@@ -1,7 +1,11 @@
 """Forks as a tree, and where two runs part."""
 
-import pytest
+from dataclasses import replace
 
+import pytest
+import yaml
+
+from qa_research.runs.directory import read_config
 from qa_research.runs.family import as_tree, parting_step
 from qa_research.runs.store import read_entry
 from tests.fake_runs import record_of, write_run
@@ -50,3 +54,22 @@ def test_forks_stand_below_their_runs(family):
     assert as_tree(order) == [("E", 0), ("A", 0), ("B", 1), ("C", 2), ("D", 1)]
     # One whose run is not listed stands where it stood.
     assert as_tree([(name, entries[name]) for name in "CD"]) == [("C", 0), ("D", 0)]
+
+
+def test_a_config_of_the_ledger_that_names_no_origin_is_no_fork(family):
+    entry = read_entry(family["B"])
+    for fork in (5, {}, {"run": "a", "step": 3}, None):
+        odd = replace(entry, config={**entry.config, "fork": fork})
+        assert (
+            as_tree([("odd", odd)]) == [("odd", 0)]
+            and parting_step(odd, read_entry(family["A"])) is None
+        )
+
+
+@pytest.mark.parametrize("fork", [5, {"run": "a/b", "id": "c"}, {"run": "", "id": "c", "step": 1}])
+def test_a_damaged_section_is_one_sentence(family, fork):
+    path = family["B"] / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(config | {"fork": fork}))
+    with pytest.raises(ValueError, match=r"config.yaml .*fork.*; restore it from a copy"):
+        read_config(path.parent)

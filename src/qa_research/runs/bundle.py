@@ -22,6 +22,7 @@ from qa_research.ledger.carrying_stacks import carried_stacks, carried_stacks_js
 from qa_research.ledger.runs import Ledger
 from qa_research.model.weights import SUMS
 from qa_research.plain import read_yaml
+from qa_research.runs.anchors import ANCHORS
 from qa_research.runs.anonymous import MEANINGS, Anonymous
 from qa_research.runs.directory import MANIFEST, read_config, read_record, run_name
 from qa_research.runs.manifest import (
@@ -46,7 +47,10 @@ MOST_MODEL_BYTES = 4_000_000
 # The earliest that a zip file can say: no file has a time of its own.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o100644 << 16
-_OTHER_PARTS = ("tensorboard", "films", "attributions", "looks", "exports")
+_OTHER_PARTS = (
+    *("tensorboard", "films", "attributions", "looks", "exports", "replays", "what_if", "graft"),
+    *("patching", "data_map", "weights", "probes"),
+)
 _PAGES = (".html", ".svg", ".csv", ".json", ".txt", ".md")
 
 
@@ -279,7 +283,7 @@ def _say_what_else(contents: Contents, directory: Path) -> None:
     named |= {part.what for part in contents.left_out}
     others = 0
     for name, size in size_by_part(directory).items():
-        if name == "checkpoints":
+        if name in ("checkpoints", ANCHORS):
             contents.leave_out(name, size, "weights are not bundled")
         elif name in _OTHER_PARTS:
             contents.leave_out(name, size, "not a part of a bundle")

@@ -14,8 +14,10 @@ Listed = TypeVar("Listed")
 
 def origin_in(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The run, its id and the step that a fork's config names; None: it is no fork."""
-    found: Mapping[str, Any] | None = config.get(FORK)
-    return found
+    found = config.get(FORK)
+    # The ledger may hold a config that somebody wrote; one that is read from its file was checked.
+    is_one = isinstance(found, Mapping) and {"run", "id", "step"} <= found.keys()
+    return found if is_one else None
 
 
 def as_tree(runs: Sequence[tuple[Listed, RunEntry]]) -> list[tuple[Listed, int]]:

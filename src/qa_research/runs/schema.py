@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
-from annotated_types import MinLen
+from annotated_types import Ge, MaxLen, MinLen
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
@@ -68,6 +68,25 @@ class Scored(TypedDict):
     wider: float | None
 
 
+class ForkSection(TypedDict):
+    """Of which run, by name and id, and at the end of which step a fork begins; see runs.forks."""
+
+    __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc]
+    run: Name
+    id: Name
+    step: Annotated[int, Ge(1)]
+
+
+class Forked(TypedDict):
+    """What run.json says of a fork: where it begins, and both values of each key that was changed."""
+
+    __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc]
+    run: Name
+    id: Name
+    step: Annotated[int, Ge(1)]
+    changes: dict[str, Annotated[list[Any], MinLen(2), MaxLen(2)]]
+
+
 class Record(TypedDict):
     """run.json. Old records lack some keys, and a run that has not validated yet has no scores."""
 
@@ -103,6 +122,7 @@ class Record(TypedDict):
     capture: NotRequired[CaptureCost | None]
     error: NotRequired[str | None]
     resumed: NotRequired[list[dict[str, Any]]]
+    fork: NotRequired[Forked]
 
 
 class TaskSection(TypedDict):
@@ -137,6 +157,7 @@ class Config(TypedDict):
     answer: NotRequired[dict[str, Any]]
     train: NotRequired[dict[str, Any]]
     paths: NotRequired[dict[str, Any]]
+    fork: NotRequired[ForkSection]
 
 
 _RECORD = TypeAdapter(Record)
