@@ -16,22 +16,24 @@ def what_if_figure(found: WhatIf) -> Figure:
     panels = figure.subplots(1, len(kinds), squeeze=False)[0]
     unit = ", %" if found.metric["scale"] == PERCENT else ""
     for panel, kind in zip(panels, kinds, strict=True):
-        _draw(panel, found.effects[kind], found.random_words)
+        _draw(panel, found.effects[kind])
         level = found.reached[kind].level
         panel.axhline(level, color=GREY, lw=0.6, ls=":")
-        panel.set_title(kind)
+        if len(kinds) > 1:
+            panel.set_title(kind)
         panel.set_xlabel("optimizer step")
         panel.set_ylabel(f"{found.metric['label']}{unit}")
         plain(panel)
-    panels[0].legend(fontsize=7, frameon=False)
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     figure.suptitle(found.changed, fontsize=9)
     return figure
 
 
-def _draw(panel: Axes, effects: tuple[StepEffect, ...], random_words: str) -> None:
+def _draw(panel: Axes, effects: tuple[StepEffect, ...]) -> None:
     steps = [one.step for one in effects]
     for number in range(len(effects[0].random)):
-        name = random_words if number == 0 else None
+        name = f"{len(effects[0].random)} random changes" if number == 0 else None
         panel.plot(
             steps, [e.random[number] for e in effects], color=GREY, lw=0.7, alpha=0.5, label=name
         )

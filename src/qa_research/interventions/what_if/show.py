@@ -19,7 +19,7 @@ def show_what_if(found: WhatIf) -> None:
     )
     kinds = list(found.effects)
     for kind in kinds[1:] if len(kinds) > 1 else kinds:
-        console.print(f"\n{kind}")
+        console.print(f"\n{kind}" if len(kinds) > 1 else "")
         effects = found.effects[kind]
         has_bound = effects[0].bound is not None
         header = (*HEADER, *(["whole layers"] if has_bound else []))
