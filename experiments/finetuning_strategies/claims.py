@@ -28,7 +28,7 @@ def claims(measured: dict[str, Any], says: Passages) -> None:
     says("{:,} questions that chose nothing", full["seeds"]["1"]["questions"])
     says("{:,} parameters", full["parameters"]["network"])
     for name, found in strategies.items():
-        says("| {} | {} | {} | {} | {} | {} | {} |", TITLES[name], *row(name, found))
+        says("| {} | {} | {} | {} | {} | {} | {} | {} |", TITLES[name], *row(name, found))
     more = [seed["EM"]["more"] for seed in lora["seeds"].values()]
     says(
         "LoRA's exact match differs from that of `full` by {} points",
@@ -50,7 +50,7 @@ def claims(measured: dict[str, Any], says: Passages) -> None:
 
 
 def row(name: str, found: dict[str, Any]) -> tuple[str, ...]:
-    """Of the table: exact match, F1, difference from `full`, parameters, time and memory."""
+    """Of the table: seeds, exact match, F1, difference from `full`, parameters, time and memory."""
     seeds = list(found["seeds"].values())
     sizes = found["parameters"]
     trained = f"{sizes['last']:,}"
@@ -58,6 +58,7 @@ def row(name: str, found: dict[str, Any]) -> tuple[str, ...]:
         trained = f"{sizes['first']:,} to {trained}"
     time, peak = found["time"], found["memory"]["peak"] / MEGABYTE
     return (
+        str(len(seeds)),
         over_seeds(seeds, "EM"),
         over_seeds(seeds, "F1"),
         "" if name == "full" else difference(seeds),
