@@ -46,7 +46,7 @@ SKIPPED = {
     r"classifier=(inception_v3|torchvision)": "fetches weights",
     r"data=squad( |$)|data=squad_v2|--data squad": "fetches SQuAD from the hub",
     r"squad browse": "needs a terminal",
-    r"what-if .*--without": "needs the id of a question that the second step trains on",
+    r"what-if .*--without": "only users know which question a batch of their training has",
     r"stacks --pid": "needs a training that runs in another terminal",
     r"runs remove RUN$": "asks back, which needs a terminal",
     r"ledger import": "reads a file that only users of the old lab have",

@@ -212,7 +212,8 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
     "graft": [("RUN", *GRAFTED, "--random", "1", "--shapley", *RUNS, "--out", "NEW")],
     "patch": [("RUN", *RUNS, "--steps", "best", "--pairs-file", "pairs.json", "--out", "NEW")],
     "replay": [("RUN", "--from-start", *RUNS)],
-    "fork": [("RUN", "--at", "1", "--from-start", "seed=2", *RUNS)],
+    # Another seed, so that the other runs are still found by theirs.
+    "fork": [("RUN", "--at", "1", "--from-start", "seed=3", *RUNS)],
     "what-if": [
         (
             *("RUN", "--at", "1", "--to", "2", "--silence", "heads.0.0", "--from-start"),

@@ -222,7 +222,7 @@ SHARED = [
 SEAM = {
     f"qa_research.tasks.{name}"
     for name in (
-        *("task", "learning", "opened", "scoring", "evaluation"),
+        *("task", "learning", "opened", "scoring", "evaluation", "left_out"),
         *("elsewhere", "earlier_configs", "run_qa"),
     )
 }

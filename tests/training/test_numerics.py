@@ -72,12 +72,14 @@ def test_weights_of_a_step_add_up_to_one_over_all_processes(processes):
     sizes, accumulate = [8, 8, 8, 8, 1], 3
     module = object.__new__(LearningModule)
     torch.nn.Module.__init__(module)
-    module._sizes = (-1, ())
+    module._sizes = (-1, (), ())
     examples = {}
     for rank in range(processes):
         module._trainer = SimpleNamespace(
             current_epoch=0,
-            datamodule=SimpleNamespace(batch_sizes=lambda epoch: sizes),
+            datamodule=SimpleNamespace(
+                batch_sizes=lambda epoch: sizes, served_sizes=lambda epoch: sizes
+            ),
             accumulate_grad_batches=accumulate,
             world_size=processes,
             global_rank=rank,

@@ -137,10 +137,15 @@ def fork(
     check_sections(config)
     record = parent_record(directory, anyway)
     check_step(record, step)
+    from qa_research.training.setup import set_up
     from qa_research.training.story import train
 
     config[FORK] = section_of(directory, record, step)
-    ensure_anchor(directory, record, step, from_start)
+    if not has_anchor(directory, step):
+        # What cannot be done is said before steps are trained for it.
+        setup = set_up(config)
+        setup.prepare()
+        ensure_anchor(directory, record, step, from_start)
     return train(config)
 
 
@@ -264,15 +269,21 @@ def check_step(record: Mapping[str, Any], step: int, option: str = "--at") -> No
         raise ValueError(f"{option} {step} is not one of this run's steps, 0 to {record['steps']}")
 
 
+def has_anchor(directory: Path, step: int) -> bool:
+    """Whether a run has kept its state of this step."""
+    anchor = nearest_anchor(directory, step)
+    return anchor is not None and anchor.step == step
+
+
 def ensure_anchor(directory: Path, record: Mapping[str, Any], step: int, from_start: bool) -> None:
     """Have a run's state of a step in its folder, by training up to it again where it was not kept.
 
     Raises:
         ValueError: no earlier state was kept, and `from_start` is false.
     """
-    anchor = nearest_anchor(directory, step)
-    if anchor and anchor.step == step:
+    if has_anchor(directory, step):
         return
+    anchor = nearest_anchor(directory, step)
     first = anchor.step if anchor else 0
     if not anchor and not from_start:
         raise ValueError(no_state_near(directory, record, step))

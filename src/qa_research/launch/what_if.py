@@ -35,6 +35,7 @@ from qa_research.interventions.what_if.effects import (
 from qa_research.launch.fork import (
     check_step,
     ensure_anchor,
+    has_anchor,
     parent_config,
     parent_record,
 )
@@ -46,10 +47,11 @@ from qa_research.streams import stream
 from qa_research.tasks.left_out import Edits, Holes, which_of
 from qa_research.tasks.opened import Opened
 from qa_research.tasks.scoring import Columns, columns_of, groups_of
-from qa_research.tasks.task import Metric
+from qa_research.tasks.task import Metric, Task
 from qa_research.text import names_in, plural
 from qa_research.training.looks import Look
 from qa_research.training.rerun import Reruns
+from qa_research.training.setup import set_up
 from qa_research.training.silencing import Window
 
 # How many times scores are measured if nobody says how often.
@@ -98,7 +100,12 @@ def what_if(
         raise ValueError(f"--to {until} must be after --at {first}")
     opened = open_run(directory)
     rows, note = opened.drawn(asked.questions, stream(asked.seed, "what-if-examples"), asked.kinds)
-    ensure_anchor(directory, record, first, from_start)
+    if not has_anchor(directory, first):
+        # What is not there is said before steps are trained for it.
+        setup = set_up({**parent_config(directory), "capture": None})
+        setup.prepare()
+        _check_named(setup.task, asked)
+        ensure_anchor(directory, record, first, from_start)
     started = time.monotonic()
     reruns = Reruns(parent_config(directory), anchor_file(directory, first), until, directory)
     changes, notes = _changes(reruns, asked)
@@ -123,6 +130,18 @@ def what_if(
         seconds=time.monotonic() - started,
         notes=(*notes, *([note] if note else [])),
     )
+
+
+def _check_named(task: Task, asked: Question) -> None:
+    """Refuse examples or parts that are not there.
+
+    Raises:
+        ValueError: the first of them.
+    """
+    data: Any = task.data
+    which_of(data.ids(), ids_named(asked.without, "--without"), "--without")
+    if asked.silence:
+        named(names_in(asked.silence), task.network, "--silence")
 
 
 # What a training scored, by step; and by its role all trainings that had it.
@@ -226,8 +245,7 @@ def _without(
     reruns: Reruns, asked: Question, rng: np.random.Generator
 ) -> tuple[list[Change], list[str]]:
     ids = ids_named(asked.without, "--without")
-    known: Any = reruns.task.data
-    which_of(known.ids(), ids, "--without")
+    _check_named(reruns.task, asked)
     served = reruns.served()
     used = [one for one in ids if served.get(one)]
     notes = []

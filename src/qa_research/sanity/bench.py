@@ -200,6 +200,9 @@ class _SizesOf:
     def batch_sizes(self, epoch: int) -> list[int]:
         return [self._size]
 
+    def served_sizes(self, epoch: int) -> list[int]:
+        return [self._size]
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._data, name)
 

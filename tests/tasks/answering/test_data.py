@@ -15,6 +15,7 @@ SETTINGS = {
     "choosing_share": 0.2,
     "curriculum": None,
     "curriculum_epochs": None,
+    **dict.fromkeys(("without", "only", "holes", "relabel")),
     "seed": 0,
     "validate_on_train": False,
     "on_bad_rows": "error",

@@ -21,6 +21,7 @@ SETTINGS = {
     "choosing_share": 0.2,
     "curriculum": None,
     "curriculum_epochs": None,
+    **dict.fromkeys(("without", "only", "holes", "relabel")),
     "temperature_share": 0.2,
     "seed": 0,
     "max_tokens": 32,
