@@ -1,6 +1,7 @@
 """Forks: the same training if nothing is changed, bit for bit; and what may be changed."""
 
 import json
+import shutil
 import signal
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from qa_research.files import ids_named
 from qa_research.launch.fork import Edits, Silenced, fork
+from qa_research.launch.replay import replay
 from qa_research.launch.resume import resume
 from qa_research.runs.anchors import anchor_file
 from qa_research.runs.checkpoints import load_network_weights, read_checkpoint
@@ -228,6 +230,24 @@ def test_a_step_beyond_the_end_and_another_version_are_refused(whole):
     with pytest.raises(ValueError, match=r"need not be exact: torch 1.0 -> .*; --anyway"):
         forked(whole, 6)
     fork(str(whole), 6, [], Edits(), Silenced(), whole.parent.parent, from_start=False, anyway=True)
+
+
+def test_a_fork_repeats_itself_from_its_own_first_state(whole):
+    run = forked(whole, 6, "model.lr=0.002")
+    for first in (None, 6):
+        found = replay(str(run), first, None, (), (), None, run.parent.parent, False, False)
+        assert found.is_exact and found.first == 6 and found.weights
+    # At the same step a fork of it changes something else.
+    assert result_of(forked(run, 6)) == result_of(run)
+    with pytest.raises(
+        ValueError, match=r"--from 3 is not one of .* 6 to 12 .until then it is nopretrain/"
+    ):
+        replay(str(run), 3, None, (), (), None, run.parent.parent, True, False)
+    shutil.rmtree(run / "anchors")
+    with pytest.raises(
+        ValueError, match="is a fork, and the state that it begins with is not in its folder"
+    ):
+        replay(str(run), None, None, (), (), None, run.parent.parent, True, False)
 
 
 def test_more_than_half_is_another_training(whole):

@@ -3,6 +3,7 @@
 import pytest
 
 from qa_research.interventions.what_if.show import show_what_if
+from qa_research.launch.fork import Edits, Silenced, fork
 from qa_research.launch.what_if import Question, what_if
 from tests.training.kept_whole import WHOLE, copied
 
@@ -78,3 +79,20 @@ def test_steps_must_be_a_stretch(whole):
         asked(whole, first=6, until=6, without=["x"])
     with pytest.raises(ValueError, match="--to 99 is not one of this run's steps"):
         asked(whole, until=99, without=["x"])
+
+
+def test_a_run_that_leaves_something_out_itself_is_refused(whole):
+    before = set(whole.parent.iterdir())
+    fork(
+        str(whole),
+        6,
+        [],
+        Edits(without=ids_of(whole)[:2]),
+        Silenced(),
+        whole.parent.parent,
+        from_start=False,
+        anyway=False,
+    )
+    (run,) = set(whole.parent.iterdir()) - before
+    with pytest.raises(ValueError, match="this run has data.without itself"):
+        asked(run, first=9, without=ids_of(whole)[3:4])

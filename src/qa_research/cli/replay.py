@@ -16,6 +16,41 @@ Anyway = Annotated[
     typer.Option("--anyway", help="although versions or the machine have changed since"),
 ]
 
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        metavar="ID,...|FILE",
+        help="leave out these training examples; a FILE has an id on each line",
+    ),
+]
+HolesName = Annotated[
+    str | None,
+    typer.Option(
+        "--holes",
+        metavar="empty|next",
+        help="their places in the batches stay empty, or the next examples move up",
+        show_default="empty",
+    ),
+]
+SilenceNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--silence",
+        metavar="NAME,...",
+        help="these parts put out nothing: heads.3.5, feed_forward.3, layers.3",
+    ),
+]
+SilenceWith = Annotated[
+    str | None,
+    typer.Option(
+        "--with",
+        metavar="zero|mean",
+        help="what they put out instead; mean: over the tokens of a batch",
+        show_default="zero",
+    ),
+]
+
 
 def replay(
     run: Run,
@@ -102,27 +137,12 @@ def fork(
         list[str] | None,
         typer.Argument(metavar="KEY=VALUE", help="what is changed from then on"),
     ] = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--without",
-            metavar="ID,...|FILE",
-            help="leave out these training examples; a FILE has an id on each line",
-        ),
-    ] = None,
+    without: Without = None,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="ID,...|FILE", help="or all but these training examples"),
     ] = None,
-    holes: Annotated[
-        str | None,
-        typer.Option(
-            "--holes",
-            metavar="empty|next",
-            help="their places in the batches stay empty, or the next examples move up",
-            show_default="empty",
-        ),
-    ] = None,
+    holes: HolesName = None,
     relabel: Annotated[
         list[str] | None,
         typer.Option(
@@ -131,14 +151,7 @@ def fork(
             help="train an example with another answer; may be repeated",
         ),
     ] = None,
-    silence: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--silence",
-            metavar="NAME,...",
-            help="parts that put out nothing: heads.3.5, feed_forward.3, layers.3",
-        ),
-    ] = None,
+    silence: SilenceNames = None,
     until: Annotated[
         int | None,
         typer.Option(
@@ -149,15 +162,7 @@ def fork(
             show_default="the end",
         ),
     ] = None,
-    silence_with: Annotated[
-        str | None,
-        typer.Option(
-            "--with",
-            metavar="zero|mean",
-            help="what they put out instead; mean: over the tokens of a batch",
-            show_default="zero",
-        ),
-    ] = None,
+    silence_with: SilenceWith = None,
     from_start: FromStart = False,
     anyway: Anyway = False,
     runs: Runs = DEFAULT_RUNS,

@@ -19,7 +19,14 @@ from qa_research.cli.options import (
     Seed,
     checked_format,
 )
-from qa_research.cli.replay import Anyway, FromStart
+from qa_research.cli.replay import (
+    Anyway,
+    FromStart,
+    HolesName,
+    SilenceNames,
+    SilenceWith,
+    Without,
+)
 from qa_research.text import names_in
 
 
@@ -30,31 +37,9 @@ def what_if(
         typer.Option("--at", metavar="STEP", min=1, help="the step after which it would differ"),
     ],
     until: Annotated[int, typer.Option("--to", metavar="STEP", min=1, help="the last step")],
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--without",
-            metavar="ID,...|FILE",
-            help="leave out these training examples; a FILE has an id on each line",
-        ),
-    ] = None,
-    holes: Annotated[
-        str | None,
-        typer.Option(
-            "--holes",
-            metavar="empty|next",
-            help="their places in the batches stay empty, or the next examples move up",
-            show_default="empty",
-        ),
-    ] = None,
-    silence: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--silence",
-            metavar="NAME,...",
-            help="or these parts put out nothing: heads.3.5, feed_forward.3, layers.3",
-        ),
-    ] = None,
+    without: Without = None,
+    holes: HolesName = None,
+    silence: SilenceNames = None,
     silence_until: Annotated[
         int | None,
         typer.Option(
@@ -65,15 +50,7 @@ def what_if(
             show_default="the last step",
         ),
     ] = None,
-    silence_with: Annotated[
-        str | None,
-        typer.Option(
-            "--with",
-            metavar="zero|mean",
-            help="what they put out instead; mean: over the tokens of a batch",
-            show_default="zero",
-        ),
-    ] = None,
+    silence_with: SilenceWith = None,
     draws: Annotated[
         int,
         typer.Option("--random", metavar="N", min=1, help="random changes of the same size"),

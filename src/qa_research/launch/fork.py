@@ -260,13 +260,23 @@ def parent_record(directory: Path, anyway: bool) -> dict[str, Any]:
 
 
 def check_step(record: Mapping[str, Any], step: int, option: str = "--at") -> None:
-    """Refuse a step that a run has not reached.
+    """Refuse a step that a run has not reached, or that a fork shares with the run that it is of.
 
     Raises:
-        ValueError: the step, and how many the run has.
+        ValueError: the step, and which the run has.
     """
-    if not 0 <= step <= record["steps"]:
-        raise ValueError(f"{option} {step} is not one of this run's steps, 0 to {record['steps']}")
+    first = begins_at(record)
+    if not first <= step <= record["steps"]:
+        before = f" (until then it is {record['fork']['run']})" if first else ""
+        raise ValueError(
+            f"{option} {step} is not one of this run's steps, {first} to {record['steps']}{before}"
+        )
+
+
+def begins_at(record: Mapping[str, Any]) -> int:
+    """The step after which a run's own training begins: that of the fork, or 0."""
+    fork = record.get("fork")
+    return int(fork["step"]) if fork else 0
 
 
 def has_anchor(directory: Path, step: int) -> bool:
@@ -285,8 +295,8 @@ def ensure_anchor(directory: Path, record: Mapping[str, Any], step: int, from_st
         return
     anchor = nearest_anchor(directory, step)
     first = anchor.step if anchor else 0
-    if not anchor and not from_start:
-        raise ValueError(no_state_near(directory, record, step))
+    if not anchor:
+        check_from_start(directory, record, step, from_start)
     log.info("Training steps %d to %d again, for the state of step %d", first + 1, step, step)
     keeping = {"anchors_every_n_steps": step, "anchors_mb": None}
     # With its captures, whose state belongs to the whole one.
@@ -296,6 +306,23 @@ def ensure_anchor(directory: Path, record: Mapping[str, Any], step: int, from_st
 
     handed_over(anchor_file(again, step), anchor_file(directory, step), record["id"])
     shutil.rmtree(again)
+
+
+def check_from_start(
+    directory: Path, record: Mapping[str, Any], step: int, from_start: bool
+) -> None:
+    """Refuse to train up to a step from the beginning unless that was asked for, and can be done.
+
+    Raises:
+        ValueError: it was not, or the run is a fork, which begins with a state.
+    """
+    if begins_at(record):
+        raise ValueError(
+            f"{run_name(directory)} is a fork, and the state that it begins with is not in its folder any more"
+            f"; fork {record['fork']['run']} at step {record['fork']['step']} again"
+        )
+    if not from_start:
+        raise ValueError(no_state_near(directory, record, step))
 
 
 def no_state_near(directory: Path, record: Mapping[str, Any], step: int) -> str:

@@ -17,7 +17,13 @@ from qa_research.interventions.replay.proof import (
     kept_weights,
 )
 from qa_research.launch.compose import default_config
-from qa_research.launch.fork import check_step, no_state_near, parent_record, train_again
+from qa_research.launch.fork import (
+    begins_at,
+    check_from_start,
+    check_step,
+    parent_record,
+    train_again,
+)
 from qa_research.runs.anchors import anchors_of, nearest_anchor
 from qa_research.runs.directory import find_run, read_config, run_name
 from qa_research.text import did_you_mean
@@ -83,18 +89,17 @@ def _begin(
         check_step(record, first, "--from")
         if first >= last:
             raise ValueError(f"--from {first} must be before --to {last}")
-    if from_start and first is None:
+    begun = begins_at(record)
+    if from_start and first is None and not begun:
         return 0
     # Without --from as much as can be is repeated: from the earliest state.
-    wanted = 0 if first is None else first
-    anchor = nearest_anchor(directory, wanted)
-    if anchor is None and first is None and (kept := anchors_before(directory, last)):
+    kept = [anchor.step for anchor in anchors_of(directory) if begun <= anchor.step < last]
+    if first is None and kept:
         return kept[0]
+    wanted = begun if first is None else first
+    anchor = nearest_anchor(directory, wanted)
     if anchor is None:
-        if not from_start and wanted:
-            raise ValueError(no_state_near(directory, record, wanted))
-        if not from_start:
-            raise ValueError(no_state_near(directory, record, last))
+        check_from_start(directory, record, wanted or last, from_start)
         return 0
     if anchor.step < wanted:
         log.info(
@@ -102,11 +107,6 @@ def _begin(
             anchor.step,
         )
     return anchor.step
-
-
-def anchors_before(directory: Path, step: int) -> list[int]:
-    """The steps before `step` whose states a run has kept."""
-    return [anchor.step for anchor in anchors_of(directory) if anchor.step < step]
 
 
 def _capture(

@@ -1,7 +1,7 @@
 """What if?: a stretch of a training without some examples or parts, beside random ones of the same size."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from qa_research.interventions.what_if.changes import (
 from qa_research.interventions.what_if.effects import (
     StepEffect,
     WhatIf,
-    by_kind,
     effect_at,
     reached_of,
 )
@@ -46,7 +45,7 @@ from qa_research.signals import Signals
 from qa_research.streams import stream
 from qa_research.tasks.left_out import Edits, Holes, which_of
 from qa_research.tasks.opened import Opened
-from qa_research.tasks.scoring import Columns, columns_of, groups_of
+from qa_research.tasks.scoring import Columns, by_kind, columns_of, groups_of
 from qa_research.tasks.task import Metric, Task
 from qa_research.text import names_in, plural
 from qa_research.training.looks import Look
@@ -96,6 +95,7 @@ def what_if(
     record = parent_record(directory, anyway)
     check_step(record, first)
     check_step(record, until, "--to")
+    _check_plain(parent_config(directory))
     if until <= first:
         raise ValueError(f"--to {until} must be after --at {first}")
     opened = open_run(directory)
@@ -125,11 +125,26 @@ def what_if(
         metric=scorer.metric,
         effects=effects,
         reached={k: reached_of(own, asked.level, scorer.metric) for k, own in effects.items()},
-        exact=all(proof.difference is None for proof in witness.proofs),
+        # Without anything to compare with nothing is known.
+        exact=bool(witness.proofs) and all(p.difference is None for p in witness.proofs),
         compared=len(witness.proofs),
         seconds=time.monotonic() - started,
         notes=(*notes, *([note] if note else [])),
     )
+
+
+def _check_plain(config: Mapping[str, Any]) -> None:
+    """Refuse a run that is itself without examples or parts, since what is left out then would come back.
+
+    Raises:
+        ValueError: the key that leaves something out.
+    """
+    for section, key in (("data", "without"), ("data", "only"), ("train", "silence")):
+        if config[section].get(key):
+            raise ValueError(
+                f"this run has {section}.{key} itself, and what-if asks what a training of everything would "
+                "have been; ask the run that it is a fork of"
+            )
 
 
 def _check_named(task: Task, asked: Question) -> None:

@@ -16,6 +16,8 @@ from qa_research.scores import (
 from qa_research.stats import Interval, mean_intervals, sign_flips
 from qa_research.tasks.task import PARAGRAPH, PERCENT, Metric, keys_of
 
+# All examples, beside those of each kind.
+ALL = "all"
 # By a metric's key what each example has of it.
 Columns = Mapping[str, NDArray[np.float64]]
 
@@ -115,3 +117,11 @@ def difference_of(
 def _own(columns: Columns, metric: Metric) -> NDArray[np.float64]:
     """[key, example]"""
     return np.array([columns[key] for key in keys_of(metric)])
+
+
+def by_kind(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.int64]]:
+    """The places of the examples of each kind, all first; of one kind alone there is only `all`."""
+    kinds = np.array([row.get("kind", "") for row in rows])
+    names = sorted(set(kinds.tolist()))
+    several = {name: np.flatnonzero(kinds == name) for name in names} if len(names) > 1 else {}
+    return {ALL: np.arange(len(rows)), **several}

@@ -79,9 +79,10 @@ def begin_fork(origin: Origin, directory: Path, run_id: str, setup: Setup) -> Re
     for path in (origin.directory / "checkpoints").glob("step-*.ckpt"):
         if path.stem[5:].isdecimal() and int(path.stem[5:]) <= origin.anchor.step:
             _link(path, directory / "checkpoints" / path.name)
-    _link(origin.anchor.path, anchor_file(directory, origin.anchor.step))
     last = directory / "checkpoints" / LAST
     DurableCheckpointIO().save_checkpoint(content, last)
+    # The state that the fork can be trained again from: its own, as it changed it.
+    _link(last, anchor_file(directory, origin.anchor.step))
     return ResumePoint(last, origin.anchor.step)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from qa_research.interventions.what_if.effects import by_kind, effect_at, reached_of
+from qa_research.interventions.what_if.effects import effect_at, reached_of
+from qa_research.tasks.scoring import by_kind
 
 METRIC = {
     "name": "val/exact_match",

@@ -8,10 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qa_research.stats import TOLERANCE
-from qa_research.tasks.scoring import Columns, difference_of, groups_of, interval_of, value_of
+from qa_research.tasks.scoring import (
+    Columns,
+    by_kind,
+    difference_of,
+    groups_of,
+    interval_of,
+    value_of,
+)
 from qa_research.tasks.task import Metric
-
-ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Asked:
     @classmethod
     def about(cls, rows: Sequence[Mapping[str, Any]], metric: Metric) -> "Asked":
         """Of what a network made of the examples (`Opened.rows`)."""
-        return cls(metric, _by_kind(rows), groups_of(rows))
+        return cls(metric, by_kind(rows), groups_of(rows))
 
     def of(self, columns: Columns, kind: str) -> Columns:
         """What the examples of a kind have."""
@@ -72,14 +77,6 @@ class Asked:
     def values(self, columns: Columns) -> dict[str, float]:
         """The metric by kind."""
         return {kind: value_of(self.of(columns, kind), self.metric) for kind in self.by_kind}
-
-
-def _by_kind(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.int64]]:
-    """The numbers of the rows of each kind, `all` first; of one kind alone there is only `all`."""
-    kinds = np.array([row.get("kind", "") for row in rows])
-    names = sorted(set(kinds.tolist()))
-    several = {name: np.flatnonzero(kinds == name) for name in names} if len(names) > 1 else {}
-    return {ALL: np.arange(len(rows)), **several}
 
 
 def base_of(columns: Columns, asked: Asked) -> dict[str, Scored]:

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from qa_research.figures.panels import COLOURS, GREY, PlainFigure
-from qa_research.interventions.graft.effects import ALL
 from qa_research.interventions.graft.grafting import FROM, INTO, SIDES, Grafted, GraftedPart
 from qa_research.interventions.graft.parts import ATTENTION, ATTENTION_HEAD, MLP, Division
 from qa_research.interventions.graft.sharing import Share
+from qa_research.tasks.scoring import ALL
 from qa_research.tasks.task import PERCENT
 
 OTHER = {INTO: FROM, FROM: INTO}

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from qa_research.console import Screen
-from qa_research.interventions.graft.effects import ALL, Effect, Scored
+from qa_research.interventions.graft.effects import Effect, Scored
 from qa_research.interventions.graft.grafting import FROM, INTO, Grafted, GraftedPart
 from qa_research.interventions.graft.parts import Division
 from qa_research.interventions.graft.sharing import Share
+from qa_research.tasks.scoring import ALL
 from qa_research.tasks.task import PERCENT, Metric
 
 # How many attention heads are shown, those that change most first; the file has all.

@@ -1,6 +1,6 @@
 """What a change of a training did to its scores over the steps, beside random changes of the same size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from qa_research.stats import TOLERANCE
 from qa_research.tasks.scoring import Columns, difference_of, value_of
 from qa_research.tasks.task import Metric
-
-ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -93,14 +91,6 @@ class WhatIf:
             for kind, one in self.reached.items()
         }
         return {**asdict(self), "reached": reached}
-
-
-def by_kind(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.int64]]:
-    """The places of the examples of each kind, all first; of one kind alone there is only `all`."""
-    kinds = np.array([row.get("kind", "") for row in rows])
-    names = sorted(set(kinds.tolist()))
-    several = {name: np.flatnonzero(kinds == name) for name in names} if len(names) > 1 else {}
-    return {ALL: np.arange(len(rows)), **several}
 
 
 def effect_at(

@@ -29,11 +29,15 @@ def show_what_if(found: WhatIf) -> None:
     console.print("")
     for note in found.notes:
         console.print(note)
+    console.print(f"{_proof(found)}; {found.seconds:.0f} s in all")
+
+
+def _proof(found: WhatIf) -> str:
+    if not found.compared:
+        return "No weights were kept of these steps, so it is not known whether the training repeated itself"
     same = "the same, bit for bit" if found.exact else "NOT the same"
-    console.print(
-        f"The training as it was, done again, is {same} ({plural(found.compared, 'kept state')} compared); "
-        f"{found.seconds:.0f} s in all"
-    )
+    compared = plural(found.compared, "kept state")
+    return f"The training as it was, done again, is {same} ({compared} compared)"
 
 
 def _row(one: StepEffect, in_percent: bool) -> Sequence[str]:
