@@ -318,8 +318,8 @@ def check_from_start(
     """
     if begins_at(record):
         raise ValueError(
-            f"{run_name(directory)} is a fork, and the state that it begins with is not in its folder any more"
-            f"; fork {record['fork']['run']} at step {record['fork']['step']} again"
+            f"{run_name(directory)} is a fork, and the state that it begins with is not in its folder any "
+            f"more; fork {record['fork']['run']} at step {record['fork']['step']} again"
         )
     if not from_start:
         raise ValueError(no_state_near(directory, record, step))
