@@ -110,8 +110,8 @@ def run(text: str, folder: Path, before: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def run_page(page: Path, folder: Path) -> list[str]:
-    """Run the commands of a page in their order; what failed."""
+def run_page(page: Path, folder: Path, names: dict[str, str]) -> list[str]:
+    """Run the commands of a page in their order, with whole names of runs; what failed."""
     failed = []
     before: list[str] = (
         [] if ACTIVATE in {command.text for command in printed(page)} else [ACTIVATE]
@@ -124,14 +124,22 @@ def run_page(page: Path, folder: Path) -> list[str]:
             # What a shell remembers.
             before.append(command.text)
             continue
+        runnable = re.sub(
+            r"(?<=printed/)[\w-]+", lambda name: names.get(name[0], name[0]), command.runnable
+        )
         started = time.monotonic()
-        code, output = run(command.runnable, folder, before)
+        code, output = run(runnable, folder, before)
         say(
             f"{'ok     ' if code == 0 else 'FAILED '} {time.monotonic() - started:4.0f} s  {command}"
         )
         if code:
-            failed.append(f"{command}\n  run as: {command.runnable}\n{output[-1500:]}")
+            failed.append(f"{command}\n  run as: {runnable}\n{output[-1500:]}")
     return failed
+
+
+def whole_names(folder: Path) -> dict[str, str]:
+    """Of each prepared run, by what the placeholders call it: a fork, made by a page, begins with the same letters."""
+    return {run.name.rsplit("-", 1)[0]: run.name for run in (folder / "runs" / "printed").iterdir()}
 
 
 def copy_or_link(source: str, target: str) -> None:
@@ -158,12 +166,14 @@ def main(names: list[str]) -> int:
                 say(f"{command}\n{output}")
                 return code
 
+        names = whole_names(folder)
+
         def run_in_copy(page: Path) -> list[str]:
             """What failed of a page, in a copy of its own: its commands may count on the runs of no other."""
             copy = Path(temporary) / page.stem
             shutil.copytree(folder, copy, symlinks=True, copy_function=copy_or_link)
             try:
-                return run_page(page, copy)
+                return run_page(page, copy, names)
             finally:
                 shutil.rmtree(copy)
 
