@@ -138,7 +138,7 @@ def run_page(page: Path, folder: Path, names: dict[str, str]) -> list[str]:
 
 
 def whole_names(folder: Path) -> dict[str, str]:
-    """Of each prepared run, by what the placeholders call it: a fork, made by a page, begins with the same letters."""
+    """Of each prepared run, by what the placeholders call it, with which the name of a fork begins, too."""
     return {run.name.rsplit("-", 1)[0]: run.name for run in (folder / "runs" / "printed").iterdir()}
 
 
