@@ -24,6 +24,8 @@ PLACEHOLDERS = {
     # A training that is printed has two steps when it is run, and keeps no state of the first.
     r"--at 60\b": "--at 1 --from-start",
     r"--at 40 --to 90 --silence.*": "--at 1 --to 2 --silence heads.0.0 --random 1 --questions 8 --from-start",
+    r"--judge 40 --at 40 --to 80": "--judge 5 --at 1 --to 4 --from-start",
+    r"--questions ID --examples all": "--questions builtin-validation-00003 --examples 20",
     r"--from 40 --to 90\b": "--from 1 --to 2 --from-start",
     r"^(qa-research replay RUN)(?! --from)": r"\1 --from-start",
     r"(?<=question )ID\b": "builtin-validation-00003",
@@ -47,7 +49,7 @@ SKIPPED = {
     r"classifier=(inception_v3|torchvision)": "fetches weights",
     r"data=squad( |$)|data=squad_v2|--data squad": "fetches SQuAD from the hub",
     r"squad browse": "needs a terminal",
-    r"what-if .*--without": "only users know which question a batch of their training has",
+    r"what-if .*--(without|similar-to)": "only users know which question a batch of their training has",
     r"stacks --pid": "needs a training that runs in another terminal",
     r"runs remove RUN$": "asks back, which needs a terminal",
     r"ledger import": "reads a file that only users of the old lab have",

@@ -209,6 +209,10 @@ THROUGH: dict[str, list[tuple[str, ...]]] = {
         ("RUN", *RUNS, "--hard", "50", "--ambiguous", "2", "--out", "NEW"),
         ("RUN", *RUNS, "--marked", HOSTILE["colour"], "--format", "svg", "--out", "NEW"),
     ],
+    "influence": [
+        ("RUN", *RUNS, "--examples", "12", "--questions", "3", "--out", "NEW", "--format", end)
+        for end in ("png", "svg")
+    ],
     "graft": [("RUN", *GRAFTED, "--random", "1", "--shapley", *RUNS, "--out", "NEW")],
     "patch": [("RUN", *RUNS, "--steps", "best", "--pairs-file", "pairs.json", "--out", "NEW")],
     "replay": [("RUN", "--from-start", *RUNS)],
@@ -332,6 +336,9 @@ REFUSED: list[tuple[str, ...]] = [
     ("weights", "RUN", "--steps", "no TEXT", *RUNS),
     ("data-map", "RUN", "--questions", "no TEXT", *RUNS),
     ("data-map", "RUN", "--marked", "no TEXT", *RUNS),
+    *(("influence", "RUN", f"--{name}", "no TEXT", *RUNS) for name in ("questions", "examples")),
+    ("influence", "RUN", "--steps", "no TEXT", *RUNS),
+    ("fork", "RUN", "--at", "1", "--similar-to", "no TEXT", *RUNS),
     ("graft", "RUN", "--from", "no TEXT", "--into", "last", *RUNS),
     ("graft", "RUN", "--from", "last", "--into", "no TEXT", *RUNS),
     *(("graft", "RUN", *GRAFTED, option, "TEXT", *RUNS) for option in ("--parts", "--metric")),

@@ -46,7 +46,7 @@ def test_idle_cores_are_between_none_and_all():
 # With a run's network, on a tokenizer, or from a recording. Their work is divided among threads.
 COMPUTING = {
     *("evaluate", "predict", "ask", "forward", "attribute", "efficacy ask", "watch", "report"),
-    *("probe", "weights", "data-map", "graft", "patch"),
+    *("probe", "weights", "data-map", "influence", "graft", "patch"),
     *("squad show", "squad browse", "squad stats"),
 }
 # Their keys come from conf/: train.threads, and threads of explain.

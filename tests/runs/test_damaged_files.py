@@ -26,6 +26,7 @@ OF_A_RUN = {
     "probe": ("RUN", "--threads", "1"),
     "weights": ("RUN", "--threads", "1"),
     "data-map": ("RUN", "--threads", "1"),
+    "influence": ("RUN", "--threads", "1"),
     "graft": ("RUN", "--from", "last", "--into", "best", "--threads", "1"),
     "patch": ("RUN", "--threads", "1"),
     "attribute": ("RUN", *ASKED, "--threads", "1"),

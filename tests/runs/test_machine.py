@@ -27,6 +27,14 @@ def test_a_run_of_an_earlier_version_that_names_no_processor_has_no_other_one():
     assert changed_versions(then) == ""
 
 
+def test_a_training_that_sets_its_threads_has_not_changed_with_those_of_a_shell(monkeypatch):
+    then = record(threads=1)
+    monkeypatch.setattr(machine.torch, "get_num_threads", lambda: 2)
+    assert changed_versions(then) == "threads 1 -> 2"
+    assert changed_versions(then, threads=1) == ""
+    assert changed_versions(record(threads=4), threads=1) == "threads 4 -> 1"
+
+
 @pytest.mark.skipif(platform.system() != "Linux", reason="reads Linux's /proc")
 def test_the_processors_name_is_the_systems():
     text = Path("/proc/cpuinfo").read_text()

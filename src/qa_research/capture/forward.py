@@ -106,24 +106,27 @@ def forward_watched(
 
     whole = {site: HookPoint(*module_of(network, site), _to_cpu) for site in sites}
     partial = {site: HookPoint(*module_of(network, site), at_spans) for site in span_sites}
+    with torch.no_grad(), tap(whole) as values, tap(partial) as at_span:
+        scores = _to_cpu(scores_of(network, watched))
+    return Forward(step, network, watched, scores, values, at_span)
+
+
+def scores_of(network: nn.Module, watched: Watched) -> Float[Tensor, "question row ..."]:
+    """What the network puts out of the watched examples, as `forward_watched` runs it, with gradients."""
+    device = next(network.parameters()).device
     names = input_names(network)
     inputs = {n: t.to(device) for n, t in watched.inputs.items() if n in names}
     modes = [(module, module.training) for module in network.modules()]
     with (
-        torch.no_grad(),
         torch.random.fork_rng([device] if device.type == "cuda" else []),
         torch.autocast(device.type, enabled=False),
-        tap(whole) as values,
-        tap(partial) as at_span,
     ):
         try:
             network.eval()
-            output = network.forward(**inputs)
+            return watched.outputs.read(network.forward(**inputs))
         finally:
             for module, mode in modes:
                 module.training = mode
-    scores = _to_cpu(watched.outputs.read(output))
-    return Forward(step, network, watched, scores, values, at_span)
 
 
 def _to_cpu(value: Tensor) -> Tensor:

@@ -24,6 +24,20 @@ Without = Annotated[
         help="leave out these training examples; a FILE has an id on each line",
     ),
 ]
+SimilarTo = Annotated[
+    str | None,
+    typer.Option(
+        "--similar-to",
+        metavar="ID",
+        help="leave out the training examples whose text is most like that of this one",
+    ),
+]
+SimilarCount = Annotated[
+    int | None,
+    typer.Option(
+        "--similar", metavar="N", min=1, help="so many of --similar-to", show_default="20"
+    ),
+]
 HolesName = Annotated[
     str | None,
     typer.Option(
@@ -142,6 +156,8 @@ def fork(
         list[str] | None,
         typer.Option("--only", metavar="ID,...|FILE", help="or all but these training examples"),
     ] = None,
+    similar: SimilarTo = None,
+    similar_count: SimilarCount = None,
     holes: HolesName = None,
     relabel: Annotated[
         list[str] | None,
@@ -177,9 +193,10 @@ def fork(
 
     start_logging()
     with Signals():
-        from qa_research.launch.fork import Edits, Silenced
+        from qa_research.launch.fork import Edits, Silenced, similar_in
         from qa_research.launch.fork import fork as forked
 
-        edits = Edits(without or (), only or (), holes, relabel or ())
+        alike = similar_in(similar, similar_count)
+        edits = Edits(without or (), only or (), holes, relabel or (), alike)
         silenced = Silenced(silence or (), until, silence_with)
         forked(run, step, overrides or [], edits, silenced, runs, from_start, anyway)

@@ -14,6 +14,7 @@ from qa_research.cli.doctor import doctor
 from qa_research.cli.efficacy import efficacy_app
 from qa_research.cli.forward import forward
 from qa_research.cli.graft import graft
+from qa_research.cli.influence import influence
 from qa_research.cli.ledger import ledger_app
 from qa_research.cli.options import DEFAULT_RUNS, Run, Runs
 from qa_research.cli.patch import patch
@@ -36,8 +37,8 @@ class Verbs(TyperGroup):
 
     order = (
         "train sanity resume replay fork what-if runs evaluate predict ask forward efficacy squad "
-        "watch report attribute probe weights data-map graft patch explain stacks score export bundle "
-        "ledger doctor"
+        "watch report attribute probe weights data-map influence graft patch explain stacks score export "
+        "bundle ledger doctor"
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -194,6 +195,7 @@ app.command()(attribute)
 app.command()(probe)
 app.command()(weights)
 app.command()(data_map)
+app.command()(influence)
 app.command()(graft)
 app.command()(patch)
 app.command()(evaluate)

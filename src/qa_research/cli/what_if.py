@@ -25,6 +25,8 @@ from qa_research.cli.replay import (
     HolesName,
     SilenceNames,
     SilenceWith,
+    SimilarCount,
+    SimilarTo,
     Without,
 )
 from qa_research.text import names_in
@@ -38,6 +40,8 @@ def what_if(
     ],
     until: Annotated[int, typer.Option("--to", metavar="STEP", min=1, help="the last step")],
     without: Without = None,
+    similar: SimilarTo = None,
+    similar_count: SimilarCount = None,
     holes: HolesName = None,
     silence: SilenceNames = None,
     silence_until: Annotated[
@@ -110,11 +114,13 @@ def what_if(
     check_writable(folder, "--out DIR")
     from qa_research.interventions.what_if.figure import what_if_figure
     from qa_research.interventions.what_if.show import show_what_if
+    from qa_research.launch.fork import similar_in
     from qa_research.launch.what_if import Question
     from qa_research.launch.what_if import what_if as found_if
 
     asked = Question(
         without=without or (),
+        similar=similar_in(similar, similar_count),
         holes=holes,
         silence=silence or (),
         silence_until=silence_until,

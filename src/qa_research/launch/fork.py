@@ -5,7 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +42,62 @@ REPLAYS = "replays"
 PROGRESS = "qa_research.training.progress"
 
 
+# How many similar examples are left out if nobody says.
+SIMILAR = 20
+
+
+@dataclass(frozen=True)
+class Similar:
+    """The `count` training examples whose text is most like that of the example `to`; see `similar_to`."""
+
+    to: str
+    count: int = SIMILAR
+
+
+def similar_in(to: str | None, count: int | None) -> Similar | None:
+    """What --similar-to and --similar ask for.
+
+    Raises:
+        ValueError: how many, and not to what.
+    """
+    if to is None:
+        if count is not None:
+            raise ValueError(
+                "--similar says how many examples are left out, and --similar-to ID which"
+            )
+        return None
+    return Similar(to, SIMILAR if count is None else count)
+
+
 @dataclass(frozen=True)
 class Edits:
     """What a fork changes of the training examples: see `tasks.left_out.Edits`.
 
     `without` and `only`: ids, with commas between them, or files with one on each line; none: all are trained
-    on. `relabel`: `ID=ANSWER`.
+    on. `relabel`: `ID=ANSWER`. `similar`: others that are left out, too; `named` finds them.
     """
 
     without: Sequence[str] = ()
     only: Sequence[str] = ()
     holes: str | None = None
     relabel: Sequence[str] = ()
+    similar: Similar | None = None
+
+    def named(self, directory: Path) -> "Edits":
+        """The same with the ids of similar examples of a run.
+
+        Raises:
+            FileNotFoundError, ValueError: there is no such example, or they have changed.
+        """
+        if self.similar is None:
+            return self
+        # It would import torch, which other forks need later.
+        from qa_research.interventions.influence.similar import similar_to
+        from qa_research.runs.open import open_run
+
+        found = similar_to(open_run(directory), self.similar.to, self.similar.count)
+        log.info("Without %s", ", ".join(found))
+        return replace(self, without=(*self.without, *found), similar=None)
 
     def apply(self, data: dict[str, Any]) -> None:
         """Set them in the section `data` of a config.
@@ -132,7 +176,7 @@ def fork(
         FileNotFoundError, ValueError: no such run, no state near that step, or an override that cannot be.
     """
     directory = find_run(run, runs)
-    config = forked_config(directory, overrides, edits)
+    config = forked_config(directory, overrides, edits.named(directory))
     silenced.apply(config["train"], step)
     check_sections(config)
     record = parent_record(directory, anyway)
@@ -248,7 +292,8 @@ def parent_record(directory: Path, anyway: bool) -> dict[str, Any]:
         raise ValueError(f"{run_name(directory)} is being trained now; wait for its end")
     if sentence := no_weights(directory):
         raise ValueError(sentence)
-    if changed := changed_versions(record):
+    threads = read_config(directory).get("train", {}).get("threads")
+    if changed := changed_versions(record, threads):
         sentence = (
             f"what trained {run_name(directory)} has changed since, so training its steps again need not be "
             f"exact: {changed}"

@@ -15,6 +15,7 @@ from qa_research.capture.components import Silence, named, parts_of, units_like
 from qa_research.config import check_value
 from qa_research.console import tracked
 from qa_research.files import ids_named
+from qa_research.interventions.influence.similar import similar_to
 from qa_research.interventions.replay.proof import Witness, kept_weights
 from qa_research.interventions.what_if.changes import (
     BOUND,
@@ -32,6 +33,7 @@ from qa_research.interventions.what_if.effects import (
     reached_of,
 )
 from qa_research.launch.fork import (
+    Similar,
     check_step,
     ensure_anchor,
     has_anchor,
@@ -59,14 +61,15 @@ SCORINGS = 10
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked. `without`: ids or files; `silence`: names of parts, until `silence_until`
-    (None: the end).
+    """What is asked. `without`: ids or files; `similar`: those of the steps that are most like one;
+    `silence`: names of parts, until `silence_until` (None: the end).
 
     `questions`: how many examples are scored at most, of the `kinds` (empty: all). `level`: of a score, of
     which it is told when it is reached; None: halfway.
     """
 
     without: Sequence[str] = ()
+    similar: Similar | None = None
     holes: str | None = None
     silence: Sequence[str] = ()
     silence_until: int | None = None
@@ -87,15 +90,17 @@ def what_if(
     Raises:
         FileNotFoundError, ValueError: no such run, step, example or part; or nothing to compare with.
     """
-    if bool(asked.without) == bool(asked.silence):
-        raise ValueError("say what would be different: --without ID,... or --silence NAME,...")
+    if bool(asked.without or asked.similar) == bool(asked.silence):
+        raise ValueError(
+            "say what would be different: --without ID,..., --similar-to ID or --silence NAME,..."
+        )
     check_value("--holes", asked.holes, Holes | None)
     check_value("--with", asked.silence_with, Silence | None)
     directory = find_run(run, runs)
     record = parent_record(directory, anyway)
     check_step(record, first)
     check_step(record, until, "--to")
-    _check_plain(parent_config(directory))
+    check_whole_training(parent_config(directory))
     if until <= first:
         raise ValueError(f"--to {until} must be after --at {first}")
     opened = open_run(directory)
@@ -105,10 +110,12 @@ def what_if(
         setup = set_up({**parent_config(directory), "capture": None})
         setup.prepare()
         _check_named(setup.task, asked)
+        if asked.similar:
+            similar_to(opened, asked.similar.to, asked.similar.count)
         ensure_anchor(directory, record, first, from_start)
     started = time.monotonic()
     reruns = Reruns(parent_config(directory), anchor_file(directory, first), until, directory)
-    changes, notes = _changes(reruns, asked)
+    changes, notes = _changes(reruns, asked, opened)
     every = asked.every or max(1, -(-(until - first) // SCORINGS))
     scorer = _Scorer(opened, rows, opened.metrics[0], [*range(first, until, every), until])
     witness = Witness(kept_weights(directory, first, until))
@@ -133,7 +140,7 @@ def what_if(
     )
 
 
-def _check_plain(config: Mapping[str, Any]) -> None:
+def check_whole_training(config: Mapping[str, Any]) -> None:
     """Refuse a run that is itself without examples or parts, since what is left out then would come back.
 
     Raises:
@@ -181,7 +188,7 @@ def _trained(
             found.setdefault(change.role, []).append(scorer.fresh())
             look: Look = scorer
             if change.role == REFERENCE:
-                look = _both(scorer, witness)
+                look = both(scorer, witness)
             edits = Edits(without=list(change.without), holes=holes) if change.without else None
             window = (
                 Window(change.silent, begin, asked.silence_until, how) if change.silent else None
@@ -190,7 +197,7 @@ def _trained(
     return found
 
 
-def _both(first: Look, second: Look) -> Look:
+def both(first: Look, second: Look) -> Look:
     def look(step: int, network: nn.Module) -> None:
         first(step, network)
         second(step, network)
@@ -248,20 +255,25 @@ class _Scorer:
         self.found[step] = columns_of(rows, [self.metric])
 
 
-def _changes(reruns: Reruns, asked: Question) -> tuple[list[Change], list[str]]:
+def _changes(
+    reruns: Reruns, asked: Question, opened: Opened[Any]
+) -> tuple[list[Change], list[str]]:
     """As it was, changed, the random changes, and the bound; and notes on them."""
     rng = stream(asked.seed, "what-if-random")
-    if asked.without:
-        return _without(reruns, asked, rng)
+    if asked.without or asked.similar:
+        return _without(reruns, asked, opened, rng)
     return _silent(reruns, asked, rng)
 
 
 def _without(
-    reruns: Reruns, asked: Question, rng: np.random.Generator
+    reruns: Reruns, asked: Question, opened: Opened[Any], rng: np.random.Generator
 ) -> tuple[list[Change], list[str]]:
     ids = ids_named(asked.without, "--without")
     _check_named(reruns.task, asked)
     served = reruns.served()
+    if asked.similar:
+        alike = similar_to(opened, asked.similar.to, asked.similar.count, among=list(served))
+        ids = list(dict.fromkeys((*ids, *alike)))
     used = [one for one in ids if served.get(one)]
     notes = []
     if used and len(used) < len(ids):
@@ -306,6 +318,6 @@ def _words(asked: Question, changes: Sequence[Change], first: int, until: int) -
 
 def _random_words(asked: Question, changes: Sequence[Change]) -> str:
     random = [change for change in changes if change.role == RANDOM]
-    if asked.without:
+    if asked.without or asked.similar:
         return f"{len(random)} times as many other examples of these steps left out"
     return f"{plural(len(random), 'set')} of as many other parts of the same layers or kinds silent"

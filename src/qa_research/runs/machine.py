@@ -57,14 +57,17 @@ def peak_memory_mb() -> float | None:
     return float(round(most / (1e6 if platform.system() == "Darwin" else 1e6 / 1024), 1))
 
 
-def changed_versions(record: Mapping[str, Any]) -> str:
+def changed_versions(record: Mapping[str, Any], threads: int | None = None) -> str:
     """Which packages, hardware and commit differ from those of a run's record; empty if none do.
+
+    `threads`: how many a training sets for itself; None: it computes with those that there are.
 
     Example: `torch 2.13.0 -> 2.14.1, threads 4 -> 2`.
     """
     then, today = record["versions"], installed_versions()
     changed = [f"{n} {then.get(n)} -> {today[n]}" for n in today if then.get(n) != today[n]]
-    for key, value in machine().items():
+    own = machine() if threads is None else {**machine(), "threads": threads}
+    for key, value in own.items():
         # Runs of earlier versions name fewer things.
         if record["machine"].get(key, value) != value:
             changed.append(f"{key} {record['machine'][key]} -> {value}")

@@ -261,3 +261,15 @@ def losses(scores: Float[Tensor, "example row"], outputs: Outputs) -> Float[Tens
     if outputs.kind == "labels":
         return torch.nn.functional.cross_entropy(scores, outputs.true, reduction="none")
     return (scores[:, 0] - outputs.true).square()
+
+
+def losses_of(
+    scores: Float[Tensor, "example row ..."], watched: Watched
+) -> Float[Tensor, " example"]:
+    """The same of any outputs: of a span the mean of its start's and its end's cross entropy, in nats."""
+    if watched.outputs.kind != "spans":
+        return losses(scores, watched.outputs)
+    allowed = scores.masked_fill(~watched.mask[:, None, :], -torch.inf)
+    logs = torch.log_softmax(allowed, dim=-1)
+    own: Tensor = -logs.gather(2, watched.outputs.true[:, :, None])[:, :, 0].mean(dim=1)
+    return own

@@ -25,7 +25,10 @@ def show_what_if(found: WhatIf) -> None:
         header = (*HEADER, *(["whole layers"] if has_bound else []))
         rows = [_row(one, found.metric["scale"] == PERCENT) for one in effects]
         console.table(header, rows, right=range(len(header)), whole=range(len(header)))
-        console.print(_when(found.reached[kind], found.metric["scale"] == PERCENT))
+        reached = found.reached[kind]
+        # Where nothing rises, all are there from the beginning.
+        if not reached.as_it_was == reached.changed == effects[0].step:
+            console.print(_when(reached, found.metric["scale"] == PERCENT))
     console.print("")
     for note in found.notes:
         console.print(note)

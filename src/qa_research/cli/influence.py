@@ -1,0 +1,155 @@
+"""The verb that tells which training examples made an answer."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from qa_research.cli.findings import pass_on
+from qa_research.cli.options import (
+    DEFAULT_FORMAT,
+    DEFAULT_RUNS,
+    DEFAULT_SEED,
+    AsJson,
+    Out,
+    PictureFormat,
+    Run,
+    Runs,
+    Seed,
+    Threads,
+    checked_format,
+    ids_in,
+)
+from qa_research.cli.replay import Anyway, FromStart
+from qa_research.text import names_in
+
+Asked = Annotated[
+    str,
+    typer.Option(
+        "--questions",
+        metavar="N|ID|FILE",
+        help="so many that chose nothing, drawn at random; or ids, with commas, or a file with an id a line",
+    ),
+]
+Examples = Annotated[
+    str,
+    typer.Option(
+        "--examples",
+        metavar="N|ID|FILE|all",
+        help="training examples that are scored, in the same way",
+    ),
+]
+Steps = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="kept steps with commas at which gradients are taken; also best, last",
+        show_default="all kept steps",
+    ),
+]
+Judge = Annotated[
+    int | None,
+    typer.Option(
+        "--judge",
+        metavar="N",
+        help="judge the methods by N trainings of the steps of --at and --to without random halves",
+    ),
+]
+
+
+def influence(
+    run: Run,
+    questions: Asked = "5",
+    examples: Examples = "300",
+    steps: Steps = None,
+    judge: Judge = None,
+    first: Annotated[
+        int | None,
+        typer.Option("--at", metavar="STEP", min=1, help="of --judge: the step to begin after"),
+    ] = None,
+    until: Annotated[
+        int | None, typer.Option("--to", metavar="STEP", min=1, help="of --judge: the last step")
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", min=1, help="list so many of each question")
+    ] = 3,
+    max_minutes: Annotated[
+        float,
+        typer.Option("--max-minutes", metavar="N", help="refuse gradients that would take longer"),
+    ] = 30,
+    from_start: FromStart = False,
+    anyway: Anyway = False,
+    seed: Seed = DEFAULT_SEED,
+    out: Out = None,
+    picture_format: PictureFormat = DEFAULT_FORMAT,
+    runs: Runs = DEFAULT_RUNS,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell which training examples made an answer.
+
+    By their gradients, what the head reads of them, and their texts. With --judge the same steps are trained
+    again without random halves of the examples, and the methods are judged by what that changes.
+    """
+    checked_format(picture_format)
+    if not max_minutes > 0:
+        raise ValueError(f"--max-minutes must be above 0, got {max_minutes:g}")
+    from qa_research.console import start_logging
+    from qa_research.runs.directory import check_writable, find_run
+    from qa_research.threads import use_threads
+
+    start_logging()
+    directory = find_run(run, runs)
+    folder = (out or directory / "influence").expanduser()
+    check_writable(folder, "--out DIR")
+    from qa_research.interventions.influence.found import Request
+
+    request = Request(
+        _chosen(questions, "--questions"),
+        None if examples == "all" else _chosen(examples, "--examples"),
+        max_minutes,
+        top,
+        seed,
+    )
+    from qa_research.interventions.influence.figure import influence_figure
+    from qa_research.interventions.influence.show import show_influence
+
+    if judge is not None:
+        if first is None or until is None:
+            raise ValueError("--judge needs the steps to be trained again: --at STEP --to STEP")
+        if steps is not None or threads is not None:
+            given = "--steps" if steps is not None else "--threads"
+            raise ValueError(f"{given} and --judge exclude each other: the training says it itself")
+        from qa_research.launch.influence import judged_influence
+
+        found = judged_influence(run, first, until, judge, request, runs, from_start, anyway)
+    else:
+        if first is not None or until is not None:
+            raise ValueError(
+                "--at and --to are the steps that --judge N trains again; --steps NAME,... chooses kept ones"
+            )
+        from qa_research.interventions.data_map.measuring import steps_in
+        from qa_research.interventions.influence.kept import influence_at
+        from qa_research.runs.checkpoints import kept_steps
+        from qa_research.runs.open import open_run
+
+        names = kept_steps(directory) if steps is None else names_in([steps])
+        at = steps_in(directory, names)
+        use_threads(threads)
+        found = influence_at(open_run(directory, next(iter(at.values()))), at, request)
+    table, picture = folder / "influence.json", folder / f"influence.{picture_format}"
+    show = None if as_json else partial(show_influence, found)
+    pass_on(found.as_json(), influence_figure(found), table, picture, show)
+
+
+def _chosen(typed: str, option: str) -> int | tuple[str, ...]:
+    """What --questions or --examples asks for: a number, or ids.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not typed.isdecimal():
+        return ids_in(typed, option)
+    if int(typed) < 1:
+        raise ValueError(f"{option} must be at least 1, got {typed}")
+    return int(typed)

@@ -1,0 +1,99 @@
+"""Scores of training examples for questions: what each did for the answer, by several methods."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from torch import nn
+
+from qa_research.capture.forward import forward_watched
+from qa_research.capture.sites import FINAL
+from qa_research.interventions.influence.gradients import Sketch, cosines
+from qa_research.interventions.influence.similar import text_scores, words_of
+from qa_research.tasks.opened import Opened
+from qa_research.tasks.watching import Watched
+
+# The dot product of gradients times the learning rate (TracIn), the cosine of gradients, the cosine of the
+# representations that the head reads, and BM25 of the texts.
+GRADIENTS, COSINE, REPRESENTATION, TEXT = "gradients", "gradient cosine", "representation", "text"
+Scores = dict[str, Float[ndarray, "question example"]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An example in words, and as a batch of its own."""
+
+    id: str
+    text: str
+    kind: str
+    watched: Watched
+
+
+def asked_of(opened: Opened[Any], rows: Sequence[Any]) -> list[Asked]:
+    """Examples, ready to be measured.
+
+    Raises:
+        ValueError: this task cannot be looked into.
+    """
+    found = []
+    for row in rows:
+        told = opened.told(row)
+        found.append(Asked(told.id, told.text, told.kind, opened.watched([row])))
+    return found
+
+
+class Measuring:
+    """Adds up scores over the states of a training.
+
+    A high score says that training on the example lowers the question's loss. Of gradients: the sum over
+    states of the learning rate times the dot product of the two gradients. What is a cosine is the mean over
+    states. Source: Pruthi et al. 2020, Estimating training data influence by tracing gradient descent, 3.2.
+    """
+
+    def __init__(
+        self, questions: Sequence[Asked], examples: Sequence[Asked], sketch: Sketch
+    ) -> None:
+        self.questions, self.examples, self.sketch = questions, examples, sketch
+        shape = (len(questions), len(examples))
+        self.sums = {name: np.zeros(shape) for name in (GRADIENTS, COSINE, REPRESENTATION)}
+        self.states = 0
+        texts = [[words_of(one.watched) for one in own] for own in (questions, examples)]
+        self.alike = text_scores(*texts)
+
+    def add(self, network: nn.Module, rate: float) -> None:
+        """Add a state's scores. `rate`: the learning rate of the steps that it stands for."""
+        gradients, hidden = (
+            tuple(
+                np.stack(own)
+                for own in zip(*[self._of(network, one) for one in asked], strict=True)
+            )
+            for asked in (self.questions, self.examples)
+        )
+        self.sums[GRADIENTS] += rate * (gradients[0] @ hidden[0].T)
+        self.sums[COSINE] += cosines(gradients[0], hidden[0])
+        self.sums[REPRESENTATION] += cosines(gradients[1], hidden[1])
+        self.states += 1
+
+    def _of(
+        self, network: nn.Module, asked: Asked
+    ) -> tuple[Float[ndarray, " place"], Float[ndarray, " unit"]]:
+        return self.sketch(network, asked.watched), representation(network, asked.watched)
+
+    def scores(self) -> Scores:
+        """Of all methods."""
+        return {
+            GRADIENTS: self.sums[GRADIENTS],
+            **{name: self.sums[name] / self.states for name in (COSINE, REPRESENTATION)},
+            TEXT: self.alike,
+        }
+
+
+def representation(network: nn.Module, watched: Watched) -> Float[ndarray, " unit"]:
+    """What the head reads of one example, as the mean over its tokens."""
+    values = forward_watched(network, watched, 0, [FINAL]).values[FINAL][0]
+    if values.ndim == 2:
+        values = values[watched.mask[0]].mean(dim=0)
+    return values.numpy().astype(np.float64)

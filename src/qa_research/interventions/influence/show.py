@@ -1,0 +1,89 @@
+"""What training examples did for questions, on the screen."""
+
+from qa_research.console import Screen
+from qa_research.interventions.influence.found import Influence, Listed, Truth
+from qa_research.interventions.influence.judging import Judged
+from qa_research.text import plural
+
+TEXT_LENGTH = 60
+HEADER = ("method", "score [95 %]", "above text [95 %]")
+
+
+def show_influence(found: Influence) -> None:
+    """For each question what helped and harmed it, how methods agree, and how they are judged."""
+    console = Screen()
+    console.print(found.run)
+    steps = ", ".join(f"{step:,}" for step in found.steps)
+    console.print(
+        f"What {len(found.example_ids):,} training {found.examples} did for "
+        f"{len(found.question_ids):,} {found.examples}, by gradients at "
+        f"{'step' if len(found.steps) == 1 else 'steps'} {steps}"
+    )
+    for question in found.questions:
+        console.print(f"\n{question.id}  {question.text:.{TEXT_LENGTH}}")
+        rows = [_row("+", one) for one in question.helped] + [
+            _row("-", one) for one in question.harmed
+        ]
+        console.table(
+            ("", "score", "text", "example", "", ""), rows, right=(1, 2), whole=(0, 1, 2, 3)
+        )
+    console.print("\nAgreement of methods: the mean of Spearman's correlations over the examples")
+    names = list(found.agreement)
+    console.table(
+        ("", *names),
+        [(one, *(f"{found.agreement[one][other]:+.2f}" for other in names)) for one in names],
+        right=range(1, len(names) + 1),
+    )
+    if found.truth is not None:
+        _show_truth(console, found.truth)
+    for note in found.notes:
+        console.print(f"\n{note}")
+
+
+def _row(sign: str, one: Listed) -> tuple[str, ...]:
+    kind = f"({one.kind})" if one.kind else ""
+    return (
+        sign,
+        f"{one.score:+.3g}",
+        f"{one.alike:.1f}",
+        one.id,
+        f"{one.text:.{TEXT_LENGTH}}",
+        kind,
+    )
+
+
+def _show_truth(console: Screen, truth: Truth) -> None:
+    console.print(
+        f"\nJudged by {truth.trainings} trainings of steps {truth.first + 1} to {truth.until}, each without "
+        f"{plural(truth.left_out, 'example')} drawn at random: linear datamodeling score"
+    )
+    console.table(HEADER, [_judged(one) for one in truth.judged], right=(1, 2))
+    console.print(f"Random scores: {truth.chance[0]:+.3f} to {truth.chance[1]:+.3f}")
+    console.print(verdict(truth))
+    if not truth.compared:
+        console.print(
+            "No weights were kept of these steps, so it is not known whether the training repeated itself"
+        )
+        return
+    same = "the same, bit for bit" if truth.exact else "NOT the same"
+    console.print(
+        f"The training as it was, done again, is {same} ({plural(truth.compared, 'kept state')} compared)"
+    )
+
+
+def _judged(one: Judged) -> tuple[str, ...]:
+    score = f"{one.score:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+    if one.above is None:
+        return one.method, score, ""
+    value, low, high = one.above
+    return one.method, score, f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def verdict(truth: Truth) -> str:
+    """In a sentence, which methods foretell better than the likeness of texts does."""
+    better = [one.method for one in truth.judged if one.above and one.above[1] > 0]
+    if better:
+        return f"Better than the likeness of texts: {', '.join(better)}"
+    if known := [one.method for one in truth.judged if one.low > 0]:
+        return f"Above 0: {', '.join(known)}; that a method is better than the likeness of texts is not shown"
+    return "Of no method it is shown that it foretells anything"

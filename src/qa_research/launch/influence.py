@@ -1,0 +1,181 @@
+"""Scores of training examples, judged by trainings of the same steps without random halves of them."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import nn
+
+from qa_research.capture.forward import forward_watched
+from qa_research.console import tracked
+from qa_research.interventions.influence.found import (
+    Influence,
+    Request,
+    Truth,
+    drawn_examples,
+    drawn_questions,
+    influence_found,
+)
+from qa_research.interventions.influence.gradients import Sketch
+from qa_research.interventions.influence.judging import chance_scores, datamodeling_scores
+from qa_research.interventions.influence.kept import check_time, rates_at, sketch_seed
+from qa_research.interventions.influence.measuring import TEXT, Asked, Measuring, asked_of
+from qa_research.interventions.replay.proof import Witness, kept_weights
+from qa_research.launch.fork import check_step, ensure_anchor, parent_config, parent_record
+from qa_research.launch.what_if import both, check_whole_training
+from qa_research.runs.anchors import anchor_file
+from qa_research.runs.directory import find_run
+from qa_research.runs.open import open_run
+from qa_research.signals import Signals
+from qa_research.streams import stream
+from qa_research.tasks.left_out import Edits
+from qa_research.tasks.opened import Opened
+from qa_research.tasks.watching import losses_of
+from qa_research.text import plural
+from qa_research.training.rerun import Reruns
+
+# Gradients are taken at so many steps of the stretch: after its first, in its middle, and at its end.
+STATES = 3
+# The share of the examples that each training leaves out, as in Park et al. 2023.
+LEFT_OUT = 0.5
+# With fewer trainings a correlation says nothing.
+LEAST_TRAININGS = 5
+
+
+def judged_influence(
+    run: str,
+    first: int,
+    until: int,
+    trainings: int,
+    request: Request,
+    runs: Path,
+    from_start: bool,
+    anyway: bool,
+) -> Influence:
+    """What the examples of some steps did for questions, and which method foretells it.
+
+    Trains the steps after `first` up to `until` as they were, and `trainings` times without a random half of
+    their examples, whose places stay empty.
+
+    Raises:
+        FileNotFoundError, ValueError: no such run, step or example, or it would take longer than it may.
+    """
+    started = time.monotonic()
+    if trainings < LEAST_TRAININGS:
+        raise ValueError(
+            f"--judge {trainings} is too few trainings to order; at least {LEAST_TRAININGS}"
+        )
+    if until <= first:
+        raise ValueError(f"--to {until} must be after --at {first}")
+    directory = find_run(run, runs)
+    record = parent_record(directory, anyway)
+    check_step(record, first)
+    check_step(record, until, "--to")
+    config = parent_config(directory)
+    check_whole_training(config)
+    opened = open_run(directory)
+    rows, notes = drawn_questions(opened, request)
+    ensure_anchor(directory, record, first, from_start)
+    reruns = Reruns(config, anchor_file(directory, first), until, directory)
+    served = reruns.served()
+    chosen = drawn_examples(opened, request, among=list(served))
+    questions, examples = (asked_of(opened, own) for own in (rows, chosen))
+    steps = sorted({*np.linspace(first, until, STATES + 1).round().astype(int).tolist()[1:]})
+    sketch = Sketch(opened.network, sketch_seed(request), trained=_trained(reruns))
+    check_time(opened, sketch, questions, examples, len(steps), request)
+    measuring = Measuring(questions, examples, sketch)
+    at = _Measure(opened, measuring, rates_at(directory, steps))
+    witness = Witness(kept_weights(directory, first, until))
+    ids = [one.id for one in examples]
+    kept = _halves(len(ids), trainings, request)
+    losses: list[ndarray] = []
+    left_out: list[tuple[str, ...]] = []
+    with Signals() as signals:
+        reruns.train(both(at, witness), signals)
+        for own in tracked(list(kept), "Training again"):
+            end = _Losses(opened, questions, until)
+            left_out.append(tuple(one for one, stays in zip(ids, own, strict=True) if not stays))
+            reruns.train(end, signals, Edits(without=left_out[-1], holes="empty"))
+            losses.append(end.losses)
+    scores = measuring.scores()
+    outcome = np.stack(losses)
+    truth = Truth(
+        trainings=trainings,
+        first=first,
+        until=until,
+        left_out=int((~kept[0]).sum()),
+        losses=tuple(map(tuple, outcome.tolist())),
+        without=tuple(left_out),
+        judged=datamodeling_scores(scores, kept, outcome, TEXT),
+        chance=chance_scores(kept, outcome),
+        spread=float(outcome.std(axis=0).mean()),
+        exact=bool(witness.proofs) and all(p.difference is None for p in witness.proofs),
+        compared=len(witness.proofs),
+    )
+    if len(examples) < len(served):
+        notes.append(
+            f"These steps train on {plural(len(served), 'example')}, and half of {len(examples):,} of them "
+            "are left out each time"
+        )
+    return influence_found(
+        opened,
+        steps,
+        (questions, examples),
+        scores,
+        request.top,
+        truth,
+        time.monotonic() - started,
+        notes,
+    )
+
+
+def _trained(reruns: Reruns) -> set[str]:
+    """The names of parameters that a training changes."""
+    return {name for name, p in reruns.task.network.named_parameters() if p.requires_grad}
+
+
+def _halves(count: int, trainings: int, request: Request) -> ndarray:
+    """[training example] Whether a training keeps an example: all but a random half of them."""
+    rng = stream(request.seed, "influence-halves")
+    kept = np.ones((trainings, count), dtype=np.bool_)
+    for own in kept:
+        own[rng.permutation(count)[: int(LEFT_OUT * count)]] = False
+    return kept
+
+
+class _Measure:
+    """Takes gradients at some steps of a training, in a copy of its weights, which leaves no trace in it."""
+
+    def __init__(self, opened: Opened[Any], measuring: Measuring, rates: dict[int, float]) -> None:
+        self.opened, self.measuring, self.rates = opened, measuring, rates
+
+    def __call__(self, step: int, network: nn.Module) -> None:
+        if step not in self.rates:
+            return
+        self.opened.network.load_state_dict(network.state_dict())
+        with torch.random.fork_rng([]):
+            self.measuring.add(self.opened.network, self.rates[step])
+
+
+class _Losses:
+    """The loss of each question at the last step of a training, in a copy of its weights."""
+
+    def __init__(self, opened: Opened[Any], questions: Sequence[Asked], until: int) -> None:
+        self.opened, self.questions, self.until = opened, questions, until
+        self.losses: Float[ndarray, " question"] = np.full(len(questions), np.nan)
+
+    def __call__(self, step: int, network: nn.Module) -> None:
+        if step != self.until:
+            return
+        self.opened.network.load_state_dict(network.state_dict())
+        own = self.opened.network
+        found = [
+            losses_of(forward_watched(own, one.watched, step).scores, one.watched)
+            for one in self.questions
+        ]
+        self.losses = torch.cat(found).numpy().astype(np.float64)
