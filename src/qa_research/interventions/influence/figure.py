@@ -11,7 +11,7 @@ from qa_research.interventions.influence.found import Influence, Truth
 def influence_figure(found: Influence) -> Figure:
     """A map of the agreement of methods, and beside it, if they are judged, the score of each."""
     panels = 1 if found.truth is None else 2
-    figure = PlainFigure(figsize=(4.6 * panels, 3.6), layout="constrained")
+    figure = PlainFigure(figsize=(5.4 * panels, 3.6), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
     _agreement(axes[0], found)
     if found.truth is not None:
@@ -33,8 +33,8 @@ def _agreement(panel: Axes, found: Influence) -> None:
                 fontsize=8,
                 color="white" if dark else "black",
             )
-    panel.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names], fontsize=8)
-    panel.set_yticks(range(len(names)), [name.replace(" ", "\n") for name in names], fontsize=8)
+    panel.set_xticks(range(len(names)), names, fontsize=8)
+    panel.set_yticks(range(len(names)), names, fontsize=8)
     panel.set_title("agreement of methods (Spearman)", fontsize=9)
 
 
@@ -48,7 +48,7 @@ def _judged(panel: Axes, truth: Truth) -> None:
     panel.errorbar(
         scores, places, xerr=np.maximum(ends, 0), fmt="o", color=COLOURS[0], capsize=3, ms=5
     )
-    panel.set_yticks(places, [name.replace(" ", "\n") for name in names], fontsize=8)
+    panel.set_yticks(places, names, fontsize=8)
     panel.set_ylim(-0.6, len(names) - 0.4)
     panel.set_xlabel("linear datamodeling score, 95 %")
     panel.set_title(f"{truth.trainings} trainings without a random half", fontsize=9)
