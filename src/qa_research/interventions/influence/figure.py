@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from qa_research.figures.panels import COLOURS, GREY, PlainFigure, plain, signed_map
 from qa_research.interventions.influence.found import Influence, Truth
@@ -53,3 +54,5 @@ def _judged(panel: Axes, truth: Truth) -> None:
     panel.set_xlabel("linear datamodeling score, 95 %")
     panel.set_title(f"{truth.trainings} trainings without a random half", fontsize=9)
     plain(panel)
+    # Those of steps are whole numbers.
+    panel.xaxis.set_major_locator(MaxNLocator(6))
