@@ -210,6 +210,7 @@ OF_RUN: tuple[Words, ...] = (
     ("fork", "{run}", "--at", "1", "--silence", "heads.0.0", "--with", "noise", "--anyway"),
     ("what-if", "{run}", "--at", "1", "--to", "2"),
     ("what-if", "{run}", "--at", "1", "--to", "2", "--similar", "3"),
+    ("what-if", "{run}", "{run}", "--at", "1", "--to", "2", "--silence", "heads.0.0"),
     ("what-if", "{run}", "--at", "1", "--to", "2", "--similar-to", "nobody", "--anyway"),
     ("fork", "{run}", "--at", "1", "--similar-to", "nobody", "--anyway"),
     ("fork", "{run}", "--at", "1", "--similar-to", "nobody", "--similar", "0"),

@@ -10,6 +10,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+def write_findings(values: Mapping[str, Any], figure: "Figure", table: Path, picture: Path) -> None:
+    """Write `values` to `table` and the figure to `picture`."""
+    from qa_research.figures.saving import save_figure
+    from qa_research.files import write_text
+    from qa_research.text import json_text
+
+    save_figure(figure, picture)
+    write_text(table, json_text(values))
+
+
 def pass_on(
     values: Mapping[str, Any],
     figure: "Figure",
@@ -22,12 +32,7 @@ def pass_on(
 
     `page`: one that has been written, to be told, too.
     """
-    from qa_research.figures.saving import save_figure
-    from qa_research.files import write_text
-    from qa_research.text import json_text
-
-    save_figure(figure, picture)
-    write_text(table, json_text(values))
+    write_findings(values, figure, table, picture)
     if show is None:
         paths = {"table": str(table), "figure": str(picture)}
         print_json({**values, **paths} | ({} if page is None else {"page": str(page)}))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from qa_research.cli.findings import pass_on
+from qa_research.cli.findings import pass_on, write_findings
 from qa_research.cli.options import (
     DEFAULT_FORMAT,
     DEFAULT_RUNS,
@@ -14,7 +14,6 @@ from qa_research.cli.options import (
     AsJson,
     Out,
     PictureFormat,
-    Run,
     Runs,
     Seed,
     checked_format,
@@ -33,7 +32,13 @@ from qa_research.text import names_in
 
 
 def what_if(
-    run: Run,
+    given: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="a directory, or a unique part of its name; several: what the change does in all of them",
+        ),
+    ],
     first: Annotated[
         int,
         typer.Option("--at", metavar="STEP", min=1, help="the step after which it would differ"),
@@ -109,11 +114,15 @@ def what_if(
     from qa_research.runs.directory import check_writable, find_run
 
     start_logging()
-    directory = find_run(run, runs)
-    folder: Path = (out or directory / "what_if").expanduser()
-    check_writable(folder, "--out DIR")
-    from qa_research.interventions.what_if.figure import what_if_figure
-    from qa_research.interventions.what_if.show import show_what_if
+    folders = [_folder(find_run(run, runs), out, len(given)) for run in given]
+    if len({folder.resolve() for folder in folders}) < len(given):
+        raise ValueError("one run is named twice; name each run once")
+    together = (out or find_run(given[0], runs).parent).expanduser()
+    for folder in [*folders, *([together] if len(given) > 1 else [])]:
+        check_writable(folder, "--out DIR")
+    from qa_research.interventions.what_if.figure import over_runs_figure, what_if_figure
+    from qa_research.interventions.what_if.over_runs import over_runs
+    from qa_research.interventions.what_if.show import show_over_runs, show_what_if
     from qa_research.launch.fork import similar_in
     from qa_research.launch.what_if import Question
     from qa_research.launch.what_if import what_if as found_if
@@ -132,7 +141,26 @@ def what_if(
         level=level,
         seed=seed,
     )
-    found = found_if(run, first, until, asked, runs, from_start, anyway)
-    table, picture = folder / "what_if.json", folder / f"what_if.{picture_format}"
-    show = None if as_json else partial(show_what_if, found)
-    pass_on(found.as_json(), what_if_figure(found), table, picture, show)
+    found = []
+    for run, folder in zip(given, folders, strict=True):
+        one = found_if(run, first, until, asked, runs, from_start, anyway)
+        found.append(one)
+        table, picture = folder / "what_if.json", folder / f"what_if.{picture_format}"
+        if len(given) == 1:
+            show = None if as_json else partial(show_what_if, one)
+            pass_on(one.as_json(), what_if_figure(one), table, picture, show)
+            return
+        write_findings(one.as_json(), what_if_figure(one), table, picture)
+        if not as_json:
+            show_what_if(one)
+    joint = over_runs(found)
+    table, picture = together / "what_if.json", together / f"what_if.{picture_format}"
+    show = None if as_json else partial(show_over_runs, joint, found[0].metric)
+    pass_on(joint.as_json(), over_runs_figure(found), table, picture, show)
+
+
+def _folder(directory: Path, out: Path | None, count: int) -> Path:
+    """Where the findings about one of some runs go."""
+    if out is None:
+        return directory / "what_if"
+    return out.expanduser() if count == 1 else out.expanduser() / directory.name

@@ -1,5 +1,7 @@
 """A training as it was and changed, beside random changes: scores over the steps, by kind of example."""
 
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -27,6 +29,41 @@ def what_if_figure(found: WhatIf) -> Figure:
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     figure.suptitle(found.changed, fontsize=9)
+    return figure
+
+
+def over_runs_figure(found: Sequence[WhatIf]) -> Figure:
+    """By kind the change of each run over the steps, and in grey those of its random changes."""
+    kinds = list(found[0].effects)
+    kinds = kinds[1:] if len(kinds) > 1 else kinds
+    figure = PlainFigure(figsize=(4.2 * len(kinds), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
+    points = ", points" if found[0].metric["scale"] == PERCENT else ""
+    for panel, kind in zip(panels, kinds, strict=True):
+        panel.axhline(0, color=GREY, lw=0.6, ls=":")
+        steps = [one.step for one in found[0].effects[kind]]
+        for number, one in enumerate(found):
+            effects = one.effects[kind]
+            for place in range(len(effects[0].random)):
+                line = [e.random[place] - e.as_it_was for e in effects]
+                name = "random changes" if number == place == 0 else None
+                panel.plot(steps, line, color=GREY, lw=0.6, alpha=0.4, label=name)
+        for number, one in enumerate(found):
+            panel.plot(
+                steps,
+                [e.change for e in one.effects[kind]],
+                color=COLOURS[number % 5],
+                marker=".",
+                label=f"run {number + 1}",
+            )
+        if len(kinds) > 1:
+            panel.set_title(kind)
+        panel.set_xlabel("optimizer step")
+        panel.set_ylabel(f"change of {found[0].metric['label']}{points}")
+        plain(panel)
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    figure.suptitle(found[0].changed, fontsize=9)
     return figure
 
 

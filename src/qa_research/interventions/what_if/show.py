@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from qa_research.console import Screen
 from qa_research.interventions.what_if.effects import Reached, StepEffect, WhatIf
-from qa_research.tasks.task import PERCENT
+from qa_research.interventions.what_if.over_runs import OverRuns
+from qa_research.tasks.task import PERCENT, Metric
 from qa_research.text import plural
 
 HEADER = ("step", "as it was", "changed", "change [95 %]", "random", "as far")
@@ -33,6 +34,30 @@ def show_what_if(found: WhatIf) -> None:
     for note in found.notes:
         console.print(note)
     console.print(f"{_proof(found)}; {found.seconds:.0f} s in all")
+
+
+def show_over_runs(found: OverRuns, metric: Metric) -> None:
+    """For each kind of example the change of each run over the steps, their mean, and how late it comes."""
+    console = Screen()
+    console.print(f"\nOver {plural(len(found.runs), 'run')}: change of {metric['label']}")
+    for number, run in enumerate(found.runs, 1):
+        console.print(f"  {number}  {run}")
+    in_percent = metric["scale"] == PERCENT
+    form = "{:+.1f}" if in_percent else "{:+.4g}"
+    kinds = list(found.effects)
+    for kind in kinds[1:] if len(kinds) > 1 else kinds:
+        console.print(f"\n{kind}" if len(kinds) > 1 else "")
+        header = ("step", *(str(n) for n, _ in enumerate(found.runs, 1)), "mean", "p")
+        rows = [
+            (str(e.step), *map(form.format, e.changes), form.format(e.mean), f"{e.p:.3f}")
+            for e in found.effects[kind]
+        ]
+        console.table(header, rows, right=range(len(header)), whole=range(len(header)))
+        delays = ["never" if one is None else f"{one:+d}" for one in found.delays[kind]]
+        console.print(f"Steps later: {', '.join(delays)}")
+    console.print(
+        "\np: how often the mean is as far if in each run chance says which change is asked about"
+    )
 
 
 def _proof(found: WhatIf) -> str:

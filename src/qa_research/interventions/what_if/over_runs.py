@@ -1,0 +1,91 @@
+"""The same change of several runs, such as those of several seeds: what it does in all of them. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from qa_research.interventions.what_if.effects import WhatIf
+from qa_research.stats import TOLERANCE
+from qa_research.streams import stream
+
+# How often one change is drawn of each run, to tell how far their mean is by chance.
+DRAWS = 10_000
+
+
+@dataclass(frozen=True)
+class MeanEffect:
+    """At the end of a step: the change of each run, and their mean, in the metric's unit.
+
+    `p`: how often the mean is at least as far from 0 if in each run it is drawn which of the changes, the
+    random ones and this one, was the one that was asked about.
+    """
+
+    step: int
+    changes: tuple[float, ...]
+    mean: float
+    p: float
+
+
+@dataclass(frozen=True)
+class OverRuns:
+    """`effects`: by kind over the steps; `delays`: by kind, of each run, and None where it does not come."""
+
+    runs: tuple[str, ...]
+    effects: dict[str, tuple[MeanEffect, ...]]
+    delays: dict[str, tuple[int | None, ...]]
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON's values."""
+        return asdict(self)
+
+
+def over_runs(found: Sequence[WhatIf]) -> OverRuns:
+    """What the same change of some runs did in all of them.
+
+    Example: two runs with the changes -10 and -8, and one random change each, +1 and -2. Of the four ways to
+    draw one of each run, the means are -9, -6, -3.5 and -0.5: one is as far as -9, so p is 1/4.
+
+    Raises:
+        ValueError: they have other kinds or steps.
+    """
+    first = found[0]
+    steps = {kind: [one.step for one in own] for kind, own in first.effects.items()}
+    for other in found[1:]:
+        if {kind: [one.step for one in own] for kind, own in other.effects.items()} != steps:
+            raise ValueError(
+                f"{other.run} has other kinds of {other.example_name} than {first.run}, so they cannot be "
+                "put together; ask about one run at a time"
+            )
+    rng = stream(0, "what-if-over-runs")
+    return OverRuns(
+        runs=tuple(one.run for one in found),
+        effects={
+            kind: tuple(_mean_effect(found, kind, place, rng) for place in range(len(own)))
+            for kind, own in steps.items()
+        },
+        delays={kind: tuple(one.reached[kind].delay for one in found) for kind in steps},
+    )
+
+
+def _mean_effect(
+    found: Sequence[WhatIf], kind: str, place: int, rng: np.random.Generator
+) -> MeanEffect:
+    own = [one.effects[kind][place] for one in found]
+    changes = [effect.change for effect in own]
+    pools = [
+        np.array([effect.change, *(score - effect.as_it_was for score in effect.random)])
+        for effect in own
+    ]
+    ways = int(np.prod([len(pool) for pool in pools], dtype=np.float64))
+    if ways <= DRAWS:
+        sums = np.zeros(1)
+        for pool in pools:
+            sums = (sums[:, None] + pool[None, :]).ravel()
+    else:
+        sums = sum((rng.choice(pool, DRAWS) for pool in pools), np.zeros(DRAWS))
+        # What was asked about is one of the ways.
+        sums = np.append(sums, sum(changes))
+    far = np.abs(sums) >= abs(sum(changes)) - TOLERANCE
+    return MeanEffect(own[0].step, tuple(changes), float(np.mean(changes)), float(far.mean()))
