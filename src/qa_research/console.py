@@ -153,12 +153,19 @@ class _DisarmedLines(logging.Formatter):
 class _LogFile(logging.FileHandler):
     """Ends at the first line that cannot be written; that alone must not end a training."""
 
+    is_ended = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self.is_ended:
+            super().emit(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
         reason = sys.exc_info()[1]
         if not isinstance(reason, OSError):
             super().handleError(record)
             return
-        _LOGGER.removeHandler(self)
+        # It stays a handler: one that went while a message is passed on would hide it from the next one.
+        self.is_ended = True
         with suppress(OSError):
             # What is left in its buffer cannot be written, either.
             self.close()
@@ -224,7 +231,9 @@ def _with_progress(items: Sequence[Item], what: str) -> Iterator[Item]:
 
 
 def log_to_file(path: Path) -> None:
-    """From now on also log to `path`, starting with everything logged so far."""
+    """From now on also log to `path` alone, starting with everything logged so far."""
+    # That of a training before it in this process, such as one of a sweep.
+    close_log_file()
     file = _LogFile(path, encoding="utf-8")
     file.setFormatter(_DisarmedLines("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     for handler in list(_LOGGER.handlers):

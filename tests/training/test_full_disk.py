@@ -36,3 +36,37 @@ def test_a_log_that_cannot_be_written_ends_with_a_warning(capsys, tmp_path):
     err = capsys.readouterr().err
     assert err.count("train.log could not be written: [Errno 28] No space left on device") == 1
     assert "Traceback" not in err and "line 2" in err
+
+
+def test_the_message_that_a_log_cannot_take_still_reaches_who_comes_after_it(tmp_path):
+    seen = []
+
+    class After(logging.Handler):
+        def emit(self, record):
+            seen.append(record.getMessage())
+
+    path = tmp_path / "train.log"
+    path.symlink_to(FULL)
+    start_logging()
+    log_to_file(path)
+    log, after = logging.getLogger("qa_research"), After()
+    log.addHandler(after)
+    try:
+        log.info("line 1")
+        log.info("line 2")
+    finally:
+        log.removeHandler(after)
+        close_log_file()
+    assert [line for line in seen if line.startswith("line")] == ["line 1", "line 2"]
+
+
+def test_a_process_logs_to_one_file_at_a_time(tmp_path):
+    first, second = tmp_path / "first.log", tmp_path / "second.log"
+    start_logging()
+    log = logging.getLogger("qa_research")
+    for path in (first, second):
+        log_to_file(path)
+        log.info("of %s", path.stem)
+    close_log_file()
+    assert "of first" in first.read_text() and "of second" not in first.read_text()
+    assert "of second" in second.read_text() and "of first" not in second.read_text()
