@@ -157,13 +157,19 @@ def _following(
     found: "DataMap", opened: "Opened[Any]", watched: frozenset[str], identity: str
 ) -> list[str]:
     """What to run next about an example: look at it, see its film, train without it."""
+    from qa_research.runs.anchors import anchors_of
+
     run = opened.directory
     of_questions = ("squad", "show", "--run", run, "--split", "train")
     look = of_questions if as_answerer(opened) is not None else ("forward", run)
     commands: list[tuple[object, ...]] = [(*look, "--question", identity)]
     if identity in watched:
         commands.append(("watch", run, "--question", identity))
-    commands.append(("fork", run, "--at", found.steps[0], "--without", identity))
+    # From a state that was kept, or else from the beginning.
+    anchors = anchors_of(run)
+    step = anchors[0].step if anchors else found.steps[0]
+    start = () if anchors else ("--from-start",)
+    commands.append(("fork", run, "--at", step, *start, "--without", identity))
     return [command_line("qa-research", *words) for words in commands]
 
 

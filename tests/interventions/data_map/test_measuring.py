@@ -12,6 +12,7 @@ from qa_research.interventions.data_map.choosing import MapRequest
 from qa_research.interventions.data_map.figure import map_figure
 from qa_research.interventions.data_map.measuring import map_of, steps_in
 from qa_research.interventions.data_map.page import map_page
+from qa_research.runs.anchors import anchors_of
 from qa_research.runs.open import open_run
 from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.windows import make_windows
@@ -159,7 +160,10 @@ def test_the_verb_writes_what_it_tells(run, verb, tmp_path):
     code, out, err = verb(*words, "--hard", "1")
     hardest = by_confidence[0]["id"]
     assert code == 0 and f"--split train --question {hardest}" in out, err
-    assert f"qa-research fork {run} --at 2 --without {hardest}" in out
+    # From the first state that was kept; this run has none.
+    kept = [anchor.step for anchor in anchors_of(run)]
+    at = f"{kept[0]}" if kept else "2 --from-start"
+    assert f"qa-research fork {run} --at {at} --without {hardest}" in out
     assert "qa-research watch" not in out and str(tmp_path / "data_map.html") in out
 
 

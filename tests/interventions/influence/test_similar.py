@@ -1,8 +1,10 @@
 """Examples that are alike by their words."""
 
 import numpy as np
+import torch
 
-from qa_research.interventions.influence.similar import text_scores
+from qa_research.interventions.influence.similar import text_scores, words_of
+from qa_research.tasks.watching import Outputs, Watched, WatchedExample
 
 EXAMPLES = (
     ["who", "teaches", "group", "b"],
@@ -31,3 +33,25 @@ def test_it_is_bm25():
     of_lunch = np.log(1 + (4 - 1 + 0.5) / 1.5) / (1 + 1.5 * (0.25 + 0.75 * 3 / mean))
     of_b = np.log(1 + (4 - 2 + 0.5) / 2.5) / (1 + 1.5 * (0.25 + 0.75 * 4 / mean))
     assert np.allclose(found, [of_b, of_b, 0, of_lunch], rtol=1e-5)
+
+
+def read(heading, text, chars, words=()):
+    """An example of which the network reads these characters."""
+    tokens = tuple(text[start:end] for start, end in chars)
+    example = WatchedExample(
+        "q1", "train", "", "", heading, text, (), tokens, ("text",) * len(chars), chars, (), words
+    )
+    outputs = Outputs("number", ("prediction",), torch.zeros(1), lambda output: output)
+    mask = torch.ones(1, len(chars), dtype=torch.bool)
+    return Watched((example,), {}, mask, ("padding", "text"), outputs)
+
+
+def test_words_are_of_the_heading_and_of_what_is_read():
+    chars = ((0, 0), (0, 2), (2, 4), (5, 8), (0, 0))
+    watched = read("Who is it?", "Anna ran", chars, words=(-1, 0, 0, 1, -1))
+    assert words_of(watched) == ["who", "is", "it", "anna", "ran"]
+
+
+def test_letters_are_taken_three_in_a_row():
+    chars = tuple((i, i + 1) for i in range(5))
+    assert words_of(read("", "ACGTA", chars)) == ["acg", "cgt", "gta"]

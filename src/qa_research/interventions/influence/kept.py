@@ -22,6 +22,7 @@ from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.open import open_run
 from qa_research.streams import stream_seed
 from qa_research.tasks.opened import Opened
+from qa_research.text import plural
 
 log = logging.getLogger(__name__)
 # What takes less is not announced.
@@ -94,7 +95,7 @@ def check_time(
         sketch(opened.network, one.watched)
     each = (time.perf_counter() - start) / len(some) * states
     seconds = each * (len(questions) + len(examples))
-    what = f"{len(examples):,} {opened.examples} at {states} steps"
+    what = f"{len(examples):,} {opened.examples} at {plural(states, 'step')}"
     if seconds > 60 * request.max_minutes:
         fit = math.floor(60 * request.max_minutes / each) - len(questions)
         way = f"--examples {fit} draws as many as fit, " if fit > 0 else ""

@@ -11,6 +11,7 @@ from torch import nn
 
 from qa_research.capture.forward import forward_watched
 from qa_research.capture.sites import FINAL
+from qa_research.console import tracked
 from qa_research.interventions.influence.gradients import Sketch, cosines
 from qa_research.interventions.influence.similar import text_scores, words_of
 from qa_research.tasks.opened import Opened
@@ -65,17 +66,17 @@ class Measuring:
 
     def add(self, network: nn.Module, rate: float) -> None:
         """Add a state's scores. `rate`: the learning rate of the steps that it stands for."""
-        gradients, hidden = (
-            tuple(
-                np.stack(own)
-                for own in zip(*[self._of(network, one) for one in asked], strict=True)
-            )
-            for asked in (self.questions, self.examples)
-        )
-        self.sums[GRADIENTS] += rate * (gradients[0] @ hidden[0].T)
-        self.sums[COSINE] += cosines(gradients[0], hidden[0])
-        self.sums[REPRESENTATION] += cosines(gradients[1], hidden[1])
+        asked, trained = self._of_all(network, self.questions), self._of_all(network, self.examples)
+        self.sums[GRADIENTS] += rate * (asked[0] @ trained[0].T)
+        self.sums[COSINE] += cosines(asked[0], trained[0])
+        self.sums[REPRESENTATION] += cosines(asked[1], trained[1])
         self.states += 1
+
+    def _of_all(
+        self, network: nn.Module, asked: Sequence[Asked]
+    ) -> tuple[Float[ndarray, "example place"], Float[ndarray, "example unit"]]:
+        found = [self._of(network, one) for one in tracked(asked, "Gradients")]
+        return np.stack([one for one, _ in found]), np.stack([other for _, other in found])
 
     def _of(
         self, network: nn.Module, asked: Asked

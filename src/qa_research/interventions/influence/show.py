@@ -3,7 +3,7 @@
 from qa_research.console import Screen
 from qa_research.interventions.influence.found import Influence, Listed, Truth
 from qa_research.interventions.influence.judging import Judged
-from qa_research.text import plural
+from qa_research.text import plural, singular
 
 TEXT_LENGTH = 60
 HEADER = ("method", "score [95 %]", "above text [95 %]")
@@ -14,9 +14,10 @@ def show_influence(found: Influence) -> None:
     console = Screen()
     console.print(found.run)
     steps = ", ".join(f"{step:,}" for step in found.steps)
+    one = singular(found.examples)
     console.print(
-        f"What {len(found.example_ids):,} training {found.examples} did for "
-        f"{len(found.question_ids):,} {found.examples}, by gradients at "
+        f"What {plural(len(found.example_ids), f'training {one}')} did for "
+        f"{plural(len(found.question_ids), one)}, by gradients at "
         f"{'step' if len(found.steps) == 1 else 'steps'} {steps}"
     )
     for question in found.questions:

@@ -13,12 +13,14 @@ from qa_research.tasks.opened import Opened
 from qa_research.tasks.watching import NO_WORD, Watched
 
 TEXT_OPTION = "--similar-to"
+# Of a sequence of letters, which has no words: so many in a row.
+LETTERS = 3
 
 
 def words_of(watched: Watched) -> list[str]:
     """The words of one example in lower case: of its heading, such as its question, and of what it reads.
 
-    A sequence of letters has each letter as a word.
+    A sequence of letters has three letters each as a word, one after the other.
     """
     (example,) = watched.examples
     ends: dict[int, tuple[int, int]] = {}
@@ -26,6 +28,8 @@ def words_of(watched: Watched) -> list[str]:
         if number != NO_WORD:
             ends[number] = (ends.get(number, (start, end))[0], end)
     read = [example.text[start:end] for start, end in ends.values()]
+    if all(len(word) == 1 for word in read):
+        read = ["".join(read[i : i + LETTERS]) for i in range(len(read) - LETTERS + 1)]
     return [word.lower() for word in (*re.findall(r"\w+", example.heading), *read)]
 
 
