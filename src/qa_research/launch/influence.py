@@ -44,7 +44,7 @@ STATES = 3
 # The share of the examples that each training leaves out, as in Park et al. 2023.
 LEFT_OUT = 0.5
 # With fewer trainings a correlation says nothing.
-LEAST_TRAININGS = 5
+LEAST_TRAININGS = 10
 
 
 def judged_influence(
@@ -86,7 +86,7 @@ def judged_influence(
     chosen = drawn_examples(opened, request, among=list(served))
     questions, examples = (asked_of(opened, own) for own in (rows, chosen))
     steps = sorted({*np.linspace(first, until, STATES + 1).round().astype(int).tolist()[1:]})
-    sketch = Sketch(opened.network, sketch_seed(request), trained=_trained(reruns))
+    sketch = Sketch(opened.network, sketch_seed(request))
     check_time(opened, sketch, questions, examples, len(steps), request)
     measuring = Measuring(questions, examples, sketch)
     at = _Measure(opened, measuring, rates_at(directory, steps))
@@ -134,11 +134,6 @@ def judged_influence(
     )
 
 
-def _trained(reruns: Reruns) -> set[str]:
-    """The names of parameters that a training changes."""
-    return {name for name, p in reruns.task.network.named_parameters() if p.requires_grad}
-
-
 def _halves(count: int, trainings: int, request: Request) -> ndarray:
     """[training example] Whether a training keeps an example: all but a random half of them."""
     rng = stream(request.seed, "influence-halves")
@@ -158,6 +153,9 @@ class _Measure:
         if step not in self.rates:
             return
         self.opened.network.load_state_dict(network.state_dict())
+        # What trains may change from step to step.
+        own = network.named_parameters()
+        self.measuring.sketch.only = {name for name, one in own if one.requires_grad}
         with torch.random.fork_rng([]):
             self.measuring.add(self.opened.network, self.rates[step])
 

@@ -82,12 +82,24 @@ def test_their_spread_is_at_most_what_is_said(network):
 
 
 def test_only_parameters_that_train_count(network):
-    sketch = Sketch(network, 1, width=101, trained={"second.bias"})
+    sketch = Sketch(network, 1, width=101, only={"second.bias"})
     own = whole(network, one(2))[-3 - 2 :]
     found = sketch(network, one(2))
     # The unused parameter is registered on the module itself, and so comes first.
     assert np.count_nonzero(found) == 3
     assert np.linalg.norm(found) == pytest.approx(np.linalg.norm(own[-3:]), rel=1e-5)
+
+
+def test_parameters_without_gradients_do_not_count_and_keep_their_places(network):
+    sketch = Sketch(network, 1, width=101)
+    every = sketch(network, one(2))
+    network.first.requires_grad_(False)
+    some = sketch(network, one(2))
+    # The unused parameter has 2 numbers, and the first layer 4 times 5 with 5 biases.
+    assert not some[:27].any() and np.array_equal(some[27:45], every[27:45])
+    network.requires_grad_(False)
+    with pytest.raises(ValueError, match="no parameter changed"):
+        sketch(network, one(2))
 
 
 def test_a_network_in_training_is_left_as_it_was(network):

@@ -88,14 +88,14 @@ def test_gradients_name_the_three(planted, capsys):
 @pytest.mark.slow
 def test_trainings_without_halves_judge_the_methods(planted, capsys):
     directory, _ = planted
-    steps = ("--judge", 5, "--at", 100, "--to", 160)
+    steps = ("--judge", 10, "--at", 100, "--to", 160)
     found = said(capsys, "influence", directory, "--questions", 6, "--examples", "all", *steps)
     truth = found["truth"]
-    assert truth["exact"] and truth["trainings"] == 5 and found["steps"] == [120, 140, 160]
+    assert truth["exact"] and truth["trainings"] == 10 and found["steps"] == [120, 140, 160]
     # Each training leaves out another half, which changes its losses.
-    assert len({tuple(own) for own in truth["without"]}) == 5
+    assert len({tuple(own) for own in truth["without"]}) == 10
     assert all(len(own) == truth["left_out"] == TRAIN // 2 for own in truth["without"])
-    assert truth["spread"] > 0 and len(truth["losses"]) == 5
+    assert truth["spread"] > 0 and len(truth["losses"]) == 10
     assert [one["method"] for one in truth["judged"]] == list(found["scores"])
     assert truth["chance"][0] < 0 < truth["chance"][1]
 

@@ -22,37 +22,47 @@ class Sketch:
 
     Example: width 2, gradient (1, 2, 3), signs (+, -, +): places 0, 1, 0 have 1 + 3 = 4 and -2.
 
-    `trained`: the names of parameters that count; None: all.
+    `only`: the names of parameters that count, None: all; it may be set anew for another state.
     Source: Charikar, Chen & Farach-Colton 2002, Finding frequent items in data streams.
     """
 
     def __init__(
-        self, network: nn.Module, seed: int, width: int = WIDTH, trained: set[str] | None = None
+        self, network: nn.Module, seed: int, width: int = WIDTH, only: set[str] | None = None
     ) -> None:
         self.width = width
-        self.names = [
-            name for name, _ in network.named_parameters() if trained is None or name in trained
-        ]
+        self.only = only
         # A generator of its own, as the global one may be a training's.
         generator = torch.Generator().manual_seed(seed)
-        known = dict(network.named_parameters())
-        self.signs = [
-            torch.randint(0, 2, (known[name].numel(),), generator=generator, dtype=torch.int8)
+        self.signs = {
+            name: torch.randint(0, 2, (own.numel(),), generator=generator, dtype=torch.int8)
             .mul_(2)
             .sub_(1)
-            for name in self.names
-        ]
+            for name, own in network.named_parameters()
+        }
 
     def __call__(self, network: nn.Module, watched: Watched) -> Float[ndarray, " place"]:
-        """The shortened gradient of the mean loss of some examples, in eval mode, in float32."""
-        known = dict(network.named_parameters())
+        """The shortened gradient of the mean loss of some examples, in eval mode, in float32.
+
+        Raises:
+            ValueError: no parameter that counts has a gradient.
+        """
+        counted = {
+            name: own
+            for name, own in network.named_parameters()
+            # Of a network with adapters the other parameters have none.
+            if own.requires_grad and (self.only is None or name in self.only)
+        }
+        if not counted:
+            raise ValueError("between these steps no parameter changed, so nothing was learned")
         with torch.enable_grad():
             loss = losses_of(scores_of(network, watched).float(), watched).mean()
             # A parameter that the loss does not depend on has no gradient.
-            own = torch.autograd.grad(loss, [known[n] for n in self.names], allow_unused=True)
+            own = torch.autograd.grad(loss, list(counted.values()), allow_unused=True)
+        gradients = dict(zip(counted, own, strict=True))
         found = torch.zeros(self.width)
         place = 0
-        for gradient, signs in zip(own, self.signs, strict=True):
+        for name, signs in self.signs.items():
+            gradient = gradients.get(name)
             if gradient is not None:
                 self._add(found, gradient.detach().flatten().cpu() * signs, place)
             place = (place + len(signs)) % self.width

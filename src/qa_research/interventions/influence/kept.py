@@ -43,7 +43,7 @@ def influence_at(opened: Opened[Any], steps: Mapping[int, str], request: Request
     questions, examples = (asked_of(opened, own) for own in (rows, drawn_examples(opened, request)))
     last = open_run(opened.directory, list(steps.values())[-1]) if len(steps) > 1 else opened
     trained = changed_parameters(opened.network, last.network) if len(steps) > 1 else None
-    sketch = Sketch(opened.network, sketch_seed(request), trained=trained)
+    sketch = Sketch(opened.network, sketch_seed(request), only=trained)
     check_time(opened, sketch, questions, examples, len(steps), request)
     measuring = Measuring(questions, examples, sketch)
     rates = rates_at(opened.directory, list(steps))
