@@ -11,7 +11,6 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import nn
 
-from qa_research.capture.forward import forward_watched
 from qa_research.console import tracked
 from qa_research.interventions.influence.found import (
     Influence,
@@ -24,7 +23,13 @@ from qa_research.interventions.influence.found import (
 from qa_research.interventions.influence.gradients import Sketch
 from qa_research.interventions.influence.judging import chance_scores, datamodeling_scores
 from qa_research.interventions.influence.kept import check_time, rates_at, sketch_seed
-from qa_research.interventions.influence.measuring import TEXT, Asked, Measuring, asked_of
+from qa_research.interventions.influence.measuring import (
+    TEXT,
+    Asked,
+    Measuring,
+    asked_of,
+    losses_now,
+)
 from qa_research.interventions.replay.proof import Witness, kept_weights
 from qa_research.launch.fork import check_step, ensure_anchor, parent_config, parent_record
 from qa_research.launch.what_if import both, check_whole_training
@@ -35,7 +40,6 @@ from qa_research.signals import Signals
 from qa_research.streams import stream
 from qa_research.tasks.left_out import Edits
 from qa_research.tasks.opened import Opened
-from qa_research.tasks.watching import losses_of
 from qa_research.text import plural
 from qa_research.training.rerun import Reruns
 
@@ -171,9 +175,4 @@ class _Losses:
         if step != self.until:
             return
         self.opened.network.load_state_dict(network.state_dict())
-        own = self.opened.network
-        found = [
-            losses_of(forward_watched(own, one.watched, step).scores, one.watched)
-            for one in self.questions
-        ]
-        self.losses = torch.cat(found).numpy().astype(np.float64)
+        self.losses = losses_now(self.opened.network, self.questions)

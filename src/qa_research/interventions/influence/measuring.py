@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import nn
@@ -15,7 +16,7 @@ from qa_research.console import tracked
 from qa_research.interventions.influence.gradients import Sketch, cosines
 from qa_research.interventions.influence.similar import text_scores, words_of
 from qa_research.tasks.opened import Opened
-from qa_research.tasks.watching import Watched
+from qa_research.tasks.watching import Watched, losses_of
 
 # The dot product of gradients times the learning rate (TracIn), the cosine of gradients, the cosine of the
 # representations that the head reads, and BM25 of the texts.
@@ -90,6 +91,14 @@ class Measuring:
             **{name: self.sums[name] / self.states for name in (COSINE, REPRESENTATION)},
             TEXT: self.alike,
         }
+
+
+def losses_now(network: nn.Module, asked: Sequence[Asked]) -> Float[ndarray, " question"]:
+    """The loss of each question, as the network is."""
+    found = [
+        losses_of(forward_watched(network, one.watched, 0).scores, one.watched) for one in asked
+    ]
+    return torch.cat(found).numpy().astype(np.float64)
 
 
 def representation(network: nn.Module, watched: Watched) -> Float[ndarray, " unit"]:
