@@ -23,7 +23,6 @@ PLACEHOLDERS = {
     r"(?<=without )ID\b": "builtin-train-02442",
     # A training that is printed has two steps when it is run, and keeps no state of the first.
     r"--at 60\b": "--at 1 --from-start",
-    # Both have states of other steps by then.
     r"--at 40 --to 90 --silence.*": "--at 1 --to 2 --silence heads.0.0 --random 1 --questions 8 --from-start",
     r"--judge 40 --at 40 --to 80": "--judge 10 --at 1 --to 4 --from-start",
     r"--questions ID --examples all": "--questions builtin-validation-00003 --examples 20",

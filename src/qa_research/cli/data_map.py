@@ -11,7 +11,9 @@ from qa_research.cli.options import (
     DEFAULT_FORMAT,
     DEFAULT_RUNS,
     DEFAULT_SEED,
+    AllKeptSteps,
     AsJson,
+    MaxMinutes,
     Out,
     PictureFormat,
     Run,
@@ -20,7 +22,9 @@ from qa_research.cli.options import (
     Threads,
     as_answerer,
     checked_format,
+    checked_minutes,
     ids_in,
+    number_or_ids,
     opened_recording,
 )
 from qa_research.text import command_line, names_in
@@ -30,14 +34,6 @@ if TYPE_CHECKING:
     from qa_research.interventions.data_map.show import Following
     from qa_research.tasks.opened import Opened
 
-Steps = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="kept steps with commas; also best, last",
-        show_default="all kept steps",
-    ),
-]
 Questions = Annotated[
     str | None,
     typer.Option(
@@ -64,16 +60,12 @@ Ambiguous = Annotated[
 Easy = Annotated[
     int, typer.Option("--easy", metavar="N", min=0, help="list so many of the highest confidence")
 ]
-MaxMinutes = Annotated[
-    float,
-    typer.Option("--max-minutes", metavar="N", help="refuse what would take longer"),
-]
 
 
 def data_map(
     run: Run,
     questions: Questions = None,
-    steps: Steps = None,
+    steps: AllKeptSteps = None,
     marked: Marked = None,
     hard: Hard = 5,
     ambiguous: Ambiguous = 0,
@@ -92,11 +84,10 @@ def data_map(
     how often forgotten. Wrong answers of the data tend to be hard to learn.
     """
     checked_format(picture_format)
-    if not max_minutes > 0:
-        raise ValueError(f"--max-minutes must be above 0, got {max_minutes:g}")
+    checked_minutes(max_minutes)
     from qa_research.console import start_logging
     from qa_research.interventions.data_map.choosing import MapRequest
-    from qa_research.runs.checkpoints import kept_steps
+    from qa_research.runs.checkpoints import kept_steps, steps_in
     from qa_research.runs.directory import check_writable, find_run
     from qa_research.threads import use_threads
 
@@ -105,12 +96,12 @@ def data_map(
     folder = (out or directory / "data_map").expanduser()
     check_writable(folder, "--out DIR")
     request = MapRequest(
-        _questions(questions),
+        None if questions is None else number_or_ids(questions, "--questions"),
         () if marked is None else ids_in(marked, "--marked"),
         max_minutes,
         seed,
     )
-    from qa_research.interventions.data_map.measuring import map_of, steps_in
+    from qa_research.interventions.data_map.measuring import map_of
     from qa_research.runs.open import open_run
 
     names = kept_steps(directory) if steps is None else names_in([steps])
@@ -180,18 +171,3 @@ def _watched(directory: Path) -> frozenset[str]:
     if not (directory / RECORDING).exists():
         return frozenset()
     return frozenset(str(row["id"]) for row in opened_recording(directory).questions)
-
-
-def _questions(typed: str | None) -> int | tuple[str, ...] | None:
-    """What --questions asks for: a number, ids, or None: all.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if typed is None:
-        return None
-    if not typed.isdecimal():
-        return ids_in(typed, "--questions")
-    if int(typed) < 1:
-        raise ValueError(f"--questions must be at least 1, got {typed}")
-    return int(typed)

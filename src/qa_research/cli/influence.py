@@ -10,7 +10,9 @@ from qa_research.cli.options import (
     DEFAULT_FORMAT,
     DEFAULT_RUNS,
     DEFAULT_SEED,
+    AllKeptSteps,
     AsJson,
+    MaxMinutes,
     Out,
     PictureFormat,
     Run,
@@ -18,7 +20,8 @@ from qa_research.cli.options import (
     Seed,
     Threads,
     checked_format,
-    ids_in,
+    checked_minutes,
+    number_or_ids,
 )
 from qa_research.cli.replay import Anyway, FromStart
 from qa_research.text import names_in
@@ -39,20 +42,12 @@ Examples = Annotated[
         help="training examples that are scored, in the same way",
     ),
 ]
-Steps = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="kept steps with commas at which gradients are taken; also best, last",
-        show_default="all kept steps",
-    ),
-]
 Judge = Annotated[
     int | None,
     typer.Option(
         "--judge",
         metavar="N",
-        help="judge the methods by N trainings of the steps of --at and --to without random halves",
+        help="judge the methods by training the steps from --at to --to N times without random halves",
     ),
 ]
 
@@ -61,7 +56,7 @@ def influence(
     run: Run,
     questions: Asked = "5",
     examples: Examples = "300",
-    steps: Steps = None,
+    steps: AllKeptSteps = None,
     judge: Judge = None,
     first: Annotated[
         int | None,
@@ -73,10 +68,7 @@ def influence(
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=1, help="list so many of each question")
     ] = 3,
-    max_minutes: Annotated[
-        float,
-        typer.Option("--max-minutes", metavar="N", help="refuse gradients that would take longer"),
-    ] = 30,
+    max_minutes: MaxMinutes = 30,
     from_start: FromStart = False,
     anyway: Anyway = False,
     seed: Seed = DEFAULT_SEED,
@@ -92,8 +84,7 @@ def influence(
     again without random halves of the examples, and the methods are judged by what that changes.
     """
     checked_format(picture_format)
-    if not max_minutes > 0:
-        raise ValueError(f"--max-minutes must be above 0, got {max_minutes:g}")
+    checked_minutes(max_minutes)
     from qa_research.console import start_logging
     from qa_research.runs.directory import check_writable, find_run
     from qa_research.threads import use_threads
@@ -105,8 +96,8 @@ def influence(
     from qa_research.interventions.influence.found import Request
 
     request = Request(
-        _chosen(questions, "--questions"),
-        None if examples == "all" else _chosen(examples, "--examples"),
+        number_or_ids(questions, "--questions"),
+        None if examples == "all" else number_or_ids(examples, "--examples"),
         max_minutes,
         top,
         seed,
@@ -119,7 +110,9 @@ def influence(
             raise ValueError("--judge needs the steps to be trained again: --at STEP --to STEP")
         if steps is not None or threads is not None:
             given = "--steps" if steps is not None else "--threads"
-            raise ValueError(f"{given} and --judge exclude each other: the training says it itself")
+            raise ValueError(
+                f"{given} and --judge exclude each other: the trainings have those of the run"
+            )
         from qa_research.launch.influence import judged_influence
 
         found = judged_influence(run, first, until, judge, request, runs, from_start, anyway)
@@ -128,9 +121,8 @@ def influence(
             raise ValueError(
                 "--at and --to are the steps that --judge N trains again; --steps NAME,... chooses kept ones"
             )
-        from qa_research.interventions.data_map.measuring import steps_in
         from qa_research.interventions.influence.kept import influence_at
-        from qa_research.runs.checkpoints import kept_steps
+        from qa_research.runs.checkpoints import kept_steps, steps_in
         from qa_research.runs.open import open_run
 
         names = kept_steps(directory) if steps is None else names_in([steps])
@@ -140,16 +132,3 @@ def influence(
     table, picture = folder / "influence.json", folder / f"influence.{picture_format}"
     show = None if as_json else partial(show_influence, found)
     pass_on(found.as_json(), influence_figure(found), table, picture, show)
-
-
-def _chosen(typed: str, option: str) -> int | tuple[str, ...]:
-    """What --questions or --examples asks for: a number, or ids.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if not typed.isdecimal():
-        return ids_in(typed, option)
-    if int(typed) < 1:
-        raise ValueError(f"{option} must be at least 1, got {typed}")
-    return int(typed)

@@ -119,6 +119,28 @@ Threads = Annotated[
         show_default="one per idle core",
     ),
 ]
+# Of verbs that read the weights of several steps.
+KeptSteps = Annotated[
+    str | None,
+    typer.Option(
+        "--steps",
+        metavar="NAME",
+        help="best, last, or kept steps with commas",
+        show_default="all kept steps, or best",
+    ),
+]
+AllKeptSteps = Annotated[
+    str | None,
+    typer.Option(
+        "--steps",
+        metavar="NAME",
+        help="kept steps with commas; also best, last",
+        show_default="all kept steps",
+    ),
+]
+MaxMinutes = Annotated[
+    float, typer.Option("--max-minutes", metavar="N", help="refuse what would take longer")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on stdout")]
 
 
@@ -204,6 +226,29 @@ def ids_in(typed: str, option: str) -> tuple[str, ...]:
     if not ids:
         raise ValueError(f"{option} {typed} names no id")
     return ids
+
+
+def number_or_ids(typed: str, option: str) -> int | tuple[str, ...]:
+    """What an option asks for that takes a number of examples, or ids as `ids_in` reads them.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not typed.isdecimal():
+        return ids_in(typed, option)
+    if int(typed) < 1:
+        raise ValueError(f"{option} must be at least 1, got {typed}")
+    return int(typed)
+
+
+def checked_minutes(max_minutes: float) -> None:
+    """Refuse a --max-minutes that allows nothing.
+
+    Raises:
+        ValueError: it is not above 0.
+    """
+    if not max_minutes > 0:
+        raise ValueError(f"--max-minutes must be above 0, got {max_minutes:g}")
 
 
 def a_number(value: float | None) -> float | None:

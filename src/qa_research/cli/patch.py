@@ -13,6 +13,7 @@ from qa_research.cli.options import (
     DEFAULT_SEED,
     AsJson,
     Encoding,
+    KeptSteps,
     Out,
     PictureFormat,
     Run,
@@ -41,14 +42,6 @@ PairsFile = Annotated[
         metavar="FILE", help="pairs of your own: each two examples that follow each other"
     ),
 ]
-Steps = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="best, last, or kept steps with commas",
-        show_default="all kept steps, or best",
-    ),
-]
 What = Annotated[
     list[str] | None,
     typer.Option(
@@ -64,7 +57,7 @@ def patch(
     question: Questions = None,
     pairs: Pairs = 16,
     pairs_file: PairsFile = None,
-    steps: Steps = None,
+    steps: KeptSteps = None,
     what: What = None,
     seed: Seed = DEFAULT_SEED,
     encoding: Encoding = DEFAULT_ENCODING,

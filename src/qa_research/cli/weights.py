@@ -1,15 +1,13 @@
 """The verb that measures weight matrices."""
 
 from functools import partial
-from typing import Annotated
-
-import typer
 
 from qa_research.cli.findings import pass_on
 from qa_research.cli.options import (
     DEFAULT_FORMAT,
     DEFAULT_RUNS,
     AsJson,
+    KeptSteps,
     Out,
     PictureFormat,
     Run,
@@ -19,19 +17,10 @@ from qa_research.cli.options import (
 )
 from qa_research.text import names_in
 
-Steps = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="best, last, or kept steps with commas",
-        show_default="all kept steps, or best",
-    ),
-]
-
 
 def weights(
     run: Run,
-    steps: Steps = None,
+    steps: KeptSteps = None,
     out: Out = None,
     picture_format: PictureFormat = DEFAULT_FORMAT,
     runs: Runs = DEFAULT_RUNS,

@@ -141,18 +141,28 @@ def what_if(
         level=level,
         seed=seed,
     )
+    ask = partial(
+        found_if,
+        first=first,
+        until=until,
+        asked=asked,
+        runs=runs,
+        from_start=from_start,
+        anyway=anyway,
+    )
+    if len(given) == 1:
+        one, folder = ask(given[0]), folders[0]
+        table, picture = folder / "what_if.json", folder / f"what_if.{picture_format}"
+        show = None if as_json else partial(show_what_if, one)
+        pass_on(one.as_json(), what_if_figure(one), table, picture, show)
+        return
     found = []
     for run, folder in zip(given, folders, strict=True):
-        one = found_if(run, first, until, asked, runs, from_start, anyway)
-        found.append(one)
+        found.append(ask(run))
         table, picture = folder / "what_if.json", folder / f"what_if.{picture_format}"
-        if len(given) == 1:
-            show = None if as_json else partial(show_what_if, one)
-            pass_on(one.as_json(), what_if_figure(one), table, picture, show)
-            return
-        write_findings(one.as_json(), what_if_figure(one), table, picture)
+        write_findings(found[-1].as_json(), what_if_figure(found[-1]), table, picture)
         if not as_json:
-            show_what_if(one)
+            show_what_if(found[-1])
     joint = over_runs(found)
     table, picture = together / "what_if.json", together / f"what_if.{picture_format}"
     show = None if as_json else partial(show_over_runs, joint, found[0].metric)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import nn
 
@@ -31,16 +31,14 @@ from qa_research.interventions.influence.measuring import (
     losses_now,
 )
 from qa_research.interventions.replay.proof import Witness, kept_weights
-from qa_research.launch.fork import check_step, ensure_anchor, parent_config, parent_record
-from qa_research.launch.what_if import both, check_whole_training
-from qa_research.runs.anchors import anchor_file
-from qa_research.runs.directory import find_run
+from qa_research.launch.stretch import stretch_of
 from qa_research.runs.open import open_run
 from qa_research.signals import Signals
 from qa_research.streams import stream
 from qa_research.tasks.left_out import Edits
 from qa_research.tasks.opened import Opened
 from qa_research.text import plural
+from qa_research.training.looks import both
 from qa_research.training.rerun import Reruns
 
 # Gradients are taken at so many steps of the stretch: after its first, in its middle, and at its end.
@@ -61,7 +59,7 @@ def judged_influence(
     from_start: bool,
     anyway: bool,
 ) -> Influence:
-    """What the examples of some steps did for questions, and which method foretells it.
+    """What the examples of some steps did for questions, and how well each method predicts it.
 
     Trains the steps after `first` up to `until` as they were, and `trainings` times without a random half of
     their examples, whose places stay empty.
@@ -74,68 +72,68 @@ def judged_influence(
         raise ValueError(
             f"--judge {trainings} is too few trainings to order; at least {LEAST_TRAININGS}"
         )
-    if until <= first:
-        raise ValueError(f"--to {until} must be after --at {first}")
-    directory = find_run(run, runs)
-    record = parent_record(directory, anyway)
-    check_step(record, first)
-    check_step(record, until, "--to")
-    config = parent_config(directory)
-    check_whole_training(config)
-    opened = open_run(directory)
+    stretch = stretch_of(run, first, until, runs, anyway)
+    opened = open_run(stretch.directory)
     rows, notes = drawn_questions(opened, request)
-    ensure_anchor(directory, record, first, from_start)
-    reruns = Reruns(config, anchor_file(directory, first), until, directory)
-    served = reruns.served()
-    chosen = drawn_examples(opened, request, among=list(served))
-    questions, examples = (asked_of(opened, own) for own in (rows, chosen))
     steps = sorted({*np.linspace(first, until, STATES + 1).round().astype(int).tolist()[1:]})
+    rates = rates_at(stretch.directory, steps)
+    # What is not there is said before steps are trained for it.
+    drawn_examples(opened, request)
+    reruns = stretch.reruns(from_start)
+    served = list(reruns.served())
+    chosen = drawn_examples(opened, request, among=served)
+    questions, examples = (asked_of(opened, own) for own in (rows, chosen))
     sketch = Sketch(opened.network, sketch_seed(request))
     check_time(opened, sketch, questions, examples, len(steps), request)
     measuring = Measuring(questions, examples, sketch)
-    at = _Measure(opened, measuring, rates_at(directory, steps))
-    witness = Witness(kept_weights(directory, first, until))
-    ids = [one.id for one in examples]
-    kept = _halves(len(ids), trainings, request)
-    losses: list[ndarray] = []
-    left_out: list[tuple[str, ...]] = []
+    at, witness = (
+        _Measure(opened, measuring, rates),
+        Witness(kept_weights(stretch.directory, first, until)),
+    )
     with Signals() as signals:
         reruns.train(both(at, witness), signals)
-        for own in tracked(list(kept), "Training again"):
-            end = _Losses(opened, questions, until)
-            left_out.append(tuple(one for one, stays in zip(ids, own, strict=True) if not stays))
-            reruns.train(end, signals, Edits(without=left_out[-1], holes="empty"))
-            losses.append(end.losses)
+        kept = _halves(len(examples), trainings, request)
+        losses, without = _trained_without(reruns, kept, opened, questions, examples, signals)
     scores = measuring.scores()
-    outcome = np.stack(losses)
-    truth = Truth(
-        trainings=trainings,
-        first=first,
-        until=until,
-        left_out=int((~kept[0]).sum()),
-        losses=tuple(map(tuple, outcome.tolist())),
-        without=tuple(left_out),
-        judged=datamodeling_scores(scores, kept, outcome, TEXT),
-        chance=chance_scores(kept, outcome),
-        spread=float(outcome.std(axis=0).mean()),
-        exact=bool(witness.proofs) and all(p.difference is None for p in witness.proofs),
-        compared=len(witness.proofs),
-    )
     if len(examples) < len(served):
         notes.append(
             f"These steps train on {plural(len(served), 'example')}, and half of {len(examples):,} of them "
             "are left out each time"
         )
-    return influence_found(
-        opened,
-        steps,
-        (questions, examples),
-        scores,
-        request.top,
-        truth,
-        time.monotonic() - started,
-        notes,
+    truth = Truth(
+        trainings=trainings,
+        first=first,
+        until=until,
+        left_out=len(without[0]),
+        losses=tuple(map(tuple, losses.tolist())),
+        without=without,
+        judged=datamodeling_scores(scores, kept, losses, TEXT),
+        chance=chance_scores(kept, losses),
+        spread=float(losses.std(axis=0).mean()),
+        exact=witness.is_exact,
+        compared=len(witness.proofs),
     )
+    asked = (questions, examples)
+    seconds = time.monotonic() - started
+    return influence_found(opened, steps, asked, scores, request.top, truth, seconds, notes)
+
+
+def _trained_without(
+    reruns: Reruns,
+    kept: Bool[ndarray, "training example"],
+    opened: Opened[Any],
+    questions: Sequence[Asked],
+    examples: Sequence[Asked],
+    signals: Signals,
+) -> tuple[Float[ndarray, "training question"], tuple[tuple[str, ...], ...]]:
+    """Train the steps with the kept examples only: the questions' losses at the end, and who was left out."""
+    losses, without = [], []
+    for own in tracked(list(kept), "Training again"):
+        end = _Losses(opened, questions, reruns.until)
+        without.append(tuple(one.id for one, stays in zip(examples, own, strict=True) if not stays))
+        reruns.train(end, signals, Edits(without=without[-1], holes="empty"))
+        losses.append(end.losses)
+    return np.stack(losses), tuple(without)
 
 
 def _halves(count: int, trainings: int, request: Request) -> ndarray:
@@ -158,10 +156,9 @@ class _Measure:
             return
         self.opened.network.load_state_dict(network.state_dict())
         # What trains may change from step to step.
-        own = network.named_parameters()
-        self.measuring.sketch.only = {name for name, one in own if one.requires_grad}
+        trained = {name for name, own in network.named_parameters() if own.requires_grad}
         with torch.random.fork_rng([]):
-            self.measuring.add(self.opened.network, self.rates[step])
+            self.measuring.add(self.opened.network, self.rates[step], trained)
 
 
 class _Losses:

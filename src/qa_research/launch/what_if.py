@@ -1,7 +1,7 @@
 """What if?: a stretch of a training without some examples or parts, beside random ones of the same size."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,10 @@ from qa_research.interventions.what_if.effects import (
 )
 from qa_research.launch.fork import (
     Similar,
-    check_step,
-    ensure_anchor,
     has_anchor,
-    parent_config,
-    parent_record,
 )
-from qa_research.runs.anchors import anchor_file
-from qa_research.runs.directory import find_run, run_name
+from qa_research.launch.stretch import stretch_of
+from qa_research.runs.directory import run_name
 from qa_research.runs.open import open_run
 from qa_research.signals import Signals
 from qa_research.streams import stream
@@ -50,7 +46,7 @@ from qa_research.tasks.opened import Opened
 from qa_research.tasks.scoring import Columns, by_kind, columns_of, groups_of
 from qa_research.tasks.task import Metric, Task
 from qa_research.text import names_in, plural
-from qa_research.training.looks import Look
+from qa_research.training.looks import Look, both
 from qa_research.training.rerun import Reruns
 from qa_research.training.setup import set_up
 from qa_research.training.silencing import Window
@@ -96,25 +92,19 @@ def what_if(
         )
     check_value("--holes", asked.holes, Holes | None)
     check_value("--with", asked.silence_with, Silence | None)
-    directory = find_run(run, runs)
-    record = parent_record(directory, anyway)
-    check_step(record, first)
-    check_step(record, until, "--to")
-    check_whole_training(parent_config(directory))
-    if until <= first:
-        raise ValueError(f"--to {until} must be after --at {first}")
+    stretch = stretch_of(run, first, until, runs, anyway)
+    directory = stretch.directory
     opened = open_run(directory)
     rows, note = opened.drawn(asked.questions, stream(asked.seed, "what-if-examples"), asked.kinds)
     if not has_anchor(directory, first):
         # What is not there is said before steps are trained for it.
-        setup = set_up({**parent_config(directory), "capture": None})
+        setup = set_up({**stretch.config, "capture": None})
         setup.prepare()
         _check_named(setup.task, asked)
         if asked.similar:
-            similar_to(opened, asked.similar.to, asked.similar.count)
-        ensure_anchor(directory, record, first, from_start)
+            opened.by_id(asked.similar.to, "--similar-to")
     started = time.monotonic()
-    reruns = Reruns(parent_config(directory), anchor_file(directory, first), until, directory)
+    reruns = stretch.reruns(from_start)
     changes, notes = _changes(reruns, asked, opened)
     every = asked.every or max(1, -(-(until - first) // SCORINGS))
     scorer = _Scorer(opened, rows, opened.metrics[0], [*range(first, until, every), until])
@@ -132,26 +122,11 @@ def what_if(
         metric=scorer.metric,
         effects=effects,
         reached={k: reached_of(own, asked.level, scorer.metric) for k, own in effects.items()},
-        # Without anything to compare with nothing is known.
-        exact=bool(witness.proofs) and all(p.difference is None for p in witness.proofs),
+        exact=witness.is_exact,
         compared=len(witness.proofs),
         seconds=time.monotonic() - started,
         notes=(*notes, *([note] if note else [])),
     )
-
-
-def check_whole_training(config: Mapping[str, Any]) -> None:
-    """Refuse a run that is itself without examples or parts, since what is left out then would come back.
-
-    Raises:
-        ValueError: the key that leaves something out.
-    """
-    for section, key in (("data", "without"), ("data", "only"), ("train", "silence")):
-        if config[section].get(key):
-            raise ValueError(
-                f"this run has {section}.{key} itself, and what-if asks what a training of everything would "
-                "have been; ask the run that it is a fork of"
-            )
 
 
 def _check_named(task: Task, asked: Question) -> None:
@@ -195,14 +170,6 @@ def _trained(
             )
             reruns.train(look, signals, edits, window)
     return found
-
-
-def both(first: Look, second: Look) -> Look:
-    def look(step: int, network: nn.Module) -> None:
-        first(step, network)
-        second(step, network)
-
-    return look
 
 
 def _effects(found: Found, scorer: "_Scorer") -> dict[str, tuple[StepEffect, ...]]:

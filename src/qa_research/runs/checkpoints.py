@@ -8,7 +8,7 @@ one before it; best.ckpt and step-000050.ckpt hold weights. training/resumable.p
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NotRequired, cast
@@ -350,6 +350,26 @@ def check_belongs(
             f"{path} is from another architecture: {names[0]} is {theirs} there and {ours} in this "
             f"run's network ({len(names)} tensors differ)"
         )
+
+
+def steps_in(directory: Path, names: Sequence[str]) -> dict[int, str]:
+    """The checkpoints of a run that these names are of, by step, earliest first.
+
+    Raises:
+        FileNotFoundError: there is none of a name.
+        ValueError: one does not say its step, two are of one step, or a file is damaged.
+    """
+    found: dict[int, str] = {}
+    for name in names:
+        step = step_of(find_checkpoint(directory / "checkpoints", name))
+        if step is None:
+            raise ValueError(f"--steps {name}: this checkpoint does not say which step it is of")
+        if step in found:
+            raise ValueError(
+                f"--steps names step {step:,} twice, as {found[step]} and as {name}; name it once"
+            )
+        found[step] = name
+    return dict(sorted(found.items()))
 
 
 def kept_steps(directory: Path) -> list[str]:

@@ -143,8 +143,8 @@ class Opened(StoredRun, ABC, Generic[Row]):
         """What answers any of these examples, some at a time, as `rows` answers all of them."""
         return self.rows
 
-    def by_id(self, identity: str) -> Row:
-        """One of the run's own examples.
+    def by_id(self, identity: str, option: str = "--question") -> Row:
+        """One of the run's own examples. `option`: where the id was given, as messages name it.
 
         Raises:
             ValueError: none has this id, or they have changed since the training.
@@ -153,7 +153,7 @@ class Opened(StoredRun, ABC, Generic[Row]):
             for row in self.own(split).rows:
                 if self.told(row).id == identity:
                     return row
-        raise ValueError(f"--question {identity} is the id of none of the run's {self.examples}")
+        raise ValueError(f"{option} {identity} is the id of none of the run's {self.examples}")
 
     def drawn(
         self, most: int, rng: "np.random.Generator", kinds: Sequence[str] = ()

@@ -11,6 +11,16 @@ from torch import nn
 Look = Callable[[int, nn.Module], None]
 
 
+def both(first: Look, second: Look) -> Look:
+    """One look after the other."""
+
+    def look(step: int, network: nn.Module) -> None:
+        first(step, network)
+        second(step, network)
+
+    return look
+
+
 class Looking(pl.Callback):
     """Calls a `Look` at the end of each optimizer step, and before the first one."""
 

@@ -10,9 +10,10 @@ import torch
 from qa_research.cli.verbs import run as run_verb
 from qa_research.interventions.data_map.choosing import MapRequest
 from qa_research.interventions.data_map.figure import map_figure
-from qa_research.interventions.data_map.measuring import map_of, steps_in
+from qa_research.interventions.data_map.measuring import map_of
 from qa_research.interventions.data_map.page import map_page
 from qa_research.runs.anchors import anchors_of
+from qa_research.runs.checkpoints import steps_in
 from qa_research.runs.open import open_run
 from qa_research.tasks.answering.batches import padded_batch
 from qa_research.tasks.answering.windows import make_windows

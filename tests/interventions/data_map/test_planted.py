@@ -6,8 +6,8 @@ import pytest
 
 from qa_research.cli.verbs import run as run_verb
 from qa_research.interventions.data_map.choosing import MapRequest
-from qa_research.interventions.data_map.measuring import map_of, steps_in
-from qa_research.runs.checkpoints import kept_steps
+from qa_research.interventions.data_map.measuring import map_of
+from qa_research.runs.checkpoints import kept_steps, steps_in
 from qa_research.runs.open import open_run
 from qa_research.streams import stream
 from qa_research.tasks.answering.question import Gold, Question

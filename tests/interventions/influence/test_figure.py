@@ -75,7 +75,11 @@ def told(**changed):
 
 
 def test_the_verdict_claims_no_more_than_intervals_show():
-    assert told(gradients=(0.5, 0.3, 0.6), above=(0.4, 0.2, 0.5)).endswith("texts: gradients")
-    assert told(gradients=(0.3, 0.1, 0.5)).startswith("Above 0: gradients, text; that a method")
+    assert told(gradients=(0.5, 0.3, 0.6), above=(0.4, 0.2, 0.5)).endswith(
+        "text similarity: gradients"
+    )
+    assert told(gradients=(0.3, 0.1, 0.5)).startswith(
+        "Above 0: gradients, text; no method is shown"
+    )
     nothing = told(gradients=(0.1, -0.1, 0.3), text=(0.0, -0.1, 0.1))
-    assert nothing == "Of no method it is shown that it foretells anything"
+    assert nothing == "No method is shown to predict anything"

@@ -82,9 +82,9 @@ def test_their_spread_is_at_most_what_is_said(network):
 
 
 def test_only_parameters_that_train_count(network):
-    sketch = Sketch(network, 1, width=101, only={"second.bias"})
+    sketch = Sketch(network, 1, width=101)
     own = whole(network, one(2))[-3 - 2 :]
-    found = sketch(network, one(2))
+    found = sketch(network, one(2), only={"second.bias"})
     # The unused parameter is registered on the module itself, and so comes first.
     assert np.count_nonzero(found) == 3
     assert np.linalg.norm(found) == pytest.approx(np.linalg.norm(own[-3:]), rel=1e-5)

@@ -33,19 +33,29 @@ def asked(number, rng, question):
     return Question(f"q{number:04}", f"line {number}", context, question, (gold,), "line")
 
 
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory):
-    """The folder of a run on questions of which three state a fact, and the ids of these."""
-    folder, rng = tmp_path_factory.mktemp("influence"), stream(1, "planted-influence")
+def named():
+    """The ids of the three."""
+    return [f"q{place:04}" for place in PLANTED]
+
+
+def made_files(folder):
+    """Write the questions, of which three state the fact; the words of a training on them in this folder."""
+    rng = stream(1, "planted-influence")
     train = [asked(i, rng, WHY if i in PLANTED else None) for i in range(TRAIN)]
     validation = [asked(TRAIN + i, rng, WHY if i % 2 else None) for i in range(VALIDATION)]
     for name, rows in (("train", train), ("validation", validation)):
         (folder / f"{name}.json").write_text(json.dumps(squad_json(rows, "1.1")))
     data = [f"data.{name}_path={folder / name}.json" for name in ("train", "validation")]
     places = [f"paths.runs={folder / 'runs'}", f"paths.cache={folder / 'cache'}"]
-    assert run_verb(["train", "data=squad_file", *data, *places, *SMALL, *TRAINED]) == 0
-    directory = next(path.parent for path in (folder / "runs").rglob("run.json"))
-    return directory, [train[place].id for place in PLANTED]
+    return ["data=squad_file", *data, *places, *SMALL]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """The folder of a run on these questions, and the ids of the three."""
+    folder = tmp_path_factory.mktemp("influence")
+    assert run_verb(["train", *made_files(folder), *TRAINED]) == 0
+    return next(path.parent for path in (folder / "runs").rglob("run.json")), named()
 
 
 def said(capsys, *words):

@@ -1,21 +1,18 @@
 """Which training examples are put on a map, and whether there is time for all of them."""
 
-import logging
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qa_research.interventions.allowed import check_allowed
 from qa_research.streams import stream
 from qa_research.tasks.opened import Opened
 
-log = logging.getLogger(__name__)
 SPLIT = "train"
 # So many examples are measured to tell what all of them will take.
 TIMED = 32
-# What takes less is not announced.
-SECONDS_TOLD = 2.0
 
 
 @dataclass(frozen=True)
@@ -93,19 +90,10 @@ def check_time(opened: Opened[Any], rows: Sequence[Any], passes: int, request: M
     start = time.perf_counter()
     measure(opened.network)
     seconds = (time.perf_counter() - start) * len(rows) / len(some) * passes
-    what = f"{len(rows):,} {opened.examples} {passes} times"
-    allowed = 60 * request.max_minutes
-    if seconds > allowed:
-        fit = math.floor(len(rows) * allowed / seconds)
-        way = f"--questions {fit} draws as many as fit, " if fit else ""
-        raise ValueError(
-            f"asking {what} would take about {_duration(seconds)}, and --max-minutes allows "
-            f"{request.max_minutes:g}; {way}--max-minutes {math.ceil(seconds / 60)} allows all"
-        )
-    if seconds > SECONDS_TOLD:
-        log.info("Asking %s takes about %s", what, _duration(seconds))
-    return seconds > SECONDS_TOLD
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    count = math.floor(len(rows) * 60 * request.max_minutes / seconds)
+    return check_allowed(
+        f"asking {len(rows):,} {opened.examples} {passes} times",
+        seconds,
+        request.max_minutes,
+        f"--questions {count}" if count else None,
+    )

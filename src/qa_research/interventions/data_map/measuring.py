@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from qa_research.interventions.data_map.dynamics import (
 )
 from qa_research.interventions.data_map.finding import Found, found_by
 from qa_research.model.untrained import untrained
-from qa_research.runs.checkpoints import find_checkpoint, step_of
 from qa_research.runs.open import open_run
 from qa_research.streams import stream_seed
 from qa_research.tasks.opened import OnTruth, Opened, Told
@@ -94,28 +92,8 @@ class _Measured:
     random: Float[ndarray, " example"] | None
 
 
-def steps_in(directory: Path, names: Sequence[str]) -> dict[int, str]:
-    """The checkpoints of a run that these names are of, by step, earliest first.
-
-    Raises:
-        FileNotFoundError: there is none of a name.
-        ValueError: one does not say its step, two are of one step, or a file is damaged.
-    """
-    found: dict[int, str] = {}
-    for name in names:
-        step = step_of(find_checkpoint(directory / "checkpoints", name))
-        if step is None:
-            raise ValueError(f"--steps {name}: this checkpoint does not say which step it is of")
-        if step in found:
-            raise ValueError(
-                f"--steps names step {step:,} twice, as {found[step]} and as {name}; name it once"
-            )
-        found[step] = name
-    return dict(sorted(found.items()))
-
-
 def map_of(opened: Opened[Any], steps: Mapping[int, str], request: MapRequest) -> DataMap:
-    """The map of a run's training examples at some of its steps, as `steps_in` has them.
+    """The map of a run's training examples at some of its steps, as `runs.checkpoints.steps_in` has them.
 
     `opened`: the run with the weights of the first of them.
 

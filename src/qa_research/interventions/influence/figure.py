@@ -1,4 +1,4 @@
-"""How methods that score training examples agree, and how well each foretells what trainings come to."""
+"""How methods that score training examples agree, and how well each predicts the trainings without some."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def _agreement(panel: Axes, found: Influence) -> None:
         for column, value in enumerate(one):
             dark = abs(value) > 0.6
             panel.text(
-                *(column, row, f"{value:+.2f}"),
+                *(column, row, f"{value:+.2f}" if np.isfinite(value) else "-"),
                 ha="center",
                 va="center",
                 fontsize=8,

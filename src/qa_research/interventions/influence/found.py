@@ -1,10 +1,13 @@
 """What was found out about training examples and the questions they helped, and how it is asked for."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from qa_research.interventions.influence.judging import Judged
 from qa_research.interventions.influence.measuring import GRADIENTS, TEXT, Asked, Scores
@@ -50,7 +53,7 @@ class OfQuestion:
 
 @dataclass(frozen=True)
 class Truth:
-    """Trainings of the same steps without a random half of the examples, and how each method foretells them.
+    """Trainings of the same steps without random halves of the examples, and how well methods predict them.
 
     `losses` [training question]: at the last step; `without`: the ids that each training left out. `chance`:
     between which ends 95 % of random scores are judged. `spread`: the standard deviation of a question's loss
@@ -74,7 +77,7 @@ class Truth:
 @dataclass(frozen=True)
 class Influence:
     """`steps`: at which gradients were taken; `agreement`: of two methods, the mean over questions of
-    Spearman's correlation over examples. `scores` [question example] of each method.
+    Spearman's correlation over examples, NaN if one orders none. `scores` [question example]: of each.
     """
 
     run: str
@@ -93,6 +96,10 @@ class Influence:
         """As JSON's values, with all scores."""
         values = asdict(self)
         values["scores"] = {name: own.tolist() for name, own in self.scores.items()}
+        values["agreement"] = {
+            one: {other: value if np.isfinite(value) else None for other, value in own.items()}
+            for one, own in self.agreement.items()
+        }
         return values
 
 
@@ -105,7 +112,7 @@ def drawn_questions(opened: Opened[Any], request: Request) -> tuple[list[Any], l
     if isinstance(request.questions, int):
         rows, note = opened.drawn(request.questions, stream(request.seed, "influence-questions"))
         return rows, [note] if note else []
-    return [opened.by_id(one) for one in request.questions], []
+    return [opened.by_id(one, "--questions") for one in request.questions], []
 
 
 def drawn_examples(
@@ -127,10 +134,12 @@ def drawn_examples(
         order = stream(request.seed, "influence-examples").permutation(len(rows))
         return [rows[place] for place in sorted(order[: request.examples].tolist())]
     if missing := set(request.examples) - set(ids):
-        where = "training" if known is None else "training examples of these steps, among the"
+        which = f"training {opened.examples}"
+        if known is not None:
+            which = f"{opened.examples} that these steps train on"
         raise ValueError(
-            f"--examples: {sorted(missing)[0]} is the id of none of the {len(ids):,} {where} "
-            f"{opened.examples}; ids there look like {ids[0]}"
+            f"--examples: {sorted(missing)[0]} is the id of none of the {len(ids):,} {which}; ids there look "
+            f"like {ids[0]}"
         )
     wanted = set(request.examples)
     return [row for row, one in zip(rows, ids, strict=True) if one in wanted]
@@ -167,7 +176,7 @@ def influence_found(
 
 
 def _of_question(
-    question: Asked, examples: Sequence[Asked], scores: np.ndarray, alike: np.ndarray, top: int
+    question: Asked, examples: Sequence[Asked], scores: ndarray, alike: ndarray, top: int
 ) -> OfQuestion:
     order = np.argsort(-scores, kind="stable").tolist()
 
@@ -189,18 +198,16 @@ def _of_question(
 
 
 def _agreement(scores: Scores) -> dict[str, dict[str, float]]:
-    names = list(scores)
     return {
-        one: {
-            other: float(
-                np.mean(
-                    [
-                        rank_correlation(a, b)
-                        for a, b in zip(scores[one], scores[other], strict=True)
-                    ]
-                )
-            )
-            for other in names
-        }
-        for one in names
+        one: {other: _mean_correlation(scores[one], scores[other]) for other in scores}
+        for one in scores
     }
+
+
+def _mean_correlation(
+    one: Float[ndarray, "question example"], other: Float[ndarray, "question example"]
+) -> float:
+    """Over the questions for which both order the examples; NaN if there is none."""
+    found = [rank_correlation(a, b) for a, b in zip(one, other, strict=True)]
+    known = [value for value in found if np.isfinite(value)]
+    return float(np.mean(known)) if known else math.nan

@@ -22,15 +22,11 @@ class Sketch:
 
     Example: width 2, gradient (1, 2, 3), signs (+, -, +): places 0, 1, 0 have 1 + 3 = 4 and -2.
 
-    `only`: the names of parameters that count, None: all; it may be set anew for another state.
     Source: Charikar, Chen & Farach-Colton 2002, Finding frequent items in data streams.
     """
 
-    def __init__(
-        self, network: nn.Module, seed: int, width: int = WIDTH, only: set[str] | None = None
-    ) -> None:
+    def __init__(self, network: nn.Module, seed: int, width: int = WIDTH) -> None:
         self.width = width
-        self.only = only
         # A generator of its own, as the global one may be a training's.
         generator = torch.Generator().manual_seed(seed)
         self.signs = {
@@ -40,8 +36,12 @@ class Sketch:
             for name, own in network.named_parameters()
         }
 
-    def __call__(self, network: nn.Module, watched: Watched) -> Float[ndarray, " place"]:
+    def __call__(
+        self, network: nn.Module, watched: Watched, only: set[str] | None = None
+    ) -> Float[ndarray, " place"]:
         """The shortened gradient of the mean loss of some examples, in eval mode, in float32.
+
+        `only`: the names of parameters that count; None: all.
 
         Raises:
             ValueError: no parameter that counts has a gradient.
@@ -50,7 +50,7 @@ class Sketch:
             name: own
             for name, own in network.named_parameters()
             # Of a network with adapters the other parameters have none.
-            if own.requires_grad and (self.only is None or name in self.only)
+            if own.requires_grad and (only is None or name in only)
         }
         if not counted:
             raise ValueError("between these steps no parameter changed, so nothing was learned")

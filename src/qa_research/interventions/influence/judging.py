@@ -1,4 +1,4 @@
-"""How well scores of training examples foretell what trainings without some of them come to. Pure."""
+"""How well scores of training examples predict the losses of trainings without some of them. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,8 +49,8 @@ def datamodeling_scores(
     Source: Park et al. 2023, TRAK, section 2.2.
     """
     # [training question] of each method.
-    foretold = {name: kept.astype(np.float64) @ own.T for name, own in scores.items()}
-    whole = {name: float(_correlations(own, -losses).mean()) for name, own in foretold.items()}
+    predicted = {name: kept.astype(np.float64) @ own.T for name, own in scores.items()}
+    whole = {name: float(_correlations(own, -losses).mean()) for name, own in predicted.items()}
     rng = stream(0, "datamodeling-score")
     trainings, questions = losses.shape
     drawn: dict[str, list[float]] = {name: [] for name in scores}
@@ -58,7 +58,7 @@ def datamodeling_scores(
         rows = rng.integers(trainings, size=trainings)
         columns = rng.integers(questions, size=questions)
         place = np.ix_(rows, columns)
-        for name, own in foretold.items():
+        for name, own in predicted.items():
             drawn[name].append(float(_correlations(own[place], -losses[place]).mean()))
     resampled = {name: np.array(values) for name, values in drawn.items()}
     return tuple(

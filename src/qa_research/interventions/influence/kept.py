@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qa_research.interventions.allowed import check_allowed
 from qa_research.interventions.influence.found import (
     Influence,
     Request,
@@ -25,8 +26,6 @@ from qa_research.tasks.opened import Opened
 from qa_research.text import plural
 
 log = logging.getLogger(__name__)
-# What takes less is not announced.
-SECONDS_TOLD = 2.0
 
 
 def influence_at(opened: Opened[Any], steps: Mapping[int, str], request: Request) -> Influence:
@@ -43,7 +42,7 @@ def influence_at(opened: Opened[Any], steps: Mapping[int, str], request: Request
     questions, examples = (asked_of(opened, own) for own in (rows, drawn_examples(opened, request)))
     last = open_run(opened.directory, list(steps.values())[-1]) if len(steps) > 1 else opened
     trained = changed_parameters(opened.network, last.network) if len(steps) > 1 else None
-    sketch = Sketch(opened.network, sketch_seed(request), only=trained)
+    sketch = Sketch(opened.network, sketch_seed(request))
     check_time(opened, sketch, questions, examples, len(steps), request)
     measuring = Measuring(questions, examples, sketch)
     rates = rates_at(opened.directory, list(steps))
@@ -51,7 +50,7 @@ def influence_at(opened: Opened[Any], steps: Mapping[int, str], request: Request
         log.info("Step %s: %d of %d", f"{step:,}", place + 1, len(steps))
         # One network at a time is in memory, besides the first.
         own = open_run(opened.directory, name) if place else opened
-        measuring.add(own.network, rates[step])
+        measuring.add(own.network, rates[step], trained)
     total = len(list(opened.network.parameters()))
     if trained is not None and len(trained) < total:
         notes.append(
@@ -94,17 +93,13 @@ def check_time(
     for one in some:
         sketch(opened.network, one.watched)
     each = (time.perf_counter() - start) / len(some) * states
-    seconds = each * (len(questions) + len(examples))
-    what = f"{len(examples):,} {opened.examples} at {plural(states, 'step')}"
-    if seconds > 60 * request.max_minutes:
-        fit = math.floor(60 * request.max_minutes / each) - len(questions)
-        way = f"--examples {fit} draws as many as fit, " if fit > 0 else ""
-        raise ValueError(
-            f"gradients of {what} would take about {seconds / 60:.0f} minutes, and --max-minutes allows "
-            f"{request.max_minutes:g}; {way}--max-minutes {math.ceil(seconds / 60)} allows all"
-        )
-    if seconds > SECONDS_TOLD:
-        log.info("Gradients of %s take about %.0f s", what, seconds)
+    count = math.floor(60 * request.max_minutes / each) - len(questions)
+    check_allowed(
+        f"taking gradients of {len(examples):,} {opened.examples} at {plural(states, 'step')}",
+        each * (len(questions) + len(examples)),
+        request.max_minutes,
+        f"--examples {count}" if count > 0 else None,
+    )
 
 
 def rates_at(directory: Path, steps: list[int]) -> dict[int, float]:

@@ -65,24 +65,25 @@ class Measuring:
         texts = [[words_of(one.watched) for one in own] for own in (questions, examples)]
         self.alike = text_scores(*texts)
 
-    def add(self, network: nn.Module, rate: float) -> None:
-        """Add a state's scores. `rate`: the learning rate of the steps that it stands for."""
-        asked, trained = self._of_all(network, self.questions), self._of_all(network, self.examples)
+    def add(self, network: nn.Module, rate: float, only: set[str] | None) -> None:
+        """Add a state's scores. `rate`: the learning rate there; `only`: of these parameters (None: all)."""
+        asked, trained = (
+            self._of_all(network, some, only) for some in (self.questions, self.examples)
+        )
         self.sums[GRADIENTS] += rate * (asked[0] @ trained[0].T)
         self.sums[COSINE] += cosines(asked[0], trained[0])
         self.sums[REPRESENTATION] += cosines(asked[1], trained[1])
         self.states += 1
 
     def _of_all(
-        self, network: nn.Module, asked: Sequence[Asked]
+        self, network: nn.Module, asked: Sequence[Asked], only: set[str] | None
     ) -> tuple[Float[ndarray, "example place"], Float[ndarray, "example unit"]]:
-        found = [self._of(network, one) for one in tracked(asked, "Gradients")]
-        return np.stack([one for one, _ in found]), np.stack([other for _, other in found])
-
-    def _of(
-        self, network: nn.Module, asked: Asked
-    ) -> tuple[Float[ndarray, " place"], Float[ndarray, " unit"]]:
-        return self.sketch(network, asked.watched), representation(network, asked.watched)
+        """The gradients of some examples, and what the head reads of them."""
+        gradients, read = [], []
+        for one in tracked(asked, "Gradients"):
+            gradients.append(self.sketch(network, one.watched, only))
+            read.append(representation(network, one.watched))
+        return np.stack(gradients), np.stack(read)
 
     def scores(self) -> Scores:
         """Of all methods."""

@@ -1,8 +1,11 @@
 """What training examples did for questions, on the screen."""
 
+import math
+
 from qa_research.console import Screen
 from qa_research.interventions.influence.found import Influence, Listed, Truth
 from qa_research.interventions.influence.judging import Judged
+from qa_research.interventions.replay.show import exactness
 from qa_research.text import plural, singular
 
 TEXT_LENGTH = 60
@@ -32,13 +35,17 @@ def show_influence(found: Influence) -> None:
     names = list(found.agreement)
     console.table(
         ("", *names),
-        [(one, *(f"{found.agreement[one][other]:+.2f}" for other in names)) for one in names],
+        [(one, *(_correlation(found.agreement[one][other]) for other in names)) for one in names],
         right=range(1, len(names) + 1),
     )
     if found.truth is not None:
         _show_truth(console, found.truth)
     for note in found.notes:
         console.print(f"\n{note}")
+
+
+def _correlation(value: float) -> str:
+    return f"{value:+.2f}" if math.isfinite(value) else "-"
 
 
 def _row(sign: str, one: Listed) -> tuple[str, ...]:
@@ -61,15 +68,7 @@ def _show_truth(console: Screen, truth: Truth) -> None:
     console.table(HEADER, [_judged(one) for one in truth.judged], right=(1, 2))
     console.print(f"Random scores: {truth.chance[0]:+.3f} to {truth.chance[1]:+.3f}")
     console.print(verdict(truth))
-    if not truth.compared:
-        console.print(
-            "No weights were kept of these steps, so it is not known whether the training repeated itself"
-        )
-        return
-    same = "the same, bit for bit" if truth.exact else "NOT the same"
-    console.print(
-        f"The training as it was, done again, is {same} ({plural(truth.compared, 'kept state')} compared)"
-    )
+    console.print(exactness(truth.exact, truth.compared))
 
 
 def _judged(one: Judged) -> tuple[str, ...]:
@@ -81,10 +80,10 @@ def _judged(one: Judged) -> tuple[str, ...]:
 
 
 def verdict(truth: Truth) -> str:
-    """In a sentence, which methods foretell better than the likeness of texts does."""
+    """In a sentence, which methods predict better than the similarity of texts does."""
     better = [one.method for one in truth.judged if one.above and one.above[1] > 0]
     if better:
-        return f"Better than the likeness of texts: {', '.join(better)}"
+        return f"Better than text similarity: {', '.join(better)}"
     if known := [one.method for one in truth.judged if one.low > 0]:
-        return f"Above 0: {', '.join(known)}; that a method is better than the likeness of texts is not shown"
-    return "Of no method it is shown that it foretells anything"
+        return f"Above 0: {', '.join(known)}; no method is shown to be better than text similarity"
+    return "No method is shown to predict anything"

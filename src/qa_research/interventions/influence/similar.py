@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from qa_research.console import tracked
 from qa_research.tasks.opened import Opened
 from qa_research.tasks.watching import NO_WORD, Watched
 
-TEXT_OPTION = "--similar-to"
 # Of a sequence of letters, which has no words: so many in a row.
 LETTERS = 3
 
@@ -63,22 +63,20 @@ def similar_to(
     Raises:
         ValueError: no example has the id, or there are fewer than `count` others.
     """
-    try:
-        own = opened.by_id(identity)
-    except ValueError as error:
-        raise ValueError(str(error).replace("--question", TEXT_OPTION)) from error
+    own = opened.by_id(identity, "--similar-to")
     known = None if among is None else set(among)
-    rows = [
-        row
+    rows = {
+        name: row
         for row in opened.own("train").rows
-        if opened.told(row).id != identity and (known is None or opened.told(row).id in known)
-    ]
+        if (name := opened.told(row).id) != identity and (known is None or name in known)
+    }
     if len(rows) < count:
         raise ValueError(
             f"--similar {count}: there are only {len(rows):,} other training {opened.examples} to choose from"
         )
-    scores = text_scores(
-        [words_of(opened.watched([own]))], [words_of(opened.watched([row])) for row in rows]
-    )[0]
+    words = [
+        words_of(opened.watched([row])) for row in tracked(list(rows.values()), "Reading texts")
+    ]
+    scores = text_scores([words_of(opened.watched([own]))], words)[0]
     best = np.argsort(-scores, kind="stable")[:count]
-    return [opened.told(rows[place]).id for place in best.tolist()]
+    return [list(rows)[place] for place in best.tolist()]

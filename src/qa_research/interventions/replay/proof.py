@@ -94,6 +94,11 @@ class Witness:
         self.kept = kept
         self.proofs: list[StepProof] = []
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether all that was compared is the same; without anything to compare with nothing is known."""
+        return bool(self.proofs) and all(proof.difference is None for proof in self.proofs)
+
     def __call__(self, step: int, network: nn.Module) -> None:
         path = self.kept.get(step)
         if path is None:

@@ -2,6 +2,7 @@
 
 from qa_research.console import Screen
 from qa_research.interventions.replay.proof import Replayed, StepProof
+from qa_research.text import plural
 
 # Of a sha256, enough to tell two apart by eye.
 SHOWN_DIGITS = 12
@@ -19,6 +20,16 @@ def show_replayed(found: Replayed) -> None:
         console.table(header, rows, right=(0,), whole=(0, 1, 2))
     console.print(_metrics_words(found))
     console.print(_verdict(found))
+
+
+def exactness(is_exact: bool, compared: int) -> str:
+    """In a sentence, whether a training that was done again as it was is its run; `compared`: states."""
+    if not compared:
+        return "No weights were kept of these steps, so it is not known whether the training repeated itself"
+    same = "the same, bit for bit" if is_exact else "NOT the same"
+    return (
+        f"The training as it was, done again, is {same} ({plural(compared, 'kept state')} compared)"
+    )
 
 
 def _words(proof: StepProof) -> str:

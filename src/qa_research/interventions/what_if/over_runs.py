@@ -1,5 +1,6 @@
 """The same change of several runs, such as those of several seeds: what it does in all of them. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -78,7 +79,7 @@ def _mean_effect(
         np.array([effect.change, *(score - effect.as_it_was for score in effect.random)])
         for effect in own
     ]
-    ways = int(np.prod([len(pool) for pool in pools], dtype=np.float64))
+    ways = math.prod(len(pool) for pool in pools)
     if ways <= DRAWS:
         sums = np.zeros(1)
         for pool in pools:

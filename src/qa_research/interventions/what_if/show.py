@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from qa_research.console import Screen
+from qa_research.interventions.replay.show import exactness
 from qa_research.interventions.what_if.effects import Reached, StepEffect, WhatIf
 from qa_research.interventions.what_if.over_runs import OverRuns
 from qa_research.tasks.task import PERCENT, Metric
@@ -33,7 +34,7 @@ def show_what_if(found: WhatIf) -> None:
     console.print("")
     for note in found.notes:
         console.print(note)
-    console.print(f"{_proof(found)}; {found.seconds:.0f} s in all")
+    console.print(f"{exactness(found.exact, found.compared)}; {found.seconds:.0f} s in all")
 
 
 def show_over_runs(found: OverRuns, metric: Metric) -> None:
@@ -58,14 +59,6 @@ def show_over_runs(found: OverRuns, metric: Metric) -> None:
     console.print(
         "\np: how often the mean is as far if in each run chance says which change is asked about"
     )
-
-
-def _proof(found: WhatIf) -> str:
-    if not found.compared:
-        return "No weights were kept of these steps, so it is not known whether the training repeated itself"
-    same = "the same, bit for bit" if found.exact else "NOT the same"
-    compared = plural(found.compared, "kept state")
-    return f"The training as it was, done again, is {same} ({compared} compared)"
 
 
 def _row(one: StepEffect, in_percent: bool) -> Sequence[str]:

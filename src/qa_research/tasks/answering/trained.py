@@ -108,8 +108,8 @@ class TrainedAnswerer(Opened[Question]):
     def fingerprint(self, examples: Sequence[Question]) -> str:
         return fingerprint(examples)
 
-    def by_id(self, identity: str) -> Question:
-        return question_by_id(self.config, self.record, identity)
+    def by_id(self, identity: str, option: str = "--question") -> Question:
+        return question_by_id(self.config, self.record, identity, option)
 
     def truth_of(self, examples: Sequence[Question]) -> TruthOf:
         data, suited = self.config["data"], self.suited_to(examples)
@@ -360,7 +360,12 @@ def run_questions(
     return Examples(questions, *name_of(config, data))
 
 
-def question_by_id(config: Mapping[str, Any], record: Mapping[str, Any], identity: str) -> Question:
+def question_by_id(
+    config: Mapping[str, Any],
+    record: Mapping[str, Any],
+    identity: str,
+    option: str = "--question",
+) -> Question:
     """The question of a run's own validation or training questions that has this id.
 
     Raises:
@@ -370,10 +375,13 @@ def question_by_id(config: Mapping[str, Any], record: Mapping[str, Any], identit
         for row in run_questions(config, record, split).rows:
             if row.id == identity:
                 return row
-    raise ValueError(
-        f"--question {identity} is the id of none of the run's questions; to ask a question in words, give "
-        "its text with --context or --context-file"
+    # Only --question takes words, too.
+    in_words = (
+        "; to ask a question in words, give its text with --context or --context-file"
+        if option == "--question"
+        else ""
     )
+    raise ValueError(f"{option} {identity} is the id of none of the run's questions{in_words}")
 
 
 def _questions_of_file(data: str, reading: FileReading, window: tuple[int, int]) -> list[Question]:
