@@ -61,8 +61,8 @@ def test_silence_of_no_length_changes_nothing(whole):
 @pytest.mark.parametrize(
     ("question", "sentence"),
     [
-        ({}, "say what would be different"),
-        ({"without": ["a"], "silence": ["heads.0.0"]}, "say what would be different"),
+        ({}, "choose one change"),
+        ({"without": ["a"], "silence": ["heads.0.0"]}, "choose one change"),
         ({"without": ["nobody"]}, "--without: nobody is not the id of a training example"),
         ({"silence": ["heads.9.9"]}, "--silence heads.9.9 is no part of this network"),
         ({"silence": ["heads.0.0"], "silence_with": "half"}, "--with must be 'zero' or 'mean'"),

@@ -1,4 +1,4 @@
-"""The verb that tells which training examples made an answer."""
+"""The verb that estimates which training examples led to an answer: influence."""
 
 from functools import partial
 from typing import Annotated
@@ -31,7 +31,7 @@ Asked = Annotated[
     typer.Option(
         "--questions",
         metavar="N|ID|FILE",
-        help="so many that chose nothing, drawn at random; or ids, with commas, or a file with an id a line",
+        help="how many held-out ones to draw at random; or ids, with commas, or a file with one id a line",
     ),
 ]
 Examples = Annotated[
@@ -60,10 +60,10 @@ def influence(
     judge: Judge = None,
     first: Annotated[
         int | None,
-        typer.Option("--at", metavar="STEP", min=1, help="of --judge: the step to begin after"),
+        typer.Option("--at", metavar="STEP", min=1, help="with --judge: begin after this step"),
     ] = None,
     until: Annotated[
-        int | None, typer.Option("--to", metavar="STEP", min=1, help="of --judge: the last step")
+        int | None, typer.Option("--to", metavar="STEP", min=1, help="with --judge: the last step")
     ] = None,
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=1, help="list so many of each question")
@@ -78,10 +78,10 @@ def influence(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell which training examples made an answer.
+    """Estimate which training examples led to an answer.
 
-    By their gradients, what the head reads of them, and their texts. With --judge the same steps are trained
-    again without random halves of the examples, and the methods are judged by what that changes.
+    By their gradients, what the output layer reads of them, and their texts. With --judge the same steps
+    are trained again without random halves of the examples, and the methods are judged by what that changes.
     """
     checked_format(picture_format)
     checked_minutes(max_minutes)

@@ -41,7 +41,7 @@ def what_if(
     ],
     first: Annotated[
         int,
-        typer.Option("--at", metavar="STEP", min=1, help="the step after which it would differ"),
+        typer.Option("--at", metavar="STEP", min=1, help="the step after which it differs"),
     ],
     until: Annotated[int, typer.Option("--to", metavar="STEP", min=1, help="the last step")],
     without: Without = None,
@@ -80,7 +80,7 @@ def what_if(
             "--questions",
             metavar="N",
             min=2,
-            help="validation examples to score, that chose nothing",
+            help="held-out validation examples to score",
         ),
     ] = 200,
     kind: Annotated[
@@ -104,7 +104,7 @@ def what_if(
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Ask what a training would have been without some examples or parts.
+    """Train again without some examples or parts, beside random ones.
 
     The same steps are trained again from the same state: as they were, changed, and with random changes of
     the same size, which show what any change of that size does.

@@ -299,7 +299,7 @@ def parent_record(directory: Path, anyway: bool) -> dict[str, Any]:
             f"exact: {changed}"
         )
         if not anyway:
-            raise ValueError(f"{sentence}; --anyway does it all the same")
+            raise ValueError(f"{sentence}; --anyway runs it nevertheless")
         log.warning("%s", sentence[0].upper() + sentence[1:])
     return record
 

@@ -88,7 +88,7 @@ def what_if(
     """
     if bool(asked.without or asked.similar) == bool(asked.silence):
         raise ValueError(
-            "say what would be different: --without ID,..., --similar-to ID or --silence NAME,..."
+            "choose one change: --without ID,..., --similar-to ID or --silence NAME,..."
         )
     check_value("--holes", asked.holes, Holes | None)
     check_value("--with", asked.silence_with, Silence | None)

@@ -193,7 +193,7 @@ def _metric(opened: Opened[Any], name: str | None) -> Metric:
     known = {metric["name"].rpartition("/")[2]: metric for metric in opened.metrics}
     if name not in known:
         near = did_you_mean(name, known)
-        raise ValueError(f"--metric={name} is none that {opened.examples} are scored by{near}")
+        raise ValueError(f"--metric={name} is not a metric of {opened.examples}{near}")
     return known[name]
 
 

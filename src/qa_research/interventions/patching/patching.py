@@ -214,7 +214,7 @@ def _pairs(
             f"All validation {opened.examples} {opened.chose}, and so did those of the pairs."
         )
     if len(pairs) < LEAST_PAIRS:
-        notes.append(f"Of fewer than {LEAST_PAIRS} pairs no intervals are told.")
+        notes.append(f"Of fewer than {LEAST_PAIRS} pairs, no interval is reported.")
     if other := sum(len(one.unrelated[0].read.tokens) != one.tokens for one in completed):
         notes.append(
             f"Of {plural(other, 'pair')} no unrelated text is as long; the nearest in length are taken."

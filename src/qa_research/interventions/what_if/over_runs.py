@@ -57,7 +57,7 @@ def over_runs(found: Sequence[WhatIf]) -> OverRuns:
         if {kind: [one.step for one in own] for kind, own in other.effects.items()} != steps:
             raise ValueError(
                 f"{other.run} has other kinds of {other.example_name} than {first.run}, so they cannot be "
-                "put together; ask about one run at a time"
+                "combined; name one run at a time"
             )
     rng = stream(0, "what-if-over-runs")
     return OverRuns(
