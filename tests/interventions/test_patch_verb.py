@@ -12,7 +12,6 @@ from qa_research.interventions.patching import pairs as reading
 from qa_research.interventions.patching.figure import patching_figure
 from qa_research.interventions.patching.pairs import (
     UNRELATED,
-    Own,
     drawn_pairs,
     misfit,
     named_pairs,
@@ -21,6 +20,7 @@ from qa_research.interventions.patching.pairs import (
 from qa_research.interventions.patching.patching import PatchRequest, patch_steps
 from qa_research.interventions.patching.show import show_patched
 from qa_research.runs.open import open_run
+from qa_research.tasks.opened import OwnExamples
 from tests.figures.drawn import collisions
 from tests.tiny_run import TINY
 
@@ -41,7 +41,7 @@ def directory(cache, tmp_path_factory):
 @pytest.fixture(scope="module")
 def own(directory):
     """The run's own examples, which are made once for all tests."""
-    return Own(open_run(directory, "2"))
+    return OwnExamples(open_run(directory, "2"))
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_questions_without_a_counterpart_are_refused(own, ids):
     with pytest.raises(ValueError, match=f"--question {lookup} has no counterpart.*{way_out}"):
         named_pairs(own, [ids["match"][0], lookup], 1)
     rows = [row for row in own.validation.rows if row.id in ids["lookup"]]
-    without = Own(own.opened)
+    without = OwnExamples(own.opened)
     without.validation = replace(own.validation, rows=rows, choosing=frozenset())
     with pytest.raises(
         ValueError, match=f"none of the validation questions.*counterpart.*{way_out}"

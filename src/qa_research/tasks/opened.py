@@ -8,6 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from qa_research.tasks.task import Metric, StoredRun
@@ -149,11 +150,7 @@ class Opened(StoredRun, ABC, Generic[Row]):
         Raises:
             ValueError: none has this id, or they have changed since the training.
         """
-        for split in ("validation", "train"):
-            for row in self.own(split).rows:
-                if self.told(row).id == identity:
-                    return row
-        raise ValueError(f"{option} {identity} is the id of none of the run's {self.examples}")
+        return OwnExamples(self).by_id(identity, option)
 
     def drawn(
         self, most: int, rng: "np.random.Generator", kinds: Sequence[str] = ()
@@ -165,21 +162,7 @@ class Opened(StoredRun, ABC, Generic[Row]):
         Raises:
             ValueError: there are none of a kind, or they have changed since the training.
         """
-        own = self.own("validation")
-        known = {self.told(row).kind for row in own.rows}
-        for kind in kinds:
-            if kind not in known:
-                near = did_you_mean(kind, known - {""})
-                raise ValueError(f"no validation {self.examples} are of the kind {kind!r}{near}")
-        left = [row for row in own.rows if self.told(row).id not in own.choosing]
-        note = ""
-        if not left:
-            left = list(own.rows)
-            note = f"All validation {self.examples} {self.chose}, and so did those that are read."
-        if kinds:
-            left = [row for row in left if self.told(row).kind in kinds]
-        order = rng.permutation(len(left))
-        return [left[i] for i in sorted(order[:most])], note
+        return OwnExamples(self).drawn(most, rng, kinds)
 
     def watched(self, examples: Sequence[Row]) -> "Watched":
         """Examples as one batch, to be looked at and explained, as `Task.watching` has them.
@@ -305,3 +288,57 @@ class Opened(StoredRun, ABC, Generic[Row]):
         parameters = sum(p.numel() for p in self.network.parameters())
         device = next(self.network.parameters()).device
         return f"{name}{step}: {parameters / 1e6:.1f} million parameters, on {device}"
+
+
+class OwnExamples(Generic[Row]):
+    """A run's own examples, each split read when it is first asked for, and then kept.
+
+    `Opened.own` reads its file, or makes the examples, anew at each call. Whoever asks for several by their
+    ids, or draws some and then looks for others, asks one of these.
+    """
+
+    def __init__(self, opened: Opened[Row]) -> None:
+        self.opened = opened
+
+    @cached_property
+    def validation(self) -> Examples[Row]:
+        """Those to validate on, as `Opened.own` has them."""
+        return self.opened.own("validation")
+
+    @cached_property
+    def train(self) -> Examples[Row]:
+        """Those to train on, as `Opened.own` has them."""
+        return self.opened.own("train")
+
+    def by_id(self, identity: str, option: str = "--question") -> Row:
+        """As `Opened.by_id`; training examples are read only if no validation example has the id."""
+        for split in ("validation", "train"):
+            examples: Examples[Row] = getattr(self, split)
+            for row in examples.rows:
+                if self.opened.told(row).id == identity:
+                    return row
+        raise ValueError(
+            f"{option} {identity} is the id of none of the run's {self.opened.examples}"
+        )
+
+    def drawn(
+        self, most: int, rng: "np.random.Generator", kinds: Sequence[str] = ()
+    ) -> tuple[list[Row], str]:
+        """As `Opened.drawn`."""
+        opened, own = self.opened, self.validation
+        known = {opened.told(row).kind for row in own.rows}
+        for kind in kinds:
+            if kind not in known:
+                near = did_you_mean(kind, known - {""})
+                raise ValueError(f"no validation {opened.examples} are of the kind {kind!r}{near}")
+        left = [row for row in own.rows if opened.told(row).id not in own.choosing]
+        note = ""
+        if not left:
+            left = list(own.rows)
+            note = (
+                f"All validation {opened.examples} {opened.chose}, and so did those that are read."
+            )
+        if kinds:
+            left = [row for row in left if opened.told(row).kind in kinds]
+        order = rng.permutation(len(left))
+        return [left[i] for i in sorted(order[:most])], note

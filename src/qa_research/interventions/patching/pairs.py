@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from qa_research.streams import stream
 from qa_research.tasks.batches import batches_of_tokens
-from qa_research.tasks.opened import Examples, Opened
+from qa_research.tasks.opened import Opened, OwnExamples
 from qa_research.tasks.watching import PADDING, Watched, WatchedExample
 
 # Of a batch, padding included: few, as activations at all sites are kept of it and of its unrelated texts.
@@ -125,38 +124,7 @@ def misfit(clean: WatchedExample, corrupted: WatchedExample, kind: str) -> str:
     return ""
 
 
-class Own:
-    """A run's own examples, of which each split is read once: made ones are made anew at every reading."""
-
-    def __init__(self, opened: Opened[Any]) -> None:
-        self.opened = opened
-
-    @cached_property
-    def validation(self) -> Examples[Any]:
-        """Those to validate on."""
-        return self.opened.own("validation")
-
-    @cached_property
-    def train(self) -> Examples[Any]:
-        """Those to train on."""
-        return self.opened.own("train")
-
-    def by_id(self, identity: str) -> Any:
-        """One of them.
-
-        Raises:
-            ValueError: none has this id.
-        """
-        for split in ("validation", "train"):
-            for row in getattr(self, split).rows:
-                if self.opened.told(row).id == identity:
-                    return row
-        raise ValueError(
-            f"--question {identity} is the id of none of the run's {self.opened.examples}"
-        )
-
-
-def drawn_pairs(own: Own, count: int, seed: int) -> list[Pair]:
+def drawn_pairs(own: OwnExamples[Any], count: int, seed: int) -> list[Pair]:
     """At most `count` pairs about different texts, drawn from the validation examples that chose nothing.
 
     If all chose, from all of them.
@@ -189,7 +157,7 @@ def drawn_pairs(own: Own, count: int, seed: int) -> list[Pair]:
     return list(found.values())[:count]
 
 
-def named_pairs(own: Own, ids: Sequence[str], seed: int) -> list[Pair]:
+def named_pairs(own: OwnExamples[Any], ids: Sequence[str], seed: int) -> list[Pair]:
     """The pairs of the run's own examples of these ids.
 
     Raises:
@@ -262,7 +230,9 @@ def _chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield rows[start : start + READ_AT_ONCE]
 
 
-def with_unrelated(own: Own, pairs: Sequence[Pair], seed: int) -> tuple[list[Pair], list[Any]]:
+def with_unrelated(
+    own: OwnExamples[Any], pairs: Sequence[Pair], seed: int
+) -> tuple[list[Pair], list[Any]]:
     """The pairs, each with unrelated texts of its length; and the examples that mean ablation refers to.
 
     Both are the run's own validation examples, drawn with the seed, and none of them is about the text of a

@@ -34,7 +34,6 @@ from qa_research.interventions.patching.components import (
 )
 from qa_research.interventions.patching.pairs import (
     CHANGED,
-    Own,
     Pair,
     PairBatch,
     batches_of,
@@ -46,7 +45,7 @@ from qa_research.interventions.patching.pairs import (
 from qa_research.runs.open import open_run
 from qa_research.stats import CONFIDENCE, mean_intervals, ratio_intervals
 from qa_research.streams import stream
-from qa_research.tasks.opened import Opened
+from qa_research.tasks.opened import Opened, OwnExamples
 from qa_research.tasks.watching import Watched
 from qa_research.text import plural
 
@@ -197,7 +196,7 @@ def _pairs(
     opened: Opened[Any], request: PatchRequest
 ) -> tuple[list[Pair], list[Any], tuple[str, ...]]:
     """The pairs with their unrelated texts, the examples of mean ablation, and what is to be said."""
-    own = Own(opened)
+    own = OwnExamples(opened)
     if request.pairs_file is not None:
         pairs = pairs_of_file(opened, request.pairs_file, request.encoding)
     elif request.questions:
