@@ -145,5 +145,5 @@ def test_what_a_network_lacks_is_named():
         )
     assert output_layer(network) is network.head
     del network.places
-    with pytest.raises(ValueError, match="a Letters does not say where it computes what"):
+    with pytest.raises(ValueError, match="a Letters does not declare what it computes where"):
         output_layer(network)

@@ -112,7 +112,7 @@ def test_what_it_is_not_asked_with_is_refused_by_naming_what_it_is(on_line, word
     [
         (("export", "s3-", "there"), "was trained on points, and this is for runs that answer"),
         (("evaluate", "s3-", "--data", "{}", "--on-bad-rows", "drop"), "drop is for questions"),
-        (("efficacy", "s3-", "--data", "{}"), "of 1 of 3 points nobody said what is right"),
+        (("efficacy", "s3-", "--data", "{}"), "1 of 3 points have no known answer"),
     ],
 )
 def test_what_is_only_for_questions_is_refused(on_line, points, words, sentence):
@@ -183,7 +183,7 @@ def test_it_is_shown_bundled_and_its_asked_points_are_exported(on_line, tmp_path
 
 def test_a_task_that_switches_nothing_off_is_not_explained(on_line):
     refused = on_line("attribute", "s3-", "--example", "v1", code=2)
-    assert "its task does not say what a token becomes that is off" in refused
+    assert "its task does not say how a token is switched off" in refused
     refused = on_line("attribute", "s3-", "--input", "y=1", code=2)
     assert "is asked with --input x=..., not with --input y=..." in refused
     refused = on_line("attribute", "s3-", "--input", "x=1", "--context", "1", code=2)

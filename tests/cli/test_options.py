@@ -68,6 +68,18 @@ def test_help_fits_a_terminal(verb, monkeypatch, width):
 
 
 @pytest.mark.parametrize(
+    "group",
+    ["", *(name for name, command in ROOT.commands.items() if hasattr(command, "commands"))],
+)
+def test_a_list_of_verbs_cuts_no_summary(verb, monkeypatch, group):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = verb(*group.split(), "--help")
+    summaries = out.partition("\nCommands:\n")[2].splitlines()
+    assert code == 0 and len(summaries) > 2
+    assert [line for line in summaries if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize(
     ("words", "now"),
     [
         (("efficacy", "--table"), "--table is now: efficacy table"),

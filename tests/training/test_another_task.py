@@ -101,7 +101,7 @@ def test_its_forward_pass_is_opened(line, verb):
     assert head["sum of products"] == pytest.approx(0.5 * slope, abs=1e-6)
     assert head["bias"] == pytest.approx(bias, abs=1e-6)
     assert stages["postprocess"]["tables"][0][0]["value"] == head["logit"]
-    assert "Nobody said what is right" in stages["evaluate"]["sentences"][0]
+    assert "What is right is not known" in stages["evaluate"]["sentences"][0]
     code, _, err = verb("forward", str(run), "--question", "Who?", "--context", "Ms Lund.")
     assert code == 2 and "is asked with --input x=..., not with --question and --context" in err
     code, said, _ = verb("forward", str(run), "--question", "v3", "--json")
@@ -261,7 +261,7 @@ TASKS = [
 # What uses finished runs knows a task only where it is about answers to questions: why, for each.
 ABOUT_ANSWERS = {
     "cli/answers.py": "SQuAD's scores and files; --context; score",
-    "cli/attribute.py": "which words made an answer",
+    "cli/attribute.py": "which words led to an answer",
     "cli/options.py": "--data of questions, and who answers them",
     "cli/squad.py": "the questions of SQuAD",
     "cli/watch.py": "--question and --context of a film",

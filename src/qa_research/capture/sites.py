@@ -205,7 +205,7 @@ def _known(network: nn.Module) -> PreTrainedModel:
     """
     if not isinstance(network, PreTrainedModel):
         raise ValueError(
-            f"a {type(network).__name__} does not say where it computes what (model.places); "
+            f"a {type(network).__name__} does not declare what it computes where (model.places); "
             "capture/recorders=[outputs] records what it puts out, and capture=none trains without looking "
             "inside"
         )

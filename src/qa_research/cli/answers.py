@@ -266,10 +266,9 @@ def score(
     ] = "error",
     as_json: AsJson = False,
 ) -> None:
-    """Score any predictions.
+    """Score predictions by the official SQuAD evaluation.
 
-    The official SQuAD evaluation, v1.1 or v2.0. PREDICTIONS that are UTF-8 are read as such, whatever the
-    encoding of DATA.
+    By the rules v1.1 or v2.0. PREDICTIONS that are UTF-8 are read as such, whatever the encoding of DATA.
     """
     from qa_research.console import start_logging
     from qa_research.tasks.answering.evaluation import (

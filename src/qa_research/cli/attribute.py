@@ -1,4 +1,4 @@
-"""The verb that shows which words made an answer: attribute."""
+"""The verb that shows which words led to an answer: attribute."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -104,7 +104,7 @@ def attribute(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which words made an answer, or what a run of another task says.
+    """Show which words led to an answer, or to another prediction.
 
     Integrated gradients, word erasure and LIME side by side, and how faithful each of them is compared
     with random orders of the words; as a page, a picture and attribution.json.

@@ -26,7 +26,7 @@ def bundle(
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Make one zip file of a run, to give away.
+    """Pack a run into one zip file, for sharing.
 
     Report, config, scores, predictions, versions, hardware and sampled stacks; no weights, and no path, user
     or host of this machine. runs import reads it back.

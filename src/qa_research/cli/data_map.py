@@ -38,7 +38,7 @@ Questions = Annotated[
     str | None,
     typer.Option(
         metavar="N|ID|FILE",
-        help="so many training examples, drawn at random; or ids, with commas, or a file with an id a line",
+        help="how many training examples to draw; or ids, with commas, or a file with one id a line",
         show_default="all",
     ),
 ]

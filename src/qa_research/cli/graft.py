@@ -23,10 +23,10 @@ from qa_research.text import names_in
 
 From = Annotated[
     str,
-    typer.Option("--from", metavar="NAME", help="whose part: best, last, a kept step, or a path"),
+    typer.Option("--from", metavar="NAME", help="source: best, last, a kept step, or a path"),
 ]
 Into = Annotated[
-    str, typer.Option("--into", metavar="NAME", help="what it is put into: the same, another one")
+    str, typer.Option("--into", metavar="NAME", help="target: best, last, a kept step, or a path")
 ]
 Parts = Annotated[
     list[str] | None,
@@ -43,11 +43,11 @@ Kind = Annotated[
 MetricName = Annotated[
     str | None,
     typer.Option(
-        "--metric", metavar="NAME", help="one of the task's", show_default="its most telling one"
+        "--metric", metavar="NAME", help="a metric of the task", show_default="its most telling one"
     ),
 ]
 Questions = Annotated[
-    int, typer.Option(metavar="N", min=2, help="examples at most, of those that chose nothing")
+    int, typer.Option(metavar="N", min=2, help="how many held-out examples to score, at most")
 ]
 Random = Annotated[
     int,
@@ -82,7 +82,7 @@ def graft(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put one part of a step's weights into another step's.
+    """Put one part of the weights of one step into another step.
 
     Each layer, attention, feed-forward network or head, both ways round: what the task scores then, beside
     random sets of as many weights, on examples that chose nothing.

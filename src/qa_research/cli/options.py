@@ -59,7 +59,7 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, 
 DEFAULT_SEED = 1
 Encoding = Annotated[
     str,
-    typer.Option("--encoding", metavar="NAME", help="of files of text, such as utf-16 or latin-1"),
+    typer.Option("--encoding", metavar="NAME", help="text encoding, such as utf-16 or latin-1"),
 ]
 DEFAULT_ENCODING = "utf-8"
 Context = Annotated[
@@ -84,7 +84,7 @@ Inputs = Annotated[
     typer.Option(
         "--input",
         metavar="NAME=TEXT",
-        help="what a run of a task from elsewhere is asked with; may be repeated",
+        help="an input of a run of any other task; may be repeated",
     ),
 ]
 NBest = Annotated[
@@ -106,7 +106,7 @@ OnBadRows = Annotated[
     typer.Option(
         "--on-bad-rows",
         metavar="NAME",
-        help="of --data: error, drop, move (answers to where they stand), or move_or_drop",
+        help="unusable rows of --data: error, drop, move (answers to where they are), or move_or_drop",
     ),
 ]
 Threads = Annotated[
@@ -139,7 +139,7 @@ AllKeptSteps = Annotated[
     ),
 ]
 MaxMinutes = Annotated[
-    float, typer.Option("--max-minutes", metavar="N", help="refuse what would take longer")
+    float, typer.Option("--max-minutes", metavar="N", help="refuse to run if it would take longer")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else on stdout")]
 

@@ -29,7 +29,7 @@ Questions = Annotated[
     typer.Option(
         "--question",
         metavar="ID",
-        help="ids of examples that have another one to be compared with; may be repeated",
+        help="id of an example to pair with its counterpart; may be repeated",
         show_default="--pairs of them, drawn",
     ),
 ]
@@ -38,9 +38,7 @@ Pairs = Annotated[
 ]
 PairsFile = Annotated[
     str | None,
-    typer.Option(
-        metavar="FILE", help="pairs of your own: each two examples that follow each other"
-    ),
+    typer.Option(metavar="FILE", help="pairs of your own: examples 1 and 2, 3 and 4, and so on"),
 ]
 What = Annotated[
     list[str] | None,
@@ -67,10 +65,10 @@ def patch(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Patch activations of one text into another, at the kept steps of a run.
+    """Patch activations of one text into another, at the kept steps.
 
     The two texts differ in a word, and so in the right answer. What each head, feed-forward network, layer
-    and position carries of that is told beside patches from unrelated texts, and beside its ablation.
+    and position carries of that is shown beside patches from unrelated texts, and beside its ablation.
     """
     checked_format(picture_format)
     if pairs_file is not None and question:

@@ -68,7 +68,7 @@ def probe(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Probe what can be read from each layer, by linear probes with control tasks.
+    """Show what linear probes read from each layer, with controls.
 
     Is this token in the answer, what kind of question is it, where is the token, what is asked for; beside a
     network of random weights, and what the task loses without the directions found.

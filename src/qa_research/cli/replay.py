@@ -13,7 +13,7 @@ FromStart = Annotated[
 ]
 Anyway = Annotated[
     bool,
-    typer.Option("--anyway", help="although versions or the machine have changed since"),
+    typer.Option("--anyway", help="run even if versions or the machine have changed since"),
 ]
 
 Without = Annotated[
@@ -35,7 +35,7 @@ SimilarTo = Annotated[
 SimilarCount = Annotated[
     int | None,
     typer.Option(
-        "--similar", metavar="N", min=1, help="so many of --similar-to", show_default="20"
+        "--similar", metavar="N", min=1, help="how many --similar-to leaves out", show_default="20"
     ),
 ]
 HolesName = Annotated[
@@ -52,7 +52,7 @@ SilenceNames = Annotated[
     typer.Option(
         "--silence",
         metavar="NAME,...",
-        help="these parts put out nothing: heads.3.5, feed_forward.3, layers.3",
+        help="silence these parts of the network: heads.3.5, feed_forward.3, layers.3",
     ),
 ]
 SilenceWith = Annotated[
@@ -154,7 +154,7 @@ def fork(
     without: Without = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="ID,...|FILE", help="or all but these training examples"),
+        typer.Option("--only", metavar="ID,...|FILE", help="keep only these training examples"),
     ] = None,
     similar: SimilarTo = None,
     similar_count: SimilarCount = None,
@@ -183,7 +183,7 @@ def fork(
     anyway: Anyway = False,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Go on from a step of a run with something changed.
+    """Continue from a step of a run with something changed.
 
     From its exact state: weights, optimizer, random generators, place in the data. A fork is a run of its
     own beside it; with nothing changed it is the same training, bit for bit.

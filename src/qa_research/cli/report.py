@@ -39,7 +39,7 @@ def report(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Report a run, or put several side by side: one HTML file and one PDF.
+    """Report on one run, or several side by side, as HTML and PDF.
 
     What the run asked and how it went, scores, curves, watched questions, the network's architecture and
     weights, efficacy, cost, where the time went. The page needs no network; each picture also goes to

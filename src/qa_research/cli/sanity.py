@@ -1,4 +1,4 @@
-"""The verb that checks whether a training is wired rightly."""
+"""The verb that checks whether a training is wired up correctly."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ def sanity(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a training before it runs: whether it is wired rightly.
+    """Check, before it runs, that a training is wired up correctly.
 
     Each check is ok, red (with what was expected and where to look) or skipped (with the reason); a red one
     makes the exit code 1. Nothing is trained for good, and no run is written.

@@ -109,7 +109,7 @@ def sample(
 def show(
     run: Sampled, number: Number = None, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False
 ) -> None:
-    """Show what bounds a training and which phases take how much of its time.
+    """Show the bottleneck of a training, and the time of each phase.
 
     The verdict with its evidence and what to try next; the share of each phase with its 95 % interval; and
     how far the samples can be trusted.
@@ -126,7 +126,10 @@ def show(
 
 @stacks_app.command("list")
 def list_all(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
-    """List what was sampled: the recordings in the ledger, each of one process."""
+    """List what was sampled.
+
+    These are the recordings in the ledger, each of one process.
+    """
     from dataclasses import asdict
 
     from qa_research.console import Screen

@@ -119,7 +119,7 @@ def tree(
     runs: Runs = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a training calls, from Trainer.fit down to the model.
+    """Show what a training calls, from Trainer.fit to the model.
 
     With each call's share of the samples in which Trainer.fit was running, and its source line. A chain
     of calls that make no other is one line, and frames that only pass a call on are left out.

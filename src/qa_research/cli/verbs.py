@@ -141,7 +141,7 @@ def _show_usage_error(error: typer.TyperException) -> int:
     add_help_option=False, options_metavar=f"[{KEY_VALUE}]...", context_settings=WORDS_FOR_HYDRA
 )
 def train(context: typer.Context) -> None:
-    """Train; every key is in train --help.
+    """Train a network; every key is in train --help.
 
     The same function as python train.py.
     """

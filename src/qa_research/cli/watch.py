@@ -80,7 +80,7 @@ def watch(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Film one question, or an example of another task, over a training.
+    """Film one question, or another example, over a training.
 
     As one HTML file with a slider over the steps, and as a strip in a picture; also during the training.
     Beside it index.html lists all that are watched, with links to the films made so far. Of a Hugging Face

@@ -27,9 +27,9 @@ def weights(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the weight matrices: directions used, redundancy, rate of change.
+    """Measure the weight matrices: rank, redundancy, rate of change.
 
-    Each beside random matrices of the same shape, at the kept steps; and of each head what it attends by and
+    Each beside random matrices of the same shape, at the kept steps; and for each head what it attends by and
     what it carries over.
     """
     checked_format(picture_format)

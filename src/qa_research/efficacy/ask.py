@@ -146,8 +146,8 @@ def examples_of(opened: Opened[Any], request: AskRequest) -> Examples[Any]:
         found = opened.of_file(str(Path(request.data)), request.encoding)
     if unsaid := sum(not opened.told(row).truths for row in found.rows):
         raise ValueError(
-            f"--data={Path(request.data)}: of {unsaid:,} of {len(found.rows):,} {opened.examples} nobody "
-            "said what is right; qa-research predict answers them"
+            f"--data={Path(request.data)}: {unsaid:,} of {len(found.rows):,} {opened.examples} have no "
+            "known answer; qa-research predict answers them"
         )
     return found
 

@@ -31,13 +31,13 @@ def composed_training(overrides: Sequence[str]) -> dict[str, Any]:
     words = readable_words(overrides)
     for word in overrides_in(words):
         if word.lstrip("+").partition("=")[0] in OF_SWEEPS:
-            raise ValueError(f"sanity checks one training, and no sweep; remove {word}")
+            raise ValueError(f"sanity checks one training, not a sweep; remove {word}")
     try:
         parser = OverridesParser.create()
         for word in words:
             if parser.parse_override(word).is_sweep_override():
                 raise ValueError(
-                    f"sanity checks one training, and no sweep; {word} names several values"
+                    f"sanity checks one training, not a sweep; {word} names several values"
                 )
         check_overrides(words, "train")
         with hydra_initialized():

@@ -39,7 +39,7 @@ def lay_out(config: Mapping[str, Any]) -> Bench:
     if kind.wiring is Task.wiring:
         raise ValueError(
             f"sanity cannot check a training on {config['task']['examples']}: this task does not say how its "
-            "batches hang together with its examples"
+            "batches are made from its examples (Task.wiring)"
         )
     # Nothing is recorded, and compiling takes a minute.
     plain = {**config, "capture": None}

@@ -60,7 +60,7 @@ def truth_of_labels(examples: Sequence[LabelledTexts], tokenizer: Any, max_token
         ValueError: nobody said the label of some.
     """
     if unlabelled := [pair.id for pair in examples if pair.label is None]:
-        raise ValueError(f"nobody said what the label of pair {unlabelled[0]} is")
+        raise ValueError(f"pair {unlabelled[0]} has no label in the data")
     texts = [(pair.first, pair.second) for pair in examples]
     firsts, seconds = [first for first, _ in texts], [second for _, second in texts]
     labels = np.array([pair.label for pair in examples], dtype=np.int64)

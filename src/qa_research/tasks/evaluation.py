@@ -99,8 +99,8 @@ class Evaluation:
             lines += ["", *self.calibration.lines(self.examples)]
         if self.unlabelled:
             lines.append(
-                f"Of {self.unlabelled:,} of {len(self.rows):,} {self.examples} nobody said what is right: "
-                "no score is of them"
+                f"{self.unlabelled:,} of {len(self.rows):,} {self.examples} have no known answer, "
+                "and are not scored"
             )
         return lines
 

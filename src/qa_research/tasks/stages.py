@@ -144,5 +144,7 @@ def _evaluate(scores: Float[Tensor, " row"], outputs: Outputs, truths: Sequence[
 NOBODY_KNOWS = Stage(
     "evaluate",
     "answer -> score",
-    ("Nobody said what is right, so nothing is scored. One of the run's own, by its id, has it.",),
+    (
+        "What is right is not known, so nothing is scored. The run's own examples, asked by id, are.",
+    ),
 )

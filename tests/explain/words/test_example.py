@@ -174,7 +174,7 @@ def test_a_pair_has_both_sentences_on_page_sheet_and_screen(pairs, tmp_path, cap
     files = write_attribution(result, tmp_path / "out")
     assert Attribution.load(files.numbers) == result
     page = files.page.read_text()
-    assert "Which words made the label" in page and "the span (sum)" not in page
+    assert "Which words led to the label" in page and "the span (sum)" not in page
     assert "its start" not in page and ", span" not in page
     show_attribution(result)
     assert result.answer in capsys.readouterr().out
@@ -187,7 +187,7 @@ def test_a_sequence_has_its_letters_and_its_motif_framed(letters):
     framed = "".join(word.text for word in result.text.words if word.in_span)
     assert framed == MOTIF and {w.place for w in result.text.words} == {"letter", "motif"}
     page = attribution_page(result)
-    assert "Which letters made the prediction" in page and "framed</span> motif" in page
+    assert "Which letters led to the prediction" in page and "framed</span> motif" in page
     assert "Prediction lost" in page and "probability" not in page.lower().split("<style>")[0]
     word_sheet(result)
     curves = result.faithfulness.methods["erasure"]
@@ -227,7 +227,7 @@ def test_the_area_counts_ties_half():
 
 def test_what_cannot_be_switched_off_is_refused(letters):
     without = replace(letters, all_watched=replace(letters.all_watched, off=None))
-    with pytest.raises(ValueError, match="does not say what a token becomes that is off"):
+    with pytest.raises(ValueError, match="does not say how a token is switched off"):
         reader_of(without, 0)
     with pytest.raises(ValueError, match="--keep-answer is for questions"):
         attribute_example(letters, 0, replace(REQUEST, keep_answer=True))

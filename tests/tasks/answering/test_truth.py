@@ -78,5 +78,5 @@ def test_an_answer_that_no_window_holds_has_no_probability(tokenizer):
 
 
 def test_questions_without_labels_have_no_truth(tokenizer):
-    with pytest.raises(ValueError, match="nobody said what the answer to question asked is"):
+    with pytest.raises(ValueError, match="question asked has no answer in the data"):
         truth_of_questions([asked_question("Who?", "Ms Lund.")], tokenizer, (32, 8), SETTINGS)

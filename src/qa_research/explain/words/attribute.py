@@ -1,4 +1,4 @@
-"""Which words made an answer: a run is asked, and its answer attributed to words by each method in turn.
+"""Which words led to an answer: a run is asked, and its answer attributed to words by each method in turn.
 
 At each kept checkpoint of a training: steps.py.
 """
@@ -75,7 +75,7 @@ class AttributionRequest:
 def attribute(
     run: TrainedAnswerer, question: str, context: str, request: AttributionRequest
 ) -> Attribution:
-    """The words that made the answer of `run` to a question about a text.
+    """The words that led to the answer of `run` to a question about a text.
 
     Raises:
         ValueError: question or context cannot be asked about, it has no more words than `request.top`, or the

@@ -199,7 +199,7 @@ def reader_of(opened: Opened[Any], row: Any) -> ExampleReader:
     watched = opened.watched([row])
     if watched.off is None:
         raise ValueError(
-            f"{opened.name} cannot be explained: its task does not say what a token becomes that is off"
+            f"{opened.name} cannot be explained: its task does not say how a token is switched off"
         )
     reader = ExampleReader(opened.network, watched, 0)
     if not reader.units:

@@ -1,4 +1,4 @@
-"""What an attribution is once it is computed: which words made an answer, by each method, as plain values.
+"""What an attribution is once it is computed: which words led to an answer, by each method, as plain values.
 
 The result types save and load themselves as attribution.json. Nothing here computes or imports anything
 heavy, so the command line can check the methods' names before torch is loaded.

@@ -33,7 +33,7 @@ def truth_of_questions(
         ValueError: nobody said of some questions what is true.
     """
     if unlabelled := [row.id for row in questions if not row.is_labelled]:
-        raise ValueError(f"nobody said what the answer to question {unlabelled[0]} is")
+        raise ValueError(f"question {unlabelled[0]} has no answer in the data")
     windows = make_windows(questions, tokenizer, *window)
     rules = rules_for(questions)
 

@@ -66,7 +66,7 @@ class OpenedMaskedWords(Opened[Piece]):
         parts = text.split(mask)
         if len(parts) < 2:
             raise ValueError(
-                f"--input text={text:.80} hides no word; put {mask} in the place of each that is to be told"
+                f"--input text={text:.80} hides no word; put {mask} for each word to predict"
             )
         tokenizer = self.tokenizer
         ids: list[int] = [tokenizer.cls_token_id]
