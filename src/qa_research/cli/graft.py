@@ -85,7 +85,7 @@ def graft(
     """Put one part of the weights of one step into another step.
 
     Each layer, attention, feed-forward network or head, both ways round: what the task scores then, beside
-    random sets of as many weights, on examples that chose nothing.
+    random sets of as many weights, on held-out examples.
     """
     checked_format(picture_format)
     from qa_research.console import start_logging

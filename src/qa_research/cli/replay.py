@@ -185,7 +185,7 @@ def fork(
 ) -> None:
     """Continue from a step of a run with something changed.
 
-    From its exact state: weights, optimizer, random generators, place in the data. A fork is a run of its
+    From its saved state: weights, optimizer, random generators, place in the data. A fork is a run of its
     own beside it; with nothing changed it is the same training, bit for bit.
     """
     from qa_research.console import start_logging

@@ -42,7 +42,7 @@ def report(
     """Report on one run, or several side by side, as HTML and PDF.
 
     What the run asked and how it went, scores, curves, watched questions, the network's architecture and
-    weights, efficacy, cost, where the time went. The page needs no network; each picture also goes to
+    weights, efficacy, cost, where the time went. The page works offline; each picture also goes to
     figures/.
     """
     from qa_research.console import start_logging

@@ -53,7 +53,7 @@ def show_flame(
 ) -> None:
     """Draw a flame graph of where the time goes.
 
-    One HTML file that needs no network: search it, choose phases and ranks, widen a frame by a click or the
+    One HTML file that works offline: search it, choose phases and ranks, widen a frame by a click or the
     keyboard, read its line of code; and a table of the lines that each phase runs.
     """
     from qa_research.files import write_text

@@ -468,7 +468,7 @@ def _checked_skeleton(
         raise ValueError(
             f"model.weights={weights} are of the type {config.model_type!r}, which has no "
             f"{purpose.name} model; these do: {KNOWN_TYPES} "
-            f"(without a network: {OFFLINE_CHOICES})"
+            f"(offline: {OFFLINE_CHOICES})"
         )
     bare = skeleton(config, purpose)
     try:

@@ -45,7 +45,7 @@ def fetched_model(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    log.info("Asking the hub for %s (without a network this takes half a minute to fail)", name)
+    log.info("Asking the hub for %s (offline, this takes half a minute to fail)", name)
     try:
         place = Path(snapshot_download(name, allow_patterns=list(_SMALL)))
         for pattern in _WEIGHTS:
@@ -64,7 +64,7 @@ def _reason(error: Exception) -> str:
 
 
 def _works_without() -> str:
-    """What can be named without a network, as a sentence."""
+    """What can be named offline, as a sentence."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     cached = sorted(
@@ -73,6 +73,6 @@ def _works_without() -> str:
     )
     shown = ", ".join(cached[:_CACHED_SHOWN]) + (", ..." if len(cached) > _CACHED_SHOWN else "")
     return (
-        "These work without a network: a run, a model's directory, and what is in the hub's cache "
+        "These work offline: a run, a model's directory, and what is in the hub's cache "
         f"({HF_HUB_CACHE}: {shown or 'nothing'})"
     )

@@ -38,9 +38,7 @@ def load_tokenizer(source: str, key: str) -> Any:
     """
     place = locate(source, key)
     if place == source and not Path(place).is_dir():
-        log.info(
-            "Asking the hub for %s (without a network this takes half a minute to fail)", source
-        )
+        log.info("Asking the hub for %s (offline, this takes half a minute to fail)", source)
     try:
         tokenizer = without_code(_working_tokenizer, key, source, file=TOKENIZER_FILES)
     except HUB_ERRORS as error:

@@ -102,13 +102,13 @@ def _sha256(path: Path, *_: int) -> str:
 
 
 def not_fetched(source: str, key: str, error: Exception) -> FileNotFoundError:
-    """The error to raise if weights cannot be loaded: why, and what works without a network."""
+    """The error to raise if weights cannot be loaded: why, and what works offline."""
     reason = first_line(error)
     if Path(locate(source, key)).is_dir():
         return FileNotFoundError(f"{key}={source} is incomplete: {reason}")
     return FileNotFoundError(
         f"{key}={source} could not be fetched from the hub ({reason}). "
-        f"These work without a network: {OFFLINE_CHOICES}"
+        f"These work offline: {OFFLINE_CHOICES}"
     )
 
 

@@ -1,4 +1,4 @@
-"""A template as one self-contained HTML file: no network, no other file."""
+"""A template as one self-contained HTML file, which works offline."""
 
 import base64
 import hashlib

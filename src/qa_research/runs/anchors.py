@@ -1,4 +1,4 @@
-"""Anchors: the whole states of a run at some steps, from which it can be trained again, or otherwise.
+"""Anchors: the saved states of a run at some steps, from which it can be trained again, or otherwise.
 
 They lie in the run's folder `anchors`, named as weights of a step are: step-000050.ckpt.
 """

@@ -64,7 +64,7 @@ def fetched(
 
     `dataset`: a hub id, of which `subset` names one configuration (None: its only one), or a directory.
     `name`: what the user calls it, such as `--data=squad`. `expected`: what a directory should have held,
-    and `otherwise`: what works without a network, as sentences.
+    and `otherwise`: what works offline, as sentences.
 
     Raises:
         FileNotFoundError: the hub cannot be reached, or has no such data set.
@@ -75,9 +75,7 @@ def fetched(
     datasets.disable_progress_bars()
     is_directory = Path(dataset).is_dir()
     if not is_directory:
-        log.info(
-            "Asking the hub for %s (without a network this takes half a minute to fail)", dataset
-        )
+        log.info("Asking the hub for %s (offline, this takes half a minute to fail)", dataset)
     try:
         if is_directory and (Path(dataset) / "dataset_dict.json").is_file():
             tables: Mapping[str, Any] = datasets.DatasetDict.load_from_disk(dataset)

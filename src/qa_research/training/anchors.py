@@ -1,4 +1,4 @@
-"""The whole states that a training keeps at some steps, so that any stretch of it can be trained again."""
+"""The saved states that a training keeps at some steps, so that any stretch of it can be trained again."""
 
 from pathlib import Path
 from typing import Any

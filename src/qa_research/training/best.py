@@ -28,7 +28,7 @@ class Checkpoints(pl.Callback):
     `keep_every_n_steps`: null leaves the choice to `keep_weights_mb`, the room for about ten evenly spaced
     steps (see training.kept; null keeps none). `every_n_minutes`: how often the full state is saved, to
     resume from after a crash (null: only when a signal asks for it; see training.resumable).
-    `anchors_every_n_steps` and `anchors_mb`: whole states that stay (see training.anchors).
+    `anchors_every_n_steps` and `anchors_mb`: saved states that stay (see training.anchors).
     `predictions`: returns those of the latest validation.
     """
 

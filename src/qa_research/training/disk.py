@@ -10,6 +10,7 @@ from torch import nn
 
 from qa_research.console import readable_size
 from qa_research.runs.anchors import anchors_of
+from qa_research.text import plural
 from qa_research.training.anchors import TENSORS_PER_STATE, anchors_within
 from qa_research.training.best import weights_bytes
 from qa_research.training.kept import FEWEST, how_many
@@ -50,7 +51,7 @@ def check_disk(directory: Path, network: nn.Module, checkpoint: Mapping[str, Any
     if count:
         of_it.append(f"{readable_size(count * weights)} of it for the weights of {count} steps")
     if anchors:
-        of_it.append(f"{readable_size(anchors * state)} for {anchors} anchor{'s'[: anchors - 1]}")
+        of_it.append(f"{readable_size(anchors * state)} for {plural(anchors, 'saved state')}")
     more = [
         f"{readable_size(size)} more every {steps} steps"
         for size, steps in ((weights, every), (state, anchors_every))

@@ -92,7 +92,7 @@ def edits_in(config: Mapping[str, Any]) -> list[Any]:
 
 
 def handed_over(state: Path, target: Path, run_id: str) -> None:
-    """Write a whole state as that of another run, which has the same steps."""
+    """Write a saved state as that of another run, which has the same steps."""
     content = read_checkpoint(state, mmap=False)
     content["exact"]["run"] = run_id
     DurableCheckpointIO().save_checkpoint(content, target)

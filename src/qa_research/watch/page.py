@@ -1,4 +1,4 @@
-"""A film as one self-contained HTML file: no network, no other file."""
+"""A film as one self-contained HTML file, which works offline."""
 
 import base64
 from dataclasses import dataclass

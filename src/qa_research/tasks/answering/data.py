@@ -325,8 +325,8 @@ class QuestionData(BatchedData):
         return f"{shown}; data.on_bad_rows=drop skips them"
 
 
-_WITHOUT_NETWORK = (
-    "These work without a network: data=builtin, data=squad_file with data.train_path= and "
+_OFFLINE = (
+    "These work offline: data=builtin, data=squad_file with data.train_path= and "
     "data.validation_path=, or data.dataset=DIRECTORY in the hub's layout"
 )
 
@@ -407,6 +407,6 @@ class HubData(QuestionData):
 
     def read(self) -> Splits:
         name = f"data.dataset={self.dataset}"
-        data = DataSet(self.dataset, self.revision, name, _WITHOUT_NETWORK, UTF_8, None)
+        data = DataSet(self.dataset, self.revision, name, _OFFLINE, UTF_8, None)
         train, validation = (data.questions(split) for split in ("train", "validation"))
         return Splits(train, validation, (name, name), {})

@@ -20,7 +20,7 @@ class DataSet:
     """The splits of a data set by name; a split is read when it is asked for.
 
     `dataset`: a hub id or a directory, whose files of text are in `encoding`, which `option` sets. `name` is
-    what the user calls it, such as `--data=squad`; `otherwise` says what works without a network.
+    what the user calls it, such as `--data=squad`; `otherwise` says what works offline.
 
     Raises:
         FileNotFoundError: the hub cannot be reached, or has no such data set.

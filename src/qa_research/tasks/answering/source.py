@@ -22,9 +22,7 @@ USUAL_WINDOW = (384, 128)
 # Tokens that an answer may have; as in conf/data.
 BUILTIN_ANSWER_TOKENS, USUAL_ANSWER_TOKENS = 8, 30
 KNOWN = "builtin, squad, squad_v2, a directory in the hub's layout, or a file of questions"
-OFFLINE = (
-    "These work without a network: builtin, a directory in the hub's layout, a file of questions"
-)
+OFFLINE = "These work offline: builtin, a directory in the hub's layout, a file of questions"
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ IN_HUB_LAYOUT = (
     "expected files such as train.parquet and validation.parquet, or train.tsv and dev.tsv, with the columns "
     "sentence1, sentence2 and label"
 )
-WITHOUT_NETWORK = (
-    "These work without a network: data=pairs, data=pairs_file with data.train_path= and "
+OFFLINE = (
+    "These work offline: data=pairs, data=pairs_file with data.train_path= and "
     "data.validation_path=, or data.dataset=DIRECTORY in the hub's layout"
 )
 
@@ -81,7 +81,7 @@ class HubPairs(PairData):
         if found.keys() >= set(SPLITS):
             return {split: _of_files(found[split]) for split in SPLITS}
         source, subset = (str(path), None) if path.is_dir() else (self.source, self.subset)
-        tables = fetched(source, self.revision, name, IN_HUB_LAYOUT, WITHOUT_NETWORK, subset)
+        tables = fetched(source, self.revision, name, IN_HUB_LAYOUT, OFFLINE, subset)
         for split in SPLITS:
             if split not in tables:
                 raise ValueError(f"{name} has no split {split!r}; it has {', '.join(tables)}")
