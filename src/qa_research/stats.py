@@ -368,6 +368,22 @@ def ratio_intervals(
 
     Raises:
         ValueError: no examples.
+    """
+    ratios = resampled_ratios(above, below, groups)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(ratios, [tail, 100 - tail], axis=0)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def resampled_ratios(
+    above: Float[ndarray, "measure example"],
+    below: Float[ndarray, " example"],
+    groups: Int[ndarray, " example"],
+) -> Float[ndarray, "draw measure"]:
+    """What sum(above) / sum(below) is with other examples of the same kind; see `ratio_intervals`.
+
+    Raises:
+        ValueError: no examples.
     Source: Rubin 1981, The Bayesian Bootstrap, Annals of Statistics 9.
     """
     if not len(below):
@@ -376,10 +392,8 @@ def ratio_intervals(
     sums = np.stack([np.bincount(group_of, weights=row) for row in (*above, below)])
     weights = stream(0, "ratios").standard_exponential((RESAMPLES, sums.shape[1]))
     drawn = weights @ sums.T
-    ratios = drawn[:, :-1] / drawn[:, -1:]
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(ratios, [tail, 100 - tail], axis=0)
-    return list(zip(low.tolist(), high.tolist(), strict=True))
+    ratios: Float[ndarray, "draw measure"] = drawn[:, :-1] / drawn[:, -1:]
+    return ratios
 
 
 def _independent(

@@ -39,7 +39,7 @@ from tests.capture.examples import pair_network, watched_pairs
 from tests.figures.drawn import collisions
 from tests.interventions.patched import batch_of, pairs_about_words, planted
 
-RESTORED, UNRELATED, ZERO, MEAN = range(len(MEASURES))
+RESTORED, UNRELATED, ZERO, MEAN, SPECIFIC = range(len(MEASURES) + 1)
 
 
 def hooks_of(network) -> int:
@@ -148,8 +148,9 @@ def test_a_planted_head_is_found(seed, tokenizer):
     groups = np.arange(len(leads.clean))
     place = [one.name for one in components].index(f"heads.{layer}.{head}")
     restored = _shares(leads, groups)[place][RESTORED]
-    band = _bands(leads, components, groups, 1)[place]
-    assert restored.low > band[1]
+    band = _bands(leads, components, groups)[place]
+    specific = _shares(leads, groups)[place][SPECIFIC]
+    assert restored.low > band[1] and specific.low > 0
 
 
 def test_a_planted_head_is_shown_first_and_drawn(tokenizer, capsys):
@@ -157,7 +158,7 @@ def test_a_planted_head_is_shown_first_and_drawn(tokenizer, capsys):
     batch = pairs_about_words(tokenizer)
     components, leads = measured(network, batch)
     steps = [
-        _told(str(step), step, changed_leads, components, np.arange(12), 1)
+        _told(str(step), step, changed_leads, components, np.arange(12))
         for step, changed_leads in (
             (10, replace(leads, corrupted=leads.clean.copy())),
             (20, leads),
@@ -169,34 +170,104 @@ def test_a_planted_head_is_shown_first_and_drawn(tokenizer, capsys):
     found = Patched("a run", "questions", pairs, 64, tuple(steps), ("A note.",))
     show_patched(found)
     out = capsys.readouterr().out
-    assert "no gap to share out" in out and "12 of 12" in out and "A note." in out
+    assert (
+        "no gap to share out" in out
+        and "12 of 12" in out
+        and "leads in both" in out
+        and "A note." in out
+    )
     rows = [line for line in out.splitlines() if line.startswith("heads.")]
     assert rows[0].split()[0] == f"heads.{layer}.{head}"
+    assert "yes" in rows[0] and "yes" not in rows[1]
     assert not collisions(patching_figure(found))
     assert not collisions(patching_figure(replace(found, steps=found.steps[:1])))
 
 
 def test_what_restores_nothing_is_not_beyond_chance():
-    def patched(low, chance):
+    def patched(low, chance, more=0.1):
         restored = Estimate(low + 0.1, low, low + 0.2)
-        return Patch("heads.0.0", "heads", 0, restored, None, None, None, chance, ())
+        specific = Estimate(more + 0.1, more, more + 0.2)
+        return Patch("heads.0.0", "heads", 0, restored, None, specific, None, None, chance, ())
 
     assert patched(0.3, (-0.1, 0.2)).is_beyond_chance
     assert not patched(0.1, (-0.1, 0.2)).is_beyond_chance
     # Unrelated texts make it worse; that does not make nothing something.
     assert not patched(0.0, (-0.4, -0.1)).is_beyond_chance
     assert not patched(0.3, None).is_beyond_chance
+    # Unrelated texts may do as much in this very part.
+    assert not patched(0.3, (-0.1, 0.2), more=-0.01).is_beyond_chance
+
+
+def heads_of_a_layer(shares, pairs=16, spread=0.05):
+    """Leads of twelve heads, of which some move these shares of the gap, restored and by unrelated texts."""
+    rng = np.random.default_rng(2)
+    gaps = rng.uniform(8, 12, pairs)
+    moves = rng.normal(0, 0.02, (12, len(MEASURES), pairs))
+    for head, both in shares.items():
+        moves[head, :2] = rng.normal(np.array(both)[:, None], spread, (2, pairs))
+    return Leads(gaps / 2, -gaps / 2, moves * gaps - gaps / 2)
+
+
+HEADS_OF_A_LAYER = [Component("heads", 0, number) for number in range(12)]
+
+
+def test_a_head_that_any_text_breaks_is_not_beyond_chance():
+    """The mean of the twelve moves by 3 %, which says nothing of how far one of them goes."""
+    for restored, unrelated in ((0.42, 0.02), (0.42, 0.39), (0.39, 0.42)):
+        leads = heads_of_a_layer({3: (restored, unrelated)})
+        patches = _told("7", 7, leads, HEADS_OF_A_LAYER, np.arange(16)).patches
+        beyond = [number for number, one in enumerate(patches) if one.is_beyond_chance]
+        assert beyond == ([3] if unrelated < 0.1 else [])
+        own = patches[3]
+        assert own.restored.low > 0.3
+        assert own.specific.value == pytest.approx(own.restored.value - own.unrelated.value)
+        assert own.specific.low < own.specific.value < own.specific.high
+
+
+def test_what_one_head_does_is_compared_with_what_one_like_it_does():
+    """Head 3 is moved a little more by the right text; but 39 % come back if any text is put into head 5."""
+    leads = heads_of_a_layer({3: (0.2, 0.1), 5: (0.39, 0.39)})
+    patches = _told("7", 7, leads, HEADS_OF_A_LAYER, np.arange(16)).patches
+    assert patches[3].specific.low > 0 and not patches[3].is_beyond_chance
+    assert all(one.chance == patches[5].chance for one in patches)
+    assert patches[5].unrelated.value < patches[5].chance[1] < patches[5].unrelated.high
+    leads = heads_of_a_layer({3: (0.2, 0.1)})
+    assert _told("7", 7, leads, HEADS_OF_A_LAYER, np.arange(16)).patches[3].is_beyond_chance
+
+
+def test_the_chance_band_is_over_texts_and_not_over_pairs():
+    """Each pair four times is no more than once, if the four are said to be about one text."""
+    all_heads = heads_of_a_layer({3: (0.42, 0.3)}, spread=0.2)
+    leads = replace(all_heads, changed=all_heads.changed[3:4])
+    clean, corrupted = (np.repeat(values, 4) for values in (leads.clean, leads.corrupted))
+    four = Leads(clean, corrupted, np.repeat(leads.changed, 4, axis=2))
+
+    def width(some, groups):
+        ((low, high),) = _bands(some, HEADS_OF_A_LAYER[3:4], groups)
+        return high - low
+
+    once, numbers = width(leads, np.arange(16)), np.repeat(np.arange(16), 4)
+    assert width(four, numbers) == pytest.approx(once, abs=1e-12)
+    assert width(four, np.arange(64)) < 0.7 * once
+
+
+def test_what_is_found_of_a_part_does_not_depend_on_which_others_are_patched(tokenizer):
+    network = make_network("bert", len(tokenizer)).eval()
+    batch = pairs_about_words(tokenizer, 4)
+    (components, all_of_it), (_, alone) = (
+        measured(network, batch, names) for names in ((), ("heads.1.1",))
+    )
+    place = [one.name for one in components].index("heads.1.1")
+    np.testing.assert_array_equal(all_of_it.changed[place], alone.changed[0])
 
 
 def test_shares_are_of_the_gap_as_the_manual_says():
     # One pair: 6 in the clean text, -4 in the corrupted one; 1 with a head restored, 4 without it.
     leads = Leads(np.array([6.0]), np.array([-4.0]), np.array([[[1.0], [-4.0], [4.0], [6.0]]]))
-    ((restored, unrelated, zero, mean),) = _shares(leads, np.zeros(1, int))
-    values = [one.value for one in (restored, unrelated, zero, mean)]
-    assert values == pytest.approx([0.5, 0.0, 0.2, 0.0])
-    assert restored.low is None and _bands(leads, [Component("heads", 0, 0)], np.zeros(1), 1) == [
-        None
-    ]
+    (shares,) = _shares(leads, np.zeros(1, int))
+    assert [one.value for one in shares] == pytest.approx([0.5, 0.0, 0.2, 0.0, 0.5])
+    assert all(one.low is None for one in shares)
+    assert _bands(leads, [Component("heads", 0, 0)], np.zeros(1)) == [None]
 
 
 def test_the_lead_is_of_the_spans_of_both_answers(tokenizer):

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from qa_research.capture.components import FEED_FORWARD, HEADS, LAYERS
@@ -16,6 +17,7 @@ from qa_research.interventions.patching.patching import Patch, Patched, PatchedS
 MOST_STEPS = 6
 # Most of a gap that is shown in a colour of its own: all of it.
 WHOLE = 1.0
+DOT = "restores more than unrelated texts do, there and in parts like it"
 # What heads are beside, in the same map.
 BESIDE = {FEED_FORWARD: "feed-forward", LAYERS: "layer"}
 
@@ -23,7 +25,8 @@ BESIDE = {FEED_FORWARD: "feed-forward", LAYERS: "layer"}
 def patching_figure(found: Patched) -> Figure:
     """A row of maps of heads, feed-forward networks and layers, and one of positions; a column for each step.
 
-    Colours are shares of the gap that are restored; a dot: the interval lies above what unrelated texts do.
+    Colours are shares of the gap that are restored; a dot: more than unrelated texts do, see
+    `Patch.is_beyond_chance`.
     """
     steps = [found.steps[i] for i in evenly_spaced(len(found.steps), MOST_STEPS)]
     kinds = {one.kind for one in found.steps[0].patches}
@@ -45,6 +48,9 @@ def patching_figure(found: Patched) -> Figure:
         bar = figure.colorbar(image, ax=panels, fraction=0.03, ticks=[-1, -0.5, 0, 0.5, 1])
         bar.ax.set_yticklabels(["-100 %", "-50 %", "0", "50 %", "100 %"])
         bar.set_label("of the gap restored")
+    if any(one.is_beyond_chance for step in steps for one in step.patches):
+        dot = Line2D([], [], color="black", marker="o", ms=3, ls="", label=DOT)
+        figure.legend(handles=[dot], loc="outside lower left", fontsize=8, frameon=False)
     return figure
 
 
@@ -97,7 +103,7 @@ def _map(
             beyond.append(place)
     image = signed_map(panel, table, WHOLE)
     rows, places = zip(*beyond, strict=True) if beyond else ((), ())
-    panel.scatter(places, rows, s=5, color="black", linewidths=0)
+    panel.scatter(places, rows, s=9, color="black", edgecolors="white", linewidths=0.5)
     for edge in [columns.index(name) for name in BESIDE.values() if name in columns]:
         panel.axvline(edge - 0.5, color="white", linewidth=2)
     return image

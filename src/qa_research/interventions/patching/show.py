@@ -44,8 +44,10 @@ def show_patched(found: Patched) -> None:
         console.print(
             "\nIn percent of the gap. Restored: with the output that the component has in the clean text put "
             f"into the corrupted one; unrelated: with that in one of up to {UNRELATED_TEXTS} other texts "
-            "of that length; chance: the middle 95 % of such patches of like components. Zero, mean: what is "
-            f"lost in the clean text without the output, or with its mean over {found.reference} other texts."
+            "of that length; specific: how much more is restored than so; chance: the middle 95 % of what "
+            "unrelated texts do in any component like it; beyond: all of the interval of restored is above "
+            "chance, and that of specific above zero. Zero, mean: what is lost in the clean text without "
+            f"the output, or with its mean over {found.reference} other texts."
         )
     for note in found.notes:
         console.print(note)
@@ -64,7 +66,7 @@ def _show_gaps(console: Screen, found: Patched) -> None:
         )
         for step in found.steps
     ]
-    header = ("step", "clean text", "corrupted text", "gap", "right in both")
+    header = ("step", "clean text", "corrupted text", "gap", "leads in both")
     console.table(header, rows, right=range(1, 4), whole=(0,))
 
 
@@ -80,18 +82,20 @@ def _show_kind(console: Screen, found: Patched, own: Sequence[Patch], title: str
             *(_percent(getattr(step[name], RESTORED)) for step in by_name[:-1]),
             _with_ends(last[name].restored),
             _percent(last[name].unrelated),
+            _with_ends(last[name].specific),
             _band(last[name].chance),
+            "yes" if last[name].is_beyond_chance else "",
             _percent(last[name].zero),
             _percent(last[name].mean),
         )
         for name in names
     ]
     steps = [_name(step) for step in shown]
-    header = (title, *steps, "unrelated", "chance", "zero", "mean")
+    header = ("", *steps, "unrelated", "specific", "chance", "beyond", "zero", "mean")
     console.print(
-        f"\nRestored, {len(names)} of {len(own)} {title}; the last four columns at {steps[-1]}."
+        f"\nRestored, {len(names)} of {len(own)} {title}; the last six columns at {steps[-1]}."
     )
-    console.table(("", *header[1:]), rows, right=range(1, len(header)), whole=(0,))
+    console.table(header, rows, right=range(1, len(header)), whole=(0,))
 
 
 def _restored(one: Patch) -> float:
