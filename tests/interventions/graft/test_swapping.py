@@ -1,8 +1,11 @@
 """Weights that are replaced for a while, and layers that are left out because nothing before them changed."""
 
+import weakref
+
 import pytest
 import torch
 
+from qa_research.interventions.graft import restarting as keeping
 from qa_research.interventions.graft.parts import Dissection, tensors_of, united
 from qa_research.interventions.graft.restarting import Restarting
 from qa_research.interventions.graft.swapping import grafted, same_tensors
@@ -73,3 +76,33 @@ def test_after_an_exception_nothing_that_was_kept_is_used():
     with pytest.raises(RuntimeError), restarting.state({}):
         raise RuntimeError
     assert restarting.last is None and not restarting.kept
+
+
+def test_nothing_is_kept_of_a_network_that_would_need_more_than_the_bound(monkeypatch):
+    network, other = network_of("bert"), tensors_of(network_of("bert", seed=1))
+    restarting, read = Restarting(network), []
+    for layer in restarting.layers:
+        layer.register_forward_pre_hook(lambda _, inputs: read.append(weakref.ref(inputs[0])))
+
+    def alive_after(masks) -> int:
+        """The bytes that are held of what the layers have read, before the state is left."""
+        read.clear()
+        with grafted(network, other, masks):
+            wanted = [logits_of(network, "bert") for _ in range(2)]
+            read.clear()
+            with restarting.state(masks):
+                found = [logits_of(network, "bert") for _ in range(2)]
+                assert all(a.equal(b) for a, b in zip(found, wanted, strict=True))
+                return sum(ref().nbytes for ref in read if ref() is not None)
+
+    parts = Dissection(network).parts("layers")
+    needed = alive_after({})
+    assert needed > 0 and not restarting.too_large
+    restarting = Restarting(network)
+    monkeypatch.setattr(keeping, "MOST_BYTES", needed - 1)
+    assert alive_after({}) == 0 and restarting.too_large
+    for part in parts:
+        assert alive_after(part.masks) == 0
+        assert restarting.last is None and not restarting.kept
+    with restarting.state({}):
+        assert [len(layer._forward_pre_hooks) for layer in restarting.layers] == [1, 1, 1]

@@ -9,8 +9,11 @@ from torch import Tensor, nn
 from qa_research.interventions.graft.parts import Masks
 from qa_research.model.halves import layered
 
-# What is kept of one network: 260 notices of 52 tokens in MiniLM are 21 MB a layer.
+# What is kept of one network at most: 260 notices of 52 tokens in MiniLM are 21 MB a layer. A network that
+# would need more is run whole.
 MOST_BYTES = 1_000_000_000
+
+Hook = Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], Any]
 
 
 class Restarting:
@@ -23,6 +26,8 @@ class Restarting:
     (and as it is without any replacement), so layers 4 and 5 are computed. Of the 64 ways to replace some of
     6 layers, in the order of a tree, layer 0 is computed 2 times, layer 1 4 times ... and layer 5 64 times:
     126 times a layer instead of 384.
+
+    `too_large`: whether all of it is more than MOST_BYTES, as the first run tells; then nothing is kept.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -32,6 +37,7 @@ class Restarting:
         self.layers = list(network.get_submodule(built.stem).children())
         self.last: Masks | None = None
         self.kept: dict[int, list[Tensor]] = {}
+        self.too_large = False
 
     @contextmanager
     def state(self, masks: Masks) -> Iterator[None]:
@@ -49,17 +55,36 @@ class Restarting:
         with ExitStack() as undo:
             undo.callback(setattr, holder, name, whole)
             setattr(holder, name, nn.ModuleList(self.layers[start:]))
-            for number in range(start, len(self.layers)):
-                hook = (
-                    _handing(kept[start]) if number == start and start else _keeping(kept, number)
-                )
+            for number, hook in self._hooks(start, kept).items():
                 layer = self.layers[number]
                 undo.callback(
                     layer.register_forward_pre_hook(hook, prepend=True, with_kwargs=True).remove
                 )
             yield
-        if sum(t.nbytes for some in kept.values() for t in some) <= MOST_BYTES:
+        if not self.too_large:
             self.last, self.kept = dict(masks), kept
+
+    def _hooks(self, start: int, kept: dict[int, list[Tensor]]) -> dict[int, Hook]:
+        """By layer: what hands to the first one what was kept, and what keeps what those after it read."""
+        handing = {start: _handing(kept[start])} if start else {}
+        if self.too_large:
+            return handing
+        later = range(start + 1, len(self.layers))
+        return handing | {number: self._keeping(kept, number) for number in later}
+
+    def _keeping(self, kept: dict[int, list[Tensor]], number: int) -> Hook:
+        """Keep what a layer reads, of one batch after the other; as soon as it is too much, nothing."""
+        kept[number] = []
+
+        def hook(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+            if self.too_large:
+                return
+            kept[number].append(inputs[0] if inputs else named["hidden_states"])
+            if sum(tensor.nbytes for some in kept.values() for tensor in some) > MOST_BYTES:
+                self.too_large = True
+                kept.clear()
+
+        return hook
 
     def _start(self, masks: Masks) -> int:
         """The last layer before which everything is as in the state before."""
@@ -74,19 +99,6 @@ class Restarting:
         if name.startswith(f"{self.stem}."):
             return int(name[len(self.stem) + 1 :].partition(".")[0])
         return 0 if name.startswith(self.before) else len(self.layers) - 1
-
-
-Hook = Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], Any]
-
-
-def _keeping(kept: dict[int, list[Tensor]], number: int) -> Hook:
-    """Keep what a layer reads, of one batch after the other."""
-    own = kept[number] = []
-
-    def hook(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        own.append(inputs[0] if inputs else named["hidden_states"])
-
-    return hook
 
 
 def _handing(own: list[Tensor]) -> Hook:
