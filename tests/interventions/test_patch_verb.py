@@ -162,6 +162,8 @@ def test_what_cannot_be_patched_is_one_sentence(directory, verb, tmp_path):
         (("--what", "mood"), "it has heads, feed_forward, layers, positions"),
         (("--question", "x", "--pairs-file", "x.json"), "leave out --question"),
         (("--pairs-file", "gone.json"), "--pairs-file=gone.json"),
+        (("--pairs", "4", "--question", "x"), "--pairs 4 draws pairs, and --question names them"),
+        (("--pairs", "4", "--pairs-file", "x"), "and --pairs-file names them; leave out one"),
     ]
     for words, sentence in cases:
         code, _, err = verb("patch", str(directory), "--out", str(tmp_path), *words)

@@ -56,10 +56,15 @@ Random = Annotated[
 Shapley = Annotated[
     bool, typer.Option("--shapley", help="share the whole difference among layers, or modules")
 ]
+# Orders of --shapley if nothing is said.
+ORDERS = 20
 Orders = Annotated[
-    int,
+    int | None,
     typer.Option(
-        metavar="N", min=4, help="of --shapley: random orders, where all are too many to try"
+        metavar="N",
+        min=10,
+        help="of --shapley: random orders where all are too many to try, an even number",
+        show_default=str(ORDERS),
     ),
 ]
 
@@ -74,7 +79,7 @@ def graft(
     questions: Questions = 260,
     random: Random = 20,
     shapley: Shapley = False,
-    orders: Orders = 20,
+    orders: Orders = None,
     seed: Seed = DEFAULT_SEED,
     out: Out = None,
     picture_format: PictureFormat = DEFAULT_FORMAT,
@@ -88,6 +93,8 @@ def graft(
     random sets of as many weights, on held-out examples.
     """
     checked_format(picture_format)
+    if orders is not None:
+        _check_orders(orders, shapley)
     from qa_research.console import start_logging
     from qa_research.runs.checkpoints import find_checkpoint
     from qa_research.runs.directory import check_writable, find_run
@@ -111,7 +118,7 @@ def graft(
         metric=metric,
         examples=questions,
         random=random,
-        orders=orders if shapley else None,
+        orders=(orders or ORDERS) if shapley else None,
         seed=seed,
     )
     found = put_in(open_run(directory, into), open_run(directory, source), request)
@@ -121,3 +128,14 @@ def graft(
     table, picture = folder / "graft.json", folder / f"graft.{picture_format}"
     show = None if as_json else partial(show_grafted, found)
     pass_on(found.as_json(), graft_figure(found), table, picture, show)
+
+
+def _check_orders(orders: int, shapley: bool) -> None:
+    if not shapley:
+        raise ValueError(
+            f"--orders {orders} is the number of orders of --shapley; add --shapley, or leave out --orders"
+        )
+    if orders % 2:
+        raise ValueError(
+            f"--orders must be an even number, as each order is followed by its reverse, got {orders}"
+        )

@@ -33,8 +33,16 @@ Questions = Annotated[
         show_default="--pairs of them, drawn",
     ),
 ]
+# Pairs that are drawn if nothing is said.
+PAIRS = 16
 Pairs = Annotated[
-    int, typer.Option(metavar="N", min=1, help="minimal pairs, about different texts")
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="minimal pairs to draw, about different texts",
+        show_default=str(PAIRS),
+    ),
 ]
 PairsFile = Annotated[
     str | None,
@@ -53,7 +61,7 @@ What = Annotated[
 def patch(
     run: Run,
     question: Questions = None,
-    pairs: Pairs = 16,
+    pairs: Pairs = None,
     pairs_file: PairsFile = None,
     steps: KeptSteps = None,
     what: What = None,
@@ -73,6 +81,11 @@ def patch(
     checked_format(picture_format)
     if pairs_file is not None and question:
         raise ValueError("--pairs-file has the pairs; leave out --question")
+    if pairs is not None and (question or pairs_file is not None):
+        chosen = "--question" if question else "--pairs-file"
+        raise ValueError(
+            f"--pairs {pairs} draws pairs, and {chosen} names them; leave out one of the two"
+        )
     from qa_research.console import start_logging
     from qa_research.runs.checkpoints import find_checkpoint
     from qa_research.runs.directory import check_writable, find_run
@@ -93,7 +106,12 @@ def patch(
     from qa_research.interventions.patching.show import show_patched
 
     request = PatchRequest(
-        tuple(question or ()), pairs, pairs_file, encoding, tuple(names_in(what or [])), seed
+        tuple(question or ()),
+        pairs or PAIRS,
+        pairs_file,
+        encoding,
+        tuple(names_in(what or [])),
+        seed,
     )
     found = patch_steps(directory, names, request)
     table, picture = folder / "patching.json", folder / f"patching.{picture_format}"

@@ -14,7 +14,7 @@ from qa_research.interventions.graft.shapley import (
     order_weights,
     states_of,
 )
-from qa_research.interventions.graft.sharing import shared
+from qa_research.interventions.graft.sharing import _over_orders, shared
 from qa_research.streams import stream
 
 EXACT_MATCH = {"name": "val/em", "label": "EM", "per_example": "em", "scale": 100.0}
@@ -55,9 +55,11 @@ def test_who_changes_nothing_has_nothing_and_who_adds_alone_has_what_is_added():
 
 
 def test_orders_come_in_pairs_and_each_adds_up():
-    orders = drawn_orders(14, 5, seed=3)
-    assert len(orders) == 6 and orders[0][::-1] == orders[1] and orders == drawn_orders(14, 6, 3)
-    assert sorted(orders[2]) == list(range(14)) and drawn_orders(14, 5, seed=4) != orders
+    orders = drawn_orders(14, 6, seed=3)
+    assert (
+        len(orders) == 6 and orders[0][::-1] == orders[1] and orders[:4] == drawn_orders(14, 4, 3)
+    )
+    assert sorted(orders[2]) == list(range(14)) and drawn_orders(14, 6, seed=4) != orders
     states = [*{state for order in orders for state in states_of(order)}]
     values = values_of(states)
     difference = values[states.index(frozenset(range(14)))] - values[states.index(frozenset())]
@@ -99,3 +101,28 @@ def test_one_part_that_answers_is_given_all_of_it():
     assert alone[0].value == pytest.approx(100 * right.mean())
     assert alone[1].value == pytest.approx(0, abs=1e-9)
     assert together[0].high - together[0].low > 1.4 * (alone[0].high - alone[0].low)
+
+
+def games(players, rng):
+    """A value for each state: of parts that need each other, and of parts that add up but for some chance."""
+    weights = rng.exponential(size=players)
+    states = all_states(players)
+    sums = np.array([weights[list(state)].sum() for state in states]) / weights.sum()
+    yield 100 / (1 + np.exp(-6 * (sums - 0.5)))
+    yield 100 * sums + rng.normal(0, 10, len(states))
+
+
+@pytest.mark.parametrize("count", [10, 20])
+def test_intervals_over_drawn_orders_hold_the_value_over_all_orders(count):
+    """Of examples that are all alike, so that nothing but the orders makes the intervals."""
+    players, held = 8, []
+    states = all_states(players)
+    exact = exact_weights(players, states)
+    for seed in range(60):
+        orders = drawn_orders(players, count, seed)
+        for values in games(players, stream(seed, "test coverage")):
+            drawn = _over_orders(np.tile(values, (401, 1)), states, orders)
+            low, high = np.percentile(drawn[1:], [2.5, 97.5], axis=0)
+            true = exact @ values
+            held.append((low <= true) & (true <= high))
+    assert 0.91 < np.mean(held) < 0.97

@@ -51,12 +51,13 @@ def exact_weights(players: int, states: Sequence[State]) -> Float[ndarray, "play
 
 
 def drawn_orders(players: int, count: int, seed: int) -> list[tuple[int, ...]]:
-    """Random orders, an even number of them; each second one is the reverse of the one before.
+    """Random orders; each second one is the reverse of the one before. `count`: an even number.
 
     Whoever was early in one is late in the other, so that their mean varies less than that of two others.
     """
+    assert count % 2 == 0, "an order has its reverse"
     found: list[tuple[int, ...]] = []
-    for pair in range((count + 1) // 2):
+    for pair in range(count // 2):
         drawn = stream(seed, "graft-orders", pair).permutation(players)
         order = tuple(int(player) for player in drawn)
         found += [order, order[::-1]]

@@ -58,7 +58,7 @@ def shared(
     `known`: by kind of example and by state what the metric is computed from. `groups`: by kind, which
     examples belong together. `orders`: pairs of an order and its reverse; None: the states are all that
     there are. The intervals are over other examples (Bayesian bootstrap of the groups), and where orders
-    were drawn over other pairs of orders, too.
+    were drawn over other pairs of orders, too (Student's t, as these are few).
     """
     everyone = frozenset(range(len(names)))
     return Shared(
@@ -102,14 +102,20 @@ def _over_orders(
     states: Sequence[State],
     orders: Sequence[tuple[int, ...]],
 ) -> Float[ndarray, "draw part"]:
-    """The mean over orders; pairs of them get random weights, but equal ones in the first draw."""
-    each = [values @ order_weights(order, states).T for order in orders]
-    pairs = np.stack([(a + b) / 2 for a, b in zip(each[::2], each[1::2], strict=True)])
+    """The mean over orders; in all draws but the first, as far from it as other pairs of orders may be.
+
+    How far is drawn from Student's t, with the spread of the pairs in the sample itself. With random weights
+    for the pairs the intervals were too narrow: in the games of tests/interventions/graft/test_shapley.py
+    those of 5 pairs held the value over all orders in 82 % of cases, and those of 10 pairs in 89 %. With
+    Student's t both hold it in 93 %.
+    """
+    each = np.stack([order_weights(order, states) for order in orders])
+    pairs = (each[::2] + each[1::2]) / 2
+    error = (pairs @ values[0]).std(axis=0, ddof=1) / np.sqrt(len(pairs))
     rng = stream(0, "graft-resampled-orders")
-    weights = rng.standard_exponential((len(values), len(pairs)))
-    weights[0] = 1
-    weights /= weights.sum(axis=1, keepdims=True)
-    found: Float[ndarray, "draw part"] = np.einsum("dp,pdn->dn", weights, pairs)
+    noise = rng.standard_t(len(pairs) - 1, (len(values), len(error)))
+    noise[0] = 0
+    found: Float[ndarray, "draw part"] = values @ pairs.mean(axis=0).T + error * noise
     return found
 
 
