@@ -168,6 +168,16 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "", cutoff: floa
     return f"; known: {', '.join(prefix + known_name for known_name in names) or 'none'}"
 
 
+def near_names(name: str, known: Iterable[str], otherwise: str) -> str:
+    """`did you mean A or B?` for at most three of `known` that are similar; else `it has` and `otherwise`.
+
+    >>> near_names("heads.1.3", ["heads.1.1", "heads.1.2", "layers.0"], "heads and layers")
+    'did you mean heads.1.2 or heads.1.1?'
+    """
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"did you mean {' or '.join(near)}?" if near else f"it has {otherwise}"
+
+
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The one of `known` that is most similar to `name`, ignoring case; None if none is close."""
     folded = {candidate.casefold(): candidate for candidate in known}

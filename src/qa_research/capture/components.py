@@ -4,7 +4,6 @@
 unit 100 of what it puts out, and `layers.3` heads and feed-forward network. All count from 0.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,13 +13,13 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from qa_research.capture.sites import Anatomy, Site
+from qa_research.text import near_names
 
 HEADS, FEED_FORWARD, LAYERS = "heads", "feed_forward", "layers"
 # Where a part's output passes: what all heads put out before their projection, and what the feed-forward
 # network adds.
 CONTEXT, ADDED = "context", "mlp"
 _SITES = {HEADS: (CONTEXT,), FEED_FORWARD: (ADDED,), LAYERS: (CONTEXT, ADDED)}
-NEAR_NAMES = 3
 # What a part puts out instead: nothing, or the mean of what it puts out over all tokens of the batch.
 Silence = Literal["zero", "mean"]
 # What is made of a value that passes a site.
@@ -99,12 +98,11 @@ def named(names: Iterable[str], network: nn.Module, option: str) -> list[Compone
 
 def _near(name: str, known: Sequence[Component]) -> str:
     names = [one.name for one in known]
-    near = difflib.get_close_matches(name, names, NEAR_NAMES)
     last = {one.kind: one.name for one in known}
     ranges = ", ".join(
         f"{names[0] if kind == HEADS else f'{kind}.0'} to {end}" for kind, end in last.items()
     )
-    return f"did you mean {' or '.join(near)}?" if near else f"it has {ranges}"
+    return near_names(name, names, ranges)
 
 
 def silencing(

@@ -151,7 +151,7 @@ def test_what_cannot_be_grafted_is_one_sentence(run, letters):
         assert "\n" not in str(error.value)
         return str(error.value)
 
-    assert "near it are heads.1.1" in refused("modules", "heads.1.7")
+    assert "did you mean heads.1.1" in refused("modules", "heads.1.7")
     assert "did you mean match?" in refused("modules", kind="mtach")
     assert "did you mean f1?" in refused("modules", metric="f2")
     assert "--parts layers, modules or both" in refused("heads", orders=4)
@@ -170,6 +170,9 @@ def test_steps_that_were_not_kept_or_are_the_same_are_one_sentence(run, verb, tm
 
     assert "this run has best, last, 2, 4, 6" in refused("--from", "3", "--into", "2")
     assert "--from 2 and --into 2 are the same" in refused("--from", "2", "--into", "2")
+    assert "add --shapley, or leave out --orders" in refused(*STEPS, "--orders", "12")
+    odd = refused(*STEPS, "--shapley", "--orders", "11")
+    assert "--orders must be an even number" in odd and "got 11" in odd
     assert not (tmp_path / "out").exists()
 
 

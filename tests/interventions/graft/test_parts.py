@@ -131,9 +131,9 @@ def test_parts_are_chosen_by_their_names():
     assert whole == {"layers"} and len(found["layers"]) == 5
     assert [part.name for part in found["modules"]] == ["attention.1"]
     assert [part.name for part in found["heads"]] == ["heads.2.1"]
-    with pytest.raises(ValueError, match=r"'heads.3\.1'.*near it are .*heads.2\.1"):
+    with pytest.raises(ValueError, match=r"--parts heads\.3\.1 .*did you mean .*heads\.2\.1"):
         chosen_parts(dissection, ["heads.3.1"])
-    with pytest.raises(ValueError, match="name layers, modules, heads, or all"):
+    with pytest.raises(ValueError, match="nor layers, modules, heads or all; it has"):
         chosen_parts(dissection, ["nose"])
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from qa_research.model.halves import layered
 from qa_research.model.places import Half
+from qa_research.text import near_names
 
 Division = Literal["layers", "modules", "heads"]
 DIVISIONS: tuple[Division, ...] = get_args(Division)
@@ -294,7 +294,10 @@ def chosen_parts(
     known = _by_name(dissection) if single else {}
     for name in single:
         if name not in known:
-            raise ValueError(_no_part(name, list(known)))
+            near = near_names(name, known, f"{', '.join(list(known)[:6])}, ...")
+            raise ValueError(
+                f"--parts {name} is no part of this network, nor layers, modules, heads or all; {near}"
+            )
         division, part = known[name]
         if division not in whole:
             found.setdefault(division, []).append(part)
@@ -310,12 +313,3 @@ def _by_name(dissection: Dissection) -> dict[str, tuple[Division, Part]]:
         for part in dissection.parts(division):
             known.setdefault(part.name, (division, part))
     return known
-
-
-def _no_part(name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name, known, n=3)
-    others = f"near it are {', '.join(near)}" if near else f"it has {', '.join(known[:6])}, ..."
-    return (
-        f"--parts has {name!r}, which is no part of this network: {others}; or name layers, modules, "
-        "heads, or all"
-    )

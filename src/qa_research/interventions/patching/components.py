@@ -1,6 +1,5 @@
 """What is patched: heads, feed-forward networks, layers and positions, by name, and the values put there."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,13 +14,13 @@ from qa_research.capture.components import (
     FEED_FORWARD,
     HEADS,
     LAYERS,
-    NEAR_NAMES,
     Change,
     Component,
     parts_of,
     units_of,
 )
 from qa_research.capture.sites import Anatomy, Site
+from qa_research.text import near_names
 
 POSITIONS = "positions"
 KINDS = (HEADS, FEED_FORWARD, LAYERS, POSITIONS)
@@ -82,14 +81,10 @@ def chosen(names: Sequence[str], known: Sequence[Patchable]) -> list[Patchable]:
     starts = {".".join(one.name.split(".")[:n]): None for one in known for n in (1, 2, 3)}
     for name in names:
         if name not in starts:
-            raise ValueError(f"--what {name} is no part of this network; {_near(name, starts)}")
+            kinds = ", ".join(kind for kind in KINDS if kind in starts)
+            near = near_names(name, starts, kinds)
+            raise ValueError(f"--what {name} is no part of this network; {near}")
     return [one for one in known if any(f"{one.name}.".startswith(f"{name}.") for name in names)]
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, NEAR_NAMES)
-    kinds = ", ".join(kind for kind in KINDS if kind in known)
-    return f"did you mean {' or '.join(near)}?" if near else f"it has {kinds}"
 
 
 def everything(network: nn.Module) -> tuple[Site, ...]:
