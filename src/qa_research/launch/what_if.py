@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,31 @@ class Question:
     level: float | None = None
     seed: int = 1
 
+    def check(self, first: int) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            ValueError: nothing is changed after step `first`, or two things are, or an option has no effect.
+        """
+        if bool(self.without or self.similar) == bool(self.silence):
+            raise ValueError(
+                "choose one change: --without ID,..., --similar-to ID or --silence NAME,..."
+            )
+        check_value("--holes", self.holes, Holes | None)
+        check_value("--with", self.silence_with, Silence | None)
+        if self.silence:
+            if self.holes:
+                raise ValueError(
+                    f"--holes {self.holes} says what becomes of the places of examples that are left out, "
+                    "and --silence leaves none out"
+                )
+        elif self.silence_until is not None or self.silence_with is not None:
+            raise ValueError(
+                "--until and --with say when and how parts are silent, and --silence which"
+            )
+        if self.silence_until is not None and self.silence_until < first:
+            raise ValueError(f"--until {self.silence_until} is before --at {first}")
+
 
 def what_if(
     run: str, first: int, until: int, asked: Question, runs: Path, from_start: bool, anyway: bool
@@ -86,13 +112,12 @@ def what_if(
     Raises:
         FileNotFoundError, ValueError: no such run, step, example or part; or nothing to compare with.
     """
-    if bool(asked.without or asked.similar) == bool(asked.silence):
-        raise ValueError(
-            "choose one change: --without ID,..., --similar-to ID or --silence NAME,..."
-        )
-    check_value("--holes", asked.holes, Holes | None)
-    check_value("--with", asked.silence_with, Silence | None)
+    asked.check(first)
     stretch = stretch_of(run, first, until, runs, anyway)
+    if asked.silence and stretch.config["model"].get("compile"):
+        raise ValueError(
+            "--silence does not work for a run with model.compile=true, whose compiled graph calls no hooks"
+        )
     directory = stretch.directory
     opened = open_run(directory)
     rows, note = opened.drawn(asked.questions, stream(asked.seed, "what-if-examples"), asked.kinds)
@@ -130,14 +155,17 @@ def what_if(
 
 
 def _check_named(task: Task, asked: Question) -> None:
-    """Refuse examples or parts that are not there.
+    """Refuse examples or parts that are not there, and data that cannot leave any out.
 
     Raises:
         ValueError: the first of them.
     """
-    data: Any = task.data
-    which_of(data.ids(), ids_named(asked.without, "--without"), "--without")
-    if asked.silence:
+    if not asked.silence:
+        data: Any = task.data
+        ids = ids_named(asked.without, "--without")
+        which_of(data.ids(), ids, "--without")
+        data.edit(Edits(without=ids))
+    else:
         named(names_in(asked.silence), task.network, "--silence")
 
 
@@ -160,14 +188,14 @@ def _trained(
     begin = reruns.first
     with Signals() as signals:
         for change in tracked(changes, "Training again"):
-            found.setdefault(change.role, []).append(scorer.fresh())
+            window = (
+                Window(change.silent, begin, asked.silence_until, how) if change.silent else None
+            )
+            found.setdefault(change.role, []).append(scorer.fresh(window))
             look: Look = scorer
             if change.role == REFERENCE:
                 look = both(scorer, witness)
             edits = Edits(without=list(change.without), holes=holes) if change.without else None
-            window = (
-                Window(change.silent, begin, asked.silence_until, how) if change.silent else None
-            )
             reruns.train(look, signals, edits, window)
     return found
 
@@ -197,29 +225,43 @@ def _effects(found: Found, scorer: "_Scorer") -> dict[str, tuple[StepEffect, ...
 
 
 class _Scorer:
-    """Scores a network in training at some steps, by a copy of its weights, which leaves no trace in it."""
+    """Scores a network in training at some steps, by a copy of its weights, which leaves no trace in it.
+
+    What is silent while it trains is silent while it is scored, as in the validation of a fork.
+    """
 
     def __init__(
         self, opened: Opened[Any], rows: Sequence[Any], metric: Metric, steps: Sequence[int]
     ) -> None:
         self.opened, self.rows, self.metric, self.steps = opened, rows, metric, set(steps)
         self.asked = opened.answering_of(rows)
+        self.window: Window | None = None
         self.found: dict[int, Columns] = {}
         self.told: list[dict[str, Any]] = []
+        # All trainings begin in one state, which need be scored only once.
+        self.at_first: Columns | None = None
 
-    def fresh(self) -> dict[int, Columns]:
-        """Where the scores of the next training go, by step."""
-        self.found = {}
+    def fresh(self, window: Window | None = None) -> dict[int, Columns]:
+        """Where the scores of the next training go, by step; `window`: when what is silent in it."""
+        self.found, self.window = {}, window
         return self.found
 
     def __call__(self, step: int, network: nn.Module) -> None:
         if step not in self.steps:
             return
+        is_first = step == min(self.steps)
+        if is_first and self.at_first is not None:
+            self.found[step] = self.at_first
+            return
         self.opened.network.load_state_dict(network.state_dict())
-        with torch.random.fork_rng([]):
+        is_silent = self.window is not None and self.window.holds(step)
+        silent = self.window.on(self.opened.network) if self.window and is_silent else nullcontext()
+        with torch.random.fork_rng([]), silent:
             rows = self.asked(self.rows)
         self.told = self.told or rows
         self.found[step] = columns_of(rows, [self.metric])
+        if is_first:
+            self.at_first = self.found[step]
 
 
 def _changes(
@@ -249,6 +291,8 @@ def _without(
             "random change leaves out as many that they train on as often"
         )
     random = random_examples(ids, served, asked.draws, rng)
+    if len(random) < asked.draws:
+        notes.append(_all_sets(len(random), "examples that these steps train on as often"))
     return [Change(REFERENCE), Change(CHANGED, without=tuple(ids)), *random], notes
 
 
@@ -262,15 +306,17 @@ def _silent(
     random = [Change(RANDOM, silent=tuple(part.name for part in own)) for own in sets]
     notes = []
     if len(random) < asked.draws:
-        notes.append(
-            f"There are only {plural(len(random), 'other set')} of such parts: all were tried"
-        )
+        notes.append(_all_sets(len(random), "such parts"))
     bound = []
     if any(part.number is not None for part in parts):
         layers = sorted({part.layer for part in parts})
         bound = [Change(BOUND, silent=tuple(f"layers.{layer}" for layer in layers))]
     names = tuple(part.name for part in parts)
     return [Change(REFERENCE), Change(CHANGED, silent=names), *random, *bound], notes
+
+
+def _all_sets(count: int, what: str) -> str:
+    return f"There are only {plural(count, 'other set')} of {what}: all were tried"
 
 
 def _words(asked: Question, changes: Sequence[Change], first: int, until: int) -> str:
@@ -286,5 +332,5 @@ def _words(asked: Question, changes: Sequence[Change], first: int, until: int) -
 def _random_words(asked: Question, changes: Sequence[Change]) -> str:
     random = [change for change in changes if change.role == RANDOM]
     if asked.without or asked.similar:
-        return f"{len(random)} times as many other examples of these steps left out"
+        return f"{plural(len(random), 'set')} of as many other examples of these steps left out"
     return f"{plural(len(random), 'set')} of as many other parts of the same layers or kinds silent"

@@ -56,16 +56,11 @@ class BatchedData(TaskData):
                 f"data.curriculum_epochs={curriculum_epochs:g} says how long a curriculum takes, and there "
                 "is none: data.curriculum=length, facts or loss"
             )
+        self.curriculum = curriculum
         self.edits = Edits(without, only, holes, relabel)
-        self.edits.check()
-        if curriculum is not None and (without is not None or only is not None):
-            raise ValueError(
-                f"data.curriculum={curriculum} makes an order of all training examples, and data.without and "
-                "data.only leave some out; use one of them"
-            )
+        self._check_edits(self.edits)
         # Since which epoch and batch some are left out, if that is not where this training begins.
         self.edited_since: tuple[int, int] | None = None
-        self.curriculum = curriculum
         self.curriculum_epochs = curriculum_epochs or 1.0
         # By training example: its latest loss, NaN if it had none yet; and the losses that the order of an
         # epoch is made of.
@@ -84,7 +79,6 @@ class BatchedData(TaskData):
         """
 
     def ids(self) -> list[str]:
-        """The id of each training example; several have one where a question has several windows."""
         untyped: Any = self
         return [str(row.id) for row in untyped.train]
 
@@ -93,6 +87,20 @@ class BatchedData(TaskData):
         ids, sizes = self.ids(), (self.batch_size, self.order_seed, epoch, self._rank()[1])
         order = batch_order(self.lengths("train"), *sizes, self.curriculum_of(epoch))
         return [[ids[place] for place in batch] for batch in order]
+
+    def edit(self, edits: Edits) -> None:
+        self._check_edits(edits)
+        self.edits, self.edited_since = edits, None
+        # What is not there is refused now, not in the middle of a training.
+        self.left_out()
+
+    def _check_edits(self, edits: Edits) -> None:
+        edits.check()
+        if self.curriculum is not None and (edits.without is not None or edits.only is not None):
+            raise ValueError(
+                f"data.curriculum={self.curriculum} makes an order of all training examples, and "
+                "data.without and data.only leave some out; use one of them"
+            )
 
     def relabelled(self, row: Any, answer: Any) -> Any:
         """A training example with another answer, as `data.relabel` says it.

@@ -11,6 +11,8 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
 
+from qa_research.tasks.left_out import Edits
+
 if TYPE_CHECKING:
     from qa_research.model.adapters import Adapters
 
@@ -100,6 +102,26 @@ class TaskData(pl.LightningDataModule):
         A step is still divided by `batch_sizes`, so the others weigh what they would with them.
         """
         return self.batch_sizes(epoch)
+
+    def ids(self) -> list[str]:
+        """The id of each training example; several have one where a question has several windows.
+
+        Raises:
+            ValueError: these data know no single examples.
+        """
+        raise ValueError(
+            f"data={self.name} knows no single training examples that could be left out or changed"
+        )
+
+    def edit(self, edits: Edits) -> None:
+        """Leave out or change training examples from now on, and nothing that was before.
+
+        Raises:
+            ValueError: these data know no single examples, one that is named is not there, or their order
+                depends on all of them.
+        """
+        if edits != Edits():
+            self.ids()
 
     def check_order(self, epochs: int) -> None:
         """Once the data are prepared: can they be served so, in so many epochs?

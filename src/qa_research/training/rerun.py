@@ -102,9 +102,7 @@ class Reruns:
         """
         task, plan = self.task, self.setup.plan
         data: Any = task.data
-        data.edits, data.edited_since = edits or Edits(), None
-        # What is not there is said before anything is trained.
-        data.left_out()
+        data.edit(edits or Edits())
         task.module.forget_sizes()
         callbacks: list[pl.Callback] = [
             *([Thawing(plan)] if plan else []),

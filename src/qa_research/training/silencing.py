@@ -1,7 +1,7 @@
 """Parts of the network that put out nothing in a window of a training's steps."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,10 @@ KEY = "train.silence"
 
 @dataclass(frozen=True)
 class Window:
-    """The steps after `since` and up to `until` (None: to the end), in which `parts` are silent."""
+    """The steps after `since` and up to `until` (None: to the end), in which `parts` are silent.
+
+    They have no gradient there, but an optimizer with momentum and weight decay still moves their weights.
+    """
 
     parts: Sequence[str]
     since: int
@@ -26,6 +29,14 @@ class Window:
     def holds(self, step: int) -> bool:
         """Whether they are silent in the step with this number, from 1."""
         return step > self.since and (self.until is None or step <= self.until)
+
+    def on(self, network: nn.Module) -> AbstractContextManager[None]:
+        """A context in which the parts of a network are silent.
+
+        Raises:
+            ValueError: it has no such part.
+        """
+        return changed(network, silencing(named(self.parts, network, f"{KEY}:"), network, self.how))
 
 
 def window_of(train: Mapping[str, Any]) -> Window | None:
@@ -102,8 +113,4 @@ class Silencing(pl.Callback):
         self.is_silent = is_silent
         self.hooks.close()
         if is_silent:
-            network = pl_module.network
-            changes = silencing(
-                named(self.window.parts, network, f"{KEY}:"), network, self.window.how
-            )
-            self.hooks.enter_context(changed(network, changes))
+            self.hooks.enter_context(self.window.on(pl_module.network))

@@ -2,14 +2,16 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations, product
+from typing import TypeVar
 
 import numpy as np
 
 from qa_research.capture.components import Component
 
+One = TypeVar("One", bound=Hashable)
 # What is changed, random changes of the same size, and all that is like it together.
 REFERENCE, CHANGED, RANDOM, BOUND = "as it was", "changed", "random", "whole layers"
 
@@ -28,9 +30,10 @@ def random_examples(
 ) -> list[Change]:
     """As many random other examples, each drawn among those that the stretch trains on as often.
 
-    `served`: how often the stretch trains on each example; those that it does not train on change nothing, so
-    none takes their place. Example: of three named ones two are served once and one never; each draw leaves
-    out two others that are served once.
+    All sets are different; where there are fewer than `draws`, all of them. `served`: how often the stretch
+    trains on each example; those that it does not train on change nothing, so none takes their place.
+    Example: of three named ones two are served once and one never; each draw leaves out two others that are
+    served once.
 
     Raises:
         ValueError: the stretch trains on none of the named ones, or there are too few others.
@@ -50,15 +53,8 @@ def random_examples(
                 f"of the examples that these steps train on {count} times, {number} are left out and only "
                 f"{len(by_count.get(count, []))} are left to be compared with"
             )
-    found = []
-    for _ in range(draws):
-        drawn = [
-            by_count[count][place]
-            for count, number in sorted(wanted.items())
-            for place in rng.choice(len(by_count[count]), number, replace=False)
-        ]
-        found.append(Change(RANDOM, without=tuple(drawn)))
-    return found
+    pools = [(number, by_count[count]) for count, number in sorted(wanted.items())]
+    return [Change(RANDOM, without=chosen) for chosen in _different(pools, draws, rng)]
 
 
 def random_parts(
@@ -95,15 +91,22 @@ def random_parts(
                 + ", so there is nothing to compare with"
             )
         pools.append((count, others))
+    return [list(chosen) for chosen in _different(pools, draws, rng)]
+
+
+def _different(
+    pools: Sequence[tuple[int, Sequence[One]]], draws: int, rng: np.random.Generator
+) -> list[tuple[One, ...]]:
+    """Different sets with so many of each pool, drawn at random; all of them, if there are no more."""
     total = math.prod(math.comb(len(others), count) for count, others in pools)
-    if total <= draws and len(pools) == 1:
-        return [list(one) for one in combinations(pools[0][1], pools[0][0])]
-    found: dict[tuple[Component, ...], None] = {}
-    while len(found) < min(draws, total):
+    if total <= draws:
+        ways = product(*(combinations(others, count) for count, others in pools))
+        return [tuple(chain.from_iterable(way)) for way in ways]
+    found: dict[tuple[One, ...], None] = {}
+    while len(found) < draws:
+        places = (sorted(rng.choice(len(others), count, replace=False)) for count, others in pools)
         chosen = [
-            others[place]
-            for count, others in pools
-            for place in sorted(rng.choice(len(others), count, replace=False))
+            others[place] for (_, others), own in zip(pools, places, strict=True) for place in own
         ]
         found[tuple(chosen)] = None
-    return [list(one) for one in found]
+    return list(found)

@@ -32,11 +32,7 @@ class MaskedTexts(BatchedData):
                 f"data={getattr(source, 'name', source)} has no texts whose words could be hidden; "
                 "data=contexts, contexts_file, contexts_hub and pairs have some"
             )
-        if source.edits != Edits():
-            raise ValueError(
-                "data.without, data.only and data.relabel name the examples of another task, and here their "
-                "texts are trained on, each once"
-            )
+        self._check_edits(source.edits)
         epochs = source.curriculum_epochs if source.curriculum else None
         super().__init__(source.curriculum, epochs, None, None, None, None)
         self.source = source
@@ -45,6 +41,16 @@ class MaskedTexts(BatchedData):
         self.batch_size, self.eval_batch_size = source.batch_size, source.eval_batch_size
         self.num_workers = source.num_workers
         self.pieces: dict[str, tuple[Piece, ...]] = {}
+
+    def ids(self) -> list[str]:
+        raise ValueError(
+            "data.without, data.only and data.relabel name the examples of another task, and here their "
+            "texts are trained on, each once"
+        )
+
+    def _check_edits(self, edits: Edits) -> None:
+        if edits != Edits():
+            self.ids()
 
     def load(self) -> Iterable[str]:
         """Read the texts; those that a tokenizer is trained on."""
