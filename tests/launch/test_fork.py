@@ -3,12 +3,13 @@
 import json
 import shutil
 import signal
+from typing import ClassVar
 
 import pytest
 import torch
 
 from qa_research.files import ids_named
-from qa_research.launch.fork import Edits, Silenced, fork
+from qa_research.launch.fork import ForkEdits, Silenced, fork
 from qa_research.launch.replay import replay
 from qa_research.launch.resume import resume
 from qa_research.runs.anchors import anchor_file
@@ -42,7 +43,7 @@ def forked(run, step, *overrides, edits=None, silenced=None, from_start=False):
         str(run),
         step,
         overrides,
-        edits or Edits(),
+        edits or ForkEdits(),
         silenced or Silenced(),
         run.parent.parent,
         from_start,
@@ -50,6 +51,20 @@ def forked(run, step, *overrides, edits=None, silenced=None, from_start=False):
     )
     (new,) = set(run.parent.iterdir()) - before
     return new
+
+
+class Grading(Signalling):
+    """Notes by step the gradients of the values of layer 0 and of the feed-forward network of layer 1."""
+
+    gradients: ClassVar[dict[int, tuple[torch.Tensor, torch.Tensor]]] = {}
+
+    def on_before_optimizer_step(self, optimizer):
+        named = dict(self.network.named_parameters())
+        layers = "bert.encoder.layer"
+        names = (f"{layers}.0.attention.self.value.weight", f"{layers}.1.intermediate.dense.weight")
+        step = self.trainer.global_step + 1
+        self.gradients[step] = tuple(named[name].grad.clone() for name in names)
+        super().on_before_optimizer_step(optimizer)
 
 
 def everything_of(run):
@@ -96,7 +111,14 @@ def test_the_same_command_goes_on_after_a_stop(whole):
     stopped = digest(run / "checkpoints/last.ckpt")
     runs = run.parent.parent
     fork(
-        str(whole), 3, ["model.lr=2e-3"], Edits(), Silenced(), runs, from_start=False, anyway=False
+        str(whole),
+        3,
+        ["model.lr=2e-3"],
+        ForkEdits(),
+        Silenced(),
+        runs,
+        from_start=False,
+        anyway=False,
     )
     assert read_record(run)["status"] == "finished"
     assert digest(run / "checkpoints/last.ckpt") != stopped
@@ -104,7 +126,7 @@ def test_the_same_command_goes_on_after_a_stop(whole):
 
 def test_leaving_nothing_out_is_the_unbroken_training(whole, tmp_path):
     (tmp_path / "none.txt").write_text("")
-    nothing = Edits(without=[str(tmp_path / "none.txt")])
+    nothing = ForkEdits(without=[str(tmp_path / "none.txt")])
     assert everything_of(forked(whole, 3, edits=nothing)) == everything_of(whole)
 
 
@@ -161,6 +183,21 @@ def test_a_state_that_was_not_kept_is_made_from_the_one_before(whole):
     assert anchor_file(whole, 5).is_file() and not list((whole / "replays").glob("*"))
 
 
+def test_a_state_that_differs_from_what_was_kept_is_not_made(whole):
+    begun = anchor_file(whole, 3)
+    content = read_checkpoint(begun, mmap=False)
+    first = next(name for name in content["state_dict"] if name.endswith("query.weight"))
+    content["state_dict"][first][0, 0] += 1e-3
+    torch.save(content, begun)
+    with pytest.raises(
+        ValueError,
+        match=r"has other weights at step 4 than it kept, so its state of step 5 cannot be made here; "
+        r"name a step whose state was kept: 3, 6, 9, 12",
+    ):
+        forked(whole, 5)
+    assert not anchor_file(whole, 5).exists() and not list((whole / "replays").glob("*"))
+
+
 def test_without_any_state_it_begins_at_the_start_if_asked(tiny):
     config = tiny(*SETTINGS, "checkpoint.anchors_mb=null")
     train(config)
@@ -212,7 +249,7 @@ def test_what_cannot_be_changed_is_one_sentence_and_leaves_nothing(whole, overri
             str(whole),
             6,
             overrides,
-            Edits(),
+            ForkEdits(),
             Silenced(),
             whole.parent.parent,
             from_start=False,
@@ -229,7 +266,16 @@ def test_a_step_beyond_the_end_and_another_version_are_refused(whole):
     (whole / "run.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match=r"need not be exact: torch 1.0 -> .*; --anyway"):
         forked(whole, 6)
-    fork(str(whole), 6, [], Edits(), Silenced(), whole.parent.parent, from_start=False, anyway=True)
+    fork(
+        str(whole),
+        6,
+        [],
+        ForkEdits(),
+        Silenced(),
+        whole.parent.parent,
+        from_start=False,
+        anyway=True,
+    )
 
 
 def test_a_fork_repeats_itself_from_its_own_first_state(whole):
@@ -253,20 +299,20 @@ def test_a_fork_repeats_itself_from_its_own_first_state(whole):
 def test_more_than_half_is_another_training(whole):
     everyone = [row["id"] for row in _training_rows(whole)]
     with pytest.raises(ValueError, match=r"leaves out 23 of 44 training examples, more than half"):
-        forked(whole, 6, edits=Edits(without=everyone[:23]))
-    assert read_record(forked(whole, 6, edits=Edits(only=everyone[:3])))["status"] == "finished"
+        forked(whole, 6, edits=ForkEdits(without=everyone[:23]))
+    assert read_record(forked(whole, 6, edits=ForkEdits(only=everyone[:3])))["status"] == "finished"
 
 
 def test_another_answer_is_trained_on(whole):
     first = _training_rows(whole)[0]
     word = next(w for w in first["context"].split() if first["context"].count(w) == 1)
-    run = forked(whole, 6, edits=Edits(relabel=[f"{first['id']}={word}"]))
+    run = forked(whole, 6, edits=ForkEdits(relabel=[f"{first['id']}={word}"]))
     assert read_config(run)["data"]["relabel"] == {first["id"]: word}
     assert digest(run / "checkpoints/last.ckpt") != digest(whole / "checkpoints/last.ckpt")
     with pytest.raises(ValueError, match="stands 0 times in its context"):
-        forked(whole, 6, edits=Edits(relabel=[f"{first['id']}=nowhere to be found"]))
+        forked(whole, 6, edits=ForkEdits(relabel=[f"{first['id']}=nowhere to be found"]))
     with pytest.raises(ValueError, match="not of the form ID=ANSWER"):
-        forked(whole, 6, edits=Edits(relabel=["x"]))
+        forked(whole, 6, edits=ForkEdits(relabel=["x"]))
 
 
 def test_ids_are_typed_or_in_a_file(tmp_path):
@@ -296,28 +342,15 @@ def test_silence_of_no_length_and_of_nothing_is_the_unbroken_training(whole):
 
 @pytest.mark.parametrize("how", ["zero", "mean"])
 def test_parts_are_silent_in_a_window_and_trained_again_after_it(whole, how):
-    run = forked(whole, 3, silenced=Silenced(["heads.0.1", "feed_forward.1"], 9, how))
-    names = [f"bert.encoder.layer.{n}" for n in (0, 1)]
-    changed = {}
-    for since, until in ((4, 8), (10, 12)):
-        then, now = (
-            load_network_weights(run / f"checkpoints/step-{step:06d}.ckpt")
-            for step in (since, until)
-        )
-        values = (
-            now[f"{names[0]}.attention.self.value.weight"]
-            - then[f"{names[0]}.attention.self.value.weight"]
-        )
-        inner = (
-            now[f"{names[1]}.intermediate.dense.weight"]
-            - then[f"{names[1]}.intermediate.dense.weight"]
-        )
-        # Of 16 units head 0 has the first 8.
-        changed[since] = [part.abs().max().item() for part in (values[:8], values[8:], inner)]
-    assert digest(run / "checkpoints/step-000004.ckpt") != digest(
-        whole / "checkpoints/step-000004.ckpt"
-    )
-    assert changed[10][1] > 0 and changed[10][2] > 0
+    Grading.gradients = {}
+    grading = f"model._target_={__name__}.{Grading.__name__}"
+    silenced = Silenced(["heads.0.1", "feed_forward.1"], 9, how)
+    run = forked(whole, 3, grading, silenced=silenced)
+    assert sorted(Grading.gradients) == [*range(4, 13)]
+    for step, (values, inner) in Grading.gradients.items():
+        # Of 16 units head 1 has the last 8.
+        assert values[:8].any()
+        assert values[8:].any() == inner.any() == (step > 9)
     assert result_of(run) != result_of(whole)
 
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from qa_research.interventions.replay.proof import first_difference
+from qa_research.interventions.replay.proof import TensorDifference, first_difference
 from qa_research.interventions.replay.show import show_replayed
 from qa_research.launch.replay import replay
 from qa_research.runs.checkpoints import read_checkpoint
@@ -136,4 +136,9 @@ def test_tensors_of_another_architecture_are_not_compared():
     with pytest.raises(ValueError, match="another architecture"):
         first_difference({"a": torch.zeros(2)}, {"a": torch.zeros(3)})
     # A zero and a negative zero are the same number, and one not a number is never equal to itself.
-    assert first_difference({"a": torch.tensor([0.0])}, {"a": torch.tensor([-0.0])}) is None
+    assert (
+        first_difference({"a": torch.tensor([torch.nan])}, {"a": torch.tensor([torch.nan])}) is None
+    )
+    zeros = first_difference({"a": torch.tensor([0.0, 1.0])}, {"a": torch.tensor([-0.0, 1.0])})
+    assert zeros == TensorDifference("a", 1, 2, 0.0)
+    assert first_difference({"a": torch.tensor(1.0)}, {"a": torch.tensor(1.0)}) is None

@@ -1,10 +1,16 @@
 """The same steps trained again and again, as they were and changed."""
 
+from dataclasses import replace
+
 import pytest
 
+import qa_research.launch.what_if as what_if_module
+from qa_research.capture.forward import scores_of
 from qa_research.interventions.what_if.show import show_what_if
-from qa_research.launch.fork import Edits, Silenced, fork
-from qa_research.launch.what_if import Question, what_if
+from qa_research.launch.fork import ForkEdits, Silenced, fork
+from qa_research.launch.what_if import Question, Scorer, what_if
+from qa_research.runs.open import open_run
+from qa_research.training.silencing import Window
 from tests.training.kept_whole import WHOLE, copied
 
 
@@ -22,8 +28,6 @@ def asked(run, first=6, until=12, **question):
 
 
 def ids_of(run):
-    from qa_research.runs.open import open_run
-
     return [row.id for row in open_run(run).own("train").rows]
 
 
@@ -53,6 +57,32 @@ def test_silent_parts_beside_other_parts_and_whole_layers(whole):
     assert all(len(effect.random) == 1 for effect in found.effects["all"])
 
 
+def test_what_is_silent_in_training_is_silent_in_what_is_scored(whole, monkeypatch):
+    opened = open_run(whole)
+    question = opened.watched([opened.own("validation").rows[0]])
+
+    def answering(rows):
+        return lambda rows: [{"score": float(scores_of(opened.network, question).sum())}]
+
+    monkeypatch.setattr(opened, "answering_of", answering)
+    metric = {"name": "score", "per_example": "score", "scale": 1.0}
+    scorer = Scorer(opened, [], metric, [3, 6, 9, 12])
+    window = Window(["layers.1"], since=3, until=9, how="zero")
+    found = scorer.fresh(window)
+    for step in (3, 6, 9, 12):
+        scorer(step, opened.network)
+    as_it_is = answering([])([])[0]["score"]
+    with window.on(opened.network):
+        silent = answering([])([])[0]["score"]
+    assert silent != as_it_is
+    assert [found[step]["score"].item() for step in (3, 6, 9, 12)] == [
+        as_it_is,
+        silent,
+        silent,
+        as_it_is,
+    ]
+
+
 def test_silence_of_no_length_changes_nothing(whole):
     found = asked(whole, silence=["feed_forward.0"], silence_until=6)
     assert all(effect.change == 0 for effect in found.effects["all"])
@@ -67,11 +97,31 @@ def test_silence_of_no_length_changes_nothing(whole):
         ({"silence": ["heads.9.9"]}, "--silence heads.9.9 is no part of this network"),
         ({"silence": ["heads.0.0"], "silence_with": "half"}, "--with must be 'zero' or 'mean'"),
         ({"without": ["x"], "kinds": ["what"]}, "of the kind 'what'"),
+        ({"without": ["x"], "silence_until": 9}, "--until and --with say when and how parts are"),
+        ({"without": ["x"], "silence_with": "mean"}, "--until and --with say when and how parts"),
+        (
+            {"silence": ["heads.0.0"], "holes": "next"},
+            "--holes next says what becomes of the places",
+        ),
+        ({"silence": ["heads.0.0"], "silence_until": 3}, "--until 3 is before --at 6"),
     ],
 )
 def test_what_cannot_be_asked_is_one_sentence(whole, question, sentence):
     with pytest.raises(ValueError, match=sentence):
         asked(whole, **question)
+
+
+def test_a_compiled_network_has_no_parts_to_silence(whole, monkeypatch):
+    found = what_if_module.stretch_of
+
+    def compiled(*words):
+        stretch = found(*words)
+        model = stretch.config["model"] | {"compile": True}
+        return replace(stretch, config={**stretch.config, "model": model})
+
+    monkeypatch.setattr(what_if_module, "stretch_of", compiled)
+    with pytest.raises(ValueError, match="--silence does not work for a run with model.compile"):
+        asked(whole, silence=["heads.0.0"])
 
 
 def test_steps_must_be_a_stretch(whole):
@@ -87,7 +137,7 @@ def test_a_run_that_leaves_something_out_itself_is_refused(whole):
         str(whole),
         6,
         [],
-        Edits(without=ids_of(whole)[:2]),
+        ForkEdits(without=ids_of(whole)[:2]),
         Silenced(),
         whole.parent.parent,
         from_start=False,

@@ -121,6 +121,9 @@ def influence(
             raise ValueError(
                 "--at and --to are the steps that --judge N trains again; --steps NAME,... chooses kept ones"
             )
+        if from_start or anyway:
+            given = "--from-start" if from_start else "--anyway"
+            raise ValueError(f"{given} is about the steps that --judge N trains again")
         from qa_research.interventions.influence.kept import influence_at
         from qa_research.runs.checkpoints import kept_steps, steps_in
         from qa_research.runs.open import open_run

@@ -193,10 +193,10 @@ def fork(
 
     start_logging()
     with Signals():
-        from qa_research.launch.fork import Edits, Silenced, similar_in
+        from qa_research.launch.fork import ForkEdits, Silenced, similar_in
         from qa_research.launch.fork import fork as forked
 
         alike = similar_in(similar, similar_count)
-        edits = Edits(without or (), only or (), holes, relabel or (), alike)
+        edits = ForkEdits(without or (), only or (), holes, relabel or (), alike)
         silenced = Silenced(silence or (), until, silence_with)
         forked(run, step, overrides or [], edits, silenced, runs, from_start, anyway)

@@ -70,7 +70,7 @@ def similar_in(to: str | None, count: int | None) -> Similar | None:
 
 
 @dataclass(frozen=True)
-class Edits:
+class ForkEdits:
     """What a fork changes of the training examples: see `tasks.left_out.Edits`.
 
     `without` and `only`: ids, with commas between them, or files with one on each line; none: all are trained
@@ -83,7 +83,7 @@ class Edits:
     relabel: Sequence[str] = ()
     similar: Similar | None = None
 
-    def named(self, directory: Path) -> "Edits":
+    def named(self, directory: Path) -> "ForkEdits":
         """The same with the ids of similar examples of a run.
 
         Raises:
@@ -160,7 +160,7 @@ def fork(
     run: str,
     step: int,
     overrides: Sequence[str],
-    edits: Edits,
+    edits: ForkEdits,
     silenced: Silenced,
     runs: Path,
     from_start: bool,
@@ -176,11 +176,13 @@ def fork(
         FileNotFoundError, ValueError: no such run, no state near that step, or an override that cannot be.
     """
     directory = find_run(run, runs)
-    config = forked_config(directory, overrides, edits.named(directory))
-    silenced.apply(config["train"], step)
-    check_sections(config)
     record = parent_record(directory, anyway)
     check_step(record, step)
+    config = forked_config(directory, overrides)
+    silenced.apply(config["train"], step)
+    # Last, as similar examples are found in texts that have to be read.
+    edits.named(directory).apply(config["data"])
+    check_sections(config)
     from qa_research.training.setup import set_up
     from qa_research.training.story import train
 
@@ -193,8 +195,8 @@ def fork(
     return train(config)
 
 
-def forked_config(directory: Path, overrides: Sequence[str], edits: Edits) -> dict[str, Any]:
-    """The config of a run with changes, checked, for a run of its own beside it.
+def forked_config(directory: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The config of a run with other values of its keys, checked, for a run of its own beside it.
 
     Raises:
         ValueError: a key that nobody knows, or a value that is not fit.
@@ -205,7 +207,6 @@ def forked_config(directory: Path, overrides: Sequence[str], edits: Edits) -> di
     plain["train"]["resume"] = "auto"
     for override in overrides:
         _change(plain, override)
-    edits.apply(plain["data"])
     check_sections(plain)
     return plain
 
@@ -334,7 +335,8 @@ def ensure_anchor(directory: Path, record: Mapping[str, Any], step: int, from_st
     """Have a run's state of a step in its folder, by training up to it again where it was not kept.
 
     Raises:
-        ValueError: no earlier state was kept, and `from_start` is false.
+        ValueError: no earlier state was kept, and `from_start` is false; or what was trained again differs
+            from weights that the run has kept.
     """
     if has_anchor(directory, step):
         return
@@ -346,17 +348,35 @@ def ensure_anchor(directory: Path, record: Mapping[str, Any], step: int, from_st
     keeping = {"anchors_every_n_steps": step, "anchors_mb": None}
     # With its captures, whose state belongs to the whole one.
     capture = read_config(directory)["capture"]
-    again = train_again(directory, record, first, step, checkpoint=keeping, capture=capture)
+    # These import torch, which is not needed where the state was kept.
+    from qa_research.interventions.replay.proof import Witness, kept_weights
     from qa_research.training.forking import handed_over
 
+    witness = Witness(kept_weights(directory, first, step))
+    again = train_again(
+        directory, record, first, step, checkpoint=keeping, look=witness, capture=capture
+    )
+    if different := [proof.step for proof in witness.proofs if proof.difference]:
+        shutil.rmtree(again)
+        raise ValueError(
+            f"trained again, {run_name(directory)} has other weights at step {different[0]} than it kept, "
+            f"so its state of step {step} cannot be made here; name a step whose state was kept: "
+            f"{kept_in_words(directory)}"
+        )
     handed_over(anchor_file(again, step), anchor_file(directory, step), record["id"])
     shutil.rmtree(again)
 
 
 def check_from_start(
-    directory: Path, record: Mapping[str, Any], step: int, from_start: bool
+    directory: Path,
+    record: Mapping[str, Any],
+    step: int,
+    from_start: bool,
+    until: int | None = None,
 ) -> None:
     """Refuse to train up to a step from the beginning unless that was asked for, and can be done.
+
+    `until`: the last step that is trained then; None: `step`, whose state is kept.
 
     Raises:
         ValueError: it was not, or the run is a fork, which begins with a state.
@@ -367,18 +387,24 @@ def check_from_start(
             f"more; fork {record['fork']['run']} at step {record['fork']['step']} again"
         )
     if not from_start:
-        raise ValueError(no_state_near(directory, record, step))
+        raise ValueError(no_state_near(directory, record, step, until))
 
 
-def no_state_near(directory: Path, record: Mapping[str, Any], step: int) -> str:
-    """A sentence on what training from the beginning to a step would take."""
-    kept = ", ".join(str(anchor.step) for anchor in anchors_of(directory)) or "none"
-    seconds = (record.get("train_s") or 0) * step / max(record["steps"], 1)
+def no_state_near(directory: Path, record: Mapping[str, Any], step: int, until: int | None) -> str:
+    """A sentence on what training from the beginning would take; see `check_from_start`."""
+    last = step if until is None else until
+    seconds = (record.get("train_s") or 0) * last / max(record["steps"], 1)
+    keeps = ", and keeps that state" if until is None else ""
     return (
-        f"{run_name(directory)} has no state of step {step} or before (kept: {kept}); --from-start trains "
-        f"its first {step} steps again, about {seconds:.0f} s, and keeps that state; "
+        f"{run_name(directory)} has no state of step {step} or before (kept: {kept_in_words(directory)}); "
+        f"--from-start trains its first {last} steps again, about {seconds:.0f} s{keeps}; "
         "checkpoint.anchors_every_n_steps=N keeps states from the beginning"
     )
+
+
+def kept_in_words(directory: Path) -> str:
+    """The steps whose states a run has kept."""
+    return ", ".join(str(anchor.step) for anchor in anchors_of(directory)) or "none"
 
 
 def train_again(

@@ -1,7 +1,7 @@
 """Scores of training examples, judged by trainings of the same steps without random halves of them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy import ndarray
 from torch import nn
 
 from qa_research.console import tracked
+from qa_research.interventions.allowed import check_allowed
 from qa_research.interventions.influence.found import (
     Influence,
     Request,
@@ -41,7 +42,7 @@ from qa_research.text import plural
 from qa_research.training.looks import both
 from qa_research.training.rerun import Reruns
 
-# Gradients are taken at so many steps of the stretch: after its first, in its middle, and at its end.
+# Gradients are taken at so many steps of the stretch: after each third of it.
 STATES = 3
 # The share of the examples that each training leaves out, as in Park et al. 2023.
 LEFT_OUT = 0.5
@@ -86,12 +87,14 @@ def judged_influence(
     sketch = Sketch(opened.network, sketch_seed(request))
     check_time(opened, sketch, questions, examples, len(steps), request)
     measuring = Measuring(questions, examples, sketch)
-    at, witness = (
-        _Measure(opened, measuring, rates),
-        Witness(kept_weights(stretch.directory, first, until)),
-    )
+    at = _Measure(opened, measuring, rates)
+    witness = Witness(kept_weights(stretch.directory, first, until))
     with Signals() as signals:
+        begun = time.monotonic()
         reruns.train(both(at, witness), signals)
+        each = time.monotonic() - begun - at.seconds
+        what = f"training these steps {trainings} times"
+        check_allowed(what, each * trainings, request.max_minutes, None)
         kept = _halves(len(examples), trainings, request)
         losses, without = _trained_without(reruns, kept, opened, questions, examples, signals)
     scores = measuring.scores()
@@ -100,10 +103,24 @@ def judged_influence(
             f"These steps train on {plural(len(served), 'example')}, and half of {len(examples):,} of them "
             "are left out each time"
         )
-    truth = Truth(
-        trainings=trainings,
-        first=first,
-        until=until,
+    truth = _truth((first, until), scores, kept, losses, without, witness)
+    asked = (questions, examples)
+    seconds = time.monotonic() - started
+    return influence_found(opened, steps, asked, scores, request.top, truth, seconds, notes)
+
+
+def _truth(
+    stretch: tuple[int, int],
+    scores: Mapping[str, Float[ndarray, "question example"]],
+    kept: Bool[ndarray, "training example"],
+    losses: Float[ndarray, "training question"],
+    without: tuple[tuple[str, ...], ...],
+    witness: Witness,
+) -> Truth:
+    return Truth(
+        trainings=len(kept),
+        first=stretch[0],
+        until=stretch[1],
         left_out=len(without[0]),
         losses=tuple(map(tuple, losses.tolist())),
         without=without,
@@ -113,9 +130,6 @@ def judged_influence(
         exact=witness.is_exact,
         compared=len(witness.proofs),
     )
-    asked = (questions, examples)
-    seconds = time.monotonic() - started
-    return influence_found(opened, steps, asked, scores, request.top, truth, seconds, notes)
 
 
 def _trained_without(
@@ -150,15 +164,18 @@ class _Measure:
 
     def __init__(self, opened: Opened[Any], measuring: Measuring, rates: dict[int, float]) -> None:
         self.opened, self.measuring, self.rates = opened, measuring, rates
+        self.seconds = 0.0
 
     def __call__(self, step: int, network: nn.Module) -> None:
         if step not in self.rates:
             return
+        begun = time.monotonic()
         self.opened.network.load_state_dict(network.state_dict())
         # What trains may change from step to step.
         trained = {name for name, own in network.named_parameters() if own.requires_grad}
         with torch.random.fork_rng([]):
             self.measuring.add(self.opened.network, self.rates[step], trained)
+        self.seconds += time.monotonic() - begun
 
 
 class _Losses:

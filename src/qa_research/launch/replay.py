@@ -99,7 +99,7 @@ def _begin(
     wanted = begun if first is None else first
     anchor = nearest_anchor(directory, wanted)
     if anchor is None:
-        check_from_start(directory, record, wanted or last, from_start)
+        check_from_start(directory, record, wanted, from_start, until=last)
         return 0
     if anchor.step < wanted:
         log.info(

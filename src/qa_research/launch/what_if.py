@@ -132,7 +132,7 @@ def what_if(
     reruns = stretch.reruns(from_start)
     changes, notes = _changes(reruns, asked, opened)
     every = asked.every or max(1, -(-(until - first) // SCORINGS))
-    scorer = _Scorer(opened, rows, opened.metrics[0], [*range(first, until, every), until])
+    scorer = Scorer(opened, rows, opened.metrics[0], [*range(first, until, every), until])
     witness = Witness(kept_weights(directory, first, until))
     found = _trained(reruns, changes, asked, scorer, witness)
     effects = _effects(found, scorer)
@@ -178,7 +178,7 @@ def _trained(
     reruns: Reruns,
     changes: Sequence[Change],
     asked: Question,
-    scorer: "_Scorer",
+    scorer: "Scorer",
     witness: Witness,
 ) -> Found:
     """Train the steps once for each change; the one that is as it was is compared with what was kept."""
@@ -200,7 +200,7 @@ def _trained(
     return found
 
 
-def _effects(found: Found, scorer: "_Scorer") -> dict[str, tuple[StepEffect, ...]]:
+def _effects(found: Found, scorer: "Scorer") -> dict[str, tuple[StepEffect, ...]]:
     """By kind of example the effects over the steps."""
     groups = groups_of(scorer.told)
 
@@ -224,7 +224,7 @@ def _effects(found: Found, scorer: "_Scorer") -> dict[str, tuple[StepEffect, ...
     }
 
 
-class _Scorer:
+class Scorer:
     """Scores a network in training at some steps, by a copy of its weights, which leaves no trace in it.
 
     What is silent while it trains is silent while it is scored, as in the validation of a fork.

@@ -19,6 +19,13 @@ def test_as_many_others_that_are_trained_on_as_often():
     assert {one for draw in draws for one in draw.without} == {"b", "d", "e", "f"}
 
 
+def test_each_set_of_examples_is_another_one():
+    draws = random_examples(["c"], SERVED | {"g": 2, "h": 2}, 20, stream(1, "test"))
+    assert sorted(draw.without for draw in draws) == [("e",), ("g",), ("h",)]
+    two = random_examples(["a", "b"], SERVED | {"x": 1, "y": 1}, 5, stream(1, "test"))
+    assert len({frozenset(draw.without) for draw in two}) == 5
+
+
 def test_none_that_are_trained_on_change_nothing():
     with pytest.raises(ValueError, match="no batch of these steps has any of the examples"):
         random_examples(["elsewhere", "never"], SERVED, 5, stream(1, "test"))

@@ -61,7 +61,7 @@ def test_the_example_of_the_docstring():
     first, last = found.effects["match"]
     assert (first.mean, first.p) == (0.0, 1.0)
     assert (last.changes, last.mean, last.p) == ((-10.0, -8.0), -9.0, 0.25)
-    assert found.delays["match"] == (12, None)
+    assert [one.delay for one in found.reached["match"]] == [12, None]
 
 
 def test_what_no_random_change_does_in_any_run_is_rare():
@@ -83,6 +83,19 @@ def test_runs_that_were_asked_otherwise_are_not_put_together():
     other = replace(one, run="b/s1", effects={"all": one.effects["all"]})
     with pytest.raises(ValueError, match="b/s1 has other kinds of questions than a/s1"):
         over_runs([one, other])
+    other = replace(one, run="b/s1", metric=METRIC | {"name": "val/pearson"})
+    with pytest.raises(ValueError, match="b/s1 has other metrics than a/s1"):
+        over_runs([one, other])
+
+
+def test_what_was_never_reached_as_it_was_is_no_delay(capsys):
+    runs = [what_if(f"a/s{n}", (0.0, -9.0), ((0.0,), (1.0,))) for n in range(3)]
+    never = Reached(50.0, None, 72, (60,), None)
+    runs[1] = replace(runs[1], reached=dict.fromkeys(runs[1].reached, never))
+    late = Reached(50.0, 60, None, (60,), None)
+    runs[2] = replace(runs[2], reached=dict.fromkeys(runs[2].reached, late))
+    show_over_runs(over_runs(runs), METRIC)
+    assert "Steps later: +12, not reached as it was, never" in capsys.readouterr().out
 
 
 def test_it_is_told_and_drawn(capsys):

@@ -17,8 +17,8 @@ class Sketch:
     """Shortens the gradient of a network's trained parameters to `width` numbers.
 
     Number i of the gradient is added with a random sign to place i modulo `width`. Dot products of shortened
-    gradients are those of the whole ones in the mean over signs; their standard deviation is at most
-    |g| |h| sqrt(2 / width), 1.6 % of the product of lengths with 8,191 places.
+    gradients are those of the whole ones in the mean over signs; their standard deviation is about
+    |g| |h| sqrt(2 / width), 1.6 % of the product of lengths with 8,191 places, if no few numbers dominate.
 
     Example: width 2, gradient (1, 2, 3), signs (+, -, +): places 0, 1, 0 have 1 + 3 = 4 and -2.
 

@@ -18,7 +18,7 @@ from qa_research.interventions.influence.found import (
     influence_found,
 )
 from qa_research.interventions.influence.gradients import Sketch, changed_parameters
-from qa_research.interventions.influence.measuring import Asked, Measuring, asked_of
+from qa_research.interventions.influence.measuring import Asked, Measuring, asked_of, representation
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.open import open_run
 from qa_research.streams import stream_seed
@@ -48,7 +48,7 @@ def influence_at(opened: Opened[Any], steps: Mapping[int, str], request: Request
     rates = rates_at(opened.directory, list(steps))
     for place, (step, name) in enumerate(steps.items()):
         log.info("Step %s: %d of %d", f"{step:,}", place + 1, len(steps))
-        # One network at a time is in memory, besides the first.
+        # One network at a time is in memory, besides the first and the last.
         own = open_run(opened.directory, name) if place else opened
         measuring.add(own.network, rates[step], trained)
     total = len(list(opened.network.parameters()))
@@ -92,6 +92,7 @@ def check_time(
     start = time.perf_counter()
     for one in some:
         sketch(opened.network, one.watched)
+        representation(opened.network, one.watched)
     each = (time.perf_counter() - start) / len(some) * states
     count = math.floor(60 * request.max_minutes / each) - len(questions)
     check_allowed(

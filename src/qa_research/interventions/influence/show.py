@@ -81,9 +81,9 @@ def _judged(one: Judged) -> tuple[str, ...]:
 
 def verdict(truth: Truth) -> str:
     """In a sentence, which methods predict better than the similarity of texts does."""
-    better = [one.method for one in truth.judged if one.above and one.above[1] > 0]
-    if better:
+    predicting = [one for one in truth.judged if one.low > 0 and one.score > truth.chance[1]]
+    if better := [one.method for one in predicting if one.above and one.above[1] > 0]:
         return f"Better than text similarity: {', '.join(better)}"
-    if known := [one.method for one in truth.judged if one.low > 0]:
+    if known := [one.method for one in predicting]:
         return f"Above 0: {', '.join(known)}; no method is shown to be better than text similarity"
     return "No method is shown to predict anything"

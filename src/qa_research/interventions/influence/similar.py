@@ -61,7 +61,7 @@ def similar_to(
     `among`: only these; None: all training examples. Those equally alike are in the order of the data.
 
     Raises:
-        ValueError: no example has the id, or there are fewer than `count` others.
+        ValueError: no example has the id, or fewer than `count` others share a word with it.
     """
     own = opened.by_id(identity, "--similar-to")
     known = None if among is None else set(among)
@@ -78,5 +78,9 @@ def similar_to(
         words_of(opened.watched([row])) for row in tracked(list(rows.values()), "Reading texts")
     ]
     scores = text_scores([words_of(opened.watched([own]))], words)[0]
+    if (alike := int((scores > 0).sum())) < count:
+        raise ValueError(
+            f"--similar {count}: only {alike:,} other training {opened.examples} share a word with {identity}"
+        )
     best = np.argsort(-scores, kind="stable")[:count]
     return [list(rows)[place] for place in best.tolist()]

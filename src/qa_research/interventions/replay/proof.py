@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import UInt8
 from torch import Tensor, nn
 
 from qa_research.model.weights import tensors_fingerprint
@@ -113,7 +114,7 @@ class Witness:
 def first_difference(
     then: Mapping[str, Tensor], now: Mapping[str, Tensor]
 ) -> TensorDifference | None:
-    """The first tensor that differs in a bit; None: all are the same.
+    """The first tensor that differs in a bit; None: all are the same. 0.0 and -0.0 differ, a NaN is itself.
 
     Raises:
         ValueError: they are not the tensors of one architecture.
@@ -121,12 +122,15 @@ def first_difference(
     if {name: t.shape for name, t in then.items()} != {name: t.shape for name, t in now.items()}:
         raise ValueError("the weights that were kept are those of another architecture")
     for name, tensor in now.items():
-        if not torch.equal(then[name], tensor):
+        different = (_bits(then[name]) != _bits(tensor)).any(dim=1)
+        if bool(different.any()):
             apart = (then[name].double() - tensor.double()).abs()
-            return TensorDifference(
-                name, int(apart.count_nonzero()), tensor.numel(), float(apart.max())
-            )
+            return TensorDifference(name, int(different.sum()), tensor.numel(), float(apart.max()))
     return None
+
+
+def _bits(tensor: Tensor) -> UInt8[Tensor, "number byte"]:
+    return tensor.detach().reshape(-1, 1).contiguous().view(torch.uint8)
 
 
 def compared_metrics(before: Path, again: Path, first: int, until: int) -> MetricsProof:

@@ -60,6 +60,10 @@ class Reached:
         own = end if self.changed is None else self.changed
         return sum((end if one is None else one) >= own for one in self.random)
 
+    def as_json(self) -> dict[str, Any]:
+        """As JSON's values, with what follows from them."""
+        return {**asdict(self), "delay": self.delay, "as_late": self.as_late}
+
 
 @dataclass(frozen=True)
 class WhatIf:
@@ -84,12 +88,14 @@ class WhatIf:
     seconds: float
     notes: tuple[str, ...]
 
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of example; `all` only where there is no other."""
+        return list(self.effects)[1:] or list(self.effects)
+
     def as_json(self) -> dict[str, Any]:
         """As JSON's values."""
-        reached = {
-            kind: {**asdict(one), "delay": one.delay, "as_late": one.as_late}
-            for kind, one in self.reached.items()
-        }
+        reached = {kind: one.as_json() for kind, one in self.reached.items()}
         return {**asdict(self), "reached": reached}
 
 

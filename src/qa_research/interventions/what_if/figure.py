@@ -12,8 +12,7 @@ from qa_research.tasks.task import PERCENT
 
 def what_if_figure(found: WhatIf) -> Figure:
     """Lines: as it was, changed (with the interval of the difference), each random change, and the bound."""
-    kinds = list(found.effects)
-    kinds = kinds[1:] if len(kinds) > 1 else kinds
+    kinds = found.kinds
     figure = PlainFigure(figsize=(4.2 * len(kinds), 3.6), layout="constrained")
     panels = figure.subplots(1, len(kinds), squeeze=False)[0]
     unit = ", %" if found.metric["scale"] == PERCENT else ""
@@ -34,8 +33,7 @@ def what_if_figure(found: WhatIf) -> Figure:
 
 def over_runs_figure(found: Sequence[WhatIf]) -> Figure:
     """By kind the change of each run over the steps, and in grey those of its random changes."""
-    kinds = list(found[0].effects)
-    kinds = kinds[1:] if len(kinds) > 1 else kinds
+    kinds = found[0].kinds
     figure = PlainFigure(figsize=(4.2 * len(kinds), 3.6), layout="constrained")
     panels = figure.subplots(1, len(kinds), squeeze=False)[0]
     points = ", points" if found[0].metric["scale"] == PERCENT else ""

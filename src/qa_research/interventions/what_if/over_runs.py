@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qa_research.interventions.what_if.effects import WhatIf
+from qa_research.interventions.what_if.effects import Reached, WhatIf
 from qa_research.stats import TOLERANCE
 from qa_research.streams import stream
 
@@ -31,15 +31,21 @@ class MeanEffect:
 
 @dataclass(frozen=True)
 class OverRuns:
-    """`effects`: by kind over the steps; `delays`: by kind, of each run, and None where it does not come."""
+    """`effects`: by kind over the steps; `reached`: by kind, of each run, when it has a score."""
 
     runs: tuple[str, ...]
     effects: dict[str, tuple[MeanEffect, ...]]
-    delays: dict[str, tuple[int | None, ...]]
+    reached: dict[str, tuple[Reached, ...]]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of example; `all` only where there is no other."""
+        return list(self.effects)[1:] or list(self.effects)
 
     def as_json(self) -> dict[str, Any]:
         """As JSON's values."""
-        return asdict(self)
+        reached = {kind: [one.as_json() for one in own] for kind, own in self.reached.items()}
+        return {**asdict(self), "reached": reached}
 
 
 def over_runs(found: Sequence[WhatIf]) -> OverRuns:
@@ -49,16 +55,15 @@ def over_runs(found: Sequence[WhatIf]) -> OverRuns:
     draw one of each run, the means are -9, -6, -3.5 and -0.5: one is as far as -9, so p is 1/4.
 
     Raises:
-        ValueError: they have other kinds or steps.
+        ValueError: they have other kinds, steps or metrics.
     """
     first = found[0]
     steps = {kind: [one.step for one in own] for kind, own in first.effects.items()}
     for other in found[1:]:
         if {kind: [one.step for one in own] for kind, own in other.effects.items()} != steps:
-            raise ValueError(
-                f"{other.run} has other kinds of {other.example_name} than {first.run}, so they cannot be "
-                "combined; name one run at a time"
-            )
+            raise ValueError(_apart(first, other, f"kinds of {other.example_name}"))
+        if other.metric != first.metric:
+            raise ValueError(_apart(first, other, "metrics"))
     rng = stream(0, "what-if-over-runs")
     return OverRuns(
         runs=tuple(one.run for one in found),
@@ -66,8 +71,12 @@ def over_runs(found: Sequence[WhatIf]) -> OverRuns:
             kind: tuple(_mean_effect(found, kind, place, rng) for place in range(len(own)))
             for kind, own in steps.items()
         },
-        delays={kind: tuple(one.reached[kind].delay for one in found) for kind in steps},
+        reached={kind: tuple(one.reached[kind] for one in found) for kind in steps},
     )
+
+
+def _apart(first: WhatIf, other: WhatIf, what: str) -> str:
+    return f"{other.run} has other {what} than {first.run}, so they cannot be combined; name one at a time"
 
 
 def _mean_effect(

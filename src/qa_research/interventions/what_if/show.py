@@ -19,9 +19,8 @@ def show_what_if(found: WhatIf) -> None:
     console.print(
         f"{found.metric['label']} of {found.examples:,} {found.example_name}; random: {found.random_words}"
     )
-    kinds = list(found.effects)
-    for kind in kinds[1:] if len(kinds) > 1 else kinds:
-        console.print(f"\n{kind}" if len(kinds) > 1 else "")
+    for kind in found.kinds:
+        console.print(f"\n{kind}" if len(found.effects) > 1 else "")
         effects = found.effects[kind]
         has_bound = effects[0].bound is not None
         header = (*HEADER, *(["whole layers"] if has_bound else []))
@@ -45,20 +44,24 @@ def show_over_runs(found: OverRuns, metric: Metric) -> None:
         console.print(f"  {number}  {run}")
     in_percent = metric["scale"] == PERCENT
     form = "{:+.1f}" if in_percent else "{:+.4g}"
-    kinds = list(found.effects)
-    for kind in kinds[1:] if len(kinds) > 1 else kinds:
-        console.print(f"\n{kind}" if len(kinds) > 1 else "")
+    for kind in found.kinds:
+        console.print(f"\n{kind}" if len(found.effects) > 1 else "")
         header = ("step", *(str(n) for n, _ in enumerate(found.runs, 1)), "mean", "p")
         rows = [
             (str(e.step), *map(form.format, e.changes), form.format(e.mean), f"{e.p:.3f}")
             for e in found.effects[kind]
         ]
         console.table(header, rows, right=range(len(header)), whole=range(len(header)))
-        delays = ["never" if one is None else f"{one:+d}" for one in found.delays[kind]]
-        console.print(f"Steps later: {', '.join(delays)}")
+        console.print(f"Steps later: {', '.join(map(_delay, found.reached[kind]))}")
     console.print(
         "\np: how often the mean is as far if in each run chance says which change is asked about"
     )
+
+
+def _delay(one: Reached) -> str:
+    if one.as_it_was is None:
+        return "not reached as it was"
+    return "never" if one.delay is None else f"{one.delay:+d}"
 
 
 def _row(one: StepEffect, in_percent: bool) -> Sequence[str]:
