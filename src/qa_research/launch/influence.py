@@ -37,7 +37,7 @@ from qa_research.runs.open import open_run
 from qa_research.signals import Signals
 from qa_research.streams import stream
 from qa_research.tasks.left_out import Edits
-from qa_research.tasks.opened import Opened
+from qa_research.tasks.opened import Opened, OwnExamples
 from qa_research.text import plural
 from qa_research.training.looks import both
 from qa_research.training.rerun import Reruns
@@ -75,15 +75,16 @@ def judged_influence(
         )
     stretch = stretch_of(run, first, until, runs, anyway)
     opened = open_run(stretch.directory)
-    rows, notes = drawn_questions(opened, request)
+    own = OwnExamples(opened)
+    rows, notes = drawn_questions(own, request)
     steps = sorted({*np.linspace(first, until, STATES + 1).round().astype(int).tolist()[1:]})
     rates = rates_at(stretch.directory, steps)
     # What is not there is said before steps are trained for it.
-    drawn_examples(opened, request)
+    drawn_examples(own, request)
     reruns = stretch.reruns(from_start)
     served = list(reruns.served())
-    chosen = drawn_examples(opened, request, among=served)
-    questions, examples = (asked_of(opened, own) for own in (rows, chosen))
+    chosen = drawn_examples(own, request, among=served)
+    questions, examples = (asked_of(opened, some) for some in (rows, chosen))
     sketch = Sketch(opened.network, sketch_seed(request))
     check_time(opened, sketch, questions, examples, len(steps), request)
     measuring = Measuring(questions, examples, sketch)

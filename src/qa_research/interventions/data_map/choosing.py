@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qa_research.interventions.allowed import check_allowed
+from qa_research.interventions.choosing import check_known, places_of
 from qa_research.streams import stream
 from qa_research.tasks.opened import Opened
 
@@ -36,8 +37,15 @@ def chosen(opened: Opened[Any], request: MapRequest) -> tuple[list[Any], int]:
     """
     rows = list(opened.own(SPLIT).rows)
     ids = [opened.told(row).id for row in rows]
-    _check_known(request.marked, ids, "--marked", opened)
-    places = _places(opened, ids, request)
+    what = f"training {opened.examples} of {opened.name}"
+    check_known(request.marked, ids, "--marked", what)
+    if isinstance(request.questions, int) and request.questions > len(ids):
+        raise ValueError(
+            f"--questions {request.questions} is more than the {len(ids):,} {what}; without it all are "
+            "measured"
+        )
+    rng = stream(request.seed, "data-map")
+    places = places_of(request.questions, ids, rng, "--questions", what)
     marked = set(request.marked)
     count = sum(ids[place] in marked for place in places)
     if marked and count in (0, len(places)):
@@ -46,34 +54,6 @@ def chosen(opened: Opened[Any], request: MapRequest) -> tuple[list[Any], int]:
             "are marked, so there is nothing to tell apart; leave out --questions, or mark others"
         )
     return [rows[place] for place in places], len(rows)
-
-
-def _places(opened: Opened[Any], ids: Sequence[str], request: MapRequest) -> list[int]:
-    wanted = request.questions
-    if wanted is None:
-        return list(range(len(ids)))
-    if isinstance(wanted, int):
-        if wanted > len(ids):
-            raise ValueError(
-                f"--questions {wanted} is more than the {len(ids):,} training {opened.examples} of "
-                f"{opened.name}; without it all are measured"
-            )
-        drawn = stream(request.seed, "data-map").permutation(len(ids))[:wanted]
-        return sorted(drawn.tolist())
-    _check_known(wanted, ids, "--questions", opened)
-    asked = set(wanted)
-    return [place for place, identity in enumerate(ids) if identity in asked]
-
-
-def _check_known(
-    wanted: Sequence[str], ids: Sequence[str], option: str, opened: Opened[Any]
-) -> None:
-    known = set(ids)
-    if missing := [one for one in wanted if one not in known]:
-        raise ValueError(
-            f"{option}: {missing[0]} is the id of none of the {len(ids):,} training {opened.examples} of "
-            f"{opened.name}; ids there look like {ids[0]}"
-        )
 
 
 def check_time(opened: Opened[Any], rows: Sequence[Any], passes: int, request: MapRequest) -> bool:

@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from qa_research.interventions.choosing import places_of
 from qa_research.interventions.influence.judging import Judged
 from qa_research.interventions.influence.measuring import GRADIENTS, TEXT, Asked, Scores
 from qa_research.stats import rank_correlation
 from qa_research.streams import stream
-from qa_research.tasks.opened import Opened
+from qa_research.tasks.opened import Opened, OwnExamples
 
 
 @dataclass(frozen=True)
@@ -103,46 +104,32 @@ class Influence:
         return values
 
 
-def drawn_questions(opened: Opened[Any], request: Request) -> tuple[list[Any], list[str]]:
+def drawn_questions(own: OwnExamples[Any], request: Request) -> tuple[list[Any], list[str]]:
     """The questions that are asked about, and notes on them.
 
     Raises:
         ValueError: an id is none of the run's own examples'.
     """
     if isinstance(request.questions, int):
-        rows, note = opened.drawn(request.questions, stream(request.seed, "influence-questions"))
+        rows, note = own.drawn(request.questions, stream(request.seed, "influence-questions"))
         return rows, [note] if note else []
-    return [opened.by_id(one, "--questions") for one in request.questions], []
+    return [own.by_id(one, "--questions") for one in request.questions], []
 
 
 def drawn_examples(
-    opened: Opened[Any], request: Request, among: Sequence[str] | None = None
+    own: OwnExamples[Any], request: Request, among: Sequence[str] | None = None
 ) -> list[Any]:
     """The training examples that are scored, in the order of the data; `among`: of these ids only.
 
     Raises:
         ValueError: an id is not one of them.
     """
-    known = None if among is None else set(among)
-    rows = [
-        row for row in opened.own("train").rows if known is None or opened.told(row).id in known
-    ]
-    ids = [opened.told(row).id for row in rows]
-    if request.examples is None:
-        return rows
-    if isinstance(request.examples, int):
-        order = stream(request.seed, "influence-examples").permutation(len(rows))
-        return [rows[place] for place in sorted(order[: request.examples].tolist())]
-    if missing := set(request.examples) - set(ids):
-        which = f"training {opened.examples}"
-        if known is not None:
-            which = f"{opened.examples} that these steps train on"
-        raise ValueError(
-            f"--examples: {sorted(missing)[0]} is the id of none of the {len(ids):,} {which}; ids there look "
-            f"like {ids[0]}"
-        )
-    wanted = set(request.examples)
-    return [row for row, one in zip(rows, ids, strict=True) if one in wanted]
+    known, told = None if among is None else set(among), own.opened.told
+    rows = [row for row in own.train.rows if known is None or told(row).id in known]
+    what = f"training {own.opened.examples}{'' if known is None else ' of these steps'}"
+    rng = stream(request.seed, "influence-examples")
+    ids = [told(row).id for row in rows]
+    return [rows[place] for place in places_of(request.examples, ids, rng, "--examples", what)]
 
 
 def influence_found(

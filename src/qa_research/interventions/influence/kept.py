@@ -22,7 +22,7 @@ from qa_research.interventions.influence.measuring import Asked, Measuring, aske
 from qa_research.runs.metrics import METRICS, number_in, read_metrics
 from qa_research.runs.open import open_run
 from qa_research.streams import stream_seed
-from qa_research.tasks.opened import Opened
+from qa_research.tasks.opened import Opened, OwnExamples
 from qa_research.text import plural
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,9 @@ def influence_at(opened: Opened[Any], steps: Mapping[int, str], request: Request
         ValueError: an id is none of theirs, or it would take longer than it may.
     """
     started = time.monotonic()
-    rows, notes = drawn_questions(opened, request)
-    questions, examples = (asked_of(opened, own) for own in (rows, drawn_examples(opened, request)))
+    own = OwnExamples(opened)
+    rows, notes = drawn_questions(own, request)
+    questions, examples = (asked_of(opened, some) for some in (rows, drawn_examples(own, request)))
     last = open_run(opened.directory, list(steps.values())[-1]) if len(steps) > 1 else opened
     trained = changed_parameters(opened.network, last.network) if len(steps) > 1 else None
     sketch = Sketch(opened.network, sketch_seed(request))
@@ -49,8 +50,8 @@ def influence_at(opened: Opened[Any], steps: Mapping[int, str], request: Request
     for place, (step, name) in enumerate(steps.items()):
         log.info("Step %s: %d of %d", f"{step:,}", place + 1, len(steps))
         # One network at a time is in memory, besides the first and the last.
-        own = open_run(opened.directory, name) if place else opened
-        measuring.add(own.network, rates[step], trained)
+        now = open_run(opened.directory, name) if place else opened
+        measuring.add(now.network, rates[step], trained)
     total = len(list(opened.network.parameters()))
     if trained is not None and len(trained) < total:
         notes.append(

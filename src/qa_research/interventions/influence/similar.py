@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from qa_research.console import tracked
-from qa_research.tasks.opened import Opened
+from qa_research.tasks.opened import Opened, OwnExamples
 from qa_research.tasks.watching import NO_WORD, Watched
 
 # Of a sequence of letters, which has no words: so many in a row.
@@ -63,11 +63,12 @@ def similar_to(
     Raises:
         ValueError: no example has the id, or fewer than `count` others share a word with it.
     """
-    own = opened.by_id(identity, "--similar-to")
+    examples = OwnExamples(opened)
+    own = examples.by_id(identity, "--similar-to")
     known = None if among is None else set(among)
     rows = {
         name: row
-        for row in opened.own("train").rows
+        for row in examples.train.rows
         if (name := opened.told(row).id) != identity and (known is None or name in known)
     }
     if len(rows) < count:
