@@ -124,6 +124,7 @@ def what_if(
     from qa_research.interventions.what_if.over_runs import over_runs
     from qa_research.interventions.what_if.show import show_over_runs, show_what_if
     from qa_research.launch.fork import similar_in
+    from qa_research.launch.stretch import stretch_of
     from qa_research.launch.what_if import Question
     from qa_research.launch.what_if import what_if as found_if
 
@@ -156,14 +157,18 @@ def what_if(
         show = None if as_json else partial(show_what_if, one)
         pass_on(one.as_json(), what_if_figure(one), table, picture, show)
         return
+    for run in given:
+        # Steps that one of them does not have are refused before another is trained.
+        stretch_of(run, first, until, runs, anyway)
     found = []
     for run, folder in zip(given, folders, strict=True):
         found.append(ask(run))
+        # Before the next one is trained for a long time: can they be put together?
+        joint = over_runs(found)
         table, picture = folder / "what_if.json", folder / f"what_if.{picture_format}"
         write_findings(found[-1].as_json(), what_if_figure(found[-1]), table, picture)
         if not as_json:
             show_what_if(found[-1])
-    joint = over_runs(found)
     table, picture = together / "what_if.json", together / f"what_if.{picture_format}"
     show = None if as_json else partial(show_over_runs, joint, found[0].metric)
     pass_on(joint.as_json(), over_runs_figure(found), table, picture, show)

@@ -83,3 +83,8 @@ def test_the_verdict_claims_no_more_than_intervals_show():
     )
     nothing = told(gradients=(0.1, -0.1, 0.3), text=(0.0, -0.1, 0.1))
     assert nothing == "No method is shown to predict anything"
+    # Less wrong than texts, and no better than chance, is nothing.
+    less_wrong = told(gradients=(0.0, -0.1, 0.1), above=(0.3, 0.1, 0.5), text=(-0.3, -0.4, -0.2))
+    assert less_wrong == "No method is shown to predict anything"
+    within_chance = told(gradients=(0.04, 0.01, 0.1), text=(0.0, -0.1, 0.1))
+    assert within_chance == "No method is shown to predict anything"

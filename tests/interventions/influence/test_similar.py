@@ -1,9 +1,12 @@
 """Examples that are alike by their words."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 import torch
 
-from qa_research.interventions.influence.similar import text_scores, words_of
+from qa_research.interventions.influence.similar import similar_to, text_scores, words_of
 from qa_research.tasks.watching import Outputs, Watched, WatchedExample
 
 EXAMPLES = (
@@ -55,3 +58,35 @@ def test_words_are_of_the_heading_and_of_what_is_read():
 def test_letters_are_taken_three_in_a_row():
     chars = tuple((i, i + 1) for i in range(5))
     assert words_of(read("", "ACGTA", chars)) == ["acg", "cgt", "gta"]
+
+
+class Opened:
+    """A run of one-word examples, whose ids are their words with a number."""
+
+    examples = "questions"
+
+    def __init__(self, *names):
+        self.names = names
+
+    def own(self, split):
+        return SimpleNamespace(rows=self.names if split == "train" else ())
+
+    def told(self, name):
+        return SimpleNamespace(id=name)
+
+    def watched(self, names):
+        (name,) = names
+        word = name.rstrip("0123456789")
+        return read(word, "", ())
+
+
+def test_examples_that_share_no_word_are_not_alike():
+    opened = Opened("lunch1", "torch1", "lunch2", "jar1", "lunch3", "rope1")
+    assert similar_to(opened, "lunch2", 2) == ["lunch1", "lunch3"]
+    assert similar_to(opened, "lunch2", 1, among=["torch1", "lunch3"]) == ["lunch3"]
+    with pytest.raises(
+        ValueError, match="--similar 3: only 2 other training questions share a word with lunch2"
+    ):
+        similar_to(opened, "lunch2", 3)
+    with pytest.raises(ValueError, match="--similar 6: there are only 5 other training questions"):
+        similar_to(opened, "lunch2", 6)
