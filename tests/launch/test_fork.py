@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 import torch
 
+from qa_research.config import ALLOW
 from qa_research.files import ids_named
 from qa_research.launch.fork import ForkEdits, Silenced, fork
 from qa_research.launch.replay import replay
@@ -341,7 +342,8 @@ def test_silence_of_no_length_and_of_nothing_is_the_unbroken_training(whole):
 
 
 @pytest.mark.parametrize("how", ["zero", "mean"])
-def test_parts_are_silent_in_a_window_and_trained_again_after_it(whole, how):
+def test_parts_are_silent_in_a_window_and_trained_again_after_it(whole, how, monkeypatch):
+    monkeypatch.setenv(ALLOW, __name__)
     Grading.gradients = {}
     grading = f"model._target_={__name__}.{Grading.__name__}"
     silenced = Silenced(["heads.0.1", "feed_forward.1"], 9, how)

@@ -50,7 +50,7 @@ def served_by(reruns, edits=None):
     [
         (),
         # Nine of eleven batches an epoch, so that two steps have one batch each.
-        ("trainer.accumulate_grad_batches=2", "trainer.limit_train_batches=9"),
+        ("trainer.accumulate_grad_batches=2", "+trainer.limit_train_batches=9"),
     ],
 )
 def test_what_steps_across_an_epoch_are_said_to_train_on_they_train_on(tiny, words):
