@@ -38,7 +38,8 @@ def measure(runs: Path) -> dict[str, Any]:
     if not found:
         raise FileNotFoundError(f"no finished runs of this study in {runs}; commands.sh makes them")
     first = next(run for data in DATA for run, _, _ in finished(runs, data))
-    return {"made by": origin(first), "data": found}
+    hours = sum(record["train_s"] for data in DATA for _, _, record in finished(runs, data)) / 3600
+    return {"made by": origin(first), "hours": hours, "data": found}
 
 
 def of_data(runs: Path, data: str) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def draw(measured: dict[str, Any], runs: Path) -> dict[str, Figure]:
             axes.fill_between(at, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.15)
         axes.set_title("the built-in questions" if name == "builtin" else "SQuAD v1.1")
         axes.set_xlabel("optimizer steps on questions")
-        axes.set_ylabel("F1, questions that chose nothing")
+        axes.set_ylabel("F1 of held-out questions")
         axes.set_ylim(0, 100)
         if not place:
             figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
