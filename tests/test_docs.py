@@ -109,9 +109,9 @@ def overrides_of(words: list[str]) -> list[str]:
     if "--cfg" in words:
         words = words[: words.index("--cfg")]
     chosen = []
-    for override in OverridesParser.create().parse_overrides(
-        [word for word in words if not word.startswith("-")]
-    ):
+    # What the shell puts in place of $ is not known here.
+    known = [word for word in words if not word.startswith("-") and "$" not in word]
+    for override in OverridesParser.create().parse_overrides(known):
         # A launcher and a search are Hydra's own business; their files are looked up below.
         if override.get_key_element().lstrip("+").split("@")[0] in ("launcher", "search"):
             continue
