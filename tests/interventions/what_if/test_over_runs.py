@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qa_research.interventions.what_if.effects import Reached, StepEffect, WhatIf
-from qa_research.interventions.what_if.figure import over_runs_figure
+from qa_research.interventions.what_if.figure import over_runs_figure, what_if_figure
 from qa_research.interventions.what_if.over_runs import over_runs
 from qa_research.interventions.what_if.show import show_over_runs
 from tests.figures.drawn import collisions
@@ -106,3 +106,11 @@ def test_it_is_told_and_drawn(capsys):
     assert "Over 3 runs: change of exact match" in shown and "Steps later: +12, +12, +12" in shown
     assert "72  -9.0  -9.0  -9.0  -9.0  0.125" in shown
     assert collisions(over_runs_figure(runs)) == []
+
+
+def test_the_legend_of_one_kind_stays_within_its_figure():
+    one = what_if("a/s1", (0.0, -9.0), ((0.0,), (1.0,)))
+    effects = tuple(replace(effect, bound=20.0) for effect in one.effects["all"])
+    alone = replace(one, effects={"all": effects}, reached={"all": one.reached["all"]})
+    assert collisions(what_if_figure(alone)) == []
+    assert collisions(over_runs_figure([alone] * 5)) == []
