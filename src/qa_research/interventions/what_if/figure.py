@@ -26,7 +26,9 @@ def what_if_figure(found: WhatIf) -> Figure:
         panel.set_ylabel(f"{found.metric['label']}{unit}")
         plain(panel)
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2 * len(kinds), fontsize=8, frameon=False)
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=2 * len(kinds), fontsize=8, frameon=False
+    )
     figure.suptitle(found.changed, fontsize=9)
     return figure
 
@@ -60,7 +62,9 @@ def over_runs_figure(found: Sequence[WhatIf]) -> Figure:
         panel.set_ylabel(f"change of {found[0].metric['label']}{points}")
         plain(panel)
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2 * len(kinds), fontsize=8, frameon=False)
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=2 * len(kinds), fontsize=8, frameon=False
+    )
     figure.suptitle(found[0].changed, fontsize=9)
     return figure
 
