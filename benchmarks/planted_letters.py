@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.stats import t
 from torch import Tensor, nn
 
 from qa_research.console import tracked
@@ -27,8 +28,6 @@ from qa_research.text import aligned, print_line
 
 SEQUENCES, SEED = 50, 1
 RANDOM_NETWORKS = 10
-# What 2.5 % of Student's distribution with 9 degrees of freedom lie above.
-STUDENT_9 = 2.262
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def show_random(
         areas.append(np.mean(areas_of(readers, [np.abs(one) for one in values])))
         of_places.append(np.mean(areas_of(readers, by_place(values))))
     mean, deviation = np.mean(areas), np.std(areas, ddof=1)
-    error = STUDENT_9 * deviation / len(areas) ** 0.5
+    error = t.ppf(0.975, len(areas) - 1) * deviation / len(areas) ** 0.5
     print_line(
         f"{method}, {len(areas)} random networks: {min(areas):.3f} to {max(areas):.3f}, mean {mean:.3f} "
         f"[{mean - error:.3f}, {mean + error:.3f}], standard deviation {deviation:.3f}, seed {SEED} "

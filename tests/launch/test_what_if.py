@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-import qa_research.launch.what_if as what_if_module
 from qa_research.capture.forward import scores_of
 from qa_research.interventions.what_if.show import show_what_if
 from qa_research.launch.fork import ForkEdits, Silenced, fork
+from qa_research.launch.stretch import stretch_of
 from qa_research.launch.what_if import Question, Scorer, what_if
 from qa_research.runs.open import open_run
 from qa_research.training.silencing import Window
@@ -22,9 +22,8 @@ def whole(tiny, tmp_path_factory):
 
 def asked(run, first=6, until=12, **question):
     question = Question(questions=12, draws=2, **question)
-    return what_if(
-        str(run), first, until, question, run.parent.parent, from_start=False, anyway=False
-    )
+    stretch = stretch_of(str(run), first, until, run.parent.parent, anyway=False)
+    return what_if(stretch, question, from_start=False)
 
 
 def ids_of(run):
@@ -111,17 +110,11 @@ def test_what_cannot_be_asked_is_one_sentence(whole, question, sentence):
         asked(whole, **question)
 
 
-def test_a_compiled_network_has_no_parts_to_silence(whole, monkeypatch):
-    found = what_if_module.stretch_of
-
-    def compiled(*words):
-        stretch = found(*words)
-        model = stretch.config["model"] | {"compile": True}
-        return replace(stretch, config={**stretch.config, "model": model})
-
-    monkeypatch.setattr(what_if_module, "stretch_of", compiled)
+def test_a_compiled_network_has_no_parts_to_silence(whole):
+    stretch = stretch_of(str(whole), 6, 12, whole.parent.parent, anyway=False)
+    config = {**stretch.config, "model": stretch.config["model"] | {"compile": True}}
     with pytest.raises(ValueError, match="--silence does not work for a run with model.compile"):
-        asked(whole, silence=["heads.0.0"])
+        what_if(replace(stretch, config=config), Question(silence=["heads.0.0"]), from_start=False)
 
 
 def test_steps_must_be_a_stretch(whole):

@@ -4,9 +4,12 @@ from collections import Counter
 
 import pytest
 
+from qa_research.interventions.influence.found import Request
 from qa_research.launch.fork import parent_config
+from qa_research.launch.influence import judged_influence
 from qa_research.runs.anchors import anchor_file
 from qa_research.signals import Signals
+from qa_research.tasks.learning import TaskData
 from qa_research.tasks.left_out import Edits
 from qa_research.training.rerun import Reruns
 from tests.tiny_run import train
@@ -71,3 +74,30 @@ def test_an_order_that_depends_on_all_examples_leaves_none_out(tiny):
     assert reruns.served() == served_by(reruns)
     with pytest.raises(ValueError, match="data.curriculum=length makes an order of all training"):
         served_by(reruns, Edits(without=sorted(reruns.served())[:1]))
+
+
+def test_data_of_no_single_examples_leave_none_out():
+    class Plain(TaskData):
+        name = "plain"
+
+        def start_at(self, epoch, batches):
+            """Nothing to enter."""
+
+        def batch_sizes(self, epoch):
+            return [4]
+
+    Plain().edit(Edits())
+    with pytest.raises(ValueError, match="data=plain cannot leave out or change single training"):
+        Plain().edit(Edits(without=["a"]))
+
+
+def test_what_cannot_be_judged_is_refused_before_anything_is_trained(tiny, monkeypatch):
+    config = tiny(*SETTINGS, "data.curriculum=length")
+    train(config)
+    run = directory_of(config)
+    monkeypatch.setattr(Reruns, "train", lambda *_: pytest.fail("it was trained"))
+    request = Request(questions=2, examples=6, max_minutes=30, top=3, seed=1)
+    with pytest.raises(ValueError, match="data.curriculum=length makes an order of all training"):
+        judged_influence(
+            str(run), 3, 9, 10, request, run.parent.parent, from_start=False, anyway=False
+        )

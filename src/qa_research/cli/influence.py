@@ -123,7 +123,9 @@ def influence(
             )
         if from_start or anyway:
             given = "--from-start" if from_start else "--anyway"
-            raise ValueError(f"{given} is about the steps that --judge N trains again")
+            raise ValueError(
+                f"{given} applies to the steps that --judge N trains again; add --judge N, or leave it out"
+            )
         from qa_research.interventions.influence.kept import influence_at
         from qa_research.runs.checkpoints import kept_steps, steps_in
         from qa_research.runs.open import open_run

@@ -84,7 +84,7 @@ Inputs = Annotated[
     typer.Option(
         "--input",
         metavar="NAME=TEXT",
-        help="an input of a run of any other task; may be repeated",
+        help="an input for a run of another task; may be repeated",
     ),
 ]
 NBest = Annotated[

@@ -1,8 +1,9 @@
-"""The verb that asks what a training would have been without some of its examples or parts."""
+"""The verb that trains steps again without some examples or parts: what-if."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +30,10 @@ from qa_research.cli.replay import (
     Without,
 )
 from qa_research.text import names_in
+
+if TYPE_CHECKING:
+    from qa_research.interventions.what_if.effects import WhatIf
+    from qa_research.launch.stretch import Stretch
 
 
 def what_if(
@@ -120,9 +125,8 @@ def what_if(
     together = (out or find_run(given[0], runs).parent).expanduser()
     for folder in [*folders, *([together] if len(given) > 1 else [])]:
         check_writable(folder, "--out DIR")
-    from qa_research.interventions.what_if.figure import over_runs_figure, what_if_figure
-    from qa_research.interventions.what_if.over_runs import over_runs
-    from qa_research.interventions.what_if.show import show_over_runs, show_what_if
+    from qa_research.interventions.what_if.figure import what_if_figure
+    from qa_research.interventions.what_if.show import show_what_if
     from qa_research.launch.fork import similar_in
     from qa_research.launch.stretch import stretch_of
     from qa_research.launch.what_if import Question
@@ -142,33 +146,41 @@ def what_if(
         level=level,
         seed=seed,
     )
-    ask = partial(
-        found_if,
-        first=first,
-        until=until,
-        asked=asked,
-        runs=runs,
-        from_start=from_start,
-        anyway=anyway,
-    )
-    if len(given) == 1:
-        one, folder = ask(given[0]), folders[0]
-        table, picture = folder / "what_if.json", folder / f"what_if.{picture_format}"
-        show = None if as_json else partial(show_what_if, one)
-        pass_on(one.as_json(), what_if_figure(one), table, picture, show)
+    # Steps that one of the runs does not have are refused before another one is trained.
+    stretches = [stretch_of(run, first, until, runs, anyway) for run in given]
+    ask = partial(found_if, asked=asked, from_start=from_start)
+    if len(given) > 1:
+        _of_several(stretches, ask, [*folders, together], picture_format, as_json)
         return
-    for run in given:
-        # Steps that one of them does not have are refused before another is trained.
-        stretch_of(run, first, until, runs, anyway)
-    found = []
-    for run, folder in zip(given, folders, strict=True):
-        found.append(ask(run))
-        # Before the next one is trained for a long time: can they be put together?
-        joint = over_runs(found)
+    one, folder = ask(stretches[0]), folders[0]
+    table, picture = folder / "what_if.json", folder / f"what_if.{picture_format}"
+    show = None if as_json else partial(show_what_if, one)
+    pass_on(one.as_json(), what_if_figure(one), table, picture, show)
+
+
+def _of_several(
+    stretches: "Sequence[Stretch]",
+    ask: "Callable[[Stretch], WhatIf]",
+    folders: Sequence[Path],
+    picture_format: str,
+    as_json: bool,
+) -> None:
+    """Ask the same of each run. `folders`: one for each, and one for what is found of all of them."""
+    from qa_research.interventions.what_if.figure import over_runs_figure, what_if_figure
+    from qa_research.interventions.what_if.over_runs import check_comparable, over_runs
+    from qa_research.interventions.what_if.show import show_over_runs, show_what_if
+
+    found: list[WhatIf] = []
+    *own, together = folders
+    for stretch, folder in zip(stretches, own, strict=True):
+        found.append(ask(stretch))
+        # Before the next one is trained for a long time.
+        check_comparable(found)
         table, picture = folder / "what_if.json", folder / f"what_if.{picture_format}"
         write_findings(found[-1].as_json(), what_if_figure(found[-1]), table, picture)
         if not as_json:
             show_what_if(found[-1])
+    joint = over_runs(found)
     table, picture = together / "what_if.json", together / f"what_if.{picture_format}"
     show = None if as_json else partial(show_over_runs, joint, found[0].metric)
     pass_on(joint.as_json(), over_runs_figure(found), table, picture, show)

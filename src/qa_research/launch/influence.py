@@ -84,6 +84,13 @@ def judged_influence(
     reruns = stretch.reruns(from_start)
     served = list(reruns.served())
     chosen = drawn_examples(own, request, among=served)
+    kept = _halves(len(chosen), trainings, request)
+    without = [
+        tuple(opened.told(row).id for row, stays in zip(chosen, own_half, strict=True) if not stays)
+        for own_half in kept
+    ]
+    # What cannot be left out is refused before anything is trained.
+    reruns.task.data.edit(Edits(without=without[0], holes="empty"))
     questions, examples = (asked_of(opened, some) for some in (rows, chosen))
     sketch = Sketch(opened.network, sketch_seed(request))
     check_time(opened, sketch, questions, examples, len(steps), request)
@@ -96,8 +103,7 @@ def judged_influence(
         each = time.monotonic() - begun - at.seconds
         what = f"training these steps {trainings} times"
         check_allowed(what, each * trainings, request.max_minutes, None)
-        kept = _halves(len(examples), trainings, request)
-        losses, without = _trained_without(reruns, kept, opened, questions, examples, signals)
+        losses = _trained_without(reruns, without, opened, questions, signals)
     scores = measuring.scores()
     if len(examples) < len(served):
         notes.append(
@@ -115,7 +121,7 @@ def _truth(
     scores: Mapping[str, Float[ndarray, "question example"]],
     kept: Bool[ndarray, "training example"],
     losses: Float[ndarray, "training question"],
-    without: tuple[tuple[str, ...], ...],
+    without: Sequence[tuple[str, ...]],
     witness: Witness,
 ) -> Truth:
     return Truth(
@@ -124,7 +130,7 @@ def _truth(
         until=stretch[1],
         left_out=len(without[0]),
         losses=tuple(map(tuple, losses.tolist())),
-        without=without,
+        without=tuple(without),
         judged=datamodeling_scores(scores, kept, losses, TEXT),
         chance=chance_scores(kept, losses),
         spread=float(losses.std(axis=0).mean()),
@@ -135,20 +141,18 @@ def _truth(
 
 def _trained_without(
     reruns: Reruns,
-    kept: Bool[ndarray, "training example"],
+    without: Sequence[tuple[str, ...]],
     opened: Opened[Any],
     questions: Sequence[Asked],
-    examples: Sequence[Asked],
     signals: Signals,
-) -> tuple[Float[ndarray, "training question"], tuple[tuple[str, ...], ...]]:
-    """Train the steps with the kept examples only: the questions' losses at the end, and who was left out."""
-    losses, without = [], []
-    for own in tracked(list(kept), "Training again"):
+) -> Float[ndarray, "training question"]:
+    """Train the steps without some examples, and again without others: the questions' losses at the end."""
+    losses = []
+    for own in tracked(without, "Training again"):
         end = _Losses(opened, questions, reruns.until)
-        without.append(tuple(one.id for one, stays in zip(examples, own, strict=True) if not stays))
-        reruns.train(end, signals, Edits(without=without[-1], holes="empty"))
+        reruns.train(end, signals, Edits(without=own, holes="empty"))
         losses.append(end.losses)
-    return np.stack(losses), tuple(without)
+    return np.stack(losses)
 
 
 def _halves(count: int, trainings: int, request: Request) -> ndarray:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ from qa_research.launch.fork import (
     Similar,
     has_anchor,
 )
-from qa_research.launch.stretch import stretch_of
+from qa_research.launch.stretch import Stretch
 from qa_research.runs.directory import run_name
 from qa_research.runs.open import open_run
 from qa_research.signals import Signals
@@ -104,21 +103,19 @@ class Question:
             raise ValueError(f"--until {self.silence_until} is before --at {first}")
 
 
-def what_if(
-    run: str, first: int, until: int, asked: Question, runs: Path, from_start: bool, anyway: bool
-) -> WhatIf:
-    """Train the steps after `first` up to `until` as they were, changed, and with random changes.
+def what_if(stretch: Stretch, asked: Question, from_start: bool) -> WhatIf:
+    """Train the steps of a stretch as they were, changed, and with random changes.
 
     Raises:
-        FileNotFoundError, ValueError: no such run, step, example or part; or nothing to compare with.
+        FileNotFoundError, ValueError: no such example or part, no state to begin from, or nothing to compare
+            with.
     """
+    first, until, directory = stretch.first, stretch.until, stretch.directory
     asked.check(first)
-    stretch = stretch_of(run, first, until, runs, anyway)
     if asked.silence and stretch.config["model"].get("compile"):
         raise ValueError(
             "--silence does not work for a run with model.compile=true, whose compiled graph calls no hooks"
         )
-    directory = stretch.directory
     opened = open_run(directory)
     rows, note = opened.drawn(asked.questions, stream(asked.seed, "what-if-examples"), asked.kinds)
     if not has_anchor(directory, first):
@@ -164,6 +161,7 @@ def _check_named(task: Task, asked: Question) -> None:
         data: Any = task.data
         ids = ids_named(asked.without, "--without")
         which_of(data.ids(), ids, "--without")
+        # Refuses what cannot be left out; each training sets its own edits.
         data.edit(Edits(without=ids))
     else:
         named(names_in(asked.silence), task.network, "--silence")
@@ -253,10 +251,9 @@ class Scorer:
         if is_first and self.at_first is not None:
             self.found[step] = self.at_first
             return
-        self.opened.network.load_state_dict(network.state_dict())
-        is_silent = self.window is not None and self.window.holds(step)
-        silent = self.window.on(self.opened.network) if self.window and is_silent else nullcontext()
-        with torch.random.fork_rng([]), silent:
+        own = self.opened.network
+        own.load_state_dict(network.state_dict())
+        with torch.random.fork_rng([]), self.window.at(step, own) if self.window else nullcontext():
             rows = self.asked(self.rows)
         self.told = self.told or rows
         self.found[step] = columns_of(rows, [self.metric])

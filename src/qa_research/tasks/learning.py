@@ -109,9 +109,7 @@ class TaskData(pl.LightningDataModule):
         Raises:
             ValueError: these data know no single examples.
         """
-        raise ValueError(
-            f"data={self.name} knows no single training examples that could be left out or changed"
-        )
+        raise ValueError(f"data={self.name} cannot leave out or change single training examples")
 
     def edit(self, edits: Edits) -> None:
         """Leave out or change training examples from now on, and nothing that was before.

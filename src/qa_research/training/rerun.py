@@ -76,6 +76,8 @@ class Reruns:
         exact = read_checkpoint(self.state)["exact"]
         trainer = self.config["trainer"]
         data: Any = self.task.data
+        # Refused by data that know no single examples, and so have no batches of them.
+        data.ids()
         found: Counter[str] = Counter()
         steps, epoch, begun = self.until - exact["step"], exact["epoch"], exact["batches"]
         while steps > 0:

@@ -1,7 +1,7 @@
 """Parts of the network that put out nothing in a window of a training's steps."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,10 @@ class Window:
             ValueError: it has no such part.
         """
         return changed(network, silencing(named(self.parts, network, f"{KEY}:"), network, self.how))
+
+    def at(self, step: int, network: nn.Module) -> AbstractContextManager[None]:
+        """A context in which the network is as in this step: its parts are silent, or nothing is."""
+        return self.on(network) if self.holds(step) else nullcontext()
 
 
 def window_of(train: Mapping[str, Any]) -> Window | None:

@@ -1,6 +1,6 @@
 """What a change of a training did to its scores over the steps, beside random changes of the same size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -88,15 +88,15 @@ class WhatIf:
     seconds: float
     notes: tuple[str, ...]
 
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds of example; `all` only where there is no other."""
-        return list(self.effects)[1:] or list(self.effects)
-
     def as_json(self) -> dict[str, Any]:
         """As JSON's values."""
         reached = {kind: one.as_json() for kind, one in self.reached.items()}
         return {**asdict(self), "reached": reached}
+
+
+def kinds_of(effects: Mapping[str, Any]) -> list[str]:
+    """The kinds of example that are told, of what is known by kind; `all`, the first, only if alone."""
+    return list(effects)[1:] or list(effects)
 
 
 def effect_at(

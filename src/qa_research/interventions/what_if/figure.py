@@ -6,13 +6,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qa_research.figures.panels import COLOURS, GREY, PlainFigure, plain
-from qa_research.interventions.what_if.effects import StepEffect, WhatIf
+from qa_research.interventions.what_if.effects import StepEffect, WhatIf, kinds_of
 from qa_research.tasks.task import PERCENT
 
 
 def what_if_figure(found: WhatIf) -> Figure:
     """Lines: as it was, changed (with the interval of the difference), each random change, and the bound."""
-    kinds = found.kinds
+    kinds = kinds_of(found.effects)
     figure = PlainFigure(figsize=(4.2 * len(kinds), 3.6), layout="constrained")
     panels = figure.subplots(1, len(kinds), squeeze=False)[0]
     unit = ", %" if found.metric["scale"] == PERCENT else ""
@@ -35,7 +35,7 @@ def what_if_figure(found: WhatIf) -> Figure:
 
 def over_runs_figure(found: Sequence[WhatIf]) -> Figure:
     """By kind the change of each run over the steps, and in grey those of its random changes."""
-    kinds = found[0].kinds
+    kinds = kinds_of(found[0].effects)
     figure = PlainFigure(figsize=(4.2 * len(kinds), 3.6), layout="constrained")
     panels = figure.subplots(1, len(kinds), squeeze=False)[0]
     points = ", points" if found[0].metric["scale"] == PERCENT else ""

@@ -37,11 +37,6 @@ class OverRuns:
     effects: dict[str, tuple[MeanEffect, ...]]
     reached: dict[str, tuple[Reached, ...]]
 
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds of example; `all` only where there is no other."""
-        return list(self.effects)[1:] or list(self.effects)
-
     def as_json(self) -> dict[str, Any]:
         """As JSON's values."""
         reached = {kind: [one.as_json() for one in own] for kind, own in self.reached.items()}
@@ -55,15 +50,10 @@ def over_runs(found: Sequence[WhatIf]) -> OverRuns:
     draw one of each run, the means are -9, -6, -3.5 and -0.5: one is as far as -9, so p is 1/4.
 
     Raises:
-        ValueError: they have other kinds, steps or metrics.
+        ValueError: see `check_comparable`.
     """
-    first = found[0]
-    steps = {kind: [one.step for one in own] for kind, own in first.effects.items()}
-    for other in found[1:]:
-        if {kind: [one.step for one in own] for kind, own in other.effects.items()} != steps:
-            raise ValueError(_apart(first, other, f"kinds of {other.example_name}"))
-        if other.metric != first.metric:
-            raise ValueError(_apart(first, other, "metrics"))
+    check_comparable(found)
+    steps = _steps(found[0])
     rng = stream(0, "what-if-over-runs")
     return OverRuns(
         runs=tuple(one.run for one in found),
@@ -73,6 +63,24 @@ def over_runs(found: Sequence[WhatIf]) -> OverRuns:
         },
         reached={kind: tuple(one.reached[kind] for one in found) for kind in steps},
     )
+
+
+def check_comparable(found: Sequence[WhatIf]) -> None:
+    """Refuse runs that cannot be put together.
+
+    Raises:
+        ValueError: they have other kinds of examples, steps or metrics.
+    """
+    first = found[0]
+    for other in found[1:]:
+        if _steps(other) != _steps(first):
+            raise ValueError(_apart(first, other, f"kinds of {other.example_name}"))
+        if other.metric != first.metric:
+            raise ValueError(_apart(first, other, "metrics"))
+
+
+def _steps(found: WhatIf) -> dict[str, list[int]]:
+    return {kind: [one.step for one in own] for kind, own in found.effects.items()}
 
 
 def _apart(first: WhatIf, other: WhatIf, what: str) -> str:

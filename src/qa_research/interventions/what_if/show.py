@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from qa_research.console import Screen
 from qa_research.interventions.replay.show import exactness
-from qa_research.interventions.what_if.effects import Reached, StepEffect, WhatIf
+from qa_research.interventions.what_if.effects import Reached, StepEffect, WhatIf, kinds_of
 from qa_research.interventions.what_if.over_runs import OverRuns
 from qa_research.tasks.task import PERCENT, Metric
 from qa_research.text import plural
@@ -19,7 +19,7 @@ def show_what_if(found: WhatIf) -> None:
     console.print(
         f"{found.metric['label']} of {found.examples:,} {found.example_name}; random: {found.random_words}"
     )
-    for kind in found.kinds:
+    for kind in kinds_of(found.effects):
         console.print(f"\n{kind}" if len(found.effects) > 1 else "")
         effects = found.effects[kind]
         has_bound = effects[0].bound is not None
@@ -44,7 +44,7 @@ def show_over_runs(found: OverRuns, metric: Metric) -> None:
         console.print(f"  {number}  {run}")
     in_percent = metric["scale"] == PERCENT
     form = "{:+.1f}" if in_percent else "{:+.4g}"
-    for kind in found.kinds:
+    for kind in kinds_of(found.effects):
         console.print(f"\n{kind}" if len(found.effects) > 1 else "")
         header = ("step", *(str(n) for n, _ in enumerate(found.runs, 1)), "mean", "p")
         rows = [
@@ -54,7 +54,7 @@ def show_over_runs(found: OverRuns, metric: Metric) -> None:
         console.table(header, rows, right=range(len(header)), whole=range(len(header)))
         console.print(f"Steps later: {', '.join(map(_delay, found.reached[kind]))}")
     console.print(
-        "\np: how often the mean is as far if in each run chance says which change is asked about"
+        "\np: how often the mean would be as far from zero if chance picked one of each run's changes"
     )
 
 
